@@ -1,0 +1,54 @@
+"""The instruction-set level in use: chosen once at import, ``PYLSTM_CPU=v1|v3|v4`` overrides."""
+
+from __future__ import annotations
+
+import importlib
+import os
+from types import ModuleType
+
+from pylstm._cpu import machine_level
+
+LEVELS = ("v1", "v3", "v4")
+
+
+def _choose() -> str:
+    machine = machine_level()
+    asked = os.environ.get("PYLSTM_CPU", machine)
+    if asked not in LEVELS:
+        raise ImportError(f"PYLSTM_CPU={asked!r}: expected one of {', '.join(LEVELS)}")
+    if LEVELS.index(asked) > LEVELS.index(machine):
+        raise ImportError(f"PYLSTM_CPU={asked!r}: this machine only has level {machine}")
+    return asked
+
+
+level = _choose()
+"""The level in use, ``"v1"``, ``"v3"`` or ``"v4"``."""
+
+
+def load(name: str) -> ModuleType:
+    """Import the best build of module `name` that is not above the level in use.
+
+    Parameters
+    ----------
+    name : str
+        Full name without the level, ``"pylstm_gru._gru"``. A third party that builds one module only
+        installs it under the plain name.
+
+    Raises
+    ------
+    ImportError
+        No build of the module is installed.
+
+    Examples
+    --------
+    >>> load("pylstm._tiles").__name__.startswith("pylstm._tiles_v")
+    True
+    """
+    tried = [f"{name}_{each}" for each in reversed(LEVELS[: LEVELS.index(level) + 1])] + [name]
+    for full in tried:
+        try:
+            return importlib.import_module(full)
+        except ModuleNotFoundError as error:
+            if error.name != full:
+                raise
+    raise ImportError(f"no compiled module for {name!r}: tried {', '.join(tried)}")
