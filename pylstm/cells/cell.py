@@ -1,0 +1,110 @@
+"""`Cell`: how a recurrent cell is declared. A cell never loops over time."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from pylstm.cells.contract import Contract, Stage, hook_name
+
+
+class Cell:
+    """A recurrent cell, declared by subclassing.
+
+    One step, for every batch row: for each stage in order, the loop completes the pre-activations ``z`` of the
+    stage's gates (the sum of the linear maps of their sources, plus a bias), then calls the row hook, which turns
+    them into emissions, and in the last stage into the new states.
+
+    Attributes
+    ----------
+    name : str
+        Registry name. Default: the class name in lower case.
+    states : tuple of str
+        State names. The first is the output unless `output` says otherwise.
+    gates : dict of str to str
+        Gate name -> its sources, joined by ``+``: ``x``, the name of a state (its previous value) or of an emission
+        of an earlier stage. Gates of one source share the matrix ``weight_<source>``, rows in gate order.
+    biased : tuple of str, optional
+        Gates that have a bias; default all.
+    params : tuple of str
+        Per-unit parameter vectors.
+    aux : tuple of str
+        Per-step inputs that are not projected, of width 1 unless `widths` says otherwise. The name ``x`` means the
+        input itself (width ``input_size``).
+    keep : tuple of str
+        Values that forward leaves on the tape for backward, besides gates, states and emissions.
+    stages : tuple of Stage
+        Default: one stage that owns all gates. Every emission is emitted by exactly one stage, every gate owned by
+        exactly one; the new states come from the last stage.
+    widths : dict of str to (str or int)
+        Width of a gate, state, emission, kept value, parameter or aux input: ``"hidden_size"`` (the default),
+        ``"input_size"``, another size name (then a keyword of the layer), or a number.
+    sizes : dict of str to (int or str or None)
+        Extra size names and their defaults: a number, another size name, or None (no default: must be given).
+    output : str
+        The state that is the output.
+    kernel : str or PyCapsule, optional
+        Compiled row hooks: ``"package.module:attribute"`` of a capsule (loaded at the best instruction-set level), or
+        the capsule itself.
+    reference : str
+        Where the equations come from.
+
+    Notes
+    -----
+    The NumPy twin. ``forward`` and ``backward`` are static functions which ask for what they need by argument name;
+    each argument is a namespace of arrays of shape (B, width):
+
+    ====== ==================================================================================================
+    z      pre-activations of this stage's gates                                        (forward only)
+    prev   previous states
+    e      emissions of earlier stages
+    p      per-unit parameters, shape (width,)
+    u      aux inputs
+    y      what forward left on the tape at this step: this stage's gates, kept values and emissions, and in the
+           last stage the new states                                                    (backward only)
+    d      cotangents of this stage's emissions, or of the new states in the last stage (backward only)
+    ====== ==================================================================================================
+
+    ``forward`` returns a dict: the new states (last stage) or the stage's emissions; the kept values; and, for each
+    gate whose activated value shall be on the tape, that value under the gate's name (a gate that is not returned
+    keeps its pre-activation). ``backward`` returns a dict of cotangents: every gate of the stage, and where there
+    is a direct path, previous states under the state's name, earlier emissions, params and aux (params with one
+    row per batch row: the loop sums them).
+
+    Examples
+    --------
+    >>> from pylstm.cells import Cell, tanh
+    >>> class Elman(Cell):
+    ...     states = ("h",)
+    ...     gates = {"a": "x+h"}
+    ...     def forward(z):
+    ...         return {"h": tanh(z.a)}
+    >>> Elman.contract.sources
+    ('x', 'h')
+    """
+
+    name: ClassVar[str] = ""
+    states: ClassVar[tuple[str, ...]] = ()
+    gates: ClassVar[dict[str, str]] = {}
+    biased: ClassVar[tuple[str, ...] | None] = None
+    params: ClassVar[tuple[str, ...]] = ()
+    aux: ClassVar[tuple[str, ...]] = ()
+    keep: ClassVar[tuple[str, ...]] = ()
+    stages: ClassVar[tuple[Stage, ...]] = ()
+    widths: ClassVar[dict[str, str | int]] = {}
+    sizes: ClassVar[dict[str, int | str | None]] = {}
+    output: ClassVar[str] = ""
+    kernel: ClassVar[Any] = None
+    reference: ClassVar[str] = ""
+    contract: ClassVar[Contract]
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "name" not in cls.__dict__:
+            cls.name = cls.__name__.lower()
+        for stage in cls.stages or (Stage(""),):
+            for direction in ("forward", "backward"):
+                name = hook_name(direction, stage.name)
+                hook = cls.__dict__.get(name)
+                if callable(hook) and not isinstance(hook, staticmethod):
+                    setattr(cls, name, staticmethod(hook))
+        cls.contract = Contract.of(cls)

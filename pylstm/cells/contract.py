@@ -1,0 +1,157 @@
+"""A cell's declaration, completed and checked: what the loop, certification and the registry read."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage of a step: the gates that it owns and the values that it emits.
+
+    The methods of the cell that belong to it are ``forward_<name>`` and ``backward_<name>`` (``forward`` and
+    ``backward`` where the cell has a single stage and declares none).
+    """
+
+    name: str
+    gates: tuple[str, ...] = ()
+    emits: tuple[str, ...] = ()
+
+
+def hook_name(direction: str, stage: str) -> str:
+    """Name of the method of a stage: ``forward`` of the unnamed stage, ``forward_reset`` of stage ``reset``."""
+    return f"{direction}_{stage}" if stage else direction
+
+
+@dataclass(frozen=True)
+class Contract:
+    """The declaration of a `Cell`, completed and checked.
+
+    Attributes have the meaning of those of `Cell`; in addition `gate_sources` maps every gate to the tuple of its
+    sources, `sources` lists all sources in order of first use (``x`` first), and `emissions` all emissions in order.
+    """
+
+    name: str
+    states: tuple[str, ...]
+    gates: tuple[str, ...]
+    gate_sources: dict[str, tuple[str, ...]]
+    sources: tuple[str, ...]
+    biased: tuple[str, ...]
+    params: tuple[str, ...]
+    aux: tuple[str, ...]
+    keep: tuple[str, ...]
+    emissions: tuple[str, ...]
+    stages: tuple[Stage, ...]
+    widths: dict[str, str | int]
+    sizes: dict[str, int | str | None]
+    output: str
+
+    @classmethod
+    def of(cls, cell: Any) -> Contract:
+        """Complete and check the declaration of the `Cell` subclass `cell`; `TypeError` names what is wrong."""
+        gates = tuple(cell.gates)
+        gate_sources = {gate: tuple(s.strip() for s in text.split("+")) for gate, text in cell.gates.items()}
+        stages = tuple(cell.stages) or (Stage("", gates=gates),)
+        used = dict.fromkeys(source for gate in gates for source in gate_sources[gate])
+        declared = {name: "input_size" if name == "x" else 1 for name in cell.aux} | dict(cell.widths)
+        contract = cls(
+            name=cell.name,
+            states=tuple(cell.states),
+            gates=gates,
+            gate_sources=gate_sources,
+            sources=tuple(sorted(used, key=lambda source: source != "x")),
+            biased=gates if cell.biased is None else tuple(cell.biased),
+            params=tuple(cell.params),
+            aux=tuple(cell.aux),
+            keep=tuple(cell.keep),
+            emissions=tuple(name for stage in stages for name in stage.emits),
+            stages=stages,
+            widths=declared,
+            sizes=dict(cell.sizes),
+            output=cell.output or (cell.states[0] if cell.states else ""),
+        )
+        contract._check_names()
+        contract._check_stages()
+        return contract
+
+    @property
+    def blocks(self) -> dict[str, tuple[str, ...]]:
+        """Kind -> names, in the order of the C contract (`pylstm/cell.h`)."""
+        kinds = ("gates", "states", "emissions", "keep", "params", "aux")
+        return {kind: getattr(self, kind) for kind in kinds}
+
+    def gates_of(self, source: str) -> tuple[str, ...]:
+        """The gates that `source` feeds, in gate order: the row blocks of ``weight_<source>``."""
+        return tuple(gate for gate in self.gates if source in self.gate_sources[gate])
+
+    def resolve(self, input_size: int, hidden_size: int, **extra: int | None) -> dict[str, int]:
+        """Width in elements of every block, and of ``x``, for given sizes.
+
+        Raises
+        ------
+        TypeError
+            A size that the cell does not have, or one without default that is missing.
+        ValueError
+            A size below 1.
+        """
+        for name in extra:
+            if name not in self.sizes:
+                known = ", ".join(self.sizes) or "none"
+                raise TypeError(f"cell {self.name!r} has no size {name!r} (its extra sizes: {known})")
+        sizes: dict[str, Any] = {"input_size": input_size, "hidden_size": hidden_size, **self.sizes}
+        sizes.update({name: value for name, value in extra.items() if value is not None})
+        for name, value in sizes.items():
+            if value is None:
+                raise TypeError(f"cell {self.name!r} needs the size {name!r}: pass {name}=<number>")
+            if isinstance(value, str):
+                sizes[name] = sizes[value]
+            if sizes[name] < 1:
+                raise ValueError(f"{name} must be at least 1, got {sizes[name]}")
+        names = [name for kind in self.blocks.values() for name in kind]
+        declared = {name: self.widths.get(name, "hidden_size") for name in names}
+        return {"x": input_size} | {n: w if isinstance(w, int) else sizes[w] for n, w in declared.items()}
+
+    def _refuse(self, reason: str) -> None:
+        raise TypeError(f"cell {self.name!r}: {reason}")
+
+    def _check_names(self) -> None:
+        if not self.states:
+            self._refuse("a cell needs at least one state")
+        names = [name for kind in self.blocks.values() for name in kind]
+        for name in names:
+            if not isinstance(name, str) or not _NAME.match(name):
+                self._refuse(f"{name!r} is not a valid name")
+            if names.count(name) > 1:
+                self._refuse(f"the name {name!r} is used twice (all blocks of a cell share one namespace)")
+            if name == "x" and "x" not in self.aux:
+                self._refuse("the name 'x' is the input; only aux may list it")
+        if self.output not in self.states:
+            self._refuse(f"output {self.output!r} is not a state (states: {', '.join(self.states)})")
+        for name in (*self.biased, *self.widths):
+            if name not in names:
+                self._refuse(f"{name!r} in biased or widths is not a block of this cell")
+        for name, width in self.widths.items():
+            if isinstance(width, str) and width not in ("input_size", "hidden_size", *self.sizes):
+                self._refuse(f"width of {name!r}: unknown size {width!r}; declare it in `sizes`")
+
+    def _check_stages(self) -> None:
+        owned = [gate for stage in self.stages for gate in stage.gates]
+        for gate in (*self.gates, *owned):
+            if owned.count(gate) != 1 or gate not in self.gates:
+                self._refuse(f"gate {gate!r} must be declared in `gates` and owned by exactly one stage")
+        if self.stages[-1].emits:
+            self._refuse("the last stage makes the new states and cannot emit")
+        available = ["x", *self.states]
+        for stage in self.stages:
+            for gate in stage.gates:
+                for source in self.gate_sources[gate]:
+                    if source not in available:
+                        self._refuse(
+                            f"gate {gate!r}: source {source!r} is neither x, nor a state, nor emitted by a stage "
+                            f"before its own (available: {', '.join(available)})"
+                        )
+            available += stage.emits
