@@ -140,7 +140,7 @@ class Vocabulary:
             An index that is not in 0..len(vocabulary)-1.
         """
         indices = np.asarray(indices, dtype=np.intp).ravel()
-        if indices.size and not (0 <= indices.min() and indices.max() < len(self)):
+        if indices.size and not (indices.min() >= 0 and indices.max() < len(self)):
             raise ValueError(f"indices must be in 0..{len(self) - 1}, got {indices.min()}..{indices.max()}")
         return "".join(self.characters[index] for index in indices)
 

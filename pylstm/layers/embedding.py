@@ -23,7 +23,7 @@ def check_indices(name: str, value: Any, size: int) -> np.ndarray:
     indices = np.asarray(value)
     if indices.dtype.kind not in "iu":
         raise TypeError(f"{name} must be integers, got {indices.dtype}: convert with {name}.astype('int64')")
-    if indices.size and not (0 <= indices.min() and indices.max() < size):
+    if indices.size and not (indices.min() >= 0 and indices.max() < size):
         wrong = indices.min() if indices.min() < 0 else indices.max()
         raise ValueError(f"{name} must be in 0..{size - 1}, got {wrong}")
     return indices.astype(np.intp, copy=False)
