@@ -24,6 +24,8 @@ cdef extern from "pylstm/tile.h" nogil:
                           const float *b, Py_ssize_t b_step, float *c, Py_ssize_t c_step) noexcept
     void tile_outer_double(Py_ssize_t rows, int vectors, Py_ssize_t K, const double *a, Py_ssize_t a_step,
                            const double *b, Py_ssize_t b_step, double *c, Py_ssize_t c_step) noexcept
+    double tile_peak_float(Py_ssize_t steps, float factor, float term, float *out) noexcept
+    double tile_peak_double(Py_ssize_t steps, double factor, double term, double *out) noexcept
     Py_ssize_t TILE_LANES_FLOAT "TILE_LANES(float)"
     Py_ssize_t TILE_LANES_DOUBLE "TILE_LANES(double)"
 
@@ -377,3 +379,15 @@ def column_sums(const floating[:, :] A not None, floating[::1] out not None, Py_
     with nogil:
         for i in range(repeat):
             tables[sizeof(floating) // 8].column_sums(A.shape[0], A.shape[1], &A[0, 0], lda, &out[0])
+
+
+def peak(floating[::1] out not None, Py_ssize_t steps, double factor=0.5):
+    """Run `steps` rounds of multiply-adds in registers only; returns the number of operations. `out`: 64 elements."""
+    cdef double operations
+    at_least("out", out.shape[0], 64)
+    with nogil:
+        if floating is float:
+            operations = tile_peak_float(steps, factor, 1, &out[0])
+        else:
+            operations = tile_peak_double(steps, factor, 1, &out[0])
+    return operations

@@ -77,6 +77,22 @@ static void NAME(tile_outer)(ptrdiff_t rows, int vectors, ptrdiff_t K, const T *
 #undef USE
 }
 
+/* steps x (16 or, without AVX-512, 12 or 8) independent multiply-adds of whole registers and nothing else: the peak
+ * that the benchmarks compare with. Returns how many operations (2 per multiply-add and lane) that was. */
+static double NAME(tile_peak)(ptrdiff_t steps, T factor, T term, T *out)
+{
+    enum { CHAINS = 2 * TILE_ROWS };
+    REGISTER sum[CHAINS];
+    TILE_UNROLL for (int i = 0; i < CHAINS; i++)
+        sum[i] = (REGISTER){0} + (T)i;
+    for (ptrdiff_t k = 0; k < steps; k++)
+        TILE_UNROLL for (int i = 0; i < CHAINS; i++)
+            sum[i] = sum[i] * factor + term;
+    TILE_UNROLL for (int i = 0; i < CHAINS; i++)
+        *(VECTOR *)out += sum[i];
+    return 2.0 * CHAINS * LANES * steps;
+}
+
 #undef FOR_ROWS
 #undef NAME_REGISTER_
 #undef NAME_REGISTER
