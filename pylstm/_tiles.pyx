@@ -14,16 +14,18 @@ cdef extern from "pylstm/tile.h" nogil:
         TILE_BYTES
         TILE_ROWS
     int tile_vectors(Py_ssize_t rows) noexcept
-    void tile_product_float(Py_ssize_t rows, int vectors, Py_ssize_t K, const float *a, Py_ssize_t a_step,
+    void tile_product_float(Py_ssize_t rows, int vectors, Py_ssize_t columns, Py_ssize_t K, const float *a, Py_ssize_t a_step,
                             const float *b, Py_ssize_t b_step, Py_ssize_t b_panel, const float *start,
                             Py_ssize_t start_step, float *c, Py_ssize_t c_step) noexcept
-    void tile_product_double(Py_ssize_t rows, int vectors, Py_ssize_t K, const double *a, Py_ssize_t a_step,
+    void tile_product_double(Py_ssize_t rows, int vectors, Py_ssize_t columns, Py_ssize_t K, const double *a, Py_ssize_t a_step,
                              const double *b, Py_ssize_t b_step, Py_ssize_t b_panel, const double *start,
                              Py_ssize_t start_step, double *c, Py_ssize_t c_step) noexcept
-    void tile_outer_float(Py_ssize_t rows, int vectors, Py_ssize_t K, const float *a, Py_ssize_t a_step,
+    void tile_outer_float(Py_ssize_t rows, int vectors, Py_ssize_t columns, Py_ssize_t K, const float *a, Py_ssize_t a_step,
                           const float *b, Py_ssize_t b_step, float *c, Py_ssize_t c_step) noexcept
-    void tile_outer_double(Py_ssize_t rows, int vectors, Py_ssize_t K, const double *a, Py_ssize_t a_step,
+    void tile_outer_double(Py_ssize_t rows, int vectors, Py_ssize_t columns, Py_ssize_t K, const double *a, Py_ssize_t a_step,
                            const double *b, Py_ssize_t b_step, double *c, Py_ssize_t c_step) noexcept
+    double tile_peak_float(Py_ssize_t steps, float factor, float term, float *out) noexcept
+    double tile_peak_double(Py_ssize_t steps, double factor, double term, double *out) noexcept
     Py_ssize_t TILE_LANES_FLOAT "TILE_LANES(float)"
     Py_ssize_t TILE_LANES_DOUBLE "TILE_LANES(double)"
 
@@ -32,7 +34,6 @@ cdef enum:
     BLOCK_M = 128       # rows of A' packed at a time by `outer`
     BLOCK_K = 512       # terms of a product before it moves to the next rows
     LINE = 64           # bytes
-    EDGE = 8 * 32       # elements of the largest tile
 
 
 # ---- sizes -----------------------------------------------------------------------------------------------------
@@ -71,11 +72,14 @@ cdef void _pack(Py_ssize_t K, Py_ssize_t N, const floating *U, Py_ssize_t ldu, f
     while n < N:
         used = min(2 * lane, N - n)
         width = padded(used, lane)
-        for k in range(K):
-            memcpy(packed, U + k * ldu + n, used * sizeof(floating))
-            if used < width:
-                memset(packed + used, 0, (width - used) * sizeof(floating))
-            packed += width
+        if used == 2 * lane:
+            for k in range(K):
+                memcpy(packed + k * 2 * lane, U + k * ldu + n, 2 * lane * sizeof(floating))
+        else:
+            for k in range(K):
+                memcpy(packed + k * width, U + k * ldu + n, used * sizeof(floating))
+                memset(packed + k * width + used, 0, (width - used) * sizeof(floating))
+        packed += K * width
         n += used
 
 
@@ -97,40 +101,22 @@ cdef void _pack_transposed(Py_ssize_t K, Py_ssize_t N, const floating *W, Py_ssi
 
 # ---- C = start + A @ packed ------------------------------------------------------------------------------------
 
-cdef inline void tile_product(Py_ssize_t rows, int vectors, Py_ssize_t K, const floating *a, Py_ssize_t a_step,
+cdef inline void tile_product(Py_ssize_t rows, int vectors, Py_ssize_t columns, Py_ssize_t K, const floating *a, Py_ssize_t a_step,
                               const floating *b, Py_ssize_t b_step, Py_ssize_t b_panel, const floating *start,
                               Py_ssize_t start_step, floating *c, Py_ssize_t c_step) noexcept nogil:
     if floating is float:
-        tile_product_float(rows, vectors, K, a, a_step, b, b_step, b_panel, start, start_step, c, c_step)
+        tile_product_float(rows, vectors, columns, K, a, a_step, b, b_step, b_panel, start, start_step, c, c_step)
     else:
-        tile_product_double(rows, vectors, K, a, a_step, b, b_step, b_panel, start, start_step, c, c_step)
-
-
-cdef void edge_product(Py_ssize_t rows, Py_ssize_t used, Py_ssize_t K, const floating *a, Py_ssize_t a_step,
-                       const floating *b, const floating *start, Py_ssize_t start_step,
-                       floating *c, Py_ssize_t c_step) noexcept nogil:
-    """The last `used` columns, when they do not fill their vectors: through a tile of memory."""
-    cdef floating edge[EDGE]
-    cdef Py_ssize_t lane = lanes(c), width = padded(used, lane), i, j
-    for i in range(rows):
-        for j in range(used):
-            edge[i * width + j] = start[i * start_step + j] if start != NULL else 0
-        for j in range(used, width):
-            edge[i * width + j] = 0
-    tile_product(rows, <int> (width // lane), K, a, a_step, b, width, 0, <const floating *> edge, width, edge, width)
-    for i in range(rows):
-        for j in range(used):
-            c[i * c_step + j] = edge[i * width + j]
+        tile_product_double(rows, vectors, columns, K, a, a_step, b, b_step, b_panel, start, start_step, c, c_step)
 
 
 cdef void _product(int mode, Py_ssize_t M, Py_ssize_t N, Py_ssize_t K, const floating *A, Py_ssize_t lda,
                    const floating *packed, const floating *bias, floating *C, Py_ssize_t ldc) noexcept nogil:
     cdef Py_ssize_t lane = lanes(C), columns = 2 * lane
     cdef Py_ssize_t tiles = (M + TILE_ROWS - 1) // TILE_ROWS      # as even as possible: no tile of one row beside full ones
-    cdef Py_ssize_t n = 0, m, t, rows, used, group
+    cdef Py_ssize_t n = 0, m, t, rows, used
     cdef const floating *start = NULL
     cdef Py_ssize_t start_step = ldc if mode == TILES_ADD else 0
-    cdef const floating *from_
     cdef int vectors = tile_vectors(M) if tiles == 1 else 2
     if mode == TILES_ADD:
         start = C
@@ -140,42 +126,25 @@ cdef void _product(int mode, Py_ssize_t M, Py_ssize_t N, Py_ssize_t K, const flo
         while vectors > 2 and N - n < vectors * lane:
             vectors //= 2
         used = min(vectors * lane, N - n)
+        if used <= lane:
+            vectors = 1
         m = 0
         for t in range(tiles):
             rows = (M - m) // (tiles - t)
-            from_ = start + m * start_step + n if start != NULL else NULL
-            if used == vectors * lane:
-                tile_product(rows, vectors, K, A + m * lda, lda, packed + n * K, columns, columns * K,
-                             from_, start_step, C + m * ldc + n, ldc)
-            elif used == lane:
-                tile_product(rows, 1, K, A + m * lda, lda, packed + n * K, lane, 0,
-                             from_, start_step, C + m * ldc + n, ldc)
-            else:
-                edge_product(rows, used, K, A + m * lda, lda, packed + n * K,
-                             from_, start_step, C + m * ldc + n, ldc)
+            tile_product(rows, vectors, used, K, A + m * lda, lda, packed + n * K, min(vectors, 2) * lane, columns * K,
+                         start + m * start_step + n if start != NULL else start, start_step, C + m * ldc + n, ldc)
             m += rows
         n += used
 
 
 # ---- C += A.T @ B ----------------------------------------------------------------------------------------------
 
-cdef inline void tile_outer(Py_ssize_t rows, int vectors, Py_ssize_t K, const floating *a, Py_ssize_t a_step,
+cdef inline void tile_outer(Py_ssize_t rows, int vectors, Py_ssize_t columns, Py_ssize_t K, const floating *a, Py_ssize_t a_step,
                             const floating *b, Py_ssize_t b_step, floating *c, Py_ssize_t c_step) noexcept nogil:
     if floating is float:
-        tile_outer_float(rows, vectors, K, a, a_step, b, b_step, c, c_step)
+        tile_outer_float(rows, vectors, columns, K, a, a_step, b, b_step, c, c_step)
     else:
-        tile_outer_double(rows, vectors, K, a, a_step, b, b_step, c, c_step)
-
-
-cdef void edge_outer(Py_ssize_t rows, Py_ssize_t used, Py_ssize_t K, const floating *a, Py_ssize_t a_step,
-                     const floating *b, floating *c, Py_ssize_t c_step) noexcept nogil:
-    cdef floating edge[EDGE]
-    cdef Py_ssize_t lane = lanes(c), width = padded(used, lane), i, j
-    memset(edge, 0, rows * width * sizeof(floating))
-    tile_outer(rows, <int> (width // lane), K, a, a_step, b, width, edge, width)
-    for i in range(rows):
-        for j in range(used):
-            c[i * c_step + j] += edge[i * width + j]
+        tile_outer_double(rows, vectors, columns, K, a, a_step, b, b_step, c, c_step)
 
 
 cdef Py_ssize_t _outer_scratch(Py_ssize_t M, Py_ssize_t N, Py_ssize_t R, floating *tag) noexcept nogil:
@@ -192,30 +161,38 @@ cdef Py_ssize_t _outer_scratch_double(Py_ssize_t M, Py_ssize_t N, Py_ssize_t R) 
 
 
 cdef void pack_tiles(Py_ssize_t R, Py_ssize_t M, const floating *A, Py_ssize_t lda, floating *packed) noexcept nogil:
-    """A (R, M) -> for each tile of rows of A', its R columns one after the other."""
-    cdef Py_ssize_t m = 0, rows, k
-    while m < M:
-        rows = min(TILE_ROWS, M - m)
-        for k in range(R):
-            memcpy(packed + k * rows, A + k * lda + m, rows * sizeof(floating))
-        packed += R * rows
-        m += rows
+    """A (R, M) -> for each tile of rows of A', its R columns one after the other.
+
+    Eight rows of A at a time: they share eight ways of the first cache when lda is a multiple of 4 KB.
+    """
+    cdef Py_ssize_t m, rows, first = 0, last, k
+    while first < R:
+        last = min(first + 8, R)
+        m = 0
+        while m < M:
+            rows = min(TILE_ROWS, M - m)
+            if rows == TILE_ROWS:
+                for k in range(first, last):
+                    memcpy(packed + m * R + k * TILE_ROWS, A + k * lda + m, TILE_ROWS * sizeof(floating))
+            else:
+                for k in range(first, last):
+                    memcpy(packed + m * R + k * rows, A + k * lda + m, rows * sizeof(floating))
+            m += rows
+        first = last
 
 
 cdef void outer_block(Py_ssize_t M, Py_ssize_t N, Py_ssize_t R, const floating *left, const floating *right,
                       floating *C, Py_ssize_t ldc) noexcept nogil:
     """C += A.T @ B for packed A and B: a panel of B stays in the first cache while A' passes."""
-    cdef Py_ssize_t lane = lanes(C), n = 0, m, rows, used
+    cdef Py_ssize_t lane = lanes(C), n = 0, m, rows, used, width
     while n < N:
         used = min(2 * lane, N - n)
+        width = padded(used, lane)
         m = 0
         while m < M:
             rows = min(TILE_ROWS, M - m)
-            if used == 2 * lane or used == lane:
-                tile_outer(rows, <int> (used // lane), R, left + m * R, rows, right + n * R, used,
-                           C + m * ldc + n, ldc)
-            else:
-                edge_outer(rows, used, R, left + m * R, rows, right + n * R, C + m * ldc + n, ldc)
+            tile_outer(rows, <int> (width // lane), used, R, left + m * R, rows, right + n * R, width,
+                       C + m * ldc + n, ldc)
             m += rows
         n += used
 
@@ -377,3 +354,15 @@ def column_sums(const floating[:, :] A not None, floating[::1] out not None, Py_
     with nogil:
         for i in range(repeat):
             tables[sizeof(floating) // 8].column_sums(A.shape[0], A.shape[1], &A[0, 0], lda, &out[0])
+
+
+def peak(floating[::1] out not None, Py_ssize_t steps, double factor=0.5):
+    """Run `steps` rounds of multiply-adds in registers only; returns the number of operations. `out`: 64 elements."""
+    cdef double operations
+    at_least("out", out.shape[0], 64)
+    with nogil:
+        if floating is float:
+            operations = tile_peak_float(steps, factor, 1, &out[0])
+        else:
+            operations = tile_peak_double(steps, factor, 1, &out[0])
+    return operations

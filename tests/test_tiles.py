@@ -4,8 +4,8 @@ import importlib
 
 import numpy as np
 import pytest
-
 from pylstm._cpu import machine_level
+
 from pylstm.levels import LEVELS
 
 SET, ADD, BIAS = 0, 1, 2
@@ -69,8 +69,23 @@ def assert_sums(out, expected, magnitude, terms, dtype):
 @pytest.mark.parametrize("transposed", [False, True])
 @pytest.mark.parametrize(
     ("M", "N", "K"),
-    [(1, 1, 1), (1, 8, 8), (2, 3, 5), (5, 17, 7), (8, 32, 8), (7, 33, 19), (13, 31, 64), (16, 100, 9)]
-    + [(1, 300, 40), (2, 260, 3), (20, 16, 31), (64, 48, 130), (3, 64, 1), (33, 49, 600), (4, 200, 1100)],
+    [
+        (1, 1, 1),
+        (1, 8, 8),
+        (2, 3, 5),
+        (5, 17, 7),
+        (8, 32, 8),
+        (7, 33, 19),
+        (13, 31, 64),
+        (16, 100, 9),
+        (1, 300, 40),
+        (2, 260, 3),
+        (20, 16, 31),
+        (64, 48, 130),
+        (3, 64, 1),
+        (33, 49, 600),
+        (4, 200, 1100),
+    ],
 )
 def test_product(tiles, dtype, mode, transposed, M, N, K):
     rng = np.random.default_rng([M, N, K])
@@ -198,7 +213,7 @@ def test_outer_of_powers_of_two_strides(tiles, dtype):
     assert_sums(C, A64.T @ B64, np.abs(A64).T @ np.abs(B64), 70, dtype)
 
 
-@pytest.mark.parametrize(("M", "N", "R"), OUTER + [(300, 70, 300)])
+@pytest.mark.parametrize(("M", "N", "R"), [*OUTER, (300, 70, 300)])
 def test_outer_does_not_depend_on_the_split_of_rows(tiles, dtype, M, N, R):
     rng = np.random.default_rng([M, N, R])
     A, B, start = draw(rng, R, M, dtype), draw(rng, R, N, dtype), draw(rng, M, N, dtype)

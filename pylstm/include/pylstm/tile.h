@@ -35,12 +35,25 @@
     typedef T name##_register __attribute__((vector_size(TILE_BYTES)));   \
     typedef T name __attribute__((vector_size(TILE_BYTES), aligned(sizeof(T)), may_alias))
 #define TILE_INLINE static inline __attribute__((always_inline))
+#define TILE_PREFETCH(p) __builtin_prefetch(p)
 #define TILE_UNROLL _Pragma("GCC unroll 16")
 #else
 #define TILE_LANES(T) 1
 #define TILE_VECTOR(T, name) typedef T name##_register; typedef T name
 #define TILE_INLINE static inline
 #define TILE_UNROLL
+#define TILE_PREFETCH(p)
+#endif
+
+#ifndef AHEAD1
+#define AHEAD1 0
+#endif
+#ifndef AHEAD8
+#define AHEAD8 0
+#endif
+#define TILE_AHEAD(rows, vectors) (rows == 1 ? AHEAD1 : AHEAD8)
+#ifdef __AVX512F__
+#include <immintrin.h>
 #endif
 
 /* How many vectors of columns a product takes at a time when it has `rows` rows: a power of two. */
@@ -54,14 +67,22 @@ TILE_VECTOR(double, tile_double);
 
 #define T float
 #define NAME(stem) stem##_float
+#define MASKED_LOAD _mm512_maskz_loadu_ps
+#define MASKED_STORE _mm512_mask_storeu_ps
 #include "tile_body.h"
 #undef T
 #undef NAME
+#undef MASKED_LOAD
+#undef MASKED_STORE
 
 #define T double
 #define NAME(stem) stem##_double
+#define MASKED_LOAD _mm512_maskz_loadu_pd
+#define MASKED_STORE _mm512_mask_storeu_pd
 #include "tile_body.h"
 #undef T
 #undef NAME
+#undef MASKED_LOAD
+#undef MASKED_STORE
 
 #endif
