@@ -117,6 +117,27 @@ static void NAME(tile_outer)(ptrdiff_t rows, int vectors, ptrdiff_t columns, ptr
 #undef USE
 }
 
+/* K rows of n elements, ld apart -> rows of whole vectors, the missing elements 0. 0 < n <= 2 * LANES. */
+static void NAME(tile_pack)(ptrdiff_t K, ptrdiff_t n, const T *restrict from, ptrdiff_t ld, T *restrict to)
+{
+    if (n == 2 * LANES)
+        for (ptrdiff_t k = 0; k < K; k++, from += ld, to += 2 * LANES) {
+            *(VECTOR *)to = *(const VECTOR *)from;
+            *(VECTOR *)(to + LANES) = *(const VECTOR *)(from + LANES);
+        }
+    else if (n > LANES)
+        for (ptrdiff_t k = 0; k < K; k++, from += ld, to += 2 * LANES) {
+            *(VECTOR *)to = *(const VECTOR *)from;
+            *(VECTOR *)(to + LANES) = NAME(tile_load_part)(from + LANES, n - LANES);
+        }
+    else if (n == LANES)
+        for (ptrdiff_t k = 0; k < K; k++, from += ld, to += LANES)
+            *(VECTOR *)to = *(const VECTOR *)from;
+    else
+        for (ptrdiff_t k = 0; k < K; k++, from += ld, to += LANES)
+            *(VECTOR *)to = NAME(tile_load_part)(from, n);
+}
+
 /* steps x (16 or, without AVX-512, 12 or 8) independent multiply-adds of whole registers and nothing else: the peak
  * that the benchmarks compare with. Returns how many operations (2 per multiply-add and lane) that was. */
 static double NAME(tile_peak)(ptrdiff_t steps, T factor, T term, T *out)
