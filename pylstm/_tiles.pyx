@@ -32,7 +32,8 @@ cdef extern from "pylstm/tile.h" nogil:
     Py_ssize_t TILE_LANES_DOUBLE "TILE_LANES(double)"
 
 cdef enum:
-    BLOCK_R = 256       # rows of one block of `outer`
+    BLOCK_R = 256       # rows of one block of `outer` and `column_sums`
+    BLOCK_K = 256       # terms of a product before the next row tile: the part of a panel fits the first cache
     BLOCK_M = 128       # rows of A' packed at a time by `outer`
     DIRECT_PANELS = 4   # up to so many panels of B, `outer` reads A in place
     CHUNK = 256         # columns of one block of `column_sums`
@@ -126,7 +127,8 @@ cdef void _product(int mode, Py_ssize_t M, Py_ssize_t N, Py_ssize_t K, const flo
                    const floating *packed, const floating *bias, floating *C, Py_ssize_t ldc) noexcept nogil:
     cdef Py_ssize_t lane = lanes(C), columns = 2 * lane
     cdef Py_ssize_t tiles = (M + TILE_ROWS - 1) // TILE_ROWS      # as even as possible: no tile of one row beside full ones
-    cdef Py_ssize_t n = 0, m, t, rows, used
+    cdef Py_ssize_t n = 0, m, t, k, rows, used, width, block, terms
+    cdef Py_ssize_t blocks = (K + BLOCK_K - 1) // BLOCK_K if tiles > 1 and K > BLOCK_K else 1
     cdef const floating *start = NULL
     cdef Py_ssize_t start_step = ldc if mode == TILES_ADD else 0
     cdef int vectors = tile_vectors(M, K * N * <Py_ssize_t> sizeof(floating)) if tiles == 1 else 2
@@ -140,12 +142,21 @@ cdef void _product(int mode, Py_ssize_t M, Py_ssize_t N, Py_ssize_t K, const flo
         used = min(vectors * lane, N - n)
         if used <= lane:
             vectors = 1
-        m = 0
-        for t in range(tiles):
-            rows = (M - m) // (tiles - t)
-            tile_product(rows, vectors, used, K, A + m * lda, lda, packed + n * K, min(vectors, 2) * lane, columns * K,
-                         start + m * start_step + n if start != NULL else start, start_step, C + m * ldc + n, ldc)
-            m += rows
+        width = min(vectors, 2) * lane
+        for block in range(blocks):
+            k = block * BLOCK_K
+            terms = min(BLOCK_K, K - k) if blocks > 1 else K
+            m = 0
+            for t in range(tiles):
+                rows = (M - m) // (tiles - t)
+                if block > 0:
+                    tile_product(rows, vectors, used, terms, A + m * lda + k, lda, packed + n * K + k * width, width,
+                                 columns * K, C + m * ldc + n, ldc, C + m * ldc + n, ldc)
+                else:
+                    tile_product(rows, vectors, used, terms, A + m * lda, lda, packed + n * K, width, columns * K,
+                                 start + m * start_step + n if start != NULL else start, start_step,
+                                 C + m * ldc + n, ldc)
+                m += rows
         n += used
 
 
@@ -343,6 +354,8 @@ def product(const floating[:, :] A not None, const floating[::1] packed not None
     cdef Py_ssize_t ldc = leading("C", C.shape, C.strides, sizeof(floating)), i
     cdef Py_ssize_t M = C.shape[0], N = C.shape[1], K = A.shape[1]
     cdef tiles_t *table = &tables[sizeof(floating) // 8]
+    cdef const floating *a
+    cdef const floating *b
     cdef const floating *first = NULL
     same("rows of A", A.shape[0], M)
     at_least("packed", packed.shape[0], table.packed_size(K, N))
@@ -355,10 +368,11 @@ def product(const floating[:, :] A not None, const floating[::1] packed not None
         first = &bias[0] if N > 0 else NULL
     if M == 0 or N == 0:
         return
+    a = &A[0, 0] if K > 0 else &C[0, 0]       # K = 0: never read, but no NULL
+    b = &packed[0] if K > 0 else &C[0, 0]
     with nogil:
         for i in range(repeat):
-            table.product(mode, M, N, K, &A[0, 0] if K > 0 else NULL, lda, &packed[0] if K > 0 else NULL,
-                          first, &C[0, 0], ldc)
+            table.product(mode, M, N, K, a, lda, b, first, &C[0, 0], ldc)
 
 
 def outer(const floating[:, :] A not None, const floating[:, :] B not None, floating[:, :] C not None,

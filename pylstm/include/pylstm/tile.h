@@ -36,7 +36,11 @@
     typedef T name __attribute__((vector_size(TILE_BYTES), aligned(sizeof(T)), may_alias))
 #define TILE_INLINE static inline __attribute__((always_inline))
 #define TILE_PREFETCH(p) __builtin_prefetch(p)
+#ifdef __clang__
+#define TILE_UNROLL _Pragma("unroll")
+#else
 #define TILE_UNROLL _Pragma("GCC unroll 16")
+#endif
 #else
 #define TILE_LANES(T) 1
 #define TILE_VECTOR(T, name) typedef T name##_register; typedef T name
@@ -54,8 +58,8 @@ TILE_INLINE int tile_vectors(ptrdiff_t rows, ptrdiff_t bytes)
 }
 
 /* Bytes from the loads of the right-hand side to its prefetches, 0 for none: tiles with many multiply-adds per load
- * have the time, and weights beyond the second cache arrive in time. */
-#define TILE_AHEAD(rows, vectors) ((rows) * (vectors) < 12 || (rows) < 3 ? 0 : 4096)
+ * have the time to ask for it, and weights that live beyond the second cache arrive early enough. */
+#define TILE_AHEAD(rows, vectors) ((rows) < 3 || (rows) * (vectors) < 8 ? 0 : 8192)
 
 #ifdef __AVX512F__
 #include <immintrin.h>
