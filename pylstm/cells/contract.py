@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -64,7 +65,7 @@ class Contract:
             gates=gates,
             gate_sources=gate_sources,
             sources=tuple(sorted(used, key=lambda source: source != "x")),
-            biased=gates if cell.biased is None else tuple(cell.biased),
+            biased=gates if cell.biased is None else tuple(sorted(cell.biased, key=[*gates, *cell.biased].index)),
             params=tuple(cell.params),
             aux=tuple(cell.aux),
             keep=tuple(cell.keep),
@@ -115,6 +116,40 @@ class Contract:
         declared = {name: self.widths.get(name, "hidden_size") for name in names}
         return {"x": input_size} | {n: w if isinstance(w, int) else sizes[w] for n, w in declared.items()}
 
+    def parameter_shapes(self, widths: dict[str, int], bias: bool = True) -> dict[str, tuple[int, ...]]:
+        """Shape of every parameter, in the order in which they are stored.
+
+        Parameters
+        ----------
+        widths : dict of str to int
+            What `resolve` returns.
+        bias : bool
+            Whether there is a ``bias`` (there is none either if no gate is biased).
+
+        Returns
+        -------
+        dict of str to tuple of int
+            ``weight_<source>`` (sum of the widths of the gates that it feeds, width of the source) for each source,
+            in the order of `sources`; ``bias`` (sum of the widths of the biased gates,), in gate order; then every
+            per-unit parameter (width,).
+
+        Examples
+        --------
+        >>> from pylstm.cells.lstm import LSTM
+        >>> LSTM.contract.parameter_shapes(LSTM.contract.resolve(3, 5))
+        {'weight_x': (20, 3), 'weight_h': (20, 5), 'bias': (20,)}
+        """
+
+        def rows(gates: Iterable[str]) -> int:
+            return sum(widths[gate] for gate in gates)
+
+        shapes: dict[str, tuple[int, ...]] = {
+            f"weight_{source}": (rows(self.gates_of(source)), widths[source]) for source in self.sources
+        }
+        if bias and self.biased:
+            shapes["bias"] = (rows(self.biased),)
+        return shapes | {name: (widths[name],) for name in self.params}
+
     def _refuse(self, reason: str) -> None:
         raise TypeError(f"cell {self.name!r}: {reason}")
 
@@ -131,9 +166,15 @@ class Contract:
                 self._refuse("the name 'x' is the input; only aux may list it")
         if self.output not in self.states:
             self._refuse(f"output {self.output!r} is not a state (states: {', '.join(self.states)})")
-        for name in (*self.biased, *self.widths):
+        for name in self.params:
+            if name == "bias" or name.startswith("weight_"):
+                self._refuse(f"the parameter name {name!r} is taken by the linear maps")
+        for name in self.biased:
+            if name not in self.gates:
+                self._refuse(f"{name!r} in biased is not a gate of this cell")
+        for name in self.widths:
             if name not in names:
-                self._refuse(f"{name!r} in biased or widths is not a block of this cell")
+                self._refuse(f"{name!r} in widths is not a block of this cell")
         for name, width in self.widths.items():
             if isinstance(width, str) and width not in ("input_size", "hidden_size", *self.sizes):
                 self._refuse(f"width of {name!r}: unknown size {width!r}; declare it in `sizes`")

@@ -1,0 +1,146 @@
+"""One row hook of a compiled cell, called without the time loop: for certification, tests and measurements."""
+from cpython.mem cimport PyMem_Calloc, PyMem_Free
+from cpython.pycapsule cimport PyCapsule_GetPointer, PyCapsule_IsValid
+from pylstm.kernel cimport PYLSTM_CELL_ABI, PYLSTM_CELL_CAPSULE, block_t, cell_t, hook_t, rows_t, stage_t
+
+cdef extern from "Python.h":
+    Py_buffer *PyMemoryView_GET_BUFFER(object view)
+
+FORWARD = ("gates", "prev", "emissions", "keep", "states", "params", "aux")
+BACKWARD = ("dgates", "dprev", "demissions", "dstates", "dparams", "daux")
+
+
+cdef const cell_t *cell_of(object capsule) except NULL:
+    """The struct in `capsule`, once its name, ABI and size have been checked."""
+    if not PyCapsule_IsValid(capsule, PYLSTM_CELL_CAPSULE):
+        raise TypeError(f"not a cell kernel: expected a capsule named {PYLSTM_CELL_CAPSULE.decode()!r}, "
+                        f"got {capsule!r}")
+    cdef const cell_t *cell = <const cell_t *> PyCapsule_GetPointer(capsule, PYLSTM_CELL_CAPSULE)
+    if cell.abi != PYLSTM_CELL_ABI:
+        raise ImportError(f"plugin built for cell ABI {cell.abi}, this pylstm has {PYLSTM_CELL_ABI}: "
+                          f"rebuild the plugin against this pylstm")
+    if cell.size != sizeof(cell_t):
+        raise ImportError(f"plugin built with a pylstm_cell of {cell.size} bytes, this pylstm has "
+                          f"{sizeof(cell_t)}: rebuild the plugin against this pylstm")
+    return cell
+
+
+def describe(capsule):
+    """What a compiled cell says of itself: see the stub for the documentation."""
+    cdef const cell_t *cell = cell_of(capsule)
+    offered = (("float32", cell.float32 != NULL), ("float64", cell.float64 != NULL))
+    return {
+        "abi": cell.abi,
+        "name": cell.name.decode(),
+        "dtypes": tuple(name for name, there in offered if there),
+        "stages": cell.stages,
+        "gates": cell.gates,
+        "states": cell.states,
+        "emissions": cell.emissions,
+        "keep": cell.keep,
+        "params": cell.params,
+        "aux": cell.aux,
+    }
+
+
+def run_stage(capsule, Py_ssize_t stage, bint backward, blocks):
+    """Call one row hook on the given blocks: see the stub for the documentation."""
+    cdef const cell_t *cell = cell_of(capsule)
+    if not 0 <= stage < cell.stages:
+        raise ValueError(f"kernel {cell.name.decode()!r} has {cell.stages} stages, there is no stage {stage}")
+    unknown = sorted(set(blocks) - set(FORWARD + BACKWARD))
+    if unknown:
+        raise ValueError(f"unknown kinds of blocks: {', '.join(unknown)} (known: {', '.join(FORWARD + BACKWARD)})")
+    views = {kind: _views(cell.name.decode(), kind, blocks.get(kind, ()), count)
+             for kind, count in _expected(capsule, stage, backward)}
+    _check_shapes(views)
+    rows, dtype = _rows_and_dtype(views)
+    _call(capsule, stage, backward, rows, dtype, views)
+
+
+cdef list _expected(capsule, Py_ssize_t stage, bint backward):
+    """(kind, number of blocks) of a stage. The states and their cotangents belong to the last stage only."""
+    cdef const cell_t *cell = cell_of(capsule)
+    cdef bint last = stage == cell.stages - 1
+    cdef Py_ssize_t states = cell.states if last else 0
+    kinds = [("gates", cell.gates), ("prev", cell.states), ("emissions", cell.emissions), ("keep", cell.keep),
+             ("states", states), ("params", cell.params), ("aux", cell.aux)]
+    if backward:
+        kinds += [("dgates", cell.gates), ("dprev", cell.states), ("demissions", cell.emissions),
+                  ("dstates", states), ("dparams", cell.params), ("daux", cell.aux)]
+    return kinds
+
+
+def _views(name, kind, arrays, count):
+    """Memoryviews of the arrays of one kind, each checked by itself."""
+    if len(arrays) != count and (count or kind not in ("states", "dstates")):
+        raise ValueError(f"kernel {name!r} has {count} blocks of kind {kind}, got {len(arrays)} arrays")
+    views = [memoryview(array) for array in arrays[:count]]
+    ndim = 1 if kind in ("params", "dparams") else 2
+    for k, view in enumerate(views):
+        if view.format not in ("f", "d"):
+            raise TypeError(f"{kind}[{k}] must be float32 or float64 (native byte order), got format {view.format!r}")
+        if view.ndim != ndim:
+            shape = "(width,)" if ndim == 1 else "(rows, width)"
+            raise ValueError(f"{kind}[{k}] must have shape {shape}, got {tuple(view.shape)}")
+        if view.shape[ndim - 1] > 1 and view.strides[ndim - 1] != view.itemsize or view.strides[0] % view.itemsize:
+            raise ValueError(f"{kind}[{k}] must have contiguous rows, got strides {view.strides}")
+        if view.readonly and kind not in ("prev", "params", "aux", "dstates"):
+            raise ValueError(f"{kind}[{k}] is read-only")
+    return views
+
+
+def _check_shapes(views):
+    """A cotangent has the shape of its block, and `prev` that of `states`."""
+    pairs = [("states", "prev")] + [("d" + kind, kind) for kind in FORWARD]
+    for one, other in pairs:
+        for k, (a, b) in enumerate(zip(views.get(one, ()), views.get(other, ()))):
+            if a.shape != b.shape:
+                raise ValueError(f"{one}[{k}] has shape {tuple(a.shape)} but {other}[{k}] {tuple(b.shape)}")
+
+
+def _rows_and_dtype(views):
+    """The number of rows and the buffer format that all blocks share."""
+    named = [(f"{kind}[{k}]", view) for kind, each in views.items() for k, view in enumerate(each)]
+    first, reference = named[0]
+    for name, view in named:
+        if view.format != reference.format:
+            raise TypeError(f"{name} has format {view.format!r} but {first} {reference.format!r}: one dtype for all")
+    (first, reference), *others = [(name, view) for name, view in named if view.ndim == 2]
+    for name, view in others:
+        if view.shape[0] != reference.shape[0]:
+            raise ValueError(f"{name} has {view.shape[0]} rows but {first} {reference.shape[0]}")
+    return reference.shape[0], reference.format
+
+
+cdef object _call(capsule, Py_ssize_t stage, bint backward, Py_ssize_t n_rows, str dtype, dict views):
+    """Lay out the table of blocks and call the hook."""
+    cdef const cell_t *cell = cell_of(capsule)
+    cdef const stage_t *stages = cell.float32 if dtype == "f" else cell.float64
+    if stages == NULL:
+        raise TypeError(f"kernel {cell.name.decode()!r} offers no {'float32' if dtype == 'f' else 'float64'}")
+    cdef hook_t hook = stages[stage].backward if backward else stages[stage].forward
+    cdef block_t *table = <block_t *> PyMem_Calloc(1 + sum(map(len, views.values())), sizeof(block_t))
+    cdef block_t *next_block = table
+    cdef const block_t *at[13]
+    cdef Py_buffer *buffer
+    cdef rows_t r
+    if table == NULL:
+        raise MemoryError("the table of blocks")
+    try:
+        for k, kind in enumerate(FORWARD + BACKWARD):
+            at[<Py_ssize_t> k] = next_block if views.get(kind) else NULL
+            for view in views.get(kind, ()):
+                buffer = PyMemoryView_GET_BUFFER(view)
+                next_block.data = buffer.buf
+                next_block.width = buffer.shape[buffer.ndim - 1]
+                next_block.stride = buffer.strides[0] // buffer.itemsize if buffer.ndim == 2 else 0
+                next_block += 1
+        r.rows = n_rows
+        r.gates, r.prev, r.emissions, r.keep, r.states, r.params, r.aux = (
+            at[0], at[1], at[2], at[3], at[4], at[5], at[6])
+        r.dgates, r.dprev, r.demissions, r.dstates, r.dparams, r.daux = at[7], at[8], at[9], at[10], at[11], at[12]
+        with nogil:
+            hook(&r, cell.user)
+    finally:
+        PyMem_Free(table)

@@ -1,0 +1,75 @@
+"""From a cell's declaration to its compiled row hooks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pylstm import levels
+from pylstm.cells._hooks import describe
+from pylstm.cells.cell import Cell
+
+
+def load_kernel(cell: type[Cell]) -> Any | None:
+    """The compiled row hooks of `cell`, checked against its declaration.
+
+    Parameters
+    ----------
+    cell : type
+        A `Cell` subclass. Its `kernel` is None, a capsule, or ``"package.module:attribute"``: the module is loaded
+        at the best instruction-set level of this machine.
+
+    Returns
+    -------
+    PyCapsule or None
+        None if the cell declares no kernel: then its NumPy twin runs.
+
+    Raises
+    ------
+    ImportError
+        The module or its attribute does not exist, or was built for another version of the C contract.
+    TypeError
+        `kernel` is neither text nor a cell's capsule, or its number of blocks differs from the declaration.
+
+    Examples
+    --------
+    >>> from pylstm.cells.lstm import LSTM
+    >>> describe(load_kernel(LSTM))["name"]
+    'lstm'
+    """
+    if cell.kernel is None:
+        return None
+    capsule = _find(cell) if isinstance(cell.kernel, str) else cell.kernel
+    try:
+        found = describe(capsule)
+    except (ImportError, TypeError) as error:
+        raise type(error)(f"cell {cell.name!r}: {error}") from None
+    _check_counts(cell, found)
+    return capsule
+
+
+def _find(cell: type[Cell]) -> Any:
+    """The object that the text `cell.kernel` names."""
+    module_name, colon, attribute = cell.kernel.partition(":")
+    if not (module_name and colon and attribute):
+        raise TypeError(f"cell {cell.name!r}: kernel {cell.kernel!r} is not of the form 'package.module:attribute'")
+    try:
+        module = levels.load(module_name)
+    except ImportError as error:
+        raise ImportError(f"cell {cell.name!r}: kernel {cell.kernel!r} cannot be loaded: {error}") from error
+    try:
+        return getattr(module, attribute)
+    except AttributeError:
+        raise ImportError(f"cell {cell.name!r}: {module.__name__} has no kernel {attribute!r}") from None
+
+
+def _check_counts(cell: type[Cell], found: dict[str, Any]) -> None:
+    """Refuse a kernel whose numbers of stages and blocks are not those of the declaration."""
+    contract = cell.contract
+    declared = {"stages": contract.stages, **contract.blocks}
+    wrong = [
+        f"{kind}: {found[kind]} in the kernel, {len(names)} declared"
+        for kind, names in declared.items()
+        if found[kind] != len(names)
+    ]
+    if wrong:
+        raise TypeError(f"cell {cell.name!r} does not fit its kernel {found['name']!r}: {'; '.join(wrong)}")

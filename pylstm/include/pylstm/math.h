@@ -1,0 +1,136 @@
+/* Activations that the compiler turns into SIMD, for C kernels and for `pylstm/_math.pxd`.
+
+   Every function is straight-line: clamps, selects, a polynomial, exponent bits put together by integers. So a plain
+   loop `for (k = 0; k < n; k++) y[k] = pylstm_sigmoidf(x[k]);` vectorises at every level, SSE2 included, and one loop
+   may hold several of them. No function reads the rounding mode, sets errno or needs -ffast-math.
+
+   Names: `pylstm_exp` takes double, `pylstm_expf` float; float is computed in float (16 lanes in AVX-512).
+   Specials: NaN gives NaN, +-0 and +-inf give the exact limits, results and arguments may be subnormal.
+   The worst errors, in ulp, stand above each function as `float / double`, the maximum over the three levels of
+   tests/test_math.py (about 4e6 points per function).
+
+   The polynomials are minimax fits (Remez exchange in 50 digits, mpmath; benchmarks/fit_math.py prints them), rounded
+   to the type afterwards; the comment above each says which error was minimised. */
+#ifndef PYLSTM_MATH_H
+#define PYLSTM_MATH_H
+
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+
+#if defined(__GNUC__)
+#define PYLSTM_INLINE static inline __attribute__((always_inline))
+#else
+#define PYLSTM_INLINE static inline
+#endif
+
+/* ---- float: constants and polynomials ---- */
+
+PYLSTM_INLINE uint32_t pylstm_bitsf(float x) { uint32_t u; memcpy(&u, &x, sizeof u); return u; }
+PYLSTM_INLINE float pylstm_from_bitsf(uint32_t u) { float x; memcpy(&x, &u, sizeof x); return x; }
+
+/* (e^r - 1 - r) / r^2 on |r| <= ln2/2; error of e^r - 1 relative to r: 1.4e-8. */
+PYLSTM_INLINE float pylstm_exp_tailf(float r) {
+    const float r2 = r * r;
+    return (0.5f + 0.16666542f * r) + r2 * ((0.04166628f + 0.008366643f * r) + r2 * 0.0013946556f);
+}
+
+/* (log((1 + s)/(1 - s)) - 2 s) / s with z = s^2, |s| <= (sqrt2 - 1)/(sqrt2 + 1); error relative to 2 s: 8e-10. */
+PYLSTM_INLINE float pylstm_log_tailf(float z) {
+    return z * (0.66666776f + z * (0.39977497f + z * 0.2987305f));
+}
+
+#define REAL float
+#define UINT uint32_t
+#define F(name) pylstm_##name##f
+#define LIBM(name) name##f
+#define C(constant) constant##f
+#define MANTISSA 23
+#define BIAS 127
+#define SIGN_BIT 0x80000000u
+#define MANTISSA_BITS 0x007fffffu
+#define ONE_BITS 0x3f800000u
+#define SQRT_HALF_BITS 0x3f3504f3u
+#define TWO_TO_MANTISSA 0x1p23f  /* adding this to 0 <= n < 2^23 puts n into the low bits, */
+#define ROUNDER 0x1.8p23f        /* adding this rounds to the nearest integer, of either sign */
+#define LN2_HI 0x1.63p-1f        /* few bits: n * LN2_HI is exact */
+#define LN2_LO -0x1.bd0106p-13f
+#define EXP_LOWEST -104.0f       /* exp is 0 below, */
+#define EXP_HIGHEST 89.0f        /* inf above */
+#define EXPM1_LOWEST -20.0f      /* expm1 is -1 below */
+#define MIN_NORMAL 0x1p-126f
+#include "pylstm/math_template.h"
+
+/* Rational minimax of tanh on |x| <= 9.02, x P(x^2)/Q(x^2), relative error 2.2e-8; P(0) = Q(0) = 1, so tiny x and -0
+   come back as they are. One division, and a shorter chain than through exp.
+   Worst 0.00 ulp. */
+PYLSTM_INLINE float pylstm_tanhf(float x) {
+    const float z = x * x, z2 = z * z;
+    const float p = (1.0f + 0.13382687f * z) + z2 * ((3.4974575e-3f + 2.0635821e-5f * z) + z2 * 1.3384289e-8f);
+    const float q = (1.0f + 0.46716008f * z) + z2 * ((2.588436e-2f + 3.2885171e-4f * z) + z2 * 7.790248e-7f);
+    const float one = pylstm_from_bitsf((pylstm_bitsf(x) & 0x80000000u) | 0x3f800000u);
+    const float y = x * p / q;
+    return fabsf(x) > 9.01f || fabsf(y) > 1.0f ? one : y;
+}
+
+/* ---- double: constants and polynomials ---- */
+
+PYLSTM_INLINE uint64_t pylstm_bits(double x) { uint64_t u; memcpy(&u, &x, sizeof u); return u; }
+PYLSTM_INLINE double pylstm_from_bits(uint64_t u) { double x; memcpy(&x, &u, sizeof x); return x; }
+
+/* As pylstm_exp_tailf; error 1.8e-17. */
+PYLSTM_INLINE double pylstm_exp_tail(double r) {
+    const double r2 = r * r, r4 = r2 * r2;
+    const double low = (0x1.0000000000005p-1 + 0x1.555555555555cp-3 * r)
+                       + r2 * (0x1.5555555552093p-5 + 0x1.111111110e694p-7 * r);
+    const double mid = (0x1.6c16c17f51dfep-10 + 0x1.a01a01b5f164fp-13 * r)
+                       + r2 * (0x1.a019a631f3e01p-16 + 0x1.71dde9c67ca45p-19 * r);
+    const double top = 0x1.28a302cf0110ap-22 + 0x1.af77187e5f355p-26 * r;
+    return low + r4 * (mid + r4 * top);
+}
+
+/* As pylstm_log_tailf; error 1.3e-18. */
+PYLSTM_INLINE double pylstm_log_tail(double z) {
+    const double z2 = z * z;
+    const double low = 0x1.5555555555593p-1 + 0x1.999999997fb5ap-2 * z;
+    const double mid = 0x1.2492494215c3ep-2 + 0x1.c71c51e9494cep-3 * z;
+    const double top = (0x1.746645ee83548p-3 + 0x1.39a0fab59018cp-3 * z) + z2 * 0x1.2f0d5986da90fp-3;
+    return z * (low + z2 * (mid + z2 * top));
+}
+
+#define REAL double
+#define UINT uint64_t
+#define F(name) pylstm_##name
+#define LIBM(name) name
+#define C(constant) constant
+#define MANTISSA 52
+#define BIAS 1023
+#define SIGN_BIT 0x8000000000000000u
+#define MANTISSA_BITS 0x000fffffffffffffu
+#define ONE_BITS 0x3ff0000000000000u
+#define SQRT_HALF_BITS 0x3fe6a09e667f3bcdu
+#define TWO_TO_MANTISSA 0x1p52
+#define ROUNDER 0x1.8p52
+#define LN2_HI 0x1.62e42feep-1
+#define LN2_LO 0x1.a39ef35793c76p-33
+#define EXP_LOWEST -746.0
+#define EXP_HIGHEST 710.0
+#define EXPM1_LOWEST -40.0
+#define MIN_NORMAL 0x1p-1022
+#include "pylstm/math_template.h"
+
+/* With e^(-2|x|) = s (1 + q), s a power of two: tanh|x| = (1 - s - s q) / (1 + s + s q). For small x it is s = 1 and
+   nothing cancels.
+   Worst 0.00 ulp. */
+PYLSTM_INLINE double pylstm_tanh(double x) {
+    const uint64_t sign = pylstm_bits(x) & 0x8000000000000000u;
+    const double a = fabs(x) > 20.0 ? -40.0 : -2.0 * fabs(x);
+    const double t = a * 0x1.71547652b82fep0 + (0x1.8p52 + 1023.0), n = t - (0x1.8p52 + 1023.0);
+    const double r = (a - n * 0x1.62e42feep-1) - n * 0x1.a39ef35793c76p-33;
+    const double q = r + (r * r) * pylstm_exp_tail(r);
+    const double s = pylstm_from_bits(pylstm_bits(t) << 52);
+    const double y = ((1.0 - s) - s * q) / ((1.0 + s) + s * q);
+    return pylstm_from_bits(pylstm_bits(y) | sign);
+}
+
+#endif

@@ -1,0 +1,119 @@
+/* The functions of math.h that float and double share. Included twice by math.h, never by anyone else; the macros are
+   defined there. Worst errors: float / double. */
+
+#define LOG2E C(0x1.71547652b82fep0)
+
+/* 1 / (1 + e^-x) needs e^-|x| only, exp needs both signs: x must lie in [EXP_LOWEST, EXP_HIGHEST] or be NaN.
+   x = n ln2 + r; adding ROUNDER leaves n in the low bits of t, the bias is added on the way. 2^n is applied in two
+   halves because 2^-150 and 2^128 are not floats; the first product is exact, so a subnormal is rounded once. */
+PYLSTM_INLINE REAL F(exp_in_range)(REAL x) {
+    const REAL t = x * LOG2E + (ROUNDER + 2 * BIAS), n = t - (ROUNDER + 2 * BIAS);
+    const REAL r = (x - n * LN2_HI) - n * LN2_LO;
+    const UINT both = F(bits)(t), half = both >> 1;
+    const REAL y = C(1.0) + (r + (r * r) * F(exp_tail)(r));
+    return (y * F(from_bits)(half << MANTISSA)) * F(from_bits)((both - half) << MANTISSA);
+}
+
+/* e^x. Worst 0.00 / 0.00 ulp. */
+PYLSTM_INLINE REAL F(exp)(REAL x) {
+    const REAL low = x < EXP_LOWEST ? EXP_LOWEST : x;
+    return F(exp_in_range)(low > EXP_HIGHEST ? EXP_HIGHEST : low);
+}
+
+/* e^-|x|. */
+PYLSTM_INLINE REAL F(exp_minus_abs)(REAL x) {
+    const REAL a = F(from_bits)(F(bits)(x) | SIGN_BIT);
+    return F(exp_in_range)(a < EXP_LOWEST ? EXP_LOWEST : a);
+}
+
+/* e^x - 1 = s q + (s - 1) with s = 2^n, q = e^r - 1; through s / 2, since s may overflow where the result does not.
+   n = 0 is taken apart to keep subnormals, the sign bit to keep -0. Worst 0.00 / 0.00 ulp. */
+PYLSTM_INLINE REAL F(expm1)(REAL x) {
+    const REAL low = x < EXPM1_LOWEST ? EXPM1_LOWEST : x, a = low > EXP_HIGHEST ? EXP_HIGHEST : low;
+    const REAL t = a * LOG2E + (ROUNDER + (BIAS - 1)), n = t - (ROUNDER + (BIAS - 1));
+    const REAL r = (a - n * LN2_HI) - n * LN2_LO;
+    const REAL q = r + (r * r) * F(exp_tail)(r);
+    const REAL s = F(from_bits)(F(bits)(t) << MANTISSA);
+    const REAL y = n == 0 ? q : C(2.0) * (s * q + (s - C(0.5)));
+    return F(from_bits)(F(bits)(y) | (F(bits)(x) & SIGN_BIT));
+}
+
+/* log(u) + c/u - shift ln2 for a normal u > 0 and a correction c of the order of the rounding error of u.
+   u = 2^n m with m in [sqrt(1/2), sqrt2], f = m - 1, s = f / (2 + f), log m = 2 s + s tail(s^2)
+   = f - (f^2/2 - s (f^2/2 + tail)). */
+PYLSTM_INLINE REAL F(log_normal)(REAL u, REAL c, REAL shift) {
+    const UINT shifted = F(bits)(u) + (ONE_BITS - SQRT_HALF_BITS);
+    const REAL m = F(from_bits)((shifted & MANTISSA_BITS) + SQRT_HALF_BITS);
+    const REAL biased = F(from_bits)(F(bits)(TWO_TO_MANTISSA) | (shifted >> MANTISSA)) - (TWO_TO_MANTISSA + BIAS);
+    const REAL n = biased - shift;
+    const REAL f = m - C(1.0), s = f / (C(2.0) + f), half_f2 = C(0.5) * f * f;
+    const REAL tail = s * (half_f2 + F(log_tail)(s * s));
+    return n * LN2_HI - ((half_f2 - (tail + (n * LN2_LO + c))) - f);
+}
+
+/* Natural logarithm; -inf at 0, NaN below. Worst 0.00 / 0.00 ulp. */
+PYLSTM_INLINE REAL F(log)(REAL x) {
+    const int subnormal = x < MIN_NORMAL;
+    const REAL up = x * (C(2.0) * TWO_TO_MANTISSA);
+    const REAL y = F(log_normal)(subnormal ? up : x, C(0.0), subnormal ? C(1.0) + MANTISSA : C(0.0));
+    const REAL z = x < (REAL)INFINITY ? y : x;
+    return x > 0 ? z : (x == 0 ? -(REAL)INFINITY : (REAL)NAN);
+}
+
+/* log(1 + x): u = 1 + x rounded, c what the rounding lost. -inf at -1, NaN below. Worst 0.00 / 0.00 ulp. */
+PYLSTM_INLINE REAL F(log1p)(REAL x) {
+    const REAL u = C(1.0) + x;
+    const REAL c = x < C(1.0) ? x - (u - C(1.0)) : C(1.0) - (u - x);
+    const REAL y = F(log_normal)(u, c / u, C(0.0));
+    const REAL z = x < (REAL)INFINITY && x != 0 ? y : x;
+    return u > 0 ? z : (u == 0 ? -(REAL)INFINITY : (REAL)NAN);
+}
+
+/* 1 / (1 + e^-x), as e^x / (1 + e^x) for x < 0: small results keep all their digits. Worst 0.00 / 0.00 ulp. */
+PYLSTM_INLINE REAL F(sigmoid)(REAL x) {
+    const REAL e = F(exp_minus_abs)(x);
+    return (x < 0 ? e : C(1.0)) / (C(1.0) + e);
+}
+
+/* log(1 + e^x) = max(x, 0) + log1p(e^-|x|). Worst 0.00 / 0.00 ulp. */
+PYLSTM_INLINE REAL F(softplus)(REAL x) {
+    const REAL e = F(exp_minus_abs)(x), u = C(1.0) + e, c = e - (u - C(1.0));
+    return (x > 0 ? x : C(0.0)) + F(log_normal)(u, c / u, C(0.0));
+}
+
+/* max(x, 0); NaN stays. Exact. */
+PYLSTM_INLINE REAL F(relu)(REAL x) { return x <= 0 ? C(0.0) : x; }
+
+/* In hardware. Worst 0.5 ulp. */
+PYLSTM_INLINE REAL F(sqrt)(REAL x) { return LIBM(sqrt)(x); }
+
+/* libm, one by one. */
+PYLSTM_INLINE REAL F(sin)(REAL x) { return LIBM(sin)(x); }
+PYLSTM_INLINE REAL F(cos)(REAL x) { return LIBM(cos)(x); }
+
+/* Derivatives from the output y. Not 1 - y^2: without FMA its error near |y| = 1 is unbounded, and 1 - y is exact there.
+   Worst 0.00 / 0.00 ulp of the formula at the given y. */
+PYLSTM_INLINE REAL F(dsigmoid_from_y)(REAL y) { return y * (C(1.0) - y); }
+PYLSTM_INLINE REAL F(dtanh_from_y)(REAL y) { return (C(1.0) - y) * (C(1.0) + y); }
+PYLSTM_INLINE REAL F(drelu_from_y)(REAL y) { return y <= 0 ? C(0.0) : (y > 0 ? C(1.0) : y); }
+
+#undef LOG2E
+#undef REAL
+#undef UINT
+#undef F
+#undef LIBM
+#undef C
+#undef MANTISSA
+#undef BIAS
+#undef SIGN_BIT
+#undef MANTISSA_BITS
+#undef ONE_BITS
+#undef SQRT_HALF_BITS
+#undef TWO_TO_MANTISSA
+#undef ROUNDER
+#undef LN2_HI
+#undef LN2_LO
+#undef EXP_LOWEST
+#undef EXP_HIGHEST
+#undef EXPM1_LOWEST
+#undef MIN_NORMAL
