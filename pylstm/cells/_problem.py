@@ -15,12 +15,7 @@ from pylstm.cells.twin import call
 ROWS = 3
 COMPLEX_STEP = 1e-30
 STEP = 1e-3
-DOMAINS = (
-    (),
-    ("param", "aux"),
-    ("param", "aux", "previous", "emission"),
-    ("param", "aux", "previous", "emission", "gate"),
-)
+DOMAINS = ((), ("param", "aux"), ("param", "aux", "previous", "emission"), ("param", "aux", "previous", "emission", "gate"))
 """Kinds that are drawn positive: the first of these sets on which forward is finite is used."""
 
 Key = tuple[str, str]
