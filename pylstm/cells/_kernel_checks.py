@@ -72,8 +72,11 @@ def certify_kernel(
         return
     for each in (dtype,) if dtype else offered:
         table = Table(certified.problem, capsule, each, f"kernel {each}{remark}")
-        _certify_forward(certificate, table, certified)
-        _certify_backward(certificate, table, certified)
+        try:
+            _certify_forward(certificate, table, certified)
+            _certify_backward(certificate, table, certified)
+        except TypeError as error:  # a hook that is not there
+            certificate.fail(table.form, "hooks", str(error))
 
 
 def _filled(table: Table, problem: Problem) -> tuple[np.ndarray, np.ndarray]:
