@@ -18,6 +18,7 @@ cdef extern from "pylstm/cell.h" nogil:
     ctypedef struct rows_t "pylstm_rows":
         Py_ssize_t rows
         const block_t *gates
+        const block_t *z "gates"                    # the loop's name for them: it knows blocks, not their meaning
         const block_t *prev
         const block_t *emissions
         const block_t *keep
@@ -25,6 +26,7 @@ cdef extern from "pylstm/cell.h" nogil:
         const block_t *params
         const block_t *aux
         const block_t *dgates
+        const block_t *dz "dgates"
         const block_t *dprev
         const block_t *demissions
         const block_t *dstates
@@ -43,6 +45,7 @@ cdef extern from "pylstm/cell.h" nogil:
         const char *name
         Py_ssize_t stages
         Py_ssize_t gates
+        Py_ssize_t z "gates"
         Py_ssize_t states
         Py_ssize_t emissions
         Py_ssize_t keep

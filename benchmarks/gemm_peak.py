@@ -1,0 +1,135 @@
+"""How much of the multiply-add peak of one core the products of `pylstm/_tiles.pyx` reach, shape by shape.
+
+    python benchmarks/gemm_peak.py [--dtype float32] [--level v4] [--kind step back input outer] [--quick]
+
+Each shape is timed in turn with the peak (a loop of multiply-adds in registers) and with `np.matmul(out=)` on one
+thread, several times; the columns are the medians in GFLOP/s, and the medians of the ratios to the peak.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import time
+
+for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ[name] = "1"
+
+import importlib
+
+import numpy as np
+
+from pylstm.levels import LEVELS, level
+
+SIZES = (8, 16, 32, 64, 128, 256, 512)
+KINDS = ("step", "back", "input", "outer", "pack")
+
+
+def aligned(shape, dtype, rng):
+    """Uniform numbers on a 64-byte boundary."""
+    size = int(np.prod(shape))
+    raw = np.empty(size * np.dtype(dtype).itemsize + 64, np.uint8)
+    start = -raw.ctypes.data % 64
+    out = raw[start : start + size * np.dtype(dtype).itemsize].view(dtype).reshape(shape)
+    out[...] = rng.uniform(-1, 1, shape)
+    return out
+
+
+def packed(tiles, U):
+    out = aligned(tiles.packed_size(*U.shape, U.itemsize), U.dtype, np.random.default_rng(0))
+    tiles.pack(U, out)
+    return out
+
+
+def shapes(kind, sizes):
+    """(M, N, K) of the products of an LSTM of H units: forward step, backward step, all inputs, weight gradients."""
+    for H in sizes:
+        if kind == "step":
+            yield from ((B, 4 * H, H) for B in (1, 4, 16, 32, 64))
+        elif kind == "back":
+            yield from ((B, H, 4 * H) for B in (1, 4, 16, 32, 64))
+        elif kind == "input":
+            yield (256, 4 * H, H)
+        elif kind == "outer":
+            yield from ((4 * H, H, R) for R in (64, 512))
+        else:
+            yield (1, 4 * H, H)
+
+
+def work(tiles, kind, M, N, K, dtype):
+    """(ours, theirs, operations): functions of a number of repetitions."""
+    rng = np.random.default_rng(0)
+    C = aligned((M, N), dtype, rng)
+    if kind == "outer":
+        A, B = aligned((K, M), dtype, rng), aligned((K, N), dtype, rng)
+        scratch = aligned(tiles.outer_scratch(M, N, K, A.itemsize), dtype, rng)
+        return lambda n: tiles.outer(A, B, C, scratch, n), lambda: np.matmul(A.T, B, out=C), 2 * M * N * K
+    A, U = aligned((M, K), dtype, rng), aligned((K, N), dtype, rng)
+    P = packed(tiles, U)
+    if kind == "pack":
+        W = np.ascontiguousarray(U.T)
+        return lambda n: tiles.pack(W, P, True, n), lambda: np.copyto(U, W.T), 2 * N * K
+    return lambda n: tiles.product(A, P, C, 0, None, n), lambda: np.matmul(A, U, out=C), 2 * M * N * K
+
+
+def seconds(function, *arguments):
+    start = time.perf_counter()
+    function(*arguments)
+    return time.perf_counter() - start
+
+
+def repeats(function, span):
+    """How many calls fill `span` seconds."""
+    n = 1
+    while True:
+        taken = seconds(function, n)
+        if taken > span / 4:
+            return max(1, round(n * span / taken))
+        n *= 4
+
+
+def measure(tiles, case, dtype, span, rounds):
+    """Median rates of ours, np.matmul and the peak, and the median share of the peak."""
+    ours, theirs, operations = case
+    out = np.zeros(64, dtype)
+
+    def loop(n):
+        for _ in range(n):
+            theirs()
+
+    n, n_theirs = repeats(ours, span), repeats(loop, span)
+    steps = repeats(lambda n: tiles.peak(out, n), span)
+    rates = []
+    for _ in range(rounds):
+        peak = tiles.peak(out, 1) * steps / seconds(tiles.peak, out, steps)
+        rates.append((n * operations / seconds(ours, n), n_theirs * operations / seconds(loop, n_theirs), peak))
+    rates = np.array(rates) / 1e9
+    return *np.median(rates, axis=0), np.median(rates[:, 0] / rates[:, 2]), operations / np.median(rates[:, 0])
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--dtype", nargs="*", default=["float32", "float64"])
+    parser.add_argument("--level", default=level, choices=LEVELS)
+    parser.add_argument("--kind", nargs="*", default=KINDS[:4], choices=KINDS)
+    parser.add_argument("--size", nargs="*", type=int, default=SIZES, help="units H")
+    parser.add_argument("--quick", action="store_true", help="a third of the time, noisier")
+    options = parser.parse_args()
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+    tiles = importlib.import_module(f"pylstm._tiles_{options.level}")
+    span, rounds = (2e-3, 5) if options.quick else (4e-3, 9)
+    print(f"level {options.level}; GFLOP/s of one core (pack: 2 per element)")
+    print(f"{'dtype':8}{'kind':6}{'M':>6}{'N':>6}{'K':>6}{'ours':>8}{'matmul':>8}{'peak':>8}{'of peak':>9}{'ns':>11}")
+    for dtype in options.dtype:
+        for kind in options.kind:
+            for M, N, K in shapes(kind, options.size):
+                case = work(tiles, kind, M, N, K, dtype)
+                ours, theirs, peak, share, ns = measure(tiles, case, dtype, span, rounds)
+                print(
+                    f"{dtype:8}{kind:6}{M:6}{N:6}{K:6}{ours:8.1f}{theirs:8.1f}{peak:8.1f}{100 * share:8.1f}%{ns:11.0f}"
+                )
+
+
+if __name__ == "__main__":
+    main()

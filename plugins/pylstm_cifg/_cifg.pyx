@@ -1,0 +1,67 @@
+"""Compiled kernel of the LSTM with a coupled input and forget gate: see `cifg.py` for the equations."""
+from pylstm._math cimport dsigmoid_from_y, dtanh_from_y, sigmoid, tanh
+from pylstm.kernel cimport cell_t, floating, hook_t, publish, row, rows_t, stage_t
+
+
+cdef inline void forward_row(
+        Py_ssize_t H, floating *restrict f, floating *restrict g, floating *restrict o,
+        const floating *restrict c_prev, floating *restrict tanh_c,
+        floating *restrict h, floating *restrict c) noexcept nogil:
+    cdef Py_ssize_t k
+    for k in range(H):
+        f[k] = sigmoid(f[k])
+        g[k] = tanh(g[k])
+        o[k] = sigmoid(o[k])
+        c[k] = f[k] * c_prev[k] + (1 - f[k]) * g[k]                     # (1)
+        tanh_c[k] = tanh(c[k])                                          # (2)
+        h[k] = o[k] * tanh_c[k]                                         # (3)
+
+
+cdef inline void backward_row(
+        Py_ssize_t H, const floating *restrict f, const floating *restrict g, const floating *restrict o,
+        const floating *restrict c_prev, const floating *restrict tanh_c,
+        const floating *restrict dh, const floating *restrict dc_new,
+        floating *restrict df, floating *restrict dg, floating *restrict do_,
+        floating *restrict dc_prev) noexcept nogil:
+    cdef Py_ssize_t k
+    cdef floating dc
+    for k in range(H):
+        do_[k] = dh[k] * tanh_c[k] * dsigmoid_from_y(o[k])              # of (3)
+        dc = dc_new[k] + dh[k] * o[k] * dtanh_from_y(tanh_c[k])         # of (3), (2)
+        df[k] = dc * (c_prev[k] - g[k]) * dsigmoid_from_y(f[k])         # of (1)
+        dg[k] = dc * (1 - f[k]) * dtanh_from_y(g[k])
+        dc_prev[k] += dc * f[k]
+
+
+cdef void forward(const rows_t *r, floating *dtype) noexcept nogil:
+    cdef Py_ssize_t b
+    for b in range(r.rows):
+        forward_row(
+            r.gates[0].width,
+            row(&r.gates[0], b, dtype), row(&r.gates[1], b, dtype), row(&r.gates[2], b, dtype),
+            row(&r.prev[1], b, dtype), row(&r.keep[0], b, dtype),
+            row(&r.states[0], b, dtype), row(&r.states[1], b, dtype))
+
+
+cdef void backward(const rows_t *r, floating *dtype) noexcept nogil:
+    cdef Py_ssize_t b
+    for b in range(r.rows):
+        backward_row(
+            r.gates[0].width,
+            row(&r.gates[0], b, dtype), row(&r.gates[1], b, dtype), row(&r.gates[2], b, dtype),
+            row(&r.prev[1], b, dtype), row(&r.keep[0], b, dtype),
+            row(&r.dstates[0], b, dtype), row(&r.dstates[1], b, dtype),
+            row(&r.dgates[0], b, dtype), row(&r.dgates[1], b, dtype), row(&r.dgates[2], b, dtype),
+            row(&r.dprev[1], b, dtype))
+
+
+cdef stage_t float32
+cdef stage_t float64
+cdef cell_t cell
+float32.forward, float32.backward = <hook_t> forward[float], <hook_t> backward[float]
+float64.forward, float64.backward = <hook_t> forward[double], <hook_t> backward[double]
+cell.name = "cifg"
+cell.stages, cell.gates, cell.states, cell.keep = 1, 3, 2, 1
+cell.float32, cell.float64 = &float32, &float64
+
+cifg = publish(&cell)

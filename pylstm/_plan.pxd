@@ -1,0 +1,80 @@
+# What the time loop knows of a layer (Core), and where a run of given sizes keeps its arrays (Plan).
+from pylstm._tiles cimport tiles_t
+from pylstm.kernel cimport stage_t
+
+cdef enum:
+    MAX_BLOCKS = 32            # of one kind
+    MAX_PRODUCTS = 96
+    LINE = 64                  # bytes of a cache line: every array of the workspace starts on one
+    PARAM_ROWS = 16            # rows that share an accumulator of per-unit parameters
+    FORWARD_ROWS = 128         # rows of a chunk
+    BACKWARD_ROWS = 256
+
+cdef enum:                     # what a product reads
+    FROM_X = 0
+    FROM_STATE = 1
+    FROM_EMISSION = 2
+
+cdef struct product_t:         # z[:, column:column + N] += A @ W.T, with W (N, K): one run of neighbouring blocks
+    int source
+    int index                  # of the state or emission
+    int stage                  # the stage that needs it (emissions), -1: the start of the step
+    Py_ssize_t column
+    Py_ssize_t N
+    Py_ssize_t K
+    Py_ssize_t weight          # of W[0, 0] in the flat parameter buffer, in elements
+    Py_ssize_t packed          # of the packed W.T and W among the packed weights, in elements
+    Py_ssize_t packed_back
+
+cdef struct kind_t:            # the blocks of one kind
+    int n
+    Py_ssize_t width[MAX_BLOCKS]
+
+cdef struct bias_t:            # a run of neighbouring columns of z
+    Py_ssize_t column
+    Py_ssize_t N
+    Py_ssize_t weight          # of its bias in the flat parameter buffer; -1: no bias
+    bint from_x                # the input product starts these columns
+
+cdef struct core_t:             # a layer
+    const stage_t *stages
+    void *user
+    const tiles_t *tiles
+    Py_ssize_t itemsize
+    int n_stages, n_products, n_bias, output, aux_x
+    kind_t z, states, emissions, keep, params, aux
+    Py_ssize_t z_columns, input_size, n_parameters, packed_size, packed_back_size
+    Py_ssize_t param_weight[MAX_BLOCKS]
+    product_t products[MAX_PRODUCTS]
+    bias_t bias[MAX_PRODUCTS]
+
+cdef struct plan_t:             # a run
+    const core_t *core
+    Py_ssize_t T, B, chunk, chunk_back
+    Py_ssize_t nbytes
+    bint taped
+    unsigned long long scaled, blended      # bit k: state k has a pre or reset, a blend
+    # offsets in the workspace, in bytes
+    Py_ssize_t x, z, bias, params, packed, packed_back
+    Py_ssize_t states[MAX_BLOCKS]
+    Py_ssize_t initial[MAX_BLOCKS]                   # initial states, kept where a reset may need them
+    Py_ssize_t prev[MAX_BLOCKS]                      # previous states after pre and reset
+    Py_ssize_t made[MAX_BLOCKS]                      # new states before blend
+    Py_ssize_t emissions[MAX_BLOCKS]
+    Py_ssize_t keep[MAX_BLOCKS]
+    Py_ssize_t dz, dparams, outer
+    Py_ssize_t dstates[MAX_BLOCKS]
+    Py_ssize_t dprev[MAX_BLOCKS]
+    Py_ssize_t demissions[MAX_BLOCKS]
+
+cdef class Core:
+    cdef core_t c
+    cdef object capsules, plans
+    cdef take_kernel(self, kernel)
+
+cdef class Plan:
+    cdef plan_t p
+    cdef readonly Core core
+    cdef plan_backward(self, at)
+
+cdef void pack(const plan_t *plan, char *base, const char *weights) noexcept nogil

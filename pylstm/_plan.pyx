@@ -1,0 +1,232 @@
+"""What the time loop knows of a layer (`Core`), and where a run keeps its arrays (`Plan`)."""
+from cpython.pycapsule cimport PyCapsule_GetPointer, PyCapsule_IsValid
+from libc.string cimport memcpy, memset
+
+from pylstm._tiles cimport tiles_t
+from pylstm.kernel cimport PYLSTM_CELL_ABI, PYLSTM_CELL_CAPSULE, cell_t
+
+import sys
+
+from pylstm.levels import load
+
+
+cdef class Core:
+    """One layer as the loop sees it: blocks by number, and the products between them.
+
+    Parameters
+    ----------
+    kernel : PyCapsule
+        Row hooks (``pylstm/cell.h``).
+    itemsize : int
+        4 (float32) or 8 (float64).
+    widths : six sequences of int
+        Widths of the blocks of each kind, in the order of the C contract.
+    products : sequence of (source, index, stage, column, N, K, weight)
+        See `product_t`.
+    bias : sequence of (column, N, weight, from_x)
+        See `bias_t`; together they cover every column of z once.
+    params : sequence of int
+        Offset of each per-unit parameter in the flat parameter buffer.
+    input_size, output, aux_x, n_parameters : int
+        Width of the input; number of the output state; number of the aux block that is the input itself, or -1; length
+        of the flat parameter buffer.
+
+    Raises
+    ------
+    TypeError, ImportError
+        `kernel` is no capsule of the contract, or not of this ABI, or not of the declared blocks.
+    """
+
+    def __init__(self, kernel, Py_ssize_t itemsize, widths, products, bias, params, Py_ssize_t input_size,
+                 int output, int aux_x, Py_ssize_t n_parameters):
+        cdef int k
+        cdef product_t *p
+        self.c.itemsize, self.c.input_size, self.c.n_parameters = itemsize, input_size, n_parameters
+        self.c.output, self.c.aux_x, self.plans = output, aux_x, {}
+        tiles = load("pylstm._tiles").capsule()
+        self.capsules = (kernel, tiles)
+        self.c.tiles = <const tiles_t *> PyCapsule_GetPointer(tiles, "pylstm.tiles.v1") + (itemsize == 8)
+        set_widths(&self.c.z, widths[0])
+        set_widths(&self.c.states, widths[1])
+        set_widths(&self.c.emissions, widths[2])
+        set_widths(&self.c.keep, widths[3])
+        set_widths(&self.c.params, widths[4])
+        set_widths(&self.c.aux, widths[5])
+        self.c.z_columns = sum(widths[0])
+        self.take_kernel(kernel)
+        if len(products) > MAX_PRODUCTS or len(bias) > MAX_PRODUCTS:
+            raise ValueError(f"a cell can have at most {MAX_PRODUCTS} linear maps, this one has {len(products)}")
+        self.c.n_products, self.c.n_bias = len(products), len(bias)
+        for k in range(self.c.n_products):
+            p = &self.c.products[k]
+            p.source, p.index, p.stage, p.column, p.N, p.K, p.weight = products[k]
+            p.packed, p.packed_back = self.c.packed_size, self.c.packed_back_size
+            self.c.packed_size += self.c.tiles.packed_size(p.K, p.N)
+            self.c.packed_back_size += self.c.tiles.packed_size(p.N, p.K)
+        for k in range(self.c.n_bias):
+            self.c.bias[k].column, self.c.bias[k].N, self.c.bias[k].weight, self.c.bias[k].from_x = bias[k]
+        for k in range(self.c.params.n):
+            self.c.param_weight[k] = params[k]
+
+    cdef take_kernel(self, kernel):
+        cdef cell_t *cell
+        if not PyCapsule_IsValid(kernel, PYLSTM_CELL_CAPSULE):
+            raise TypeError(f"a kernel must be a capsule named {PYLSTM_CELL_CAPSULE.decode()!r}, got {kernel!r}")
+        cell = <cell_t *> PyCapsule_GetPointer(kernel, PYLSTM_CELL_CAPSULE)
+        if cell.abi != PYLSTM_CELL_ABI or cell.size != sizeof(cell_t):
+            raise ImportError(f"the kernel was built for cell ABI {cell.abi}, this pylstm has {PYLSTM_CELL_ABI}: "
+                              "build it again")
+        counts = (cell.z, cell.states, cell.emissions, cell.keep, cell.params, cell.aux)
+        declared = (self.c.z.n, self.c.states.n, self.c.emissions.n, self.c.keep.n, self.c.params.n, self.c.aux.n)
+        if counts != declared:
+            raise ImportError(f"kernel {cell.name.decode()!r} has {counts} blocks, its cell declares {declared}")
+        self.c.stages = cell.float32 if self.c.itemsize == 4 else cell.float64
+        if self.c.stages == NULL:
+            raise ImportError(f"kernel {cell.name.decode()!r} has no float{8 * self.c.itemsize} hooks")
+        self.c.n_stages, self.c.user = cell.stages, cell.user
+
+    def plan(self, T, B, bint taped=True, scaled=0, blended=0):
+        """The `Plan` of a run over T steps and B rows, made once for recurring sizes."""
+        key = (T, B, taped, scaled, blended)
+        plan = self.plans.get(key)
+        if plan is None:
+            if len(self.plans) >= 16:
+                self.plans.clear()
+            plan = self.plans[key] = Plan(self, T, B, taped, scaled, blended)
+        return plan
+
+
+cdef class Plan:
+    """Where a run keeps its arrays: the only place where sizes of memory are computed.
+
+    Attributes
+    ----------
+    nbytes : int
+        Size of the workspace in bytes.
+    taped : bool
+
+    Raises
+    ------
+    OverflowError
+        A size beyond the address space.
+    """
+
+    def __init__(self, Core layer not None, T, B, bint taped, scaled, blended):
+        cdef int k
+        cdef const core_t *core = &layer.c
+        self.core, self.p.core = layer, core
+        self.p.taped, self.p.scaled, self.p.blended = taped, scaled, blended
+        size, at = core.itemsize, _Cursor(core.itemsize)
+        largest = max([core.z_columns, core.input_size] + [core.states.width[k] for k in range(core.states.n)])
+        if (T + 1) * max(B, 1) * largest * size > sys.maxsize // 16:
+            raise OverflowError(f"{T} steps of {B} rows of {largest} numbers do not fit into the address space")
+        self.p.T, self.p.B = T, B
+        self.p.chunk = chunk_of(T, B, FORWARD_ROWS)
+        self.p.chunk_back = chunk_of(T, B, BACKWARD_ROWS)
+        kept = T if taped else self.p.chunk               # steps of which the tape holds the inner arrays
+        self.p.packed = at.take(core.packed_size)
+        self.p.bias = at.take(core.z_columns)
+        self.p.params = at.take(sum([core.params.width[k] for k in range(core.params.n)]))
+        for k in range(core.states.n):
+            whole = taped or k == core.output
+            self.p.states[k] = at.take(((T if whole else kept) + 1) * B * core.states.width[k])
+            self.p.initial[k] = at.take(B * core.states.width[k]) if scaled >> k & 1 else -1
+            self.p.prev[k] = at.take(kept * B * core.states.width[k]) if scaled >> k & 1 else -1
+            self.p.made[k] = at.take(kept * B * core.states.width[k]) if blended >> k & 1 else -1
+        self.p.z = at.take(kept * B * core.z_columns)
+        for k in range(core.emissions.n):
+            self.p.emissions[k] = at.take(kept * B * core.emissions.width[k])
+        for k in range(core.keep.n):
+            self.p.keep[k] = at.take(kept * B * core.keep.width[k])
+        if taped:
+            self.p.x = at.take(T * B * core.input_size)
+            self.p.packed_back = at.take(core.packed_back_size)
+            self.plan_backward(at)
+        self.p.nbytes = at.bytes + LINE                   # room to line up the first array
+
+    cdef plan_backward(self, at):
+        cdef const core_t *core = self.p.core
+        cdef int k
+        cdef Py_ssize_t rows = self.p.chunk_back * self.p.B, outer = 0
+        groups = -(-self.p.B // PARAM_ROWS)
+        self.p.dz = at.take(rows * core.z_columns)
+        for k in range(core.states.n):
+            self.p.dstates[k] = at.take(self.p.B * core.states.width[k])
+            self.p.dprev[k] = at.take(self.p.B * core.states.width[k])
+        for k in range(core.emissions.n):
+            self.p.demissions[k] = at.take(self.p.B * core.emissions.width[k])
+        self.p.dparams = at.take(groups * sum([core.params.width[k] for k in range(core.params.n)]))
+        for k in range(core.n_products):
+            outer = max(outer, core.tiles.outer_scratch(core.products[k].N, core.products[k].K, rows))
+        self.p.outer = at.take(outer)
+
+    @property
+    def nbytes(self):
+        return self.p.nbytes
+
+    @property
+    def taped(self):
+        return bool(self.p.taped)
+
+    def offset(self, kind, int k=0):
+        """Where array `k` of "states", "z", "emissions" or "keep" starts, in bytes from the lined-up workspace."""
+        return {"z": self.p.z, "states": self.p.states[k], "emissions": self.p.emissions[k], "keep": self.p.keep[k]}[kind]
+
+    def final_offset(self, int k):
+        """Where the final state `k` starts, likewise."""
+        cdef Py_ssize_t row = self.p.T
+        if not self.p.taped and k != self.p.core.output and self.p.T > 0:
+            row = self.p.T - (self.p.T - 1) // self.p.chunk * self.p.chunk      # within the last chunk
+        return self.p.states[k] + row * self.p.B * self.p.core.states.width[k] * self.p.core.itemsize
+
+
+class _Cursor:
+    """Hands out consecutive arrays, each on a cache line of its own."""
+
+    def __init__(self, itemsize):
+        self.itemsize, self.bytes = itemsize, 0
+
+    def take(self, elements):
+        start = self.bytes
+        self.bytes += -(-elements * self.itemsize // LINE) * LINE
+        return start
+
+
+cdef int set_widths(kind_t *kind, widths) except -1:
+    cdef int k
+    if len(widths) > MAX_BLOCKS:
+        raise ValueError(f"a cell can have at most {MAX_BLOCKS} blocks of one kind, this one has {len(widths)}")
+    kind.n = len(widths)
+    for k in range(kind.n):
+        kind.width[k] = widths[k]
+    return 0
+
+
+cdef chunk_of(T, B, rows):
+    """Steps of a chunk: about `rows` rows, chunks of nearly equal length."""
+    chunks = max(1, (T * B + rows // 2) // rows)
+    return max(1, -(-T // chunks))
+
+
+cdef void pack(const plan_t *plan, char *base, const char *weights) noexcept nogil:
+    """Weights into column panels, biases to their columns, per-unit parameters beside them."""
+    cdef const core_t *core = plan.core
+    cdef Py_ssize_t size = core.itemsize
+    cdef int k
+    cdef char *to
+    cdef const product_t *p
+    for k in range(core.n_products):
+        p = &core.products[k]
+        core.tiles.pack_transposed(p.K, p.N, weights + p.weight * size, p.K, base + plan.packed + p.packed * size)
+        if plan.taped:
+            core.tiles.pack(p.N, p.K, weights + p.weight * size, p.K, base + plan.packed_back + p.packed_back * size)
+    for k in range(core.n_bias):
+        to = base + plan.bias + core.bias[k].column * size
+        if core.bias[k].weight < 0:
+            memset(to, 0, core.bias[k].N * size)
+        else:
+            memcpy(to, weights + core.bias[k].weight * size, core.bias[k].N * size)
+    to = base + plan.params
+    for k in range(core.params.n):
+        memcpy(to, weights + core.param_weight[k] * size, core.params.width[k] * size)
+        to += core.params.width[k] * size

@@ -1,0 +1,28 @@
+"""The matrix products of the time loop, as a table of functions (see `_tiles.pyx`)."""
+
+cdef enum:
+    TILES_SET = 0      # C = A @ packed
+    TILES_ADD = 1      # C = C + A @ packed
+    TILES_BIAS = 2     # C = bias + A @ packed, bias (N,) for every row
+
+# One table per element type. Sizes and strides in elements; void * is float * (itemsize 4) or double * (itemsize 8).
+# Nothing needs alignment (64 bytes is fastest for packed and scratch). Outputs alias no input.
+ctypedef struct tiles_t:
+    Py_ssize_t itemsize
+    Py_ssize_t columns          # of a panel
+    # elements of the packed form of a (K, N) right-hand side: whole cache lines
+    Py_ssize_t (*packed_size)(Py_ssize_t K, Py_ssize_t N) noexcept nogil
+    # W (N, K) row-major IN -> packed OUT, right-hand side of C = A @ W.T
+    void (*pack_transposed)(Py_ssize_t K, Py_ssize_t N, const void *W, Py_ssize_t ldw, void *packed) noexcept nogil
+    # U (K, N) row-major IN -> packed OUT, right-hand side of C = A @ U
+    void (*pack)(Py_ssize_t K, Py_ssize_t N, const void *U, Py_ssize_t ldu, void *packed) noexcept nogil
+    # C (M, N) OUT (IN+OUT for TILES_ADD) = start + A (M, K) @ packed; bias (N,) IN, read for TILES_BIAS only
+    void (*product)(int mode, Py_ssize_t M, Py_ssize_t N, Py_ssize_t K, const void *A, Py_ssize_t lda,
+                    const void *packed, const void *bias, void *C, Py_ssize_t ldc) noexcept nogil
+    # elements of `scratch` of `outer`; grows with each argument
+    Py_ssize_t (*outer_scratch)(Py_ssize_t M, Py_ssize_t N, Py_ssize_t R) noexcept nogil
+    # C (M, N) IN+OUT += A (R, M).T @ B (R, N)
+    void (*outer)(Py_ssize_t M, Py_ssize_t N, Py_ssize_t R, const void *A, Py_ssize_t lda,
+                  const void *B, Py_ssize_t ldb, void *C, Py_ssize_t ldc, void *scratch) noexcept nogil
+    # out (N,) IN+OUT += sum over the rows of A (R, N)
+    void (*column_sums)(Py_ssize_t R, Py_ssize_t N, const void *A, Py_ssize_t lda, void *out) noexcept nogil

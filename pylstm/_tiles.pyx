@@ -1,0 +1,368 @@
+"""Register-tiled matrix products on packed weights."""
+
+from cpython.pycapsule cimport PyCapsule_New
+from libc.string cimport memcpy, memset
+
+from pylstm._tiles cimport TILES_ADD, TILES_BIAS, TILES_SET, tiles_t
+
+ctypedef fused floating:
+    float
+    double
+
+cdef extern from "pylstm/tile.h" nogil:
+    enum:
+        TILE_BYTES
+        TILE_ROWS
+    int tile_vectors(Py_ssize_t rows) noexcept
+    void tile_product_float(Py_ssize_t rows, int vectors, Py_ssize_t columns, Py_ssize_t K, const float *a, Py_ssize_t a_step,
+                            const float *b, Py_ssize_t b_step, Py_ssize_t b_panel, const float *start,
+                            Py_ssize_t start_step, float *c, Py_ssize_t c_step) noexcept
+    void tile_product_double(Py_ssize_t rows, int vectors, Py_ssize_t columns, Py_ssize_t K, const double *a, Py_ssize_t a_step,
+                             const double *b, Py_ssize_t b_step, Py_ssize_t b_panel, const double *start,
+                             Py_ssize_t start_step, double *c, Py_ssize_t c_step) noexcept
+    void tile_outer_float(Py_ssize_t rows, int vectors, Py_ssize_t columns, Py_ssize_t K, const float *a, Py_ssize_t a_step,
+                          const float *b, Py_ssize_t b_step, float *c, Py_ssize_t c_step) noexcept
+    void tile_outer_double(Py_ssize_t rows, int vectors, Py_ssize_t columns, Py_ssize_t K, const double *a, Py_ssize_t a_step,
+                           const double *b, Py_ssize_t b_step, double *c, Py_ssize_t c_step) noexcept
+    double tile_peak_float(Py_ssize_t steps, float factor, float term, float *out) noexcept
+    double tile_peak_double(Py_ssize_t steps, double factor, double term, double *out) noexcept
+    Py_ssize_t TILE_LANES_FLOAT "TILE_LANES(float)"
+    Py_ssize_t TILE_LANES_DOUBLE "TILE_LANES(double)"
+
+cdef enum:
+    BLOCK_R = 256       # rows of one block of `outer`
+    BLOCK_M = 128       # rows of A' packed at a time by `outer`
+    BLOCK_K = 512       # terms of a product before it moves to the next rows
+    LINE = 64           # bytes
+
+
+# ---- sizes -----------------------------------------------------------------------------------------------------
+
+cdef inline Py_ssize_t lanes(floating *tag) noexcept nogil:
+    return TILE_LANES_FLOAT if floating is float else TILE_LANES_DOUBLE
+
+
+cdef inline Py_ssize_t whole_lines(Py_ssize_t elements, Py_ssize_t itemsize) noexcept nogil:
+    return (elements * itemsize + LINE - 1) // LINE * LINE // itemsize
+
+
+cdef inline Py_ssize_t padded(Py_ssize_t N, Py_ssize_t lane) noexcept nogil:
+    """Columns of the packed form: whole vectors."""
+    return (N + lane - 1) // lane * lane
+
+
+cdef Py_ssize_t _packed_size(Py_ssize_t K, Py_ssize_t N, floating *tag) noexcept nogil:
+    return whole_lines(K * padded(N, lanes(tag)), sizeof(floating))
+
+
+cdef Py_ssize_t _packed_size_float(Py_ssize_t K, Py_ssize_t N) noexcept nogil:
+    return _packed_size[float](K, N, NULL)
+
+
+cdef Py_ssize_t _packed_size_double(Py_ssize_t K, Py_ssize_t N) noexcept nogil:
+    return _packed_size[double](K, N, NULL)
+
+
+# ---- packing ---------------------------------------------------------------------------------------------------
+# Panel p holds columns p * columns ... as rows of `columns` elements, k after k. The last panel is one vector wide
+# if that is enough. Missing columns are zeros; their sums are never stored.
+
+cdef void _pack(Py_ssize_t K, Py_ssize_t N, const floating *U, Py_ssize_t ldu, floating *packed) noexcept nogil:
+    cdef Py_ssize_t lane = lanes(packed), n = 0, k, width, used
+    while n < N:
+        used = min(2 * lane, N - n)
+        width = padded(used, lane)
+        if used == 2 * lane:
+            for k in range(K):
+                memcpy(packed + k * 2 * lane, U + k * ldu + n, 2 * lane * sizeof(floating))
+        else:
+            for k in range(K):
+                memcpy(packed + k * width, U + k * ldu + n, used * sizeof(floating))
+                memset(packed + k * width + used, 0, (width - used) * sizeof(floating))
+        packed += K * width
+        n += used
+
+
+cdef void _pack_transposed(Py_ssize_t K, Py_ssize_t N, const floating *W, Py_ssize_t ldw,
+                           floating *packed) noexcept nogil:
+    cdef Py_ssize_t lane = lanes(packed), n = 0, k, j, width, used
+    while n < N:
+        used = min(2 * lane, N - n)
+        width = padded(used, lane)
+        for j in range(used):
+            for k in range(K):
+                packed[k * width + j] = W[(n + j) * ldw + k]
+        for j in range(used, width):
+            for k in range(K):
+                packed[k * width + j] = 0
+        packed += K * width
+        n += used
+
+
+# ---- C = start + A @ packed ------------------------------------------------------------------------------------
+
+cdef inline void tile_product(Py_ssize_t rows, int vectors, Py_ssize_t columns, Py_ssize_t K, const floating *a, Py_ssize_t a_step,
+                              const floating *b, Py_ssize_t b_step, Py_ssize_t b_panel, const floating *start,
+                              Py_ssize_t start_step, floating *c, Py_ssize_t c_step) noexcept nogil:
+    if floating is float:
+        tile_product_float(rows, vectors, columns, K, a, a_step, b, b_step, b_panel, start, start_step, c, c_step)
+    else:
+        tile_product_double(rows, vectors, columns, K, a, a_step, b, b_step, b_panel, start, start_step, c, c_step)
+
+
+cdef void _product(int mode, Py_ssize_t M, Py_ssize_t N, Py_ssize_t K, const floating *A, Py_ssize_t lda,
+                   const floating *packed, const floating *bias, floating *C, Py_ssize_t ldc) noexcept nogil:
+    cdef Py_ssize_t lane = lanes(C), columns = 2 * lane
+    cdef Py_ssize_t tiles = (M + TILE_ROWS - 1) // TILE_ROWS      # as even as possible: no tile of one row beside full ones
+    cdef Py_ssize_t n = 0, m, t, rows, used
+    cdef const floating *start = NULL
+    cdef Py_ssize_t start_step = ldc if mode == TILES_ADD else 0
+    cdef int vectors = tile_vectors(M) if tiles == 1 else 2
+    if mode == TILES_ADD:
+        start = C
+    elif mode == TILES_BIAS:
+        start = bias
+    while n < N:
+        while vectors > 2 and N - n < vectors * lane:
+            vectors //= 2
+        used = min(vectors * lane, N - n)
+        if used <= lane:
+            vectors = 1
+        m = 0
+        for t in range(tiles):
+            rows = (M - m) // (tiles - t)
+            tile_product(rows, vectors, used, K, A + m * lda, lda, packed + n * K, min(vectors, 2) * lane, columns * K,
+                         start + m * start_step + n if start != NULL else start, start_step, C + m * ldc + n, ldc)
+            m += rows
+        n += used
+
+
+# ---- C += A.T @ B ----------------------------------------------------------------------------------------------
+
+cdef inline void tile_outer(Py_ssize_t rows, int vectors, Py_ssize_t columns, Py_ssize_t K, const floating *a, Py_ssize_t a_step,
+                            const floating *b, Py_ssize_t b_step, floating *c, Py_ssize_t c_step) noexcept nogil:
+    if floating is float:
+        tile_outer_float(rows, vectors, columns, K, a, a_step, b, b_step, c, c_step)
+    else:
+        tile_outer_double(rows, vectors, columns, K, a, a_step, b, b_step, c, c_step)
+
+
+cdef Py_ssize_t _outer_scratch(Py_ssize_t M, Py_ssize_t N, Py_ssize_t R, floating *tag) noexcept nogil:
+    cdef Py_ssize_t r = min(R, BLOCK_R), m = min(M, BLOCK_M)
+    return _packed_size(r, N, tag) + whole_lines(r * m, sizeof(floating))
+
+
+cdef Py_ssize_t _outer_scratch_float(Py_ssize_t M, Py_ssize_t N, Py_ssize_t R) noexcept nogil:
+    return _outer_scratch[float](M, N, R, NULL)
+
+
+cdef Py_ssize_t _outer_scratch_double(Py_ssize_t M, Py_ssize_t N, Py_ssize_t R) noexcept nogil:
+    return _outer_scratch[double](M, N, R, NULL)
+
+
+cdef void pack_tiles(Py_ssize_t R, Py_ssize_t M, const floating *A, Py_ssize_t lda, floating *packed) noexcept nogil:
+    """A (R, M) -> for each tile of rows of A', its R columns one after the other.
+
+    Eight rows of A at a time: they share eight ways of the first cache when lda is a multiple of 4 KB.
+    """
+    cdef Py_ssize_t m, rows, first = 0, last, k
+    while first < R:
+        last = min(first + 8, R)
+        m = 0
+        while m < M:
+            rows = min(TILE_ROWS, M - m)
+            if rows == TILE_ROWS:
+                for k in range(first, last):
+                    memcpy(packed + m * R + k * TILE_ROWS, A + k * lda + m, TILE_ROWS * sizeof(floating))
+            else:
+                for k in range(first, last):
+                    memcpy(packed + m * R + k * rows, A + k * lda + m, rows * sizeof(floating))
+            m += rows
+        first = last
+
+
+cdef void outer_block(Py_ssize_t M, Py_ssize_t N, Py_ssize_t R, const floating *left, const floating *right,
+                      floating *C, Py_ssize_t ldc) noexcept nogil:
+    """C += A.T @ B for packed A and B: a panel of B stays in the first cache while A' passes."""
+    cdef Py_ssize_t lane = lanes(C), n = 0, m, rows, used, width
+    while n < N:
+        used = min(2 * lane, N - n)
+        width = padded(used, lane)
+        m = 0
+        while m < M:
+            rows = min(TILE_ROWS, M - m)
+            tile_outer(rows, <int> (width // lane), used, R, left + m * R, rows, right + n * R, width,
+                       C + m * ldc + n, ldc)
+            m += rows
+        n += used
+
+
+cdef void _outer(Py_ssize_t M, Py_ssize_t N, Py_ssize_t R, const floating *A, Py_ssize_t lda,
+                 const floating *B, Py_ssize_t ldb, floating *C, Py_ssize_t ldc, floating *scratch) noexcept nogil:
+    cdef Py_ssize_t block_r, r, block_m, m
+    cdef floating *left
+    for block_r in range((R + BLOCK_R - 1) // BLOCK_R):
+        r = min(BLOCK_R, R - block_r * BLOCK_R)
+        _pack(r, N, B + block_r * BLOCK_R * ldb, ldb, scratch)
+        left = scratch + _packed_size(r, N, scratch)
+        for block_m in range((M + BLOCK_M - 1) // BLOCK_M):
+            m = min(BLOCK_M, M - block_m * BLOCK_M)
+            pack_tiles(r, m, A + block_r * BLOCK_R * lda + block_m * BLOCK_M, lda, left)
+            outer_block(m, N, r, <const floating *> left, <const floating *> scratch,
+                        C + block_m * BLOCK_M * ldc, ldc)
+
+
+# ---- out += sum of rows ----------------------------------------------------------------------------------------
+
+cdef void _column_sums(Py_ssize_t R, Py_ssize_t N, const floating *A, Py_ssize_t lda,
+                       floating *out) noexcept nogil:
+    cdef Py_ssize_t r, n
+    for r in range(R):
+        for n in range(N):
+            out[n] += A[r * lda + n]
+
+
+# ---- the table -------------------------------------------------------------------------------------------------
+
+ctypedef void (*pack_t)(Py_ssize_t, Py_ssize_t, const void *, Py_ssize_t, void *) noexcept nogil
+ctypedef void (*product_t)(int, Py_ssize_t, Py_ssize_t, Py_ssize_t, const void *, Py_ssize_t, const void *,
+                           const void *, void *, Py_ssize_t) noexcept nogil
+ctypedef void (*outer_t)(Py_ssize_t, Py_ssize_t, Py_ssize_t, const void *, Py_ssize_t, const void *, Py_ssize_t,
+                         void *, Py_ssize_t, void *) noexcept nogil
+ctypedef void (*sums_t)(Py_ssize_t, Py_ssize_t, const void *, Py_ssize_t, void *) noexcept nogil
+
+cdef tiles_t tables[2]
+tables[0] = tiles_t(
+    itemsize=sizeof(float), columns=2 * TILE_LANES_FLOAT,
+    packed_size=_packed_size_float, pack_transposed=<pack_t> _pack_transposed[float], pack=<pack_t> _pack[float],
+    product=<product_t> _product[float], outer_scratch=_outer_scratch_float, outer=<outer_t> _outer[float],
+    column_sums=<sums_t> _column_sums[float])
+tables[1] = tiles_t(
+    itemsize=sizeof(double), columns=2 * TILE_LANES_DOUBLE,
+    packed_size=_packed_size_double, pack_transposed=<pack_t> _pack_transposed[double], pack=<pack_t> _pack[double],
+    product=<product_t> _product[double], outer_scratch=_outer_scratch_double, outer=<outer_t> _outer[double],
+    column_sums=<sums_t> _column_sums[double])
+
+
+def capsule():
+    """The two tables, ``tiles_t[2]`` (float32, float64), in a capsule named ``pylstm.tiles.v1``."""
+    return PyCapsule_New(<void *> tables, "pylstm.tiles.v1", NULL)
+
+
+# ---- the same functions on buffers, for tests and benchmarks ---------------------------------------------------
+
+cdef Py_ssize_t leading(str name, Py_ssize_t *shape, Py_ssize_t *strides, Py_ssize_t itemsize) except -1:
+    """Elements between rows; the elements of a row must be adjacent."""
+    if shape[1] > 1 and strides[1] != itemsize:
+        raise ValueError(f"{name}: the elements of a row must be adjacent")
+    if strides[0] < 0 or strides[0] % itemsize:
+        raise ValueError(f"{name}: rows must be a whole number of elements apart, in order")
+    return strides[0] // itemsize
+
+
+cdef int same(str what, Py_ssize_t came, Py_ssize_t expected) except -1:
+    if came != expected:
+        raise ValueError(f"{what}: {came}, expected {expected}")
+    return 0
+
+
+cdef int at_least(str what, Py_ssize_t came, Py_ssize_t expected) except -1:
+    if came < expected:
+        raise ValueError(f"{what}: {came} elements, expected at least {expected}")
+    return 0
+
+
+def sizes(Py_ssize_t itemsize):
+    """Rows of a tile and columns of a panel for elements of `itemsize` bytes."""
+    return TILE_ROWS, tables[itemsize // 8].columns
+
+
+def packed_size(Py_ssize_t K, Py_ssize_t N, Py_ssize_t itemsize):
+    """Elements of the packed form of a (K, N) right-hand side."""
+    return tables[itemsize // 8].packed_size(K, N)
+
+
+def outer_scratch(Py_ssize_t M, Py_ssize_t N, Py_ssize_t R, Py_ssize_t itemsize):
+    """Elements of scratch that `outer` needs."""
+    return tables[itemsize // 8].outer_scratch(M, N, R)
+
+
+def pack(const floating[:, :] W not None, floating[::1] packed not None, bint transposed=False,
+         Py_ssize_t repeat=1):
+    """Pack `W`, (K, N) or with `transposed` (N, K), `repeat` times."""
+    cdef Py_ssize_t ldw = leading("W", W.shape, W.strides, sizeof(floating)), i
+    cdef Py_ssize_t K = W.shape[1] if transposed else W.shape[0], N = W.shape[0] if transposed else W.shape[1]
+    cdef tiles_t *table = &tables[sizeof(floating) // 8]
+    at_least("packed", packed.shape[0], table.packed_size(K, N))
+    if K == 0 or N == 0:
+        return
+    with nogil:
+        for i in range(repeat):
+            (table.pack_transposed if transposed else table.pack)(K, N, &W[0, 0], ldw, &packed[0])
+
+
+def product(const floating[:, :] A not None, const floating[::1] packed not None, floating[:, :] C not None,
+            int mode=TILES_SET, const floating[::1] bias=None, Py_ssize_t repeat=1):
+    """C (M, N) = start + A (M, K) @ packed, `repeat` times; start is 0, C or bias for `mode` 0, 1, 2."""
+    cdef Py_ssize_t lda = leading("A", A.shape, A.strides, sizeof(floating))
+    cdef Py_ssize_t ldc = leading("C", C.shape, C.strides, sizeof(floating)), i
+    cdef Py_ssize_t M = C.shape[0], N = C.shape[1], K = A.shape[1]
+    cdef tiles_t *table = &tables[sizeof(floating) // 8]
+    cdef const floating *first = NULL
+    same("rows of A", A.shape[0], M)
+    at_least("packed", packed.shape[0], table.packed_size(K, N))
+    if mode not in (TILES_SET, TILES_ADD, TILES_BIAS):
+        raise ValueError(f"mode: {mode}, expected 0, 1 or 2")
+    if mode == TILES_BIAS:
+        if bias is None:
+            raise ValueError("mode 2 needs a bias")
+        same("bias", bias.shape[0], N)
+        first = &bias[0] if N > 0 else NULL
+    if M == 0 or N == 0:
+        return
+    with nogil:
+        for i in range(repeat):
+            table.product(mode, M, N, K, &A[0, 0] if K > 0 else NULL, lda, &packed[0] if K > 0 else NULL,
+                          first, &C[0, 0], ldc)
+
+
+def outer(const floating[:, :] A not None, const floating[:, :] B not None, floating[:, :] C not None,
+          floating[::1] scratch not None, Py_ssize_t repeat=1):
+    """C (M, N) += A (R, M).T @ B (R, N), `repeat` times."""
+    cdef Py_ssize_t lda = leading("A", A.shape, A.strides, sizeof(floating))
+    cdef Py_ssize_t ldb = leading("B", B.shape, B.strides, sizeof(floating))
+    cdef Py_ssize_t ldc = leading("C", C.shape, C.strides, sizeof(floating)), i
+    cdef Py_ssize_t M = C.shape[0], N = C.shape[1], R = A.shape[0]
+    cdef tiles_t *table = &tables[sizeof(floating) // 8]
+    same("columns of A", A.shape[1], M)
+    same("columns of B", B.shape[1], N)
+    same("rows of B", B.shape[0], R)
+    at_least("scratch", scratch.shape[0], table.outer_scratch(M, N, R))
+    if M == 0 or N == 0 or R == 0:
+        return
+    with nogil:
+        for i in range(repeat):
+            table.outer(M, N, R, &A[0, 0], lda, &B[0, 0], ldb, &C[0, 0], ldc, &scratch[0])
+
+
+def column_sums(const floating[:, :] A not None, floating[::1] out not None, Py_ssize_t repeat=1):
+    """out (N,) += sum over the rows of A (R, N), `repeat` times."""
+    cdef Py_ssize_t lda = leading("A", A.shape, A.strides, sizeof(floating)), i
+    same("out", out.shape[0], A.shape[1])
+    if A.shape[0] == 0 or A.shape[1] == 0:
+        return
+    with nogil:
+        for i in range(repeat):
+            tables[sizeof(floating) // 8].column_sums(A.shape[0], A.shape[1], &A[0, 0], lda, &out[0])
+
+
+def peak(floating[::1] out not None, Py_ssize_t steps, double factor=0.5):
+    """Run `steps` rounds of multiply-adds in registers only; returns the number of operations. `out`: 64 elements."""
+    cdef double operations
+    at_least("out", out.shape[0], 64)
+    with nogil:
+        if floating is float:
+            operations = tile_peak_float(steps, factor, 1, &out[0])
+        else:
+            operations = tile_peak_double(steps, factor, 1, &out[0])
+    return operations

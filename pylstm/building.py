@@ -1,0 +1,54 @@
+"""What an author of a compiled kernel needs to build it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+FLAGS = ("-O3", "-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math")
+"""gcc and clang. Never ``-ffast-math``: linking with it changes the floating-point mode of the whole process."""
+
+LEVEL_FLAGS = {
+    "v1": (),
+    "v3": ("-march=x86-64-v3",),
+    "v4": ("-march=x86-64-v4", "-mprefer-vector-width=512"),
+}
+"""Added per instruction-set level, on x86-64 only."""
+
+
+def get_include() -> str:
+    """The folder of pylstm's C headers, to be given to the compiler with ``-I``.
+
+    Returns
+    -------
+    str
+        The folder that has ``pylstm/cell.h``.
+
+    Examples
+    --------
+    >>> (Path(get_include()) / "pylstm" / "cell.h").exists()
+    True
+    """
+    return str(Path(__file__).resolve().parent / "include")
+
+
+def compile_args(level: str = "v1") -> list[str]:
+    """The compiler arguments of a kernel module at an instruction-set level: include folder and flags.
+
+    Parameters
+    ----------
+    level : str
+        ``"v1"`` (the baseline of the machine, on any CPU), ``"v3"`` (AVX2) or ``"v4"`` (AVX-512).
+
+    Raises
+    ------
+    ValueError
+        There is no such level.
+
+    Examples
+    --------
+    >>> compile_args("v3")[1:]
+    ['-O3', '-ffp-contract=fast', '-fno-math-errno', '-fno-trapping-math', '-march=x86-64-v3']
+    """
+    if level not in LEVEL_FLAGS:
+        raise ValueError(f"level {level!r}: expected one of {', '.join(LEVEL_FLAGS)}")
+    return [f"-I{get_include()}", *FLAGS, *LEVEL_FLAGS[level]]

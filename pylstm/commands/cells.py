@@ -1,0 +1,48 @@
+"""``pylstm cells``: which cells can be used by name."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pylstm.cells.registry import Entry
+
+
+def add_parser(subparsers: argparse._SubParsersAction) -> None:
+    parser = subparsers.add_parser("cells", help="list the cells: package, version, states, gates, parameters, status")
+    parser.add_argument("--json", action="store_true", help="machine-readable output")
+
+
+def run(args: argparse.Namespace) -> int:
+    from pylstm import plugins
+    from pylstm.commands._output import print_json, print_table
+
+    entries = [_describe(entry) for entry in plugins.registry().entries()]
+    if args.json:
+        print_json(entries)
+        return 0
+    header = ("name", "package", "version", "states", "gates", "params", "status")
+    print_table(header, [[_text(entry[field]) for field in header] for entry in entries])
+    return 0
+
+
+def _describe(entry: Entry) -> dict[str, Any]:
+    contract, owner = entry.cell.contract, entry.owner
+    return {
+        "name": contract.name,
+        "package": owner.package,
+        "distribution": owner.distribution,
+        "version": owner.version,
+        "states": contract.states,
+        "gates": dict(entry.cell.gates),
+        "params": contract.params,
+        "aux": contract.aux,
+        "kernel": "compiled" if entry.cell.kernel is not None else "none",
+        "reference": entry.cell.reference,
+        "status": entry.status,
+    }
+
+
+def _text(field: Any) -> str:
+    return field if isinstance(field, str) else " ".join(field)

@@ -1,0 +1,31 @@
+"""``pylstm plugins``: which plugins are there, and which are broken."""
+
+from __future__ import annotations
+
+import argparse
+import warnings
+from dataclasses import asdict
+
+
+def add_parser(subparsers: argparse._SubParsersAction) -> None:
+    parser = subparsers.add_parser("plugins", help="list the plugins: distribution, version, status, cells")
+    parser.add_argument("--json", action="store_true", help="machine-readable output")
+    parser.add_argument("--traceback", action="store_true", help="also show the traceback of every broken plugin")
+
+
+def run(args: argparse.Namespace) -> int:
+    from pylstm import plugins
+    from pylstm.commands._output import print_json, print_table
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # the list says it
+        records = plugins.status()
+    if args.json:
+        print_json([asdict(record) for record in records])
+        return 0
+    rows = [(r.name, r.distribution, r.version, " ".join(r.cells), r.status) for r in records]
+    print_table(("name", "distribution", "version", "cells", "status"), rows)
+    for record in records:
+        if args.traceback and record.traceback:
+            print(f"\n{record.name}\n{record.traceback}")
+    return 0

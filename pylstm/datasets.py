@@ -1,0 +1,149 @@
+"""Real data that is already on the machine, and text as indices."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+UNKNOWN = "\ufffd"
+"""The character that stands for all that a `Vocabulary` does not hold."""
+
+_BOM_16_32 = (b"\xff\xfe", b"\xfe\xff")
+
+
+def manual_topics() -> str:
+    """The language-reference topics of Python's own ``help()``: about 470 000 characters of English.
+
+    It is on every machine that has Python. The text differs a little between Python versions.
+
+    Returns
+    -------
+    str
+        All topics, sorted by their keys, one blank line between them.
+
+    Raises
+    ------
+    ModuleNotFoundError
+        This Python was built without ``pydoc_data``.
+
+    Examples
+    --------
+    >>> text = manual_topics()
+    >>> len(text) > 300_000, "statement" in text
+    (True, True)
+    """
+    from pydoc_data.topics import topics
+
+    return "\n\n".join(topics[key].strip("\n") for key in sorted(topics)) + "\n"
+
+
+def read_text(path: str | os.PathLike[str], *, minimum: int = 1000) -> str:
+    r"""A UTF-8 text file; a byte order mark is dropped, line ends become ``\n``.
+
+    Parameters
+    ----------
+    path : path
+    minimum : int
+        Fewest characters to accept: there is nothing to learn from less.
+
+    Raises
+    ------
+    OSError
+        The file cannot be read.
+    ValueError
+        Not UTF-8 (names the line and the byte); fewer than `minimum` characters.
+    """
+    with open(path, "rb") as file:
+        data = file.read()
+    if data.startswith(_BOM_16_32):
+        raise ValueError(f"{path}: the file is UTF-16 or UTF-32; convert it: iconv -f UTF-16 -t UTF-8 FILE > NEW")
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        # With a byte order mark, positions are counted after it.
+        at = error.start + len(data) - len(error.object)
+        line = data.count(b"\n", 0, at) + 1
+        raise ValueError(
+            f"{path}: not UTF-8: byte 0x{data[at]:02x} at position {at}, in line {line} ({error.reason}); "
+            "convert it, for instance: iconv -f LATIN1 -t UTF-8 FILE > NEW"
+        ) from None
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    if len(text) < minimum:
+        found = f"{len(text)} characters" if text else "empty"
+        raise ValueError(f"{path}: too short to learn from: {found}, at least {minimum} characters are needed")
+    return text
+
+
+class Vocabulary:
+    """Characters and their indices. Index 0 is `UNKNOWN`, for characters that are not in it.
+
+    Parameters
+    ----------
+    characters : iterable of str
+        Distinct single characters, without `UNKNOWN`; indices 1, 2, ... in this order.
+
+    Attributes
+    ----------
+    characters : str
+        `UNKNOWN` and then the given ones: ``characters[index]``.
+
+    Raises
+    ------
+    ValueError
+        Not single characters; the same twice.
+
+    Examples
+    --------
+    >>> vocabulary = Vocabulary.of("abracadabra", min_count=2)
+    >>> vocabulary.characters[1:], vocabulary.encode("bad")
+    ('abr', array([2, 1, 0]))
+    >>> vocabulary.decode([2, 1, 3])
+    'bar'
+    """
+
+    def __init__(self, characters: Iterable[str]) -> None:
+        given = list(characters)
+        if any(len(each) != 1 for each in given):
+            raise ValueError("a vocabulary is made of single characters")
+        if len(set(given)) != len(given) or UNKNOWN in given:
+            raise ValueError(f"a vocabulary holds every character once, and {UNKNOWN!r} by itself")
+        self.characters = UNKNOWN + "".join(given)
+        codes = _codes(self.characters)
+        self._order = np.argsort(codes)
+        self._sorted = codes[self._order]
+
+    @classmethod
+    def of(cls, text: str, *, min_count: int = 1) -> Vocabulary:
+        """The characters of `text` that occur at least `min_count` times, sorted by code point."""
+        codes, counts = np.unique(_codes(text), return_counts=True)
+        kept = (chr(code) for code, count in zip(codes, counts) if count >= min_count)
+        return cls(each for each in kept if each != UNKNOWN)
+
+    def __len__(self) -> int:
+        return len(self.characters)
+
+    def encode(self, text: str) -> np.ndarray:
+        """Indices of the characters of `text`, shape (len(text),), intp; 0 for those that are not known."""
+        codes = _codes(text)
+        at = np.minimum(np.searchsorted(self._sorted, codes), len(self) - 1)
+        return np.where(self._sorted[at] == codes, self._order[at], 0)
+
+    def decode(self, indices: Any) -> str:
+        """The characters of an array or list of indices, as a string.
+
+        Raises
+        ------
+        ValueError
+            An index that is not in 0..len(vocabulary)-1.
+        """
+        indices = np.asarray(indices, dtype=np.intp).ravel()
+        if indices.size and not (indices.min() >= 0 and indices.max() < len(self)):
+            raise ValueError(f"indices must be in 0..{len(self) - 1}, got {indices.min()}..{indices.max()}")
+        return "".join(self.characters[index] for index in indices)
+
+
+def _codes(text: str) -> np.ndarray:
+    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<u4").astype(np.int64)

@@ -1,0 +1,88 @@
+/* The inner tile of every matrix product of pylstm: a block of accumulators that lives in registers.
+ *
+ * One vector register holds TILE_LANES(T) columns; a panel is two registers wide; a tile has at most TILE_ROWS rows.
+ * The sizes leave room for two registers of the right-hand side and one broadcast element of the left:
+ *     AVX-512, 32 registers: 8 rows x 2; few rows take up to 24 accumulators over several panels
+ *     AVX2,    16 registers: 6 rows x 2, at most 12 (8 rows spill)
+ *     others,  16 registers: 4 rows x 2, at most 8 (multiply and add need one more register without FMA)
+ * A compiler without vector types gets scalars: same loops, same order of operations. */
+#ifndef PYLSTM_TILE_H
+#define PYLSTM_TILE_H
+
+#include <stddef.h>
+
+#if defined(__AVX512F__)
+#define TILE_BYTES 64
+#define TILE_ROWS 8
+#define TILE_ACCUMULATORS 24
+#elif defined(__AVX2__)
+#define TILE_BYTES 32
+#define TILE_ROWS 6
+#define TILE_ACCUMULATORS 12
+#elif defined(__aarch64__)
+#define TILE_BYTES 16
+#define TILE_ROWS 8
+#define TILE_ACCUMULATORS 24
+#else
+#define TILE_BYTES 16
+#define TILE_ROWS 4
+#define TILE_ACCUMULATORS 8
+#endif
+
+#if defined(__GNUC__)
+#define TILE_LANES(T) (TILE_BYTES / (ptrdiff_t)sizeof(T))
+#define TILE_VECTOR(T, name)                                              \
+    typedef T name##_register __attribute__((vector_size(TILE_BYTES)));   \
+    typedef T name __attribute__((vector_size(TILE_BYTES), aligned(sizeof(T)), may_alias))
+#define TILE_INLINE static inline __attribute__((always_inline))
+#define TILE_PREFETCH(p) __builtin_prefetch(p)
+#define TILE_UNROLL _Pragma("GCC unroll 16")
+#else
+#define TILE_LANES(T) 1
+#define TILE_VECTOR(T, name) typedef T name##_register; typedef T name
+#define TILE_INLINE static inline
+#define TILE_UNROLL
+#define TILE_PREFETCH(p)
+#endif
+
+#ifndef AHEAD1
+#define AHEAD1 0
+#endif
+#ifndef AHEAD8
+#define AHEAD8 0
+#endif
+#define TILE_AHEAD(rows, vectors) (rows == 1 ? AHEAD1 : AHEAD8)
+#ifdef __AVX512F__
+#include <immintrin.h>
+#endif
+
+/* How many vectors of columns a product takes at a time when it has `rows` rows: a power of two. */
+TILE_INLINE int tile_vectors(ptrdiff_t rows)
+{
+    return rows * 8 <= TILE_ACCUMULATORS ? 8 : rows * 4 <= TILE_ACCUMULATORS ? 4 : 2;
+}
+
+TILE_VECTOR(float, tile_float);
+TILE_VECTOR(double, tile_double);
+
+#define T float
+#define NAME(stem) stem##_float
+#define MASKED_LOAD _mm512_maskz_loadu_ps
+#define MASKED_STORE _mm512_mask_storeu_ps
+#include "tile_body.h"
+#undef T
+#undef NAME
+#undef MASKED_LOAD
+#undef MASKED_STORE
+
+#define T double
+#define NAME(stem) stem##_double
+#define MASKED_LOAD _mm512_maskz_loadu_pd
+#define MASKED_STORE _mm512_mask_storeu_pd
+#include "tile_body.h"
+#undef T
+#undef NAME
+#undef MASKED_LOAD
+#undef MASKED_STORE
+
+#endif

@@ -1,0 +1,141 @@
+/* Included by tile.h once per element type T. No include guard: that is the point. */
+
+#define LANES TILE_LANES(T)
+#define VECTOR NAME(tile)
+#define REGISTER NAME_REGISTER(VECTOR)
+#define NAME_REGISTER(v) NAME_REGISTER_(v)
+#define NAME_REGISTER_(v) v##_register
+
+/* The first n of a register's elements, 0 < n < LANES; the others are 0, or are not stored. */
+TILE_INLINE REGISTER NAME(tile_load_part)(const T *p, ptrdiff_t n)
+{
+#ifdef __AVX512F__
+    return MASKED_LOAD((1u << n) - 1, p);
+#else
+    T all[LANES] = {0};
+    for (ptrdiff_t j = 0; j < n; j++)
+        all[j] = p[j];
+    return *(const VECTOR *)all;
+#endif
+}
+
+TILE_INLINE void NAME(tile_store_part)(T *p, ptrdiff_t n, REGISTER value)
+{
+#ifdef __AVX512F__
+    MASKED_STORE(p, (1u << n) - 1, value);
+#else
+    T all[LANES];
+    *(VECTOR *)all = value;
+    for (ptrdiff_t j = 0; j < n; j++)
+        p[j] = all[j];
+#endif
+}
+
+/* c[i, j] = start[i, j] + a[i, 0] b[0, j] + a[i, 1] b[1, j] + ...   for i < rows, j < columns
+ *
+ * One chain of multiply-adds per element, in the order of k, whatever `rows` and `vectors` are: an element has the
+ * same bits in every tile. start == NULL starts from 0; add != 0 adds the sum to c instead of storing it.
+ *     a[i, k]   at a[i * a_step + k] if a_rows, else at a[i + k * a_step]
+ *     b[k, j]   at b[k * b_step + j], two vectors per panel, panels b_panel elements apart, whole vectors
+ *     columns   vectors * LANES, or less (the last vector is partial) if vectors <= 2
+ * rows, vectors, a_rows and add are compile-time constants in every use: the loops over them disappear. */
+TILE_INLINE void NAME(tile_sum)(const int rows, const int vectors, const int a_rows, const int add,
+                                ptrdiff_t columns, ptrdiff_t K, const T *a, ptrdiff_t a_step,
+                                const T *b, ptrdiff_t b_step, ptrdiff_t b_panel,
+                                const T *start, ptrdiff_t start_step, T *c, ptrdiff_t c_step)
+{
+    REGISTER sum[TILE_ACCUMULATORS];
+    const ptrdiff_t last = vectors - 1, part = vectors <= 2 && columns < vectors * LANES ? columns - last * LANES : 0;
+    TILE_UNROLL for (int i = 0; i < rows; i++)
+        TILE_UNROLL for (int j = 0; j < vectors; j++) {
+            const T *p = start + i * start_step + j * LANES;
+            if (add) TILE_PREFETCH(c + i * c_step + j * LANES);
+            if (!start) sum[i * vectors + j] = (REGISTER){0};
+            else if (part && j == last) sum[i * vectors + j] = NAME(tile_load_part)(p, part);
+            else sum[i * vectors + j] = *(const VECTOR *)p;
+        }
+    for (ptrdiff_t k = 0; k < K; k++) {
+        REGISTER right[8];
+        TILE_UNROLL for (int j = 0; j < vectors; j++) {
+            const T *p = b + k * b_step + (j / 2) * b_panel + (j % 2) * LANES;
+            right[j] = *(const VECTOR *)p;
+            if (TILE_AHEAD(rows, vectors)) TILE_PREFETCH(p + TILE_AHEAD(rows, vectors) / (int)sizeof(T));
+        }
+        TILE_UNROLL for (int i = 0; i < rows; i++) {
+            const T left = a_rows ? a[i * a_step + k] : a[i + k * a_step];
+            TILE_UNROLL for (int j = 0; j < vectors; j++)
+                sum[i * vectors + j] += left * right[j];
+        }
+    }
+    TILE_UNROLL for (int i = 0; i < rows; i++)
+        TILE_UNROLL for (int j = 0; j < vectors; j++) {
+            T *p = c + i * c_step + j * LANES;
+            if (part && j == last) {
+                if (add) sum[i * vectors + j] += NAME(tile_load_part)(p, part);
+                NAME(tile_store_part)(p, part, sum[i * vectors + j]);
+            } else {
+                if (add) sum[i * vectors + j] += *(const VECTOR *)p;
+                *(VECTOR *)p = sum[i * vectors + j];
+            }
+        }
+}
+
+#define FOR_ROWS(CASE) CASE(1) CASE(2) CASE(3) CASE(4) CASE(5) CASE(6) CASE(7) CASE(8)
+
+/* a row-major with leading dimension a_step. vectors: 1, or a power of two up to tile_vectors(rows). */
+static void NAME(tile_product)(ptrdiff_t rows, int vectors, ptrdiff_t columns, ptrdiff_t K, const T *restrict a, ptrdiff_t a_step,
+                               const T *restrict b, ptrdiff_t b_step, ptrdiff_t b_panel,
+                               const T *start, ptrdiff_t start_step, T *c, ptrdiff_t c_step)
+{
+#define USE(r, v) NAME(tile_sum)(r, v, 1, 0, columns, K, a, a_step, b, b_step, b_panel, start, start_step, c, c_step)
+#define CASE(r)                                                          \
+    case r:                                                              \
+        if (r > TILE_ROWS) break;                                        \
+        if (vectors == 2) USE(r, 2);                                     \
+        else if (vectors == 1) USE(r, 1);                                \
+        else if (r * 8 <= TILE_ACCUMULATORS && vectors == 8) USE(r, 8);  \
+        else if (r * 4 <= TILE_ACCUMULATORS) USE(r, 4);                  \
+        break;
+    switch (rows) { FOR_ROWS(CASE) }
+#undef CASE
+#undef USE
+}
+
+/* c += a' b: a[k, i] at a[i + k * a_step]. vectors: 1 or 2. */
+static void NAME(tile_outer)(ptrdiff_t rows, int vectors, ptrdiff_t columns, ptrdiff_t K, const T *restrict a, ptrdiff_t a_step,
+                             const T *restrict b, ptrdiff_t b_step, T *c, ptrdiff_t c_step)
+{
+#define USE(r, v) NAME(tile_sum)(r, v, 0, 1, columns, K, a, a_step, b, b_step, 0, NULL, 0, c, c_step)
+#define CASE(r)                         \
+    case r:                             \
+        if (r > TILE_ROWS) break;       \
+        if (vectors == 2) USE(r, 2);    \
+        else USE(r, 1);                 \
+        break;
+    switch (rows) { FOR_ROWS(CASE) }
+#undef CASE
+#undef USE
+}
+
+/* steps x (16 or, without AVX-512, 12 or 8) independent multiply-adds of whole registers and nothing else: the peak
+ * that the benchmarks compare with. Returns how many operations (2 per multiply-add and lane) that was. */
+static double NAME(tile_peak)(ptrdiff_t steps, T factor, T term, T *out)
+{
+    enum { CHAINS = 2 * TILE_ROWS };
+    REGISTER sum[CHAINS];
+    TILE_UNROLL for (int i = 0; i < CHAINS; i++)
+        sum[i] = (REGISTER){0} + (T)i;
+    for (ptrdiff_t k = 0; k < steps; k++)
+        TILE_UNROLL for (int i = 0; i < CHAINS; i++)
+            sum[i] = sum[i] * factor + term;
+    TILE_UNROLL for (int i = 0; i < CHAINS; i++)
+        *(VECTOR *)out += sum[i];
+    return 2.0 * CHAINS * LANES * steps;
+}
+
+#undef FOR_ROWS
+#undef NAME_REGISTER_
+#undef NAME_REGISTER
+#undef REGISTER
+#undef VECTOR
+#undef LANES

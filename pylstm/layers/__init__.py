@@ -1,0 +1,1 @@
+"""Layers: parameters, the recurrent layer and its runs, heads and losses."""

@@ -1,0 +1,136 @@
+"""`Embedding`: a table of vectors, looked up by index; the product of a one-hot input with a matrix."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from pylstm.layers.parameters import Parameters, check_array
+
+
+def check_indices(name: str, value: Any, size: int) -> np.ndarray:
+    """`value` as an array of indices below `size`.
+
+    Raises
+    ------
+    TypeError
+        Not integers.
+    ValueError
+        An index below 0 or not below `size`.
+    """
+    indices = np.asarray(value)
+    if indices.dtype.kind not in "iu":
+        raise TypeError(f"{name} must be integers, got {indices.dtype}: convert with {name}.astype('int64')")
+    if indices.size and not (indices.min() >= 0 and indices.max() < size):
+        wrong = indices.min() if indices.min() < 0 else indices.max()
+        raise ValueError(f"{name} must be in 0..{size - 1}, got {wrong}")
+    return indices.astype(np.intp, copy=False)
+
+
+@dataclass(frozen=True)
+class EmbeddingGradients:
+    """Gradients of one `Embedding` run: `params`, laid out as the layer's (indices have none)."""
+
+    params: Parameters
+
+
+class Embedding:
+    """A vector of `features` numbers for each of `count` indices.
+
+    Parameters
+    ----------
+    count : int
+        Number of vectors (the size of the vocabulary).
+    features : int
+        Length of each.
+    dtype : {"float32", "float64"}
+    seed : int, optional
+        The table is drawn from the standard normal distribution, the same for the same seed.
+
+    Attributes
+    ----------
+    params : Parameters
+        ``weight`` (count, features).
+
+    Raises
+    ------
+    TypeError, ValueError
+        `dtype` is neither float32 nor float64; a size below 1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> table = Embedding(10, 4, seed=0)
+    >>> table(np.array([[3, 3], [9, 0]])).y.shape
+    (2, 2, 4)
+    """
+
+    def __init__(self, count: int, features: int, *, dtype: Any = "float32", seed: Any = None) -> None:
+        for name, size in (("count", count), ("features", features)):
+            if size < 1:
+                raise ValueError(f"{name} must be at least 1, got {size}")
+        self.count, self.features = int(count), int(features)
+        self.params = Parameters({"weight": (self.count, self.features)}, dtype)
+        self.params.flat[...] = np.random.default_rng(seed).standard_normal(self.params.size)
+
+    @property
+    def dtype(self) -> np.dtype:
+        """float32 or float64."""
+        return self.params.dtype
+
+    def __call__(self, indices: Any) -> EmbeddingRun:
+        """Look up vectors.
+
+        Parameters
+        ----------
+        indices : array_like of int, any shape
+            Each in 0..count-1.
+
+        Returns
+        -------
+        EmbeddingRun
+            With ``y`` (..., features) and ``backward(dy)``.
+
+        Raises
+        ------
+        TypeError, ValueError
+            Not integers; out of range.
+        """
+        return EmbeddingRun(self, indices)
+
+    def __repr__(self) -> str:
+        return f"Embedding({self.count}, {self.features}, dtype='{self.dtype}')"
+
+
+class EmbeddingRun:
+    """One application of an `Embedding`: ``y`` (..., features)."""
+
+    def __init__(self, layer: Embedding, indices: Any) -> None:
+        self.layer = layer
+        self._indices = check_indices("indices", indices, layer.count).copy()
+        self.y = layer.params["weight"][self._indices]
+
+    def backward(self, dy: Any) -> EmbeddingGradients:
+        """Gradient of the table: each row is the sum of `dy` where its index was looked up, in order of position.
+
+        Parameters
+        ----------
+        dy : array_like, shape of ``y``
+
+        Raises
+        ------
+        TypeError, ValueError
+            Another dtype; another shape.
+        """
+        layer = self.layer
+        dy = check_array("dy", dy, self.y.shape, layer.dtype).reshape(-1, layer.features)
+        params = layer.params.zeros_like()
+        indices = self._indices.ravel()
+        if indices.size:
+            # A stable sort makes runs of equal indices; each run is summed at once.
+            order = np.argsort(indices, kind="stable")
+            found, starts = np.unique(indices[order], return_index=True)
+            params["weight"][found] = np.add.reduceat(dy[order], starts, axis=0)
+        return EmbeddingGradients(params)

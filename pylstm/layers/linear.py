@@ -1,0 +1,134 @@
+"""`Linear`: the head of a recurrent net, y = x W' + b."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from pylstm.layers.parameters import Parameters, check_array
+
+
+@dataclass(frozen=True)
+class LinearGradients:
+    """Gradients of one `Linear` run: `x`, of the shape of the input, and `params`, laid out as the layer's."""
+
+    x: np.ndarray
+    params: Parameters
+
+
+class Linear:
+    """Affine map of the last axis: ``y = x @ weight.T + bias``.
+
+    Parameters
+    ----------
+    in_features, out_features : int
+        Sizes of the last axis of input and output.
+    bias : bool
+        Whether to add a bias.
+    dtype : {"float32", "float64"}
+    seed : int, optional
+        Parameters are drawn from uniform(-1/sqrt(in_features), 1/sqrt(in_features)), the same for the same seed.
+
+    Attributes
+    ----------
+    params : Parameters
+        ``weight`` (out_features, in_features) and ``bias`` (out_features,).
+
+    Raises
+    ------
+    TypeError, ValueError
+        `dtype` is neither float32 nor float64; a size below 1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> head = Linear(3, 2, dtype="float64", seed=0)
+    >>> run = head(np.ones((5, 4, 3)))
+    >>> run.y.shape, run.backward(np.ones((5, 4, 2))).x.shape
+    ((5, 4, 2), (5, 4, 3))
+    """
+
+    def __init__(
+        self, in_features: int, out_features: int, *, bias: bool = True, dtype: Any = "float32", seed: Any = None
+    ) -> None:
+        for name, size in (("in_features", in_features), ("out_features", out_features)):
+            if size < 1:
+                raise ValueError(f"{name} must be at least 1, got {size}")
+        self.in_features, self.out_features, self.bias = int(in_features), int(out_features), bool(bias)
+        shapes = {"weight": (self.out_features, self.in_features)} | ({"bias": (self.out_features,)} if bias else {})
+        self.params = Parameters(shapes, dtype)
+        bound = 1 / np.sqrt(self.in_features)
+        self.params.flat[...] = np.random.default_rng(seed).uniform(-bound, bound, self.params.size)
+
+    @property
+    def dtype(self) -> np.dtype:
+        """float32 or float64."""
+        return self.params.dtype
+
+    def __call__(self, x: Any) -> LinearRun:
+        """Apply the layer.
+
+        Parameters
+        ----------
+        x : array_like, shape (..., in_features)
+            Of the layer's dtype; any number of leading axes.
+
+        Returns
+        -------
+        LinearRun
+            With ``y`` (..., out_features) and ``backward(dy)``.
+
+        Raises
+        ------
+        TypeError, ValueError
+            Another dtype; another last axis.
+        """
+        return LinearRun(self, x)
+
+    def __repr__(self) -> str:
+        bias = "" if self.bias else ", bias=False"
+        return f"Linear({self.in_features}, {self.out_features}{bias}, dtype='{self.dtype}')"
+
+
+class LinearRun:
+    """One application of a `Linear` layer; keeps its own copies of the input and the weight.
+
+    Attributes
+    ----------
+    y : ndarray, shape (..., out_features)
+    layer : Linear
+    """
+
+    def __init__(self, layer: Linear, x: Any) -> None:
+        self.layer = layer
+        leading = ("...",) * max(np.ndim(x) - 1, 0)
+        self._x = np.array(check_array("x", x, (*leading, layer.in_features), layer.dtype), order="C")
+        self._weight = layer.params["weight"].copy()
+        # y = x W' + b, leading axes as one
+        y = np.matmul(self._x.reshape(-1, layer.in_features), self._weight.T)
+        if layer.bias:
+            y += layer.params["bias"]
+        self.y = y.reshape(*self._x.shape[:-1], layer.out_features)
+
+    def backward(self, dy: Any) -> LinearGradients:
+        """Gradients from the cotangent of ``y``; may be called again, with the same result.
+
+        Parameters
+        ----------
+        dy : array_like, shape of ``y``
+
+        Raises
+        ------
+        TypeError, ValueError
+            Another dtype; another shape.
+        """
+        layer, x = self.layer, self._x
+        dy = check_array("dy", dy, self.y.shape, layer.dtype).reshape(-1, layer.out_features)
+        params = layer.params.zeros_like()
+        # dW = dy' x,  db = sum of dy,  dx = dy W
+        np.matmul(dy.T, x.reshape(-1, layer.in_features), out=params["weight"])
+        if layer.bias:
+            np.sum(dy, axis=0, out=params["bias"])
+        return LinearGradients(np.matmul(dy, self._weight).reshape(x.shape), params)

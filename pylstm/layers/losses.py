@@ -1,0 +1,193 @@
+"""Losses: functions that return the value and its cotangent, ``(value, dy)``.
+
+Values are Python floats, summed in float64; ``dy`` has the shape and the dtype of the first argument.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from pylstm.cells.functions import sigmoid
+from pylstm.layers.embedding import check_indices
+from pylstm.layers.parameters import DTYPES, check_array
+
+REDUCTIONS = ("mean", "sum")
+
+
+def squared_error(y: Any, target: Any, factor: float = 1.0) -> tuple[float, np.ndarray]:
+    """`factor` times the sum of squared differences, over all elements.
+
+    Parameters
+    ----------
+    y : array_like, any shape
+        float32 or float64.
+    target : array_like
+        Shape and dtype of `y`.
+    factor : float
+        1 for the plain sum, 0.5 for the usual half of it, ``1 / y.size`` for the mean.
+
+    Returns
+    -------
+    value : float
+        ``factor * sum((y - target)**2)``
+    dy : ndarray, shape of `y`
+        ``2 * factor * (y - target)``
+
+    Raises
+    ------
+    TypeError, ValueError
+        `y` is not float32 or float64, or `target` has another dtype; their shapes differ; `factor` is not finite.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> squared_error(np.array([1.0, 2.0]), np.array([0.0, 4.0]), factor=0.5)
+    (2.5, array([ 1., -2.]))
+    """
+    y = _check_floats("y", y)
+    target = check_array("target", target, y.shape, y.dtype)
+    if not np.isfinite(factor):
+        raise ValueError(f"factor must be finite, got {factor}")
+    difference = y - target
+    value = float(factor) * float(np.sum(np.square(difference, dtype=np.float64)))
+    return value, np.asarray(difference * y.dtype.type(2 * factor))
+
+
+def softmax_cross_entropy(
+    logits: Any, targets: Any, *, weights: Any = None, reduction: str = "mean"
+) -> tuple[float, np.ndarray]:
+    """Cross-entropy of a softmax over the last axis, in nats (divide by ln 2 for bits).
+
+    Parameters
+    ----------
+    logits : array_like, shape (..., V)
+        float32 or float64; no overflow for any finite values.
+    targets : array_like of int, shape (...)
+        The right class of each position, in 0..V-1.
+    weights : array_like, shape (...), optional
+        A bool mask, or factors >= 0 of the dtype of `logits`. Targets under a weight of 0 must still be in range.
+    reduction : {"mean", "sum"}
+        ``mean`` divides by the sum of the weights (by the number of positions without weights); where that is 0,
+        value and cotangent are 0.
+
+    Returns
+    -------
+    value : float
+        Sum or mean of ``weight * (log(sum(exp(logits))) - logits[target])``.
+    dlogits : ndarray, shape of `logits`
+        ``weight * (softmax(logits) - onehot(target))``, divided as the value is.
+
+    Raises
+    ------
+    TypeError, ValueError
+        A wrong dtype; a wrong shape, a target out of range, a negative weight, an unknown reduction.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> value, dlogits = softmax_cross_entropy(np.zeros((1, 4)), np.array([2]))
+    >>> round(value, 6), dlogits
+    (1.386294, array([[ 0.25,  0.25, -0.75,  0.25]]))
+    """
+    logits = _check_floats("logits", logits)
+    if logits.ndim == 0 or logits.shape[-1] == 0:
+        raise ValueError(f"logits must have shape (..., V) with V >= 1, got {logits.shape}")
+    targets = check_indices("targets", targets, logits.shape[-1])
+    if targets.shape != logits.shape[:-1]:
+        raise ValueError(
+            f"targets must have shape {logits.shape[:-1]}, that of logits {logits.shape} without the last axis, "
+            f"got {targets.shape}"
+        )
+    weights = _check_weights(weights, logits.shape[:-1], logits.dtype)
+    at = targets[..., None]
+    # z = logits - max;  loss = log(sum(exp z)) - z[target];  d loss / d z = exp z / sum(exp z) - onehot
+    z = logits - logits.max(axis=-1, keepdims=True)
+    dlogits = np.exp(z)
+    total = dlogits.sum(axis=-1, keepdims=True)
+    losses = (np.log(total) - np.take_along_axis(z, at, axis=-1))[..., 0]
+    dlogits /= total
+    np.put_along_axis(dlogits, at, np.take_along_axis(dlogits, at, axis=-1) - 1, axis=-1)
+    return _reduce(losses, dlogits, weights, reduction, per_row=True)
+
+
+def sigmoid_cross_entropy(
+    logits: Any, targets: Any, *, weights: Any = None, reduction: str = "mean"
+) -> tuple[float, np.ndarray]:
+    """Cross-entropy of independent sigmoids (yes-or-no targets), in nats.
+
+    Parameters
+    ----------
+    logits : array_like, any shape
+        float32 or float64; no overflow for any finite values.
+    targets : array_like, shape of `logits`
+        Probabilities in 0..1 of the same dtype, or bool, or integers 0 and 1.
+    weights : array_like, shape of `logits`, optional
+        A bool mask, or factors >= 0 of the dtype of `logits`.
+    reduction : {"mean", "sum"}
+        As for `softmax_cross_entropy`.
+
+    Returns
+    -------
+    value : float
+        Sum or mean of ``weight * (max(z, 0) - z t + log(1 + exp(-|z|)))``.
+    dlogits : ndarray, shape of `logits`
+        ``weight * (sigmoid(z) - t)``, divided as the value is.
+
+    Raises
+    ------
+    TypeError, ValueError
+        A wrong dtype; a wrong shape, a target outside 0..1, a negative weight, an unknown reduction.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> value, dlogits = sigmoid_cross_entropy(np.zeros(2), np.array([True, False]), reduction="sum")
+    >>> round(value, 6), dlogits
+    (1.386294, array([-0.5,  0.5]))
+    """
+    z = _check_floats("logits", logits)
+    if np.asarray(targets).dtype.kind in "biu":
+        targets = np.asarray(targets).astype(z.dtype)
+    t = check_array("targets", targets, z.shape, z.dtype)
+    if t.size and not (t.min() >= 0 and t.max() <= 1):
+        raise ValueError(f"targets must be in 0..1, got values from {t.min()} to {t.max()}")
+    weights = _check_weights(weights, z.shape, z.dtype)
+    losses = np.maximum(z, 0) - z * t + np.log1p(np.exp(-np.abs(z)))
+    return _reduce(losses, np.asarray(sigmoid(z) - t), weights, reduction, per_row=False)
+
+
+def _check_floats(name: str, value: Any) -> np.ndarray:
+    dtype = np.asarray(value).dtype
+    if dtype.name not in DTYPES:
+        raise TypeError(f"{name} must be float32 or float64, got {dtype}: convert with {name}.astype('float64')")
+    return check_array(name, value, np.shape(value), dtype.newbyteorder("="))
+
+
+def _check_weights(weights: Any, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray | None:
+    if weights is None:
+        return None
+    if np.asarray(weights).dtype.kind == "b":
+        weights = np.asarray(weights).astype(dtype)
+    weights = check_array("weights", weights, shape, dtype)
+    if weights.size and not weights.min() >= 0:
+        raise ValueError(f"weights must be 0 or more, got {weights.min()}")
+    return weights
+
+
+def _reduce(
+    losses: np.ndarray, d: np.ndarray, weights: np.ndarray | None, reduction: str, *, per_row: bool
+) -> tuple[float, np.ndarray]:
+    """Weigh and reduce `losses` and their cotangents `d` (with one more axis where `per_row`)."""
+    if reduction not in REDUCTIONS:
+        raise ValueError(f"reduction must be 'mean' or 'sum', got {reduction!r}")
+    if weights is not None:
+        losses = losses * weights
+        d = d * (weights[..., None] if per_row else weights)
+    value = float(losses.sum(dtype=np.float64))
+    if reduction == "mean":
+        count = float(losses.size if weights is None else weights.sum(dtype=np.float64))
+        scale = 1 / count if count > 0 else 0.0
+        value, d = value * scale, d * d.dtype.type(scale)
+    return value, d

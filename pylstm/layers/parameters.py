@@ -1,0 +1,206 @@
+"""`Parameters`: named arrays that are views of one flat buffer."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+DTYPES = ("float32", "float64")
+
+
+def check_dtype(dtype: Any) -> np.dtype:
+    """`dtype` as a `numpy.dtype`, native byte order; `TypeError` unless it is float32 or float64."""
+    try:
+        found = np.dtype(dtype).newbyteorder("=")
+    except TypeError:
+        found = None
+    if dtype is None or found is None or found.name not in DTYPES:
+        raise TypeError(f"dtype must be 'float32' or 'float64', got {dtype!r}")
+    return found
+
+
+def check_array(name: str, value: Any, shape: tuple[int | str, ...], dtype: Any) -> np.ndarray:
+    """`value` as an array of `dtype`; what does not fit is refused, never converted.
+
+    Parameters
+    ----------
+    name : str
+        What the messages call it.
+    value : array_like
+        Of floats of `dtype` in any byte order and memory layout.
+    shape : tuple of int or str
+        Expected sizes; a str stands for an axis of any size and is its name in the message.
+    dtype : dtype
+
+    Raises
+    ------
+    TypeError
+        Another dtype, or a masked array.
+    ValueError
+        Another shape.
+
+    Examples
+    --------
+    >>> check_array("bias", [0.0, 1.0], ("H",), "float64").shape
+    (2,)
+    """
+    if isinstance(value, np.ma.MaskedArray):
+        raise TypeError(f"{name}: masked arrays are not supported; fill it first: value.filled(0)")
+    try:
+        array = np.asarray(value)
+    except ValueError as error:
+        raise ValueError(f"{name}: not an array: {error}") from None
+    dtype = np.dtype(dtype)
+    if array.dtype.newbyteorder("=") != dtype:
+        raise TypeError(
+            f"{name} must be {dtype}, got {array.dtype}: convert it with "
+            f"np.asarray(value, dtype='{dtype}')"
+            + (f", or create the layer with dtype='{array.dtype.name}'" if array.dtype.name in DTYPES else "")
+        )
+    fits = len(shape) == array.ndim and all(isinstance(w, str) or w == n for w, n in zip(shape, array.shape))
+    if not fits:
+        expected = ", ".join(map(str, shape)) + ("," if len(shape) == 1 else "")
+        raise ValueError(f"{name} must have shape ({expected}), got {array.shape}")
+    return array.astype(dtype, copy=False)
+
+
+class Parameters(Mapping[str, np.ndarray]):
+    """Named arrays in one contiguous buffer, in a fixed order.
+
+    Parameters of a layer and their gradients share this type and its layout, so that an optimiser works on two
+    flat arrays. All values start at 0.
+
+    Parameters
+    ----------
+    shapes : dict of str to tuple of int
+        Name -> shape, in the order of the buffer.
+    dtype : {"float32", "float64"}
+
+    Attributes
+    ----------
+    flat : ndarray, shape (size,)
+        The buffer. Every ``params[name]`` is a view of a piece of it: writing to either changes both.
+
+    Raises
+    ------
+    TypeError
+        `dtype` is neither float32 nor float64.
+    ValueError
+        A negative size, or more elements than an array can hold.
+
+    Examples
+    --------
+    >>> params = Parameters({"weight": (2, 3), "bias": (2,)}, "float64")
+    >>> params["bias"] = np.array([0.5, -0.5])
+    >>> params.flat
+    array([ 0. ,  0. ,  0. ,  0. ,  0. ,  0. ,  0.5, -0.5])
+    """
+
+    def __init__(self, shapes: Mapping[str, tuple[int, ...]], dtype: Any = "float32") -> None:
+        self._dtype = check_dtype(dtype)
+        self._shapes = {name: tuple(int(n) for n in shape) for name, shape in shapes.items()}
+        for name, shape in self._shapes.items():
+            if any(n < 0 for n in shape):
+                raise ValueError(f"parameter {name!r}: negative size in shape {shape}")
+        sizes = [math.prod(shape) for shape in self._shapes.values()]
+        if sum(sizes) * self._dtype.itemsize > sys.maxsize:
+            raise ValueError(f"parameters too large: {sum(sizes)} elements of {self._dtype} do not fit in memory")
+        self.flat = np.zeros(sum(sizes), self._dtype)
+        self._views: dict[str, np.ndarray] = {}
+        start = 0
+        for (name, shape), size in zip(self._shapes.items(), sizes):
+            self._views[name] = self.flat[start : start + size].reshape(shape)
+            start += size
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names, in the order of the buffer."""
+        return tuple(self._shapes)
+
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Name -> shape (a copy)."""
+        return dict(self._shapes)
+
+    @property
+    def dtype(self) -> np.dtype:
+        """float32 or float64."""
+        return self._dtype
+
+    @property
+    def size(self) -> int:
+        """Number of elements of all arrays together."""
+        return self.flat.size
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        if name not in self._views:
+            raise KeyError(self._unknown(name))
+        return self._views[name]
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        self._views[name][...] = self._checked(name, value)
+
+    def update(self, values: Mapping[str, Any]) -> None:
+        """Set several arrays; all are checked before the first is copied.
+
+        Raises
+        ------
+        KeyError, TypeError, ValueError
+            As for ``params[name] = value``: unknown name, wrong dtype, wrong shape.
+        """
+        checked = {name: self._checked(name, value) for name, value in values.items()}
+        for name, value in checked.items():
+            self._views[name][...] = value
+
+    def copy(self) -> Parameters:
+        """The same values in a buffer of their own."""
+        new = self.zeros_like()
+        new.flat[...] = self.flat
+        return new
+
+    def zeros_like(self) -> Parameters:
+        """The same layout, all values 0."""
+        return Parameters(self._shapes, self._dtype)
+
+    def same_layout(self, other: Parameters) -> bool:
+        """Whether `other` has the same names, shapes, order and dtype."""
+        return list(self._shapes.items()) == list(other._shapes.items()) and self._dtype == other._dtype
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._shapes)
+
+    def __len__(self) -> int:
+        return len(self._shapes)
+
+    # Comparing arrays by == gives arrays: two Parameters are equal only if they are the same object.
+    __eq__ = object.__eq__
+    __hash__ = object.__hash__
+
+    def __copy__(self) -> Parameters:
+        return self.copy()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuild, (self._shapes, self._dtype.name, self.flat)
+
+    def __repr__(self) -> str:
+        arrays = ", ".join(f"{name} {shape}" for name, shape in self._shapes.items())
+        return f"Parameters({arrays}; {self._dtype}, {self.size} elements)"
+
+    def _checked(self, name: str, value: Any) -> np.ndarray:
+        if name not in self._views:
+            raise KeyError(self._unknown(name))
+        return check_array(f"parameter {name!r}", value, self._shapes[name], self._dtype)
+
+    def _unknown(self, name: Any) -> str:
+        return f"no parameter {name!r}; there are: {', '.join(self._shapes) or 'none'}"
+
+
+def _rebuild(shapes: dict[str, tuple[int, ...]], dtype: str, flat: np.ndarray) -> Parameters:
+    """Of pickle and `copy.deepcopy`: the views must be views of the new buffer."""
+    params = Parameters(shapes, dtype)
+    params.flat[...] = flat
+    return params

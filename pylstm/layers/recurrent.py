@@ -1,0 +1,296 @@
+"""`Recurrent`: one layer of any cell. `LSTM`, `GRU`, `RNN`: the names that users know."""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+import numpy as np
+
+from pylstm import _core
+from pylstm.cells.cell import Cell
+from pylstm.cells.kernels import load_kernel
+from pylstm.cells.twin import twin_kernel
+from pylstm.layers.parameters import Parameters, check_array, check_dtype
+from pylstm.layers.run import Layout, Run, check_names
+from pylstm.layers.structure import core_of
+from pylstm.layers.workspace import Workspaces
+
+
+class Recurrent:
+    """One layer of a recurrent cell.
+
+    Parameters
+    ----------
+    cell : str or type
+        Name of a registered cell (``pylstm cells`` lists them) or a `Cell` subclass.
+    input_size, hidden_size : int
+        Widths of the input and of the hidden blocks.
+    bias : bool
+        Whether the gates have biases.
+    batch_first : bool
+        Arrays are (B, T, ...) instead of (T, B, ...).
+    dtype : {"float32", "float64"}
+        Of parameters, inputs and results.
+    seed : int, optional
+        Of the initial parameters, uniform between -1/sqrt(hidden_size) and 1/sqrt(hidden_size) as in PyTorch.
+    **sizes : int
+        Extra sizes of the cell (`Cell.sizes`).
+
+    Attributes
+    ----------
+    params : Parameters
+        By name: ``weight_x`` (widths of the gates fed by x, input_size), ``weight_h`` and so on for every source,
+        ``bias``, and the cell's per-unit parameters.
+    cell : type
+    input_size, hidden_size, output_size : int
+    dtype : numpy.dtype
+    widths : dict of str to int
+        Width of every block of the cell.
+
+    Raises
+    ------
+    LookupError
+        No cell of that name.
+    TypeError, ValueError
+        A size or dtype that is none, a size that the cell does not have.
+
+    Examples
+    --------
+    >>> import numpy as np, pylstm
+    >>> layer = pylstm.Recurrent("lstm", input_size=3, hidden_size=5, seed=0)
+    >>> run = layer(np.ones((7, 2, 3), "float32"))
+    >>> run.y.shape, run.final["c"].shape, run.gates["f"].shape
+    ((7, 2, 5), (2, 5), (7, 2, 5))
+    >>> grads = run.backward(np.ones_like(run.y))
+    >>> grads.x.shape, grads.params["weight_h"].shape
+    ((7, 2, 3), (20, 5))
+    """
+
+    def __init__(
+        self,
+        cell: str | type[Cell],
+        input_size: int,
+        hidden_size: int,
+        *,
+        bias: bool = True,
+        batch_first: bool = False,
+        dtype: Any = "float32",
+        seed: int | None = None,
+        **sizes: int,
+    ) -> None:
+        self.cell = find_cell(cell)
+        self.input_size, self.hidden_size = _size("input_size", input_size), _size("hidden_size", hidden_size)
+        self.sizes = {name: _size(name, value) for name, value in sizes.items()}
+        self.bias, self.batch_first, self.dtype = bool(bias), bool(batch_first), check_dtype(dtype)
+        contract = self.cell.contract
+        self.widths = contract.resolve(self.input_size, self.hidden_size, **self.sizes)
+        self.output_size = self.widths[contract.output]
+        self.params = Parameters(contract.parameter_shapes(self.widths, self.bias), self.dtype)
+        self.reset_parameters(seed)
+        self._prepare()
+
+    def _prepare(self) -> None:
+        kernel = load_kernel(self.cell) or twin_kernel(self.cell)
+        self._core = core_of(kernel, self.cell.contract, self.widths, self.params.shapes, self.dtype)
+        self._workspaces = Workspaces()
+
+    def reset_parameters(self, seed: int | None = None) -> None:
+        """Draw all parameters anew."""
+        bound = 1 / np.sqrt(self.hidden_size)
+        self.params.flat[...] = np.random.default_rng(seed).uniform(-bound, bound, self.params.size)
+
+    def __call__(
+        self,
+        x: Any,
+        initial: dict[str, Any] | None = None,
+        *,
+        aux: dict[str, Any] | None = None,
+        pre: dict[str, Any] | None = None,
+        reset: Any = None,
+        blend: dict[str, Any] | None = None,
+        tape: bool = True,
+    ) -> Run:
+        """Run the layer over a batch of sequences.
+
+        Parameters
+        ----------
+        x : array_like, shape (T, B, input_size), or (T, input_size) for a single sequence
+            (B, T, input_size) with `batch_first`. Of the layer's dtype. T = 0 and B = 0 are legal.
+        initial : dict of str to array_like, shape (B, width)
+            Initial states; those not given are 0.
+        aux : dict of str to array_like, shape (T, B, width)
+            The cell's per-step inputs; all must be given.
+        pre : dict of str to array_like, shape (T, B, width) or (T, B, 1)
+            Factor on a previous state before it is used at a step (decay, dropout).
+        reset : array_like of bool, shape (T, B)
+            Where True, the previous states of that row are replaced by its initial states (before `pre`).
+        blend : dict of str to array_like, shape (T, B, width) or (T, B, 1)
+            s_t = s_prev + blend (s_new - s_prev), where s_prev is the previous state after reset and `pre`.
+        tape : bool
+            Keep all that `Run.backward` needs, and all states and gates. Without, memory does not grow with T times
+            the number of gates; only ``y`` and ``final`` can be read.
+
+        Returns
+        -------
+        Run
+
+        Raises
+        ------
+        TypeError
+            A dtype other than the layer's, or not a dict by name.
+        ValueError
+            A wrong shape or an unknown name.
+        OverflowError, MemoryError
+            The run does not fit into memory.
+        """
+        layout, x = self._take_input(x)
+        T, B = x.shape[:2]
+        contract = self.cell.contract
+        given: dict[str, Any] = {"aux": None, "pre": None, "reset": None, "blend": None, "widths": {}}
+        if contract.aux or aux:
+            given["aux"] = self._take_aux(aux, layout, T, B, given["widths"])
+        scaled = blended = 0
+        if pre:
+            given["pre"], scaled = self._take_modifier("pre", pre, layout, T, B, given["widths"])
+        if blend:
+            given["blend"], blended = self._take_modifier("blend", blend, layout, T, B, given["widths"])
+        if reset is not None:
+            given["reset"], scaled = _take_reset(reset, layout, T, B), (1 << len(contract.states)) - 1
+        start = self._take_initial(initial, layout, B) if initial else None
+        plan = self._core.plan(T, B, tape, scaled, blended)
+        buffer = self._workspaces.take(plan.nbytes)
+        _core.forward(
+            plan, buffer, self.params.flat, x, start, given["aux"], given["pre"], given["reset"], given["blend"]
+        )
+        return Run(self, plan, buffer, layout, (T, B), given)
+
+    def _take_input(self, x: Any) -> tuple[Layout, np.ndarray]:
+        x = check_array("x", x, self._input_shape(x), self.dtype)
+        layout = Layout(x.ndim == 2, self.batch_first)
+        return layout, layout.steps_in(x)
+
+    def _input_shape(self, x: Any) -> tuple[str | int, ...]:
+        if np.ndim(x) == 2:
+            return ("T", self.input_size)
+        return ("B", "T", self.input_size) if self.batch_first else ("T", "B", self.input_size)
+
+    def _take_initial(self, initial: Any, layout: Layout, B: int) -> list[np.ndarray | None]:
+        states = self.cell.contract.states
+        check_names("initial", initial, states)
+        return [
+            None if initial.get(name) is None else layout.rows_in(
+                check_array(f"initial[{name!r}]", initial[name], layout.rows_shape(B, self.widths[name]), self.dtype)
+            )
+            for name in states
+        ]
+
+    def _take_aux(self, aux: Any, layout: Layout, T: int, B: int, widths: dict) -> list[np.ndarray | None]:
+        names = tuple(name for name in self.cell.contract.aux if name != "x")
+        aux = aux or {}
+        check_names("aux", aux, names)
+        for name in names:
+            if aux.get(name) is None:
+                raise ValueError(f"cell {self.cell.name!r} needs aux[{name!r}] at every step: "
+                                 f"shape {layout.steps_shape(T, B, self.widths[name])}")
+        taken = []
+        for name in self.cell.contract.aux:
+            if name == "x":
+                taken.append(None)
+                continue
+            shape = layout.steps_shape(T, B, self.widths[name])
+            taken.append(layout.steps_in(check_array(f"aux[{name!r}]", aux[name], shape, self.dtype)).copy())
+            widths["aux", name] = self.widths[name]
+        return taken
+
+    def _take_modifier(self, what: str, values: Any, layout: Layout, T: int, B: int, widths: dict) -> tuple[list, int]:
+        """`values` by state, widened to the state; and the bit set of the states that have one."""
+        states, taken, bits = self.cell.contract.states, [], 0
+        check_names(what, values, states)
+        for k, name in enumerate(states):
+            if values.get(name) is None:
+                taken.append(None)
+                continue
+            width = 1 if np.shape(values[name])[-1:] == (1,) else self.widths[name]
+            shape = layout.steps_shape(T, B, width)
+            array = layout.steps_in(check_array(f"{what}[{name!r}]", values[name], shape, self.dtype))
+            taken.append(np.array(np.broadcast_to(array, (T, B, self.widths[name]))))
+            widths[what, name] = width
+            bits |= 1 << k
+        return taken, bits
+
+    def __repr__(self) -> str:
+        sizes = "".join(f", {name}={value}" for name, value in self.sizes.items())
+        return f"Recurrent({self.cell.name!r}, {self.input_size}, {self.hidden_size}, dtype={self.dtype.name!r}{sizes})"
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name not in ("_core", "_workspaces")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._prepare()
+
+
+class LSTM(Recurrent):
+    """Long short-term memory layer: `Recurrent` with the cell ``lstm`` (gates in the order i, f, g, o).
+
+    Examples
+    --------
+    >>> import numpy as np, pylstm
+    >>> layer = pylstm.LSTM(3, 5, dtype="float64", seed=0)
+    >>> layer(np.ones((4, 3))).final["h"].shape
+    (5,)
+    """
+
+    def __init__(self, input_size: int, hidden_size: int, **options: Any) -> None:
+        super().__init__("lstm", input_size, hidden_size, **options)
+
+
+class GRU(Recurrent):
+    """Gated recurrent unit layer as in PyTorch (reset after the product): `Recurrent` with the cell ``gru``."""
+
+    def __init__(self, input_size: int, hidden_size: int, **options: Any) -> None:
+        super().__init__("gru", input_size, hidden_size, **options)
+
+
+class RNN(Recurrent):
+    """Plain recurrent layer h_t = f(W x_t + U h_{t-1} + b): the cells ``rnn_tanh``, ``rnn_relu``, ``rnn_linear``.
+
+    Parameters
+    ----------
+    nonlinearity : {"tanh", "relu", "linear"}
+    """
+
+    def __init__(self, input_size: int, hidden_size: int, *, nonlinearity: str = "tanh", **options: Any) -> None:
+        if nonlinearity not in ("tanh", "relu", "linear"):
+            raise ValueError(f"nonlinearity must be 'tanh', 'relu' or 'linear', got {nonlinearity!r}")
+        super().__init__(f"rnn_{nonlinearity}", input_size, hidden_size, **options)
+
+
+def find_cell(cell: str | type[Cell]) -> type[Cell]:
+    """The `Cell` subclass of a name, or `cell` itself."""
+    if isinstance(cell, type) and issubclass(cell, Cell) and cell is not Cell:
+        return cell
+    if isinstance(cell, str):
+        from pylstm.plugins import registry
+
+        return registry().get(cell)
+    raise TypeError(f"cell must be a registered name or a Cell subclass, got {cell!r}")
+
+
+def _size(name: str, value: Any) -> int:
+    try:
+        if isinstance(value, bool):
+            raise TypeError
+        return operator.index(value)
+    except TypeError:
+        raise TypeError(f"{name} must be an integer, got {value!r}") from None
+
+
+def _take_reset(reset: Any, layout: Layout, T: int, B: int) -> np.ndarray:
+    reset = np.asarray(reset)
+    if reset.dtype != np.bool_:
+        raise TypeError(f"reset must be an array of bool, got {reset.dtype}")
+    if reset.shape != layout.steps_shape(T, B):
+        raise ValueError(f"reset must have shape {layout.steps_shape(T, B)}, got {reset.shape}")
+    return layout.steps_in(reset).astype(np.uint8)

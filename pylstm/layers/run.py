@@ -1,0 +1,266 @@
+"""What a layer returns: `Run`, with every inner quantity, and the `Gradients` of its backward pass."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pylstm import _core
+from pylstm.layers.parameters import Parameters, check_array
+
+if TYPE_CHECKING:
+    from pylstm.layers.recurrent import Recurrent
+
+
+@dataclass(frozen=True)
+class Gradients:
+    """Gradients of a loss with respect to everything that went into a run.
+
+    Attributes
+    ----------
+    x : ndarray
+        Of the input, in its shape.
+    initial : dict of str to ndarray
+        Of the initial states, (B, width) each.
+    params : Parameters
+        Of the layer's parameters, by the same names.
+    aux, pre, blend : dict of str to ndarray
+        Of the per-step inputs that were given, in the shape in which they were given.
+    """
+
+    x: np.ndarray
+    initial: dict[str, np.ndarray]
+    params: Parameters
+    aux: dict[str, np.ndarray]
+    pre: dict[str, np.ndarray]
+    blend: dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How the caller's arrays lie: one sequence without a batch axis, or the batch first."""
+
+    single: bool
+    batch_first: bool
+
+    def steps_in(self, array: np.ndarray) -> np.ndarray:
+        """(T, B, ...) contiguous, from what the caller has."""
+        if self.single:
+            array = array[:, None]
+        elif self.batch_first:
+            array = array.swapaxes(0, 1)
+        return np.ascontiguousarray(array)
+
+    def steps_out(self, array: np.ndarray) -> np.ndarray:
+        """What the caller has, from (T, B, ...)."""
+        if self.single:
+            return array[:, 0]
+        return array.swapaxes(0, 1) if self.batch_first else array
+
+    def steps_shape(self, T: int, B: int, *rest: int) -> tuple[int, ...]:
+        """Shape of a per-step array as the caller has it."""
+        if self.single:
+            return (T, *rest)
+        return (B, T, *rest) if self.batch_first else (T, B, *rest)
+
+    def rows_in(self, array: np.ndarray) -> np.ndarray:
+        """(B, width) contiguous."""
+        return np.ascontiguousarray(array[None] if self.single else array)
+
+    def rows_out(self, array: np.ndarray) -> np.ndarray:
+        """What the caller has, from (B, width)."""
+        return array[0] if self.single else array
+
+    def rows_shape(self, B: int, width: int) -> tuple[int, ...]:
+        """Shape of a per-row array as the caller has it."""
+        return (width,) if self.single else (B, width)
+
+
+class Run:
+    """One pass of a layer over a batch of sequences, open for inspection and for back-propagation.
+
+    All arrays are read-only views of the run's tape: copy what you want to change. With `batch_first` the first two
+    axes are exchanged; for a single sequence (T, I) there is no batch axis.
+
+    Attributes
+    ----------
+    y : ndarray, shape (T, B, output width)
+        The output state after every step.
+    states : dict of str to ndarray, shape (T + 1, B, width)
+        Every state; row 0 is the initial one.
+    final : dict of str to ndarray, shape (B, width)
+        Every state after the last step.
+    gates : dict of str to ndarray, shape (T, B, width)
+        What the cell left of every gate: its activation.
+    emissions : dict of str to ndarray, shape (T, B, width)
+        Values passed between the stages of a step.
+    kept : dict of str to ndarray, shape (T, B, width)
+        Values that the cell keeps for its backward hook.
+    layer : Recurrent
+
+    Notes
+    -----
+    The run holds a copy of the input and of the weights it needs, so `backward` gives the gradients of this forward
+    pass even if the input array or the layer's parameters have changed since, and gives the same each time it is called.
+    """
+
+    def __init__(self, layer: Recurrent, plan: Any, buffer: np.ndarray, layout: Layout, sizes: tuple[int, int],
+                 given: dict[str, Any]) -> None:
+        self.layer = layer
+        self._plan, self._buffer, self._layout, self._given = plan, buffer, layout, given
+        self._T, self._B = sizes
+        self._start = _core.aligned(buffer)
+
+    def __repr__(self) -> str:
+        return f"Run({self.layer.cell.name}, T={self._T}, B={self._B}, {self._buffer.nbytes:,} bytes)"
+
+    @cached_property
+    def y(self) -> np.ndarray:
+        contract = self.layer.cell.contract
+        k, w = contract.states.index(contract.output), self.layer.output_size
+        return self._steps(self._plan.offset("states", k) + self._B * w * self._buffer_itemsize, self._T, w)
+
+    @cached_property
+    def final(self) -> dict[str, np.ndarray]:
+        return {
+            name: self._layout.rows_out(self._view(self._plan.final_offset(k), (self._B, self.layer.widths[name])))
+            for k, name in enumerate(self.layer.cell.contract.states)
+        }
+
+    @cached_property
+    def states(self) -> dict[str, np.ndarray]:
+        return self._blocks("states", self._T + 1)
+
+    @cached_property
+    def emissions(self) -> dict[str, np.ndarray]:
+        return self._blocks("emissions", self._T)
+
+    @cached_property
+    def kept(self) -> dict[str, np.ndarray]:
+        return self._blocks("keep", self._T)
+
+    @cached_property
+    def gates(self) -> dict[str, np.ndarray]:
+        self._need_tape("gates")
+        widths = [self.layer.widths[name] for name in self.layer.cell.contract.gates]
+        z = self._steps(self._plan.offset("z"), self._T, sum(widths))
+        ends = np.cumsum(widths)
+        return {
+            name: z[..., end - width : end]
+            for name, width, end in zip(self.layer.cell.contract.gates, widths, ends)
+        }
+
+    def backward(self, dy: Any = None, *, dfinal: Any = None, dstates: Any = None) -> Gradients:
+        """Back-propagate through time.
+
+        Parameters
+        ----------
+        dy : array_like, optional
+            Cotangent of `y` (derivative of the loss with respect to every output), in the shape of `y`.
+        dfinal : dict of str to array_like, optional
+            Cotangents of the final states, in the shapes of `final`.
+        dstates : dict of str to array_like, optional
+            Cotangents of states after every step, (T, B, width).
+
+        Returns
+        -------
+        Gradients
+
+        Raises
+        ------
+        ValueError
+            A wrong shape, an unknown state, or no cotangent at all.
+        TypeError
+            Another dtype than the layer's.
+        RuntimeError
+            The run was made with ``tape=False``.
+        """
+        self._need_tape("backward")
+        if dy is None and not dfinal and not dstates:
+            raise ValueError("backward needs a cotangent: dy, dfinal or dstates")
+        layer, layout, given, T, B = self.layer, self._layout, self._given, self._T, self._B
+        names, widths, dtype = layer.cell.contract.states, layer.widths, layer.dtype
+        if dy is not None:
+            dy = layout.steps_in(check_array("dy", dy, layout.steps_shape(T, B, layer.output_size), dtype))
+        rows = self._of_states("dfinal", dfinal, lambda w: layout.rows_shape(B, w), layout.rows_in)
+        steps = self._of_states("dstates", dstates, lambda w: layout.steps_shape(T, B, w), layout.steps_in)
+        params = layer.params.zeros_like()
+        dx = np.empty((T, B, layer.input_size), dtype)
+        dinitial = [np.empty((B, widths[name]), dtype) for name in names]
+        back = {kind: _like(given[kind]) for kind in ("aux", "pre", "blend")}
+        _core.backward(
+            self._plan, self._buffer, dy, rows, steps, params.flat, dx, dinitial,
+            given["aux"], given["pre"], given["reset"], given["blend"], back["aux"], back["pre"], back["blend"],
+        )  # fmt: skip
+        return Gradients(
+            x=layout.steps_out(dx),
+            initial={name: layout.rows_out(array) for name, array in zip(names, dinitial)},
+            params=params,
+            aux=self._steps_given(back["aux"], layer.cell.contract.aux, "aux"),
+            pre=self._steps_given(back["pre"], names, "pre"),
+            blend=self._steps_given(back["blend"], names, "blend"),
+        )
+
+    @property
+    def _buffer_itemsize(self) -> int:
+        return self.layer.dtype.itemsize
+
+    def _need_tape(self, what: str) -> None:
+        if not self._plan.taped:
+            raise RuntimeError(f"{what}: this run was made with tape=False, which keeps only y and final; "
+                               "call the layer with tape=True")
+
+    def _view(self, offset: int, shape: tuple[int, ...]) -> np.ndarray:
+        view = np.ndarray(shape, self.layer.dtype, self._buffer, self._start + offset)
+        view.flags.writeable = False
+        return view
+
+    def _steps(self, offset: int, steps: int, width: int) -> np.ndarray:
+        return self._layout.steps_out(self._view(offset, (steps, self._B, width)))
+
+    def _blocks(self, kind: str, steps: int) -> dict[str, np.ndarray]:
+        self._need_tape(kind)
+        names = getattr(self.layer.cell.contract, kind)
+        return {
+            name: self._steps(self._plan.offset(kind, k), steps, self.layer.widths[name])
+            for k, name in enumerate(names)
+        }
+
+    def _of_states(self, what: str, values: Any, shape: Any, bring: Any) -> list[np.ndarray | None] | None:
+        """`values` by state, in the order of the states, checked."""
+        if not values:
+            return None
+        states, widths = self.layer.cell.contract.states, self.layer.widths
+        check_names(what, values, states)
+        return [
+            bring(check_array(f"{what}[{name!r}]", values[name], shape(widths[name]), self.layer.dtype))
+            if values.get(name) is not None else None
+            for name in states
+        ]
+
+    def _steps_given(self, arrays: Any, names: tuple[str, ...], kind: str) -> dict[str, np.ndarray]:
+        """Cotangents of per-step inputs, in the widths in which they were given."""
+        out = {}
+        for name, array in zip(names, arrays or ()):
+            if array is not None:
+                if self._given["widths"][kind, name] == 1 != array.shape[2]:
+                    array = array.sum(axis=2, keepdims=True)
+                out[name] = self._layout.steps_out(array)
+        return out
+
+
+def check_names(what: str, values: Any, names: tuple[str, ...]) -> None:
+    """Refuses anything but a dict with keys among `names`."""
+    if not isinstance(values, dict):
+        raise TypeError(f"{what} must be a dict by name ({', '.join(names) or 'this cell has none'}), "
+                        f"got {type(values).__name__}")
+    for name in values:
+        if name not in names:
+            raise ValueError(f"{what}: unknown name {name!r} (there is: {', '.join(names) or 'none'})")
+
+
+def _like(arrays: Any) -> Any:
+    return arrays and [None if array is None else np.empty_like(array) for array in arrays]

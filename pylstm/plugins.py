@@ -1,0 +1,281 @@
+"""The plugin manager: finds plugins by entry points, loads them one by one, isolates and reports broken ones.
+
+Nothing is loaded at ``import pylstm``: the first call of `registry`, `status` or `register` does it, once per process.
+The hooks themselves are in `pylstm.hookspecs`, the user's page is ``docs/plugins.md``.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib.metadata
+import inspect
+import os
+import threading
+import traceback
+import warnings
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pluggy
+
+from pylstm import hookspecs
+from pylstm.cells.cell import Cell
+from pylstm.cells.registry import Owner, Registry
+
+GROUP = "pylstm"
+VARIABLE = "PYLSTM_DISABLE_PLUGINS"
+HOOKS = tuple(name for name in vars(hookspecs) if name.startswith("pylstm_"))
+"""Names of all hooks."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """What became of a plugin: `status` is ``"ok"``, ``"broken: <reason>"``, ``"disabled"`` or ``"disabled: ..."``."""
+
+    name: str
+    distribution: str
+    version: str
+    status: str
+    cells: tuple[str, ...] = ()
+    traceback: str = ""
+
+
+class Plugins:
+    """The plugins of one registry, loaded on first use and only once, whatever the number of threads."""
+
+    def __init__(self) -> None:
+        self.registry = Registry()
+        self.records: tuple[Record, ...] = ()
+        self.manager = pluggy.PluginManager(GROUP)
+        self._lock = threading.RLock()
+        self._loading = False
+        self._loaded = False
+
+    def load(self) -> None:
+        """Load all plugins, unless that has been done; then warn about each broken one."""
+        if self._loaded:
+            return
+        with self._lock:
+            if self._loaded or self._loading:  # loading: a plugin that is being loaded asks for the registry
+                return
+            self._loading = True
+            try:
+                with self.registry.transaction(None):  # an interrupt leaves nothing half loaded
+                    self._load_all()
+                self._loaded = True
+            finally:
+                self._loading = False
+        for record in self.records:
+            if record.status.startswith("broken"):
+                warnings.warn(_complaint(record), RuntimeWarning, stacklevel=3)
+
+    def _load_all(self) -> None:
+        self.manager = pluggy.PluginManager(GROUP)
+        self.manager.add_hookspecs(hookspecs)
+        disabled = {name.strip() for name in os.environ.get(VARIABLE, "").split(",")} - {""}
+        records = []
+        for owner, entry_point in _find():
+            bundled = owner.distribution == GROUP
+            if owner.plugin in disabled or ("all" in disabled and not bundled):
+                records.append(_record(owner, "disabled"))
+            else:
+                records.append(self._load_one(owner, entry_point))
+        for name in sorted(disabled - {"all"} - {record.name for record in records}):
+            records.append(Record(name, "", "", f"disabled: named in {VARIABLE}, but not installed"))
+        self.records = tuple(records)
+
+    def _load_one(self, owner: Owner, entry_point: importlib.metadata.EntryPoint | Exception) -> Record:
+        """Import a plugin and admit it; whatever fails ends in the record."""
+        step = "its entry points cannot be read"
+        try:
+            if isinstance(entry_point, Exception):
+                raise entry_point
+            step = "it cannot be imported"
+            plugin = entry_point.load()
+            step = "pylstm_register_cells failed"
+            self._admit(owner, plugin)
+        except (Exception, SystemExit) as error:
+            reason = str(error) if isinstance(error, PluginError) else f"{step}: {_describe(error)}"
+            return replace(_record(owner, f"broken: {reason}"), traceback="".join(traceback.format_exception(error)))
+        return _record(owner, "ok", (entry.cell.name for entry in self.registry.entries() if entry.owner == owner))
+
+    def _admit(self, owner: Owner, plugin: Any) -> None:
+        """Check and register a plugin and call its hook alone; on failure nothing of it stays."""
+        self._check(owner, plugin)
+        try:
+            self.manager.register(plugin, owner.plugin)
+            self.manager.check_pending()
+            others = [each for each in self.manager.get_plugins() if each is not plugin]
+            with self.registry.transaction(owner):
+                self.manager.subset_hook_caller("pylstm_register_cells", others)(registry=self.registry)
+        except BaseException:
+            if self.manager.has_plugin(owner.plugin):  # `_check` has seen that the name was free
+                self.manager.unregister(name=owner.plugin)
+            raise
+
+    def _check(self, owner: Owner, plugin: Any) -> None:
+        """Refuse what pluggy would pass over in silence, or refuse in words that do not help."""
+        if self.manager.has_plugin(owner.plugin):
+            raise PluginError(f"another distribution has a plugin named {owner.plugin!r}; rename one entry point")
+        if self.manager.is_registered(plugin):
+            raise PluginError(f"entry point {self.manager.get_name(plugin)!r} names the same object")
+        if inspect.isclass(plugin):
+            raise PluginError(f"its entry point names the class {plugin.__name__}; name a module or an instance")
+        marked = {name: self.manager.parse_hookimpl_opts(plugin, name) for name in dir(plugin)}
+        marked = {name: options for name, options in marked.items() if options is not None}
+        if not marked:
+            unmarked = [name for name in HOOKS if callable(getattr(plugin, name, None))]
+            cure = f"mark {unmarked[0]} with @pylstm.hookimpl" if unmarked else f"there are {', '.join(HOOKS)}"
+            raise PluginError(f"it implements no hook: {cure}")
+        for name, options in marked.items():
+            hook = options.get("specname") or name
+            if hook in HOOKS:
+                _check_arguments(hook, getattr(plugin, name))
+            elif not options.get("optionalhook"):
+                close = difflib.get_close_matches(hook, HOOKS)
+                hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(HOOKS)}"
+                raise PluginError(f"there is no hook {hook!r}: {hint}")
+
+
+class PluginError(Exception):
+    """A plugin is refused; the message is the whole reason."""
+
+
+def _check_arguments(hook: str, implementation: Any) -> None:
+    offered = inspect.signature(getattr(hookspecs, hook)).parameters
+    for name, parameter in inspect.signature(implementation).parameters.items():
+        if parameter.default is not parameter.empty:
+            raise PluginError(
+                f"argument {name!r} of its {hook} has a default value, and pluggy never fills such an argument: "
+                "remove the default"
+            )
+        if name not in offered and parameter.kind is not parameter.VAR_KEYWORD:
+            raise PluginError(f"its {hook} asks for {name!r}; the hook offers {', '.join(offered)}")
+
+
+def _find() -> list[tuple[Owner, importlib.metadata.EntryPoint | Exception]]:
+    """All entry points of the group, bundled ones first, then by distribution and name.
+
+    Distributions are read one by one: a file that cannot be parsed must not hide the plugins of all the others.
+    """
+    found: list[tuple[Owner, importlib.metadata.EntryPoint | Exception]] = []
+    seen = set()
+    for distribution in importlib.metadata.distributions():
+        text = distribution.read_text("entry_points.txt")
+        if text is None or f"[{GROUP}]" not in text:
+            continue
+        name, version = _identify(distribution)
+        if name.lower() in seen:  # shadowed by one earlier on sys.path
+            continue
+        seen.add(name.lower())
+        try:
+            for entry_point in distribution.entry_points.select(group=GROUP):
+                package = entry_point.value.partition(":")[0].partition(".")[0].strip()
+                found.append((Owner(package, entry_point.name, name, version), entry_point))
+        except Exception as error:
+            found.append((Owner(name, name, name, version), error))
+    return sorted(found, key=lambda pair: (pair[0].distribution != GROUP, pair[0].distribution, pair[0].plugin))
+
+
+def _identify(distribution: importlib.metadata.Distribution) -> tuple[str, str]:
+    try:
+        return str(distribution.metadata["Name"]), str(distribution.metadata["Version"])
+    except Exception:
+        return "unknown distribution", ""
+
+
+def _record(owner: Owner, status: str, cells: Iterable[str] = ()) -> Record:
+    return Record(owner.plugin, owner.distribution, owner.version, status, tuple(cells))
+
+
+def _describe(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+
+
+def _complaint(record: Record) -> str:
+    reason = record.status.removeprefix("broken: ")
+    return (
+        f"the pylstm plugin {record.name!r} of {record.distribution} {record.version} is left out: {reason} "
+        f"(where: `pylstm plugins --traceback`; to silence this: {VARIABLE}={record.name})"
+    )
+
+
+_plugins = Plugins()
+
+
+def registry() -> Registry:
+    """The process-wide registry of cells; loads the plugins on first use.
+
+    Returns
+    -------
+    pylstm.cells.registry.Registry
+
+    Warns
+    -----
+    RuntimeWarning
+        Once for every plugin that is broken.
+
+    Examples
+    --------
+    >>> registry().get("lstm", certified=False).states
+    ('h', 'c')
+    """
+    _plugins.load()
+    return _plugins.registry
+
+
+def status() -> tuple[Record, ...]:
+    """One `Record` per plugin: name, distribution, version, status, cells, and the traceback of a broken one.
+
+    Examples
+    --------
+    >>> next(record.status for record in status() if record.name == "lstm")
+    'ok'
+    """
+    _plugins.load()
+    return _plugins.records
+
+
+def register(cell: type[Cell]) -> type[Cell]:
+    """Certify a cell of your own and add it to the registry, so that it can be used by name.
+
+    Parameters
+    ----------
+    cell : subclass of pylstm.Cell
+        Its name is ``cell.name``, by default the class name in lower case.
+
+    Returns
+    -------
+    subclass of pylstm.Cell
+        `cell`: the function works as a class decorator.
+
+    Raises
+    ------
+    TypeError
+        `cell` is not a subclass of `pylstm.Cell`.
+    ValueError
+        The name is taken; the message names both owners. A class that is defined anew in the same place (a notebook
+        cell run twice) replaces the old one.
+    pylstm.cells.certify.CertificationError
+        The cell's backward is not the derivative of its forward; the cell is not added.
+
+    Examples
+    --------
+    >>> from pylstm.cells import Cell, tanh
+    >>> @register
+    ... class Elman(Cell):
+    ...     name = "my elman"
+    ...     states = ("h",)
+    ...     gates = {"a": "x+h"}
+    ...
+    ...     def forward(z):
+    ...         h = tanh(z.a)
+    ...         return {"a": h, "h": h}
+    ...
+    ...     def backward(d, y):
+    ...         return {"a": d.h * (1 - y.h**2)}
+    >>> registry().get("my elman") is Elman
+    True
+    """
+    return registry().register(cell, certified=True)

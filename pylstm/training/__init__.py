@@ -1,0 +1,1 @@
+"""Training: optimisers, gradient clipping, truncated back-propagation through time, the character model."""

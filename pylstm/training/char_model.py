@@ -1,0 +1,170 @@
+"""`CharModel`: a table of vectors, one recurrent layer, a softmax head; predicts the next character."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from pylstm.datasets import Vocabulary
+from pylstm.layers.embedding import Embedding
+from pylstm.layers.linear import Linear
+from pylstm.layers.losses import softmax_cross_entropy
+from pylstm.layers.parameters import Parameters
+from pylstm.layers.recurrent import Recurrent
+
+LN2 = float(np.log(2))
+
+
+class Step(NamedTuple):
+    """What `CharModel.gradients` gives: `bits` per character, `grads` in the order of ``model.params``, and the
+    `final` states, to carry on."""
+
+    bits: float
+    grads: list[Parameters]
+    final: dict[str, np.ndarray]
+
+
+class CharModel:
+    """Character model: ``indices -> Embedding -> Recurrent -> Linear -> logits of the next character``.
+
+    Parameters
+    ----------
+    vocabulary : Vocabulary
+    cell : str or Cell subclass
+        Of the recurrent layer.
+    hidden_size, embedding_size : int
+    dtype : {"float32", "float64"}
+    seed : int
+        The same seed gives the same parameters.
+
+    Attributes
+    ----------
+    embedding, layer, head : Embedding, Recurrent, Linear
+    vocabulary : Vocabulary
+    params : list of Parameters
+        Of embedding, layer and head, in this order.
+
+    Raises
+    ------
+    LookupError, TypeError, ValueError
+        As `Recurrent`: an unknown cell, dtype or size.
+    """
+
+    def __init__(
+        self,
+        vocabulary: Vocabulary,
+        cell: Any = "lstm",
+        hidden_size: int = 256,
+        *,
+        embedding_size: int = 64,
+        dtype: Any = "float32",
+        seed: int = 0,
+    ) -> None:
+        seeds = np.random.SeedSequence(seed).spawn(3)
+        self.vocabulary = vocabulary
+        self.embedding = Embedding(len(vocabulary), embedding_size, dtype=dtype, seed=seeds[0])
+        self.layer = Recurrent(cell, embedding_size, hidden_size, dtype=dtype, seed=seeds[1])
+        self.head = Linear(self.layer.output_size, len(vocabulary), dtype=dtype, seed=seeds[2])
+
+    @classmethod
+    def from_parts(cls, parts: dict[str, Any], metadata: dict[str, Any]) -> CharModel:
+        """A model of the given layers, as `pylstm.load` makes it."""
+        model = cls.__new__(cls)
+        model.vocabulary = Vocabulary(metadata["characters"])
+        model.embedding, model.layer, model.head = (parts[name] for name in ("embedding", "layer", "head"))
+        return model
+
+    @property
+    def parts(self) -> dict[str, Any]:
+        """Name -> layer, as `pylstm.save` stores them."""
+        return {"embedding": self.embedding, "layer": self.layer, "head": self.head}
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """What a file holds besides the layers."""
+        return {"characters": self.vocabulary.characters[1:]}
+
+    @property
+    def params(self) -> list[Parameters]:
+        """Parameters of embedding, layer and head."""
+        return [part.params for part in self.parts.values()]
+
+    def logits(self, indices: Any, initial: dict[str, np.ndarray] | None = None) -> tuple[np.ndarray, dict]:
+        """Logits of the next character at every position, and the final states.
+
+        Parameters
+        ----------
+        indices : array_like of int, shape (T, B)
+        initial : dict of str to ndarray, optional
+            State -> (B, width), missing ones are zeros.
+
+        Returns
+        -------
+        logits : ndarray, shape (T, B, len(vocabulary))
+        final : dict of str to ndarray
+        """
+        run = self.layer(self.embedding(indices).y, initial, tape=False)
+        return self.head(run.y).y, dict(run.final)
+
+    def bits(self, indices: Any, targets: Any, initial: dict[str, np.ndarray] | None = None) -> tuple[float, dict]:
+        """Mean bits per character of `targets` (T, B) after `indices` (T, B), and the final states."""
+        logits, final = self.logits(indices, initial)
+        return softmax_cross_entropy(logits, targets)[0] / LN2, final
+
+    def gradients(self, indices: Any, targets: Any, initial: dict[str, np.ndarray] | None = None) -> Step:
+        """Bits per character and gradients of the mean cross-entropy in nats; the chunk before gets no gradient.
+
+        Parameters
+        ----------
+        indices, targets : array_like of int, shape (T, B)
+        initial : dict of str to ndarray, optional
+            State -> (B, width).
+        """
+        looked_up = self.embedding(indices)
+        run = self.layer(looked_up.y, initial)
+        logits = self.head(run.y)
+        value, dlogits = softmax_cross_entropy(logits.y, targets)
+        dhead = logits.backward(dlogits)
+        dlayer = run.backward(dhead.x)
+        dembedding = looked_up.backward(dlayer.x)
+        return Step(value / LN2, [dembedding.params, dlayer.params, dhead.params], dict(run.final))
+
+    def generate(self, length: int, *, prompt: str = "\n", temperature: float = 0.7, seed: int = 0) -> str:
+        """Text drawn from the model, one character after another.
+
+        Parameters
+        ----------
+        length : int
+            Number of characters.
+        prompt : str
+            At least one character that comes before; not part of the result.
+        temperature : float
+            Logits are divided by it: lower is safer text; 0 takes the most probable character.
+        seed : int
+            The same seed draws the same text.
+
+        Raises
+        ------
+        ValueError
+            An empty prompt; a negative temperature.
+        """
+        if not prompt:
+            raise ValueError("prompt must have at least one character")
+        if not temperature >= 0:
+            raise ValueError(f"temperature must be 0 or more, got {temperature}")
+        rng = np.random.default_rng(seed)
+        logits, states = self.logits(self.vocabulary.encode(prompt)[:, None])
+        drawn: list[int] = []
+        while len(drawn) < length:
+            drawn.append(_draw(logits[-1, 0].astype(np.float64), temperature, rng))
+            logits, states = self.logits(np.array([[drawn[-1]]]), states)
+        return self.vocabulary.decode(drawn)
+
+
+def _draw(logits: np.ndarray, temperature: float, rng: np.random.Generator) -> int:
+    logits[0] = -np.inf  # never the unknown character
+    if temperature == 0:
+        return int(np.argmax(logits))
+    p = np.exp((logits - logits.max()) / temperature)
+    return int(np.searchsorted(np.cumsum(p) / p.sum(), rng.random(), side="right").clip(0, len(p) - 1))

@@ -1,0 +1,95 @@
+"""Clipping of gradients, in place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from pylstm.layers.parameters import Parameters
+
+
+def as_list(params: Parameters | Iterable[Parameters], name: str = "params") -> list[Parameters]:
+    """One `Parameters`, or several, as a list.
+
+    Raises
+    ------
+    TypeError
+        Something that is not a `Parameters`.
+    """
+    several = [params] if isinstance(params, Parameters) else list(params)
+    for each in several:
+        if not isinstance(each, Parameters):
+            raise TypeError(f"{name} must be one Parameters or a list of them, got {type(each).__name__}")
+    return several
+
+
+def clip_by_norm(grads: Parameters | Iterable[Parameters], max_norm: float) -> float:
+    """Scale gradients down, all by one factor, so that their Euclidean norm is at most `max_norm`.
+
+    Parameters
+    ----------
+    grads : Parameters or list of Parameters
+        Changed in place. Several count as one vector.
+    max_norm : float
+        Above 0; infinity never clips.
+
+    Returns
+    -------
+    norm : float
+        The norm before clipping. If it is not finite, the gradients are left as they are: test it.
+
+    Raises
+    ------
+    TypeError, ValueError
+        `grads` is not of `Parameters`; `max_norm` is not above 0.
+
+    Notes
+    -----
+    Pascanu, Mikolov & Bengio (2013), On the difficulty of training recurrent neural networks.
+
+    Examples
+    --------
+    >>> grads = Parameters({"bias": (2,)}, "float64")
+    >>> grads.flat[:] = 3, 4
+    >>> clip_by_norm(grads, 1.0), grads.flat
+    (5.0, array([0.6, 0.8]))
+    """
+    grads = as_list(grads, "grads")
+    if not max_norm > 0:
+        raise ValueError(f"max_norm must be above 0, got {max_norm}")
+    norm = float(np.sqrt(sum(float(np.sum(np.square(each.flat, dtype=np.float64))) for each in grads)))
+    if max_norm < norm < np.inf:
+        for each in grads:
+            each.flat *= each.dtype.type(max_norm / norm)
+    return norm
+
+
+def clip_by_value(grads: Parameters | Iterable[Parameters], limit: float) -> None:
+    """Clip every element of gradients to -limit..limit; NaN stays NaN.
+
+    Parameters
+    ----------
+    grads : Parameters or list of Parameters
+        Changed in place.
+    limit : float
+        Above 0.
+
+    Raises
+    ------
+    TypeError, ValueError
+        `grads` is not of `Parameters`; `limit` is not above 0.
+
+    Examples
+    --------
+    >>> grads = Parameters({"bias": (2,)}, "float64")
+    >>> grads.flat[:] = 3, -0.5
+    >>> clip_by_value(grads, 1.0)
+    >>> grads.flat
+    array([ 1. , -0.5])
+    """
+    grads = as_list(grads, "grads")
+    if not limit > 0:
+        raise ValueError(f"limit must be above 0, got {limit}")
+    for each in grads:
+        np.clip(each.flat, -float(limit), float(limit), out=each.flat)

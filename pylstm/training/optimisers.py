@@ -1,0 +1,234 @@
+"""Optimisers on the flat buffers of `Parameters`: a step is a few passes over each buffer, in place."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from pylstm.layers.parameters import Parameters, check_array
+from pylstm.training.clipping import as_list
+
+
+class Optimiser:
+    """What `SGD` and `Adam` share: the parameters, checks, and the state as a dict.
+
+    Attributes
+    ----------
+    params : list of Parameters
+        Changed in place by `step`.
+    lr : float
+        Learning rate; may be set between steps.
+    steps : int
+        Steps taken.
+    """
+
+    slots: tuple[str, ...] = ()
+    """Names of the running averages, one flat array per `Parameters` each."""
+
+    settings: tuple[str, ...] = ("lr",)
+    """Names of the numbers that `state_dict` holds."""
+
+    def __init__(self, params: Parameters | Iterable[Parameters], lr: float) -> None:
+        self.params = as_list(params)
+        if not lr >= 0:
+            raise ValueError(f"lr must be 0 or more, got {lr}")
+        self.lr = float(lr)
+        self.steps = 0
+        self._slots = {name: [np.zeros_like(each.flat) for each in self.params] for name in self.slots}
+        self._scratch = [np.empty_like(each.flat) for each in self.params]
+
+    def step(self, grads: Parameters | Iterable[Parameters]) -> None:
+        """Change the parameters by one step.
+
+        Parameters
+        ----------
+        grads : Parameters or list of Parameters
+            In the order and of the layout of the parameters; not changed.
+
+        Raises
+        ------
+        TypeError, ValueError
+            Not of `Parameters`; another number of them, or another layout.
+        """
+        grads = as_list(grads, "grads")
+        if len(grads) != len(self.params):
+            raise ValueError(
+                f"grads must be {len(self.params)} Parameters, as the optimiser's params, got {len(grads)}"
+            )
+        for number, (each, grad) in enumerate(zip(self.params, grads)):
+            if not each.same_layout(grad):
+                raise ValueError(f"grads[{number}] must have the layout of the parameters: {each!r}, got {grad!r}")
+        self.steps += 1
+        for number, (each, grad) in enumerate(zip(self.params, grads)):
+            slots = [self._slots[name][number] for name in self.slots]
+            self._update(each.flat, grad.flat, self._scratch[number], *slots)
+
+    def _update(self, p: np.ndarray, g: np.ndarray, scratch: np.ndarray, *slots: np.ndarray) -> None:
+        raise NotImplementedError
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that the next step depends on, besides the parameters: numbers and copies of flat arrays."""
+        state: dict[str, Any] = {"optimiser": type(self).__name__, "steps": self.steps}
+        state |= {name: getattr(self, name) for name in self.settings}
+        for name, arrays in self._slots.items():
+            state |= {f"{name}.{number}": array.copy() for number, array in enumerate(arrays)}
+        return state
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from a `state_dict` of an optimiser of the same kind on parameters of the same sizes.
+
+        Raises
+        ------
+        ValueError, TypeError
+            Of another kind; missing or unexpected keys; arrays of another size or dtype.
+        """
+        own = self.state_dict()
+        missing, unexpected = sorted(own.keys() - state.keys()), sorted(state.keys() - own.keys())
+        if state.get("optimiser") != own["optimiser"]:
+            raise ValueError(f"state of optimiser {state.get('optimiser')!r}, expected {own['optimiser']!r}")
+        if missing or unexpected:
+            raise ValueError(f"optimiser state: missing keys {missing}, unexpected keys {unexpected}")
+        arrays = {
+            key: check_array(f"optimiser state {key!r}", state[key], value.shape, value.dtype)
+            for key, value in own.items()
+            if isinstance(value, np.ndarray)
+        }
+        self.steps = int(state["steps"])
+        for name in self.settings:
+            setattr(self, name, state[name])
+        for key, value in arrays.items():
+            name, number = key.rsplit(".", 1)
+            self._slots[name][int(number)][...] = value
+
+
+class SGD(Optimiser):
+    """Stochastic gradient descent, with momentum.
+
+    ``v = momentum v + g;  p = p - lr v``, with `nesterov` ``p = p - lr (g + momentum v)``.
+
+    Parameters
+    ----------
+    params : Parameters or list of Parameters
+    lr : float
+        Learning rate.
+    momentum : float
+        In 0..1, below 1.
+    nesterov : bool
+        Nesterov's form; needs a momentum above 0.
+
+    Raises
+    ------
+    TypeError, ValueError
+        `params` is not of `Parameters`; a number out of range.
+
+    Notes
+    -----
+    Sutskever et al. (2013), On the importance of initialization and momentum in deep learning; in the form of
+    PyTorch, where the learning rate is outside of the velocity.
+
+    Examples
+    --------
+    >>> params = Parameters({"w": (1,)}, "float64")
+    >>> grads = params.copy(); grads.flat[:] = 2
+    >>> SGD(params, lr=0.1).step(grads)
+    >>> params["w"]
+    array([-0.2])
+    """
+
+    slots = ("velocity",)
+    settings = ("lr", "momentum", "nesterov")
+
+    def __init__(
+        self, params: Parameters | Iterable[Parameters], lr: float, momentum: float = 0.0, *, nesterov: bool = False
+    ) -> None:
+        if not 0 <= momentum < 1:
+            raise ValueError(f"momentum must be in 0..1 and below 1, got {momentum}")
+        if nesterov and momentum == 0:
+            raise ValueError("nesterov needs a momentum above 0")
+        self.momentum, self.nesterov = float(momentum), bool(nesterov)
+        super().__init__(params, lr)
+
+    def _update(self, p: np.ndarray, g: np.ndarray, scratch: np.ndarray, *slots: np.ndarray) -> None:
+        (v,) = slots
+        v *= self.momentum
+        v += g
+        if self.nesterov:
+            np.multiply(v, self.momentum, out=scratch)
+            scratch += g
+            scratch *= self.lr
+        else:
+            np.multiply(v, self.lr, out=scratch)
+        p -= scratch
+
+
+class Adam(Optimiser):
+    """Adam: steps scaled by running averages of the gradient and of its square.
+
+    Step t: ``m = b1 m + (1 - b1) g;  v = b2 v + (1 - b2) g^2;``
+    ``p = p - lr m / (1 - b1^t) / (sqrt(v / (1 - b2^t)) + eps)``.
+
+    Parameters
+    ----------
+    params : Parameters or list of Parameters
+    lr : float
+        Learning rate.
+    betas : tuple of float
+        Decay rates ``b1``, ``b2``, each in 0..1 and below 1.
+    eps : float
+        Above 0.
+
+    Raises
+    ------
+    TypeError, ValueError
+        `params` is not of `Parameters`; a number out of range.
+
+    Notes
+    -----
+    Kingma & Ba (2015), Adam: a method for stochastic optimization, algorithm 1.
+
+    Examples
+    --------
+    >>> params = Parameters({"w": (1,)}, "float64")
+    >>> grads = params.copy(); grads.flat[:] = 2
+    >>> Adam(params, lr=0.1).step(grads)
+    >>> params["w"].round(6)
+    array([-0.1])
+    """
+
+    slots = ("m", "v")
+    settings = ("lr", "betas", "eps")
+
+    def __init__(
+        self,
+        params: Parameters | Iterable[Parameters],
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+    ) -> None:
+        if len(betas) != 2 or not all(0 <= beta < 1 for beta in betas):
+            raise ValueError(f"betas must be two numbers in 0..1 and below 1, got {betas}")
+        if not eps > 0:
+            raise ValueError(f"eps must be above 0, got {eps}")
+        self.betas, self.eps = (float(betas[0]), float(betas[1])), float(eps)
+        super().__init__(params, lr)
+
+    def _update(self, p: np.ndarray, g: np.ndarray, scratch: np.ndarray, *slots: np.ndarray) -> None:
+        m, v = slots
+        b1, b2 = self.betas
+        np.multiply(g, 1 - b1, out=scratch)
+        m *= b1
+        m += scratch
+        np.multiply(g, g, out=scratch)
+        scratch *= 1 - b2
+        v *= b2
+        v += scratch
+        # p = p - lr / (1 - b1^t) * m / (sqrt(v) / sqrt(1 - b2^t) + eps)
+        np.sqrt(v, out=scratch)
+        scratch /= math.sqrt(1 - b2**self.steps)
+        scratch += self.eps
+        np.divide(m, scratch, out=scratch)
+        scratch *= self.lr / (1 - b1**self.steps)
+        p -= scratch

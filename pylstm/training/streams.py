@@ -1,0 +1,68 @@
+"""One long sequence as parallel streams, cut into chunks: the data of truncated BPTT."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+
+class Streams:
+    """`batch_size` consecutive pieces of one sequence, side by side, to predict each next element.
+
+    Chunk k + 1 goes on where chunk k stopped, in every column, so that states are carried from one to the next.
+    The elements at the end that do not fill a column are left out.
+
+    Parameters
+    ----------
+    indices : array_like of int, shape (N,)
+    batch_size : int
+        Number of columns, B.
+
+    Attributes
+    ----------
+    inputs, targets : ndarray, shape (steps, B)
+        ``targets[t, b]`` is the element after ``inputs[t, b]``.
+
+    Raises
+    ------
+    ValueError
+        Not one axis; fewer than two elements for each column.
+
+    Examples
+    --------
+    >>> streams = Streams(range(9), 2)
+    >>> streams.inputs.T.tolist(), streams.targets.T.tolist()
+    ([[0, 1, 2, 3], [4, 5, 6, 7]], [[1, 2, 3, 4], [5, 6, 7, 8]])
+    """
+
+    def __init__(self, indices: Any, batch_size: int) -> None:
+        indices = np.asarray(indices)
+        if indices.ndim != 1:
+            raise ValueError(f"indices must have one axis, got shape {indices.shape}")
+        if batch_size < 1:
+            raise ValueError(f"batch_size must be at least 1, got {batch_size}")
+        steps = (len(indices) - 1) // batch_size
+        if steps < 1:
+            raise ValueError(f"{len(indices)} elements are too few for {batch_size} streams: lower batch_size")
+        count = steps * batch_size
+        self.inputs = np.ascontiguousarray(indices[:count].reshape(batch_size, steps).T)
+        self.targets = np.ascontiguousarray(indices[1 : count + 1].reshape(batch_size, steps).T)
+
+    def chunks(self, length: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Pairs ``(inputs, targets)`` of `length` steps, in order; the last may be shorter.
+
+        Raises
+        ------
+        ValueError
+            `length` below 1.
+        """
+        if length < 1:
+            raise ValueError(f"length must be at least 1, got {length}")
+        for start in range(0, len(self.inputs), length):
+            yield self.inputs[start : start + length], self.targets[start : start + length]
+
+    def number_of_chunks(self, length: int) -> int:
+        """How many pairs `chunks` gives."""
+        return -(-len(self.inputs) // length)

@@ -1,0 +1,73 @@
+"""Fixtures of several test modules; and tests run against the installed package, never against the source tree."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+# `python -m pytest` in the repository root puts the root first on sys.path: the uncompiled tree would be imported.
+sys.path[:] = [folder for folder in sys.path if Path(folder or ".").resolve() != ROOT]
+
+
+class Site:
+    """A folder on sys.path into which a test installs distributions."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def install(self, name: str, source: str, *, plugin: str = "", entry_points: str = "", version: str = "1.5") -> str:
+        """A distribution `name` with one module of the same name, registered as plugin `plugin` (default `name`)."""
+        (self.folder / f"{name}.py").write_text(source)
+        info = self.folder / f"{name}-{version}.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+        (info / "entry_points.txt").write_text(entry_points or f"[pylstm]\n{plugin or name} = {name}\n")
+        return name
+
+    def run(self, *args: str, cwd: Path | None = None, safe: bool = True, **env: str) -> subprocess.CompletedProcess:
+        """``python <args>`` with this folder on sys.path."""
+        return subprocess.run(
+            [sys.executable, *(["-P"] if safe else []), *args],
+            env={**os.environ, "PYTHONPATH": str(self.folder), **env},
+            cwd=cwd or self.folder,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+
+
+@pytest.fixture
+def site(tmp_path, monkeypatch):
+    """A `Site` on the sys.path of this process, too; modules imported from it are forgotten after the test."""
+    folder = tmp_path / "site"
+    folder.mkdir()
+    monkeypatch.syspath_prepend(str(folder))
+    before = set(sys.modules)
+    yield Site(folder)
+    for name in set(sys.modules) - before:
+        if Path(getattr(sys.modules[name], "__file__", None) or ".").parent == folder:
+            del sys.modules[name]
+
+
+@pytest.fixture
+def certify(monkeypatch):
+    """Replaces certification; gives the list of cells that were certified, and refuses those named ``wrong``."""
+    import types
+
+    certified = []
+
+    def fake(cell, **_):
+        certified.append(cell)
+        if cell.name == "wrong":
+            raise ValueError("dh/da is wrong")
+
+    module = types.ModuleType("pylstm.cells.certify")
+    module.certify = fake
+    monkeypatch.setitem(sys.modules, "pylstm.cells.certify", module)
+    return certified

@@ -1,0 +1,96 @@
+"""`Parameters`: one buffer, named views, checked assignment."""
+
+import copy
+import pickle
+
+import numpy as np
+import pytest
+
+from pylstm.layers.parameters import Parameters
+
+SHAPES = {"weight_x": (4, 3), "bias": (4,)}
+
+
+def filled(dtype="float64"):
+    params = Parameters(SHAPES, dtype)
+    params.flat[...] = np.arange(1, 17)
+    return params
+
+
+def test_views_share_the_flat_buffer_in_order():
+    params = filled()
+    assert params.names == ("weight_x", "bias") and params.size == 16 and len(params) == 2
+    np.testing.assert_array_equal(params["weight_x"], np.arange(1.0, 13).reshape(4, 3))
+    params["bias"][0] = 99
+    assert params.flat[12] == 99
+
+
+def test_assignment_copies():
+    params, value = filled(), np.full(4, 7.0)
+    view = params["bias"]
+    params["bias"] = value
+    value[0] = 0
+    assert params["bias"] is view and view[0] == 7
+
+
+def test_assignment_accepts_any_layout_and_byte_order():
+    params = filled()
+    value = np.asfortranarray(np.arange(12.0).reshape(4, 3)).astype(">f8")
+    params["weight_x"] = value
+    np.testing.assert_array_equal(params["weight_x"], np.arange(12.0).reshape(4, 3))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "error", "message"),
+    [
+        ("bias", np.zeros(3), ValueError, r"'bias' must have shape \(4,\), got \(3,\)"),
+        ("bias", np.zeros((4, 1)), ValueError, r"'bias' must have shape \(4,\), got \(4, 1\)"),
+        ("bias", 0.0, ValueError, r"'bias' must have shape \(4,\), got \(\)"),
+        ("bias", np.zeros(4, "f4"), TypeError, r"must be float64, got float32: .*dtype='float64'.*dtype='float32'"),
+        ("bias", np.zeros(4, int), TypeError, r"must be float64, got int64: convert"),
+        ("bias", np.ma.zeros(4), TypeError, "masked"),
+        ("bias", None, TypeError, "got object"),
+        ("bias", [[1.0], [1.0, 2.0]], ValueError, "not an array"),
+        ("weight_h", np.zeros(4), KeyError, "no parameter 'weight_h'; there are: weight_x, bias"),
+    ],
+)
+def test_assignment_refuses(name, value, error, message):
+    params = filled()
+    before = params.flat.copy()
+    with pytest.raises(error, match=message):
+        params[name] = value
+    with pytest.raises(error, match=message):
+        params.update({"weight_x": np.zeros((4, 3)), name: value})
+    np.testing.assert_array_equal(params.flat, before)
+
+
+@pytest.mark.parametrize(
+    "duplicate", [Parameters.copy, copy.copy, copy.deepcopy, lambda p: pickle.loads(pickle.dumps(p))]
+)
+def test_copies_have_their_own_buffer(duplicate):
+    params = filled()
+    new = duplicate(params)
+    new["bias"][...] = 0
+    np.testing.assert_array_equal(new.flat[12:], 0)
+    np.testing.assert_array_equal(new.flat[:12], params.flat[:12])
+    assert params.flat[12] == 13 and new.same_layout(params)
+
+
+def test_zeros_like_and_layout():
+    zeros = filled("float32").zeros_like()
+    assert zeros.dtype == np.float32 and not zeros.flat.any()
+    assert not zeros.same_layout(filled())
+    assert not filled().same_layout(Parameters(dict(reversed(SHAPES.items())), "float64"))
+
+
+@pytest.mark.parametrize("dtype", ["float16", int, None, "complex128", "nonsense"])
+def test_other_dtypes_are_refused(dtype):
+    with pytest.raises(TypeError, match="'float32' or 'float64'"):
+        Parameters(SHAPES, dtype)
+
+
+def test_impossible_sizes_are_refused():
+    with pytest.raises(ValueError, match="negative"):
+        Parameters({"a": (-1,)})
+    with pytest.raises(ValueError, match="do not fit"):
+        Parameters({"a": (2**40, 2**40)})

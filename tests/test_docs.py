@@ -1,0 +1,103 @@
+"""Every example of the documentation runs: the python blocks of the pages, and those of the docstrings."""
+
+from __future__ import annotations
+
+import doctest
+import importlib
+import importlib.util
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pylstm import plugins
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = sorted([*ROOT.glob("docs/**/*.md"), ROOT / "README.md"])
+BLOCK = re.compile(r"^```python\n(.*?)^```$", re.M | re.S)
+FILE = re.compile(r"^`([\w./-]+)`:\n\n```\w+\n(.*?)^```$", re.M | re.S)
+MODULES = sorted(
+    ".".join(path.relative_to(ROOT).with_suffix("").parts)
+    for path in ROOT.glob("pylstm/**/*.py")
+    if ">>> " in path.read_text()
+)
+
+
+@pytest.fixture
+def fresh(tmp_path, monkeypatch):
+    """A registry of its own, so that the cells of a page stay on the page; and an empty current folder."""
+    monkeypatch.setattr(plugins, "_plugins", plugins.Plugins())
+    monkeypatch.chdir(tmp_path)
+
+
+def run_page(text, name):
+    """Execute the ```python blocks of a page, in order, in one namespace; tracebacks show lines of the page."""
+    namespace = {"__name__": Path(name).stem.replace("-", "_")}
+    for match in BLOCK.finditer(text):
+        before = text[: match.start(1)].count("\n")
+        code = match.group(1)
+        if code.startswith(">>>"):
+            example = doctest.DocTestParser().get_doctest(code, namespace, name, name, before)
+            assert doctest.DocTestRunner().run(example, clear_globs=False).failed == 0
+            namespace.update(example.globs)
+        else:
+            exec(compile("\n" * before + code, name, "exec"), namespace)
+    return namespace
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_pages_run(page, fresh):
+    run_page(page.read_text(), str(page))
+
+
+def test_the_runner_runs(fresh):
+    page = "text\n```python\nx = 1\n```\n```python\nx += 1\n```\n```python no-run\n1/0\n```\n```text\n1/0\n```\n"
+    assert run_page(page, "page.md")["x"] == 2
+    with pytest.raises(AssertionError):
+        run_page(page + "```python\nassert x == 3\n```\n", "page.md")
+    with pytest.raises(AssertionError):
+        run_page(page + "```python\n>>> x\n3\n```\n", "page.md")
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_docstrings_run(name, fresh):
+    try:
+        module = importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if (error.name or "pylstm").startswith("pylstm"):
+            raise
+        pytest.skip(f"needs {error.name}")
+    result = doctest.testmod(module, optionflags=doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS)
+    assert result.attempted > 0
+    assert result.failed == 0
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    any(importlib.util.find_spec(name) is None for name in ("mesonpy", "Cython")),
+    reason="needs meson-python and Cython",
+)
+def test_the_package_of_the_page_builds(tmp_path):
+    files = dict(FILE.findall((ROOT / "docs/write-a-cell.md").read_text()))
+    assert {"pyproject.toml", "meson.build", "pylstm_leaky/__init__.py", "pylstm_leaky/_leaky.pyx"} <= set(files)
+    source, target = tmp_path / "source", tmp_path / "target"
+    for name, text in files.items():
+        (source / name).parent.mkdir(parents=True, exist_ok=True)
+        (source / name).write_text(text)
+    paths = [str(Path(sys.executable).parent), str(Path(importlib.util.find_spec("Cython").origin).parents[4] / "bin")]
+    env = {**os.environ, "PATH": os.pathsep.join([*paths, os.environ["PATH"]]), "PYTHONSAFEPATH": "1"}
+    install = [sys.executable, "-m", "pip", "install", "--no-build-isolation", "--no-deps", "--target", target, source]
+    built = subprocess.run(install, env=env, cwd=tmp_path, capture_output=True, text=True)
+    assert built.returncode == 0, built.stdout + built.stderr
+    code = (
+        "from pylstm import plugins, levels; cell = plugins.registry().get('leaky', certified=False); "
+        "module, _, name = cell.kernel.partition(':'); print(getattr(levels.load(module), name)); "
+        "print([(r.name, r.distribution, r.status) for r in plugins.status() if 'leaky' in r.cells])"
+    )
+    run = {"env": {**env, "PYTHONPATH": str(target)}, "cwd": tmp_path, "capture_output": True, "text": True}
+    done = subprocess.run([sys.executable, "-c", code], **run)
+    assert '<capsule object "pylstm.cell.v1"' in done.stdout, done.stderr
+    assert "[('leaky', 'pylstm-leaky', 'ok')]" in done.stdout
