@@ -120,6 +120,9 @@ cdef object _call(capsule, Py_ssize_t stage, bint backward, Py_ssize_t n_rows, s
     if stages == NULL:
         raise TypeError(f"kernel {cell.name.decode()!r} offers no {'float32' if dtype == 'f' else 'float64'}")
     cdef hook_t hook = stages[stage].backward if backward else stages[stage].forward
+    if hook == NULL:
+        raise TypeError(f"kernel {cell.name.decode()!r} has no {'backward' if backward else 'forward'} hook "
+                        f"in stage {stage}")
     cdef block_t *table = <block_t *> PyMem_Calloc(1 + sum(map(len, views.values())), sizeof(block_t))
     cdef block_t *next_block = table
     cdef const block_t *at[13]

@@ -15,7 +15,13 @@ from pylstm.cells.twin import call
 ROWS = 3
 COMPLEX_STEP = 1e-30
 STEP = 1e-3
-DOMAINS = ((), ("param", "aux"), ("param", "aux", "previous", "emission"), ("param", "aux", "previous", "emission", "gate"))
+TOLERANCE = {"complex steps": 1e-11, "differences": 1e-8, "twin": 1e-11}
+DOMAINS = (
+    (),
+    ("param", "aux"),
+    ("param", "aux", "previous", "emission"),
+    ("param", "aux", "previous", "emission", "gate"),
+)
 """Kinds that are drawn positive: the first of these sets on which forward is finite is used."""
 
 Key = tuple[str, str]
@@ -53,12 +59,42 @@ class Problem:
         """Index of the stage."""
         return self.contract.stages.index(self.stage)
 
+    @property
+    def input_widths(self) -> dict[Key, int]:
+        """Width of every input."""
+        return {key: array.shape[-1] for key, array in self.inputs.items()}
+
     def spaces(self, inputs: Inputs) -> dict[str, dict[str, np.ndarray]]:
         """The namespaces of a twin's function, from the inputs."""
         spaces: dict[str, dict[str, np.ndarray]] = {space: {} for space in SPACES.values()}
         for (kind, name), array in inputs.items():
             spaces[SPACES[kind]][name] = array
         return spaces
+
+
+@dataclass(frozen=True)
+class Certified:
+    """What is true of a stage.
+
+    Attributes
+    ----------
+    tape : dict of (kind, name) to array (ROWS, width)
+        The values that the twin leaves; kinds ``gate``, ``keep``, ``emission``, ``state``.
+    truth : dict of str to dict of (kind, name) to array (ROWS, width)
+        The cotangent of every input for that of each single output.
+    method : str
+        How the truth was found.
+    """
+
+    problem: Problem
+    tape: Inputs
+    truth: dict[str, Inputs]
+    method: str
+
+    @property
+    def tolerance(self) -> float:
+        """How far float64 may be from the truth."""
+        return TOLERANCE[self.method]
 
 
 def draw(contract: Contract, stage: Stage, widths: dict[str, int], positive: tuple[str, ...], seed: int) -> Problem:
@@ -71,7 +107,9 @@ def draw(contract: Contract, stage: Stage, widths: dict[str, int], positive: tup
             values *= random.choice([-1.0, 1.0], shape)
         if kind == "gate":
             values[-1] *= 2.5
-        return values.astype(np.float32).astype(np.float64)
+        values = values.astype(np.float32).astype(np.float64)
+        values.flags.writeable = False  # a twin that works in place is told so
+        return values
 
     before = contract.stages[: contract.stages.index(stage)]
     names = {

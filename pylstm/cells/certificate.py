@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -123,6 +123,29 @@ class Certificate:
         detail = f"{form} {got[at]:.6g}, {truth} {expected[at]:.6g} at {where}"
         self.paths.append(Path(form, name, worst, classify(got, expected, tolerance * scale), detail))
         return False
+
+    def compare_paths(
+        self,
+        form: str,
+        output: str,
+        got: dict[tuple[str, str], np.ndarray],
+        expected: dict[tuple[str, str], np.ndarray],
+        tolerance: float,
+        truth: str,
+    ) -> dict[tuple[str, str], bool]:
+        """Compare the derivatives of one output with respect to every input (kind, name); True where right."""
+        right = {}
+        for key, derivative in expected.items():
+            name = f"d {output} / d {' '.join(key)}"
+            right[key] = self.compare(form, name, got[key], derivative, tolerance, truth)
+            if not right[key] and np.shape(got[key]) == derivative.shape:
+                others = [
+                    other for other in expected if other != key and np.abs(expected[other]).max() > SMALLEST_SCALE
+                ]
+                for other in others:
+                    if np.shape(got[key]) == expected[other].shape and np.allclose(got[key], expected[other], 1e-4, 0):
+                        self.paths[-1] = replace(self.paths[-1], fault=f"that of {' '.join(other)}")
+        return right
 
 
 def classify(got: np.ndarray, expected: np.ndarray, small: float) -> str:

@@ -286,17 +286,7 @@ def _backward_step(tape: Tape, grads: Gradients, ds: Arrays, t: int) -> Arrays:
         for name in grads.aux:
             if name in out:
                 grads.aux[name][t] += out[name]
-
-        # of (2)  dW_s[g] += dz^T s;  ds += dz W_s[g];  db += dz
-        for gate, source, rows in _maps(contract, tape.widths):
-            if gate not in stage.gates:
-                continue
-            if source != "bias":
-                weight = f"weight_{source}"
-                grads.params[weight][rows] += out[gate].T @ values[source]
-                cotangents[source] += out[gate] @ tape.params[weight][rows]
-            elif "bias" in tape.params:
-                grads.params["bias"][rows] += out[gate].sum(axis=0)
+        _products(tape, grads, stage, out, values, cotangents)
 
     # of (1)  dr = dprev held;  d held = r dprev;  where reset, it goes to initial
     for name in contract.states:
@@ -307,6 +297,19 @@ def _backward_step(tape: Tape, grads: Gradients, ds: Arrays, t: int) -> Arrays:
         grads.initial[name] += np.where(tape.reset[t][:, None], dprev[name], 0)
         dprev[name] = np.where(tape.reset[t][:, None], 0, dprev[name])
     return dprev
+
+
+def _products(tape: Tape, grads: Gradients, stage: Stage, dz: Arrays, values: Arrays, cotangents: Arrays) -> None:
+    """Of (2):  dW_s[g] += dz^T s;  ds += dz W_s[g];  db += dz, for the gates g of the stage and their sources s."""
+    for gate, source, rows in _maps(tape.cell.contract, tape.widths):
+        if gate not in stage.gates:
+            continue
+        if source != "bias":
+            weight = f"weight_{source}"
+            grads.params[weight][rows] += dz[gate].T @ values[source]
+            cotangents[source] += dz[gate] @ tape.params[weight][rows]
+        elif "bias" in tape.params:
+            grads.params["bias"][rows] += dz[gate].sum(axis=0)
 
 
 def _local_derivatives(tape: Tape, stage: Stage, d: Arrays, t: int) -> Arrays:
