@@ -1,0 +1,1 @@
+"""Sub-commands of the `pylstm` command, one file each."""
