@@ -121,10 +121,10 @@ def _check_keys(layer: Recurrent, state: Mapping[str, Any]) -> None:
         if any(re.search(pattern, key) for key in unexpected):
             raise ValueError(f"state_dict: {what} is not supported yet, only one layer of one direction: {unexpected}")
     hint = ""
-    if set(BIASES) <= {*missing} or set(BIASES) <= {*unexpected}:
-        hint = f"; the layer was made with bias={layer.bias}"
-    elif any(key.endswith(tuple(expected)) for key in unexpected):
+    if any(key.endswith(tuple(f".{name}" for name in expected)) for key in unexpected):
         hint = "; take the prefix off the keys"
+    elif set(BIASES) in ({*missing}, {*unexpected}):
+        hint = f"; the layer was made with bias={layer.bias}"
     raise ValueError(f"state_dict: missing keys {missing}, unexpected keys {unexpected}{hint}")
 
 
