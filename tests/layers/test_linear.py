@@ -90,6 +90,9 @@ def test_sizes_below_one_are_refused(layer):
         layer(0, 3)
     with pytest.raises(ValueError, match="must be at least 1, got -1"):
         layer(3, -1)
+    for wrong in (2.0, True, "3", None):
+        with pytest.raises(TypeError, match="must be an integer, got"):
+            layer(3, wrong)
 
 
 def test_embedding_is_a_one_hot_product():
