@@ -1,7 +1,7 @@
 """Layers and models as safetensors files: `save` and `load`.
 
 The header of a file holds, as JSON under the key ``pylstm``: the format, the version of pylstm, for every layer its
-kind, sizes and dtype, for recurrent layers the cell with its package and its blocks in order, and a digest of the data.
+kind, sizes and dtype, for recurrent layers the cell with its package and its blocks in order, and a digest of it all.
 """
 
 from __future__ import annotations
@@ -78,8 +78,8 @@ def save(path: str | os.PathLike[str], model: Any) -> None:
         "kind": kind,
         "parts": {name: _describe(layer) for name, layer in parts.items()},
         "metadata": metadata,
-        "sha256": _digest(tensors),
     }
+    header["sha256"] = _digest(header, tensors)
     _write(path, safetensors.numpy.save(tensors, metadata={"pylstm": json.dumps(header)}))
 
 
@@ -203,12 +203,12 @@ def _read(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, np.nd
         raise ValueError(f"{path}: a safetensors file, but not one that pylstm.save wrote (no header 'pylstm')")
     try:
         header = json.loads(metadata["pylstm"])
-        number, version, digest = header["format"], header["version"], header["sha256"]
-    except (ValueError, KeyError, TypeError) as error:
+        number, version, digest = header["format"], header["version"], header.pop("sha256")
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{path}: the header is damaged ({error!r})") from None
     if number != FORMAT:
         raise ValueError(f"{path}: format {number}, written by pylstm {version}; this version reads format {FORMAT}")
-    if _digest(tensors) != digest:
+    if _digest(header, tensors) != digest:
         raise ValueError(f"{path}: damaged: the data are not those that were saved (sha256 differs)")
     return header, tensors
 
@@ -231,9 +231,9 @@ def _write(path: str | os.PathLike[str], data: bytes) -> None:
         raise
 
 
-def _digest(tensors: Mapping[str, np.ndarray]) -> str:
-    """Of names, dtypes, shapes and data, in the order of the names."""
-    digest = hashlib.sha256()
+def _digest(header: dict[str, Any], tensors: Mapping[str, np.ndarray]) -> str:
+    """Of the rest of the header, then of names, dtypes, shapes and data in the order of the names."""
+    digest = hashlib.sha256(json.dumps(header, sort_keys=True).encode())
     for name in sorted(tensors):
         array = tensors[name]
         digest.update(f"{name} {array.dtype.name} {array.shape}\n".encode())

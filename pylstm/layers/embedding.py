@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from pylstm.layers.parameters import Parameters, check_array
+from pylstm.layers.parameters import Parameters, check_array, check_size
 
 
 def check_indices(name: str, value: Any, size: int) -> np.ndarray:
@@ -57,7 +57,7 @@ class Embedding:
     Raises
     ------
     TypeError, ValueError
-        `dtype` is neither float32 nor float64; a size below 1.
+        `dtype` is neither float32 nor float64; a size that is no integer, or below 1.
 
     Examples
     --------
@@ -68,10 +68,7 @@ class Embedding:
     """
 
     def __init__(self, count: int, features: int, *, dtype: Any = "float32", seed: Any = None) -> None:
-        for name, size in (("count", count), ("features", features)):
-            if size < 1:
-                raise ValueError(f"{name} must be at least 1, got {size}")
-        self.count, self.features = int(count), int(features)
+        self.count, self.features = check_size("count", count), check_size("features", features)
         self.params = Parameters({"weight": (self.count, self.features)}, dtype)
         self.params.flat[...] = np.random.default_rng(seed).standard_normal(self.params.size)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from pylstm.layers.parameters import Parameters, check_array
+from pylstm.layers.parameters import Parameters, check_array, check_size
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Linear:
     Raises
     ------
     TypeError, ValueError
-        `dtype` is neither float32 nor float64; a size below 1.
+        `dtype` is neither float32 nor float64; a size that is no integer, or below 1.
 
     Examples
     --------
@@ -53,10 +53,9 @@ class Linear:
     def __init__(
         self, in_features: int, out_features: int, *, bias: bool = True, dtype: Any = "float32", seed: Any = None
     ) -> None:
-        for name, size in (("in_features", in_features), ("out_features", out_features)):
-            if size < 1:
-                raise ValueError(f"{name} must be at least 1, got {size}")
-        self.in_features, self.out_features, self.bias = int(in_features), int(out_features), bool(bias)
+        self.in_features = check_size("in_features", in_features)
+        self.out_features = check_size("out_features", out_features)
+        self.bias = bool(bias)
         shapes = {"weight": (self.out_features, self.in_features)} | ({"bias": (self.out_features,)} if bias else {})
         self.params = Parameters(shapes, dtype)
         bound = 1 / np.sqrt(self.in_features)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -21,6 +22,15 @@ def check_dtype(dtype: Any) -> np.dtype:
     if dtype is None or found is None or found.name not in DTYPES:
         raise TypeError(f"dtype must be 'float32' or 'float64', got {dtype!r}")
     return found
+
+
+def check_size(name: str, value: Any) -> int:
+    """`value` as an int of at least 1; `TypeError` if it is no integer, `ValueError` if it is below."""
+    if isinstance(value, (bool, np.bool_)) or not hasattr(value, "__index__"):
+        raise TypeError(f"{name} must be an integer, got {value!r}")
+    if value < 1:
+        raise ValueError(f"{name} must be at least 1, got {value}")
+    return operator.index(value)
 
 
 def check_array(name: str, value: Any, shape: tuple[int | str, ...], dtype: Any) -> np.ndarray:

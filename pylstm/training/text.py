@@ -6,7 +6,6 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
@@ -16,101 +15,12 @@ from pylstm.training.char_model import CharModel
 from pylstm.training.clipping import clip_by_norm
 from pylstm.training.interrupt import stop_on_interrupt
 from pylstm.training.optimisers import Adam
+from pylstm.training.settings import Budget, TextSettings, learning_rate
 from pylstm.training.streams import Streams
-
-WARMUP = 50
-"""Steps over which the learning rate rises."""
-
-HALF = 1000
-"""Steps after which it has fallen to 1/sqrt(2) of its peak."""
 
 
 class TrainingDiverged(FloatingPointError):
     """The loss or the gradient is no longer a finite number."""
-
-
-@dataclass(frozen=True)
-class TextSettings:
-    """Settings of `TextTrainer`.
-
-    Attributes
-    ----------
-    cell : str or Cell subclass
-    hidden_size, embedding_size : int
-    batch_size : int
-        Parallel streams, B.
-    length : int
-        Steps of a chunk: how far gradients go back.
-    lr : float
-        Peak learning rate, see `learning_rate`.
-    clip : float
-        Largest norm of the gradient.
-    dtype : {"float32", "float64"}
-    seed : int
-    validation : float
-        Share of the text, at its end, that is not trained on.
-    """
-
-    cell: Any = "lstm"
-    hidden_size: int = 256
-    embedding_size: int = 64
-    batch_size: int = 32
-    length: int = 64
-    lr: float = 4e-3
-    clip: float = 1.0
-    dtype: Any = "float32"
-    seed: int = 0
-    validation: float = 0.05
-
-    def __post_init__(self) -> None:
-        for name in ("hidden_size", "embedding_size", "batch_size", "length"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
-        if not 0 < self.validation < 1:
-            raise ValueError(f"validation must be between 0 and 1, got {self.validation}")
-        if not 0 < self.lr < math.inf:
-            raise ValueError(f"lr must be above 0, got {self.lr}")
-
-
-@dataclass(frozen=True)
-class Budget:
-    """When to stop: at the first limit that is reached; None is no limit.
-
-    The sequence of losses depends on text, settings and seed only. A limit in minutes decides how far it goes, so that
-    two runs of unequal speed have one trace as the beginning of the other.
-    """
-
-    minutes: float | None = None
-    epochs: float | None = None
-    steps: int | None = None
-
-    def __post_init__(self) -> None:
-        if self.minutes is None and self.epochs is None and self.steps is None:
-            raise ValueError("a budget needs minutes, epochs or steps")
-        for name in ("minutes", "epochs", "steps"):
-            value = getattr(self, name)
-            if value is not None and not 0 < value < math.inf:
-                raise ValueError(f"{name} must be above 0 and finite, got {value}")
-
-    def total_steps(self, per_epoch: int) -> int | None:
-        """The limit in steps, where there is one."""
-        limits = [] if self.steps is None else [self.steps]
-        if self.epochs is not None:
-            limits.append(max(1, round(self.epochs * per_epoch)))
-        return min(limits, default=None)
-
-
-def learning_rate(step: int, peak: float) -> float:
-    """Rate of step 0, 1, ...: rises in a line over `WARMUP` steps, then falls as the root of the step number.
-
-    A function of the step alone, not of the budget: a longer run repeats a shorter one and goes on.
-
-    Examples
-    --------
-    >>> [round(learning_rate(step, 1.0), 3) for step in (0, 49, 1000, 3000)]
-    [0.02, 0.976, 0.707, 0.5]
-    """
-    return peak * min(1.0, (step + 1) / WARMUP) / math.sqrt(1 + step / HALF)
 
 
 @dataclass

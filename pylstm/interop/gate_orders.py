@@ -1,0 +1,53 @@
+"""The one table of the gate orders of other libraries."""
+
+from __future__ import annotations
+
+GATE_ORDERS: dict[str, dict[str, tuple[str, ...]]] = {
+    # torch.nn.LSTM, GRU, RNN: weight_ih_l0, weight_hh_l0
+    "torch": {
+        "lstm": ("i", "f", "g", "o"),
+        "gru": ("r", "z", "n/m"),
+        "rnn_tanh": ("a",),
+        "rnn_relu": ("a",),
+    },
+    # keras.layers.LSTM, GRU (reset_after=True is "gru", False "gru_reset_before"), SimpleRNN: kernel, recurrent_kernel
+    "keras": {
+        "lstm": ("i", "f", "g", "o"),
+        "gru": ("z", "r", "n/m"),
+        "gru_reset_before": ("z", "r", "n"),
+        "rnn_tanh": ("a",),
+        "rnn_relu": ("a",),
+    },
+    # operators LSTM, GRU (linear_before_reset=1 is "gru", 0 "gru_reset_before"), RNN: W, R
+    "onnx": {
+        "lstm": ("i", "o", "f", "g"),
+        "gru": ("z", "r", "n/m"),
+        "gru_reset_before": ("z", "r", "n"),
+        "rnn_tanh": ("a",),
+        "rnn_relu": ("a",),
+    },
+}
+"""Library -> cell -> the row blocks of its weights, in its order, by our gate names.
+
+``n/m`` is one block there and two gates here: ``n`` is fed by x, ``m`` by h.
+"""
+
+
+def gate_order(library: str, cell: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Our gates in the order of `library`: those fed by x, and those fed by h.
+
+    Raises
+    ------
+    TypeError
+        The library has no such cell.
+
+    Examples
+    --------
+    >>> gate_order("torch", "gru")
+    (('r', 'z', 'n'), ('r', 'z', 'm'))
+    """
+    orders = GATE_ORDERS[library]
+    if cell not in orders:
+        raise TypeError(f"{library} has no layer with the cell {cell!r}; those with a counterpart: {', '.join(orders)}")
+    pairs = [block.split("/") for block in orders[cell]]
+    return tuple(pair[0] for pair in pairs), tuple(pair[-1] for pair in pairs)

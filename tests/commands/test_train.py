@@ -1,0 +1,88 @@
+"""`pylstm train text` as a user runs it."""
+
+import itertools
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from pylstm.saving import load
+
+COMMAND = [sys.executable, "-P", "-c", "from pylstm.cli import main; raise SystemExit(main())", "train", "text"]
+SMALL = ["--hidden", "12", "--batch-size", "4", "--length", "16"]
+
+
+@pytest.fixture
+def book(tmp_path):
+    path = tmp_path / "book.txt"
+    path.write_text("".join(f"{a} and {b} are {a}{b}.\n" for a, b in itertools.product("abcdefghijkl", repeat=2)))
+    return path
+
+
+def call(tmp_path, *arguments):
+    return subprocess.run([*COMMAND, *map(str, arguments)], cwd=tmp_path, capture_output=True, text=True, timeout=120)
+
+
+def test_a_file_is_trained_on_and_the_model_saved(tmp_path, book):
+    done = call(tmp_path, book, *SMALL, "--steps", 40, "--save", "m.safetensors", "--sample", 60)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "book.txt" in done.stdout and "100%  step 40" in done.stdout and "done   40 steps" in done.stdout
+    assert re.search(r"bits per character: train \d\.\d+, validation \d\.\d+, bigram model \d\.\d+", done.stdout)
+    sample = done.stdout.split("sample at temperature 0.6:\n")[1].rsplit("\nsaved  m.safetensors", 1)[0]
+    assert len(sample) == 60
+    model = load(tmp_path / "m.safetensors")
+    assert model.layer.hidden_size == 12 and model.generate(60, temperature=0.6) == sample
+
+
+def test_the_same_seed_gives_the_same_numbers(tmp_path, book):
+    def numbers(seed):
+        out = call(tmp_path, book, *SMALL, "--epochs", 0.5, "--seed", seed).stdout
+        return re.sub(r"\d+(\.\d+)? s\b|[\d,]+ characters per second", "", out)
+
+    assert numbers(7) == numbers(7) != numbers(8)
+
+
+def test_quiet(tmp_path, book):
+    done = call(tmp_path, book, *SMALL, "--steps", 2, "--quiet", "--dtype", "float64")
+    assert done.returncode == 0 and len(done.stdout.splitlines()) == 3
+    assert load(tmp_path / "pylstm-text.safetensors").layer.dtype == "float64"
+
+
+def test_ctrl_c_leaves_a_usable_model(tmp_path, book):
+    process = subprocess.Popen(
+        [*COMMAND, str(book), *SMALL, "--minutes", "2", "--save", "m.safetensors"],
+        cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert process.stdout.readline().startswith("text ") and process.stdout.readline().startswith("model ")
+    time.sleep(0.5)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (130, "") and "interrupted after" in out
+    assert len(load(tmp_path / "m.safetensors").generate(10)) == 10
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["none.txt"], "none.txt"),
+        (["book.txt", "--cell", "lstn"], "lstn"),
+        (["book.txt", "--save", "no/where"], "there is no folder"),
+        (["book.txt", "--hidden", "0"], "hidden_size must be at least 1, got 0"),
+        (["book.txt", "--batch-size", "100000"], "lower the batch size"),
+        (["book.txt", "--minutes", "-1"], "minutes must be above 0"),
+        (["book.txt", "--minutes", "1", "--epochs", "1"], "not allowed with"),
+        (["book.txt", "--temperature", "-1"], "--temperature"),
+        (["book.txt", "--dtype", "float16"], "float16"),
+        (["empty.txt"], "too short"),
+        (["bytes.txt"], "not UTF-8"),
+    ],
+)
+def test_wrong_arguments(tmp_path, book, arguments, message):
+    (tmp_path / "empty.txt").write_bytes(b"")
+    (tmp_path / "bytes.txt").write_bytes(b"\xff" * 2000)
+    done = call(tmp_path, *arguments, "--steps", 1) if "--minutes" not in arguments else call(tmp_path, *arguments)
+    assert done.returncode == 2 and message in done.stderr and "Traceback" not in done.stderr
+    assert not (tmp_path / "pylstm-text.safetensors").exists()

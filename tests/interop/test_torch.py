@@ -1,0 +1,186 @@
+"""LSTM, GRU and RNN against torch, through its state dicts; and the state dicts themselves, without torch."""
+
+import numpy as np
+import pytest
+
+from pylstm.interop.gate_orders import GATE_ORDERS
+from pylstm.interop.torch import load_state_dict, state_dict
+from pylstm.layers.recurrent import Recurrent
+
+CELLS = {"lstm": 4, "gru": 3, "rnn_tanh": 1, "rnn_relu": 1}
+T, B, I, H = 9, 4, 3, 5
+RNG = np.random.default_rng(11)
+
+
+def torch_like(cell, bias=True, dtype="float64"):
+    """A state dict of random numbers, as torch would give it."""
+    rows = CELLS[cell] * H
+    shapes = {"weight_ih_l0": (rows, I), "weight_hh_l0": (rows, H)}
+    if bias:
+        shapes |= {"bias_ih_l0": (rows,), "bias_hh_l0": (rows,)}
+    return {key: RNG.normal(size=shape).astype(dtype) for key, shape in shapes.items()}
+
+
+def torch_layer(torch, cell, bias):
+    if cell.startswith("rnn"):
+        return torch.nn.RNN(I, H, nonlinearity=cell[4:], bias=bias, dtype=torch.float64)
+    return {"lstm": torch.nn.LSTM, "gru": torch.nn.GRU}[cell](I, H, bias=bias, dtype=torch.float64)
+
+
+def close(ours, theirs, tolerance):
+    theirs = np.asarray(theirs.detach())
+    np.testing.assert_allclose(ours, theirs, rtol=0, atol=tolerance * np.abs(theirs).max())
+
+
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("bias", [True, False])
+def test_outputs_and_gradients_are_those_of_torch(cell, bias):
+    torch = pytest.importorskip("torch")
+    torch.manual_seed(3)
+    theirs = torch_layer(torch, cell, bias)
+    layer = Recurrent(cell, I, H, bias=bias, dtype="float64", seed=0)
+    load_state_dict(layer, theirs.state_dict())
+
+    states = layer.cell.contract.states
+    x, dy = RNG.normal(size=(T, B, I)), RNG.normal(size=(T, B, H))
+    initial = {name: RNG.normal(size=(B, H)) for name in states}
+    dfinal = {name: RNG.normal(size=(B, H)) for name in states}
+
+    def tensor(array):
+        return torch.from_numpy(array.copy()).requires_grad_()
+
+    x_t, first = tensor(x), {name: tensor(array)[None] for name, array in initial.items()}
+    for each in first.values():
+        each.retain_grad()
+    y_t, last = theirs(x_t, tuple(first.values()) if len(states) > 1 else first["h"])
+    last = dict(zip(states, last if len(states) > 1 else (last,)))
+    torch.autograd.backward(
+        [y_t, *last.values()], [torch.from_numpy(a) for a in (dy, *(d[None] for d in dfinal.values()))]
+    )
+
+    run = layer(x, initial)
+    close(run.y, y_t, 1e-12)
+    grads = run.backward(dy, dfinal=dfinal)
+    close(grads.x, x_t.grad, 1e-11)
+    for name in states:
+        close(run.final[name], last[name][0], 1e-12)
+        close(grads.initial[name], first[name].grad[0], 1e-11)
+
+    # The gradients of a state dict are laid out as the parameters are, and so are those of the sum of two biases.
+    inverse = Recurrent(cell, I, H, bias=bias, dtype="float64")
+    inverse.params.update(dict(grads.params))
+    for key, ours in state_dict(inverse).items():
+        expected = getattr(theirs, key).grad
+        if key == "bias_hh_l0":
+            close(ours[-H:], expected[-H:], 1e-11) if cell == "gru" else None
+        else:
+            close(ours, expected, 1e-11)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("bias", [True, False])
+def test_torch_computes_the_same_from_our_state_dict(cell, bias):
+    torch = pytest.importorskip("torch")
+    layer = Recurrent(cell, I, H, bias=bias, dtype="float64", seed=4)
+    theirs = torch_layer(torch, cell, bias)
+    theirs.load_state_dict({key: torch.from_numpy(array) for key, array in state_dict(layer).items()})
+    x = RNG.normal(size=(T, B, I))
+    close(layer(x).y, theirs(torch.from_numpy(x))[0], 1e-12)
+
+
+def test_float32_of_torch():
+    torch = pytest.importorskip("torch")
+    torch.manual_seed(0)
+    theirs = torch.nn.GRU(I, H)
+    layer = Recurrent("gru", I, H)
+    load_state_dict(layer, dict(theirs.named_parameters()))
+    x = RNG.normal(size=(T, B, I)).astype("f4")
+    close(layer(x).y, theirs(torch.from_numpy(x))[0], 2e-6)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("bias", [True, False])
+def test_round_trip(cell, bias):
+    layer = Recurrent(cell, I, H, bias=bias, dtype="float64", seed=0)
+    state = torch_like(cell, bias)
+    load_state_dict(layer, state)
+    back = state_dict(layer)
+    assert list(back) == list(state)
+    for key in ("weight_ih_l0", "weight_hh_l0"):
+        np.testing.assert_array_equal(back[key], state[key])
+    again = Recurrent(cell, I, H, bias=bias, dtype="float64", seed=1)
+    load_state_dict(again, back)
+    np.testing.assert_array_equal(again.params.flat, layer.params.flat)
+    if bias and cell != "gru":
+        np.testing.assert_array_equal(back["bias_ih_l0"], state["bias_ih_l0"] + state["bias_hh_l0"])
+        assert not back["bias_hh_l0"].any()
+
+
+def test_the_two_biases_of_the_gru_candidate_stay_apart():
+    layer = Recurrent("gru", I, H, dtype="float64")
+    state = torch_like("gru")
+    load_state_dict(layer, state)
+    back = state_dict(layer)
+    np.testing.assert_array_equal(back["bias_ih_l0"][2 * H :], state["bias_ih_l0"][2 * H :])
+    np.testing.assert_array_equal(back["bias_hh_l0"][2 * H :], state["bias_hh_l0"][2 * H :])
+    np.testing.assert_array_equal(back["bias_ih_l0"][: 2 * H], (state["bias_ih_l0"] + state["bias_hh_l0"])[: 2 * H])
+    assert not back["bias_hh_l0"][: 2 * H].any()
+
+
+def test_a_state_dict_is_a_copy():
+    layer = Recurrent("rnn_tanh", I, H, seed=0)
+    before = layer.params.flat.copy()
+    for array in state_dict(layer).values():
+        array[...] = 5
+    np.testing.assert_array_equal(layer.params.flat, before)
+
+
+def changed(**changes):
+    state = torch_like("lstm") | changes
+    return {key: value for key, value in state.items() if value is not None}
+
+
+WIDE = np.zeros((4 * H, H))
+
+
+@pytest.mark.parametrize(
+    ("state", "error", "message"),
+    [
+        (changed(weight_hh_l0=None), ValueError, r"missing keys \['weight_hh_l0'\]"),
+        (changed(alpha=WIDE), ValueError, r"unexpected keys \['alpha'\]"),
+        (changed(bias_ih_l0=None, bias_hh_l0=None), ValueError, "the layer was made with bias=True"),
+        (changed(weight_ih_l1=WIDE), ValueError, "more than one layer is not supported yet"),
+        (changed(weight_ih_l0_reverse=WIDE), ValueError, "a bidirectional layer is not supported yet"),
+        (changed(weight_hr_l0=WIDE), ValueError, "a projection .* is not supported yet"),
+        ({f"rnn.{key}": value for key, value in changed().items()}, ValueError, "take the prefix off"),
+        (changed(weight_ih_l0=WIDE), ValueError, r"'weight_ih_l0'\] must have shape \(20, 3\), got \(20, 5\)"),
+        (changed(bias_hh_l0=np.zeros(20, "f4")), TypeError, r"'bias_hh_l0'\] must be float64, got float32"),
+    ],
+)
+def test_state_dicts_that_do_not_fit(state, error, message):
+    layer = Recurrent("lstm", I, H, dtype="float64", seed=0)
+    before = layer.params.flat.copy()
+    with pytest.raises(error, match=message):
+        load_state_dict(layer, state)
+    np.testing.assert_array_equal(layer.params.flat, before)
+
+
+def test_bias_for_a_layer_without():
+    with pytest.raises(ValueError, match=r"unexpected keys.*the layer was made with bias=False"):
+        load_state_dict(Recurrent("lstm", I, H, bias=False, dtype="float64"), torch_like("lstm"))
+
+
+def test_cells_that_torch_does_not_have():
+    layer = Recurrent("gru_reset_before", I, H)
+    with pytest.raises(TypeError, match=r"torch has no layer with the cell 'gru_reset_before'.*lstm, gru"):
+        state_dict(layer)
+    with pytest.raises(TypeError, match="no layer with the cell"):
+        load_state_dict(layer, {})
+
+
+def test_the_table_names_gates_that_exist():
+    for orders in GATE_ORDERS.values():
+        for cell, order in orders.items():
+            contract = Recurrent(cell, I, H).cell.contract
+            named = [gate for block in order for gate in block.split("/")]
+            assert sorted(named) == sorted(contract.gates)

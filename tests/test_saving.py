@@ -1,0 +1,209 @@
+"""Saving: round trips, files that are damaged or do not fit, whole files only."""
+
+import json
+import os
+
+import numpy as np
+import pytest
+import safetensors.numpy
+
+from pylstm import saving
+from pylstm.datasets import Vocabulary
+from pylstm.layers.embedding import Embedding
+from pylstm.layers.linear import Linear
+from pylstm.layers.parameters import Parameters
+from pylstm.layers.recurrent import Recurrent
+from pylstm.saving import load, save
+from pylstm.training.char_model import CharModel
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "model.safetensors"
+
+
+def rewrite(path, change_header=lambda header: None, change_tensors=lambda tensors: None):
+    """Write a file again as `save` would, with other contents and a right digest."""
+    tensors = safetensors.numpy.load_file(path)
+    with safetensors.safe_open(path, framework="numpy") as file:
+        header = json.loads(file.metadata()["pylstm"])
+    del header["sha256"]
+    change_header(header)
+    change_tensors(tensors)
+    header["sha256"] = saving._digest(header, tensors)
+    safetensors.numpy.save_file(tensors, path, metadata={"pylstm": json.dumps(header)})
+
+
+LAYERS = {
+    "linear": lambda: Linear(3, 5, dtype="float64", seed=1),
+    "linear without bias": lambda: Linear(3, 5, bias=False, seed=1),
+    "embedding": lambda: Embedding(7, 3, seed=1),
+    "lstm": lambda: Recurrent("lstm", 3, 4, dtype="float64", seed=1),
+    "lstm without bias": lambda: Recurrent("lstm", 3, 4, bias=False, batch_first=True, seed=1),
+}
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_layers_round_trip(path, name):
+    layer = LAYERS[name]()
+    save(path, layer)
+    loaded = load(path)
+    assert type(loaded) is type(layer) and repr(loaded) == repr(layer)
+    assert loaded.params.same_layout(layer.params)
+    np.testing.assert_array_equal(loaded.params.flat, layer.params.flat)
+    assert [entry.name for entry in path.parent.iterdir()] == [path.name]
+
+
+def test_recurrent_settings_round_trip(path):
+    save(path, Recurrent("lstm", 3, 4, bias=False, batch_first=True, seed=1))
+    loaded = load(path)
+    assert loaded.batch_first and not loaded.bias and loaded.cell.name == "lstm"
+
+
+def test_the_header_says_what_is_in_the_file(path):
+    save(path, {"net": Recurrent("lstm", 3, 4)})
+    with safetensors.safe_open(path, framework="numpy") as file:
+        header = json.loads(file.metadata()["pylstm"])
+        assert set(file.keys()) == {"net.weight_x", "net.weight_h", "net.bias"}
+    net = header["parts"]["net"]
+    assert header["format"] == 1 and header["version"] and net["dtype"] == "float32"
+    assert net["cell"] == "lstm" and net["arguments"]["hidden_size"] == 4
+    assert net["package"].startswith("pylstm")
+    assert net["blocks"]["gates"] == ["i=x+h", "f=x+h", "g=x+h", "o=x+h"] and net["blocks"]["states"] == ["h", "c"]
+
+
+def test_dict_and_char_model_round_trip(path):
+    model = CharModel(Vocabulary("ab é😀"), hidden_size=5, embedding_size=3, seed=2)
+    save(path, model)
+    loaded = load(path)
+    assert loaded.vocabulary.characters == model.vocabulary.characters
+    for ours, theirs in zip(model.params, loaded.params):
+        np.testing.assert_array_equal(ours.flat, theirs.flat)
+    assert loaded.generate(40, prompt="ab", seed=3) == model.generate(40, prompt="ab", seed=3)
+    save(path, dict(model.parts))
+    loaded = load(path)
+    assert list(loaded) == ["embedding", "layer", "head"]
+    np.testing.assert_array_equal(loaded["head"].params.flat, model.head.params.flat)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.01, 0.3, 0.7, 0.999])
+def test_a_file_cut_short(path, share):
+    save(path, Linear(30, 50))
+    path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
+    with pytest.raises(ValueError, match=r"model\.safetensors: not a safetensors file, or cut short or damaged"):
+        load(path)
+
+
+def test_every_damaged_byte_is_noticed(path):
+    save(path, Linear(3, 2, seed=0))
+    data = path.read_bytes()
+    for at in range(len(data)):
+        path.write_bytes(data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :])
+        with pytest.raises(ValueError, match=r"damaged|format|not one that pylstm"):
+            load(path)
+
+
+def test_files_of_others(path):
+    safetensors.numpy.save_file({"a": np.zeros(3)}, path)
+    with pytest.raises(ValueError, match=r"not one that pylstm\.save wrote"):
+        load(path)
+    path.write_text("hello")
+    with pytest.raises(ValueError, match="not a safetensors file"):
+        load(path)
+    with pytest.raises(FileNotFoundError):
+        load(path.parent / "none")
+
+
+def test_a_later_format(path):
+    save(path, Linear(3, 2))
+    rewrite(path, lambda header: header.update(format=2, version="9.0"))
+    with pytest.raises(ValueError, match=r"format 2, written by pylstm 9\.0; this version reads format 1"):
+        load(path)
+
+
+def test_an_unknown_cell_names_its_package(path):
+    save(path, Recurrent("lstm", 3, 4))
+    rewrite(path, lambda header: header["parts"][""].update(cell="warpcell", package="pylstm_warp"))
+    with pytest.raises(LookupError, match=r"needs the cell 'warpcell' of package 'pylstm_warp'.*not registered"):
+        load(path)
+
+
+def test_a_cell_whose_gates_have_another_order(path):
+    save(path, Recurrent("lstm", 3, 4))
+    rewrite(path, lambda header: header["parts"][""]["blocks"]["gates"].reverse())
+    with pytest.raises(ValueError, match=r"'lstm' has changed since: gates were o=x\+h, g=x\+h, .*, now i=x\+h"):
+        load(path)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda tensors: tensors.pop("bias"), r"missing tensors \['bias'\]"),
+        (lambda tensors: tensors.update(more=np.zeros(2, "f4")), r"unexpected tensors \['more'\]"),
+        (lambda tensors: tensors.update(bias=np.zeros(3, "f4")), r"'bias' must have shape \(2,\), got \(3,\)"),
+        (lambda tensors: tensors.update(bias=np.zeros(2)), "'bias' must be float32, got float64"),
+    ],
+)
+def test_tensors_that_do_not_fit(path, change, message):
+    save(path, Linear(3, 2))
+    rewrite(path, change_tensors=change)
+    with pytest.raises(ValueError, match=message):
+        load(path)
+
+
+def test_an_unknown_kind(path):
+    save(path, Linear(3, 2))
+    rewrite(path, lambda header: header["parts"][""].update(layer="convolution"))
+    with pytest.raises(ValueError, match="holds a 'convolution'"):
+        load(path)
+
+
+@pytest.mark.parametrize(
+    ("model", "error", "message"),
+    [
+        (Parameters({"a": (2,)}), TypeError, "got Parameters|no layer"),
+        ({}, TypeError, "got dict"),
+        ({"a": 3}, TypeError, "'a' is no layer but int"),
+        ({"a.b": Linear(1, 1)}, ValueError, "'a.b' cannot be the name"),
+        ({"": Linear(1, 1)}, ValueError, "'' cannot be the name"),
+    ],
+)
+def test_save_refuses(path, model, error, message):
+    with pytest.raises(error, match=message):
+        save(path, model)
+    assert not path.exists()
+
+
+def test_the_old_file_stays_when_writing_fails(path, monkeypatch):
+    save(path, Linear(3, 2, seed=0))
+    before = path.read_bytes()
+
+    def fail(*args):
+        raise OSError("no space left")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(OSError, match="no space"):
+        save(path, Linear(3, 2, seed=1))
+    assert path.read_bytes() == before
+    assert [entry.name for entry in path.parent.iterdir()] == [path.name]
+
+
+def test_what_is_no_regular_file_is_not_replaced(path):
+    path.mkdir()
+    with pytest.raises(ValueError, match="not a regular file"):
+        save(path, Linear(3, 2))
+
+
+def test_a_link_stays_a_link(path):
+    target = path.parent / "target"
+    target.write_bytes(b"")
+    path.symlink_to(target)
+    save(path, Linear(3, 2))
+    assert path.is_symlink() and load(target).in_features == 3
+
+
+def test_parameters_that_are_not_contiguous_views_are_saved_right(path):
+    layer = Linear(3, 2, dtype="float64")
+    layer.params["weight"] = np.asfortranarray(np.arange(6.0).reshape(2, 3))
+    save(path, layer)
+    np.testing.assert_array_equal(load(path).params["weight"], [[0, 1, 2], [3, 4, 5]])
