@@ -86,6 +86,10 @@ def test_values_are_summed_in_float64():
     y = np.full(2**16, 1.0, "f4")
     y[0] = 1e4
     assert squared_error(y, np.zeros_like(y))[0] == 1e8 + 2**16 - 1
+    z = np.zeros(2**16, "f4")
+    z[0] = 1e8
+    value, _ = sigmoid_cross_entropy(z, np.zeros_like(z), reduction="sum")
+    assert value == pytest.approx(1e8 + (2**16 - 1) * np.log(2), abs=0.05)
 
 
 @pytest.mark.parametrize("shape", [(0, 3), (2, 0)])

@@ -131,6 +131,13 @@ def test_generation_is_decided_by_its_seed():
     assert model.generate(0) == ""
 
 
+def test_generation_carries_the_states():
+    model = train(60).model
+    text = model.vocabulary.encode("\na" + model.generate(40, prompt="\na", temperature=0))
+    logits, _ = model.logits(text[:-1, None])
+    np.testing.assert_array_equal(text[2:], 1 + logits[1:, 0, 1:].argmax(axis=-1))
+
+
 def test_generation_follows_the_probabilities():
     model = CharModel(Vocabulary("abc"), hidden_size=2, embedding_size=2, seed=0)
     model.head.params["weight"][...] = 0
