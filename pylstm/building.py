@@ -7,6 +7,9 @@ from pathlib import Path
 FLAGS = ("-O3", "-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math")
 """gcc and clang. Never ``-ffast-math``: linking with it changes the floating-point mode of the whole process."""
 
+DIRECTIVES = ("language_level=3", "boundscheck=False", "wraparound=False", "cdivision=True")
+"""Of Cython: a kernel indexes raw pointers and divides as C does."""
+
 LEVEL_FLAGS = {
     "v1": (),
     "v3": ("-march=x86-64-v3",),
@@ -29,6 +32,18 @@ def get_include() -> str:
     True
     """
     return str(Path(__file__).resolve().parent / "include")
+
+
+def cython_args() -> list[str]:
+    """The arguments of ``cython`` for a kernel module: where ``pylstm.kernel`` is, and the directives of our kernels.
+
+    Examples
+    --------
+    >>> cython_args()[2:4]
+    ['-X', 'language_level=3']
+    """
+    directives = [argument for directive in DIRECTIVES for argument in ("-X", directive)]
+    return ["-I", str(Path(__file__).resolve().parents[1]), *directives]
 
 
 def compile_args(level: str = "v1") -> list[str]:

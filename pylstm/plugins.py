@@ -230,7 +230,7 @@ def status() -> tuple[Record, ...]:
 
     Examples
     --------
-    >>> next(record.status for record in status() if record.name == "lstm")
+    >>> next(record.status for record in status() if record.name == "pylstm_lstm")
     'ok'
     """
     _plugins.load()

@@ -1,4 +1,4 @@
-"""``pylstm build-flags``: the compiler arguments of a cell kernel."""
+"""``pylstm build-flags``: the arguments of cython and of the C compiler for a cell kernel."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import argparse
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
-    parser = subparsers.add_parser("build-flags", help="print the compiler arguments for a cell kernel")
+    parser = subparsers.add_parser("build-flags", help="print the arguments of the compilers for a cell kernel")
     parser.add_argument("--level", default="v1", help="instruction-set level: v1 (default), v3 or v4")
+    parser.add_argument("--cython", action="store_true", help="print the arguments of cython instead")
 
 
 def run(args: argparse.Namespace) -> int:
-    from pylstm.building import compile_args
+    from pylstm.building import compile_args, cython_args
 
-    print(*compile_args(args.level), sep="\n")
+    print(*(cython_args() if args.cython else compile_args(args.level)), sep="\n")
     return 0
