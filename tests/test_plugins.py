@@ -214,7 +214,8 @@ def test_an_interrupt_leaves_nothing_half_loaded(site):
 
 
 def test_threads_load_once(site):
-    site.install("counted", "import sys, time; sys.pylstm_loads.append(1); time.sleep(0.05)" + good("counted"))
+    count = "    import sys, time; sys.pylstm_loads.append(1); time.sleep(0.05)\n"
+    site.install("counted", good("counted") + count)
     sys.pylstm_loads = []
     loaded, seen = Plugins(), []
 
