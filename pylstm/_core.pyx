@@ -23,34 +23,13 @@ from cpython.exc cimport PyErr_CheckSignals, PyErr_Occurred
 from libc.stdint cimport uintptr_t
 from libc.string cimport memcpy, memset
 
+from pylstm._modifiers cimport blend_state, scale_state, unblend_state, unscale_state
 from pylstm._plan cimport (
-    FROM_EMISSION, FROM_STATE, FROM_X, LINE, MAX_BLOCKS, PARAM_ROWS, Plan, core_t, kind_t, pack, plan_t,
-    product_t)
+    FROM_EMISSION, FROM_STATE, FROM_X, LINE, PARAM_ROWS, Plan, core_t, pack, plan_t, product_t)
+from pylstm._table cimport (
+    arrays_t, exchange_states, next_step, param_width, table_t, tabulate, tabulate_cotangents)
 from pylstm._tiles cimport TILES_ADD, TILES_BIAS
-from pylstm.kernel cimport block_t, floating, rows_t
-
-cdef struct arrays_t:          # what a call brings or takes away; NULL where absent
-    char *base                 # of the workspace
-    const char *x
-    const unsigned char *reset
-    const char *aux[MAX_BLOCKS]
-    const char *pre[MAX_BLOCKS]
-    const char *blend[MAX_BLOCKS]
-    const char *dy
-    const char *dstates[MAX_BLOCKS]
-    char *dflat
-    char *dx
-    char *dinitial[MAX_BLOCKS]
-    char *daux[MAX_BLOCKS]
-    char *dpre[MAX_BLOCKS]
-    char *dblend[MAX_BLOCKS]
-
-# All blocks of a step as the hooks see them, and how far each moves, in bytes, to the next step.
-cdef struct table_t:
-    rows_t rows
-    int n
-    block_t blocks[13 * MAX_BLOCKS]
-    Py_ssize_t advance[13 * MAX_BLOCKS]
+from pylstm.kernel cimport block_t, floating
 
 
 def aligned(workspace):
@@ -113,7 +92,7 @@ def forward(Plan layout not None, workspace, flat, x, initial=None, aux=None, pr
 
 def backward(Plan layout not None, workspace, dy, dfinal, dstates, dflat, dx, dinitial,
              aux=None, pre=None, reset=None, blend=None, daux=None, dpre=None, dblend=None):
-    """Back-propagate through a run of `forward` with a tape; may be called again.
+    """Backward through a run of `forward` with a tape; may be called again.
 
     Parameters
     ----------
@@ -221,133 +200,6 @@ cdef int take_modifiers(arrays_t *a, const plan_t *plan, aux, pre, reset, blend)
     return 0
 
 
-# --- the table of blocks -------------------------------------------------------------------------------------------
-
-cdef inline block_t *put(table_t *table, const kind_t *kind) noexcept nogil:
-    """Room for the blocks of one kind: widths set, addresses to be filled in."""
-    cdef block_t *first = &table.blocks[table.n]
-    cdef int k
-    for k in range(kind.n):
-        first[k].width = kind.width[k]
-        first[k].stride = kind.width[k]
-        first[k].data = NULL
-        table.advance[table.n] = 0
-        table.n += 1
-    return first
-
-
-cdef inline void place(table_t *table, block_t *block, char *start, Py_ssize_t stride, Py_ssize_t advance) noexcept nogil:
-    block.data = start
-    block.stride = stride
-    table.advance[block - &table.blocks[0]] = advance
-
-
-cdef inline void next_step(table_t *table) noexcept nogil:
-    cdef int k
-    for k in range(table.n):
-        table.blocks[k].data = <char *> table.blocks[k].data + table.advance[k]
-
-
-cdef void tabulate(table_t *table, const plan_t *plan, const arrays_t *a, Py_ssize_t first, Py_ssize_t t, int direction,
-                   Py_ssize_t b0, Py_ssize_t rows) noexcept nogil:
-    """Blocks of rows b0.. at step t of the chunk that starts at step `first`; `direction` +1 or -1 in time."""
-    cdef const core_t *core = plan.core
-    cdef Py_ssize_t size = core.itemsize, B = plan.B, step, w, column = 0
-    cdef Py_ssize_t local = t if plan.taped else t - first
-    cdef char *base = a.base
-    cdef char *start
-    cdef int k
-    cdef bint whole
-    cdef block_t *z
-    cdef block_t *prev
-    cdef block_t *emissions
-    cdef block_t *keep
-    cdef block_t *states
-    cdef block_t *params
-    cdef block_t *aux
-    table.n = 0
-    z, prev, emissions = put(table, &core.z), put(table, &core.states), put(table, &core.emissions)
-    keep, states = put(table, &core.keep), put(table, &core.states)
-    params, aux = put(table, &core.params), put(table, &core.aux)
-    for k in range(core.z.n):
-        start = base + plan.z + ((local * B + b0) * core.z_columns + column) * size
-        place(table, &z[k], start, core.z_columns, direction * B * core.z_columns * size)
-        column += core.z.width[k]
-    for k in range(core.states.n):
-        w = core.states.width[k]
-        step = direction * B * w * size
-        whole = plan.taped or k == core.output
-        start = base + plan.states[k] + ((t if whole else local) * B + b0) * w * size
-        place(table, &prev[k], start, w, step)
-        place(table, &states[k], start + B * w * size, w, step)
-        if plan.scaled >> k & 1:
-            place(table, &prev[k], base + plan.prev[k] + (local * B + b0) * w * size, w, step)
-        if plan.blended >> k & 1:
-            place(table, &states[k], base + plan.made[k] + (local * B + b0) * w * size, w, step)
-    for k in range(core.emissions.n):
-        w = core.emissions.width[k]
-        place(table, &emissions[k], base + plan.emissions[k] + (local * B + b0) * w * size, w, direction * B * w * size)
-    for k in range(core.keep.n):
-        w = core.keep.width[k]
-        place(table, &keep[k], base + plan.keep[k] + (local * B + b0) * w * size, w, direction * B * w * size)
-    start = base + plan.params
-    for k in range(core.params.n):
-        place(table, &params[k], start, 0, 0)
-        start += core.params.width[k] * size
-    for k in range(core.aux.n):
-        w = core.aux.width[k]
-        place(table, &aux[k], <char *> a.aux[k] + (t * B + b0) * w * size, w, direction * B * w * size)
-    table.rows.rows = rows
-    table.rows.z, table.rows.prev, table.rows.emissions, table.rows.keep = z, prev, emissions, keep
-    table.rows.states, table.rows.params, table.rows.aux = states, params, aux
-
-
-cdef void tabulate_cotangents(table_t *table, const plan_t *plan, const arrays_t *a, Py_ssize_t first, Py_ssize_t t,
-                              Py_ssize_t b0) noexcept nogil:
-    """Adds the d-blocks of rows b0.. at step t of the chunk that starts at step `first`."""
-    cdef const core_t *core = plan.core
-    cdef Py_ssize_t size = core.itemsize, B = plan.B, w, column = 0
-    cdef char *base = a.base
-    cdef char *start
-    cdef int k
-    cdef block_t *dz = put(table, &core.z)
-    cdef block_t *dprev = put(table, &core.states)
-    cdef block_t *demissions = put(table, &core.emissions)
-    cdef block_t *dstates = put(table, &core.states)
-    cdef block_t *dparams = put(table, &core.params)
-    cdef block_t *daux = put(table, &core.aux)
-    for k in range(core.z.n):
-        start = base + plan.dz + (((t - first) * B + b0) * core.z_columns + column) * size
-        place(table, &dz[k], start, core.z_columns, -B * core.z_columns * size)
-        column += core.z.width[k]
-    for k in range(core.states.n):
-        w = core.states.width[k]
-        place(table, &dprev[k], base + plan.dprev[k] + b0 * w * size, w, 0)
-        place(table, &dstates[k], base + plan.dstates[k] + b0 * w * size, w, 0)
-    for k in range(core.emissions.n):
-        w = core.emissions.width[k]
-        place(table, &demissions[k], base + plan.demissions[k] + b0 * w * size, w, 0)
-    start = base + plan.dparams + b0 // PARAM_ROWS * param_width(core) * size
-    for k in range(core.params.n):
-        place(table, &dparams[k], start, 0, 0)
-        start += core.params.width[k] * size
-    for k in range(core.aux.n):
-        w = core.aux.width[k]
-        place(table, &daux[k], a.daux[k] + (t * B + b0) * w * size, w, -B * w * size)
-    table.rows.dz, table.rows.dprev, table.rows.demissions = dz, dprev, demissions
-    table.rows.dstates, table.rows.dparams, table.rows.daux = dstates, dparams, daux
-    if (plan.T - 1 - t) & 1:
-        exchange_states(table, core.states.n)
-
-
-cdef inline Py_ssize_t param_width(const core_t *core) noexcept nogil:
-    cdef Py_ssize_t width = 0
-    cdef int k
-    for k in range(core.params.n):
-        width += core.params.width[k]
-    return width
-
-
 # --- forward -------------------------------------------------------------------------------------------------------
 
 cdef void forward_steps(const plan_t *plan, const arrays_t *a, Py_ssize_t first, Py_ssize_t steps, Py_ssize_t b0,
@@ -431,48 +283,6 @@ cdef inline void add_product(const plan_t *plan, char *base, table_t *table, con
     core.tiles.product(TILES_ADD, table.rows.rows, p.N, p.K, sources[p.index].data, p.K,
                        base + plan.packed + p.packed * core.itemsize, NULL,
                        <char *> table.rows.z[0].data + p.column * core.itemsize, core.z_columns)
-
-
-cdef inline floating *state_at(const plan_t *plan, const arrays_t *a, int k, Py_ssize_t first, Py_ssize_t t, Py_ssize_t b0,
-                               floating *dtype) noexcept nogil:
-    """Row b0 of state k before step t of the chunk that starts at step `first`, as the tape has it."""
-    cdef const core_t *core = plan.core
-    cdef Py_ssize_t row = t if plan.taped or k == core.output else t - first
-    return <floating *> (a.base + plan.states[k]) + (row * plan.B + b0) * core.states.width[k]
-
-
-cdef void scale_state(const plan_t *plan, const arrays_t *a, table_t *table, Py_ssize_t first, Py_ssize_t t, Py_ssize_t b0,
-                      int k, floating *dtype) noexcept nogil:
-    """s <- pre_t s, where s = s_0 in rows that are reset, else s_{t-1}."""
-    cdef const core_t *core = plan.core
-    cdef Py_ssize_t w = core.states.width[k], b, u, at = t * plan.B + b0
-    cdef const floating *pre = <const floating *> a.pre[k]
-    cdef const floating *from_
-    cdef floating *to = <floating *> table.rows.prev[k].data
-    for b in range(table.rows.rows):
-        from_ = state_at(plan, a, k, first, t, b0 + b, dtype)
-        if a.reset != NULL and a.reset[at + b]:
-            from_ = <const floating *> (a.base + plan.initial[k]) + (b0 + b) * w
-        for u in range(w):
-            to[b * w + u] = from_[u] if pre == NULL else pre[(at + b) * w + u] * from_[u]
-
-
-cdef void blend_state(const plan_t *plan, const arrays_t *a, table_t *table, Py_ssize_t first, Py_ssize_t t, Py_ssize_t b0,
-                      int k, floating *dtype) noexcept nogil:
-    """s_t = s_{t-1} + k_t (s_t - s_{t-1}); exactly the one for k = 1, the other for k = 0, whatever the rest holds."""
-    cdef const core_t *core = plan.core
-    cdef Py_ssize_t w = core.states.width[k], n
-    cdef const floating *blend = <const floating *> a.blend[k] + (t * plan.B + b0) * w
-    cdef const floating *prev = <const floating *> table.rows.prev[k].data
-    cdef const floating *made = <const floating *> table.rows.states[k].data
-    cdef floating *to = state_at(plan, a, k, first, t + 1, b0, dtype)
-    for n in range(table.rows.rows * w):
-        if blend[n] == 1:
-            to[n] = made[n]
-        elif blend[n] == 0:
-            to[n] = prev[n]
-        else:
-            to[n] = prev[n] + blend[n] * (made[n] - prev[n])
 
 
 # --- backward ------------------------------------------------------------------------------------------------------
@@ -565,16 +375,6 @@ cdef void finish_backward(const plan_t *plan, const arrays_t *a, floating *dtype
         at += w
 
 
-cdef inline void exchange_states(table_t *table, int n) noexcept nogil:
-    """What this step sent back is what the step before receives."""
-    cdef int k
-    cdef void *received
-    for k in range(n):
-        received = table.rows.dstates[k].data
-        (<block_t *> table.rows.dstates)[k].data = table.rows.dprev[k].data
-        (<block_t *> table.rows.dprev)[k].data = received
-
-
 cdef inline void add_cotangent(const plan_t *plan, char *base, table_t *table, const product_t *p,
                                const block_t *to) noexcept nogil:
     """dA += dz[:, column:] @ W"""
@@ -622,49 +422,3 @@ cdef void move_rows(const core_t *core, table_t *table, Py_ssize_t rows, Py_ssiz
         (<block_t *> table.rows.dparams)[k].data = <char *> table.rows.dparams[k].data + accumulators
 
 
-cdef void unblend_state(const plan_t *plan, const arrays_t *a, table_t *table, Py_ssize_t t, Py_ssize_t b0, int k,
-                        floating *dtype) noexcept nogil:
-    """Of blend_state: dk = ds (s_new - s_prev), ds_prev += (1 - k) ds, ds_new = k ds (in place)."""
-    cdef const core_t *core = plan.core
-    cdef Py_ssize_t w = core.states.width[k], at = (t * plan.B + b0) * w, n
-    cdef const floating *blend = <const floating *> a.blend[k] + at
-    cdef const floating *prev = <const floating *> table.rows.prev[k].data
-    cdef const floating *made = <const floating *> table.rows.states[k].data
-    cdef floating *ds = <floating *> table.rows.dstates[k].data
-    cdef floating *dprev = <floating *> table.rows.dprev[k].data
-    cdef floating *dblend = <floating *> a.dblend[k]
-    for n in range(table.rows.rows * w):
-        if dblend != NULL:
-            dblend[at + n] = ds[n] * (made[n] - prev[n])
-        if blend[n] == 0:
-            dprev[n] += ds[n]
-            ds[n] = 0
-        else:
-            dprev[n] += (1 - blend[n]) * ds[n]
-            ds[n] = blend[n] * ds[n]
-
-
-cdef void unscale_state(const plan_t *plan, const arrays_t *a, table_t *table, Py_ssize_t t, Py_ssize_t b0, int k,
-                        floating *dtype) noexcept nogil:
-    """Of scale_state: dpre = d s, ds = pre d (in place); in rows that were reset to the initial state's cotangent."""
-    cdef const core_t *core = plan.core
-    cdef Py_ssize_t w = core.states.width[k], b, u, at = t * plan.B + b0
-    cdef const floating *pre = <const floating *> a.pre[k]
-    cdef floating *d = <floating *> table.rows.dprev[k].data
-    cdef floating *dpre = <floating *> a.dpre[k]
-    cdef floating *dinitial
-    cdef const floating *from_
-    for b in range(table.rows.rows):
-        from_ = state_at(plan, a, k, t, t, b0 + b, dtype)
-        if a.reset != NULL and a.reset[at + b]:
-            from_ = <const floating *> (a.base + plan.initial[k]) + (b0 + b) * w
-        for u in range(w):
-            if dpre != NULL:
-                dpre[(at + b) * w + u] = d[b * w + u] * from_[u]
-            if pre != NULL:
-                d[b * w + u] *= pre[(at + b) * w + u]
-        if a.reset != NULL and a.reset[at + b]:
-            dinitial = <floating *> a.dinitial[k] + (b0 + b) * w
-            for u in range(w):
-                dinitial[u] += d[b * w + u]
-                d[b * w + u] = 0

@@ -49,40 +49,50 @@ def twin_kernel(cell: Any) -> Any:
 
 
 def _hooks(cell: Any, stage: Stage) -> tuple[Callable[[dict], None], Callable[[dict], None]]:
-    forward, backward = hook(cell, "forward", stage.name), hook(cell, "backward", stage.name)
-    for direction, function in (("forward", forward), ("backward", backward)):
-        if function is None:
+    for direction in ("forward", "backward"):
+        if hook(cell, direction, stage.name) is None:
             raise TypeError(f"cell {cell.name!r} has neither a kernel nor {hook_name(direction, stage.name)}")
-    last = stage is cell.contract.stages[-1]
+    return _forward_hook(cell, stage), _backward_hook(cell, stage)
 
-    def run_forward(blocks: dict[str, list[Any]]) -> None:
+
+def _made(cell: Any, stage: Stage) -> tuple[str, tuple[str, ...]]:
+    """Kind and names of what a stage makes."""
+    return ("states", cell.contract.states) if stage is cell.contract.stages[-1] else ("emissions", stage.emits)
+
+
+def _forward_hook(cell: Any, stage: Stage) -> Callable[[dict], None]:
+    function = hook(cell, "forward", stage.name)
+    kind, names = _made(cell, stage)
+
+    def run(blocks: dict[str, list[Any]]) -> None:
         named = _named(cell, blocks)
         z = {gate: named["gates"][gate] for gate in stage.gates}
-        out = call(forward, z=z, prev=named["prev"], e=named["emissions"], p=named["params"], u=named["aux"])
-        made = named["states"] if last else {name: named["emissions"][name] for name in stage.emits}
-        for name in made:
+        out = call(function, z=z, prev=named["prev"], e=named["emissions"], p=named["params"], u=named["aux"])
+        for name in names:
             if name not in out:
-                raise TypeError(f"{forward.__qualname__} returned no {name!r}")
-        to = {**z, **named["keep"], **made}
+                raise TypeError(f"{function.__qualname__} returned no {name!r}")
+        to = {**z, **named["keep"], **{name: named[kind][name] for name in names}}
         for name, value in out.items():
             if name not in to:
-                raise TypeError(f"{forward.__qualname__} returned {name!r}, which is no block of this stage")
+                raise TypeError(f"{function.__qualname__} returned {name!r}, which is no block of this stage")
             to[name][...] = value
 
-    def run_backward(blocks: dict[str, list[Any]]) -> None:
+    return run
+
+
+def _backward_hook(cell: Any, stage: Stage) -> Callable[[dict], None]:
+    function = hook(cell, "backward", stage.name)
+    kind, names = _made(cell, stage)
+
+    def run(blocks: dict[str, list[Any]]) -> None:
         named = _named(cell, blocks)
-        kind = "states" if last else "emissions"
-        made = cell.contract.states if last else stage.emits
         y = {**{gate: named["gates"][gate] for gate in stage.gates}, **named["keep"]}
-        y |= {name: named[kind][name] for name in made}
-        out = call(
-            backward,
-            d={name: named["d" + kind][name] for name in made},
-            y=y, prev=named["prev"], e=named["emissions"], p=named["params"], u=named["aux"],
-        )  # fmt: skip
+        y |= {name: named[kind][name] for name in names}
+        d = {name: named["d" + kind][name] for name in names}
+        out = call(function, d=d, y=y, prev=named["prev"], e=named["emissions"], p=named["params"], u=named["aux"])
         for gate in stage.gates:
             if gate not in out:
-                raise TypeError(f"{backward.__qualname__} returned no {gate!r}")
+                raise TypeError(f"{function.__qualname__} returned no {gate!r}")
             named["dgates"][gate][...] = out.pop(gate)
         to = {**named["dprev"], **named["demissions"], **named["daux"]}
         for name, value in out.items():
@@ -91,9 +101,9 @@ def _hooks(cell: Any, stage: Stage) -> tuple[Callable[[dict], None], Callable[[d
             elif name in to:
                 to[name] += value
             else:
-                raise TypeError(f"{backward.__qualname__} returned {name!r}, which is no input of this stage")
+                raise TypeError(f"{function.__qualname__} returned {name!r}, which is no input of this stage")
 
-    return run_forward, run_backward
+    return run
 
 
 def _named(cell: Any, blocks: dict[str, list[Any]]) -> dict[str, dict[str, Any]]:

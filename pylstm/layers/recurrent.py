@@ -179,7 +179,9 @@ class Recurrent:
         states = self.cell.contract.states
         check_names("initial", initial, states)
         return [
-            None if initial.get(name) is None else layout.rows_in(
+            None
+            if initial.get(name) is None
+            else layout.rows_in(
                 check_array(f"initial[{name!r}]", initial[name], layout.rows_shape(B, self.widths[name]), self.dtype)
             )
             for name in states
@@ -191,8 +193,10 @@ class Recurrent:
         check_names("aux", aux, names)
         for name in names:
             if aux.get(name) is None:
-                raise ValueError(f"cell {self.cell.name!r} needs aux[{name!r}] at every step: "
-                                 f"shape {layout.steps_shape(T, B, self.widths[name])}")
+                raise ValueError(
+                    f"cell {self.cell.name!r} needs aux[{name!r}] at every step: "
+                    f"shape {layout.steps_shape(T, B, self.widths[name])}"
+                )
         taken = []
         for name in self.cell.contract.aux:
             if name == "x":

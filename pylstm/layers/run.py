@@ -107,8 +107,15 @@ class Run:
     pass even if the input array or the layer's parameters have changed since, and gives the same each time it is called.
     """
 
-    def __init__(self, layer: Recurrent, plan: Any, buffer: np.ndarray, layout: Layout, sizes: tuple[int, int],
-                 given: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        layer: Recurrent,
+        plan: Any,
+        buffer: np.ndarray,
+        layout: Layout,
+        sizes: tuple[int, int],
+        given: dict[str, Any],
+    ) -> None:
         self.layer = layer
         self._plan, self._buffer, self._layout, self._given = plan, buffer, layout, given
         self._T, self._B = sizes
@@ -149,8 +156,7 @@ class Run:
         z = self._steps(self._plan.offset("z"), self._T, sum(widths))
         ends = np.cumsum(widths)
         return {
-            name: z[..., end - width : end]
-            for name, width, end in zip(self.layer.cell.contract.gates, widths, ends)
+            name: z[..., end - width : end] for name, width, end in zip(self.layer.cell.contract.gates, widths, ends)
         }
 
     def backward(self, dy: Any = None, *, dfinal: Any = None, dstates: Any = None) -> Gradients:
@@ -210,8 +216,10 @@ class Run:
 
     def _need_tape(self, what: str) -> None:
         if not self._plan.taped:
-            raise RuntimeError(f"{what}: this run was made with tape=False, which keeps only y and final; "
-                               "call the layer with tape=True")
+            raise RuntimeError(
+                f"{what}: this run was made with tape=False, which keeps only y and final; "
+                "call the layer with tape=True"
+            )
 
     def _view(self, offset: int, shape: tuple[int, ...]) -> np.ndarray:
         view = np.ndarray(shape, self.layer.dtype, self._buffer, self._start + offset)
@@ -237,7 +245,8 @@ class Run:
         check_names(what, values, states)
         return [
             bring(check_array(f"{what}[{name!r}]", values[name], shape(widths[name]), self.layer.dtype))
-            if values.get(name) is not None else None
+            if values.get(name) is not None
+            else None
             for name in states
         ]
 
@@ -255,8 +264,9 @@ class Run:
 def check_names(what: str, values: Any, names: tuple[str, ...]) -> None:
     """Refuses anything but a dict with keys among `names`."""
     if not isinstance(values, dict):
-        raise TypeError(f"{what} must be a dict by name ({', '.join(names) or 'this cell has none'}), "
-                        f"got {type(values).__name__}")
+        raise TypeError(
+            f"{what} must be a dict by name ({', '.join(names) or 'this cell has none'}), got {type(values).__name__}"
+        )
     for name in values:
         if name not in names:
             raise ValueError(f"{what}: unknown name {name!r} (there is: {', '.join(names) or 'none'})")

@@ -12,7 +12,9 @@ from pylstm.cells.contract import Contract
 FROM_X, FROM_STATE, FROM_EMISSION = 0, 1, 2
 
 
-def core_of(kernel: Any, contract: Contract, widths: dict[str, int], shapes: dict[str, tuple[int, ...]], dtype: Any) -> Core:
+def core_of(
+    kernel: Any, contract: Contract, widths: dict[str, int], shapes: dict[str, tuple[int, ...]], dtype: Any
+) -> Core:
     """The `Core` of a layer.
 
     Parameters

@@ -1,0 +1,95 @@
+# The two modifiers that every cell has, forward and backward: what happens to a state before the step reads it (reset,
+# pre) and after the step has made it (blend).
+from pylstm._plan cimport core_t, plan_t
+from pylstm._table cimport arrays_t, table_t
+from pylstm.kernel cimport floating
+
+
+cdef inline floating *state_at(const plan_t *plan, const arrays_t *a, int k, Py_ssize_t first, Py_ssize_t t, Py_ssize_t b0,
+                               floating *dtype) noexcept nogil:
+    """Row b0 of state k before step t of the chunk that starts at step `first`, as the tape has it."""
+    cdef const core_t *core = plan.core
+    cdef Py_ssize_t row = t if plan.taped or k == core.output else t - first
+    return <floating *> (a.base + plan.states[k]) + (row * plan.B + b0) * core.states.width[k]
+
+
+cdef inline void scale_state(const plan_t *plan, const arrays_t *a, table_t *table, Py_ssize_t first, Py_ssize_t t, Py_ssize_t b0,
+                      int k, floating *dtype) noexcept nogil:
+    """s <- pre_t s, where s = s_0 in rows that are reset, else s_{t-1}."""
+    cdef const core_t *core = plan.core
+    cdef Py_ssize_t w = core.states.width[k], b, u, at = t * plan.B + b0
+    cdef const floating *pre = <const floating *> a.pre[k]
+    cdef const floating *from_
+    cdef floating *to = <floating *> table.rows.prev[k].data
+    for b in range(table.rows.rows):
+        from_ = state_at(plan, a, k, first, t, b0 + b, dtype)
+        if a.reset != NULL and a.reset[at + b]:
+            from_ = <const floating *> (a.base + plan.initial[k]) + (b0 + b) * w
+        for u in range(w):
+            to[b * w + u] = from_[u] if pre == NULL else pre[(at + b) * w + u] * from_[u]
+
+
+cdef inline void unscale_state(const plan_t *plan, const arrays_t *a, table_t *table, Py_ssize_t t, Py_ssize_t b0, int k,
+                        floating *dtype) noexcept nogil:
+    """Of scale_state: dpre = d s, ds = pre d (in place); in rows that were reset to the initial state's cotangent."""
+    cdef const core_t *core = plan.core
+    cdef Py_ssize_t w = core.states.width[k], b, u, at = t * plan.B + b0
+    cdef const floating *pre = <const floating *> a.pre[k]
+    cdef floating *d = <floating *> table.rows.dprev[k].data
+    cdef floating *dpre = <floating *> a.dpre[k]
+    cdef floating *dinitial
+    cdef const floating *from_
+    for b in range(table.rows.rows):
+        from_ = state_at(plan, a, k, t, t, b0 + b, dtype)
+        if a.reset != NULL and a.reset[at + b]:
+            from_ = <const floating *> (a.base + plan.initial[k]) + (b0 + b) * w
+        for u in range(w):
+            if dpre != NULL:
+                dpre[(at + b) * w + u] = d[b * w + u] * from_[u]
+            if pre != NULL:
+                d[b * w + u] *= pre[(at + b) * w + u]
+        if a.reset != NULL and a.reset[at + b]:
+            dinitial = <floating *> a.dinitial[k] + (b0 + b) * w
+            for u in range(w):
+                dinitial[u] += d[b * w + u]
+                d[b * w + u] = 0
+
+
+cdef inline void blend_state(const plan_t *plan, const arrays_t *a, table_t *table, Py_ssize_t first, Py_ssize_t t, Py_ssize_t b0,
+                      int k, floating *dtype) noexcept nogil:
+    """s_t = s_{t-1} + k_t (s_t - s_{t-1}); exactly the one for k = 1, the other for k = 0, whatever the rest holds."""
+    cdef const core_t *core = plan.core
+    cdef Py_ssize_t w = core.states.width[k], n
+    cdef const floating *blend = <const floating *> a.blend[k] + (t * plan.B + b0) * w
+    cdef const floating *prev = <const floating *> table.rows.prev[k].data
+    cdef const floating *made = <const floating *> table.rows.states[k].data
+    cdef floating *to = state_at(plan, a, k, first, t + 1, b0, dtype)
+    for n in range(table.rows.rows * w):
+        if blend[n] == 1:
+            to[n] = made[n]
+        elif blend[n] == 0:
+            to[n] = prev[n]
+        else:
+            to[n] = prev[n] + blend[n] * (made[n] - prev[n])
+
+
+cdef inline void unblend_state(const plan_t *plan, const arrays_t *a, table_t *table, Py_ssize_t t, Py_ssize_t b0, int k,
+                        floating *dtype) noexcept nogil:
+    """Of blend_state: dk = ds (s_new - s_prev), ds_prev += (1 - k) ds, ds_new = k ds (in place)."""
+    cdef const core_t *core = plan.core
+    cdef Py_ssize_t w = core.states.width[k], at = (t * plan.B + b0) * w, n
+    cdef const floating *blend = <const floating *> a.blend[k] + at
+    cdef const floating *prev = <const floating *> table.rows.prev[k].data
+    cdef const floating *made = <const floating *> table.rows.states[k].data
+    cdef floating *ds = <floating *> table.rows.dstates[k].data
+    cdef floating *dprev = <floating *> table.rows.dprev[k].data
+    cdef floating *dblend = <floating *> a.dblend[k]
+    for n in range(table.rows.rows * w):
+        if dblend != NULL:
+            dblend[at + n] = ds[n] * (made[n] - prev[n])
+        if blend[n] == 0:
+            dprev[n] += ds[n]
+            ds[n] = 0
+        else:
+            dprev[n] += (1 - blend[n]) * ds[n]
+            ds[n] = blend[n] * ds[n]

@@ -1,0 +1,162 @@
+# The blocks of a step as the row hooks see them: where they start for some rows and a step, and how far each moves, in
+# bytes, to the next step.
+from pylstm._plan cimport MAX_BLOCKS, PARAM_ROWS, core_t, kind_t, plan_t
+from pylstm.kernel cimport block_t, floating, rows_t
+
+cdef struct arrays_t:          # what a call brings or takes away; NULL where absent
+    char *base                 # of the workspace
+    const char *x
+    const unsigned char *reset
+    const char *aux[MAX_BLOCKS]
+    const char *pre[MAX_BLOCKS]
+    const char *blend[MAX_BLOCKS]
+    const char *dy
+    const char *dstates[MAX_BLOCKS]
+    char *dflat
+    char *dx
+    char *dinitial[MAX_BLOCKS]
+    char *daux[MAX_BLOCKS]
+    char *dpre[MAX_BLOCKS]
+    char *dblend[MAX_BLOCKS]
+
+# All blocks of a step as the hooks see them, and how far each moves, in bytes, to the next step.
+cdef struct table_t:
+    rows_t rows
+    int n
+    block_t blocks[13 * MAX_BLOCKS]
+    Py_ssize_t advance[13 * MAX_BLOCKS]
+
+
+cdef inline block_t *put(table_t *table, const kind_t *kind) noexcept nogil:
+    """Room for the blocks of one kind: widths set, addresses to be filled in."""
+    cdef block_t *first = &table.blocks[table.n]
+    cdef int k
+    for k in range(kind.n):
+        first[k].width = kind.width[k]
+        first[k].stride = kind.width[k]
+        first[k].data = NULL
+        table.advance[table.n] = 0
+        table.n += 1
+    return first
+
+
+cdef inline void place(table_t *table, block_t *block, char *start, Py_ssize_t stride, Py_ssize_t advance) noexcept nogil:
+    block.data = start
+    block.stride = stride
+    table.advance[block - &table.blocks[0]] = advance
+
+
+cdef inline void next_step(table_t *table) noexcept nogil:
+    cdef int k
+    for k in range(table.n):
+        table.blocks[k].data = <char *> table.blocks[k].data + table.advance[k]
+
+
+cdef inline void tabulate(table_t *table, const plan_t *plan, const arrays_t *a, Py_ssize_t first, Py_ssize_t t, int direction,
+                   Py_ssize_t b0, Py_ssize_t rows) noexcept nogil:
+    """Blocks of rows b0.. at step t of the chunk that starts at step `first`; `direction` +1 or -1 in time."""
+    cdef const core_t *core = plan.core
+    cdef Py_ssize_t size = core.itemsize, B = plan.B, step, w, column = 0
+    cdef Py_ssize_t local = t if plan.taped else t - first
+    cdef char *base = a.base
+    cdef char *start
+    cdef int k
+    cdef bint whole
+    cdef block_t *z
+    cdef block_t *prev
+    cdef block_t *emissions
+    cdef block_t *keep
+    cdef block_t *states
+    cdef block_t *params
+    cdef block_t *aux
+    table.n = 0
+    z, prev, emissions = put(table, &core.z), put(table, &core.states), put(table, &core.emissions)
+    keep, states = put(table, &core.keep), put(table, &core.states)
+    params, aux = put(table, &core.params), put(table, &core.aux)
+    for k in range(core.z.n):
+        start = base + plan.z + ((local * B + b0) * core.z_columns + column) * size
+        place(table, &z[k], start, core.z_columns, direction * B * core.z_columns * size)
+        column += core.z.width[k]
+    for k in range(core.states.n):
+        w = core.states.width[k]
+        step = direction * B * w * size
+        whole = plan.taped or k == core.output
+        start = base + plan.states[k] + ((t if whole else local) * B + b0) * w * size
+        place(table, &prev[k], start, w, step)
+        place(table, &states[k], start + B * w * size, w, step)
+        if plan.scaled >> k & 1:
+            place(table, &prev[k], base + plan.prev[k] + (local * B + b0) * w * size, w, step)
+        if plan.blended >> k & 1:
+            place(table, &states[k], base + plan.made[k] + (local * B + b0) * w * size, w, step)
+    for k in range(core.emissions.n):
+        w = core.emissions.width[k]
+        place(table, &emissions[k], base + plan.emissions[k] + (local * B + b0) * w * size, w, direction * B * w * size)
+    for k in range(core.keep.n):
+        w = core.keep.width[k]
+        place(table, &keep[k], base + plan.keep[k] + (local * B + b0) * w * size, w, direction * B * w * size)
+    start = base + plan.params
+    for k in range(core.params.n):
+        place(table, &params[k], start, 0, 0)
+        start += core.params.width[k] * size
+    for k in range(core.aux.n):
+        w = core.aux.width[k]
+        place(table, &aux[k], <char *> a.aux[k] + (t * B + b0) * w * size, w, direction * B * w * size)
+    table.rows.rows = rows
+    table.rows.z, table.rows.prev, table.rows.emissions, table.rows.keep = z, prev, emissions, keep
+    table.rows.states, table.rows.params, table.rows.aux = states, params, aux
+
+
+cdef inline void tabulate_cotangents(table_t *table, const plan_t *plan, const arrays_t *a, Py_ssize_t first, Py_ssize_t t,
+                              Py_ssize_t b0) noexcept nogil:
+    """Adds the d-blocks of rows b0.. at step t of the chunk that starts at step `first`."""
+    cdef const core_t *core = plan.core
+    cdef Py_ssize_t size = core.itemsize, B = plan.B, w, column = 0
+    cdef char *base = a.base
+    cdef char *start
+    cdef int k
+    cdef block_t *dz = put(table, &core.z)
+    cdef block_t *dprev = put(table, &core.states)
+    cdef block_t *demissions = put(table, &core.emissions)
+    cdef block_t *dstates = put(table, &core.states)
+    cdef block_t *dparams = put(table, &core.params)
+    cdef block_t *daux = put(table, &core.aux)
+    for k in range(core.z.n):
+        start = base + plan.dz + (((t - first) * B + b0) * core.z_columns + column) * size
+        place(table, &dz[k], start, core.z_columns, -B * core.z_columns * size)
+        column += core.z.width[k]
+    for k in range(core.states.n):
+        w = core.states.width[k]
+        place(table, &dprev[k], base + plan.dprev[k] + b0 * w * size, w, 0)
+        place(table, &dstates[k], base + plan.dstates[k] + b0 * w * size, w, 0)
+    for k in range(core.emissions.n):
+        w = core.emissions.width[k]
+        place(table, &demissions[k], base + plan.demissions[k] + b0 * w * size, w, 0)
+    start = base + plan.dparams + b0 // PARAM_ROWS * param_width(core) * size
+    for k in range(core.params.n):
+        place(table, &dparams[k], start, 0, 0)
+        start += core.params.width[k] * size
+    for k in range(core.aux.n):
+        w = core.aux.width[k]
+        place(table, &daux[k], a.daux[k] + (t * B + b0) * w * size, w, -B * w * size)
+    table.rows.dz, table.rows.dprev, table.rows.demissions = dz, dprev, demissions
+    table.rows.dstates, table.rows.dparams, table.rows.daux = dstates, dparams, daux
+    if (plan.T - 1 - t) & 1:
+        exchange_states(table, core.states.n)
+
+
+cdef inline Py_ssize_t param_width(const core_t *core) noexcept nogil:
+    cdef Py_ssize_t width = 0
+    cdef int k
+    for k in range(core.params.n):
+        width += core.params.width[k]
+    return width
+
+
+cdef inline void exchange_states(table_t *table, int n) noexcept nogil:
+    """What this step sent back is what the step before receives."""
+    cdef int k
+    cdef void *received
+    for k in range(n):
+        received = table.rows.dstates[k].data
+        (<block_t *> table.rows.dstates)[k].data = table.rows.dprev[k].data
+        (<block_t *> table.rows.dprev)[k].data = received
