@@ -19,7 +19,7 @@
 #    not depend on how rows are split between threads.
 """
 from cpython.buffer cimport PyBUF_C_CONTIGUOUS, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
-from cpython.exc cimport PyErr_CheckSignals
+from cpython.exc cimport PyErr_CheckSignals, PyErr_Occurred
 from libc.stdint cimport uintptr_t
 from libc.string cimport memcpy, memset
 
@@ -108,7 +108,7 @@ def forward(Plan layout not None, workspace, flat, x, initial=None, aux=None, pr
                 forward_steps(plan, &a, t, steps, 0, B, <float *> NULL)
             else:
                 forward_steps(plan, &a, t, steps, 0, B, <double *> NULL)
-        PyErr_CheckSignals()
+        check_errors()
 
 
 def backward(Plan layout not None, workspace, dy, dfinal, dstates, dflat, dx, dinitial,
@@ -169,11 +169,16 @@ def backward(Plan layout not None, workspace, dy, dfinal, dstates, dflat, dx, di
             else:
                 backward_steps(plan, &a, first, steps, 0, B, <double *> NULL)
             backward_products(plan, &a, first, steps)
-        PyErr_CheckSignals()
+        check_errors()
     if size == 4:
         finish_backward(plan, &a, <float *> NULL)
     else:
         finish_backward(plan, &a, <double *> NULL)
+
+
+cdef int check_errors() except -1:
+    """Raises what a Python row hook left behind, or KeyboardInterrupt."""
+    return -1 if PyErr_Occurred() != NULL else PyErr_CheckSignals()
 
 
 # --- buffers -------------------------------------------------------------------------------------------------------
@@ -371,7 +376,7 @@ cdef void forward_steps(const plan_t *plan, const arrays_t *a, Py_ssize_t first,
             for k in range(core.n_products):
                 if core.products[k].source == FROM_EMISSION and core.products[k].stage == j:
                     add_product(plan, a.base, &table, &core.products[k], table.rows.emissions)
-            core.stages[j].forward(&table.rows, core.user)
+            core.stages[j].forward(&table.rows, core.stages[j].user)
         # (5) s_t = s_{t-1} + k (s_t - s_{t-1})
         for k in range(core.states.n):
             if plan.blended >> k & 1:
@@ -599,11 +604,11 @@ cdef void call_backward(const core_t *core, table_t *table, int j, Py_ssize_t ro
     """The hook of stage j; with per-unit parameters, once per group of rows that shares an accumulator."""
     cdef Py_ssize_t group, groups = (rows + PARAM_ROWS - 1) // PARAM_ROWS, width = param_width(core) * core.itemsize
     if width == 0:
-        core.stages[j].backward(&table.rows, core.user)
+        core.stages[j].backward(&table.rows, core.stages[j].user)
         return
     for group in range(groups):
         table.rows.rows = min(PARAM_ROWS, rows - group * PARAM_ROWS)
-        core.stages[j].backward(&table.rows, core.user)
+        core.stages[j].backward(&table.rows, core.stages[j].user)
         move_rows(core, table, PARAM_ROWS, width)
     move_rows(core, table, -groups * PARAM_ROWS, -groups * width)
     table.rows.rows = rows

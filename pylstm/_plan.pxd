@@ -38,7 +38,6 @@ cdef struct bias_t:            # a run of neighbouring columns of z
 
 cdef struct core_t:             # a layer
     const stage_t *stages
-    void *user
     const tiles_t *tiles
     Py_ssize_t itemsize
     int n_stages, n_products, n_bias, output, aux_x

@@ -83,7 +83,7 @@ cdef class Core:
         self.c.stages = cell.float32 if self.c.itemsize == 4 else cell.float64
         if self.c.stages == NULL:
             raise ImportError(f"kernel {cell.name.decode()!r} has no float{8 * self.c.itemsize} hooks")
-        self.c.n_stages, self.c.user = cell.stages, cell.user
+        self.c.n_stages = cell.stages
 
     def plan(self, T, B, bint taped=True, scaled=0, blended=0):
         """The `Plan` of a run over T steps and B rows, made once for recurring sizes."""
@@ -148,7 +148,7 @@ cdef class Plan:
         cdef const core_t *core = self.p.core
         cdef int k
         cdef Py_ssize_t rows = self.p.chunk_back * self.p.B, outer = 0
-        groups = -(-self.p.B // PARAM_ROWS)
+        groups = (self.p.B + PARAM_ROWS - 1) // PARAM_ROWS
         self.p.dz = at.take(rows * core.z_columns)
         for k in range(core.states.n):
             self.p.dstates[k] = at.take(self.p.B * core.states.width[k])

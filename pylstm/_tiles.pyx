@@ -13,7 +13,7 @@ cdef extern from "pylstm/tile.h" nogil:
     enum:
         TILE_BYTES
         TILE_ROWS
-    int tile_vectors(Py_ssize_t rows) noexcept
+    int tile_vectors(Py_ssize_t rows, Py_ssize_t bytes) noexcept
     void tile_product_float(Py_ssize_t rows, int vectors, Py_ssize_t columns, Py_ssize_t K, const float *a, Py_ssize_t a_step,
                             const float *b, Py_ssize_t b_step, Py_ssize_t b_panel, const float *start,
                             Py_ssize_t start_step, float *c, Py_ssize_t c_step) noexcept
@@ -24,15 +24,19 @@ cdef extern from "pylstm/tile.h" nogil:
                           const float *b, Py_ssize_t b_step, float *c, Py_ssize_t c_step) noexcept
     void tile_outer_double(Py_ssize_t rows, int vectors, Py_ssize_t columns, Py_ssize_t K, const double *a, Py_ssize_t a_step,
                            const double *b, Py_ssize_t b_step, double *c, Py_ssize_t c_step) noexcept
+    void tile_pack_float(Py_ssize_t K, Py_ssize_t n, const float *from_, Py_ssize_t ld, float *to) noexcept
+    void tile_pack_double(Py_ssize_t K, Py_ssize_t n, const double *from_, Py_ssize_t ld, double *to) noexcept
     double tile_peak_float(Py_ssize_t steps, float factor, float term, float *out) noexcept
     double tile_peak_double(Py_ssize_t steps, double factor, double term, double *out) noexcept
     Py_ssize_t TILE_LANES_FLOAT "TILE_LANES(float)"
     Py_ssize_t TILE_LANES_DOUBLE "TILE_LANES(double)"
 
 cdef enum:
-    BLOCK_R = 256       # rows of one block of `outer`
+    BLOCK_R = 256       # rows of one block of `outer` and `column_sums`
+    BLOCK_K = 256       # terms of a product before the next row tile: the part of a panel fits the first cache
     BLOCK_M = 128       # rows of A' packed at a time by `outer`
-    BLOCK_K = 512       # terms of a product before it moves to the next rows
+    DIRECT_PANELS = 4   # up to so many panels of B, `outer` reads A in place
+    CHUNK = 256         # columns of one block of `column_sums`
     LINE = 64           # bytes
 
 
@@ -68,34 +72,43 @@ cdef Py_ssize_t _packed_size_double(Py_ssize_t K, Py_ssize_t N) noexcept nogil:
 # if that is enough. Missing columns are zeros; their sums are never stored.
 
 cdef void _pack(Py_ssize_t K, Py_ssize_t N, const floating *U, Py_ssize_t ldu, floating *packed) noexcept nogil:
-    cdef Py_ssize_t lane = lanes(packed), n = 0, k, width, used
+    cdef Py_ssize_t lane = lanes(packed), n = 0, used
     while n < N:
         used = min(2 * lane, N - n)
-        width = padded(used, lane)
-        if used == 2 * lane:
-            for k in range(K):
-                memcpy(packed + k * 2 * lane, U + k * ldu + n, 2 * lane * sizeof(floating))
+        if floating is float:
+            tile_pack_float(K, used, U + n, ldu, packed + n * K)
         else:
-            for k in range(K):
-                memcpy(packed + k * width, U + k * ldu + n, used * sizeof(floating))
-                memset(packed + k * width + used, 0, (width - used) * sizeof(floating))
-        packed += K * width
+            tile_pack_double(K, used, U + n, ldu, packed + n * K)
         n += used
+
+
+cdef inline void transpose(Py_ssize_t K, Py_ssize_t n, const floating *W, Py_ssize_t ldw,
+                           floating *restrict to, Py_ssize_t width) noexcept nogil:
+    """to[k, j] = W[j, k] for j < n <= 8, zeros from there to 8 or to the width."""
+    cdef Py_ssize_t k, j
+    if n == 8:
+        for k in range(K):
+            for j in range(8):
+                to[k * width + j] = W[j * ldw + k]
+    else:
+        for k in range(K):
+            for j in range(n):
+                to[k * width + j] = W[j * ldw + k]
+            for j in range(max(n, 0), min(8, width)):
+                to[k * width + j] = 0
 
 
 cdef void _pack_transposed(Py_ssize_t K, Py_ssize_t N, const floating *W, Py_ssize_t ldw,
                            floating *packed) noexcept nogil:
-    cdef Py_ssize_t lane = lanes(packed), n = 0, k, j, width, used
+    cdef Py_ssize_t lane = lanes(packed), n = 0, width, used, j, left
     while n < N:
         used = min(2 * lane, N - n)
         width = padded(used, lane)
-        for j in range(used):
-            for k in range(K):
-                packed[k * width + j] = W[(n + j) * ldw + k]
-        for j in range(used, width):
-            for k in range(K):
-                packed[k * width + j] = 0
-        packed += K * width
+        j = 0
+        while j < width:            # eight rows of W at a time: they share the ways of the first cache
+            left = min(8, used - j)
+            transpose(K, left, W + (n + j) * ldw, ldw, packed + n * K + j, width)
+            j += 8
         n += used
 
 
@@ -114,10 +127,11 @@ cdef void _product(int mode, Py_ssize_t M, Py_ssize_t N, Py_ssize_t K, const flo
                    const floating *packed, const floating *bias, floating *C, Py_ssize_t ldc) noexcept nogil:
     cdef Py_ssize_t lane = lanes(C), columns = 2 * lane
     cdef Py_ssize_t tiles = (M + TILE_ROWS - 1) // TILE_ROWS      # as even as possible: no tile of one row beside full ones
-    cdef Py_ssize_t n = 0, m, t, rows, used
+    cdef Py_ssize_t n = 0, m, t, k, rows, used, width, block, terms
+    cdef Py_ssize_t blocks = (K + BLOCK_K - 1) // BLOCK_K if tiles > 1 and K > BLOCK_K else 1
     cdef const floating *start = NULL
     cdef Py_ssize_t start_step = ldc if mode == TILES_ADD else 0
-    cdef int vectors = tile_vectors(M) if tiles == 1 else 2
+    cdef int vectors = tile_vectors(M, K * N * <Py_ssize_t> sizeof(floating)) if tiles == 1 else 2
     if mode == TILES_ADD:
         start = C
     elif mode == TILES_BIAS:
@@ -128,12 +142,21 @@ cdef void _product(int mode, Py_ssize_t M, Py_ssize_t N, Py_ssize_t K, const flo
         used = min(vectors * lane, N - n)
         if used <= lane:
             vectors = 1
-        m = 0
-        for t in range(tiles):
-            rows = (M - m) // (tiles - t)
-            tile_product(rows, vectors, used, K, A + m * lda, lda, packed + n * K, min(vectors, 2) * lane, columns * K,
-                         start + m * start_step + n if start != NULL else start, start_step, C + m * ldc + n, ldc)
-            m += rows
+        width = min(vectors, 2) * lane
+        for block in range(blocks):
+            k = block * BLOCK_K
+            terms = min(BLOCK_K, K - k) if blocks > 1 else K
+            m = 0
+            for t in range(tiles):
+                rows = (M - m) // (tiles - t)
+                if block > 0:
+                    tile_product(rows, vectors, used, terms, A + m * lda + k, lda, packed + n * K + k * width, width,
+                                 columns * K, C + m * ldc + n, ldc, C + m * ldc + n, ldc)
+                else:
+                    tile_product(rows, vectors, used, terms, A + m * lda, lda, packed + n * K, width, columns * K,
+                                 start + m * start_step + n if start != NULL else start, start_step,
+                                 C + m * ldc + n, ldc)
+                m += rows
         n += used
 
 
@@ -181,9 +204,9 @@ cdef void pack_tiles(Py_ssize_t R, Py_ssize_t M, const floating *A, Py_ssize_t l
         first = last
 
 
-cdef void outer_block(Py_ssize_t M, Py_ssize_t N, Py_ssize_t R, const floating *left, const floating *right,
-                      floating *C, Py_ssize_t ldc) noexcept nogil:
-    """C += A.T @ B for packed A and B: a panel of B stays in the first cache while A' passes."""
+cdef void outer_block(Py_ssize_t M, Py_ssize_t N, Py_ssize_t R, const floating *left, Py_ssize_t left_step,
+                      const floating *right, floating *C, Py_ssize_t ldc) noexcept nogil:
+    """C += A.T @ B for packed B: a panel of B stays in the first cache while A' passes. A packed if left_step is 0."""
     cdef Py_ssize_t lane = lanes(C), n = 0, m, rows, used, width
     while n < N:
         used = min(2 * lane, N - n)
@@ -191,8 +214,12 @@ cdef void outer_block(Py_ssize_t M, Py_ssize_t N, Py_ssize_t R, const floating *
         m = 0
         while m < M:
             rows = min(TILE_ROWS, M - m)
-            tile_outer(rows, <int> (width // lane), used, R, left + m * R, rows, right + n * R, width,
-                       C + m * ldc + n, ldc)
+            if left_step:
+                tile_outer(rows, <int> (width // lane), used, R, left + m, left_step, right + n * R, width,
+                           C + m * ldc + n, ldc)
+            else:
+                tile_outer(rows, <int> (width // lane), used, R, left + m * R, rows, right + n * R, width,
+                           C + m * ldc + n, ldc)
             m += rows
         n += used
 
@@ -200,26 +227,45 @@ cdef void outer_block(Py_ssize_t M, Py_ssize_t N, Py_ssize_t R, const floating *
 cdef void _outer(Py_ssize_t M, Py_ssize_t N, Py_ssize_t R, const floating *A, Py_ssize_t lda,
                  const floating *B, Py_ssize_t ldb, floating *C, Py_ssize_t ldc, floating *scratch) noexcept nogil:
     cdef Py_ssize_t block_r, r, block_m, m
-    cdef floating *left
+    cdef const floating *block
+    cdef floating *packed
     for block_r in range((R + BLOCK_R - 1) // BLOCK_R):
         r = min(BLOCK_R, R - block_r * BLOCK_R)
         _pack(r, N, B + block_r * BLOCK_R * ldb, ldb, scratch)
-        left = scratch + _packed_size(r, N, scratch)
+        packed = scratch + _packed_size(r, N, scratch)
         for block_m in range((M + BLOCK_M - 1) // BLOCK_M):
             m = min(BLOCK_M, M - block_m * BLOCK_M)
-            pack_tiles(r, m, A + block_r * BLOCK_R * lda + block_m * BLOCK_M, lda, left)
-            outer_block(m, N, r, <const floating *> left, <const floating *> scratch,
-                        C + block_m * BLOCK_M * ldc, ldc)
+            block = A + block_r * BLOCK_R * lda + block_m * BLOCK_M
+            if N <= DIRECT_PANELS * 2 * lanes(C):
+                outer_block(m, N, r, block, lda, <const floating *> scratch, C + block_m * BLOCK_M * ldc, ldc)
+            else:
+                pack_tiles(r, m, block, lda, packed)
+                outer_block(m, N, r, <const floating *> packed, 0, <const floating *> scratch,
+                            C + block_m * BLOCK_M * ldc, ldc)
 
 
 # ---- out += sum of rows ----------------------------------------------------------------------------------------
 
+cdef inline void add_row(Py_ssize_t N, const floating *restrict row, floating *restrict out) noexcept nogil:
+    cdef Py_ssize_t n
+    for n in range(N):
+        out[n] += row[n]
+
+
 cdef void _column_sums(Py_ssize_t R, Py_ssize_t N, const floating *A, Py_ssize_t lda,
                        floating *out) noexcept nogil:
-    cdef Py_ssize_t r, n
-    for r in range(R):
-        for n in range(N):
-            out[n] += A[r * lda + n]
+    cdef floating sums[CHUNK]
+    cdef Py_ssize_t n = 0, used, first, r
+    while n < N:
+        used = min(CHUNK, N - n)
+        first = 0
+        while first < R:
+            memset(sums, 0, used * sizeof(floating))
+            for r in range(first, min(first + BLOCK_R, R)):
+                add_row(used, A + r * lda + n, sums)
+            add_row(used, <const floating *> sums, out + n)
+            first += BLOCK_R
+        n += used
 
 
 # ---- the table -------------------------------------------------------------------------------------------------
@@ -308,6 +354,8 @@ def product(const floating[:, :] A not None, const floating[::1] packed not None
     cdef Py_ssize_t ldc = leading("C", C.shape, C.strides, sizeof(floating)), i
     cdef Py_ssize_t M = C.shape[0], N = C.shape[1], K = A.shape[1]
     cdef tiles_t *table = &tables[sizeof(floating) // 8]
+    cdef const floating *a
+    cdef const floating *b
     cdef const floating *first = NULL
     same("rows of A", A.shape[0], M)
     at_least("packed", packed.shape[0], table.packed_size(K, N))
@@ -320,10 +368,11 @@ def product(const floating[:, :] A not None, const floating[::1] packed not None
         first = &bias[0] if N > 0 else NULL
     if M == 0 or N == 0:
         return
+    a = &A[0, 0] if K > 0 else &C[0, 0]       # K = 0: never read, but no NULL
+    b = &packed[0] if K > 0 else &C[0, 0]
     with nogil:
         for i in range(repeat):
-            table.product(mode, M, N, K, &A[0, 0] if K > 0 else NULL, lda, &packed[0] if K > 0 else NULL,
-                          first, &C[0, 0], ldc)
+            table.product(mode, M, N, K, a, lda, b, first, &C[0, 0], ldc)
 
 
 def outer(const floating[:, :] A not None, const floating[:, :] B not None, floating[:, :] C not None,

@@ -38,6 +38,7 @@ cdef extern from "pylstm/cell.h" nogil:
     ctypedef struct stage_t "pylstm_stage":
         hook_t forward
         hook_t backward
+        void *user
 
     ctypedef struct cell_t "pylstm_cell":
         size_t abi
@@ -53,7 +54,6 @@ cdef extern from "pylstm/cell.h" nogil:
         Py_ssize_t aux
         const stage_t *float32
         const stage_t *float64
-        void *user
 
 
 cdef inline floating *row(const block_t *block, Py_ssize_t b, floating *dtype) noexcept nogil:

@@ -72,7 +72,7 @@ def test_a_good_plugin(site):
 
 
 def test_lstm_is_a_plugin_like_any_other():
-    found = record(load(), "lstm")
+    found = record(load(), "pylstm_lstm")
     assert (found.distribution, found.status, found.cells) == ("pylstm", "ok", ("lstm",))
 
 
@@ -94,7 +94,7 @@ BROKEN = {
     "no_cell": (GOOD + "    registry.register(3)", "TypeError: a cell is a subclass of pylstm.Cell, got 3"),
     "collision": (
         GOOD + "    Made.name = 'lstm'\n    registry.register(type('Again', (Made,), {{'name': 'lstm'}}))",
-        "the name is taken by plugin 'lstm' of pylstm",
+        "the name is taken by plugin 'pylstm_lstm' of pylstm",
     ),
 }
 
@@ -167,7 +167,7 @@ def test_entry_points_that_cannot_be_parsed(site):
         ("third_a", {"a"}, {"b", "lstm"}),
         (" third_a , third_b,", {"a", "b"}, {"lstm"}),
         ("all", {"a", "b"}, {"lstm"}),
-        ("all,lstm", {"a", "b", "lstm"}, set()),
+        ("all,pylstm_lstm", {"a", "b", "lstm"}, set()),
         ("", set(), {"a", "b", "lstm"}),
     ],
 )
@@ -181,7 +181,7 @@ def test_disabled(site, monkeypatch, value, gone, kept):
     assert not gone & set(loaded.registry.names())
     assert hasattr(sys, "third_a_was_imported") == ("a" in kept)
     assert {each.name for each in loaded.records if each.status == "disabled"} == {
-        {"a": "third_a", "b": "third_b"}.get(name, name) for name in gone
+        {"a": "third_a", "b": "third_b", "lstm": "pylstm_lstm"}[name] for name in gone
     }
     monkeypatch.delattr(sys, "third_a_was_imported", raising=False)
 
@@ -271,7 +271,7 @@ def test_status_of_the_process(site):
     )
     shown = {each["name"]: each for each in json.loads(done.stdout)}
     assert shown["shown"]["status"] == "ok"
-    assert shown["lstm"]["distribution"] == "pylstm"
+    assert shown["pylstm_lstm"]["distribution"] == "pylstm"
     assert list(shown)[-1] == "shown"  # bundled ones first
 
 

@@ -144,6 +144,6 @@ cdef object _call(capsule, Py_ssize_t stage, bint backward, Py_ssize_t n_rows, s
             at[0], at[1], at[2], at[3], at[4], at[5], at[6])
         r.dgates, r.dprev, r.demissions, r.dstates, r.dparams, r.daux = at[7], at[8], at[9], at[10], at[11], at[12]
         with nogil:
-            hook(&r, cell.user)
+            hook(&r, stages[stage].user)
     finally:
         PyMem_Free(table)

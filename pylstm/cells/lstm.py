@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pylstm.cells.cell import Cell
 from pylstm.cells.functions import dsigmoid_from_y, dtanh_from_y, sigmoid, tanh
-from pylstm.hookspecs import hookimpl
 
 
 class LSTM(Cell):
@@ -37,8 +36,3 @@ class LSTM(Cell):
         df = dc * prev.c * dsigmoid_from_y(y.f)
         dg = dc * y.i * dtanh_from_y(y.g)
         return dict(i=di, f=df, g=dg, o=do, c=dc * y.f)
-
-
-@hookimpl
-def pylstm_register_cells(registry):
-    registry.register(LSTM)

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
-from pylstm.cells.contract import hook_name
+from pylstm.cells._twin import Kernel
+from pylstm.cells.contract import Stage, hook_name
 
 
 def hook(cell: Any, direction: str, stage: str) -> Callable[..., dict[str, Any]] | None:
@@ -30,3 +31,75 @@ def call(function: Callable[..., dict[str, Any]], **spaces: dict[str, Any]) -> d
     if not isinstance(out, dict):
         raise TypeError(f"{function.__qualname__} must return a dict of arrays, got {type(out).__name__}")
     return out
+
+
+def twin_kernel(cell: Any) -> Any:
+    """Row hooks that call the twin of `cell`: it runs in the compiled loop, one Python call per stage and step.
+
+    Raises
+    ------
+    TypeError
+        The cell has no forward or no backward function for a stage.
+    """
+    if "_twin_kernel" not in cell.__dict__:
+        contract = cell.contract
+        counts = {kind: len(names) for kind, names in contract.blocks.items()}
+        cell._twin_kernel = Kernel(contract.name, counts, [_hooks(cell, stage) for stage in contract.stages])
+    return cell._twin_kernel.capsule
+
+
+def _hooks(cell: Any, stage: Stage) -> tuple[Callable[[dict], None], Callable[[dict], None]]:
+    forward, backward = hook(cell, "forward", stage.name), hook(cell, "backward", stage.name)
+    for direction, function in (("forward", forward), ("backward", backward)):
+        if function is None:
+            raise TypeError(f"cell {cell.name!r} has neither a kernel nor {hook_name(direction, stage.name)}")
+    last = stage is cell.contract.stages[-1]
+
+    def run_forward(blocks: dict[str, list[Any]]) -> None:
+        named = _named(cell, blocks)
+        z = {gate: named["gates"][gate] for gate in stage.gates}
+        out = call(forward, z=z, prev=named["prev"], e=named["emissions"], p=named["params"], u=named["aux"])
+        made = named["states"] if last else {name: named["emissions"][name] for name in stage.emits}
+        for name in made:
+            if name not in out:
+                raise TypeError(f"{forward.__qualname__} returned no {name!r}")
+        to = {**z, **named["keep"], **made}
+        for name, value in out.items():
+            if name not in to:
+                raise TypeError(f"{forward.__qualname__} returned {name!r}, which is no block of this stage")
+            to[name][...] = value
+
+    def run_backward(blocks: dict[str, list[Any]]) -> None:
+        named = _named(cell, blocks)
+        kind = "states" if last else "emissions"
+        made = cell.contract.states if last else stage.emits
+        y = {**{gate: named["gates"][gate] for gate in stage.gates}, **named["keep"]}
+        y |= {name: named[kind][name] for name in made}
+        out = call(
+            backward,
+            d={name: named["d" + kind][name] for name in made},
+            y=y, prev=named["prev"], e=named["emissions"], p=named["params"], u=named["aux"],
+        )  # fmt: skip
+        for gate in stage.gates:
+            if gate not in out:
+                raise TypeError(f"{backward.__qualname__} returned no {gate!r}")
+            named["dgates"][gate][...] = out.pop(gate)
+        to = {**named["dprev"], **named["demissions"], **named["daux"]}
+        for name, value in out.items():
+            if name in named["dparams"]:
+                named["dparams"][name] += value.sum(axis=0)
+            elif name in to:
+                to[name] += value
+            else:
+                raise TypeError(f"{backward.__qualname__} returned {name!r}, which is no input of this stage")
+
+    return run_forward, run_backward
+
+
+def _named(cell: Any, blocks: dict[str, list[Any]]) -> dict[str, dict[str, Any]]:
+    """Kind -> name -> array; parameters and their accumulators without the axis of rows."""
+    kinds, named = cell.contract.blocks, {}
+    for kind, arrays in blocks.items():
+        names = kinds["states" if kind in ("prev", "dprev", "dstates") else kind.removeprefix("d")]
+        named[kind] = dict(zip(names, [a[0] for a in arrays] if kind.endswith("params") else arrays))
+    return named

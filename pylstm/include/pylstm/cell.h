@@ -49,11 +49,12 @@ typedef struct {
     const pylstm_block *dgates, *dprev, *demissions, *dstates, *dparams, *daux;
 } pylstm_rows;
 
-/* `user` is the pointer that the cell gave in pylstm_cell.user; compiled kernels have no use for it. */
+/* `user` is the pointer that the stage gave; compiled kernels have no use for it. */
 typedef void (*pylstm_hook)(const pylstm_rows *rows, void *user);
 
 typedef struct {
     pylstm_hook forward, backward;
+    void *user;
 } pylstm_stage;
 
 /* What the capsule PYLSTM_CELL_CAPSULE points to. The counts are compared with the declaration of the cell. The
@@ -64,7 +65,6 @@ typedef struct {
     const char *name;
     ptrdiff_t stages, gates, states, emissions, keep, params, aux;
     const pylstm_stage *float32, *float64; /* one entry per stage; null: dtype not offered */
-    void *user;
 } pylstm_cell;
 
 #endif

@@ -58,20 +58,11 @@ PYLSTM_INLINE float pylstm_log_tailf(float z) {
 #define EXP_LOWEST -104.0f       /* exp is 0 below, */
 #define EXP_HIGHEST 89.0f        /* inf above */
 #define EXPM1_LOWEST -20.0f      /* expm1 is -1 below */
+#define TANH_IS_ONE 10.0f
+#define SIGMOID_IS_ONE 20.0f
+#define TINY 0x1p-64f
 #define MIN_NORMAL 0x1p-126f
 #include "pylstm/math_template.h"
-
-/* Rational minimax of tanh on |x| <= 9.02, x P(x^2)/Q(x^2), relative error 2.2e-8; P(0) = Q(0) = 1, so tiny x and -0
-   come back as they are. One division, and a shorter chain than through exp.
-   Worst 0.00 ulp. */
-PYLSTM_INLINE float pylstm_tanhf(float x) {
-    const float z = x * x, z2 = z * z;
-    const float p = (1.0f + 0.13382687f * z) + z2 * ((3.4974575e-3f + 2.0635821e-5f * z) + z2 * 1.3384289e-8f);
-    const float q = (1.0f + 0.46716008f * z) + z2 * ((2.588436e-2f + 3.2885171e-4f * z) + z2 * 7.790248e-7f);
-    const float one = pylstm_from_bitsf((pylstm_bitsf(x) & 0x80000000u) | 0x3f800000u);
-    const float y = x * p / q;
-    return fabsf(x) > 9.01f || fabsf(y) > 1.0f ? one : y;
-}
 
 /* ---- double: constants and polynomials ---- */
 
@@ -81,12 +72,11 @@ PYLSTM_INLINE double pylstm_from_bits(uint64_t u) { double x; memcpy(&x, &u, siz
 /* As pylstm_exp_tailf; error 1.8e-17. */
 PYLSTM_INLINE double pylstm_exp_tail(double r) {
     const double r2 = r * r, r4 = r2 * r2;
-    const double low = (0x1.0000000000005p-1 + 0x1.555555555555cp-3 * r)
-                       + r2 * (0x1.5555555552093p-5 + 0x1.111111110e694p-7 * r);
-    const double mid = (0x1.6c16c17f51dfep-10 + 0x1.a01a01b5f164fp-13 * r)
-                       + r2 * (0x1.a019a631f3e01p-16 + 0x1.71dde9c67ca45p-19 * r);
-    const double top = 0x1.28a302cf0110ap-22 + 0x1.af77187e5f355p-26 * r;
-    return low + r4 * (mid + r4 * top);
+    const double low = (0x1.555555555555ep-3 + 0x1.55555555518f6p-5 * r)
+                       + r2 * (0x1.111111110e1e2p-7 + 0x1.6c16c18104d1ap-10 * r);
+    const double top = (0x1.a01a01b774e2ep-13 + 0x1.a019a1a6b66cap-16 * r)
+                       + r2 * (0x1.71dde6949dc02p-19 + 0x1.28a7170520569p-22 * r);
+    return 0x1.0000000000006p-1 + r * (low + r4 * (top + r4 * 0x1.af7bdd7cc6f78p-26));
 }
 
 /* As pylstm_log_tailf; error 1.3e-18. */
@@ -116,21 +106,10 @@ PYLSTM_INLINE double pylstm_log_tail(double z) {
 #define EXP_LOWEST -746.0
 #define EXP_HIGHEST 710.0
 #define EXPM1_LOWEST -40.0
+#define TANH_IS_ONE 20.0
+#define SIGMOID_IS_ONE 40.0
+#define TINY 0x1p-64
 #define MIN_NORMAL 0x1p-1022
 #include "pylstm/math_template.h"
-
-/* With e^(-2|x|) = s (1 + q), s a power of two: tanh|x| = (1 - s - s q) / (1 + s + s q). For small x it is s = 1 and
-   nothing cancels.
-   Worst 0.00 ulp. */
-PYLSTM_INLINE double pylstm_tanh(double x) {
-    const uint64_t sign = pylstm_bits(x) & 0x8000000000000000u;
-    const double a = fabs(x) > 20.0 ? -40.0 : -2.0 * fabs(x);
-    const double t = a * 0x1.71547652b82fep0 + (0x1.8p52 + 1023.0), n = t - (0x1.8p52 + 1023.0);
-    const double r = (a - n * 0x1.62e42feep-1) - n * 0x1.a39ef35793c76p-33;
-    const double q = r + (r * r) * pylstm_exp_tail(r);
-    const double s = pylstm_from_bits(pylstm_bits(t) << 52);
-    const double y = ((1.0 - s) - s * q) / ((1.0 + s) + s * q);
-    return pylstm_from_bits(pylstm_bits(y) | sign);
-}
 
 #endif

@@ -3,14 +3,30 @@
 
 #define LOG2E C(0x1.71547652b82fep0)
 
-/* 1 / (1 + e^-x) needs e^-|x| only, exp needs both signs: x must lie in [EXP_LOWEST, EXP_HIGHEST] or be NaN.
-   x = n ln2 + r; adding ROUNDER leaves n in the low bits of t, the bias is added on the way. 2^n is applied in two
-   halves because 2^-150 and 2^128 are not floats; the first product is exact, so a subnormal is rounded once. */
+/* e^x = 2^n (1 + q) with |q| < 0.42, x = n ln2 + r. Adding `rounder` (ROUNDER plus an integer, which ends up in the
+   exponent of the scale) rounds x / ln2 and leaves n plus that integer in the low bits of `sum`. The low part of n ln2
+   joins after the polynomial, so that r is not rounded where it counts. Garbage if x is far out of the range of exp: the
+   callers replace such results at the end, where it costs no latency. */
+typedef struct { REAL q, sum; } F(power);
+
+PYLSTM_INLINE F(power) F(reduce)(REAL x, REAL rounder) {
+    F(power) p;
+    p.sum = x * LOG2E + rounder;
+    const REAL n = p.sum - rounder;
+    const REAL high = x - n * LN2_HI, low = n * LN2_LO, r = high - low;
+    p.q = high + ((r * r) * F(exp_tail)(r) - low);
+    return p;
+}
+
+PYLSTM_INLINE REAL F(scale)(F(power) p) { return F(from_bits)(F(bits)(p.sum) << MANTISSA); }
+PYLSTM_INLINE REAL F(minus_abs)(REAL x) { return F(from_bits)(F(bits)(x) | SIGN_BIT); }
+
+/* For x in [EXP_LOWEST, EXP_HIGHEST] or NaN. 2^n comes in two halves, because 2^-150 and 2^128 are not floats; the
+   first product is exact, so a subnormal is rounded once. */
 PYLSTM_INLINE REAL F(exp_in_range)(REAL x) {
-    const REAL t = x * LOG2E + (ROUNDER + 2 * BIAS), n = t - (ROUNDER + 2 * BIAS);
-    const REAL r = (x - n * LN2_HI) - n * LN2_LO;
-    const UINT both = F(bits)(t), half = both >> 1;
-    const REAL y = C(1.0) + (r + (r * r) * F(exp_tail)(r));
+    const F(power) p = F(reduce)(x, ROUNDER + 2 * BIAS);
+    const UINT both = F(bits)(p.sum), half = both >> 1;
+    const REAL y = C(1.0) + p.q;
     return (y * F(from_bits)(half << MANTISSA)) * F(from_bits)((both - half) << MANTISSA);
 }
 
@@ -22,19 +38,17 @@ PYLSTM_INLINE REAL F(exp)(REAL x) {
 
 /* e^-|x|. */
 PYLSTM_INLINE REAL F(exp_minus_abs)(REAL x) {
-    const REAL a = F(from_bits)(F(bits)(x) | SIGN_BIT);
+    const REAL a = F(minus_abs)(x);
     return F(exp_in_range)(a < EXP_LOWEST ? EXP_LOWEST : a);
 }
 
-/* e^x - 1 = s q + (s - 1) with s = 2^n, q = e^r - 1; through s / 2, since s may overflow where the result does not.
-   n = 0 is taken apart to keep subnormals, the sign bit to keep -0. Worst 0.00 / 0.00 ulp. */
+/* e^x - 1 = s q + (s - 1) with s = 2^n; through s / 2, since s may overflow where the result does not. n = 0 is taken
+   apart to keep subnormals, the sign bit to keep -0. Worst 0.00 / 0.00 ulp. */
 PYLSTM_INLINE REAL F(expm1)(REAL x) {
     const REAL low = x < EXPM1_LOWEST ? EXPM1_LOWEST : x, a = low > EXP_HIGHEST ? EXP_HIGHEST : low;
-    const REAL t = a * LOG2E + (ROUNDER + (BIAS - 1)), n = t - (ROUNDER + (BIAS - 1));
-    const REAL r = (a - n * LN2_HI) - n * LN2_LO;
-    const REAL q = r + (r * r) * F(exp_tail)(r);
-    const REAL s = F(from_bits)(F(bits)(t) << MANTISSA);
-    const REAL y = n == 0 ? q : C(2.0) * (s * q + (s - C(0.5)));
+    const F(power) p = F(reduce)(a, ROUNDER + (BIAS - 1));
+    const REAL s = F(scale)(p), far = C(2.0) * (s * p.q + (s - C(0.5)));
+    const REAL y = s == C(0.5) ? p.q : far;
     return F(from_bits)(F(bits)(y) | (F(bits)(x) & SIGN_BIT));
 }
 
@@ -69,10 +83,24 @@ PYLSTM_INLINE REAL F(log1p)(REAL x) {
     return u > 0 ? z : (u == 0 ? -(REAL)INFINITY : (REAL)NAN);
 }
 
-/* 1 / (1 + e^-x), as e^x / (1 + e^x) for x < 0: small results keep all their digits. Worst 0.00 / 0.00 ulp. */
+/* 1 / (1 + e^-x) = TINY / (TINY + TINY e^-x): TINY = 2^-64 keeps the scale of e^-x finite where the result is
+   subnormal. Worst 0.00 / 0.00 ulp. */
 PYLSTM_INLINE REAL F(sigmoid)(REAL x) {
-    const REAL e = F(exp_minus_abs)(x);
-    return (x < 0 ? e : C(1.0)) / (C(1.0) + e);
+    const REAL low = x < EXP_LOWEST ? EXP_LOWEST : x;
+    const F(power) p = F(reduce)(low > SIGMOID_IS_ONE ? -SIGMOID_IS_ONE : -low, ROUNDER + (BIAS - 64));
+    const REAL s = F(scale)(p);
+    return TINY / ((s * p.q + TINY) + s);
+}
+
+/* With e^(-2|x|) = s (1 + q): tanh|x| = (1 - s - s q) / (1 + s + s q). For small x it is s = 1 and nothing cancels.
+   Worst 0.00 / 0.00 ulp. */
+PYLSTM_INLINE REAL F(tanh)(REAL x) {
+    const REAL a = C(2.0) * F(minus_abs)(x);
+    const F(power) p = F(reduce)(a, ROUNDER + BIAS);
+    const REAL s = F(scale)(p);
+    const REAL quotient = ((C(1.0) - s) - s * p.q) / ((C(1.0) + s) + s * p.q);
+    const REAL y = a < -2 * TANH_IS_ONE ? C(1.0) : quotient;
+    return F(from_bits)(F(bits)(y) | (F(bits)(x) & SIGN_BIT));
 }
 
 /* log(1 + e^x) = max(x, 0) + log1p(e^-|x|). Worst 0.00 / 0.00 ulp. */
@@ -116,4 +144,7 @@ PYLSTM_INLINE REAL F(drelu_from_y)(REAL y) { return y <= 0 ? C(0.0) : (y > 0 ? C
 #undef EXP_LOWEST
 #undef EXP_HIGHEST
 #undef EXPM1_LOWEST
+#undef TANH_IS_ONE
+#undef TINY
+#undef SIGMOID_IS_ONE
 #undef MIN_NORMAL

@@ -36,7 +36,11 @@
     typedef T name __attribute__((vector_size(TILE_BYTES), aligned(sizeof(T)), may_alias))
 #define TILE_INLINE static inline __attribute__((always_inline))
 #define TILE_PREFETCH(p) __builtin_prefetch(p)
+#ifdef __clang__
+#define TILE_UNROLL _Pragma("unroll")
+#else
 #define TILE_UNROLL _Pragma("GCC unroll 16")
+#endif
 #else
 #define TILE_LANES(T) 1
 #define TILE_VECTOR(T, name) typedef T name##_register; typedef T name
@@ -45,22 +49,21 @@
 #define TILE_PREFETCH(p)
 #endif
 
-#ifndef AHEAD1
-#define AHEAD1 0
-#endif
-#ifndef AHEAD8
-#define AHEAD8 0
-#endif
-#define TILE_AHEAD(rows, vectors) (rows == 1 ? AHEAD1 : AHEAD8)
+/* How many vectors of columns a product takes at a time when it has `rows` rows and `bytes` of packed right-hand side:
+ * few rows need several panels to have 8 chains at once; beyond the first cache, fewer streams are fetched faster. */
+TILE_INLINE int tile_vectors(ptrdiff_t rows, ptrdiff_t bytes)
+{
+    if (rows * 8 <= TILE_ACCUMULATORS && bytes <= 65536) return 8;
+    return rows * 4 <= TILE_ACCUMULATORS ? 4 : 2;
+}
+
+/* Bytes from the loads of the right-hand side to its prefetches, 0 for none: tiles with many multiply-adds per load
+ * have the time to ask for it, and weights that live beyond the second cache arrive early enough. */
+#define TILE_AHEAD(rows, vectors) ((rows) < 3 || (rows) * (vectors) < 8 ? 0 : 8192)
+
 #ifdef __AVX512F__
 #include <immintrin.h>
 #endif
-
-/* How many vectors of columns a product takes at a time when it has `rows` rows: a power of two. */
-TILE_INLINE int tile_vectors(ptrdiff_t rows)
-{
-    return rows * 8 <= TILE_ACCUMULATORS ? 8 : rows * 4 <= TILE_ACCUMULATORS ? 4 : 2;
-}
 
 TILE_VECTOR(float, tile_float);
 TILE_VECTOR(double, tile_double);

@@ -48,11 +48,11 @@ TILE_INLINE void NAME(tile_sum)(const int rows, const int vectors, const int a_r
     const ptrdiff_t last = vectors - 1, part = vectors <= 2 && columns < vectors * LANES ? columns - last * LANES : 0;
     TILE_UNROLL for (int i = 0; i < rows; i++)
         TILE_UNROLL for (int j = 0; j < vectors; j++) {
-            const T *p = start + i * start_step + j * LANES;
+            const ptrdiff_t at = i * start_step + j * LANES;
             if (add) TILE_PREFETCH(c + i * c_step + j * LANES);
             if (!start) sum[i * vectors + j] = (REGISTER){0};
-            else if (part && j == last) sum[i * vectors + j] = NAME(tile_load_part)(p, part);
-            else sum[i * vectors + j] = *(const VECTOR *)p;
+            else if (part && j == last) sum[i * vectors + j] = NAME(tile_load_part)(start + at, part);
+            else sum[i * vectors + j] = *(const VECTOR *)(start + at);
         }
     for (ptrdiff_t k = 0; k < K; k++) {
         REGISTER right[8];
@@ -117,11 +117,32 @@ static void NAME(tile_outer)(ptrdiff_t rows, int vectors, ptrdiff_t columns, ptr
 #undef USE
 }
 
-/* steps x (16 or, without AVX-512, 12 or 8) independent multiply-adds of whole registers and nothing else: the peak
+/* K rows of n elements, ld apart -> rows of whole vectors, the missing elements 0. 0 < n <= 2 * LANES. */
+static void NAME(tile_pack)(ptrdiff_t K, ptrdiff_t n, const T *restrict from, ptrdiff_t ld, T *restrict to)
+{
+    if (n == 2 * LANES)
+        for (ptrdiff_t k = 0; k < K; k++, from += ld, to += 2 * LANES) {
+            *(VECTOR *)to = *(const VECTOR *)from;
+            *(VECTOR *)(to + LANES) = *(const VECTOR *)(from + LANES);
+        }
+    else if (n > LANES)
+        for (ptrdiff_t k = 0; k < K; k++, from += ld, to += 2 * LANES) {
+            *(VECTOR *)to = *(const VECTOR *)from;
+            *(VECTOR *)(to + LANES) = NAME(tile_load_part)(from + LANES, n - LANES);
+        }
+    else if (n == LANES)
+        for (ptrdiff_t k = 0; k < K; k++, from += ld, to += LANES)
+            *(VECTOR *)to = *(const VECTOR *)from;
+    else
+        for (ptrdiff_t k = 0; k < K; k++, from += ld, to += LANES)
+            *(VECTOR *)to = NAME(tile_load_part)(from, n);
+}
+
+/* steps x 16 (or 12) independent multiply-adds of whole registers and nothing else: the peak
  * that the benchmarks compare with. Returns how many operations (2 per multiply-add and lane) that was. */
 static double NAME(tile_peak)(ptrdiff_t steps, T factor, T term, T *out)
 {
-    enum { CHAINS = 2 * TILE_ROWS };
+    enum { CHAINS = TILE_ROWS == 8 ? 16 : 12 };
     REGISTER sum[CHAINS];
     TILE_UNROLL for (int i = 0; i < CHAINS; i++)
         sum[i] = (REGISTER){0} + (T)i;

@@ -1,0 +1,10 @@
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+_Hook = Callable[[dict[str, list[np.ndarray]]], None]
+
+class Kernel:
+    capsule: Any
+    def __init__(self, name: str, counts: Mapping[str, int], stages: Sequence[tuple[_Hook, _Hook]]) -> None: ...
