@@ -13,6 +13,7 @@ from pylstm.cells.contract import Contract, Stage
 from pylstm.cells.twin import call
 
 ROWS = 3
+LARGE = 4.0
 COMPLEX_STEP = 1e-30
 STEP = 1e-3
 TOLERANCE = {"complex steps": 1e-11, "differences": 1e-8, "twin": 1e-11}
@@ -106,7 +107,7 @@ def draw(contract: Contract, stage: Stage, widths: dict[str, int], positive: tup
         if kind not in positive:
             values *= random.choice([-1.0, 1.0], shape)
         if kind == "gate":
-            values[-1] *= 2.5
+            values[-1] *= LARGE
         values = values.astype(np.float32).astype(np.float64)
         values.flags.writeable = False  # a twin that works in place is told so
         return values

@@ -96,7 +96,7 @@ def _certify_wide(certificate: Certificate, cell: Any, capsule: Any, sizes: dict
             continue
         with np.errstate(all="ignore"):
             problem, out = _problem(cell.contract, stage, cell.contract.resolve(**wide), forward)
-            tape = {key: np.array(value) for key, value in values(problem, out)}
+            tape = _tape(problem, out)
             alone, _ = _cotangents(problem, backward, tape)
         truth = {
             output: {key: each.get(key[1], np.zeros((ROWS, width))) for key, width in problem.input_widths.items()}
@@ -117,7 +117,7 @@ def _certify_twin(certificate: Certificate, cell: Any, stage: Stage, widths: dic
             problem, out = _problem(cell.contract, stage, widths, forward)
             if not _forward_is_complete(certificate, problem, out, name):
                 return None
-            tape = {key: np.array(value) for key, value in values(problem, out)}
+            tape = _tape(problem, out)
             for fault, right in _rows_apart(problem, forward):
                 certificate.check("twin", f"{name}, rows: {fault}", right, "the rows are not kept apart")
             truth, method = derivatives(problem, forward)
@@ -142,6 +142,14 @@ def _problem(contract: Contract, stage: Stage, widths: dict[str, int], forward: 
         if all(np.isfinite(value).all() for value in out.values()):
             break
     return problem, out
+
+
+def _tape(problem: Problem, out: dict[str, Any]) -> Inputs:
+    """Copies of what the stage leaves on the tape, read-only: a backward that works in place is told so."""
+    tape = {key: np.array(value) for key, value in values(problem, out)}
+    for array in tape.values():
+        array.flags.writeable = False
+    return tape
 
 
 def _forward_is_complete(certificate: Certificate, problem: Problem, out: dict[str, Any], name: str) -> bool:

@@ -24,7 +24,7 @@ Hook = ctypes.CFUNCTYPE(None, ctypes.POINTER(Rows), ctypes.c_void_p)
 
 
 class HookPair(ctypes.Structure):
-    _fields_ = [("forward", Hook), ("backward", Hook)]
+    _fields_ = [("forward", Hook), ("backward", Hook), ("user", ctypes.c_void_p)]
 
 
 class CellStruct(ctypes.Structure):
@@ -35,7 +35,6 @@ class CellStruct(ctypes.Structure):
         *((kind, ctypes.c_ssize_t) for kind in ("stages", "gates", "states", "emissions", "keep", "params", "aux")),
         ("float32", ctypes.POINTER(HookPair)),
         ("float64", ctypes.POINTER(HookPair)),
-        ("user", ctypes.c_void_p),
     ]
 
 

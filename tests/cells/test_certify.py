@@ -172,6 +172,10 @@ TWINS = {
         (LSTM, "forward", lambda out, *_: out.update(h=out["h"] - out["h"].mean(axis=0))),
         None,
     ),
+    "backward in place": (
+        (LSTM, "backward", lambda out, d, y, prev, p: y.i.__imul__(2)),
+        {"backward": "raises ValueError: output array is read-only"},
+    ),
     "forward in place": (
         (LSTM, "forward", lambda out, z, prev, p: prev.c.__imul__(2)),
         {"forward": "raises ValueError: output array is read-only"},
@@ -217,6 +221,29 @@ class NotAnalytic(Cell):
 
     def backward(d, y, prev):
         return dict(a=d.h * np.abs(prev.h) * (y.a > 0), h=d.h * relu(y.a) * np.sign(prev.h))
+
+
+class HardSigmoid(Cell):
+    """Clipped at -3 and 3: the row of large pre-activations is beyond."""
+
+    states = ("h",)
+    gates = {"a": "x+h"}
+
+    def forward(z, prev):
+        return dict(h=np.clip(z.a / 6 + 0.5, 0, 1) * prev.h)
+
+    def backward(d, y, prev):
+        return dict(a=d.h * prev.h / 6 * (np.abs(y.a) < 3), h=d.h * np.clip(y.a / 6 + 0.5, 0, 1))
+
+
+def test_the_clipped_part_of_an_activation_is_reached():
+    assert certify(HardSigmoid).ok
+    unclipped = type(Cell)(
+        "Unclipped",
+        (HardSigmoid,),
+        {"backward": lambda d, y, prev: dict(HardSigmoid.backward(d, y, prev), a=d.h * prev.h / 6)},
+    )
+    assert faults(certify(unclipped, raise_=False), "twin").keys() == {"d h / d gate a"}
 
 
 class Positive(Cell):

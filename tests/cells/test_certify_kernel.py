@@ -12,6 +12,7 @@ from pylstm.cells import Cell
 from pylstm.cells.certificate import CertificationError
 from pylstm.cells.certify import certify
 from pylstm.cells.lstm import LSTM
+from pylstm.cells.twin import twin_kernel
 
 
 def load(name):
@@ -38,6 +39,16 @@ def test_right_kernels_pass(cell):
     certificate = certify(Compiled)
     forms = {path.form for path in certificate.paths}
     assert {"twin", "kernel float32", "kernel float64", "kernel float64, 35 units"} <= forms
+
+
+@pytest.mark.parametrize("cell", [LSTM, samples.Elman, Everything, Chain], ids=lambda cell: cell.name)
+def test_the_twin_as_a_kernel_keeps_the_contract(cell):
+    """What runs a cell without kernel in the compiled loop is held to the same rules as a compiled kernel."""
+
+    class Fallback(cell):
+        kernel = twin_kernel(cell)
+
+    assert {path.form for path in certify(Fallback).paths} >= {"kernel float32", "kernel float64, 35 units"}
 
 
 def planted_kernel(cell, stage, direction, change, **kwargs):
