@@ -59,7 +59,10 @@ class RNNLinear(Cell):
     states = ("h",)
     gates = {"a": "x+h"}
     kernel = "pylstm_rnn._rnn:rnn_linear"
-    reference = "Saxe, McClelland & Ganguli (2014), Exact solutions to the dynamics of deep linear networks"
+    reference = (
+        "Saxe, McClelland & Ganguli (2014), Exact solutions to the nonlinear dynamics of learning in deep linear "
+        "neural networks"
+    )
 
     def forward(z):
         return dict(h=z.a)  # (1)
