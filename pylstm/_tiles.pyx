@@ -14,20 +14,14 @@ cdef extern from "pylstm/tile.h" nogil:
         TILE_BYTES
         TILE_ROWS
     int tile_vectors(Py_ssize_t rows, Py_ssize_t bytes) noexcept
-    void tile_product_float(Py_ssize_t rows, int vectors, Py_ssize_t columns, Py_ssize_t K, const float *a, Py_ssize_t a_step,
-                            const float *b, Py_ssize_t b_step, Py_ssize_t b_panel, const float *start,
-                            Py_ssize_t start_step, float *c, Py_ssize_t c_step) noexcept
-    void tile_product_double(Py_ssize_t rows, int vectors, Py_ssize_t columns, Py_ssize_t K, const double *a, Py_ssize_t a_step,
-                             const double *b, Py_ssize_t b_step, Py_ssize_t b_panel, const double *start,
-                             Py_ssize_t start_step, double *c, Py_ssize_t c_step) noexcept
-    void tile_outer_float(Py_ssize_t rows, int vectors, Py_ssize_t columns, Py_ssize_t K, const float *a, Py_ssize_t a_step,
-                          const float *b, Py_ssize_t b_step, float *c, Py_ssize_t c_step) noexcept
-    void tile_outer_double(Py_ssize_t rows, int vectors, Py_ssize_t columns, Py_ssize_t K, const double *a, Py_ssize_t a_step,
-                           const double *b, Py_ssize_t b_step, double *c, Py_ssize_t c_step) noexcept
-    void tile_pack_float(Py_ssize_t K, Py_ssize_t n, const float *from_, Py_ssize_t ld, float *to) noexcept
-    void tile_pack_double(Py_ssize_t K, Py_ssize_t n, const double *from_, Py_ssize_t ld, double *to) noexcept
-    double tile_peak_float(Py_ssize_t steps, float factor, float term, float *out) noexcept
-    double tile_peak_double(Py_ssize_t steps, double factor, double term, double *out) noexcept
+    # macros: the type of the first argument, float * or double *, chooses the function
+    void tile_product(void *c, Py_ssize_t c_step, Py_ssize_t rows, int vectors, Py_ssize_t columns, Py_ssize_t K,
+                      const void *a, Py_ssize_t a_step, const void *b, Py_ssize_t b_step, Py_ssize_t b_panel,
+                      const void *start, Py_ssize_t start_step) noexcept
+    void tile_outer(void *c, Py_ssize_t c_step, Py_ssize_t rows, int vectors, Py_ssize_t columns, Py_ssize_t K,
+                    const void *a, Py_ssize_t a_step, const void *b, Py_ssize_t b_step) noexcept
+    void tile_pack(void *to, Py_ssize_t K, Py_ssize_t n, const void *from_, Py_ssize_t ld) noexcept
+    double tile_peak(void *out, Py_ssize_t steps, double factor, double term) noexcept
     Py_ssize_t TILE_LANES_FLOAT "TILE_LANES(float)"
     Py_ssize_t TILE_LANES_DOUBLE "TILE_LANES(double)"
 
@@ -71,14 +65,12 @@ cdef Py_ssize_t _packed_size_double(Py_ssize_t K, Py_ssize_t N) noexcept nogil:
 # Panel p holds columns p * columns ... as rows of `columns` elements, k after k. The last panel is one vector wide
 # if that is enough. Missing columns are zeros; their sums are never stored.
 
-cdef void _pack(Py_ssize_t K, Py_ssize_t N, const floating *U, Py_ssize_t ldu, floating *packed) noexcept nogil:
+cdef void _pack(Py_ssize_t K, Py_ssize_t N, const floating *U, Py_ssize_t ldu,
+                floating *packed) noexcept nogil:
     cdef Py_ssize_t lane = lanes(packed), n = 0, used
     while n < N:
         used = min(2 * lane, N - n)
-        if floating is float:
-            tile_pack_float(K, used, U + n, ldu, packed + n * K)
-        else:
-            tile_pack_double(K, used, U + n, ldu, packed + n * K)
+        tile_pack(packed + n * K, K, used, U + n, ldu)
         n += used
 
 
@@ -114,28 +106,20 @@ cdef void _pack_transposed(Py_ssize_t K, Py_ssize_t N, const floating *W, Py_ssi
 
 # ---- C = start + A @ packed ------------------------------------------------------------------------------------
 
-cdef inline void tile_product(Py_ssize_t rows, int vectors, Py_ssize_t columns, Py_ssize_t K, const floating *a, Py_ssize_t a_step,
-                              const floating *b, Py_ssize_t b_step, Py_ssize_t b_panel, const floating *start,
-                              Py_ssize_t start_step, floating *c, Py_ssize_t c_step) noexcept nogil:
-    if floating is float:
-        tile_product_float(rows, vectors, columns, K, a, a_step, b, b_step, b_panel, start, start_step, c, c_step)
-    else:
-        tile_product_double(rows, vectors, columns, K, a, a_step, b, b_step, b_panel, start, start_step, c, c_step)
-
-
 cdef void _product(int mode, Py_ssize_t M, Py_ssize_t N, Py_ssize_t K, const floating *A, Py_ssize_t lda,
                    const floating *packed, const floating *bias, floating *C, Py_ssize_t ldc) noexcept nogil:
     cdef Py_ssize_t lane = lanes(C), columns = 2 * lane
-    cdef Py_ssize_t tiles = (M + TILE_ROWS - 1) // TILE_ROWS      # as even as possible: no tile of one row beside full ones
-    cdef Py_ssize_t n = 0, m, t, k, rows, used, width, block, terms
+    # Tiles as even as possible: a tile of one row beside full ones would cost as much as they do.
+    cdef Py_ssize_t tiles = (M + TILE_ROWS - 1) // TILE_ROWS
     cdef Py_ssize_t blocks = (K + BLOCK_K - 1) // BLOCK_K if tiles > 1 and K > BLOCK_K else 1
-    cdef const floating *start = NULL
+    cdef Py_ssize_t n = 0, used, width, block, k, terms, t, m, rows, first_step
     cdef Py_ssize_t start_step = ldc if mode == TILES_ADD else 0
     cdef int vectors = tile_vectors(M, K * N * <Py_ssize_t> sizeof(floating)) if tiles == 1 else 2
+    cdef const floating *start = bias
+    cdef const floating *first
+    cdef floating *c
     if mode == TILES_ADD:
         start = C
-    elif mode == TILES_BIAS:
-        start = bias
     while n < N:
         while vectors > 2 and N - n < vectors * lane:
             vectors //= 2
@@ -149,26 +133,20 @@ cdef void _product(int mode, Py_ssize_t M, Py_ssize_t N, Py_ssize_t K, const flo
             m = 0
             for t in range(tiles):
                 rows = (M - m) // (tiles - t)
+                c = C + m * ldc + n
                 if block > 0:
-                    tile_product(rows, vectors, used, terms, A + m * lda + k, lda, packed + n * K + k * width, width,
-                                 columns * K, C + m * ldc + n, ldc, C + m * ldc + n, ldc)
+                    first, first_step = c, ldc
+                elif mode == TILES_SET:
+                    first, first_step = NULL, 0
                 else:
-                    tile_product(rows, vectors, used, terms, A + m * lda, lda, packed + n * K, width, columns * K,
-                                 start + m * start_step + n if start != NULL else start, start_step,
-                                 C + m * ldc + n, ldc)
+                    first, first_step = start + m * start_step + n, start_step
+                tile_product(c, ldc, rows, vectors, used, terms, A + m * lda + k, lda,
+                             packed + n * K + k * width, width, columns * K, first, first_step)
                 m += rows
         n += used
 
 
 # ---- C += A.T @ B ----------------------------------------------------------------------------------------------
-
-cdef inline void tile_outer(Py_ssize_t rows, int vectors, Py_ssize_t columns, Py_ssize_t K, const floating *a, Py_ssize_t a_step,
-                            const floating *b, Py_ssize_t b_step, floating *c, Py_ssize_t c_step) noexcept nogil:
-    if floating is float:
-        tile_outer_float(rows, vectors, columns, K, a, a_step, b, b_step, c, c_step)
-    else:
-        tile_outer_double(rows, vectors, columns, K, a, a_step, b, b_step, c, c_step)
-
 
 cdef Py_ssize_t _outer_scratch(Py_ssize_t M, Py_ssize_t N, Py_ssize_t R, floating *tag) noexcept nogil:
     cdef Py_ssize_t r = min(R, BLOCK_R), m = min(M, BLOCK_M)
@@ -183,7 +161,8 @@ cdef Py_ssize_t _outer_scratch_double(Py_ssize_t M, Py_ssize_t N, Py_ssize_t R) 
     return _outer_scratch[double](M, N, R, NULL)
 
 
-cdef void pack_tiles(Py_ssize_t R, Py_ssize_t M, const floating *A, Py_ssize_t lda, floating *packed) noexcept nogil:
+cdef void pack_tiles(Py_ssize_t R, Py_ssize_t M, const floating *A, Py_ssize_t lda,
+                     floating *packed) noexcept nogil:
     """A (R, M) -> for each tile of rows of A', its R columns one after the other.
 
     Eight rows of A at a time: they share eight ways of the first cache when lda is a multiple of 4 KB.
@@ -206,7 +185,10 @@ cdef void pack_tiles(Py_ssize_t R, Py_ssize_t M, const floating *A, Py_ssize_t l
 
 cdef void outer_block(Py_ssize_t M, Py_ssize_t N, Py_ssize_t R, const floating *left, Py_ssize_t left_step,
                       const floating *right, floating *C, Py_ssize_t ldc) noexcept nogil:
-    """C += A.T @ B for packed B: a panel of B stays in the first cache while A' passes. A packed if left_step is 0."""
+    """C += A.T @ B, B packed: a panel of B stays in the first cache while A' passes.
+
+    left_step is the leading dimension of A in place, 0 if A is packed.
+    """
     cdef Py_ssize_t lane = lanes(C), n = 0, m, rows, used, width
     while n < N:
         used = min(2 * lane, N - n)
@@ -214,12 +196,8 @@ cdef void outer_block(Py_ssize_t M, Py_ssize_t N, Py_ssize_t R, const floating *
         m = 0
         while m < M:
             rows = min(TILE_ROWS, M - m)
-            if left_step:
-                tile_outer(rows, <int> (width // lane), used, R, left + m, left_step, right + n * R, width,
-                           C + m * ldc + n, ldc)
-            else:
-                tile_outer(rows, <int> (width // lane), used, R, left + m * R, rows, right + n * R, width,
-                           C + m * ldc + n, ldc)
+            tile_outer(C + m * ldc + n, ldc, rows, <int> (width // lane), used, R,
+                       left + (m if left_step else m * R), left_step if left_step else rows, right + n * R, width)
             m += rows
         n += used
 
@@ -406,12 +384,9 @@ def column_sums(const floating[:, :] A not None, floating[::1] out not None, Py_
 
 
 def peak(floating[::1] out not None, Py_ssize_t steps, double factor=0.5):
-    """Run `steps` rounds of multiply-adds in registers only; returns the number of operations. `out`: 64 elements."""
+    """`steps` rounds of multiply-adds in registers only; returns the number of operations. out (64,) IN+OUT."""
     cdef double operations
     at_least("out", out.shape[0], 64)
     with nogil:
-        if floating is float:
-            operations = tile_peak_float(steps, factor, 1, &out[0])
-        else:
-            operations = tile_peak_double(steps, factor, 1, &out[0])
+        operations = tile_peak(&out[0], steps, factor, 1)
     return operations
