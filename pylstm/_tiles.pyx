@@ -15,11 +15,11 @@ cdef extern from "pylstm/tile.h" nogil:
         TILE_ROWS
     int tile_vectors(Py_ssize_t rows, Py_ssize_t bytes) noexcept
     # macros: the type of the first argument, float * or double *, chooses the function
-    void tile_product(void *c, Py_ssize_t c_step, Py_ssize_t rows, int vectors, Py_ssize_t columns, Py_ssize_t K,
-                      const void *a, Py_ssize_t a_step, const void *b, Py_ssize_t b_step, Py_ssize_t b_panel,
-                      const void *start, Py_ssize_t start_step) noexcept
-    void tile_outer(void *c, Py_ssize_t c_step, Py_ssize_t rows, int vectors, Py_ssize_t columns, Py_ssize_t K,
-                    const void *a, Py_ssize_t a_step, const void *b, Py_ssize_t b_step) noexcept
+    void tile_product(void *c, Py_ssize_t c_step, Py_ssize_t rows, int vectors, Py_ssize_t columns,
+                      Py_ssize_t K, const void *a, Py_ssize_t a_step, const void *b, Py_ssize_t b_step,
+                      Py_ssize_t b_panel, const void *start, Py_ssize_t start_step) noexcept
+    void tile_outer(void *c, Py_ssize_t c_step, Py_ssize_t rows, int vectors, Py_ssize_t columns,
+                    Py_ssize_t K, const void *a, Py_ssize_t a_step, const void *b, Py_ssize_t b_step) noexcept
     void tile_pack(void *to, Py_ssize_t K, Py_ssize_t n, const void *from_, Py_ssize_t ld) noexcept
     double tile_peak(void *out, Py_ssize_t steps, double factor, double term) noexcept
     Py_ssize_t TILE_LANES_FLOAT "TILE_LANES(float)"
@@ -27,14 +27,14 @@ cdef extern from "pylstm/tile.h" nogil:
 
 cdef enum:
     BLOCK_R = 256       # rows of one block of `outer` and `column_sums`
-    BLOCK_K = 256       # terms of a product before the next row tile: the part of a panel fits the first cache
+    BLOCK_K = 256       # terms of a product before the next row tile: 32 KB of a panel
     BLOCK_M = 128       # rows of A' packed at a time by `outer`
     DIRECT_PANELS = 4   # up to so many panels of B, `outer` reads A in place
     CHUNK = 256         # columns of one block of `column_sums`
     LINE = 64           # bytes
 
 
-# ---- sizes -----------------------------------------------------------------------------------------------------
+# ---- sizes -----------------------------------------------------------------------------------------------
 
 cdef inline Py_ssize_t lanes(floating *tag) noexcept nogil:
     return TILE_LANES_FLOAT if floating is float else TILE_LANES_DOUBLE
@@ -61,9 +61,9 @@ cdef Py_ssize_t _packed_size_double(Py_ssize_t K, Py_ssize_t N) noexcept nogil:
     return _packed_size[double](K, N, NULL)
 
 
-# ---- packing ---------------------------------------------------------------------------------------------------
-# Panel p holds columns p * columns ... as rows of `columns` elements, k after k. The last panel is one vector wide
-# if that is enough. Missing columns are zeros; their sums are never stored.
+# ---- packing ---------------------------------------------------------------------------------------------
+# Panel p holds columns p * columns ... as rows of `columns` elements, k after k. The last panel is one vector
+# wide if that is enough. Missing columns are zeros; their sums are never stored.
 
 cdef void _pack(Py_ssize_t K, Py_ssize_t N, const floating *U, Py_ssize_t ldu,
                 floating *packed) noexcept nogil:
@@ -104,7 +104,7 @@ cdef void _pack_transposed(Py_ssize_t K, Py_ssize_t N, const floating *W, Py_ssi
         n += used
 
 
-# ---- C = start + A @ packed ------------------------------------------------------------------------------------
+# ---- C = start + A @ packed ------------------------------------------------------------------------------
 
 cdef void _product(int mode, Py_ssize_t M, Py_ssize_t N, Py_ssize_t K, const floating *A, Py_ssize_t lda,
                    const floating *packed, const floating *bias, floating *C, Py_ssize_t ldc) noexcept nogil:
@@ -146,7 +146,7 @@ cdef void _product(int mode, Py_ssize_t M, Py_ssize_t N, Py_ssize_t K, const flo
         n += used
 
 
-# ---- C += A.T @ B ----------------------------------------------------------------------------------------------
+# ---- C += A.T @ B ----------------------------------------------------------------------------------------
 
 cdef Py_ssize_t _outer_scratch(Py_ssize_t M, Py_ssize_t N, Py_ssize_t R, floating *tag) noexcept nogil:
     cdef Py_ssize_t r = min(R, BLOCK_R), m = min(M, BLOCK_M)
@@ -197,13 +197,15 @@ cdef void outer_block(Py_ssize_t M, Py_ssize_t N, Py_ssize_t R, const floating *
         while m < M:
             rows = min(TILE_ROWS, M - m)
             tile_outer(C + m * ldc + n, ldc, rows, <int> (width // lane), used, R,
-                       left + (m if left_step else m * R), left_step if left_step else rows, right + n * R, width)
+                       left + (m if left_step else m * R), left_step if left_step else rows,
+                       right + n * R, width)
             m += rows
         n += used
 
 
 cdef void _outer(Py_ssize_t M, Py_ssize_t N, Py_ssize_t R, const floating *A, Py_ssize_t lda,
-                 const floating *B, Py_ssize_t ldb, floating *C, Py_ssize_t ldc, floating *scratch) noexcept nogil:
+                 const floating *B, Py_ssize_t ldb, floating *C, Py_ssize_t ldc,
+                 floating *scratch) noexcept nogil:
     cdef Py_ssize_t block_r, r, block_m, m
     cdef const floating *block
     cdef floating *packed
@@ -222,7 +224,7 @@ cdef void _outer(Py_ssize_t M, Py_ssize_t N, Py_ssize_t R, const floating *A, Py
                             C + block_m * BLOCK_M * ldc, ldc)
 
 
-# ---- out += sum of rows ----------------------------------------------------------------------------------------
+# ---- out += sum of rows ----------------------------------------------------------------------------------
 
 cdef inline void add_row(Py_ssize_t N, const floating *restrict row, floating *restrict out) noexcept nogil:
     cdef Py_ssize_t n
@@ -246,24 +248,26 @@ cdef void _column_sums(Py_ssize_t R, Py_ssize_t N, const floating *A, Py_ssize_t
         n += used
 
 
-# ---- the table -------------------------------------------------------------------------------------------------
+# ---- the table -------------------------------------------------------------------------------------------
 
 ctypedef void (*pack_t)(Py_ssize_t, Py_ssize_t, const void *, Py_ssize_t, void *) noexcept nogil
 ctypedef void (*product_t)(int, Py_ssize_t, Py_ssize_t, Py_ssize_t, const void *, Py_ssize_t, const void *,
                            const void *, void *, Py_ssize_t) noexcept nogil
-ctypedef void (*outer_t)(Py_ssize_t, Py_ssize_t, Py_ssize_t, const void *, Py_ssize_t, const void *, Py_ssize_t,
-                         void *, Py_ssize_t, void *) noexcept nogil
+ctypedef void (*outer_t)(Py_ssize_t, Py_ssize_t, Py_ssize_t, const void *, Py_ssize_t, const void *,
+                         Py_ssize_t, void *, Py_ssize_t, void *) noexcept nogil
 ctypedef void (*sums_t)(Py_ssize_t, Py_ssize_t, const void *, Py_ssize_t, void *) noexcept nogil
 
 cdef tiles_t tables[2]
 tables[0] = tiles_t(
     itemsize=sizeof(float), columns=2 * TILE_LANES_FLOAT,
-    packed_size=_packed_size_float, pack_transposed=<pack_t> _pack_transposed[float], pack=<pack_t> _pack[float],
+    packed_size=_packed_size_float, pack_transposed=<pack_t> _pack_transposed[float],
+    pack=<pack_t> _pack[float],
     product=<product_t> _product[float], outer_scratch=_outer_scratch_float, outer=<outer_t> _outer[float],
     column_sums=<sums_t> _column_sums[float])
 tables[1] = tiles_t(
     itemsize=sizeof(double), columns=2 * TILE_LANES_DOUBLE,
-    packed_size=_packed_size_double, pack_transposed=<pack_t> _pack_transposed[double], pack=<pack_t> _pack[double],
+    packed_size=_packed_size_double, pack_transposed=<pack_t> _pack_transposed[double],
+    pack=<pack_t> _pack[double],
     product=<product_t> _product[double], outer_scratch=_outer_scratch_double, outer=<outer_t> _outer[double],
     column_sums=<sums_t> _column_sums[double])
 
@@ -273,7 +277,7 @@ def capsule():
     return PyCapsule_New(<void *> tables, "pylstm.tiles.v1", NULL)
 
 
-# ---- the same functions on buffers, for tests and benchmarks ---------------------------------------------------
+# ---- the same functions on buffers, for tests and benchmarks ---------------------------------------------
 
 cdef Py_ssize_t leading(str name, Py_ssize_t *shape, Py_ssize_t *strides, Py_ssize_t itemsize) except -1:
     """Elements between rows; the elements of a row must be adjacent."""
@@ -384,7 +388,7 @@ def column_sums(const floating[:, :] A not None, floating[::1] out not None, Py_
 
 
 def peak(floating[::1] out not None, Py_ssize_t steps, double factor=0.5):
-    """`steps` rounds of multiply-adds in registers only; returns the number of operations. out (64,) IN+OUT."""
+    """`steps` rounds of multiply-adds in registers; returns the number of operations. out (64,) IN+OUT."""
     cdef double operations
     at_least("out", out.shape[0], 64)
     with nogil:
