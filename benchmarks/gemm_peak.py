@@ -2,8 +2,8 @@
 
     python benchmarks/gemm_peak.py [--dtype float32] [--level v4] [--kind step back input outer] [--quick]
 
-Each shape is timed in turn with the peak (a loop of multiply-adds in registers) and with `np.matmul(out=)` on one
-thread, several times, in seconds of this thread's processor time: other work on the machine does not count,
+Each shape is timed in turn with the peak (a loop of multiply-adds in registers) and with `np.matmul(out=)` on
+one thread, several times, in seconds of this thread's processor time: other work on the machine does not count,
 though it does share the caches. The columns are the best of each in GFLOP/s; the share is ours by the peak.
 """
 
