@@ -2,9 +2,10 @@
 
     python benchmarks/gemm_peak.py [--dtype float32] [--level v4] [--kind step back input outer] [--quick]
 
-Each shape is timed in turn with the peak (a loop of multiply-adds in registers) and with `np.matmul(out=)` on
-one thread, several times, in seconds of this thread's processor time: other work on the machine does not count,
-though it does share the caches. The columns are the best of each in GFLOP/s; the share is ours by the peak.
+Each shape is timed in turn with the peak (a loop of multiply-adds in registers) and with `np.matmul(out=)`
+on one thread, several times, in seconds of this thread's processor time: other work on the machine does not
+count, though it does share the caches. The columns are the best of each in GFLOP/s; the share is ours by
+the peak.
 """
 
 from __future__ import annotations

@@ -2,28 +2,32 @@
 
 Design
 ------
-A. *Packed once, used T times.* The weights of a time loop do not change: they are laid out once as panels two
-   vector registers wide, k after k, and every step reads them in order. A BLAS call packs on every call.
-B. *One tile* (`tile_sum` in `include/pylstm/tile_body.h`): rows x vectors accumulators that stay in registers, two
-   to eight loads of the panel and one broadcast per row for each k. 8 x 2 registers with AVX-512, 6 x 2 with AVX2
-   (8 rows spill), 4 x 2 with SSE2. It is C with vector types, because its loops must be unrolled for 1 to 8 rows
-   and 1 to 8 vectors, by constants; all that has no such constant is below, in Cython.
-C. *Same bits.* An element is one chain of multiply-adds in the order of k that begins with its start value. No
-   split of K into partial sums, in any tile: a row has the same bits alone, in a batch, and in any place in it.
-   Blocks of K store and reload C, which keeps the chain. `outer` may sum blocks of rows, from 0, for accuracy.
+A. *Packed once, used T times.* The weights of a time loop do not change: they are laid out once as panels
+   two vector registers wide, k after k, and every step reads them in order. A BLAS call packs on every
+   call.
+B. *One tile* (`tile_sum` in `include/pylstm/tile_body.h`): rows x vectors accumulators that stay in
+   registers, two to eight loads of the panel and one broadcast per row for each k. 8 x 2 registers with
+   AVX-512, 6 x 2 with AVX2 (8 rows spill), 4 x 2 with SSE2. It is C with vector types, because its loops
+   must be unrolled for 1 to 8 rows and 1 to 8 vectors, by constants; all that has no such constant is
+   below, in Cython.
+C. *Same bits.* An element is one chain of multiply-adds in the order of k that begins with its start value.
+   No split of K into partial sums, in any tile: a row has the same bits alone, in a batch, and in any place
+   in it. Blocks of K store and reload C, which keeps the chain. `outer` may sum blocks of rows, from 0, for
+   accuracy.
 D. *Few rows.* One row has one chain per vector and needs eight at a time to hide the latency: it takes four
    panels at once (two if the weights exceed the first cache: four streams are fetched slower, 61 against 84
    GFLOP/s at 1 x 512 x 128). M rows are cut into tiles as even as possible, not into full ones and a rest.
-E. *Ends.* Columns that do not fill a panel take half a panel if one vector is enough, and masked loads and stores
-   of C: at N = 8, float32, 2.1 times faster than through a buffer. Padding lanes are never stored.
-F. *Order.* Panels outside, 256 terms (32 KB of a panel, AVX-512) in the middle, row tiles inside; prefetches 8 KB
-   ahead. For 8 MB of weights (float64, H = 512, M = 16) blocks and prefetches together give 1.7 times the speed.
-G. *outer.* The rows of B are vectors, the columns of A broadcast; B is packed always, A only if B has more than
-   four panels (in place it is 1.1 to 1.4 times faster below that), eight rows at a time because rows 4 KB apart
-   share the ways of one cache set.
+E. *Ends.* Columns that do not fill a panel take half a panel if one vector is enough, and masked loads and
+   stores of C: at N = 8, float32, 2.1 times faster than through a buffer. Padding lanes are never stored.
+F. *Order.* Panels outside, 256 terms (32 KB of a panel, AVX-512) in the middle, row tiles inside;
+   prefetches 8 KB ahead. For 8 MB of weights (float64, H = 512, M = 16) blocks and prefetches together give
+   1.7 times the speed.
+G. *outer.* The rows of B are vectors, the columns of A broadcast; B is packed always, A only if B has more
+   than four panels (in place it is 1.1 to 1.4 times faster below that), eight rows at a time because rows 4
+   KB apart share the ways of one cache set.
 
-Measured (`python benchmarks/gemm_peak.py --quick`; AVX-512, Zen 5, one core, in a machine shared with other work;
-GFLOP/s; peak: multiply-adds in registers, same run; matmul: numpy's OpenBLAS, one thread):
+Measured (`python benchmarks/gemm_peak.py --quick`; AVX-512, Zen 5, one core, in a machine shared with other
+work; GFLOP/s; peak: multiply-adds in registers, same run; matmul: numpy's OpenBLAS, one thread):
 
    M x N x K               float32  matmul    peak   of peak    float64  matmul    peak   of peak
    step    1 x  128 x   32   172.0     9.1   246.2     70 %        86.7     7.3   121.1     72 %
@@ -42,7 +46,7 @@ GFLOP/s; peak: multiply-adds in registers, same run; matmul: numpy's OpenBLAS, o
    (one row reads each weight once: it is bound by the caches, not by arithmetic)
 
 Rejected, measured: gaps between panels against cache conflicts (no effect); prefetches for one row (slower);
-one panel at a time for one row (0.5 of four); 128 terms per block (no gain over 256).
+one panel at a time for one row (0.5 to 0.7 of four); 128 terms per block (no gain over 256).
 """
 
 from cpython.pycapsule cimport PyCapsule_New
