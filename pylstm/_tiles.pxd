@@ -5,15 +5,17 @@ cdef enum:
     TILES_ADD = 1      # C = C + A @ packed
     TILES_BIAS = 2     # C = bias + A @ packed, bias (N,) for every row
 
-# One table per element type. Sizes and strides in elements; void * is float * (itemsize 4) or double * (itemsize 8).
-# Nothing needs alignment (64 bytes is fastest for packed and scratch). Outputs alias no input.
+# The capsule "pylstm.tiles.v1" holds tiles_t[2]: float32, float64. Sizes and strides in elements; void * is
+# float * (itemsize 4) or double * (itemsize 8). Nothing needs alignment (64 bytes is fastest for packed and
+# scratch). No output overlaps an input or another output. Sizes may be 0.
 ctypedef struct tiles_t:
     Py_ssize_t itemsize
     Py_ssize_t columns          # of a panel
     # elements of the packed form of a (K, N) right-hand side: whole cache lines
     Py_ssize_t (*packed_size)(Py_ssize_t K, Py_ssize_t N) noexcept nogil
     # W (N, K) row-major IN -> packed OUT, right-hand side of C = A @ W.T
-    void (*pack_transposed)(Py_ssize_t K, Py_ssize_t N, const void *W, Py_ssize_t ldw, void *packed) noexcept nogil
+    void (*pack_transposed)(Py_ssize_t K, Py_ssize_t N, const void *W, Py_ssize_t ldw,
+                            void *packed) noexcept nogil
     # U (K, N) row-major IN -> packed OUT, right-hand side of C = A @ U
     void (*pack)(Py_ssize_t K, Py_ssize_t N, const void *U, Py_ssize_t ldu, void *packed) noexcept nogil
     # C (M, N) OUT (IN+OUT for TILES_ADD) = start + A (M, K) @ packed; bias (N,) IN, read for TILES_BIAS only

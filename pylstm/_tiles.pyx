@@ -1,4 +1,53 @@
-"""Register-tiled matrix products on packed weights."""
+"""Register-tiled matrix products on packed weights.
+
+Design
+------
+A. *Packed once, used T times.* The weights of a time loop do not change: they are laid out once as panels
+   two vector registers wide, k after k, and every step reads them in order. A BLAS call packs on every
+   call.
+B. *One tile* (`tile_sum` in `include/pylstm/tile_body.h`): rows x vectors accumulators that stay in
+   registers, two to eight loads of the panel and one broadcast per row for each k. 8 x 2 registers with
+   AVX-512, 6 x 2 with AVX2 (8 rows spill), 4 x 2 with SSE2. It is C with vector types, because its loops
+   must be unrolled for 1 to 8 rows and 1 to 8 vectors, by constants; all that has no such constant is
+   below, in Cython.
+C. *Same bits.* An element is one chain of multiply-adds in the order of k that begins with its start value.
+   No split of K into partial sums, in any tile: a row has the same bits alone, in a batch, and in any place
+   in it. Blocks of K store and reload C, which keeps the chain. `outer` may sum blocks of rows, from 0, for
+   accuracy.
+D. *Few rows.* One row has one chain per vector and needs eight at a time to hide the latency: it takes four
+   panels at once (two if the weights exceed the first cache: four streams are fetched slower, 61 against 84
+   GFLOP/s at 1 x 512 x 128). M rows are cut into tiles as even as possible, not into full ones and a rest.
+E. *Ends.* Columns that do not fill a panel take half a panel if one vector is enough, and masked loads and
+   stores of C: at N = 8, float32, 2.1 times faster than through a buffer. Padding lanes are never stored.
+F. *Order.* Panels outside, 256 terms (32 KB of a panel, AVX-512) in the middle, row tiles inside;
+   prefetches 8 KB ahead. For 8 MB of weights (float64, H = 512, M = 16) blocks and prefetches together give
+   1.7 times the speed.
+G. *outer.* The rows of B are vectors, the columns of A broadcast; B is packed always, A only if B has more
+   than four panels (in place it is 1.1 to 1.4 times faster below that), eight rows at a time because rows 4
+   KB apart share the ways of one cache set.
+
+Measured (`python benchmarks/gemm_peak.py --quick`; AVX-512, Zen 5, one core, in a machine shared with other
+work; GFLOP/s; peak: multiply-adds in registers, same run; matmul: numpy's OpenBLAS, one thread):
+
+   M x N x K               float32  matmul    peak   of peak    float64  matmul    peak   of peak
+   step    1 x  128 x   32   172.0     9.1   246.2     70 %        86.7     7.3   121.1     72 %
+   step    1 x  512 x  128    81.9    43.9   245.9     33 %        48.1    28.8   122.9     39 %
+   step    1 x 2048 x  512    56.9    48.3   250.6     23 %        25.2     8.0   121.0     21 %
+   step   16 x  128 x   32   238.7    57.0   246.7     97 %       107.4    29.1   119.6     90 %
+   step   16 x  512 x  128   242.7    76.9   249.8     97 %       116.1    24.9   121.4     96 %
+   step   64 x  512 x  128   243.2   104.9   247.4     98 %       112.4    42.7   119.9     94 %
+   step   64 x 2048 x  512   213.9    98.4   244.7     87 %       104.1    42.7   121.1     86 %
+   back   64 x   32 x  128   238.4    86.9   246.2     97 %       117.9    43.2   122.6     96 %
+   back   64 x  512 x 2048   215.8    95.6   243.3     89 %        99.9    43.0   121.6     82 %
+   input 256 x  512 x  128   235.3   109.4   242.0     97 %       116.3    53.1   122.4     95 %
+   outer 128 x   32 x  512   228.6    97.4   245.4     93 %       110.7    46.7   122.4     90 %
+   outer 512 x  128 x  512   222.5   109.4   242.1     92 %        96.6    51.1   120.0     81 %
+
+   (one row reads each weight once: it is bound by the caches, not by arithmetic)
+
+Rejected, measured: gaps between panels against cache conflicts (no effect); prefetches for one row (slower);
+one panel at a time for one row (0.5 to 0.7 of four); 128 terms per block (no gain over 256).
+"""
 
 from cpython.pycapsule cimport PyCapsule_New
 from libc.string cimport memcpy, memset
@@ -14,33 +63,27 @@ cdef extern from "pylstm/tile.h" nogil:
         TILE_BYTES
         TILE_ROWS
     int tile_vectors(Py_ssize_t rows, Py_ssize_t bytes) noexcept
-    void tile_product_float(Py_ssize_t rows, int vectors, Py_ssize_t columns, Py_ssize_t K, const float *a, Py_ssize_t a_step,
-                            const float *b, Py_ssize_t b_step, Py_ssize_t b_panel, const float *start,
-                            Py_ssize_t start_step, float *c, Py_ssize_t c_step) noexcept
-    void tile_product_double(Py_ssize_t rows, int vectors, Py_ssize_t columns, Py_ssize_t K, const double *a, Py_ssize_t a_step,
-                             const double *b, Py_ssize_t b_step, Py_ssize_t b_panel, const double *start,
-                             Py_ssize_t start_step, double *c, Py_ssize_t c_step) noexcept
-    void tile_outer_float(Py_ssize_t rows, int vectors, Py_ssize_t columns, Py_ssize_t K, const float *a, Py_ssize_t a_step,
-                          const float *b, Py_ssize_t b_step, float *c, Py_ssize_t c_step) noexcept
-    void tile_outer_double(Py_ssize_t rows, int vectors, Py_ssize_t columns, Py_ssize_t K, const double *a, Py_ssize_t a_step,
-                           const double *b, Py_ssize_t b_step, double *c, Py_ssize_t c_step) noexcept
-    void tile_pack_float(Py_ssize_t K, Py_ssize_t n, const float *from_, Py_ssize_t ld, float *to) noexcept
-    void tile_pack_double(Py_ssize_t K, Py_ssize_t n, const double *from_, Py_ssize_t ld, double *to) noexcept
-    double tile_peak_float(Py_ssize_t steps, float factor, float term, float *out) noexcept
-    double tile_peak_double(Py_ssize_t steps, double factor, double term, double *out) noexcept
+    # macros: the type of the first argument, float * or double *, chooses the function
+    void tile_product(void *c, Py_ssize_t c_step, Py_ssize_t rows, int vectors, Py_ssize_t columns,
+                      Py_ssize_t K, const void *a, Py_ssize_t a_step, const void *b, Py_ssize_t b_step,
+                      Py_ssize_t b_panel, const void *start, Py_ssize_t start_step) noexcept
+    void tile_outer(void *c, Py_ssize_t c_step, Py_ssize_t rows, int vectors, Py_ssize_t columns,
+                    Py_ssize_t K, const void *a, Py_ssize_t a_step, const void *b, Py_ssize_t b_step) noexcept
+    void tile_pack(void *to, Py_ssize_t K, Py_ssize_t n, const void *from_, Py_ssize_t ld) noexcept
+    double tile_peak(void *out, Py_ssize_t steps, double factor, double term) noexcept
     Py_ssize_t TILE_LANES_FLOAT "TILE_LANES(float)"
     Py_ssize_t TILE_LANES_DOUBLE "TILE_LANES(double)"
 
 cdef enum:
     BLOCK_R = 256       # rows of one block of `outer` and `column_sums`
-    BLOCK_K = 256       # terms of a product before the next row tile: the part of a panel fits the first cache
+    BLOCK_K = 256       # terms of a product before the next row tile: 32 KB of a panel
     BLOCK_M = 128       # rows of A' packed at a time by `outer`
     DIRECT_PANELS = 4   # up to so many panels of B, `outer` reads A in place
     CHUNK = 256         # columns of one block of `column_sums`
     LINE = 64           # bytes
 
 
-# ---- sizes -----------------------------------------------------------------------------------------------------
+# ---- sizes -----------------------------------------------------------------------------------------------
 
 cdef inline Py_ssize_t lanes(floating *tag) noexcept nogil:
     return TILE_LANES_FLOAT if floating is float else TILE_LANES_DOUBLE
@@ -67,18 +110,16 @@ cdef Py_ssize_t _packed_size_double(Py_ssize_t K, Py_ssize_t N) noexcept nogil:
     return _packed_size[double](K, N, NULL)
 
 
-# ---- packing ---------------------------------------------------------------------------------------------------
-# Panel p holds columns p * columns ... as rows of `columns` elements, k after k. The last panel is one vector wide
-# if that is enough. Missing columns are zeros; their sums are never stored.
+# ---- packing ---------------------------------------------------------------------------------------------
+# Panel p holds columns p * columns ... as rows of `columns` elements, k after k. The last panel is one vector
+# wide if that is enough. Missing columns are zeros; their sums are never stored.
 
-cdef void _pack(Py_ssize_t K, Py_ssize_t N, const floating *U, Py_ssize_t ldu, floating *packed) noexcept nogil:
+cdef void _pack(Py_ssize_t K, Py_ssize_t N, const floating *U, Py_ssize_t ldu,
+                floating *packed) noexcept nogil:
     cdef Py_ssize_t lane = lanes(packed), n = 0, used
     while n < N:
         used = min(2 * lane, N - n)
-        if floating is float:
-            tile_pack_float(K, used, U + n, ldu, packed + n * K)
-        else:
-            tile_pack_double(K, used, U + n, ldu, packed + n * K)
+        tile_pack(packed + n * K, K, used, U + n, ldu)
         n += used
 
 
@@ -112,30 +153,22 @@ cdef void _pack_transposed(Py_ssize_t K, Py_ssize_t N, const floating *W, Py_ssi
         n += used
 
 
-# ---- C = start + A @ packed ------------------------------------------------------------------------------------
-
-cdef inline void tile_product(Py_ssize_t rows, int vectors, Py_ssize_t columns, Py_ssize_t K, const floating *a, Py_ssize_t a_step,
-                              const floating *b, Py_ssize_t b_step, Py_ssize_t b_panel, const floating *start,
-                              Py_ssize_t start_step, floating *c, Py_ssize_t c_step) noexcept nogil:
-    if floating is float:
-        tile_product_float(rows, vectors, columns, K, a, a_step, b, b_step, b_panel, start, start_step, c, c_step)
-    else:
-        tile_product_double(rows, vectors, columns, K, a, a_step, b, b_step, b_panel, start, start_step, c, c_step)
-
+# ---- C = start + A @ packed ------------------------------------------------------------------------------
 
 cdef void _product(int mode, Py_ssize_t M, Py_ssize_t N, Py_ssize_t K, const floating *A, Py_ssize_t lda,
                    const floating *packed, const floating *bias, floating *C, Py_ssize_t ldc) noexcept nogil:
     cdef Py_ssize_t lane = lanes(C), columns = 2 * lane
-    cdef Py_ssize_t tiles = (M + TILE_ROWS - 1) // TILE_ROWS      # as even as possible: no tile of one row beside full ones
-    cdef Py_ssize_t n = 0, m, t, k, rows, used, width, block, terms
+    # Tiles as even as possible: a tile of one row beside full ones would cost as much as they do.
+    cdef Py_ssize_t tiles = (M + TILE_ROWS - 1) // TILE_ROWS
     cdef Py_ssize_t blocks = (K + BLOCK_K - 1) // BLOCK_K if tiles > 1 and K > BLOCK_K else 1
-    cdef const floating *start = NULL
+    cdef Py_ssize_t n = 0, used, width, block, k, terms, t, m, rows, first_step
     cdef Py_ssize_t start_step = ldc if mode == TILES_ADD else 0
     cdef int vectors = tile_vectors(M, K * N * <Py_ssize_t> sizeof(floating)) if tiles == 1 else 2
+    cdef const floating *start = bias
+    cdef const floating *first
+    cdef floating *c
     if mode == TILES_ADD:
         start = C
-    elif mode == TILES_BIAS:
-        start = bias
     while n < N:
         while vectors > 2 and N - n < vectors * lane:
             vectors //= 2
@@ -149,26 +182,20 @@ cdef void _product(int mode, Py_ssize_t M, Py_ssize_t N, Py_ssize_t K, const flo
             m = 0
             for t in range(tiles):
                 rows = (M - m) // (tiles - t)
+                c = C + m * ldc + n
                 if block > 0:
-                    tile_product(rows, vectors, used, terms, A + m * lda + k, lda, packed + n * K + k * width, width,
-                                 columns * K, C + m * ldc + n, ldc, C + m * ldc + n, ldc)
+                    first, first_step = c, ldc
+                elif mode == TILES_SET:
+                    first, first_step = NULL, 0
                 else:
-                    tile_product(rows, vectors, used, terms, A + m * lda, lda, packed + n * K, width, columns * K,
-                                 start + m * start_step + n if start != NULL else start, start_step,
-                                 C + m * ldc + n, ldc)
+                    first, first_step = start + m * start_step + n, start_step
+                tile_product(c, ldc, rows, vectors, used, terms, A + m * lda + k, lda,
+                             packed + n * K + k * width, width, columns * K, first, first_step)
                 m += rows
         n += used
 
 
-# ---- C += A.T @ B ----------------------------------------------------------------------------------------------
-
-cdef inline void tile_outer(Py_ssize_t rows, int vectors, Py_ssize_t columns, Py_ssize_t K, const floating *a, Py_ssize_t a_step,
-                            const floating *b, Py_ssize_t b_step, floating *c, Py_ssize_t c_step) noexcept nogil:
-    if floating is float:
-        tile_outer_float(rows, vectors, columns, K, a, a_step, b, b_step, c, c_step)
-    else:
-        tile_outer_double(rows, vectors, columns, K, a, a_step, b, b_step, c, c_step)
-
+# ---- C += A.T @ B ----------------------------------------------------------------------------------------
 
 cdef Py_ssize_t _outer_scratch(Py_ssize_t M, Py_ssize_t N, Py_ssize_t R, floating *tag) noexcept nogil:
     cdef Py_ssize_t r = min(R, BLOCK_R), m = min(M, BLOCK_M)
@@ -183,7 +210,8 @@ cdef Py_ssize_t _outer_scratch_double(Py_ssize_t M, Py_ssize_t N, Py_ssize_t R) 
     return _outer_scratch[double](M, N, R, NULL)
 
 
-cdef void pack_tiles(Py_ssize_t R, Py_ssize_t M, const floating *A, Py_ssize_t lda, floating *packed) noexcept nogil:
+cdef void pack_tiles(Py_ssize_t R, Py_ssize_t M, const floating *A, Py_ssize_t lda,
+                     floating *packed) noexcept nogil:
     """A (R, M) -> for each tile of rows of A', its R columns one after the other.
 
     Eight rows of A at a time: they share eight ways of the first cache when lda is a multiple of 4 KB.
@@ -206,7 +234,10 @@ cdef void pack_tiles(Py_ssize_t R, Py_ssize_t M, const floating *A, Py_ssize_t l
 
 cdef void outer_block(Py_ssize_t M, Py_ssize_t N, Py_ssize_t R, const floating *left, Py_ssize_t left_step,
                       const floating *right, floating *C, Py_ssize_t ldc) noexcept nogil:
-    """C += A.T @ B for packed B: a panel of B stays in the first cache while A' passes. A packed if left_step is 0."""
+    """C += A.T @ B, B packed: a panel of B stays in the first cache while A' passes.
+
+    left_step is the leading dimension of A in place, 0 if A is packed.
+    """
     cdef Py_ssize_t lane = lanes(C), n = 0, m, rows, used, width
     while n < N:
         used = min(2 * lane, N - n)
@@ -214,18 +245,16 @@ cdef void outer_block(Py_ssize_t M, Py_ssize_t N, Py_ssize_t R, const floating *
         m = 0
         while m < M:
             rows = min(TILE_ROWS, M - m)
-            if left_step:
-                tile_outer(rows, <int> (width // lane), used, R, left + m, left_step, right + n * R, width,
-                           C + m * ldc + n, ldc)
-            else:
-                tile_outer(rows, <int> (width // lane), used, R, left + m * R, rows, right + n * R, width,
-                           C + m * ldc + n, ldc)
+            tile_outer(C + m * ldc + n, ldc, rows, <int> (width // lane), used, R,
+                       left + (m if left_step else m * R), left_step if left_step else rows,
+                       right + n * R, width)
             m += rows
         n += used
 
 
 cdef void _outer(Py_ssize_t M, Py_ssize_t N, Py_ssize_t R, const floating *A, Py_ssize_t lda,
-                 const floating *B, Py_ssize_t ldb, floating *C, Py_ssize_t ldc, floating *scratch) noexcept nogil:
+                 const floating *B, Py_ssize_t ldb, floating *C, Py_ssize_t ldc,
+                 floating *scratch) noexcept nogil:
     cdef Py_ssize_t block_r, r, block_m, m
     cdef const floating *block
     cdef floating *packed
@@ -244,7 +273,7 @@ cdef void _outer(Py_ssize_t M, Py_ssize_t N, Py_ssize_t R, const floating *A, Py
                             C + block_m * BLOCK_M * ldc, ldc)
 
 
-# ---- out += sum of rows ----------------------------------------------------------------------------------------
+# ---- out += sum of rows ----------------------------------------------------------------------------------
 
 cdef inline void add_row(Py_ssize_t N, const floating *restrict row, floating *restrict out) noexcept nogil:
     cdef Py_ssize_t n
@@ -268,24 +297,26 @@ cdef void _column_sums(Py_ssize_t R, Py_ssize_t N, const floating *A, Py_ssize_t
         n += used
 
 
-# ---- the table -------------------------------------------------------------------------------------------------
+# ---- the table -------------------------------------------------------------------------------------------
 
 ctypedef void (*pack_t)(Py_ssize_t, Py_ssize_t, const void *, Py_ssize_t, void *) noexcept nogil
 ctypedef void (*product_t)(int, Py_ssize_t, Py_ssize_t, Py_ssize_t, const void *, Py_ssize_t, const void *,
                            const void *, void *, Py_ssize_t) noexcept nogil
-ctypedef void (*outer_t)(Py_ssize_t, Py_ssize_t, Py_ssize_t, const void *, Py_ssize_t, const void *, Py_ssize_t,
-                         void *, Py_ssize_t, void *) noexcept nogil
+ctypedef void (*outer_t)(Py_ssize_t, Py_ssize_t, Py_ssize_t, const void *, Py_ssize_t, const void *,
+                         Py_ssize_t, void *, Py_ssize_t, void *) noexcept nogil
 ctypedef void (*sums_t)(Py_ssize_t, Py_ssize_t, const void *, Py_ssize_t, void *) noexcept nogil
 
 cdef tiles_t tables[2]
 tables[0] = tiles_t(
     itemsize=sizeof(float), columns=2 * TILE_LANES_FLOAT,
-    packed_size=_packed_size_float, pack_transposed=<pack_t> _pack_transposed[float], pack=<pack_t> _pack[float],
+    packed_size=_packed_size_float, pack_transposed=<pack_t> _pack_transposed[float],
+    pack=<pack_t> _pack[float],
     product=<product_t> _product[float], outer_scratch=_outer_scratch_float, outer=<outer_t> _outer[float],
     column_sums=<sums_t> _column_sums[float])
 tables[1] = tiles_t(
     itemsize=sizeof(double), columns=2 * TILE_LANES_DOUBLE,
-    packed_size=_packed_size_double, pack_transposed=<pack_t> _pack_transposed[double], pack=<pack_t> _pack[double],
+    packed_size=_packed_size_double, pack_transposed=<pack_t> _pack_transposed[double],
+    pack=<pack_t> _pack[double],
     product=<product_t> _product[double], outer_scratch=_outer_scratch_double, outer=<outer_t> _outer[double],
     column_sums=<sums_t> _column_sums[double])
 
@@ -295,7 +326,7 @@ def capsule():
     return PyCapsule_New(<void *> tables, "pylstm.tiles.v1", NULL)
 
 
-# ---- the same functions on buffers, for tests and benchmarks ---------------------------------------------------
+# ---- the same functions on buffers, for tests and benchmarks ---------------------------------------------
 
 cdef Py_ssize_t leading(str name, Py_ssize_t *shape, Py_ssize_t *strides, Py_ssize_t itemsize) except -1:
     """Elements between rows; the elements of a row must be adjacent."""
@@ -406,12 +437,9 @@ def column_sums(const floating[:, :] A not None, floating[::1] out not None, Py_
 
 
 def peak(floating[::1] out not None, Py_ssize_t steps, double factor=0.5):
-    """Run `steps` rounds of multiply-adds in registers only; returns the number of operations. `out`: 64 elements."""
+    """`steps` rounds of multiply-adds in registers; returns the number of operations. out (64,) IN+OUT."""
     cdef double operations
     at_least("out", out.shape[0], 64)
     with nogil:
-        if floating is float:
-            operations = tile_peak_float(steps, factor, 1, &out[0])
-        else:
-            operations = tile_peak_double(steps, factor, 1, &out[0])
+        operations = tile_peak(&out[0], steps, factor, 1)
     return operations

@@ -1,6 +1,6 @@
 /* The inner tile of every matrix product of pylstm: a block of accumulators that lives in registers.
  *
- * One vector register holds TILE_LANES(T) columns; a panel is two registers wide; a tile has at most TILE_ROWS rows.
+ * A vector register holds TILE_LANES(T) columns; a panel is two registers wide; a tile has at most TILE_ROWS rows.
  * The sizes leave room for two registers of the right-hand side and one broadcast element of the left:
  *     AVX-512, 32 registers: 8 rows x 2; few rows take up to 24 accumulators over several panels
  *     AVX2,    16 registers: 6 rows x 2, at most 12 (8 rows spill)
@@ -49,16 +49,16 @@
 #define TILE_PREFETCH(p)
 #endif
 
-/* How many vectors of columns a product takes at a time when it has `rows` rows and `bytes` of packed right-hand side:
- * few rows need several panels to have 8 chains at once; beyond the first cache, fewer streams are fetched faster. */
+/* How many vectors of columns a product of `rows` rows takes at a time, with `bytes` of packed right-hand side: few
+ * rows need several panels to have 8 chains at once; beyond the first cache, fewer streams are fetched faster. */
 TILE_INLINE int tile_vectors(ptrdiff_t rows, ptrdiff_t bytes)
 {
     if (rows * 8 <= TILE_ACCUMULATORS && bytes <= 65536) return 8;
     return rows * 4 <= TILE_ACCUMULATORS ? 4 : 2;
 }
 
-/* Bytes from the loads of the right-hand side to its prefetches, 0 for none: tiles with many multiply-adds per load
- * have the time to ask for it, and weights that live beyond the second cache arrive early enough. */
+/* Bytes from the loads of the right-hand side to its prefetches, 0 for none: tiles with many multiply-adds per
+ * load have the time to ask for it, and weights that live beyond the second cache arrive early enough. */
 #define TILE_AHEAD(rows, vectors) ((rows) < 3 || (rows) * (vectors) < 8 ? 0 : 8192)
 
 #ifdef __AVX512F__
@@ -87,5 +87,12 @@ TILE_VECTOR(double, tile_double);
 #undef NAME
 #undef MASKED_LOAD
 #undef MASKED_STORE
+
+/* The type of the first argument, float * or double *, chooses the function. */
+#define TILE_OF(stem, first) _Generic((first), float *: stem##_float, double *: stem##_double)
+#define tile_product(c, ...) TILE_OF(tile_product, c)(c, __VA_ARGS__)
+#define tile_outer(c, ...) TILE_OF(tile_outer, c)(c, __VA_ARGS__)
+#define tile_pack(to, ...) TILE_OF(tile_pack, to)(to, __VA_ARGS__)
+#define tile_peak(out, ...) TILE_OF(tile_peak, out)(out, __VA_ARGS__)
 
 #endif

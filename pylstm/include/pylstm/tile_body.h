@@ -33,8 +33,8 @@ TILE_INLINE void NAME(tile_store_part)(T *p, ptrdiff_t n, REGISTER value)
 
 /* c[i, j] = start[i, j] + a[i, 0] b[0, j] + a[i, 1] b[1, j] + ...   for i < rows, j < columns
  *
- * One chain of multiply-adds per element, in the order of k, whatever `rows` and `vectors` are: an element has the
- * same bits in every tile. start == NULL starts from 0; add != 0 adds the sum to c instead of storing it.
+ * One chain of multiply-adds per element, in the order of k, whatever `rows` and `vectors` are: an element has
+ * the same bits in every tile. start == NULL starts from 0; add != 0 adds the sum to c instead of storing it.
  *     a[i, k]   at a[i * a_step + k] if a_rows, else at a[i + k * a_step]
  *     b[k, j]   at b[k * b_step + j], two vectors per panel, panels b_panel elements apart, whole vectors
  *     columns   vectors * LANES, or less (the last vector is partial) if vectors <= 2
@@ -45,7 +45,8 @@ TILE_INLINE void NAME(tile_sum)(const int rows, const int vectors, const int a_r
                                 const T *start, ptrdiff_t start_step, T *c, ptrdiff_t c_step)
 {
     REGISTER sum[TILE_ACCUMULATORS];
-    const ptrdiff_t last = vectors - 1, part = vectors <= 2 && columns < vectors * LANES ? columns - last * LANES : 0;
+    const ptrdiff_t last = vectors - 1;
+    const ptrdiff_t part = vectors <= 2 && columns < vectors * LANES ? columns - last * LANES : 0;
     TILE_UNROLL for (int i = 0; i < rows; i++)
         TILE_UNROLL for (int j = 0; j < vectors; j++) {
             const ptrdiff_t at = i * start_step + j * LANES;
@@ -83,11 +84,12 @@ TILE_INLINE void NAME(tile_sum)(const int rows, const int vectors, const int a_r
 #define FOR_ROWS(CASE) CASE(1) CASE(2) CASE(3) CASE(4) CASE(5) CASE(6) CASE(7) CASE(8)
 
 /* a row-major with leading dimension a_step. vectors: 1, or a power of two up to tile_vectors(rows). */
-static void NAME(tile_product)(ptrdiff_t rows, int vectors, ptrdiff_t columns, ptrdiff_t K, const T *restrict a, ptrdiff_t a_step,
-                               const T *restrict b, ptrdiff_t b_step, ptrdiff_t b_panel,
-                               const T *start, ptrdiff_t start_step, T *c, ptrdiff_t c_step)
+static void NAME(tile_product)(T *c, ptrdiff_t c_step, ptrdiff_t rows, int vectors, ptrdiff_t columns, ptrdiff_t K,
+                               const T *restrict a, ptrdiff_t a_step, const T *restrict b, ptrdiff_t b_step,
+                               ptrdiff_t b_panel, const T *start, ptrdiff_t start_step)
 {
-#define USE(r, v) NAME(tile_sum)(r, v, 1, 0, columns, K, a, a_step, b, b_step, b_panel, start, start_step, c, c_step)
+#define USE(r, v) \
+    NAME(tile_sum)(r, v, 1, 0, columns, K, a, a_step, b, b_step, b_panel, start, start_step, c, c_step)
 #define CASE(r)                                                          \
     case r:                                                              \
         if (r > TILE_ROWS) break;                                        \
@@ -102,8 +104,8 @@ static void NAME(tile_product)(ptrdiff_t rows, int vectors, ptrdiff_t columns, p
 }
 
 /* c += a' b: a[k, i] at a[i + k * a_step]. vectors: 1 or 2. */
-static void NAME(tile_outer)(ptrdiff_t rows, int vectors, ptrdiff_t columns, ptrdiff_t K, const T *restrict a, ptrdiff_t a_step,
-                             const T *restrict b, ptrdiff_t b_step, T *c, ptrdiff_t c_step)
+static void NAME(tile_outer)(T *c, ptrdiff_t c_step, ptrdiff_t rows, int vectors, ptrdiff_t columns, ptrdiff_t K,
+                             const T *restrict a, ptrdiff_t a_step, const T *restrict b, ptrdiff_t b_step)
 {
 #define USE(r, v) NAME(tile_sum)(r, v, 0, 1, columns, K, a, a_step, b, b_step, 0, NULL, 0, c, c_step)
 #define CASE(r)                         \
@@ -118,7 +120,7 @@ static void NAME(tile_outer)(ptrdiff_t rows, int vectors, ptrdiff_t columns, ptr
 }
 
 /* K rows of n elements, ld apart -> rows of whole vectors, the missing elements 0. 0 < n <= 2 * LANES. */
-static void NAME(tile_pack)(ptrdiff_t K, ptrdiff_t n, const T *restrict from, ptrdiff_t ld, T *restrict to)
+static void NAME(tile_pack)(T *restrict to, ptrdiff_t K, ptrdiff_t n, const T *restrict from, ptrdiff_t ld)
 {
     if (n == 2 * LANES)
         for (ptrdiff_t k = 0; k < K; k++, from += ld, to += 2 * LANES) {
@@ -140,7 +142,7 @@ static void NAME(tile_pack)(ptrdiff_t K, ptrdiff_t n, const T *restrict from, pt
 
 /* steps x 16 (or 12) independent multiply-adds of whole registers and nothing else: the peak
  * that the benchmarks compare with. Returns how many operations (2 per multiply-add and lane) that was. */
-static double NAME(tile_peak)(ptrdiff_t steps, T factor, T term, T *out)
+static double NAME(tile_peak)(T *out, ptrdiff_t steps, T factor, T term)
 {
     enum { CHAINS = TILE_ROWS == 8 ? 16 : 12 };
     REGISTER sum[CHAINS];
