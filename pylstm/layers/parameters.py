@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import operator
 import sys
@@ -58,6 +59,8 @@ def check_array(name: str, value: Any, shape: tuple[int | str, ...], dtype: Any)
     >>> check_array("bias", [0.0, 1.0], ("H",), "float64").shape
     (2,)
     """
+    if type(value) is np.ndarray and value.dtype == dtype and value.shape == shape:
+        return value
     if isinstance(value, np.ma.MaskedArray):
         raise TypeError(f"{name}: masked arrays are not supported; fill it first: value.filled(0)")
     try:
@@ -119,12 +122,10 @@ class Parameters(Mapping[str, np.ndarray]):
         sizes = [math.prod(shape) for shape in self._shapes.values()]
         if sum(sizes) * self._dtype.itemsize > sys.maxsize:
             raise ValueError(f"parameters too large: {sum(sizes)} elements of {self._dtype} do not fit in memory")
-        self.flat = np.zeros(sum(sizes), self._dtype)
-        self._views: dict[str, np.ndarray] = {}
-        start = 0
-        for (name, shape), size in zip(self._shapes.items(), sizes):
-            self._views[name] = self.flat[start : start + size].reshape(shape)
-            start += size
+        ends = list(itertools.accumulate(sizes, initial=0))
+        self._pieces = {name: slice(*piece) for name, piece in zip(self._shapes, itertools.pairwise(ends))}
+        self.flat = np.zeros(ends[-1], self._dtype)
+        self._views: dict[str, np.ndarray] = {}  # made when first asked for
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -147,12 +148,16 @@ class Parameters(Mapping[str, np.ndarray]):
         return self.flat.size
 
     def __getitem__(self, name: str) -> np.ndarray:
-        if name not in self._views:
-            raise KeyError(self._unknown(name))
-        return self._views[name]
+        view = self._views.get(name)
+        if view is None:
+            if name not in self._shapes:
+                raise KeyError(self._unknown(name))
+            view = self._views[name] = self.flat[self._pieces[name]].reshape(self._shapes[name])
+        return view
 
     def __setitem__(self, name: str, value: Any) -> None:
-        self._views[name][...] = self._checked(name, value)
+        checked = self._checked(name, value)
+        self[name][...] = checked
 
     def update(self, values: Mapping[str, Any]) -> None:
         """Set several arrays; all are checked before the first is copied.
@@ -164,7 +169,7 @@ class Parameters(Mapping[str, np.ndarray]):
         """
         checked = {name: self._checked(name, value) for name, value in values.items()}
         for name, value in checked.items():
-            self._views[name][...] = value
+            self[name][...] = value
 
     def copy(self) -> Parameters:
         """The same values in a buffer of their own."""
@@ -174,7 +179,24 @@ class Parameters(Mapping[str, np.ndarray]):
 
     def zeros_like(self) -> Parameters:
         """The same layout, all values 0."""
-        return Parameters(self._shapes, self._dtype)
+        return self.around(np.zeros(self.flat.size, self._dtype))
+
+    def around(self, flat: np.ndarray) -> Parameters:
+        """The same layout on another buffer, which is not copied: 1-D, of the same size and dtype.
+
+        Raises
+        ------
+        ValueError
+            Another size, dtype or number of axes.
+        """
+        if flat.shape != self.flat.shape or flat.dtype != self._dtype:
+            raise ValueError(
+                f"the buffer must be ({self.flat.size},) of {self._dtype}, got {flat.shape} of {flat.dtype}"
+            )
+        new = object.__new__(Parameters)
+        new._dtype, new._shapes, new._pieces = self._dtype, self._shapes, self._pieces
+        new.flat, new._views = flat, {}
+        return new
 
     def same_layout(self, other: Parameters) -> bool:
         """Whether `other` has the same names, shapes, order and dtype."""
@@ -201,7 +223,7 @@ class Parameters(Mapping[str, np.ndarray]):
         return f"Parameters({arrays}; {self._dtype}, {self.size} elements)"
 
     def _checked(self, name: str, value: Any) -> np.ndarray:
-        if name not in self._views:
+        if name not in self._shapes:
             raise KeyError(self._unknown(name))
         return check_array(f"parameter {name!r}", value, self._shapes[name], self._dtype)
 

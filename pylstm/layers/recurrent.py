@@ -94,6 +94,7 @@ class Recurrent:
         kernel = load_kernel(self.cell) or twin_kernel(self.cell)
         self._core = core_of(kernel, self.cell.contract, self.widths, self.params.shapes, self.dtype)
         self._workspaces = Workspaces()
+        self._layouts = (Layout(False, self.batch_first), Layout(True, self.batch_first))
 
     def reset_parameters(self, seed: int | None = None) -> None:
         """Draw all parameters anew."""
@@ -166,8 +167,9 @@ class Recurrent:
         return Run(self, plan, buffer, layout, (T, B), given)
 
     def _take_input(self, x: Any) -> tuple[Layout, np.ndarray]:
-        x = check_array("x", x, self._input_shape(x), self.dtype)
-        layout = Layout(x.ndim == 2, self.batch_first)
+        if not (type(x) is np.ndarray and x.dtype == self.dtype and x.ndim == 3 and x.shape[2] == self.input_size):
+            x = check_array("x", x, self._input_shape(x), self.dtype)
+        layout = self._layouts[x.ndim == 2]
         return layout, layout.steps_in(x)
 
     def _input_shape(self, x: Any) -> tuple[str | int, ...]:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pylstm.layers.recurrent import Recurrent
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Gradients:
     """Gradients of a loss with respect to everything that went into a run.
 
@@ -103,8 +103,8 @@ class Run:
 
     Notes
     -----
-    The run holds a copy of the input and of the weights it needs, so `backward` gives the gradients of this forward
-    pass even if the input array or the layer's parameters have changed since, and gives the same each time it is called.
+    The run holds a copy of the input and of the weights it needs: `backward` gives the gradients of this forward pass
+    even if the input array or the layer's parameters have changed since, and the same each time it is called.
     """
 
     def __init__(
@@ -193,7 +193,7 @@ class Run:
             dy = layout.steps_in(check_array("dy", dy, layout.steps_shape(T, B, layer.output_size), dtype))
         rows = self._of_states("dfinal", dfinal, lambda w: layout.rows_shape(B, w), layout.rows_in)
         steps = self._of_states("dstates", dstates, lambda w: layout.steps_shape(T, B, w), layout.steps_in)
-        params = layer.params.zeros_like()
+        params = layer.params.around(np.empty(layer.params.size, dtype))
         dx = np.empty((T, B, layer.input_size), dtype)
         dinitial = [np.empty((B, widths[name]), dtype) for name in names]
         back = {kind: _like(given[kind]) for kind in ("aux", "pre", "blend")}

@@ -6,6 +6,7 @@ import sys
 
 import numpy as np
 
+_SMALL = 65536  # bytes: below, a buffer that is too large does not matter
 _IDLE = 3  # references to a buffer in the list: the list, the loop variable, the argument of getrefcount
 
 
@@ -30,15 +31,21 @@ class Workspaces:
         """
         best = None
         for buffer in self._buffers:
-            if sys.getrefcount(buffer) == _IDLE and buffer.size >= nbytes and (best is None or buffer.size < best.size):
+            if buffer.size >= nbytes and sys.getrefcount(buffer) == _IDLE and (best is None or buffer.size < best.size):
                 best = buffer
-        if best is not None and best.size <= 4 * nbytes + 65536:
+        if best is not None and best.size <= 4 * nbytes + _SMALL:
             return best
         buffer = best = None
-        self._buffers = [held for held in self._buffers if sys.getrefcount(held) > _IDLE][-self._most :]
+        self._forget_idle()
         try:
             new = np.empty(nbytes, np.uint8)
-        except MemoryError:
+        except (MemoryError, ValueError):
             raise MemoryError(f"the run needs a workspace of {nbytes:,} bytes") from None
         self._buffers.append(new)
         return new
+
+    def _forget_idle(self) -> None:
+        """Keep the buffers in use and the newest of the others."""
+        idle = [k for k in range(len(self._buffers)) if sys.getrefcount(self._buffers[k]) == _IDLE - 1]
+        for k in reversed(idle[: max(0, len(idle) - self._most + 1)]):
+            del self._buffers[k]
