@@ -16,10 +16,16 @@ from pylstm.cells import (
     tanh,
 )
 from pylstm.hookspecs import hookimpl
+from pylstm.layers.embedding import Embedding
+from pylstm.layers.linear import Linear
+from pylstm.layers.losses import sigmoid_cross_entropy, softmax_cross_entropy, squared_error
 from pylstm.layers.parameters import Parameters
 from pylstm.layers.recurrent import GRU, LSTM, RNN, Recurrent
 from pylstm.layers.run import Gradients, Run
 from pylstm.plugins import register
+from pylstm.saving import load, save
+from pylstm.training.clipping import clip_by_norm, clip_by_value
+from pylstm.training.optimisers import SGD, Adam
 
 __version__ = "0.1.0"
 
@@ -27,22 +33,33 @@ __all__ = [
     "GRU",
     "LSTM",
     "RNN",
+    "SGD",
+    "Adam",
     "Cell",
+    "Embedding",
     "Gradients",
+    "Linear",
     "Parameters",
     "Recurrent",
     "Run",
     "Stage",
+    "clip_by_norm",
+    "clip_by_value",
     "cos",
     "exp",
     "expm1",
     "hookimpl",
+    "load",
     "log",
     "log1p",
     "register",
     "relu",
+    "save",
     "sigmoid",
+    "sigmoid_cross_entropy",
     "sin",
+    "softmax_cross_entropy",
     "sqrt",
+    "squared_error",
     "tanh",
 ]

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import importlib
-import importlib.metadata
 import json
 import os
 import secrets
@@ -17,8 +16,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import safetensors
-import safetensors.numpy
 
 FORMAT = 1
 """Number of the layout of the header; a file with a higher one is refused."""
@@ -46,7 +43,7 @@ def save(path: str | os.PathLike[str], model: Any) -> None:
     ----------
     path : path
     model : layer, CharModel, or dict of str to layer
-        A layer is a `Recurrent`, `Linear` or `Embedding`.
+        A layer is a `Recurrent`, `Linear` or `Embedding`; `LSTM`, `GRU` and `RNN` come back as `Recurrent`.
 
     Raises
     ------
@@ -66,6 +63,11 @@ def save(path: str | os.PathLike[str], model: Any) -> None:
     ...     load(os.path.join(folder, "head.safetensors"))
     {'head': Linear(3, 2, dtype='float32')}
     """
+    # Here and in `_read`: slow to import, and `import pylstm` imports this module.
+    from importlib.metadata import version
+
+    import safetensors.numpy
+
     kind, parts, metadata = _take_apart(model)
     tensors = {
         _tensor_name(part, name): np.ascontiguousarray(array)
@@ -74,7 +76,7 @@ def save(path: str | os.PathLike[str], model: Any) -> None:
     }
     header = {
         "format": FORMAT,
-        "version": importlib.metadata.version("pylstm"),
+        "version": version("pylstm"),
         "kind": kind,
         "parts": {name: _describe(layer) for name, layer in parts.items()},
         "metadata": metadata,
@@ -191,6 +193,8 @@ def _build(path: Any, description: dict[str, Any]) -> Any:
 
 def _read(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """Header and tensors of a file, checked against each other."""
+    import safetensors
+
     with open(path, "rb"):
         pass
     try:

@@ -6,7 +6,7 @@ import argparse
 import math
 import os
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pylstm.training.settings import Budget, TextSettings
 
@@ -29,16 +29,18 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         help="a character model of a text",
         description="Train a character model on a text (by default Python's own manual topics), with truncated "
         "back-propagation through time. The same seed gives the same losses, step by step.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    add = text.add_argument
-    add("file", nargs="?", metavar="FILE", help="a text file in UTF-8; without it Python's manual topics")
+
+    def add(*names: str, help: str, **options: Any) -> None:
+        text.add_argument(*names, help=f"{help} (%(default)s)", **options)
+
+    text.add_argument("file", nargs="?", metavar="FILE", help="a text file in UTF-8; without it Python's manual topics")
     add("--cell", default=DEFAULTS.cell, metavar="NAME", help="see `pylstm cells`")
     add("--hidden", type=int, default=DEFAULTS.hidden_size, metavar="H", help="hidden units")
     add("--embedding", type=int, default=DEFAULTS.embedding_size, metavar="E", help="length of a character's vector")
     add("--seed", type=int, default=DEFAULTS.seed, metavar="S", help="of the parameters and the sample")
     budget = text.add_mutually_exclusive_group()
-    budget.add_argument("--minutes", type=float, metavar="M", help=f"train so long (without a limit: {MINUTES:g})")
+    budget.add_argument("--minutes", type=float, metavar="M", help=f"train so long ({MINUTES:g})")
     budget.add_argument("--epochs", type=float, metavar="E", help="passes over the text")
     budget.add_argument("--steps", type=int, metavar="N", help="steps of the optimiser")
     add("--batch-size", type=int, default=DEFAULTS.batch_size, metavar="B", help="parallel streams of text")
@@ -48,7 +50,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     add("--save", default=SAVE, metavar="PATH", help="where the model goes; an older file is replaced")
     add("--sample", type=int, default=400, metavar="N", help="characters of generated text to show")
     add("--temperature", type=float, default=0.6, metavar="F", help="of the sample; lower is safer")
-    add("--quiet", action="store_true", help="no progress and no sample")
+    text.add_argument("--quiet", action="store_true", help="no progress and no sample")
 
 
 def run(args: argparse.Namespace) -> int:

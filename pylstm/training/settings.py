@@ -38,7 +38,7 @@ class TextSettings:
     cell: Any = "lstm"
     hidden_size: int = 256
     embedding_size: int = 64
-    batch_size: int = 32
+    batch_size: int = 16
     length: int = 64
     lr: float = 4e-3
     clip: float = 1.0
