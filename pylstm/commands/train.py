@@ -131,6 +131,10 @@ def _train(trainer: TextTrainer, budget: Budget, *, quiet: bool) -> None:
         progress.close()
 
 
+def _last_line(text: str) -> str:
+    return text[-40:].rpartition("\n")[2]
+
+
 def _conclude(trainer: TextTrainer, args: argparse.Namespace) -> None:
     steps, speed = len(trainer.trace), 0.0
     if trainer.seconds > 0:
@@ -143,6 +147,8 @@ def _conclude(trainer: TextTrainer, args: argparse.Namespace) -> None:
     bits, bigram = trainer.validate(), trainer.bigram()
     print(f"bits per character: train {trainer.train_bits:.3f}, validation {bits:.3f}, bigram model {bigram:.3f}")
     if args.sample and not args.quiet and math.isfinite(bits):
-        sample = trainer.model.generate(args.sample, temperature=args.temperature, seed=args.seed)
-        print(f"sample at temperature {args.temperature:g}:\n{sample}")
+        sample = trainer.model.generate(
+            args.sample, prompt=trainer.prompt, temperature=args.temperature, seed=args.seed
+        )
+        print(f"sample at temperature {args.temperature:g}, after '...{_last_line(trainer.prompt)}':\n{sample}")
     print(f"saved  {args.save}")
