@@ -104,16 +104,12 @@ def measure(tiles, case, dtype, span, rounds):
     rates = []
     for _ in range(rounds):
         peak = tiles.peak(out, 1) * steps / seconds(tiles.peak, out, steps)
-        rates.append(
-            (n * operations / seconds(ours, n), n_theirs * operations / seconds(loop, n_theirs), peak)
-        )
+        rates.append((n * operations / seconds(ours, n), n_theirs * operations / seconds(loop, n_theirs), peak))
     return np.max(rates, axis=0) / 1e9
 
 
 def main():
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--dtype", nargs="*", default=["float32", "float64"])
     parser.add_argument("--level", default=level, choices=LEVELS)
     parser.add_argument("--kind", nargs="*", default=KINDS[:4], choices=KINDS)

@@ -24,6 +24,7 @@ from pylstm.layers.recurrent import GRU, LSTM, RNN, Recurrent
 from pylstm.layers.run import Gradients, Run
 from pylstm.plugins import register
 from pylstm.saving import load, save
+from pylstm.threads import get_num_threads, set_num_threads
 from pylstm.training.clipping import clip_by_norm, clip_by_value
 from pylstm.training.optimisers import SGD, Adam
 
@@ -48,6 +49,7 @@ __all__ = [
     "cos",
     "exp",
     "expm1",
+    "get_num_threads",
     "hookimpl",
     "load",
     "log",
@@ -55,6 +57,7 @@ __all__ = [
     "register",
     "relu",
     "save",
+    "set_num_threads",
     "sigmoid",
     "sigmoid_cross_entropy",
     "sin",

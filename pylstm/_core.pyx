@@ -25,11 +25,14 @@ from libc.string cimport memcpy, memset
 
 from pylstm._modifiers cimport blend_state, scale_state, unblend_state, unscale_state
 from pylstm._plan cimport (
-    FROM_EMISSION, FROM_STATE, FROM_X, LINE, PARAM_ROWS, Plan, core_t, pack, plan_t, product_t)
+    FROM_EMISSION, FROM_STATE, FROM_X, LINE, PARAM_ROWS, ROWS_GRAIN, Plan, core_t, pack, plan_t, product_t)
 from pylstm._table cimport (
     arrays_t, exchange_states, next_step, param_width, table_t, tabulate, tabulate_cotangents)
-from pylstm._tiles cimport TILES_ADD, TILES_BIAS
+from pylstm._team cimport meet, part, team_t
+from pylstm._tiles cimport TILES_ADD, TILES_BIAS, tiles_t
 from pylstm.kernel cimport block_t, floating
+
+from pylstm import threads
 
 
 def aligned(workspace):
@@ -59,7 +62,7 @@ def forward(Plan layout not None, workspace, flat, x, initial=None, aux=None, pr
     cdef arrays_t a
     cdef const plan_t *plan = &layout.p
     cdef const core_t *core = plan.core
-    cdef Py_ssize_t t, steps, size = core.itemsize, T = plan.T, B = plan.B
+    cdef Py_ssize_t size = core.itemsize, T = plan.T, B = plan.B
     cdef const char *weights = address(flat, core.n_parameters * size, False)
     cdef int k
     memset(&a, 0, sizeof(a))
@@ -75,19 +78,11 @@ def forward(Plan layout not None, workspace, flat, x, initial=None, aux=None, pr
             memcpy(a.base + plan.states[k], address(given, step, False), step)
         if plan.scaled >> k & 1:
             memcpy(a.base + plan.initial[k], a.base + plan.states[k], step)
-    with nogil:
-        pack(plan, a.base, weights)
-        if plan.taped:
-            memcpy(a.base + plan.x, a.x, T * B * core.input_size * size)
-            a.x = a.base + plan.x
-    for t in range(0, T, plan.chunk):
-        steps = min(plan.chunk, T - t)
-        with nogil:
-            if size == 4:
-                forward_steps(plan, &a, t, steps, 0, B, <float *> NULL)
-            else:
-                forward_steps(plan, &a, t, steps, 0, B, <double *> NULL)
-        check_errors()
+    if plan.taped:
+        memcpy(a.base + plan.x, a.x, T * B * core.input_size * size)
+        a.x = a.base + plan.x
+    a.flat = weights
+    run_team(layout, &a, False)
 
 
 def backward(Plan layout not None, workspace, dy, dfinal, dstates, dflat, dx, dinitial,
@@ -111,7 +106,7 @@ def backward(Plan layout not None, workspace, dy, dfinal, dstates, dflat, dx, di
     cdef arrays_t a
     cdef const plan_t *plan = &layout.p
     cdef const core_t *core = plan.core
-    cdef Py_ssize_t first, t, steps, size = core.itemsize, T = plan.T, B = plan.B
+    cdef Py_ssize_t size = core.itemsize, T = plan.T, B = plan.B
     cdef int k
     if not plan.taped:
         raise RuntimeError("this run has no tape")
@@ -140,24 +135,94 @@ def backward(Plan layout not None, workspace, dy, dfinal, dstates, dflat, dx, di
         if k != core.aux_x:
             memset(a.daux[k], 0, T * B * core.aux.width[k] * size)
     memset(a.base + plan.dparams, 0, (B + PARAM_ROWS - 1) // PARAM_ROWS * param_width(core) * size)
-    for first in reversed(range(0, T, plan.chunk_back)):
-        steps = min(plan.chunk_back, T - first)
-        with nogil:
-            if size == 4:
-                backward_steps(plan, &a, first, steps, 0, B, <float *> NULL)
-            else:
-                backward_steps(plan, &a, first, steps, 0, B, <double *> NULL)
-            backward_products(plan, &a, first, steps)
-        check_errors()
+    run_team(layout, &a, True)
     if size == 4:
         finish_backward(plan, &a, <float *> NULL)
     else:
         finish_backward(plan, &a, <double *> NULL)
 
 
-cdef int check_errors() except -1:
-    """Raises what a Python row hook left behind, or KeyboardInterrupt."""
+# --- threads -------------------------------------------------------------------------------------------------------
+
+cdef class Member:
+    """A thread's share of a pass, for `threads.workers` to call. The arrays and the team live in the caller's frame,
+    which the last meeting of `pass_` keeps open until every thread is through."""
+    cdef Plan layout
+    cdef const arrays_t *a
+    cdef team_t *team
+    cdef int number
+    cdef bint back
+
+    def __call__(self):
+        with nogil:
+            pass_(&self.layout.p, self.a, self.team, self.number, self.back)
+
+
+cdef int run_team(Plan layout, const arrays_t *a, bint back) except -1:
+    """A pass on as many threads as its plan says; raises what a Python row hook or Ctrl-C left behind."""
+    cdef team_t team
+    cdef Member member
+    cdef int number
+    memset(&team, 0, sizeof(team))
+    team.size, team.columns = layout.p.threads, layout.p.columns
+    if team.size > 1:
+        members = []
+        for number in range(1, team.size):
+            member = Member()
+            member.layout, member.a, member.team, member.number, member.back = layout, a, &team, number, back
+            members.append(member)
+        threads.workers.start(members)
+    with nogil:
+        pass_(&layout.p, a, &team, 0, back)
+    if team.stop:
+        raise_pending()
+    return 0
+
+
+cdef int raise_pending() except -1:
     return -1 if PyErr_Occurred() != NULL else PyErr_CheckSignals()
+
+
+cdef void pass_(const plan_t *plan, const arrays_t *a, team_t *team, int number, bint back) noexcept nogil:
+    """Thread `number`'s share of a forward or backward pass, chunk by chunk."""
+    cdef const core_t *core = plan.core
+    cdef Py_ssize_t T = plan.T, chunk = plan.chunk_back if back else plan.chunk, first, steps, k
+    cdef Py_ssize_t chunks = (T + chunk - 1) // chunk, grain = PARAM_ROWS if core.params.n else ROWS_GRAIN
+    cdef Py_ssize_t b0 = 0, rows = plan.B
+    if not team.columns:
+        b0 = part(plan.B, grain, number, team.size)
+        rows = part(plan.B, grain, number + 1, team.size) - b0
+    if not back:
+        pack(plan, a.base, a.flat, number)
+        meet(team)
+    for k in range(chunks):
+        first = (chunks - 1 - k if back else k) * chunk
+        steps = min(chunk, T - first)
+        if core.itemsize == 4:
+            steps_of_chunk(plan, a, team, number, back, first, steps, b0, rows, <float *> NULL)
+        else:
+            steps_of_chunk(plan, a, team, number, back, first, steps, b0, rows, <double *> NULL)
+        if number == 0 and interrupted():
+            team.stop = 1
+        meet(team)
+        if team.stop:
+            break
+
+
+cdef inline void steps_of_chunk(const plan_t *plan, const arrays_t *a, team_t *team, int number, bint back,
+                                Py_ssize_t first, Py_ssize_t steps, Py_ssize_t b0, Py_ssize_t rows,
+                                floating *dtype) noexcept nogil:
+    if back:
+        backward_steps(plan, a, team, number, first, steps, b0, rows, dtype)
+        meet(team)                         # the products read all rows
+        backward_products(plan, a, number, first, steps)
+    else:
+        forward_steps(plan, a, team, number, first, steps, b0, rows, dtype)
+
+
+cdef bint interrupted() noexcept with gil:
+    """Whether a Python row hook has failed or a signal waits; the exception stays set."""
+    return PyErr_Occurred() != NULL or PyErr_CheckSignals() != 0
 
 
 # --- buffers -------------------------------------------------------------------------------------------------------
@@ -202,65 +267,85 @@ cdef int take_modifiers(arrays_t *a, const plan_t *plan, aux, pre, reset, blend)
 
 # --- forward -------------------------------------------------------------------------------------------------------
 
-cdef void forward_steps(const plan_t *plan, const arrays_t *a, Py_ssize_t first, Py_ssize_t steps, Py_ssize_t b0,
-                        Py_ssize_t rows, floating *dtype) noexcept nogil:
-    """Steps first .. first + steps - 1 of rows b0 .. b0 + rows - 1."""
+cdef void forward_steps(const plan_t *plan, const arrays_t *a, team_t *team, int number, Py_ssize_t first,
+                        Py_ssize_t steps, Py_ssize_t b0, Py_ssize_t rows, floating *dtype) noexcept nogil:
+    """Steps first .. first + steps - 1 of rows b0 .. b0 + rows - 1.
+
+    A team that shares columns has the same rows in every thread; all but the products is thread 0's."""
     cdef const core_t *core = plan.core
     cdef Py_ssize_t t
     cdef int j, k
+    cdef bint own = number == 0 or not team.columns
     cdef table_t table
     # (1) all steps of the chunk:  z = b + x W_x^T
-    start_from_input(plan, a, first, steps, b0, rows, dtype)
-    if first > 0 and not plan.taped:
+    start_from_input(plan, a, team, number, first, steps, b0, rows, dtype)
+    if first > 0 and not plan.taped and own:
         carry_states(plan, a.base, b0, rows)
     tabulate(&table, plan, a, first, first, 1, b0, rows)
     for t in range(first, first + steps):
         # (2) previous states, after reset and pre
         for k in range(core.states.n):
-            if plan.scaled >> k & 1:
+            if own and plan.scaled >> k & 1:
                 scale_state(plan, a, &table, first, t, b0, k, dtype)
+        if team.columns:
+            meet(team)
         # (3) z += s_{t-1} W_s^T
         for k in range(core.n_products):
             if core.products[k].source == FROM_STATE:
-                add_product(plan, a.base, &table, &core.products[k], table.rows.prev)
+                add_product(plan, a.base, team, number, &table, &core.products[k], table.rows.prev)
         # (4) stages:  z += e W_e^T, then the row hook
         for j in range(core.n_stages):
             for k in range(core.n_products):
                 if core.products[k].source == FROM_EMISSION and core.products[k].stage == j:
-                    add_product(plan, a.base, &table, &core.products[k], table.rows.emissions)
-            core.stages[j].forward(&table.rows, core.stages[j].user)
+                    add_product(plan, a.base, team, number, &table, &core.products[k], table.rows.emissions)
+            if team.columns:
+                meet(team)
+            if own:
+                core.stages[j].forward(&table.rows, core.stages[j].user)
+            if team.columns and j < core.n_stages - 1:
+                meet(team)
         # (5) s_t = s_{t-1} + k (s_t - s_{t-1})
         for k in range(core.states.n):
-            if plan.blended >> k & 1:
+            if own and plan.blended >> k & 1:
                 blend_state(plan, a, &table, first, t, b0, k, dtype)
         next_step(&table)
 
 
-cdef void start_from_input(const plan_t *plan, const arrays_t *a, Py_ssize_t first, Py_ssize_t steps, Py_ssize_t b0,
-                           Py_ssize_t rows, floating *dtype) noexcept nogil:
+cdef void start_from_input(const plan_t *plan, const arrays_t *a, team_t *team, int number, Py_ssize_t first,
+                           Py_ssize_t steps, Py_ssize_t b0, Py_ssize_t rows, floating *dtype) noexcept nogil:
+    """Where the rows of all steps follow one another they are one product; a team that shares columns splits them."""
     cdef const core_t *core = plan.core
-    cdef Py_ssize_t size = sizeof(floating), B = plan.B, I = core.input_size, t, b, M = rows, calls = steps
-    cdef Py_ssize_t local = first if plan.taped else 0
+    cdef Py_ssize_t t, B = plan.B, at = first * B + b0
+    if rows < B:
+        for t in range(steps):
+            start_rows(plan, a, first, at + t * B, rows, dtype)
+    elif team.columns:
+        t = part(steps * B, ROWS_GRAIN, number, team.size)
+        start_rows(plan, a, first, at + t, part(steps * B, ROWS_GRAIN, number + 1, team.size) - t, dtype)
+    else:
+        start_rows(plan, a, first, at, steps * B, dtype)
+
+
+cdef void start_rows(const plan_t *plan, const arrays_t *a, Py_ssize_t first, Py_ssize_t at, Py_ssize_t rows,
+                     floating *dtype) noexcept nogil:
+    """z = b + x W_x^T for `rows` rows from row `at`, counted over all steps."""
+    cdef const core_t *core = plan.core
+    cdef Py_ssize_t size = sizeof(floating), b
     cdef int k
     cdef const product_t *p
-    cdef char *z = a.base + plan.z + (local * B + b0) * core.z_columns * size
-    cdef const char *x = a.x + (first * B + b0) * I * size
+    cdef char *z = a.base + plan.z + (at if plan.taped else at - first * plan.B) * core.z_columns * size
+    cdef const char *x = a.x + at * core.input_size * size
     cdef const char *bias = a.base + plan.bias
-    if rows == B:                          # the rows of all steps follow one another
-        M, calls = steps * B, 1
-    for t in range(calls):
-        for k in range(core.n_products):
-            p = &core.products[k]
-            if p.source == FROM_X:
-                core.tiles.product(TILES_BIAS, M, p.N, p.K, x, I, a.base + plan.packed + p.packed * size,
-                                   bias + p.column * size, z + p.column * size, core.z_columns)
-        for k in range(core.n_bias):
-            if not core.bias[k].from_x:
-                for b in range(M):
-                    memcpy(z + (b * core.z_columns + core.bias[k].column) * size,
-                           bias + core.bias[k].column * size, core.bias[k].N * size)
-        x += B * I * size
-        z += B * core.z_columns * size
+    for k in range(core.n_products):
+        p = &core.products[k]
+        if p.source == FROM_X:
+            core.tiles.product(TILES_BIAS, rows, p.N, p.K, x, p.K, a.base + plan.packed + p.packed * size,
+                               bias + p.column * size, z + p.column * size, core.z_columns)
+    for k in range(core.n_bias):
+        if not core.bias[k].from_x:
+            for b in range(rows):
+                memcpy(z + (b * core.z_columns + core.bias[k].column) * size, bias + core.bias[k].column * size,
+                       core.bias[k].N * size)
 
 
 cdef void carry_states(const plan_t *plan, char *base, Py_ssize_t b0, Py_ssize_t rows) noexcept nogil:
@@ -276,61 +361,78 @@ cdef void carry_states(const plan_t *plan, char *base, Py_ssize_t b0, Py_ssize_t
             memcpy(states, states + plan.chunk * plan.B * w * size, rows * w * size)
 
 
-cdef inline void add_product(const plan_t *plan, char *base, table_t *table, const product_t *p,
-                             const block_t *sources) noexcept nogil:
-    """z[:, column:] += A @ W.T"""
+cdef inline void add_product(const plan_t *plan, char *base, const team_t *team, int number, table_t *table,
+                             const product_t *p, const block_t *sources) noexcept nogil:
+    """z[:, column:] += A @ W.T; of a team that shares columns, this thread's."""
     cdef const core_t *core = plan.core
-    core.tiles.product(TILES_ADD, table.rows.rows, p.N, p.K, sources[p.index].data, p.K,
-                       base + plan.packed + p.packed * core.itemsize, NULL,
-                       <char *> table.rows.z[0].data + p.column * core.itemsize, core.z_columns)
+    cdef Py_ssize_t n = 0, m = p.N
+    if team.columns and team.size > 1:
+        n = part(p.N, core.tiles.columns, number, team.size)
+        m = part(p.N, core.tiles.columns, number + 1, team.size) - n
+    core.tiles.product(TILES_ADD, table.rows.rows, m, p.K, sources[p.index].data, p.K,
+                       base + plan.packed + (p.packed + core.tiles.packed_size(p.K, n)) * core.itemsize, NULL,
+                       <char *> table.rows.z[0].data + (p.column + n) * core.itemsize, core.z_columns)
 
 
 # --- backward ------------------------------------------------------------------------------------------------------
 
-cdef void backward_steps(const plan_t *plan, const arrays_t *a, Py_ssize_t first, Py_ssize_t steps, Py_ssize_t b0,
-                         Py_ssize_t rows, floating *dtype) noexcept nogil:
+cdef void backward_steps(const plan_t *plan, const arrays_t *a, team_t *team, int number, Py_ssize_t first,
+                         Py_ssize_t steps, Py_ssize_t b0, Py_ssize_t rows, floating *dtype) noexcept nogil:
     """Steps first + steps - 1 .. first of rows b0 .. b0 + rows - 1: cotangents of z, of the states and of aux."""
     cdef const core_t *core = plan.core
     cdef Py_ssize_t t, last = first + steps - 1
     cdef int j, k
+    cdef bint own = number == 0 or not team.columns
     cdef table_t table
     tabulate(&table, plan, a, first, last, -1, b0, rows)
     tabulate_cotangents(&table, plan, a, first, last, b0)
-    if last == plan.T - 1:
+    if last == plan.T - 1 and own:
         for k in range(core.states.n):
             add_given(plan, a, <floating *> table.rows.dstates[k].data, k, last, b0, rows)
     for t in range(last, first - 1, -1):
         # (5) of forward, and room for what this step sends back
-        for k in range(core.states.n):
-            memset(table.rows.dprev[k].data, 0, rows * core.states.width[k] * sizeof(floating))
-            if plan.blended >> k & 1:
-                unblend_state(plan, a, &table, t, b0, k, dtype)
-        for k in range(core.emissions.n):
-            memset(table.rows.demissions[k].data, 0, rows * core.emissions.width[k] * sizeof(floating))
+        if own:
+            for k in range(core.states.n):
+                memset(table.rows.dprev[k].data, 0, rows * core.states.width[k] * sizeof(floating))
+                if plan.blended >> k & 1:
+                    unblend_state(plan, a, &table, t, b0, k, dtype)
+            for k in range(core.emissions.n):
+                memset(table.rows.demissions[k].data, 0, rows * core.emissions.width[k] * sizeof(floating))
         # (4) stages from the last: the row hook, then  de += dz W_e
         for j in range(core.n_stages - 1, -1, -1):
-            call_backward(core, &table, j, rows)
+            if own:
+                call_backward(core, &table, j, rows)
+            if team.columns:
+                meet(team)
             for k in range(core.n_products):
                 if core.products[k].source == FROM_EMISSION and core.products[k].stage == j:
-                    add_cotangent(plan, a.base, &table, &core.products[k], table.rows.demissions)
+                    add_cotangent(plan, a.base, team, number, &table, &core.products[k], table.rows.demissions)
+            if team.columns and j > 0:
+                meet(team)
         # (3) ds_{t-1} += dz W_s
         for k in range(core.n_products):
             if core.products[k].source == FROM_STATE:
-                add_cotangent(plan, a.base, &table, &core.products[k], table.rows.dprev)
+                add_cotangent(plan, a.base, team, number, &table, &core.products[k], table.rows.dprev)
+        if team.columns:
+            meet(team)
         for k in range(core.states.n):
             # (2)
-            if plan.scaled >> k & 1:
+            if own and plan.scaled >> k & 1:
                 unscale_state(plan, a, &table, t, b0, k, dtype)
-            if t > 0:
+            if own and t > 0:
                 add_given(plan, a, <floating *> table.rows.dprev[k].data, k, t - 1, b0, rows)
         next_step(&table)
         exchange_states(&table, core.states.n)
 
 
-cdef void backward_products(const plan_t *plan, const arrays_t *a, Py_ssize_t first, Py_ssize_t steps) noexcept nogil:
-    """(1) of forward, and the parameters, from the cotangents of a chunk:  dx = dz W_x,  dW += dz^T A,  db += sum dz."""
+cdef void backward_products(const plan_t *plan, const arrays_t *a, int number, Py_ssize_t first,
+                            Py_ssize_t steps) noexcept nogil:
+    """(1) of forward, and the parameters, from the cotangents of a chunk:  dx = dz W_x,  dW += dz^T A,  db += sum dz.
+
+    A thread has a share of the rows of dx and of dW."""
     cdef const core_t *core = plan.core
-    cdef Py_ssize_t size = core.itemsize, rows = steps * plan.B, from_ = first * plan.B
+    cdef const tiles_t *tiles = core.tiles
+    cdef Py_ssize_t size = core.itemsize, rows = steps * plan.B, from_ = first * plan.B, n, m
     cdef char *dz = a.base + plan.dz
     cdef const char *A
     cdef const product_t *p
@@ -339,18 +441,22 @@ cdef void backward_products(const plan_t *plan, const arrays_t *a, Py_ssize_t fi
         p = &core.products[k]
         if p.source == FROM_X:
             A = a.x
-            core.tiles.product(TILES_ADD, rows, p.K, p.N, dz + p.column * size, core.z_columns,
-                               a.base + plan.packed_back + p.packed_back * size, NULL, a.dx + from_ * p.K * size, p.K)
+            n = part(rows, ROWS_GRAIN, number, plan.threads)
+            m = part(rows, ROWS_GRAIN, number + 1, plan.threads) - n
+            tiles.product(TILES_ADD, m, p.K, p.N, dz + (n * core.z_columns + p.column) * size, core.z_columns,
+                          a.base + plan.packed_back + p.packed_back * size, NULL, a.dx + (from_ + n) * p.K * size, p.K)
         elif p.source == FROM_STATE:
             A = a.base + (plan.prev[p.index] if plan.scaled >> p.index & 1 else plan.states[p.index])
         else:
             A = a.base + plan.emissions[p.index]
-        core.tiles.outer(p.N, p.K, rows, dz + p.column * size, core.z_columns, A + from_ * p.K * size, p.K,
-                         a.dflat + p.weight * size, p.K, a.base + plan.outer)
+        n = part(p.N, tiles.columns, number, plan.threads)
+        m = part(p.N, tiles.columns, number + 1, plan.threads) - n
+        tiles.outer(m, p.K, rows, dz + (p.column + n) * size, core.z_columns, A + from_ * p.K * size, p.K,
+                    a.dflat + (p.weight + n * p.K) * size, p.K, a.base + plan.outer + number * plan.outer_size)
     for k in range(core.n_bias):
-        if core.bias[k].weight >= 0:
-            core.tiles.column_sums(rows, core.bias[k].N, dz + core.bias[k].column * size, core.z_columns,
-                                   a.dflat + core.bias[k].weight * size)
+        if core.bias[k].weight >= 0 and k % plan.threads == number:
+            tiles.column_sums(rows, core.bias[k].N, dz + core.bias[k].column * size, core.z_columns,
+                              a.dflat + core.bias[k].weight * size)
 
 
 cdef void finish_backward(const plan_t *plan, const arrays_t *a, floating *dtype) noexcept nogil:
@@ -375,13 +481,18 @@ cdef void finish_backward(const plan_t *plan, const arrays_t *a, floating *dtype
         at += w
 
 
-cdef inline void add_cotangent(const plan_t *plan, char *base, table_t *table, const product_t *p,
-                               const block_t *to) noexcept nogil:
-    """dA += dz[:, column:] @ W"""
+cdef inline void add_cotangent(const plan_t *plan, char *base, const team_t *team, int number, table_t *table,
+                               const product_t *p, const block_t *to) noexcept nogil:
+    """dA += dz[:, column:] @ W; of a team that shares columns, this thread's."""
     cdef const core_t *core = plan.core
-    core.tiles.product(TILES_ADD, table.rows.rows, p.K, p.N, <char *> table.rows.dz[0].data + p.column * core.itemsize,
-                       core.z_columns, base + plan.packed_back + p.packed_back * core.itemsize, NULL,
-                       to[p.index].data, p.K)
+    cdef Py_ssize_t n = 0, m = p.K
+    if team.columns and team.size > 1:
+        n = part(p.K, core.tiles.columns, number, team.size)
+        m = part(p.K, core.tiles.columns, number + 1, team.size) - n
+    core.tiles.product(TILES_ADD, table.rows.rows, m, p.N, <char *> table.rows.dz[0].data + p.column * core.itemsize,
+                       core.z_columns,
+                       base + plan.packed_back + (p.packed_back + core.tiles.packed_size(p.N, n)) * core.itemsize, NULL,
+                       <char *> to[p.index].data + n * core.itemsize, p.K)
 
 
 cdef inline void add_given(const plan_t *plan, const arrays_t *a, floating *to, int k, Py_ssize_t t, Py_ssize_t b0,

@@ -9,6 +9,9 @@ cdef enum:
     PARAM_ROWS = 16            # rows that share an accumulator of per-unit parameters
     FORWARD_ROWS = 128         # rows of a chunk
     BACKWARD_ROWS = 256
+    ROWS_GRAIN = 8             # threads share rows in multiples of this, the height of a register tile
+    ROWS_WORK = 2000000        # multiply-adds of a pass above which threads share its rows
+    COLUMNS_WORK = 200000      # multiply-adds of a step above which threads share the columns of its products
 
 cdef enum:                     # what a product reads
     FROM_X = 0
@@ -50,6 +53,8 @@ cdef struct core_t:             # a layer
 cdef struct plan_t:             # a run
     const core_t *core
     Py_ssize_t T, B, chunk, chunk_back
+    int threads, columns                                  # see team_t
+    Py_ssize_t outer_size                                 # of the scratch of one thread
     Py_ssize_t nbytes
     bint taped
     unsigned long long scaled, blended      # bit k: state k has a pre or reset, a blend
@@ -74,6 +79,7 @@ cdef class Core:
 cdef class Plan:
     cdef plan_t p
     cdef readonly Core core
+    cdef share(self, int threads)
     cdef plan_backward(self, at)
 
-cdef void pack(const plan_t *plan, char *base, const char *weights) noexcept nogil
+cdef void pack(const plan_t *plan, char *base, const char *weights, int member) noexcept nogil

@@ -2,6 +2,7 @@
 from cpython.pycapsule cimport PyCapsule_GetPointer, PyCapsule_IsValid
 from libc.string cimport memcpy, memset
 
+from pylstm._team cimport part
 from pylstm._tiles cimport tiles_t
 from pylstm.kernel cimport PYLSTM_CELL_ABI, PYLSTM_CELL_CAPSULE, cell_t
 
@@ -85,14 +86,14 @@ cdef class Core:
             raise ImportError(f"kernel {cell.name.decode()!r} has no float{8 * self.c.itemsize} hooks")
         self.c.n_stages = cell.stages
 
-    def plan(self, T, B, bint taped=True, scaled=0, blended=0):
-        """The `Plan` of a run over T steps and B rows, made once for recurring sizes."""
-        key = (T, B, taped, scaled, blended)
+    def plan(self, T, B, bint taped=True, scaled=0, blended=0, threads=1):
+        """The `Plan` of a run over T steps and B rows, made once for recurring sizes; at most `threads` threads."""
+        key = (T, B, taped, scaled, blended, threads)
         plan = self.plans.get(key)
         if plan is None:
             if len(self.plans) >= 16:
                 self.plans.clear()
-            plan = self.plans[key] = Plan(self, T, B, taped, scaled, blended)
+            plan = self.plans[key] = Plan(self, T, B, taped, scaled, blended, threads)
         return plan
 
 
@@ -111,7 +112,7 @@ cdef class Plan:
         A size beyond the address space.
     """
 
-    def __init__(self, Core layer not None, T, B, bint taped, scaled, blended):
+    def __init__(self, Core layer not None, T, B, bint taped, scaled, blended, int threads):
         cdef int k
         cdef const core_t *core = &layer.c
         self.core, self.p.core = layer, core
@@ -123,6 +124,7 @@ cdef class Plan:
         self.p.T, self.p.B = T, B
         self.p.chunk = chunk_of(T, B, FORWARD_ROWS)
         self.p.chunk_back = chunk_of(T, B, BACKWARD_ROWS)
+        self.share(threads)
         kept = T if taped else self.p.chunk               # steps of which the tape holds the inner arrays
         self.p.packed = at.take(core.packed_size)
         self.p.bias = at.take(core.z_columns)
@@ -144,6 +146,23 @@ cdef class Plan:
             self.plan_backward(at)
         self.p.nbytes = at.bytes + LINE                   # room to line up the first array
 
+    cdef share(self, int threads):
+        """How many threads work on a run, and what they share: its rows, or for a few rows the columns of products."""
+        cdef const core_t *core = self.p.core
+        cdef int k
+        cdef double step = 0                            # multiply-adds of a row in a step
+        for k in range(core.n_products):
+            step += <double> core.products[k].N * core.products[k].K
+        grain = PARAM_ROWS if core.params.n else ROWS_GRAIN
+        rows = (self.p.B + grain - 1) // grain
+        work = step * self.p.T * self.p.B
+        self.p.columns = rows < 2
+        self.p.threads = 1
+        if self.p.columns and self.p.B * step >= COLUMNS_WORK:
+            self.p.threads = threads
+        elif not self.p.columns and work >= ROWS_WORK:
+            self.p.threads = min(threads, rows)
+
     cdef plan_backward(self, at):
         cdef const core_t *core = self.p.core
         cdef int k
@@ -158,7 +177,10 @@ cdef class Plan:
         self.p.dparams = at.take(groups * sum([core.params.width[k] for k in range(core.params.n)]))
         for k in range(core.n_products):
             outer = max(outer, core.tiles.outer_scratch(core.products[k].N, core.products[k].K, rows))
-        self.p.outer = at.take(outer)
+        self.p.outer_size = -(-outer * core.itemsize // LINE) * LINE
+        self.p.outer = at.take(outer + LINE)
+        for k in range(1, self.p.threads):
+            at.take(outer + LINE)
 
     @property
     def nbytes(self):
@@ -208,18 +230,27 @@ cdef chunk_of(T, B, rows):
     return max(1, -(-T // chunks))
 
 
-cdef void pack(const plan_t *plan, char *base, const char *weights) noexcept nogil:
-    """Weights into column panels, biases to their columns, per-unit parameters beside them."""
+cdef void pack(const plan_t *plan, char *base, const char *weights, int member) noexcept nogil:
+    """Weights into column panels, biases to their columns, per-unit parameters beside them: one thread's share."""
     cdef const core_t *core = plan.core
-    cdef Py_ssize_t size = core.itemsize
+    cdef const tiles_t *tiles = core.tiles
+    cdef Py_ssize_t size = core.itemsize, n, m
     cdef int k
     cdef char *to
     cdef const product_t *p
     for k in range(core.n_products):
         p = &core.products[k]
-        core.tiles.pack_transposed(p.K, p.N, weights + p.weight * size, p.K, base + plan.packed + p.packed * size)
+        n = part(p.N, tiles.columns, member, plan.threads)
+        m = part(p.N, tiles.columns, member + 1, plan.threads) - n
+        to = base + plan.packed + (p.packed + tiles.packed_size(p.K, n)) * size
+        tiles.pack_transposed(p.K, m, weights + (p.weight + n * p.K) * size, p.K, to)
         if plan.taped:
-            core.tiles.pack(p.N, p.K, weights + p.weight * size, p.K, base + plan.packed_back + p.packed_back * size)
+            n = part(p.K, tiles.columns, member, plan.threads)
+            m = part(p.K, tiles.columns, member + 1, plan.threads) - n
+            to = base + plan.packed_back + (p.packed_back + tiles.packed_size(p.N, n)) * size
+            tiles.pack(p.N, m, weights + (p.weight + n) * size, p.K, to)
+    if member > 0:
+        return
     for k in range(core.n_bias):
         to = base + plan.bias + core.bias[k].column * size
         if core.bias[k].weight < 0:

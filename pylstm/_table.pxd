@@ -5,6 +5,7 @@ from pylstm.kernel cimport block_t, floating, rows_t
 
 cdef struct arrays_t:          # what a call brings or takes away; NULL where absent
     char *base                 # of the workspace
+    const char *flat           # parameters
     const char *x
     const unsigned char *reset
     const char *aux[MAX_BLOCKS]

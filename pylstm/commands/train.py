@@ -8,12 +8,10 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
-from pylstm.training.settings import Budget, TextSettings
-
 if TYPE_CHECKING:
+    from pylstm.training.settings import Budget, TextSettings
     from pylstm.training.text import TextTrainer
 
-DEFAULTS = TextSettings()
 MINUTES = 1.0
 SAVE = "pylstm-text.safetensors"
 INTERRUPTED = 130
@@ -22,6 +20,9 @@ INTERRUPTED = 130
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
     """Add ``train`` to the command line."""
+    from pylstm.training.settings import TextSettings
+
+    defaults = TextSettings()
     parser = subparsers.add_parser("train", help="train a net on real data")
     tasks = parser.add_subparsers(dest="task", required=True, metavar="TASK")
     text = tasks.add_parser(
@@ -35,18 +36,18 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         text.add_argument(*names, help=f"{help} (%(default)s)", **options)
 
     text.add_argument("file", nargs="?", metavar="FILE", help="a text file in UTF-8; without it Python's manual topics")
-    add("--cell", default=DEFAULTS.cell, metavar="NAME", help="see `pylstm cells`")
-    add("--hidden", type=int, default=DEFAULTS.hidden_size, metavar="H", help="hidden units")
-    add("--embedding", type=int, default=DEFAULTS.embedding_size, metavar="E", help="length of a character's vector")
-    add("--seed", type=int, default=DEFAULTS.seed, metavar="S", help="of the parameters and the sample")
+    add("--cell", default=defaults.cell, metavar="NAME", help="see `pylstm cells`")
+    add("--hidden", type=int, default=defaults.hidden_size, metavar="H", help="hidden units")
+    add("--embedding", type=int, default=defaults.embedding_size, metavar="E", help="length of a character's vector")
+    add("--seed", type=int, default=defaults.seed, metavar="S", help="of the parameters and the sample")
     budget = text.add_mutually_exclusive_group()
     budget.add_argument("--minutes", type=float, metavar="M", help=f"train so long ({MINUTES:g})")
     budget.add_argument("--epochs", type=float, metavar="E", help="passes over the text")
     budget.add_argument("--steps", type=int, metavar="N", help="steps of the optimiser")
-    add("--batch-size", type=int, default=DEFAULTS.batch_size, metavar="B", help="parallel streams of text")
-    add("--length", type=int, default=DEFAULTS.length, metavar="T", help="steps that gradients go back")
-    add("--lr", type=float, default=DEFAULTS.lr, metavar="LR", help="peak learning rate of Adam")
-    add("--dtype", choices=("float32", "float64"), default=DEFAULTS.dtype, help="of all computations")
+    add("--batch-size", type=int, default=defaults.batch_size, metavar="B", help="parallel streams of text")
+    add("--length", type=int, default=defaults.length, metavar="T", help="steps that gradients go back")
+    add("--lr", type=float, default=defaults.lr, metavar="LR", help="peak learning rate of Adam")
+    add("--dtype", choices=("float32", "float64"), default=defaults.dtype, help="of all computations")
     add("--save", default=SAVE, metavar="PATH", help="where the model goes; an older file is replaced")
     add("--sample", type=int, default=400, metavar="N", help="characters of generated text to show")
     add("--temperature", type=float, default=0.6, metavar="F", help="of the sample; lower is safer")
@@ -57,6 +58,7 @@ def run(args: argparse.Namespace) -> int:
     """Run the command; the exit status: 0, 1 if training diverged, 130 after Ctrl-C."""
     from pylstm.datasets import manual_topics, read_text
     from pylstm.saving import save
+    from pylstm.training.settings import Budget
     from pylstm.training.text import TextTrainer, TrainingDiverged
 
     _check_target(args.save)
@@ -79,6 +81,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _settings(args: argparse.Namespace) -> TextSettings:
+    from pylstm.training.settings import TextSettings
+
     return TextSettings(
         cell=args.cell,
         hidden_size=args.hidden,
@@ -127,6 +131,10 @@ def _train(trainer: TextTrainer, budget: Budget, *, quiet: bool) -> None:
         progress.close()
 
 
+def _last_line(text: str) -> str:
+    return text[-40:].rpartition("\n")[2]
+
+
 def _conclude(trainer: TextTrainer, args: argparse.Namespace) -> None:
     steps, speed = len(trainer.trace), 0.0
     if trainer.seconds > 0:
@@ -139,6 +147,8 @@ def _conclude(trainer: TextTrainer, args: argparse.Namespace) -> None:
     bits, bigram = trainer.validate(), trainer.bigram()
     print(f"bits per character: train {trainer.train_bits:.3f}, validation {bits:.3f}, bigram model {bigram:.3f}")
     if args.sample and not args.quiet and math.isfinite(bits):
-        sample = trainer.model.generate(args.sample, temperature=args.temperature, seed=args.seed)
-        print(f"sample at temperature {args.temperature:g}:\n{sample}")
+        sample = trainer.model.generate(
+            args.sample, prompt=trainer.prompt, temperature=args.temperature, seed=args.seed
+        )
+        print(f"sample at temperature {args.temperature:g}, after '...{_last_line(trainer.prompt)}':\n{sample}")
     print(f"saved  {args.save}")

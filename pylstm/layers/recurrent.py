@@ -15,6 +15,7 @@ from pylstm.layers.parameters import Parameters, check_array, check_dtype
 from pylstm.layers.run import Layout, Run, check_names
 from pylstm.layers.structure import core_of
 from pylstm.layers.workspace import Workspaces
+from pylstm.threads import get_num_threads
 
 
 class Recurrent:
@@ -91,7 +92,9 @@ class Recurrent:
         self._prepare()
 
     def _prepare(self) -> None:
-        kernel = load_kernel(self.cell) or twin_kernel(self.cell)
+        kernel = load_kernel(self.cell)
+        self._compiled = kernel is not None  # a Python twin would only wait for the interpreter in several threads
+        kernel = kernel or twin_kernel(self.cell)
         self._core = core_of(kernel, self.cell.contract, self.widths, self.params.shapes, self.dtype)
         self._workspaces = Workspaces()
         self._layouts = (Layout(False, self.batch_first), Layout(True, self.batch_first))
@@ -159,7 +162,8 @@ class Recurrent:
         if reset is not None:
             given["reset"], scaled = _take_reset(reset, layout, T, B), (1 << len(contract.states)) - 1
         start = self._take_initial(initial, layout, B) if initial else None
-        plan = self._core.plan(T, B, tape, scaled, blended)
+        threads = get_num_threads() if self._compiled else 1
+        plan = self._core.plan(T, B, tape, scaled, blended, threads)
         buffer = self._workspaces.take(plan.nbytes)
         _core.forward(
             plan, buffer, self.params.flat, x, start, given["aux"], given["pre"], given["reset"], given["blend"]

@@ -9,7 +9,7 @@ from typing import Any
 WARMUP = 50
 """Steps over which the learning rate rises."""
 
-HALF = 1000
+HALF = 500
 """Steps after which it has fallen to 1/sqrt(2) of its peak."""
 
 
@@ -40,7 +40,7 @@ class TextSettings:
     embedding_size: int = 64
     batch_size: int = 16
     length: int = 64
-    lr: float = 4e-3
+    lr: float = 6e-3
     clip: float = 1.0
     dtype: Any = "float32"
     seed: int = 0
@@ -92,6 +92,6 @@ def learning_rate(step: int, peak: float) -> float:
     Examples
     --------
     >>> [round(learning_rate(step, 1.0), 3) for step in (0, 49, 1000, 3000)]
-    [0.02, 0.976, 0.707, 0.5]
+    [0.02, 0.954, 0.577, 0.378]
     """
     return peak * min(1.0, (step + 1) / WARMUP) / math.sqrt(1 + step / HALF)

@@ -91,6 +91,11 @@ class TextTrainer:
         return self.streams.number_of_chunks(self.settings.length)
 
     @property
+    def prompt(self) -> str:
+        """The beginning of the validation tail, at most 200 characters: text that the model has not seen, to go on."""
+        return self.vocabulary.decode(self.validation_indices[:200])
+
+    @property
     def train_bits(self) -> float:
         """Mean bits per character of the last steps, at most 100 and at most an epoch."""
         return float(np.mean(self.trace[-min(100, self.steps_per_epoch) :])) if self.trace else math.nan

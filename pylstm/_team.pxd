@@ -1,0 +1,47 @@
+# Threads that run one pass together: what each of them does, and where they wait for each other.
+cdef extern from *:
+    """
+    #include <sched.h>
+    #if defined(__x86_64__)
+    #define PYLSTM_PAUSE() __builtin_ia32_pause()
+    #else
+    #define PYLSTM_PAUSE()
+    #endif
+    typedef struct {
+        int size;          /* threads */
+        int columns;       /* they share the columns of every product (few rows), not the rows */
+        int arrived, phase;
+        int stop;          /* set by thread 0: an error or an interrupt */
+    } pylstm_team;
+
+    /* All threads of the team arrive before any goes on. Between two meetings the loop takes microseconds, so a thread
+       spins first; on an oversubscribed machine it soon leaves the processor to the others. */
+    static inline void pylstm_meet(pylstm_team *team) {
+        int phase, spins = 0;
+        if (team->size == 1)
+            return;
+        phase = __atomic_load_n(&team->phase, __ATOMIC_RELAXED);
+        if (__atomic_add_fetch(&team->arrived, 1, __ATOMIC_ACQ_REL) == team->size) {
+            __atomic_store_n(&team->arrived, 0, __ATOMIC_RELAXED);
+            __atomic_store_n(&team->phase, phase + 1, __ATOMIC_RELEASE);
+        } else {
+            while (__atomic_load_n(&team->phase, __ATOMIC_ACQUIRE) == phase) {
+                if (++spins < 4000)
+                    PYLSTM_PAUSE();
+                else
+                    sched_yield();
+            }
+        }
+    }
+    """
+    ctypedef struct team_t "pylstm_team":
+        int size
+        bint columns
+        int stop
+    void meet "pylstm_meet"(team_t *team) noexcept nogil
+
+
+cdef inline Py_ssize_t part(Py_ssize_t n, Py_ssize_t grain, int member, int size) noexcept nogil:
+    """Where the share of thread `member` starts, of n things handed out in multiples of `grain`."""
+    cdef Py_ssize_t start = (n + grain - 1) // grain * member // size * grain
+    return start if start < n else n
