@@ -15,6 +15,8 @@ from pylstm.cells import (
     sqrt,
     tanh,
 )
+from pylstm.cells.certificate import Certificate, CertificationError
+from pylstm.cells.certify import certify
 from pylstm.hookspecs import hookimpl
 from pylstm.layers.embedding import Embedding
 from pylstm.layers.linear import Linear
@@ -37,6 +39,8 @@ __all__ = [
     "SGD",
     "Adam",
     "Cell",
+    "Certificate",
+    "CertificationError",
     "Embedding",
     "Gradients",
     "Linear",
@@ -44,6 +48,7 @@ __all__ = [
     "Recurrent",
     "Run",
     "Stage",
+    "certify",
     "clip_by_norm",
     "clip_by_value",
     "cos",

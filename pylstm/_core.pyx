@@ -19,7 +19,6 @@
 #    not depend on how rows are split between threads.
 """
 from cpython.buffer cimport PyBUF_C_CONTIGUOUS, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
-from cpython.exc cimport PyErr_CheckSignals, PyErr_Occurred
 from libc.stdint cimport uintptr_t
 from libc.string cimport memcpy, memset
 
@@ -33,6 +32,10 @@ from pylstm._tiles cimport TILES_ADD, TILES_BIAS, tiles_t
 from pylstm.kernel cimport block_t, floating
 
 from pylstm import threads
+
+cdef extern from "Python.h":
+    int PyErr_CheckSignals() noexcept      # leaves the exception set, as a row hook does: see `interrupted`
+    void *PyErr_Occurred() noexcept
 
 
 def aligned(workspace):
@@ -180,7 +183,7 @@ cdef int run_team(Plan layout, const arrays_t *a, bint back) except -1:
 
 
 cdef int raise_pending() except -1:
-    return -1 if PyErr_Occurred() != NULL else PyErr_CheckSignals()
+    return -1 if PyErr_Occurred() != NULL else 0
 
 
 cdef void pass_(const plan_t *plan, const arrays_t *a, team_t *team, int number, bint back) noexcept nogil:

@@ -11,7 +11,7 @@ cdef enum:
     BACKWARD_ROWS = 256
     ROWS_GRAIN = 8             # threads share rows in multiples of this, the height of a register tile
     ROWS_WORK = 2000000        # multiply-adds of a pass above which threads share its rows
-    COLUMNS_WORK = 200000      # multiply-adds of a step above which threads share the columns of its products
+    COLUMNS_WORK = 500000      # recurrent multiply-adds of a step above which threads share the columns of its products
 
 cdef enum:                     # what a product reads
     FROM_X = 0

@@ -150,15 +150,17 @@ cdef class Plan:
         """How many threads work on a run, and what they share: its rows, or for a few rows the columns of products."""
         cdef const core_t *core = self.p.core
         cdef int k
-        cdef double step = 0                            # multiply-adds of a row in a step
+        cdef double step = 0, recurrent = 0             # multiply-adds of a row in a step
         for k in range(core.n_products):
             step += <double> core.products[k].N * core.products[k].K
+            if core.products[k].source != FROM_X:
+                recurrent += <double> core.products[k].N * core.products[k].K
         grain = PARAM_ROWS if core.params.n else ROWS_GRAIN
         rows = (self.p.B + grain - 1) // grain
         work = step * self.p.T * self.p.B
         self.p.columns = rows < 2
         self.p.threads = 1
-        if self.p.columns and self.p.B * step >= COLUMNS_WORK:
+        if self.p.columns and self.p.B * recurrent >= COLUMNS_WORK:
             self.p.threads = threads
         elif not self.p.columns and work >= ROWS_WORK:
             self.p.threads = min(threads, rows)
