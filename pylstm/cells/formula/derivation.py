@@ -29,8 +29,8 @@ class StageDerivation:
     forward, backward : Program
         Over the blocks of the C contract. Backward delivers a cotangent for every gate, and for those previous
         states, earlier emissions, parameters and aux that the formula uses.
-    slots : dict of str to str
-        Gate -> the value in its slot after forward, as text (``sigmoid(z.i)``; ``z.i``: the pre-activation stays).
+    slots : dict of str to Node
+        Gate -> the value in its slot after forward; the pre-activation itself where the slot is not written.
     keep : dict of str to (str or int)
         Kept values of this stage and their widths.
     """
@@ -38,7 +38,7 @@ class StageDerivation:
     stage: Stage
     forward: Program
     backward: Program
-    slots: dict[str, str]
+    slots: dict[str, Node]
     keep: dict[str, Width]
 
 
@@ -86,10 +86,12 @@ def derive(cell: Any) -> Derivation:
     >>> from pylstm.cells import LSTM
     >>> stage = derive(LSTM).stages[""]
     >>> stage.slots["f"], list(stage.keep)
-    ('sigmoid(z.f)', ['tanh_c'])
+    (sigmoid(z.f), ['tanh_c'])
     """
     contract = cell.contract if not cell.formulas else cell.declared
-    formulas = cell.formulas or {stage.name: getattr(cell, hook_name("forward", stage.name)) for stage in contract.stages}
+    formulas = cell.formulas or {
+        stage.name: getattr(cell, hook_name("forward", stage.name)) for stage in contract.stages
+    }
     return derive_formulas(contract, formulas)
 
 
@@ -127,7 +129,7 @@ def _derive_stage(contract: Contract, stage: Stage, function: Callable[..., Any]
         stage,
         _forward_program(contract, traced, tape.gates, keep, names, forward),
         _backward_program(contract, stage, traced, tape.gates, keep, names, cotangents, seeds),
-        {gate: repr(node) for gate, node in tape.gates.items()},
+        tape.gates,
         {name: node.width for name, node in keep.items()},
     )
 
@@ -147,7 +149,8 @@ def _name_kept(keep: dict[str, Node], names: dict[Node, str], taken: set[str]) -
     for default, node in keep.items():
         argument = names.get(node.args[0], "") if node.args else node.name.replace(".", "_")
         made = (f"{node.op}_{argument}" if node.op in FUNCTIONS else argument) if argument else default
-        wishes = itertools.chain([names.get(node, made), made], (f"keep{k}" for k in itertools.count(1)))
+        user = names.get(node, made)
+        wishes = itertools.chain([user, f"{user}_kept", made], (f"keep{k}" for k in itertools.count(1)))
         name = next(each for each in wishes if each not in taken and each not in result and not keyword.iskeyword(each))
         result[name] = node
     return result

@@ -89,6 +89,8 @@ def _total(graph: Graph, node: Node, parts: list[Node]) -> Node:
 
 def _sum(graph: Graph, a: Node, b: Node) -> Node:
     """a + b, with a common cotangent factored out."""
+    if a is b:
+        return graph.make("mul", graph.const(2), a)
     left, right = _product(a), _product(b)
     if left and right:
         for factor in left[1]:

@@ -78,7 +78,9 @@ class Symbol:
         """The node of a symbol or of a number."""
         if isinstance(value, Symbol):
             return value.node
-        if isinstance(value, numbers.Real) or (hasattr(value, "shape") and value.shape == () and value.dtype.kind in "fiub"):
+        if isinstance(value, numbers.Real) or (
+            hasattr(value, "shape") and value.shape == () and value.dtype.kind in "fiub"
+        ):
             return self.graph.const(float(value))
         cure = "declare it under `params` or `aux`" if hasattr(value, "shape") else "use numbers and symbols"
         refuse(f"a formula cannot contain a value of type {type(value).__name__}", cure)

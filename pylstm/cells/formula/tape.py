@@ -120,9 +120,7 @@ def place(kept: list[Node], gates: dict[str, Node], forward: list[Node], pinned:
     return Tape({gate: slots[gate] for gate in gates}, {f"keep{k}": node for k, node in enumerate(keep, 1)})
 
 
-def _preferences(
-    pool: list[Node], gates: dict[str, Node], forward: list[Node], ranks: int
-) -> list[tuple[str, Node]]:
+def _preferences(pool: list[Node], gates: dict[str, Node], forward: list[Node], ranks: int) -> list[tuple[str, Node]]:
     """Pairs (gate, value for its slot), best first.
 
     Rank 0: an activation applied to a linear expression of the gate; 1: the pre-activation itself; 2: any other

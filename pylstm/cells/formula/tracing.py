@@ -118,7 +118,9 @@ def _results(
     missing = [name for name in wanted if name not in returned]
     unknown = [name for name in returned if name not in (*wanted, *stage.gates, *contract.keep)]
     if missing or unknown:
-        wrong = [f"without {', '.join(missing)}"] * bool(missing) + [f"with {', '.join(map(str, unknown))}"] * bool(unknown)
+        wrong = [f"without {', '.join(missing)}"] * bool(missing) + [f"with {', '.join(map(str, unknown))}"] * bool(
+            unknown
+        )
         raise FormulaError(f"{here}: returned a dict {' and '.join(wrong)}: the {what} are {', '.join(wanted)}")
     lift = Symbol(graph, graph.const(0)).lift
     nodes = {name: lift(value) for name, value in returned.items()}

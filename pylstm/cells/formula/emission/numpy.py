@@ -67,7 +67,9 @@ def _function(name: str, program: Program, spaces: dict[str, str], own: tuple[st
     lines = [f"{printer.names[operation.index]} = {text}" for operation, text in printer.statements()]
     pairs = [f"{store.block.name}={printer.text(store.source)}" for store in program.stores]
     lines += _wrapped("return dict(", pairs)
-    used = [space for space in _SPACES if space in spaces.values() and re.search(rf"(?<![\w.]){space}\.\w", " ".join(lines))]
+    used = [
+        space for space in _SPACES if space in spaces.values() and re.search(rf"(?<![\w.]){space}\.\w", " ".join(lines))
+    ]
     return [f"def {name}({', '.join(used)}):", *("    " + line for line in lines)]
 
 

@@ -95,8 +95,8 @@ class Printer:
             return self.const(operation.value)
         if op in _INFIX:
             sign, level = _INFIX[op]
-            right = level + (op in ("sub", "div") or op in COMPARISONS)
-            return self.text(args[0], level) + sign + self.text(args[1], right or level), level
+            left = level + (op in COMPARISONS)  # on the right always one more: a + (b + c) is another rounding
+            return self.text(args[0], left) + sign + self.text(args[1], level + 1), level
         if op == "neg":
             return "-" + self.text(args[0], 5), 3
         return self.call(operation), ATOM
