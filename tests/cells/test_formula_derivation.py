@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pylstm.cells import LSTM, Cell, exp, sigmoid, sin, tanh, where
+from pylstm.cells import LSTM, Cell, exp, sigmoid, sin, tanh
 from pylstm.cells.formula import derive
 from pylstm.cells.formula.graph import Graph
 
@@ -100,15 +100,9 @@ def test_tape_of_others():
 
 
 def test_one_cheap_value_replaces_several():
-    class Difference(Cell):
-        states = ("h", "s")
-        gates = dict(a="x", b="x")
-
-        def forward(z, prev):
-            near = z.a * z.a - z.b > prev.s
-            return dict(h=where(near, tanh(z.a), 0) + where(near, tanh(z.b), 0), s=prev.s + 1)
-
-    assert len(derive(Difference).stages[""].keep) == 1  # the condition (or the difference), not z.a and z.b
+    stage = derive(fc.Near).stages[""]
+    assert list(stage.keep) == ["near"]  # not z.a and z.b
+    assert {gate: repr(node) for gate, node in stage.slots.items()} == {"a": "tanh(z.a)", "b": "tanh(z.b)"}
 
 
 def test_equal_subexpressions_are_one():

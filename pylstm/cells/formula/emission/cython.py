@@ -8,7 +8,7 @@ import re
 from pylstm.cells.contract import Contract, hook_name
 from pylstm.cells.formula.derivation import Derivation
 from pylstm.cells.formula.emission.rows import KINDS, RowFunction, RowPrinter, wrap
-from pylstm.cells.formula.graph import COMPARISONS, FROM_OUTPUT, FUNCTIONS
+from pylstm.cells.formula.graph import FROM_OUTPUT, FUNCTIONS
 from pylstm.cells.formula.program import Block, Program
 
 _C_WORDS = """auto break case char const continue default do double else enum extern float for goto if inline int long
@@ -38,14 +38,14 @@ class CythonPrinter(RowPrinter):
     def call(self, operation) -> str:
         op, args = operation.op, operation.args
         if op in ("and", "or"):
-            return f"({(' & ' if op == 'and' else ' | ').join(f'({self.text(index)})' for index in args)})"
+            return f"({(' & ' if op == 'and' else ' | ').join(f'({self.condition(index)})' for index in args)})"
         if op == "not":
-            return f"(not {self.text(args[0], 9)})"
+            return f"(not ({self.condition(args[0])}))"
         if op in ("fill", "row_sum"):
             return self.text(args[0], 3 if op == "fill" else 0)
         texts = [self.text(index) for index in args]
-        if op == "where" and args[0] in self.named:
-            texts[0] += " != 0"
+        if op == "where":
+            texts[0] = self.condition(args[0])
         if op in ("where", "max", "min"):  # a bare number would make the arguments differ in type
             texts = [f"<floating> {text}" if re.fullmatch(r"-?\d+", text) else text for text in texts]
         return f"{_CALLS.get(op, op)}({', '.join(texts)})"

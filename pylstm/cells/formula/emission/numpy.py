@@ -13,8 +13,8 @@ from typing import Any
 from pylstm.cells.contract import Contract, hook_name
 from pylstm.cells.formula.derivation import StageDerivation
 from pylstm.cells.formula.emission.printer import Printer
-from pylstm.cells.formula.graph import Width
-from pylstm.cells.formula.program import Block, Operation, Program
+from pylstm.cells.formula.graph import LOGICAL, Width
+from pylstm.cells.formula.program import Block, Operation, Program, Store
 
 _SPACES = ("d", "y", "z", "prev", "e", "p", "u")
 _READ = ("prev", "gates")  # blocks of which a twin may ask for shape and dtype
@@ -45,12 +45,22 @@ class NumpyPrinter(Printer):
     def call(self, operation: Operation) -> str:
         op, texts = operation.op, [self.text(index) for index in operation.args]
         if op in _LOGIC:
-            return f"({_LOGIC[op].join(self.text(index, 3) for index in operation.args)})"
+            return f"({_LOGIC[op].join(f'({self.condition(index)})' for index in operation.args)})"
         if op == "not":
-            return f"~{self.text(operation.args[0], 9)}"
+            return f"~({self.condition(operation.args[0])})"
         if op == "fill":
             return f"filled({texts[0]}, {self.like(operation.width)})"
         return f"{_CALLS.get(op, op)}({', '.join(texts)})"
+
+    def condition(self, index: int) -> str:
+        """Conditions stay arrays of bool until they are stored."""
+        is_load = self.program.operations[index].op == "load"
+        return f"{self.text(index, 3)} != 0" if is_load else self.text(index)
+
+    def result(self, store: Store) -> str:
+        """What goes into the dict: conditions as numbers."""
+        operation, text = self.program.operations[store.source], self.text(store.source)
+        return f"filled({text}, {self.like(operation.width)})" if operation.op in LOGICAL else text
 
     def like(self, width: Width) -> str:
         """An array of the given width."""
@@ -65,7 +75,7 @@ def _function(name: str, program: Program, spaces: dict[str, str], own: tuple[st
 
     printer = NumpyPrinter(program, set(vars(functions)), spaces, own)
     lines = [f"{printer.names[operation.index]} = {text}" for operation, text in printer.statements()]
-    pairs = [f"{store.block.name}={printer.text(store.source)}" for store in program.stores]
+    pairs = [f"{store.block.name}={printer.result(store)}" for store in program.stores]
     lines += _wrapped("return dict(", pairs)
     used = [
         space for space in _SPACES if space in spaces.values() and re.search(rf"(?<![\w.]){space}\.\w", " ".join(lines))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from pylstm.cells.formula.graph import COMPARISONS
+from pylstm.cells.formula.graph import COMPARISONS, LOGICAL
 from pylstm.cells.formula.program import Operation, Program, Store
 
 LONGEST = 64
@@ -85,6 +85,11 @@ class Printer:
         """Text of a value, in parentheses where its operator binds weaker than `level`."""
         text, own = self.texts[index]
         return f"({text})" if own < level else text
+
+    def condition(self, index: int) -> str:
+        """Text of a value as a condition: one that was stored is a number by now."""
+        plain = self.program.operations[index].op in LOGICAL and index not in self.names
+        return self.text(index, 2) if plain else f"{self.text(index, 3)} != 0"
 
     def expression(self, operation: Operation) -> tuple[str, int]:
         """Text and binding strength of one operation."""

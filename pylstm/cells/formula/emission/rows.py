@@ -61,7 +61,6 @@ class RowPrinter(Printer):
         self.overwritten = {store.block for store in program.stores if store.block.kind == "gates"}
         self.hoisted = self._hoisted()
         self.copies: dict[Block, str] = {}
-        self.named: set[int] = set()
         self.locals: list[str] = []
         self.sums: list[str] = []
         self.pieces: list[tuple[Width, bool, str, Block | None]] = []
@@ -137,11 +136,12 @@ class RowPrinter(Printer):
         plain = operation.op in ("load", "const", "fill", REDUCTION)
         if home is not None and not plain:
             self.pieces.append((operation.width, after, f"{self.element(home)} = {text}", home))
-            text, level = self.element(home), ATOM
+            self.names[operation.index] = text = self.element(home)
+            level = ATOM
         elif not plain and (self.program.uses[operation.index] > 1 or (not targets and self.is_named(operation, text))):
             name = fresh(self.wish(operation), self.taken)
             self.locals.append(name)
-            self.named.add(operation.index)
+            self.names[operation.index] = name
             self.pieces.append((operation.width, after, f"{name} = {text}", None))
             text, level = name, ATOM
         for block in targets:
