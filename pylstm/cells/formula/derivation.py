@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import keyword
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pylstm.cells.contract import Contract, Stage, hook_name
@@ -33,6 +33,8 @@ class StageDerivation:
         Gate -> the value in its slot after forward; the pre-activation itself where the slot is not written.
     keep : dict of str to (str or int)
         Kept values of this stage and their widths.
+    traced : Trace
+        The graph, and the names of its values: the user's, gates and kept values.
     """
 
     stage: Stage
@@ -40,6 +42,7 @@ class StageDerivation:
     backward: Program
     slots: dict[str, Node]
     keep: dict[str, Width]
+    traced: Trace = field(repr=False, compare=False)
 
 
 @dataclass(frozen=True)
@@ -131,6 +134,7 @@ def _derive_stage(contract: Contract, stage: Stage, function: Callable[..., Any]
         _backward_program(contract, stage, traced, tape.gates, keep, names, cotangents, seeds),
         tape.gates,
         {name: node.width for name, node in keep.items()},
+        replace(traced, names=names),
     )
 
 

@@ -84,7 +84,7 @@ def _total(graph: Graph, node: Node, parts: list[Node]) -> Node:
     total = narrow[0]
     for each in narrow[1:]:
         total = graph.make("add", total, each)
-    return graph.fill(total, node.width) if total.width != node.width else total
+    return total if total.op == "const" or total.width == node.width else graph.fill(total, node.width)
 
 
 def _sum(graph: Graph, a: Node, b: Node) -> Node:
