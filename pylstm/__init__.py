@@ -4,16 +4,21 @@ from pylstm import _guard  # noqa: F401  (first: explains an import of the uncom
 from pylstm.cells import (
     Cell,
     Stage,
+    absolute,
     cos,
     exp,
     expm1,
     log,
     log1p,
+    maximum,
+    minimum,
     relu,
     sigmoid,
     sin,
+    softplus,
     sqrt,
     tanh,
+    where,
 )
 from pylstm.hookspecs import hookimpl
 from pylstm.layers.embedding import Embedding
@@ -44,6 +49,7 @@ __all__ = [
     "Recurrent",
     "Run",
     "Stage",
+    "absolute",
     "clip_by_norm",
     "clip_by_value",
     "cos",
@@ -54,6 +60,8 @@ __all__ = [
     "load",
     "log",
     "log1p",
+    "maximum",
+    "minimum",
     "register",
     "relu",
     "save",
@@ -62,7 +70,9 @@ __all__ = [
     "sigmoid_cross_entropy",
     "sin",
     "softmax_cross_entropy",
+    "softplus",
     "sqrt",
     "squared_error",
     "tanh",
+    "where",
 ]
