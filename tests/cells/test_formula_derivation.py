@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from pylstm.cells import LSTM, Cell, exp, sigmoid, sin, tanh
-from pylstm.cells.formula import derive
+from pylstm.cells.formula import Block, derive
 from pylstm.cells.formula.graph import Graph
 
 spec = importlib.util.spec_from_file_location("formula_cells", Path(__file__).with_name("formula_cells.py"))
@@ -158,6 +158,23 @@ def test_no_function_is_computed_twice():
         counts = derive(cell).counts("backward")
         computed = {op for op in ("tanh", "sigmoid", "softplus", "log", "log1p", "sqrt") if op in counts}
         assert computed == ({"sigmoid"} if cell is fc.Timed else set()), cell.name  # of the parameter alone
+
+
+def test_a_kept_pre_activation_is_stored_before_its_slot():
+    """The loop writes what a twin returns in order, and z is a view of the slots."""
+    stores = [store.block for store in derive(fc.Timed).stages[""].forward.stores]
+    assert stores.index(Block("keep", "z_a")) < stores.index(Block("gates", "a"))
+
+
+def test_equal_contributions_are_one_product():
+    class Cube(Cell):
+        states = ("h",)
+        gates = dict(a="x")
+
+        def forward(z, prev):
+            return dict(h=z.a + prev.h**3)
+
+    assert derive(Cube).counts("backward") == {"mul": 5, "add": 1}
 
 
 def test_derivatives_from_outputs_and_from_arguments():

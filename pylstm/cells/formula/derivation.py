@@ -130,7 +130,7 @@ def _derive_stage(contract: Contract, stage: Stage, function: Callable[..., Any]
     names |= {node: gate for gate, node in tape.gates.items() if node.op != "leaf" and node not in traced.names}
     return StageDerivation(
         stage,
-        _forward_program(contract, traced, tape.gates, keep, names, forward),
+        _forward_program(contract, traced, tape.gates, keep, names),
         _backward_program(contract, stage, traced, tape.gates, keep, names, cotangents, seeds),
         tape.gates,
         {name: node.width for name, node in keep.items()},
@@ -166,15 +166,13 @@ def _forward_program(
     slots: dict[str, Node],
     keep: dict[str, Node],
     names: dict[Node, str],
-    forward: list[Node],
 ) -> Program:
-    known = set(forward)
     available = {node: Block(LEAF_BLOCKS[kind], name) for (kind, name), node in traced.leaves.items()}
     kind = "states" if set(traced.results) == set(contract.states) else "emissions"
     outputs = [(Block("gates", gate), node) for gate, node in slots.items() if node is not traced.leaves["z", gate]]
     outputs += [(Block("keep", name), node) for name, node in keep.items()]
     outputs += [(Block(kind, name), node) for name, node in traced.results.items()]
-    assert all(node in known for _, node in outputs)
+    outputs.sort(key=lambda pair: pair[1].op != "leaf")  # a kept pre-activation leaves before its slot is overwritten
     return build(outputs, available, names, _widths(contract, keep))
 
 

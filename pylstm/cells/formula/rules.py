@@ -6,6 +6,7 @@ argument; it uses `y` where that saves a function: exp, sigmoid, tanh, sqrt, rel
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 
 from pylstm.cells.formula.graph import LOGICAL, REDUCTION, Graph, Node
@@ -76,7 +77,8 @@ def reverse(graph: Graph, seeds: list[tuple[Node, Node]]) -> dict[Node, Node]:
 def _total(graph: Graph, node: Node, parts: list[Node]) -> Node:
     """Sum of the contributions; those wider than `node` are summed over the row."""
     sums: dict[object, Node] = {}
-    for part in parts:
+    for part, count in Counter(parts).items():
+        part = graph.make("mul", graph.const(count), part)
         sums[part.width] = _sum(graph, sums[part.width], part) if part.width in sums else part
     narrow = [
         graph.make(REDUCTION, each) if each.width != node.width and node.width == 1 else each for each in sums.values()
@@ -89,8 +91,6 @@ def _total(graph: Graph, node: Node, parts: list[Node]) -> Node:
 
 def _sum(graph: Graph, a: Node, b: Node) -> Node:
     """a + b, with a common cotangent factored out."""
-    if a is b:
-        return graph.make("mul", graph.const(2), a)
     left, right = _product(a), _product(b)
     if left and right:
         for factor in left[1]:
