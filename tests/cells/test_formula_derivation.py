@@ -99,6 +99,30 @@ def test_tape_of_others():
     assert repr(timed.slots["ta"]) == "z.ta"
 
 
+def test_slots_show_activations_and_linear_gates():
+    class Elman(Cell):
+        states = ("h",)
+        gates = dict(a="x+h")
+
+        def forward(z):
+            return dict(h=tanh(z.a))
+
+    assert repr(derive(Elman).stages[""].slots["a"]) == "tanh(z.a)"  # not needed: the state is it
+
+    class SimpleRecurrentUnit(Cell):
+        states = ("h", "c")
+        gates = dict(v="x", f="x", r="x")
+
+        def forward(z, prev):
+            f = sigmoid(z.f)
+            c = f * prev.c + (1 - f) * z.v
+            return dict(h=sigmoid(z.r) * tanh(c), c=c)
+
+    stage = derive(SimpleRecurrentUnit).stages[""]
+    assert [repr(node) for node in stage.slots.values()] == ["z.v", "sigmoid(z.f)", "sigmoid(z.r)"]
+    assert list(stage.keep) == ["tanh_c"]
+
+
 def test_one_cheap_value_replaces_several():
     stage = derive(fc.Near).stages[""]
     assert list(stage.keep) == ["near"]  # not z.a and z.b
@@ -131,6 +155,7 @@ def test_simplification():
     assert make("neg", make("neg", a)) is a
     assert make("exp", zero) is one
     assert make("mul", make("neg", a), a) is make("neg", make("mul", a, a))
+    assert make("neg", make("sub", a, one)) is make("sub", one, a)
     assert make("div", a, graph.const(4)) is make("mul", a, graph.const(0.25))
     assert make("div", a, graph.const(3)).op == "div"  # not exact as a product
     assert make("mul", a, zero).op == "mul"  # NaN and inf are not lost

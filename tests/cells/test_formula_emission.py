@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 import shutil
 import subprocess
 import sys
@@ -14,7 +15,7 @@ import pytest
 
 import pylstm
 from pylstm import building
-from pylstm.cells import LSTM
+from pylstm.cells import LSTM, Cell
 from pylstm.cells._hooks import run_stage
 from pylstm.cells.formula import derive
 from pylstm.cells.formula.emission import c, cython, numpy
@@ -173,6 +174,28 @@ def test_emitted_numpy_reads_like_one_written_by_hand():
         "    di = dc * y.g * dsigmoid_from_y(y.i)",
         "    return dict(i=di, f=df, g=dg, o=do, c=dc * y.f)",
     ]
+
+
+def test_sums_keep_their_order():
+    """a + (b + c) is another rounding than a + b + c."""
+
+    class Sums(Cell):
+        states = ("h",)
+        gates = dict(a="x", b="x", c="h")
+
+        def forward(z):
+            return dict(h=(z.a + (z.b + z.c)) * (z.a - (z.b - z.c)) / (z.b * (z.a / z.c)))
+
+    line = numpy.stage_source(derive(Sums).stages[""])
+    assert "(z.a + (z.b + z.c)) * (z.a - (z.b - z.c)) / (z.b * (z.a / z.c))" in line
+
+
+def test_one_value_per_row_is_computed_outside_the_loop():
+    source = c.kernel_source(derive(fc.Timed))
+    for loop in re.findall(r"for \(ptrdiff_t k = 0.*?\n    }", source, re.S):
+        assert "alpha" not in loop
+        assert "MATH(exp)" not in loop
+    assert source.count("MATH(exp)(-dt[0])") == 2
 
 
 def test_every_emission_is_stable():
