@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pylstm.cells import LSTM, Cell, exp, sigmoid, sin, tanh
+from pylstm.cells import LSTM, Cell, exp, maximum, minimum, sigmoid, sin, tanh
 from pylstm.cells.formula import Block, derive
 from pylstm.cells.formula.graph import Graph
 
@@ -189,6 +189,21 @@ def test_a_kept_pre_activation_is_stored_before_its_slot():
     """The loop writes what a twin returns in order, and z is a view of the slots."""
     stores = [store.block for store in derive(fc.Timed).stages[""].forward.stores]
     assert stores.index(Block("keep", "z_a")) < stores.index(Block("gates", "a"))
+
+
+def test_a_tie_belongs_to_the_first():
+    class Ties(Cell):
+        states = ("h",)
+        gates = dict(a="x", b="x", c="x")
+
+        def forward(z):
+            return dict(h=maximum(z.a, z.b) + minimum(z.a, z.c))
+
+    spaces = fc.draw(Ties, Ties.contract.stages[0])
+    spaces["z"]["b"] = spaces["z"]["c"] = spaces["z"]["a"]
+    _, backward = fc.forward_and_backward(Ties, Ties.contract.stages[0], spaces)
+    np.testing.assert_array_equal(backward["a"], 2 * spaces["d"]["h"])
+    assert not np.any(backward["b"]) and not np.any(backward["c"])
 
 
 def test_equal_contributions_are_one_product():
