@@ -58,7 +58,8 @@ class Cell:
     -----
     The formula. A stage with ``forward`` and no ``backward`` is a formula: written with the functions of `pylstm`, it
     returns only the new states (or the emissions), is run once on symbols, and its ``backward``, `keep` and what the
-    gates show on the tape are derived when the cell is first used.
+    gates show on the tape are derived when the cell is first used. In a subclass a new ``forward`` does not take over
+    the ``backward``, `keep` and `kernel` of its parent; ``backward = None`` forbids the derivation.
 
     The NumPy twin. ``forward`` and ``backward`` are static functions which ask for what they need by argument name;
     each argument is a namespace of arrays of shape (B, width):
