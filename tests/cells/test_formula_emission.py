@@ -17,6 +17,7 @@ import pylstm
 from pylstm import building
 from pylstm.cells import LSTM, Cell
 from pylstm.cells._hooks import run_stage
+from pylstm.cells.certify import certify
 from pylstm.cells.formula import derive
 from pylstm.cells.formula.emission import c, cython, numpy
 from pylstm.cells.kernels import load_kernel
@@ -116,6 +117,14 @@ def assert_close(actual, wanted, tolerance, name):
     assert np.max(np.abs(actual - wanted)) <= tolerance * scale, name
 
 
+def certify_compiled(cell, capsule):
+    """The cell with this kernel is certified, kernel included."""
+    compiled = type(cell.__name__, (cell,), {"kernel": capsule})
+    assert load_kernel(compiled) is capsule
+    forms = {path.form for path in certify(compiled).paths}
+    assert {"twin", "kernel float32", "kernel float64"} <= forms
+
+
 def test_the_comparison_can_fail():
     kernel = load_kernel(LSTM)
     agree(LSTM, kernel)
@@ -137,7 +146,9 @@ def test_the_comparison_can_fail():
 @pytest.mark.parametrize("cell", fc.CELLS, ids=lambda cell: cell.name)
 def test_emitted_c_agrees(cell, tmp_path):
     source = c.kernel_source(derive(cell))
-    agree(cell, compile_c(source, cell.name, tmp_path, "-DPYLSTM_PYTHON_MODULE", "-Wall", "-Werror"))
+    capsule = compile_c(source, cell.name, tmp_path, "-DPYLSTM_PYTHON_MODULE", "-Wall", "-Werror")
+    agree(cell, capsule)
+    certify_compiled(cell, capsule)
 
 
 SOME = [fc.FormulaPeephole, *(pytest.param(cell, marks=pytest.mark.slow) for cell in fc.CELLS[1:])]
@@ -148,8 +159,7 @@ SOME = [fc.FormulaPeephole, *(pytest.param(cell, marks=pytest.mark.slow) for cel
 def test_emitted_cython_agrees(cell, tmp_path):
     capsule = compile_cython(cython.kernel_source(derive(cell)), cell.name, tmp_path)
     agree(cell, capsule)
-    compiled = type("Compiled", (cell,), {"kernel": capsule, "name": cell.name})
-    assert load_kernel(compiled) is capsule
+    certify_compiled(cell, capsule)
 
 
 def test_emitted_numpy_reads_like_one_written_by_hand():
