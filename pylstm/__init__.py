@@ -4,16 +4,21 @@ from pylstm import _guard  # noqa: F401  (first: explains an import of the uncom
 from pylstm.cells import (
     Cell,
     Stage,
+    absolute,
     cos,
     exp,
     expm1,
     log,
     log1p,
+    maximum,
+    minimum,
     relu,
     sigmoid,
     sin,
+    softplus,
     sqrt,
     tanh,
+    where,
 )
 from pylstm.cells.certificate import Certificate, CertificationError
 from pylstm.cells.certify import certify
@@ -48,6 +53,7 @@ __all__ = [
     "Recurrent",
     "Run",
     "Stage",
+    "absolute",
     "certify",
     "clip_by_norm",
     "clip_by_value",
@@ -59,6 +65,8 @@ __all__ = [
     "load",
     "log",
     "log1p",
+    "maximum",
+    "minimum",
     "register",
     "relu",
     "save",
@@ -67,7 +75,9 @@ __all__ = [
     "sigmoid_cross_entropy",
     "sin",
     "softmax_cross_entropy",
+    "softplus",
     "sqrt",
     "squared_error",
     "tanh",
+    "where",
 ]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 from pylstm.cells.contract import Contract, Stage, hook_name
+from pylstm.cells.formula.lazy import install
 
 
 class Cell:
@@ -47,9 +49,18 @@ class Cell:
         the capsule itself.
     reference : str
         Where the equations come from.
+    formulas : dict of str to function
+        Stage -> its formula as it was written, for the stages whose backward is derived (set by pylstm).
+    contract : Contract
+        The declaration, completed and checked (set by pylstm); of a formula cell `declared`, plus the kept values.
 
     Notes
     -----
+    The formula. A stage with ``forward`` and no ``backward`` is a formula: written with the functions of `pylstm`, it
+    returns only the new states (or the emissions), is run once on symbols, and its ``backward``, `keep` and what the
+    gates show on the tape are derived when the cell is first used. In a subclass a new ``forward`` does not take over
+    the ``backward``, `keep` and `kernel` of its parent; ``backward = None`` forbids the derivation.
+
     The NumPy twin. ``forward`` and ``backward`` are static functions which ask for what they need by argument name;
     each argument is a namespace of arrays of shape (B, width):
 
@@ -96,15 +107,37 @@ class Cell:
     kernel: ClassVar[Any] = None
     reference: ClassVar[str] = ""
     contract: ClassVar[Contract]
+    declared: ClassVar[Contract]
+    formulas: ClassVar[dict[str, Callable[..., Any]]] = {}
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if "name" not in cls.__dict__:
             cls.name = cls.__name__.lower()
+        cls._read_hooks()
+        declared = Contract.of(cls)
+        if cls.formulas:
+            cls.declared = declared
+            install(cls)
+        else:
+            cls.contract = declared
+
+    @classmethod
+    def _read_hooks(cls) -> None:
+        """Make the hooks static; a stage with a new ``forward`` and no ``backward`` of its own is a formula."""
+        own = cls.__dict__
+        formulas = {}
         for stage in cls.stages or (Stage(""),):
-            for direction in ("forward", "backward"):
-                name = hook_name(direction, stage.name)
-                hook = cls.__dict__.get(name)
-                if callable(hook) and not isinstance(hook, staticmethod):
-                    setattr(cls, name, staticmethod(hook))
-        cls.contract = Contract.of(cls)
+            names = [hook_name(direction, stage.name) for direction in ("forward", "backward")]
+            for name in names:
+                if callable(own.get(name)) and not isinstance(own[name], staticmethod):
+                    setattr(cls, name, staticmethod(own[name]))
+            forward, backward = (name in own for name in names)
+            if forward and not backward:
+                formulas[stage.name] = getattr(cls, names[0])
+            elif stage.name in cls.formulas and not forward and not backward:
+                formulas[stage.name] = cls.formulas[stage.name]
+        cls.formulas = formulas
+        if formulas:
+            cls.keep = own.get("keep", ())
+            cls.kernel = own.get("kernel")

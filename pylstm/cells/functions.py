@@ -1,29 +1,78 @@
-"""The functions of which cells are made, for NumPy arrays (real or complex: complex steps go through them)."""
+"""The functions of which cells are made.
+
+For NumPy arrays (real or complex: complex steps go through them, ordered by the real part) and for the symbols of a
+formula. On symbols, arithmetic, powers, comparisons, ``abs`` and the conditions ``& | ~`` are Python's operators.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 
-exp, expm1, log, log1p, sqrt, tanh, sin, cos = (
-    np.exp,
-    np.expm1,
-    np.log,
-    np.log1p,
-    np.sqrt,
-    np.tanh,
-    np.sin,
-    np.cos,
-)
+from pylstm.cells.formula.symbols import Symbol
 
 
-def sigmoid(x):
-    """1 / (1 + exp(-x)), without overflow: 0.5 (1 + tanh(x / 2))."""
+def _function(name: str, array: Callable[[Any], Any], text: str) -> Callable[[Any], Any]:
+    def function(x):
+        return x.apply(name, x) if isinstance(x, Symbol) else array(x)
+
+    function.__name__ = function.__qualname__ = name
+    function.__doc__ = text
+    return function
+
+
+def _sigmoid(x):
     return 0.5 * (1 + np.tanh(0.5 * x))
 
 
-def relu(x):
-    """x where x > 0, else 0 (by the real part)."""
+def _relu(x):
     return np.where(np.real(x) > 0, x, np.zeros_like(x))
+
+
+def _softplus(x):
+    return _relu(x) + np.log1p(np.exp(-absolute(x)))
+
+
+exp = _function("exp", np.exp, "e^x.")
+expm1 = _function("expm1", np.expm1, "e^x - 1, accurate near 0.")
+log = _function("log", np.log, "Natural logarithm.")
+log1p = _function("log1p", np.log1p, "log(1 + x), accurate near 0.")
+sqrt = _function("sqrt", np.sqrt, "Square root.")
+tanh = _function("tanh", np.tanh, "Hyperbolic tangent.")
+sin = _function("sin", np.sin, "Sine.")
+cos = _function("cos", np.cos, "Cosine.")
+sigmoid = _function("sigmoid", _sigmoid, "1 / (1 + exp(-x)), without overflow: 0.5 (1 + tanh(x / 2)).")
+relu = _function("relu", _relu, "x where x > 0, else 0.")
+softplus = _function("softplus", _softplus, "log(1 + exp(x)), without overflow: relu(x) + log1p(exp(-abs(x))).")
+
+
+def _symbol(*values: Any) -> Symbol | None:
+    return next((value for value in values if isinstance(value, Symbol)), None)
+
+
+def maximum(a, b):
+    """The larger of `a` and `b`; the derivative at a tie belongs to `a`."""
+    symbol = _symbol(a, b)
+    return np.maximum(a, b) if symbol is None else symbol.apply("max", a, b)
+
+
+def minimum(a, b):
+    """The smaller of `a` and `b`; the derivative at a tie belongs to `a`."""
+    symbol = _symbol(a, b)
+    return np.minimum(a, b) if symbol is None else symbol.apply("min", a, b)
+
+
+def where(condition, a, b):
+    """`a` where `condition`, else `b`."""
+    symbol = _symbol(condition, a, b)
+    return np.where(condition, a, b) if symbol is None else symbol.apply("where", condition, a, b)
+
+
+def absolute(x):
+    """x where x >= 0, else -x; of a symbol the same as ``abs``."""
+    return abs(x) if isinstance(x, Symbol) else np.where(np.real(x) < 0, -x, x)
 
 
 def dsigmoid_from_y(y):
@@ -39,3 +88,18 @@ def dtanh_from_y(y):
 def drelu_from_y(y):
     """Derivative of relu from its output: 1 where y > 0, else 0."""
     return (np.real(y) > 0).astype(y.real.dtype)
+
+
+def dabs_from_x(x):
+    """Derivative of abs: the sign of x, 0 at 0."""
+    return np.sign(np.real(x))
+
+
+def row_sum(x):
+    """Sum over the units of a row, (B, width) to (B, 1): the cotangent of a value that all units share."""
+    return x.sum(axis=-1, keepdims=True)
+
+
+def filled(value, like):
+    """`value` (a number, or one per row) in the shape and dtype of the array `like`."""
+    return np.zeros_like(like) + value

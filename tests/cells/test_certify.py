@@ -63,7 +63,8 @@ def planted_twin(cell, function_name, change):
             change(out, d, y, prev, p)
             return out
 
-    return type(cell)(cell.__name__, (cell,), {function_name: wrong, "kernel": None})
+    backward = function_name.replace("forward", "backward")  # given anew: a new forward alone would be a formula
+    return type(cell)(cell.__name__, (cell,), {backward: getattr(cell, backward), function_name: wrong, "kernel": None})
 
 
 def drop(name):

@@ -1,0 +1,216 @@
+"""From formulas to programs: forward and backward of every stage, and what is kept between them."""
+
+from __future__ import annotations
+
+import itertools
+import keyword
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from pylstm.cells.contract import Contract, Stage, hook_name
+from pylstm.cells.formula import tape as tapes
+from pylstm.cells.formula.graph import FUNCTIONS, Node, Width
+from pylstm.cells.formula.program import Block, Program, build
+from pylstm.cells.formula.rules import reverse
+from pylstm.cells.formula.tracing import Trace, results_of, trace, width_of
+
+LEAF_BLOCKS = {"z": "gates", "prev": "prev", "e": "emissions", "p": "params", "u": "aux"}
+COTANGENT_BLOCKS = {"z": "dgates", "prev": "dprev", "e": "demissions", "p": "dparams", "u": "daux"}
+
+
+@dataclass(frozen=True)
+class StageDerivation:
+    """What is derived from the formula of one stage.
+
+    Attributes
+    ----------
+    stage : Stage
+    forward, backward : Program
+        Over the blocks of the C contract. Backward delivers a cotangent for every gate, and for those previous
+        states, earlier emissions, parameters and aux that the formula uses.
+    slots : dict of str to Node
+        Gate -> the value in its slot after forward; the pre-activation itself where the slot is not written.
+    keep : dict of str to (str or int)
+        Kept values of this stage and their widths.
+    traced : Trace
+        The graph, and the names of its values: the user's, gates and kept values.
+    """
+
+    stage: Stage
+    forward: Program
+    backward: Program
+    slots: dict[str, Node]
+    keep: dict[str, Width]
+    traced: Trace = field(repr=False, compare=False)
+
+
+@dataclass(frozen=True)
+class Derivation:
+    """The derivation of a cell: its completed contract (with the kept values) and one entry per derived stage."""
+
+    contract: Contract
+    stages: dict[str, StageDerivation]
+
+    def counts(self, direction: str) -> dict[str, int]:
+        """Operation -> number per unit and step, over all stages; `direction`: ``forward`` or ``backward``."""
+        total: dict[str, int] = {}
+        for stage in self.stages.values():
+            for op, count in getattr(stage, direction).counts().items():
+                total[op] = total.get(op, 0) + count
+        return total
+
+
+def derive(cell: Any) -> Derivation:
+    """Trace the formulas of `cell`, derive their cotangents, choose the tape.
+
+    Parameters
+    ----------
+    cell : Cell subclass
+        A formula cell; or a cell with hand-written twins, whose forward functions are then read as formulas (their
+        ``backward`` is left aside: what they put into gates and keep is pinned there).
+
+    Returns
+    -------
+    Derivation
+
+    Raises
+    ------
+    FormulaError
+        A forward function that cannot be traced: file, line and cure.
+
+    Notes
+    -----
+    Reverse accumulation on the graph of each stage (Griewank & Walther, Evaluating Derivatives, 2008, chapter 3).
+    The rule for the tape is in `pylstm.cells.formula.tape`.
+
+    Examples
+    --------
+    >>> from pylstm.cells import LSTM
+    >>> stage = derive(LSTM).stages[""]
+    >>> stage.slots["f"], list(stage.keep)
+    (sigmoid(z.f), ['tanh_c'])
+    """
+    contract = cell.contract if not cell.formulas else cell.declared
+    formulas = cell.formulas or {
+        stage.name: getattr(cell, hook_name("forward", stage.name)) for stage in contract.stages
+    }
+    return derive_formulas(contract, formulas)
+
+
+def derive_formulas(contract: Contract, formulas: Mapping[str, Callable[..., Any]]) -> Derivation:
+    """As `derive`, from a contract and the formula of each stage (stage name -> function)."""
+    taken = {name for kind in contract.blocks.values() for name in kind}
+    stages, keep = {}, {}
+    for stage in contract.stages:
+        if stage.name in formulas:
+            derived = _derive_stage(contract, stage, formulas[stage.name], taken)
+            stages[stage.name] = derived
+            keep |= derived.keep
+            taken |= set(derived.keep)
+    by_hand = [] if len(stages) == len(contract.stages) else [n for n in contract.keep if n not in keep]
+    widths = contract.widths | {name: width for name, width in keep.items() if width != "hidden_size"}
+    widths = {name: width for name, width in widths.items() if name not in contract.keep or name in (*keep, *by_hand)}
+    return Derivation(replace(contract, keep=(*by_hand, *keep), widths=widths), stages)
+
+
+def _derive_stage(contract: Contract, stage: Stage, function: Callable[..., Any], taken: set[str]) -> StageDerivation:
+    traced = trace(contract, stage, function)
+    forward = list(traced.graph.nodes)
+    cotangents, seeds = _backward(contract, stage, traced)
+    free = {node for (kind, _), node in traced.leaves.items() if kind != "z"} | {seed for _, seed in seeds}
+    free |= {node for node in traced.results.values() if node.op not in ("const", "leaf")}
+    gates = {gate: traced.leaves["z", gate] for gate in stage.gates}
+    pinned = {gate: node for gate, node in traced.extra.items() if gate in gates}
+    needed = [cotangents[node] for node in traced.leaves.values() if node in cotangents]
+    tape = tapes.choose(needed, free, forward, gates, pinned)
+    given = {node: name for name, node in traced.extra.items() if name in contract.keep}
+    keep = _name_kept(tape.keep, traced.names | given, taken - set(given.values()))
+    names = traced.names | {node: name for name, node in keep.items()}
+    names |= {node: gate for gate, node in tape.gates.items() if node.op != "leaf" and node not in traced.names}
+    return StageDerivation(
+        stage,
+        _forward_program(contract, traced, tape.gates, keep, names),
+        _backward_program(contract, stage, traced, tape.gates, keep, names, cotangents, seeds),
+        tape.gates,
+        {name: node.width for name, node in keep.items()},
+        replace(traced, names=names),
+    )
+
+
+def _backward(contract: Contract, stage: Stage, traced: Trace) -> tuple[dict[Node, Node], list[tuple[Node, Node]]]:
+    """Cotangents of everything in the graph, and the seeds: pairs (result, its cotangent)."""
+    seeds = [
+        (traced.results[name], traced.graph.leaf("d", name, width_of(contract, name)))
+        for name in results_of(contract, stage)
+    ]
+    return reverse(traced.graph, seeds), seeds
+
+
+def _name_kept(keep: dict[str, Node], names: dict[Node, str], taken: set[str]) -> dict[str, Node]:
+    """The user's name of a kept value; else function and argument, ``tanh_c``; else ``keep1``."""
+    result: dict[str, Node] = {}
+    for default, node in keep.items():
+        argument = names.get(node.args[0], "") if node.args else node.name.replace(".", "_")
+        made = (f"{node.op}_{argument}" if node.op in FUNCTIONS else argument) if argument else default
+        user = names.get(node, made)
+        wishes = itertools.chain([user, f"{user}_kept", made], (f"keep{k}" for k in itertools.count(1)))
+        name = next(each for each in wishes if each not in taken and each not in result and not keyword.iskeyword(each))
+        result[name] = node
+    return result
+
+
+def _forward_program(
+    contract: Contract,
+    traced: Trace,
+    slots: dict[str, Node],
+    keep: dict[str, Node],
+    names: dict[Node, str],
+) -> Program:
+    available = {node: Block(LEAF_BLOCKS[kind], name) for (kind, name), node in traced.leaves.items()}
+    kind = "states" if set(traced.results) == set(contract.states) else "emissions"
+    outputs = [(Block("gates", gate), node) for gate, node in slots.items() if node is not traced.leaves["z", gate]]
+    outputs += [(Block("keep", name), node) for name, node in keep.items()]
+    outputs += [(Block(kind, name), node) for name, node in traced.results.items()]
+    outputs.sort(key=lambda pair: pair[1].op != "leaf")  # a kept pre-activation leaves before its slot is overwritten
+    return build(outputs, available, names, _widths(contract, keep))
+
+
+def _backward_program(
+    contract: Contract,
+    stage: Stage,
+    traced: Trace,
+    slots: dict[str, Node],
+    keep: dict[str, Node],
+    names: dict[Node, str],
+    cotangents: dict[Node, Node],
+    seeds: list[tuple[Node, Node]],
+) -> Program:
+    last = stage is contract.stages[-1]
+    available = {seed: Block("dstates" if last else "demissions", seed.name.split(".")[1]) for _, seed in seeds}
+    for name, node in traced.results.items():
+        if node.op not in ("const", "leaf"):
+            available[node] = Block("states" if last else "emissions", name)
+    available |= {node: Block("keep", name) for name, node in keep.items()}
+    available |= {node: Block("gates", gate) for gate, node in slots.items()}
+    for (kind, name), node in traced.leaves.items():
+        if kind != "z":
+            available[node] = Block(LEAF_BLOCKS[kind], name)
+    outputs = []
+    for (kind, name), node in traced.leaves.items():
+        if node in cotangents:
+            outputs.append((Block(COTANGENT_BLOCKS[kind], name), cotangents[node]))
+        elif kind == "z":
+            zero = traced.graph.fill(traced.graph.const(0), node.width)
+            outputs.append((Block("dgates", name), zero if node.width != 1 else traced.graph.const(0)))
+    hints = names | {cotangents[node]: f"d{name}" for node, name in names.items() if node in cotangents}
+    return build(outputs, available, hints, _widths(contract, keep))
+
+
+def _widths(contract: Contract, keep: dict[str, Node]) -> dict[Block, Width]:
+    widths = {Block(kind, name): width_of(contract, name) for kind, names in contract.blocks.items() for name in names}
+    for name, node in keep.items():
+        widths[Block("keep", name)] = node.width
+    for name in contract.states:
+        widths[Block("prev", name)] = width_of(contract, name)
+    return widths | {Block(f"d{block.kind}", block.name): width for block, width in widths.items()}

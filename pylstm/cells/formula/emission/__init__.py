@@ -1,0 +1,1 @@
+"""Printers of derived programs: NumPy twins, Cython and C kernels, LaTeX and Markdown."""

@@ -1,0 +1,184 @@
+"""C kernels from derived programs: one file against `pylstm/cell.h` and `pylstm/math.h`, both vendorable.
+
+The file includes itself once per element type, so that there is one source for float32 and float64. It defines
+``const pylstm_cell pylstm_cell_<name>``; compiled with ``-DPYLSTM_PYTHON_MODULE`` it is also the Python extension
+module ``<name>`` with the capsule ``<name>``.
+"""
+
+from __future__ import annotations
+
+import re
+
+from pylstm.cells.contract import Contract, hook_name
+from pylstm.cells.formula.derivation import Derivation
+from pylstm.cells.formula.emission.cython import WORDS, position
+from pylstm.cells.formula.emission.rows import RowFunction, RowPrinter, wrap
+from pylstm.cells.formula.graph import FROM_OUTPUT, FUNCTIONS
+from pylstm.cells.formula.program import Operation, Program
+
+_HELPERS = {
+    "maximum": ("REAL a, REAL b", "a > b || a != a ? a : b"),
+    "minimum": ("REAL a, REAL b", "a < b || a != a ? a : b"),
+    "absolute": ("REAL x", "x < 0 ? -x : x"),
+    "dabs_from_x": ("REAL x", "(REAL)(x > 0) - (REAL)(x < 0)"),
+}
+_CALLS = {"max": "maximum", "min": "minimum", "abs": "absolute"}
+_MACROS = ("REAL", "MATH", "TYPED", "ROW")
+_BEFORE = """#ifndef REAL
+#ifdef PYLSTM_PYTHON_MODULE
+#include <Python.h>
+#endif
+#include "pylstm/cell.h"
+#include "pylstm/math.h"
+
+#define ROW(block, b) ((REAL *)(block).data + (b) * (block).stride)
+#define REAL float
+#define MATH(name) pylstm_##name##f
+#define TYPED(name) name##_float32
+#include __FILE__
+#undef REAL
+#undef MATH
+#undef TYPED
+#define REAL double
+#define MATH(name) pylstm_##name
+#define TYPED(name) name##_float64
+#include __FILE__
+"""
+_MODULE = """
+#ifdef PYLSTM_PYTHON_MODULE
+static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "NAME", NULL, -1, NULL};
+
+PyMODINIT_FUNC PyInit_NAME(void) {
+    PyObject *m = PyModule_Create(&module);
+    PyObject *capsule = PyCapsule_New((void *)&pylstm_cell_NAME, PYLSTM_CELL_CAPSULE, NULL);
+    if (m == NULL || capsule == NULL || PyModule_AddObject(m, "NAME", capsule) < 0) {
+        Py_XDECREF(capsule);
+        Py_XDECREF(m);
+        return NULL;
+    }
+    return m;
+}
+#endif
+"""
+
+
+class CPrinter(RowPrinter):
+    """Elements of type REAL."""
+
+    reserved = (*WORDS, *_MACROS, "I")  # I: the imaginary unit of <complex.h>
+
+    def const(self, value: float) -> tuple[str, int]:
+        text, level = super().const(value)
+        return (text, level) if "." not in text and "e" not in text else (f"(REAL){text}", 5)
+
+    def call(self, operation: Operation) -> str:
+        op, args = operation.op, operation.args
+        if op in ("and", "or"):
+            return f"({(' & ' if op == 'and' else ' | ').join(f'({self.condition(index)})' for index in args)})"
+        if op == "not":
+            return f"!({self.condition(args[0])})"
+        if op in ("fill", "row_sum"):
+            return self.text(args[0], 3 if op == "fill" else 0)
+        texts = [self.text(index) for index in args]
+        if op == "where":
+            return f"({self.condition(args[0])} ? {texts[1]} : {texts[2]})"
+        name = _CALLS.get(op, op)
+        return f"{'TYPED' if name in _HELPERS else 'MATH'}({name})({', '.join(texts)})"
+
+
+def kernel_source(derivation: Derivation, twin: str = "") -> str:
+    """Source of a ``.c`` file with the compiled hooks of a cell.
+
+    Parameters
+    ----------
+    derivation : Derivation
+        Of a cell all of whose stages are formulas.
+    twin : str
+        Where the equations stand, for the first line.
+
+    Raises
+    ------
+    ValueError
+        A stage is not derived.
+    """
+    contract = derivation.contract
+    missing = [stage.name for stage in contract.stages if stage.name not in derivation.stages]
+    if missing:
+        raise ValueError(f"cell {contract.name!r}: stage {missing[0]!r} is written by hand, not a formula")
+    programs = {
+        hook_name(way, stage.name): getattr(derivation.stages[stage.name], way)
+        for stage in contract.stages
+        for way in ("forward", "backward")
+    }
+    body: list[str] = []
+    for name, program in programs.items():
+        body += ["", *_row_function(name, CPrinter(program, contract).print())]
+        body += ["", *_hook(name, program, contract)]
+    text = "\n".join(body)
+    where = f": see {twin}" if twin else ""
+    head = f"/* Compiled kernel of `{contract.name}`{where}. Emitted by `pylstm derive --format c`. */\n"
+    return head + _BEFORE + _publish(contract) + "#else\n" + "\n".join(_helpers(text)) + text + "\n\n#endif\n"
+
+
+def _helpers(body: str) -> list[str]:
+    called = set(re.findall(r"TYPED\((\w+)\)\(", body))
+    assert not set(_HELPERS) & {*FUNCTIONS, *FROM_OUTPUT}
+    return [
+        f"\nstatic inline REAL TYPED({name})({arguments}) {{ return {value}; }}"
+        for name, (arguments, value) in _HELPERS.items()
+        if name in called
+    ] + [""]
+
+
+def _row_function(name: str, function: RowFunction) -> list[str]:
+    items = [f"ptrdiff_t {size}" for size in function.sizes.values()]
+    items += [
+        f"{'const ' if block in function.read_only else ''}REAL *restrict {function.pointers[block]}"
+        for block in function.blocks
+    ]
+    lines = wrap(items, f"static inline void TYPED({name}_row)(", ") {", " " * 8)
+    if function.locals:
+        lines.append(f"    REAL {', '.join(function.locals)};")
+    if function.sums:
+        lines.append(f"    REAL {', '.join(f'{name} = 0' for name in function.sums)};")
+    for loop in function.loops:
+        if loop.width == 1:
+            lines += [f"    {line};" for line in loop.lines]
+        else:
+            lines.append(f"    for (ptrdiff_t k = 0; k < {function.sizes[loop.width]}; k++) {{")
+            lines += [*(f"        {line};" for line in loop.lines), "    }"]
+    return [*lines, "}"]
+
+
+def _hook(name: str, program: Program, contract: Contract) -> list[str]:
+    function = CPrinter(program, contract)
+    sizes = [
+        f"r->{position(next(block for block in function.blocks if program.widths[block] == width), contract)}.width"
+        for width in function.sizes
+    ]
+    rows = [f"ROW(r->{position(block, contract)}, b)" for block in function.blocks]
+    return [
+        f"static void TYPED({name})(const pylstm_rows *r, void *user) {{",
+        "    (void)user;",
+        "    for (ptrdiff_t b = 0; b < r->rows; b++)",
+        *wrap(sizes + rows, f"        TYPED({name}_row)(", ");", " " * 12),
+        "}",
+    ]
+
+
+def _publish(contract: Contract) -> str:
+    lines = [""]
+    for dtype in ("float32", "float64"):
+        pairs = ", ".join(
+            "{" + ", ".join(f"{hook_name(way, stage.name)}_{dtype}" for way in ("forward", "backward")) + "}"
+            for stage in contract.stages
+        )
+        lines.append(f"static const pylstm_stage {dtype}[] = {{{pairs}}};")
+    counts = ", ".join(f".{kind} = {len(names)}" for kind, names in contract.blocks.items() if names)
+    lines += [
+        f"const pylstm_cell pylstm_cell_{contract.name} = {{",
+        f'    .abi = PYLSTM_CELL_ABI, .size = sizeof(pylstm_cell), .name = "{contract.name}",',
+        f"    .stages = {len(contract.stages)}, {counts},",
+        "    .float32 = float32, .float64 = float64};",
+    ]
+    return "\n".join(lines) + "\n" + _MODULE.replace("NAME", contract.name)

@@ -1,0 +1,157 @@
+"""Cython kernels from derived programs, in the style of `pylstm/cells/_lstm.pyx`."""
+
+from __future__ import annotations
+
+import keyword
+import re
+
+from pylstm.cells.contract import Contract, hook_name
+from pylstm.cells.formula.derivation import Derivation
+from pylstm.cells.formula.emission.rows import KINDS, RowFunction, RowPrinter, wrap
+from pylstm.cells.formula.graph import FROM_OUTPUT, FUNCTIONS
+from pylstm.cells.formula.program import Block, Program
+
+_C_WORDS = """auto break case char const continue default do double else enum extern float for goto if inline int long
+register restrict return short signed sizeof static struct switch typedef union unsigned void volatile while"""
+_CYTHON_WORDS = "cdef cpdef cimport ctypedef include by gil nogil NULL DEF IF ELIF ELSE k"
+WORDS = {*_C_WORDS.split(), *_CYTHON_WORDS.split(), *keyword.kwlist}
+_HELPERS = {
+    "select": ("bint condition, floating a, floating b", "a if condition else b"),
+    "maximum": ("floating a, floating b", "a if a > b or a != a else b"),
+    "minimum": ("floating a, floating b", "a if a < b or a != a else b"),
+    "absolute": ("floating x", "-x if x < 0 else x"),
+    "dabs_from_x": ("floating x", "<floating> (x > 0) - <floating> (x < 0)"),
+}
+_CALLS = {"max": "maximum", "min": "minimum", "abs": "absolute", "where": "select"}
+_MATH = (*FUNCTIONS, "relu", *FROM_OUTPUT)
+
+
+class CythonPrinter(RowPrinter):
+    """Elements of fused type `floating`."""
+
+    reserved = (*WORDS, *_HELPERS, *_MATH, "float32", "float64", "forward", "backward", "floating")
+
+    def const(self, value: float) -> tuple[str, int]:
+        text, level = super().const(value)
+        return (text, level) if "." not in text and "e" not in text else (f"<floating> {text}", 5)
+
+    def call(self, operation) -> str:
+        op, args = operation.op, operation.args
+        if op in ("and", "or"):
+            return f"({(' & ' if op == 'and' else ' | ').join(f'({self.condition(index)})' for index in args)})"
+        if op == "not":
+            return f"(not ({self.condition(args[0])}))"
+        if op in ("fill", "row_sum"):
+            return self.text(args[0], 3 if op == "fill" else 0)
+        texts = [self.text(index) for index in args]
+        if op == "where":
+            texts[0] = self.condition(args[0])
+        if op in ("where", "max", "min"):  # a bare number would make the arguments differ in type
+            texts = [f"<floating> {text}" if re.fullmatch(r"-?\d+", text) else text for text in texts]
+        return f"{_CALLS.get(op, op)}({', '.join(texts)})"
+
+
+def kernel_source(derivation: Derivation, twin: str = "") -> str:
+    """Source of a ``.pyx`` with the compiled hooks of a cell, as capsule of the cell's name.
+
+    Parameters
+    ----------
+    derivation : Derivation
+        Of a cell all of whose stages are formulas.
+    twin : str
+        Where the equations stand, for the first line.
+
+    Raises
+    ------
+    ValueError
+        A stage is not derived.
+    """
+    contract = derivation.contract
+    body: list[str] = []
+    for stage in contract.stages:
+        if stage.name not in derivation.stages:
+            raise ValueError(f"cell {contract.name!r}: stage {stage.name!r} is written by hand, not a formula")
+        derived = derivation.stages[stage.name]
+        for way in ("forward", "backward"):
+            function = CythonPrinter(getattr(derived, way), contract).print()
+            body += ["", "", *_row_function(hook_name(way, stage.name), function)]
+    for stage in contract.stages:
+        for way in ("forward", "backward"):
+            program = getattr(derivation.stages[stage.name], way)
+            body += ["", "", *_hook(hook_name(way, stage.name), program, contract)]
+    text = "\n".join(body)
+    where = f": see {twin}" if twin else ""
+    return "\n".join([*_head(contract.name, text, where), text, "", "", *_publish(contract)]) + "\n"
+
+
+def _head(name: str, body: str, where: str) -> list[str]:
+    called = set(re.findall(r"\b([a-z_0-9]+)\(", body))
+    lines = [f'"""Compiled kernel of `{name}`{where}. Emitted by ``pylstm derive --format cython``."""']
+    math = sorted(called & set(_MATH))
+    if math:
+        lines.append(f"from pylstm._math cimport {', '.join(math)}")
+    lines.append("from pylstm.kernel cimport cell_t, floating, hook_t, publish, row, rows_t, stage_t")
+    for helper, (arguments, value) in _HELPERS.items():
+        if helper in called:
+            lines += ["", "", f"cdef inline floating {helper}({arguments}) noexcept nogil:", f"    return {value}"]
+    return lines
+
+
+def _row_function(name: str, function: RowFunction) -> list[str]:
+    sizes = [f"Py_ssize_t {size}" for size in function.sizes.values()]
+    pointers = [
+        f"{'const ' if block in function.read_only else ''}floating *restrict {function.pointers[block]}"
+        for block in function.blocks
+    ]
+    lines = wrap(sizes + pointers, f"cdef inline void {name}_row(", ") noexcept nogil:", " " * 8)
+    if any(loop.width != 1 for loop in function.loops):
+        lines.append("    cdef Py_ssize_t k")
+    if function.locals:
+        lines.append(f"    cdef floating {', '.join(function.locals)}")
+    if function.sums:
+        lines.append(f"    cdef floating {', '.join(f'{name} = 0' for name in function.sums)}")
+    for loop in function.loops:
+        if loop.width == 1:
+            lines += ["    " + line for line in loop.lines]
+        else:
+            lines.append(f"    for k in range({function.sizes[loop.width]}):")
+            lines += ["        " + line for line in loop.lines]
+    return lines
+
+
+def position(block: Block, contract: Contract) -> str:
+    """``gates[0]``: where a block stands in the C contract."""
+    kind = block.kind if block.kind in KINDS else block.kind[1:]
+    names = contract.states if kind in ("prev", "states") else contract.blocks[kind]
+    return f"{block.kind}[{names.index(block.name)}]"
+
+
+def _hook(name: str, program: Program, contract: Contract) -> list[str]:
+    function = CythonPrinter(program, contract)
+    sizes = [
+        f"r.{position(next(block for block in function.blocks if program.widths[block] == width), contract)}.width"
+        for width in function.sizes
+    ]
+    rows = [f"row(&r.{position(block, contract)}, b, dtype)" for block in function.blocks]
+    return [
+        f"cdef void {name}(const rows_t *r, floating *dtype) noexcept nogil:",
+        "    cdef Py_ssize_t b",
+        "    for b in range(r.rows):",
+        *wrap(sizes + rows, f"        {name}_row(", ")", " " * 12),
+    ]
+
+
+def _publish(contract: Contract) -> list[str]:
+    count = len(contract.stages)
+    stage = "" if count == 1 else f"[{count}]"
+    lines = [f"cdef stage_t{stage} float32", f"cdef stage_t{stage} float64", "cdef cell_t cell"]
+    for k, each in enumerate(contract.stages):
+        index = "" if count == 1 else f"[{k}]"
+        ways = [hook_name(way, each.name) for way in ("forward", "backward")]
+        for dtype, real in (("float32", "float"), ("float64", "double")):
+            hooks = ", ".join(f"<hook_t> {way}[{real}]" for way in ways)
+            lines.append(f"{dtype}{index}.forward, {dtype}{index}.backward = {hooks}")
+    lines += [f'cell.name = "{contract.name}"', f"cell.stages = {count}"]
+    lines += [f"cell.{kind} = {len(names)}" for kind, names in contract.blocks.items() if names]
+    values = "&float32, &float64" if count == 1 else "float32, float64"
+    return [*lines, f"cell.float32, cell.float64 = {values}", "", f"{contract.name} = publish(&cell)"]

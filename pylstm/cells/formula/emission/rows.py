@@ -1,0 +1,186 @@
+"""What the Cython and the C printers share: a row function per stage and direction, loops over the units.
+
+Values of width 1 stand before the loops, or after them where they need the sum over a row; values of every other
+width are computed in one loop per width. A value that goes to a block is computed there, as by hand:
+``i[k] = sigmoid(i[k])``; a pre-activation that is needed after its slot was overwritten is read first.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from pylstm.cells.contract import Contract
+from pylstm.cells.formula.emission.printer import ATOM, Printer, fresh
+from pylstm.cells.formula.graph import REDUCTION, Width
+from pylstm.cells.formula.program import ADDED, Block, Operation, Program
+
+KINDS = ("gates", "prev", "emissions", "keep", "states", "params", "aux")
+FIELDS = (*KINDS, "dstates", "demissions", "dgates", "dprev", "dparams", "daux")
+"""Order of the arguments of a row function."""
+_SIZES = {"hidden_size": "H", "input_size": "I"}
+_SUFFIX = {"prev": "_prev", "dprev": "_prev"}
+
+
+@dataclass
+class Loop:
+    """Statements of one width, in order. Width 1: no loop; `after`: what needs sums over the row."""
+
+    width: Width
+    lines: list[str] = field(default_factory=list)
+    after: bool = False
+
+
+@dataclass
+class RowFunction:
+    """The body of a row function in pieces."""
+
+    blocks: list[Block]
+    pointers: dict[Block, str]
+    sizes: dict[Width, str]
+    locals: list[str]
+    sums: list[str]
+    loops: list[Loop]
+    read_only: set[Block]
+
+
+class RowPrinter(Printer):
+    """Prints one program; a language gives `const` and `call`."""
+
+    reserved: Iterable[str] = ()
+
+    def __init__(self, program: Program, contract: Contract):
+        super().__init__(program, self.reserved, keep_names=False)
+        self.contract = contract
+        used = dict.fromkeys([*program.blocks, *(store.block for store in program.stores)])
+        self.blocks = sorted(used, key=self._order)
+        widths = [width for width in dict.fromkeys(program.widths[each] for each in self.blocks) if width != 1]
+        self.sizes = {width: fresh(_SIZES.get(width, f"W_{width}"), self.taken) for width in widths}
+        self.pointers = {block: fresh(self._pointer(block), self.taken) for block in self.blocks}
+        self.overwritten = {store.block for store in program.stores if store.block.kind == "gates"}
+        self.hoisted = self._hoisted()
+        self.copies: dict[Block, str] = {}
+        self.locals: list[str] = []
+        self.sums: list[str] = []
+        self.pieces: list[tuple[Width, bool, str, Block | None]] = []
+
+    def _order(self, block: Block) -> tuple[int, int]:
+        kind = block.kind if block.kind in KINDS else block.kind[1:]
+        names = self.contract.states if kind in ("prev", "states") else self.contract.blocks[kind]
+        return FIELDS.index(block.kind), names.index(block.name)
+
+    @staticmethod
+    def _pointer(block: Block) -> str:
+        return ("d" if block.kind not in KINDS else "") + block.name + _SUFFIX.get(block.kind, "")
+
+    def element(self, block: Block) -> str:
+        """``name[k]``, of a narrow block ``name[0]``."""
+        return f"{self.pointers[block]}[{'0' if self.program.widths[block] == 1 else 'k'}]"
+
+    def load(self, operation: Operation) -> str:
+        block = operation.block
+        if block in self.overwritten:
+            return self.copies.setdefault(block, fresh(f"z_{block.name}", self.taken))
+        return self.element(block)
+
+    def is_named(self, operation: Operation, text: str) -> bool:
+        return operation.index in self.hoisted or super().is_named(operation, text)
+
+    def print(self) -> RowFunction:
+        """All statements, sorted into the phases of the row function."""
+        late = self._late()
+        stores: dict[int, list[Block]] = {}
+        for store in self.program.stores:
+            stores.setdefault(store.source, []).append(store.block)
+        for operation in self.program.operations:
+            text, level = self.expression(operation)
+            text, level = self._statement(operation, text, level, stores.get(operation.index, []), late)
+            self.texts[operation.index] = text, level
+        self._read_before_overwritten()
+        loops = self._loops()
+        written = {store.block for store in self.program.stores}
+        read_only = {block for block in self.blocks if block not in written}
+        return RowFunction(self.blocks, self.pointers, self.sizes, self.locals, self.sums, loops, read_only)
+
+    def _hoisted(self) -> set[int]:
+        """Values of width 1 that a loop uses: computed before it."""
+        operations = self.program.operations
+        return {
+            argument
+            for operation in operations
+            for argument in operation.args
+            if operation.width != 1 and operations[argument].width == 1
+        }
+
+    def _late(self) -> set[int]:
+        """Values that need the sum over a row."""
+        late: set[int] = set()
+        for operation in self.program.operations:
+            if operation.op == REDUCTION or late.intersection(operation.args):
+                late.add(operation.index)
+        return late
+
+    def _statement(
+        self, operation: Operation, text: str, level: int, targets: list[Block], late: set[int]
+    ) -> tuple[str, int]:
+        """Write the statement of a value, if it gets one, and give the text by which it is used from then on."""
+        after = operation.index in late and operation.op != REDUCTION
+        if operation.op == REDUCTION:
+            name = fresh(f"sum{len(self.sums) + 1}", self.taken)
+            self.sums.append(name)
+            width = self.program.operations[operation.args[0]].width
+            self.pieces.append((width, False, f"{name} += {text}", None))
+            text, level = name, ATOM
+        home = next((block for block in targets if block.kind not in ADDED), None)
+        plain = operation.op in ("load", "const", "fill", REDUCTION)
+        if home is not None and not plain:
+            self.pieces.append((operation.width, after, f"{self.element(home)} = {text}", home))
+            self.names[operation.index] = text = self.element(home)
+            level = ATOM
+        elif not plain and (self.program.uses[operation.index] > 1 or (not targets and self.is_named(operation, text))):
+            name = fresh(self.wish(operation), self.taken)
+            self.locals.append(name)
+            self.names[operation.index] = name
+            self.pieces.append((operation.width, after, f"{name} = {text}", None))
+            text, level = name, ATOM
+        for block in targets:
+            if block is not home or plain:
+                sign = "+=" if block.kind in ADDED else "="
+                late_piece = after or (operation.op == REDUCTION)
+                self.pieces.append(
+                    (self.program.widths[block], late_piece, f"{self.element(block)} {sign} {text}", block)
+                )
+        return text, level
+
+    def _read_before_overwritten(self) -> None:
+        """Replace the copy of a pre-activation by its slot where no statement reads it after the slot was written."""
+        for block, copy in self.copies.items():
+            word = re.compile(rf"\b{re.escape(copy)}\b")
+            slot = self.element(block)
+            written = next(k for k, piece in enumerate(self.pieces) if piece[3] == block)
+            readers = [k for k, piece in enumerate(self.pieces) if word.search(piece[2])]
+            if readers and readers[-1] > written:
+                self.locals.append(copy)
+                self.pieces.insert(0, (self.program.widths[block], False, f"{copy} = {slot}", None))
+            else:
+                self.pieces = [(*piece[:2], word.sub(slot, piece[2]), piece[3]) for piece in self.pieces]
+
+    def _loops(self) -> list[Loop]:
+        first, last = Loop(1), Loop(1, after=True)
+        wide = {width: Loop(width) for width in self.sizes}
+        for width, after, line, _ in self.pieces:
+            (wide[width] if width != 1 else last if after else first).lines.append(line)
+        return [loop for loop in (first, *wide.values(), last) if loop.lines]
+
+
+def wrap(items: list[str], head: str, tail: str, indent: str, width: int = 116) -> list[str]:
+    """Comma-separated `items` between `head` and `tail`, broken into lines."""
+    lines, line = [head], indent
+    for k, item in enumerate(items):
+        piece = item + (tail if k == len(items) - 1 else ",")
+        if len(line) + len(piece) > width and line.strip():
+            lines.append(line.rstrip())
+            line = indent
+        line += piece + " "
+    return [*lines, line.rstrip()]

@@ -1,0 +1,223 @@
+"""Hash-consed expressions: equal subexpressions are one node, simplified as they are made.
+
+Every simplification is exact in floating-point arithmetic (up to the sign of zero), so that a traced formula gives
+the bits of the formula as it was written. Nodes are numbered as they are made, arguments first: the number orders
+everything, hence the same formula gives the same programs, always.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Callable
+
+Width = str | int
+"""A size name (``"hidden_size"``) or a number. Width 1 broadcasts against every other."""
+
+COMPARISONS = {"lt": "<", "le": "<=", "gt": ">", "ge": ">=", "eq": "==", "ne": "!="}
+LOGICAL = (*COMPARISONS, "and", "or", "not")
+"""Operations whose result is a condition: 1 or 0 where a number is wanted."""
+FUNCTIONS = ("exp", "expm1", "log", "log1p", "sqrt", "sigmoid", "tanh", "softplus", "sin", "cos")
+"""Costly: a value of one of these that the backward pass needs is kept rather than computed again."""
+ACTIVATIONS = (*FUNCTIONS, "relu")
+FROM_OUTPUT = ("dsigmoid_from_y", "dtanh_from_y", "drelu_from_y")
+CHEAP = ("add", "sub", "mul", "div", "neg", "abs", "dabs_from_x", "max", "min", "where", "relu", *FROM_OUTPUT)
+REDUCTION, FILL = "row_sum", "fill"
+COMMUTATIVE = frozenset(("add", "mul", "max", "min", "eq", "ne", "and", "or"))
+
+
+class WidthError(Exception):
+    """Two blocks of different widths meet in one operation."""
+
+
+class Node:
+    """One expression: `op` of `args`. `kinds` are the kinds of leaves that it depends on."""
+
+    __slots__ = ("args", "index", "kinds", "name", "op", "value", "width")
+
+    def __init__(self, index: int, op: str, args: tuple[Node, ...], width: Width, kinds: frozenset[str]):
+        self.index, self.op, self.args, self.width, self.kinds = index, op, args, width, kinds
+        self.value: float = 0.0
+        self.name: str = ""
+
+    def __repr__(self) -> str:
+        if self.op == "const":
+            return repr(self.value)
+        return self.name if self.op == "leaf" else f"{self.op}({', '.join(map(repr, self.args))})"
+
+
+def _fold_sigmoid(x: float) -> float:
+    return 0.5 * (1 + math.tanh(0.5 * x))
+
+
+FOLD: dict[str, Callable[..., float]] = {
+    "add": operator.add,
+    "sub": operator.sub,
+    "mul": operator.mul,
+    "div": operator.truediv,
+    "neg": operator.neg,
+    "abs": abs,
+    "max": max,
+    "min": min,
+    "where": lambda condition, a, b: a if condition else b,
+    "relu": lambda x: max(x, 0.0),
+    "sigmoid": _fold_sigmoid,
+    "softplus": lambda x: max(x, 0.0) + math.log1p(math.exp(-abs(x))),
+    **{name: getattr(math, name) for name in ("exp", "expm1", "log", "log1p", "sqrt", "tanh", "sin", "cos")},
+    **{name: getattr(operator, name) for name in COMPARISONS},
+    "and": lambda a, b: a and b,
+    "or": lambda a, b: a or b,
+    "not": operator.not_,
+}
+
+
+class Graph:
+    """All nodes of one trace."""
+
+    def __init__(self) -> None:
+        self.nodes: list[Node] = []
+        self._table: dict[tuple, Node] = {}
+
+    def leaf(self, kind: str, name: str, width: Width) -> Node:
+        """The block `name` of kind `kind`: z, prev, e, p, u, or d for a cotangent."""
+        node = self._intern(("leaf", kind, name), "leaf", (), width, frozenset((kind,)))
+        node.name = f"{kind}.{name}"
+        return node
+
+    def const(self, value: float) -> Node:
+        """A number, of width 1."""
+        value = float(value)
+        node = self._intern(("const", value, math.copysign(1, value)), "const", (), 1, frozenset())
+        node.value = value
+        return node
+
+    def fill(self, node: Node, width: Width) -> Node:
+        """`node`, of width 1, repeated over `width`."""
+        return self._intern((FILL, node.index, width), FILL, (node,), width, node.kinds)
+
+    def make(self, op: str, *args: Node) -> Node:
+        """`op` of `args`, simplified, and the node that exists already if there is one."""
+        args = self._typed(op, args)
+        if op in FOLD and all(arg.op == "const" for arg in args):
+            try:
+                return self.const(FOLD[op](*(arg.value for arg in args)))
+            except (ArithmeticError, ValueError):
+                pass  # 1/0, log(-1): left to the arithmetic of the arrays
+        rule = _SIMPLIFY.get(op)
+        simple = rule(self, *args) if rule else None
+        if simple is not None:
+            return simple
+        wide = dict.fromkeys(arg.width for arg in args if arg.width != 1)
+        if len(wide) > 1:
+            raise WidthError(" and ".join(map(repr, wide)))
+        width = 1 if op == REDUCTION else next(iter(wide), 1)
+        numbers = tuple(arg.index for arg in args)
+        key = (op, *(sorted(numbers) if op in COMMUTATIVE else numbers))
+        return self._intern(key, op, args, width, frozenset().union(*(arg.kinds for arg in args)))
+
+    def _typed(self, op: str, args: tuple[Node, ...]) -> tuple[Node, ...]:
+        """Conditions where conditions are wanted, numbers elsewhere; a number times a condition is a `where`."""
+        wanted = len(args) if op in ("and", "or", "not") else 1 if op == "where" else 0
+        conditions = tuple(self._condition(arg) for arg in args[:wanted])
+        return conditions + tuple(self._number(arg) if op != "mul" else arg for arg in args[wanted:])
+
+    def _condition(self, node: Node) -> Node:
+        return node if node.op in (*LOGICAL, "const") else self.make("ne", node, self.const(0))
+
+    def _number(self, node: Node) -> Node:
+        return self.make("where", node, self.const(1), self.const(0)) if node.op in LOGICAL else node
+
+    def _intern(self, key: tuple, op: str, args: tuple[Node, ...], width: Width, kinds: frozenset[str]) -> Node:
+        node = self._table.get(key)
+        if node is None:
+            node = self._table[key] = Node(len(self.nodes), op, args, width, kinds)
+            self.nodes.append(node)
+        return node
+
+
+def is_number(node: Node, value: float) -> bool:
+    """Whether `node` is the constant `value`."""
+    return node.op == "const" and node.value == value
+
+
+def _add(graph: Graph, a: Node, b: Node) -> Node | None:
+    if is_number(a, 0):
+        return b
+    if is_number(b, 0):
+        return a
+    if b.op == "neg":
+        return graph.make("sub", a, b.args[0])
+    return graph.make("sub", b, a.args[0]) if a.op == "neg" else None
+
+
+def _sub(graph: Graph, a: Node, b: Node) -> Node | None:
+    if is_number(b, 0):
+        return a
+    if is_number(a, 0):
+        return graph.make("neg", b)
+    return graph.make("add", a, b.args[0]) if b.op == "neg" else None
+
+
+def _mul(graph: Graph, a: Node, b: Node) -> Node | None:
+    if a.op in LOGICAL and b.op in LOGICAL:
+        return graph.make("where", graph.make("and", a, b), graph.const(1), graph.const(0))
+    if a.op in LOGICAL or b.op in LOGICAL:
+        return graph.make("where", *((a, b) if a.op in LOGICAL else (b, a)), graph.const(0))
+    for x, other in ((a, b), (b, a)):
+        if is_number(x, 1):
+            return other
+        if is_number(x, -1):
+            return graph.make("neg", other)
+        if x.op == "neg":
+            return graph.make("neg", graph.make("mul", *((x.args[0], b) if x is a else (a, x.args[0]))))
+    return None
+
+
+def _div(graph: Graph, a: Node, b: Node) -> Node | None:
+    if b.op == "const" and abs(math.frexp(b.value)[0]) == 0.5:
+        return graph.make("mul", a, graph.const(1 / b.value))  # a power of two: the reciprocal is exact
+    if a.op == "neg":
+        return graph.make("neg", graph.make("div", a.args[0], b))
+    return graph.make("neg", graph.make("div", a, b.args[0])) if b.op == "neg" else None
+
+
+def _neg(graph: Graph, a: Node) -> Node | None:
+    if a.op == "neg":
+        return a.args[0]
+    return graph.make("sub", a.args[1], a.args[0]) if a.op == "sub" else None
+
+
+def _abs(graph: Graph, a: Node) -> Node | None:
+    if a.op == "abs":
+        return a
+    return graph.make("abs", a.args[0]) if a.op == "neg" else None
+
+
+def _where(graph: Graph, condition: Node, a: Node, b: Node) -> Node | None:
+    if condition.op == "const":
+        return a if condition.value else b
+    return a if a is b else None
+
+
+def _not(graph: Graph, a: Node) -> Node | None:
+    return a.args[0] if a.op == "not" else None
+
+
+def _same(graph: Graph, a: Node, b: Node) -> Node | None:
+    return a if a is b else None
+
+
+_SIMPLIFY: dict[str, Callable[..., Node | None]] = {
+    "add": _add,
+    "sub": _sub,
+    "mul": _mul,
+    "div": _div,
+    "neg": _neg,
+    "abs": _abs,
+    "where": _where,
+    "not": _not,
+    "and": _same,
+    "or": _same,
+    "max": _same,
+    "min": _same,
+}

@@ -1,0 +1,113 @@
+"""Local derivatives of every operation, and the reverse sweep over a graph.
+
+A rule takes the cotangent `c` of the result, the result `y` and the arguments, and gives the cotangent of one
+argument; it uses `y` where that saves a function: exp, sigmoid, tanh, sqrt, relu, softplus.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+
+from pylstm.cells.formula.graph import LOGICAL, REDUCTION, Graph, Node
+from pylstm.cells.formula.symbols import Symbol
+
+Rule = Callable[..., Symbol]
+
+
+def _where(condition: Symbol, a: Symbol | float, b: Symbol | float) -> Symbol:
+    return condition.apply("where", condition, a, b)
+
+
+RULES: dict[str, tuple[Rule | None, ...]] = {
+    "add": (lambda c, y, a, b: c, lambda c, y, a, b: c),
+    "sub": (lambda c, y, a, b: c, lambda c, y, a, b: -c),
+    "mul": (lambda c, y, a, b: c * b, lambda c, y, a, b: c * a),
+    "div": (lambda c, y, a, b: c / b, lambda c, y, a, b: -(c / b) * y),
+    "neg": (lambda c, y, a: -c,),
+    "abs": (lambda c, y, a: c * a.apply("dabs_from_x", a),),
+    "max": (lambda c, y, a, b: _where(a >= b, c, 0), lambda c, y, a, b: _where(a >= b, 0, c)),
+    "min": (lambda c, y, a, b: _where(a <= b, c, 0), lambda c, y, a, b: _where(a <= b, 0, c)),
+    "where": (None, lambda c, y, k, a, b: _where(k, c, 0), lambda c, y, k, a, b: _where(k, 0, c)),
+    "relu": (lambda c, y, a: c * y.apply("drelu_from_y", y),),
+    "sigmoid": (lambda c, y, a: c * y.apply("dsigmoid_from_y", y),),
+    "tanh": (lambda c, y, a: c * y.apply("dtanh_from_y", y),),
+    "exp": (lambda c, y, a: c * y,),
+    "expm1": (lambda c, y, a: c * (y + 1),),
+    "log": (lambda c, y, a: c / a,),
+    "log1p": (lambda c, y, a: c / (1 + a),),
+    "sqrt": (lambda c, y, a: 0.5 * c / y,),
+    "softplus": (lambda c, y, a: c * -y.apply("expm1", -y),),  # 1 - exp(-y)
+    "sin": (lambda c, y, a: c * a.apply("cos", a),),
+    "cos": (lambda c, y, a: c * -a.apply("sin", a),),
+    "fill": (lambda c, y, a: c,),
+    **{name: (None, None) for name in LOGICAL if name != "not"},
+    "not": (None,),
+}
+
+
+def reverse(graph: Graph, seeds: list[tuple[Node, Node]]) -> dict[Node, Node]:
+    """Cotangents of all nodes that `seeds`, pairs (output, its cotangent), depend on.
+
+    Notes
+    -----
+    Sums are formed in one order: consumers last made first. Two contributions with a common factor that is itself
+    a cotangent share the product: ``dh a - dh b`` becomes ``dh (a - b)``.
+    """
+    parts: dict[Node, list[Node]] = {}
+    for output, cotangent in seeds:
+        parts.setdefault(output, []).append(cotangent)
+    done: dict[Node, Node] = {}
+    waiting = {node.index: node for node in parts}
+    while waiting:
+        node = waiting.pop(max(waiting))
+        if node.op == "const":
+            continue
+        done[node] = total = _total(graph, node, parts[node])
+        if node.op == "leaf":
+            continue
+        values = [Symbol(graph, each) for each in (total, node, *node.args)]
+        for argument, rule in zip(node.args, RULES[node.op], strict=True):
+            if rule is not None and argument.kinds:
+                parts.setdefault(argument, []).append(rule(*values).node)
+                waiting[argument.index] = argument
+    return done
+
+
+def _total(graph: Graph, node: Node, parts: list[Node]) -> Node:
+    """Sum of the contributions; those wider than `node` are summed over the row."""
+    sums: dict[object, Node] = {}
+    for part, count in Counter(parts).items():
+        part = graph.make("mul", graph.const(count), part)
+        sums[part.width] = _sum(graph, sums[part.width], part) if part.width in sums else part
+    narrow = [
+        graph.make(REDUCTION, each) if each.width != node.width and node.width == 1 else each for each in sums.values()
+    ]
+    total = narrow[0]
+    for each in narrow[1:]:
+        total = graph.make("add", total, each)
+    return total if total.op == "const" or total.width == node.width else graph.fill(total, node.width)
+
+
+def _sum(graph: Graph, a: Node, b: Node) -> Node:
+    """a + b, with a common cotangent factored out."""
+    left, right = _product(a), _product(b)
+    if left and right:
+        for factor in left[1]:
+            if factor in right[1] and "d" in factor.kinds:
+                x, y = _without(left[1], factor), _without(right[1], factor)
+                op = "add" if left[0] == right[0] else "sub"
+                if left[0] < 0 and op == "sub":  # -f x + f y
+                    return graph.make("mul", factor, graph.make("sub", y, x))
+                inner = graph.make("mul", factor, graph.make(op, x, y))
+                return graph.make("neg", inner) if left[0] < 0 else inner
+    return graph.make("add", a, b)
+
+
+def _product(node: Node) -> tuple[int, tuple[Node, ...]] | None:
+    sign, inner = (-1, node.args[0]) if node.op == "neg" else (1, node)
+    return (sign, inner.args) if inner.op == "mul" else None
+
+
+def _without(pair: tuple[Node, ...], factor: Node) -> Node:
+    return pair[1] if pair[0] is factor else pair[0]

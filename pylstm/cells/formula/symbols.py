@@ -1,0 +1,187 @@
+"""`Symbol`: what a formula sees in place of an array. What cannot be traced is refused at the user's line."""
+
+from __future__ import annotations
+
+import linecache
+import numbers
+import sys
+from typing import Any, NoReturn
+
+from pylstm.cells.formula.graph import Graph, Node, WidthError
+
+_OWN = ("pylstm.cells.formula", "pylstm.cells.functions", "numpy")
+_UFUNCS = {
+    "add": "add",
+    "subtract": "sub",
+    "multiply": "mul",
+    "divide": "div",
+    "less": "lt",
+    "less_equal": "le",
+    "greater": "gt",
+    "greater_equal": "ge",
+    "equal": "eq",
+    "not_equal": "ne",
+}
+
+
+class FormulaError(TypeError):
+    """A formula that cannot be traced or derived. The message names file, line and cure."""
+
+
+def refuse(what: str, cure: str) -> NoReturn:
+    """Raise `FormulaError` at the innermost line that is not ours."""
+    frame = sys._getframe(1)
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith(_OWN):
+        frame = frame.f_back
+    file, line = frame.f_code.co_filename, frame.f_lineno
+    text = linecache.getline(file, line).strip()
+    raise FormulaError(f"{file}:{line}: {what}: {cure}" + (f"\n    {text}" if text else "")) from None
+
+
+def _binary(op: str, swapped: bool = False) -> Any:
+    def method(self: Symbol, other: Any) -> Symbol:
+        return self.apply(op, other, self) if swapped else self.apply(op, self, other)
+
+    return method
+
+
+def _refused(what: str, cure: str) -> Any:
+    def method(self: Symbol, *args: Any, **kwargs: Any) -> NoReturn:
+        refuse(what, cure)
+
+    return method
+
+
+class Symbol:
+    """A value of the formula: arithmetic and comparisons on it build the expression graph."""
+
+    __slots__ = ("graph", "node")
+
+    def __init__(self, graph: Graph, node: Node):
+        self.graph, self.node = graph, node
+
+    def __repr__(self) -> str:
+        return repr(self.node)
+
+    def apply(self, op: str, *values: Any) -> Symbol:
+        """`op` of `values`: symbols and numbers."""
+        nodes = [self.lift(value) for value in values]
+        try:
+            return Symbol(self.graph, self.graph.make(op, *nodes))
+        except WidthError as error:
+            refuse(
+                f"widths {error} meet in one operation",
+                "declare equal widths in `widths`, or map one by a gate of the other width",
+            )
+
+    def lift(self, value: Any) -> Node:
+        """The node of a symbol or of a number."""
+        if isinstance(value, Symbol):
+            return value.node
+        if isinstance(value, numbers.Real) or (
+            hasattr(value, "shape") and value.shape == () and value.dtype.kind in "fiub"
+        ):
+            return self.graph.const(float(value))
+        cure = "declare it under `params` or `aux`" if hasattr(value, "shape") else "use numbers and symbols"
+        refuse(f"a formula cannot contain a value of type {type(value).__name__}", cure)
+
+    __add__, __radd__ = _binary("add"), _binary("add", True)
+    __sub__, __rsub__ = _binary("sub"), _binary("sub", True)
+    __mul__, __rmul__ = _binary("mul"), _binary("mul", True)
+    __truediv__, __rtruediv__ = _binary("div"), _binary("div", True)
+    __lt__, __le__, __gt__, __ge__ = _binary("lt"), _binary("le"), _binary("gt"), _binary("ge")
+    __eq__, __ne__ = _binary("eq"), _binary("ne")
+    __and__, __rand__ = _binary("and"), _binary("and", True)
+    __or__, __ror__ = _binary("or"), _binary("or", True)
+    __hash__ = object.__hash__
+
+    def __neg__(self) -> Symbol:
+        return self.apply("neg", self)
+
+    def __pos__(self) -> Symbol:
+        return self
+
+    def __abs__(self) -> Symbol:
+        return self.apply("abs", self)
+
+    def __invert__(self) -> Symbol:
+        return self.apply("not", self)
+
+    def __pow__(self, exponent: Any) -> Symbol:
+        """Integer powers by products, ``x ** 0.5`` by the root, others as exp(exponent log(x)), for x >= 0."""
+        if isinstance(exponent, Symbol):
+            return self.apply("exp", exponent * self.apply("log", self))
+        number = self.lift(exponent).value
+        if number < 0:
+            return 1 / self**-number
+        if number == int(number):
+            return self._product(int(number))
+        if number == 0.5:
+            return self.apply("sqrt", self)
+        return self.apply("exp", number * self.apply("log", self))
+
+    def _product(self, count: int) -> Symbol:
+        if count < 2:
+            return self if count else Symbol(self.graph, self.graph.const(1))
+        half = self._product(count // 2)
+        return half * half * self if count % 2 else half * half
+
+    def __rpow__(self, base: Any) -> Symbol:
+        import math
+
+        number = self.lift(base).value
+        if number <= 0:
+            refuse(f"the base {number} of a power is not positive", "write the power with a positive base")
+        return self.apply("exp", math.log(number) * self)
+
+    __bool__ = _refused(
+        "the truth of a symbol is not known when a formula is traced (`if`, `and`, `or`, `not`, min(), max())",
+        "use pylstm.where(condition, a, b), pylstm.maximum, pylstm.minimum; combine conditions by & | ~",
+    )
+    __float__ = __int__ = __index__ = __complex__ = _refused(
+        "a symbol has no value when a formula is traced (float(), int(), a function of the module math)",
+        "use the functions of pylstm (pylstm.exp, pylstm.tanh, ...)",
+    )
+    __iter__ = __len__ = __getitem__ = _refused(
+        "a symbol has no elements: a formula works on one unit", "use one gate, state or parameter per value"
+    )
+    __matmul__ = __rmatmul__ = _refused(
+        "a formula has no matrix product", "declare a gate: its pre-activation is the matrix product of its sources"
+    )
+    __mod__ = __rmod__ = __floordiv__ = __rfloordiv__ = __round__ = __floor__ = __ceil__ = __trunc__ = _refused(
+        "rounding has no derivative", "compute it outside and pass it as aux, or use pylstm.where"
+    )
+    __array__ = _refused("a symbol is not an array", "use the functions of pylstm in place of NumPy's")
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        op = _UFUNCS.get(ufunc.__name__)
+        if op and method == "__call__":  # a NumPy scalar times a symbol
+            return self.apply(op, *inputs)
+        self._refuse_numpy(ufunc.__name__)
+
+    def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> NoReturn:
+        self._refuse_numpy(function.__name__)
+
+    def _refuse_numpy(self, name: str) -> NoReturn:
+        from pylstm.cells import functions
+
+        name = {"absolute": "abs", "negative": "-", "power": "**"}.get(name, name)
+        known = name if name in ("abs", "-", "**") else f"pylstm.{name}" if hasattr(functions, name) else ""
+        refuse(f"NumPy's {name} cannot be traced", f"use {known or 'the functions of pylstm'}")
+
+
+class Namespace:
+    """The symbols of one kind, as attributes."""
+
+    def __init__(self, kind: str, symbols: dict[str, Symbol]):
+        self.__dict__.update(symbols)
+        self.__dict__["__kind"] = kind
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        known = ", ".join(each for each in self.__dict__ if not each.startswith("__")) or "nothing"
+        refuse(f"{self.__dict__['__kind']}.{name} does not exist", f"{self.__dict__['__kind']} has {known}")
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        refuse(f"{self.__dict__['__kind']}.{name} cannot be assigned", "return new values in the dict")

@@ -1,0 +1,153 @@
+"""What a stage keeps for backward.
+
+The rule. Free: previous and new states, emissions, parameters, aux, and one value per gate, because the loop keeps
+these blocks anyway. A costly value (a function such as exp or tanh) that backward needs is kept; cheap arithmetic on
+what is kept (+ - * /, comparisons, max, min, where) is computed again, and so are values of parameters and narrow
+aux alone. A set of kept values is replaced by a cheap value that covers more than one of them, if there is one.
+The slot of a gate prefers the activation nearest to the gate, so that ``run.gates[...]`` shows the activated gate;
+what does not fit into the slots of the gates goes to the blocks of `keep`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pylstm.cells.formula.graph import ACTIVATIONS, FUNCTIONS, Node
+
+
+@dataclass
+class Tape:
+    """Gate -> the value in its slot (the pre-activation itself: the slot is not written); `keep`: name -> value."""
+
+    gates: dict[str, Node]
+    keep: dict[str, Node]
+
+
+def choose(
+    needed: list[Node], free: set[Node], forward: list[Node], gates: dict[str, Node], pinned: dict[str, Node]
+) -> Tape:
+    """The tape from which `needed` can be computed.
+
+    Parameters
+    ----------
+    needed : list of Node
+        The cotangents that backward delivers.
+    free : set of Node
+        What lies on the tape anyway.
+    forward : list of Node
+        The values that forward computes, in graph order.
+    gates : dict of str to Node
+        Gate of this stage -> its pre-activation.
+    pinned : dict of str to Node
+        Slots that the formula filled itself.
+    """
+    known, cut = set(forward), set()
+    while True:
+        tape = _place(needed, free, known, cut, forward, gates, pinned)
+        if not tape.keep:
+            return tape
+        best, least = None, len(tape.keep)
+        for node in _passed(needed, free | cut | set(tape.gates.values()) | set(tape.keep.values()), known):
+            count = len(_place(needed, free, known, cut | {node}, forward, gates, pinned).keep)
+            if count < least:
+                best, least = node, count
+        if best is None:
+            return tape
+        cut.add(best)
+
+
+def _place(
+    needed: list[Node],
+    free: set[Node],
+    known: set[Node],
+    cut: set[Node],
+    forward: list[Node],
+    gates: dict[str, Node],
+    pinned: dict[str, Node],
+) -> Tape:
+    kept = _kept(needed, free | cut | set(pinned.values()), known) | cut
+    return place(sorted(kept, key=lambda node: node.index), gates, forward, pinned)
+
+
+def _kept(needed: list[Node], free: set[Node], forward: set[Node]) -> set[Node]:
+    kept: set[Node] = set()
+    seen: set[Node] = set()
+    stack = list(needed)
+    while stack:
+        node = stack.pop()
+        if node in seen or node in free:
+            continue
+        seen.add(node)
+        if node.op == "leaf":
+            if "z" in node.kinds:
+                kept.add(node)
+        elif _is_shared(node) or node not in forward or node.op not in (*FUNCTIONS, "relu"):
+            stack.extend(node.args)
+        else:
+            kept.add(node)
+    return kept
+
+
+def _passed(needed: list[Node], free: set[Node], forward: set[Node]) -> list[Node]:
+    """Cheap forward values that backward computes again."""
+    seen: dict[Node, None] = {}
+    stack = list(needed)
+    while stack:
+        node = stack.pop()
+        if node not in seen and node not in free:
+            seen[node] = None
+            stack.extend(node.args)
+    return [node for node in seen if node in forward and node.op not in ("leaf", "const") and not _is_shared(node)]
+
+
+def _is_shared(node: Node) -> bool:
+    """Of parameters alone, or one value per row of aux: computed again rather than kept for every step."""
+    return node.kinds <= {"p"} or (node.width == 1 and node.kinds <= {"p", "u"})
+
+
+def place(kept: list[Node], gates: dict[str, Node], forward: list[Node], pinned: dict[str, Node]) -> Tape:
+    """Put `kept` into the slots of `gates` (name -> pre-activation), the rest into keep (still unnamed)."""
+    slots = dict(pinned)
+    waiting = [node for node in kept if node not in slots.values()]
+    shown = [node for node in forward if node.op in ACTIVATIONS and not _is_shared(node)]
+    for pool, ranks in ((waiting, 3), (shown, 1)):
+        for gate, node in _preferences(pool, gates, forward, ranks):
+            if gate not in slots and node not in slots.values():
+                slots[gate] = node
+    for gate, leaf in gates.items():
+        slots.setdefault(gate, leaf)
+    keep = [node for node in waiting if node not in slots.values()]
+    return Tape({gate: slots[gate] for gate in gates}, {f"keep{k}": node for k, node in enumerate(keep, 1)})
+
+
+def _preferences(pool: list[Node], gates: dict[str, Node], forward: list[Node], ranks: int) -> list[tuple[str, Node]]:
+    """Pairs (gate, value for its slot), best first.
+
+    Rank 0: an activation applied to a linear expression of the gate; 1: the pre-activation itself; 2: any other
+    value that depends on the gate. Within a rank the fewest operations from the gate, then gate order.
+    """
+    pairs = []
+    for order, (gate, leaf) in enumerate(gates.items()):
+        linear, any_path = _distances(leaf, forward, linear=True), _distances(leaf, forward, linear=False)
+        for node in pool:
+            if node in any_path and node.width == leaf.width:
+                rank = 0 if node in linear and node.op in ACTIVATIONS else 1 if node is leaf else 2
+                pairs.append((rank, any_path[node], order, node.index, gate, node))
+    pairs.sort(key=lambda pair: pair[:4])
+    return [(pair[-2], pair[-1]) for pair in pairs if pair[0] < ranks]
+
+
+def _distances(leaf: Node, forward: list[Node], linear: bool) -> dict[Node, int]:
+    """Number of operations from `leaf` to each value that depends on it; `linear`: up to the first activation."""
+    distances = {leaf: 0}
+    for node in forward:
+        steps = [distances[each] for each in node.args if each in distances and not (linear and each.op in ACTIVATIONS)]
+        if steps and not (linear and not _is_linear(node, distances)):
+            distances[node] = 1 + min(steps)
+    return distances
+
+
+def _is_linear(node: Node, reached: dict[Node, int]) -> bool:
+    if node.op in ("mul", "div"):
+        return all(each in reached or "z" not in each.kinds for each in node.args)
+    return node.op in ("add", "sub", "neg", "fill", *ACTIVATIONS)

@@ -1,0 +1,132 @@
+"""Runs a formula once, on symbols."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import FrameType
+from typing import Any
+
+from pylstm.cells.contract import Contract, Stage
+from pylstm.cells.formula.graph import Graph, Node, Width
+from pylstm.cells.formula.symbols import FormulaError, Namespace, Symbol
+
+MEANING = {
+    "z": "pre-activations of this stage's gates",
+    "prev": "previous states",
+    "e": "emissions of earlier stages",
+    "p": "per-unit parameters",
+    "u": "aux inputs",
+}
+
+
+@dataclass
+class Trace:
+    """The graph of one stage: `results` are the stage's outputs, `extra` what else the formula returned by name."""
+
+    graph: Graph
+    leaves: dict[tuple[str, str], Node]
+    results: dict[str, Node]
+    extra: dict[str, Node]
+    names: dict[Node, str]
+
+
+def width_of(contract: Contract, name: str) -> Width:
+    """Declared width of a block."""
+    return contract.widths.get(name, "hidden_size")
+
+
+def results_of(contract: Contract, stage: Stage) -> tuple[str, ...]:
+    """What a stage must return: its emissions, the last stage the states."""
+    return contract.states if stage is contract.stages[-1] else stage.emits
+
+
+def visible(contract: Contract, stage: Stage) -> dict[str, tuple[str, ...]]:
+    """Kind -> names that the formula of `stage` sees."""
+    earlier = contract.stages[: contract.stages.index(stage)]
+    return {
+        "z": stage.gates,
+        "prev": contract.states,
+        "e": tuple(name for each in earlier for name in each.emits),
+        "p": contract.params,
+        "u": contract.aux,
+    }
+
+
+def trace(contract: Contract, stage: Stage, function: Callable[..., Any]) -> Trace:
+    """Run `function`, the formula of `stage`, on symbols.
+
+    Raises
+    ------
+    FormulaError
+        An operation that depends on values, a NumPy call, an unknown name, a wrong result: the message says where
+        and what to write instead.
+    """
+    graph = Graph()
+    leaves, spaces = {}, {}
+    for kind, names in visible(contract, stage).items():
+        symbols = {}
+        for name in names:
+            leaves[kind, name] = graph.leaf(kind, name, width_of(contract, name))
+            symbols[name] = Symbol(graph, leaves[kind, name])
+        spaces[kind] = Namespace(kind, symbols)
+    code = function.__code__
+    here = f"{code.co_filename}:{code.co_firstlineno}: {function.__qualname__}"
+    asked = list(inspect.signature(function).parameters)
+    for name in asked:
+        if name not in spaces:
+            known = ", ".join(f"{each} ({text})" for each, text in MEANING.items())
+            raise FormulaError(f"{here}: unknown argument {name!r}: a formula may ask for {known}")
+    returned, local = _run(function, [spaces[name] for name in asked])
+    results, extra = _results(contract, stage, returned, graph, here)
+    names: dict[Node, str] = {}
+    for name, value in local.items():
+        if isinstance(value, Symbol) and value.node.op not in ("leaf", "const"):
+            names.setdefault(value.node, name)
+    return Trace(graph, leaves, results, extra, names)
+
+
+def _run(function: Callable[..., Any], arguments: list[Namespace]) -> tuple[Any, dict[str, Any]]:
+    """Result and local variables of a call: the variables name the intermediate values in what is generated."""
+    local: dict[str, Any] = {}
+    code = function.__code__
+
+    def watch(frame: FrameType, event: str, argument: Any) -> None:
+        if event == "return" and frame.f_code is code:
+            local.update(frame.f_locals)
+
+    before = sys.getprofile()
+    sys.setprofile(watch)
+    try:
+        returned = function(*arguments)
+    finally:
+        sys.setprofile(before)
+    return returned, local
+
+
+def _results(
+    contract: Contract, stage: Stage, returned: Any, graph: Graph, here: str
+) -> tuple[dict[str, Node], dict[str, Node]]:
+    wanted = results_of(contract, stage)
+    what = "new states" if stage is contract.stages[-1] else f"emissions of stage {stage.name!r}"
+    if not isinstance(returned, dict):
+        raise FormulaError(
+            f"{here}: returned {type(returned).__name__}: return a dict of the {what}: {', '.join(wanted)}"
+        )
+    missing = [name for name in wanted if name not in returned]
+    unknown = [name for name in returned if name not in (*wanted, *stage.gates, *contract.keep)]
+    if missing or unknown:
+        wrong = [f"without {', '.join(missing)}"] * bool(missing) + [f"with {', '.join(map(str, unknown))}"] * bool(
+            unknown
+        )
+        raise FormulaError(f"{here}: returned a dict {' and '.join(wrong)}: the {what} are {', '.join(wanted)}")
+    lift = Symbol(graph, graph.const(0)).lift
+    nodes = {name: lift(value) for name, value in returned.items()}
+    for name, node in nodes.items():
+        width = width_of(contract, name)
+        if node.width not in (1, width):
+            raise FormulaError(f"{here}: {name} has width {node.width!r}, declared is {width!r}: change `widths`")
+        nodes[name] = graph.fill(node, width) if node.width != width else node
+    return ({name: nodes[name] for name in wanted}, {name: nodes[name] for name in nodes if name not in wanted})

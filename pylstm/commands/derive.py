@@ -1,0 +1,54 @@
+"""``pylstm derive``: the derivation of a cell as mathematics, twin or kernel."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+FORMATS = ("markdown", "latex", "numpy", "cython", "c")
+
+
+def add_parser(subparsers: argparse._SubParsersAction) -> None:
+    parser = subparsers.add_parser("derive", help="print what is derived from the formula of a cell")
+    parser.add_argument("cell", help="registered name, or module:Class, or path/to/file.py:Class")
+    parser.add_argument("--format", choices=FORMATS, default="markdown", help="default: markdown")
+
+
+def run(args: argparse.Namespace) -> int:
+    from pylstm.cells.formula import derive
+
+    cell = _find(args.cell)
+    print(_print(derive(cell), cell, args.format), end="")
+    return 0
+
+
+def _print(derivation: Any, cell: Any, kind: str) -> str:
+    from pylstm.cells.formula.emission import c, cython, latex, markdown, numpy
+
+    twin = f"{cell.__module__}.{cell.__qualname__}"
+    if kind == "markdown":
+        return markdown.page(derivation, reference=cell.reference)
+    if kind == "latex":
+        return latex.document(derivation)
+    if kind == "numpy":
+        return "\n\n".join(numpy.stage_source(stage) for stage in derivation.stages.values())
+    return (cython if kind == "cython" else c).kernel_source(derivation, twin)
+
+
+def _find(text: str) -> Any:
+    """The cell that `text` names."""
+    import importlib
+    import runpy
+
+    from pylstm import plugins
+    from pylstm.cells import Cell
+
+    module, colon, name = text.rpartition(":")
+    if not colon:
+        return plugins.registry().get(text, certified=False)
+    space = runpy.run_path(module) if module.endswith(".py") else vars(importlib.import_module(module))
+    cell = space.get(name)
+    if not (isinstance(cell, type) and issubclass(cell, Cell)):
+        known = [key for key, value in space.items() if isinstance(value, type) and issubclass(value, Cell)]
+        raise LookupError(f"{module} has no cell {name!r} (cells there: {', '.join(known) or 'none'})")
+    return cell
