@@ -196,6 +196,8 @@ def test_a_failing_twin_stops_the_run_and_its_error_arrives():
         def forward(z, prev):
             raise ZeroDivisionError("in the hook")
 
+        backward = LSTM.backward
+
     layer = pylstm.Recurrent(Failing, 2, 3)
     with pytest.raises(ZeroDivisionError, match="in the hook"):
         layer(np.ones((4, 2, 2), "float32"))
