@@ -96,8 +96,30 @@ class Recurrent:
         self._compiled = kernel is not None  # a Python twin would only wait for the interpreter in several threads
         kernel = kernel or twin_kernel(self.cell)
         self._core = core_of(kernel, self.cell.contract, self.widths, self.params.shapes, self.dtype)
-        self._workspaces = Workspaces()
+        self.workspaces = Workspaces()
         self._layouts = (Layout(False, self.batch_first), Layout(True, self.batch_first))
+
+    def tape_width(self) -> int:
+        """Numbers on the tape per step and row: the input, and every gate, state, emission and kept value.
+
+        Examples
+        --------
+        >>> import pylstm
+        >>> pylstm.LSTM(3, 10).tape_width()  # I + (4 gates, 2 states, tanh c) H
+        73
+        """
+        contract = self.cell.contract
+        blocks = (*contract.gates, *contract.states, *contract.emissions, *contract.keep)
+        return self.input_size + sum(self.widths[name] for name in blocks)
+
+    def workspace_bytes(self, T: int, B: int, *, tape: bool = True) -> int:
+        """Memory that a run over T steps of B rows takes, in bytes, all its backward pass needs included.
+
+        It is T B tape_width() numbers, the weights packed twice, and what a chunk of about 256 rows needs (a few times
+        256 times the width of all gates). The gradients, which `Run.backward` returns, come on top: T B input_size
+        numbers and those of the parameters. Without a tape: T B output_size numbers and a chunk.
+        """
+        return self._core.plan(T, B, tape, 0, 0, get_num_threads() if self._compiled else 1).nbytes
 
     def reset_parameters(self, seed: int | None = None) -> None:
         """Draw all parameters anew."""
@@ -164,7 +186,7 @@ class Recurrent:
         start = self._take_initial(initial, layout, B) if initial else None
         threads = get_num_threads() if self._compiled else 1
         plan = self._core.plan(T, B, tape, scaled, blended, threads)
-        buffer = self._workspaces.take(plan.nbytes)
+        buffer = self.workspaces.take(plan.nbytes)
         _core.forward(
             plan, buffer, self.params.flat, x, start, given["aux"], given["pre"], given["reset"], given["blend"]
         )
@@ -234,7 +256,7 @@ class Recurrent:
         return f"Recurrent({self.cell.name!r}, {self.input_size}, {self.hidden_size}, dtype={self.dtype.name!r}{sizes})"
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in self.__dict__.items() if name not in ("_core", "_workspaces")}
+        return {name: value for name, value in self.__dict__.items() if name not in ("_core", "workspaces", "_layouts")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)

@@ -193,9 +193,10 @@ class Run:
             dy = layout.steps_in(check_array("dy", dy, layout.steps_shape(T, B, layer.output_size), dtype))
         rows = self._of_states("dfinal", dfinal, lambda w: layout.rows_shape(B, w), layout.rows_in)
         steps = self._of_states("dstates", dstates, lambda w: layout.steps_shape(T, B, w), layout.steps_in)
-        params = layer.params.around(np.empty(layer.params.size, dtype))
-        dx = np.empty((T, B, layer.input_size), dtype)
-        dinitial = [np.empty((B, widths[name]), dtype) for name in names]
+        flat, dx, *dinitial = layer.workspaces.arrays(
+            dtype, (layer.params.size,), (T, B, layer.input_size), *((B, widths[name]) for name in names)
+        )
+        params = layer.params.around(flat)
         back = {kind: _like(given[kind]) for kind in ("aux", "pre", "blend")}
         _core.backward(
             self._plan, self._buffer, dy, rows, steps, params.flat, dx, dinitial,

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import sys
 
 import numpy as np
 
+from pylstm._core import aligned
+
+_LINE = 64  # bytes of a cache line
 _SMALL = 65536  # bytes: below, a buffer that is too large does not matter
 _IDLE = 3  # references to a buffer in the list: the list, the loop variable, the argument of getrefcount
 
@@ -13,11 +17,12 @@ _IDLE = 3  # references to a buffer in the list: the list, the loop variable, th
 class Workspaces:
     """Hands out buffers, and again the same one as soon as nothing looks at it any more.
 
-    Every array that a run returns is a view of its buffer, so the buffer's reference count tells whether a run or any
-    of its results is alive. At most `most` idle buffers are kept.
+    Every array that a run or its backward pass returns is a view of a buffer, so the buffer's reference count tells
+    whether any of them is alive. At most `most` idle buffers are kept: a training step uses two, one for the tape and
+    one for the gradients, and the gradients of the step before may still be alive.
     """
 
-    def __init__(self, most: int = 2) -> None:
+    def __init__(self, most: int = 3) -> None:
         self._buffers: list[np.ndarray] = []
         self._most = most
 
@@ -43,6 +48,16 @@ class Workspaces:
             raise MemoryError(f"the run needs a workspace of {nbytes:,} bytes") from None
         self._buffers.append(new)
         return new
+
+    def arrays(self, dtype: np.dtype, *shapes: tuple[int, ...]) -> list[np.ndarray]:
+        """Uninitialised arrays that share one buffer, each on a cache line of its own."""
+        sizes = [-(-math.prod(shape) * dtype.itemsize // _LINE) * _LINE for shape in shapes]
+        buffer = self.take(sum(sizes) + _LINE)
+        at, out = aligned(buffer), []
+        for shape, size in zip(shapes, sizes):
+            out.append(np.ndarray(shape, dtype, buffer, at))
+            at += size
+        return out
 
     def _forget_idle(self) -> None:
         """Keep the buffers in use and the newest of the others."""
