@@ -148,6 +148,11 @@ class Parameters(Mapping[str, np.ndarray]):
     def flat(self) -> np.ndarray:
         return self._flat
 
+    @flat.setter
+    def flat(self, values: np.ndarray) -> None:
+        if values is not self._flat:  # what `params.flat *= 2` sets
+            raise AttributeError("flat cannot be replaced: set values with params.flat[...] = array")
+
     @property
     def names(self) -> tuple[str, ...]:
         """Names, in the order of the buffer."""
