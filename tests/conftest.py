@@ -15,6 +15,34 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:] = [folder for folder in sys.path if Path(folder or ".").resolve() != ROOT]
 
 
+NO_SKIPS = os.environ.get("PYLSTM_NO_SKIPS") == "1"
+"""Set by ``.ci/run``: a test that is skipped fails, unless its reason says that this machine cannot run it."""
+EXCUSES = ("this machine", "editable install")
+
+
+def unskip(report: pytest.TestReport | pytest.CollectReport) -> None:
+    """Turn the report of a skip into that of a failure."""
+    reason = report.longrepr[-1] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+    reason = reason.removeprefix("Skipped: ")
+    if NO_SKIPS and report.skipped and not hasattr(report, "wasxfail") and not reason.startswith(EXCUSES):
+        report.outcome = "failed"
+        report.longrepr = f"skipped under PYLSTM_NO_SKIPS=1: {reason}"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport():
+    report = yield
+    unskip(report)
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report():
+    report = yield
+    unskip(report)
+    return report
+
+
 class Site:
     """A folder on sys.path into which a test installs distributions."""
 

@@ -162,7 +162,7 @@ def test_wrong_arguments(pylstm, args):
     assert "pylstm" in done.stderr and "nope" in done.stderr and "Traceback" not in done.stderr
 
 
-@pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
+@pytest.mark.skipif(os.name == "nt", reason="this machine has no POSIX signals")
 def test_interrupt_exits_130(site, probe):
     process = subprocess.Popen(
         [*site.command, "probe-it", "wait"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=site.folder, text=True
@@ -175,7 +175,7 @@ def test_interrupt_exits_130(site, probe):
     assert "Traceback" not in errors
 
 
-@pytest.mark.skipif(os.name == "nt", reason="POSIX pipes")
+@pytest.mark.skipif(os.name == "nt", reason="this machine has no POSIX pipes")
 def test_broken_pipe_is_quiet(site, probe):
     pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
     process = subprocess.Popen([*site.command, "probe-it", "print"], **pipes, cwd=site.folder, text=True)

@@ -23,7 +23,7 @@ BOUNDS = {name: TIGHT for name in ("exp", "sigmoid", "tanh", "sqrt", *FROM_Y)}
 N = 30_000
 wide = np.longdouble
 needs_wide = pytest.mark.skipif(
-    np.finfo(wide).nmant < 63, reason="long double is no wider than float64 here: no reference"
+    np.finfo(wide).nmant < 63, reason="this machine's long double is no wider than float64: no reference"
 )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from pylstm.layers.parameters import Parameters, check_array, check_size
+from pylstm.layers.parameters import Parameters, as_array, check_array, check_size
 
 
 def check_indices(name: str, value: Any, size: int) -> np.ndarray:
@@ -20,7 +20,7 @@ def check_indices(name: str, value: Any, size: int) -> np.ndarray:
     ValueError
         An index below 0 or not below `size`.
     """
-    indices = np.asarray(value)
+    indices = as_array(name, value)
     if indices.dtype.kind not in "iu":
         raise TypeError(f"{name} must be integers, got {indices.dtype}: convert with {name}.astype('int64')")
     if indices.size and not (indices.min() >= 0 and indices.max() < size):

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from pylstm.layers.parameters import Parameters, check_array, check_size
+from pylstm.layers.parameters import Parameters, as_array, check_array, check_size
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,8 @@ class LinearRun:
 
     def __init__(self, layer: Linear, x: Any) -> None:
         self.layer = layer
-        leading = ("...",) * max(np.ndim(x) - 1, 0)
+        x = as_array("x", x)
+        leading = ("...",) * max(x.ndim - 1, 0)
         self._x = np.array(check_array("x", x, (*leading, layer.in_features), layer.dtype), order="C")
         self._weight = layer.params["weight"].copy()
         # y = x W' + b, leading axes as one

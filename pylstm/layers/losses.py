@@ -11,7 +11,7 @@ import numpy as np
 
 from pylstm.cells.functions import sigmoid
 from pylstm.layers.embedding import check_indices
-from pylstm.layers.parameters import DTYPES, check_array
+from pylstm.layers.parameters import DTYPES, as_array, check_array
 
 REDUCTIONS = ("mean", "sum")
 
@@ -148,8 +148,9 @@ def sigmoid_cross_entropy(
     (1.386294, array([-0.5,  0.5]))
     """
     z = _check_floats("logits", logits)
-    if np.asarray(targets).dtype.kind in "biu":
-        targets = np.asarray(targets).astype(z.dtype)
+    targets = as_array("targets", targets)
+    if targets.dtype.kind in "biu":
+        targets = targets.astype(z.dtype)
     t = check_array("targets", targets, z.shape, z.dtype)
     if t.size and not (t.min() >= 0 and t.max() <= 1):
         raise ValueError(f"targets must be in 0..1, got values from {t.min()} to {t.max()}")
@@ -159,17 +160,18 @@ def sigmoid_cross_entropy(
 
 
 def _check_floats(name: str, value: Any) -> np.ndarray:
-    dtype = np.asarray(value).dtype
-    if dtype.name not in DTYPES:
-        raise TypeError(f"{name} must be float32 or float64, got {dtype}: convert with {name}.astype('float64')")
-    return check_array(name, value, np.shape(value), dtype.newbyteorder("="))
+    array = as_array(name, value)
+    if array.dtype.name not in DTYPES:
+        raise TypeError(f"{name} must be float32 or float64, got {array.dtype}: convert with {name}.astype('float64')")
+    return check_array(name, array, array.shape, array.dtype.newbyteorder("="))
 
 
 def _check_weights(weights: Any, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray | None:
     if weights is None:
         return None
-    if np.asarray(weights).dtype.kind == "b":
-        weights = np.asarray(weights).astype(dtype)
+    weights = as_array("weights", weights)
+    if weights.dtype.kind == "b":
+        weights = weights.astype(dtype)
     weights = check_array("weights", weights, shape, dtype)
     if weights.size and not weights.min() >= 0:
         raise ValueError(f"weights must be 0 or more, got {weights.min()}")

@@ -34,6 +34,26 @@ def check_size(name: str, value: Any) -> int:
     return operator.index(value)
 
 
+def as_array(name: str, value: Any) -> np.ndarray:
+    """`value` as an array of whatever dtype and shape it has.
+
+    Raises
+    ------
+    TypeError
+        None, or a masked array.
+    ValueError
+        Nested sequences of unequal lengths.
+    """
+    if value is None:
+        raise TypeError(f"{name} is None: an array is needed")
+    if isinstance(value, np.ma.MaskedArray):
+        raise TypeError(f"{name}: masked arrays are not supported; fill it first: value.filled(0)")
+    try:
+        return np.asarray(value)
+    except ValueError as error:
+        raise ValueError(f"{name}: not an array: {error}") from None
+
+
 def check_array(name: str, value: Any, shape: tuple[int | str, ...], dtype: Any) -> np.ndarray:
     """`value` as an array of `dtype`; what does not fit is refused, never converted.
 
@@ -59,26 +79,22 @@ def check_array(name: str, value: Any, shape: tuple[int | str, ...], dtype: Any)
     >>> check_array("bias", [0.0, 1.0], ("H",), "float64").shape
     (2,)
     """
-    if type(value) is np.ndarray and value.dtype == dtype and value.shape == shape:
+    if type(value) is np.ndarray and value.dtype == dtype and value.shape == shape and value.flags.aligned:
         return value
-    if isinstance(value, np.ma.MaskedArray):
-        raise TypeError(f"{name}: masked arrays are not supported; fill it first: value.filled(0)")
-    try:
-        array = np.asarray(value)
-    except ValueError as error:
-        raise ValueError(f"{name}: not an array: {error}") from None
+    array = as_array(name, value)
     dtype = np.dtype(dtype)
     if array.dtype.newbyteorder("=") != dtype:
-        raise TypeError(
-            f"{name} must be {dtype}, got {array.dtype}: convert it with "
-            f"np.asarray(value, dtype='{dtype}')"
-            + (f", or create the layer with dtype='{array.dtype.name}'" if array.dtype.name in DTYPES else "")
-        )
+        cures = []
+        if array.dtype.kind in "fiub":
+            cures.append(f"convert it with np.asarray(value, dtype='{dtype}')")
+        if array.dtype.name in DTYPES:
+            cures.append(f"create the layer with dtype='{array.dtype.name}'")
+        raise TypeError(f"{name} must be {dtype}, got {array.dtype}{': ' if cures else ''}{', or '.join(cures)}")
     fits = len(shape) == array.ndim and all(isinstance(w, str) or w == n for w, n in zip(shape, array.shape))
     if not fits:
         expected = ", ".join(map(str, shape)) + ("," if len(shape) == 1 else "")
         raise ValueError(f"{name} must have shape ({expected}), got {array.shape}")
-    return array.astype(dtype, copy=False)
+    return np.require(array, dtype, ["ALIGNED"])
 
 
 class Parameters(Mapping[str, np.ndarray]):
@@ -96,7 +112,8 @@ class Parameters(Mapping[str, np.ndarray]):
     Attributes
     ----------
     flat : ndarray, shape (size,)
-        The buffer. Every ``params[name]`` is a view of a piece of it: writing to either changes both.
+        The buffer. Every ``params[name]`` is a view of a piece of it: writing to either changes both. It cannot be
+        replaced by another.
 
     Raises
     ------
@@ -124,8 +141,17 @@ class Parameters(Mapping[str, np.ndarray]):
             raise ValueError(f"parameters too large: {sum(sizes)} elements of {self._dtype} do not fit in memory")
         ends = list(itertools.accumulate(sizes, initial=0))
         self._pieces = {name: slice(*piece) for name, piece in zip(self._shapes, itertools.pairwise(ends))}
-        self.flat = np.zeros(ends[-1], self._dtype)
+        self._flat = np.zeros(ends[-1], self._dtype)
         self._views: dict[str, np.ndarray] = {}  # made when first asked for
+
+    @property
+    def flat(self) -> np.ndarray:
+        return self._flat
+
+    @flat.setter
+    def flat(self, values: np.ndarray) -> None:
+        if values is not self._flat:  # what `params.flat *= 2` sets
+            raise AttributeError("flat cannot be replaced: set values with params.flat[...] = array")
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -195,7 +221,7 @@ class Parameters(Mapping[str, np.ndarray]):
             )
         new = object.__new__(Parameters)
         new._dtype, new._shapes, new._pieces = self._dtype, self._shapes, self._pieces
-        new.flat, new._views = flat, {}
+        new._flat, new._views = flat, {}
         return new
 
     def same_layout(self, other: Parameters) -> bool:

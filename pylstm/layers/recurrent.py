@@ -11,7 +11,7 @@ from pylstm import _core
 from pylstm.cells.cell import Cell
 from pylstm.cells.kernels import load_kernel
 from pylstm.cells.twin import twin_kernel
-from pylstm.layers.parameters import Parameters, check_array, check_dtype
+from pylstm.layers.parameters import Parameters, as_array, check_array, check_dtype
 from pylstm.layers.run import Layout, Run, check_names
 from pylstm.layers.structure import core_of
 from pylstm.layers.workspace import Workspaces
@@ -87,7 +87,7 @@ class Recurrent:
         contract = self.cell.contract
         self.widths = contract.resolve(self.input_size, self.hidden_size, **self.sizes)
         self.output_size = self.widths[contract.output]
-        self.params = Parameters(contract.parameter_shapes(self.widths, self.bias), self.dtype)
+        self._params = Parameters(contract.parameter_shapes(self.widths, self.bias), self.dtype)
         self.reset_parameters(seed)
         self._prepare()
 
@@ -120,6 +120,14 @@ class Recurrent:
         numbers and those of the parameters. Without a tape: T B output_size numbers and a chunk.
         """
         return self._core.plan(T, B, tape, 0, 0, get_num_threads() if self._compiled else 1).nbytes
+
+    @property
+    def params(self) -> Parameters:
+        return self._params
+
+    @params.setter
+    def params(self, values: Any) -> None:
+        raise AttributeError("params cannot be replaced: set values with layer.params[name] = array or .update(...)")
 
     def reset_parameters(self, seed: int | None = None) -> None:
         """Draw all parameters anew."""
@@ -174,18 +182,18 @@ class Recurrent:
         T, B = x.shape[:2]
         contract = self.cell.contract
         given: dict[str, Any] = {"aux": None, "pre": None, "reset": None, "blend": None, "widths": {}}
-        if contract.aux or aux:
+        if contract.aux or aux is not None:
             given["aux"] = self._take_aux(aux, layout, T, B, given["widths"])
         scaled = blended = 0
-        if pre:
+        if pre is not None:
             given["pre"], scaled = self._take_modifier("pre", pre, layout, T, B, given["widths"])
-        if blend:
+        if blend is not None:
             given["blend"], blended = self._take_modifier("blend", blend, layout, T, B, given["widths"])
         if reset is not None:
             given["reset"], scaled = _take_reset(reset, layout, T, B), (1 << len(contract.states)) - 1
-        start = self._take_initial(initial, layout, B) if initial else None
+        start = None if initial is None else self._take_initial(initial, layout, B)
         threads = get_num_threads() if self._compiled else 1
-        plan = self._core.plan(T, B, tape, scaled, blended, threads)
+        plan = self._core.plan(T if B else 0, B, tape, scaled, blended, threads)  # no rows: no step, however many
         buffer = self.workspaces.take(plan.nbytes)
         _core.forward(
             plan, buffer, self.params.flat, x, start, given["aux"], given["pre"], given["reset"], given["blend"]
@@ -193,13 +201,20 @@ class Recurrent:
         return Run(self, plan, buffer, layout, (T, B), given)
 
     def _take_input(self, x: Any) -> tuple[Layout, np.ndarray]:
-        if not (type(x) is np.ndarray and x.dtype == self.dtype and x.ndim == 3 and x.shape[2] == self.input_size):
-            x = check_array("x", x, self._input_shape(x), self.dtype)
+        if not (
+            type(x) is np.ndarray
+            and x.dtype == self.dtype
+            and x.ndim == 3
+            and x.shape[2] == self.input_size
+            and x.flags.aligned
+        ):
+            x = as_array("x", x)
+            x = check_array("x", x, self._input_shape(x.ndim), self.dtype)
         layout = self._layouts[x.ndim == 2]
         return layout, layout.steps_in(x)
 
-    def _input_shape(self, x: Any) -> tuple[str | int, ...]:
-        if np.ndim(x) == 2:
+    def _input_shape(self, ndim: int) -> tuple[str | int, ...]:
+        if ndim == 2:
             return ("T", self.input_size)
         return ("B", "T", self.input_size) if self.batch_first else ("T", "B", self.input_size)
 
@@ -217,7 +232,7 @@ class Recurrent:
 
     def _take_aux(self, aux: Any, layout: Layout, T: int, B: int, widths: dict) -> list[np.ndarray | None]:
         names = tuple(name for name in self.cell.contract.aux if name != "x")
-        aux = aux or {}
+        aux = {} if aux is None else aux
         check_names("aux", aux, names)
         for name in names:
             if aux.get(name) is None:
@@ -243,9 +258,10 @@ class Recurrent:
             if values.get(name) is None:
                 taken.append(None)
                 continue
-            width = 1 if np.shape(values[name])[-1:] == (1,) else self.widths[name]
+            array = as_array(f"{what}[{name!r}]", values[name])
+            width = 1 if array.shape[-1:] == (1,) else self.widths[name]
             shape = layout.steps_shape(T, B, width)
-            array = layout.steps_in(check_array(f"{what}[{name!r}]", values[name], shape, self.dtype))
+            array = layout.steps_in(check_array(f"{what}[{name!r}]", array, shape, self.dtype))
             taken.append(np.array(np.broadcast_to(array, (T, B, self.widths[name]))))
             widths[what, name] = width
             bits |= 1 << k
@@ -320,7 +336,7 @@ def _size(name: str, value: Any) -> int:
 
 
 def _take_reset(reset: Any, layout: Layout, T: int, B: int) -> np.ndarray:
-    reset = np.asarray(reset)
+    reset = as_array("reset", reset)
     if reset.dtype != np.bool_:
         raise TypeError(f"reset must be an array of bool, got {reset.dtype}")
     if reset.shape != layout.steps_shape(T, B):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -120,6 +121,10 @@ class Run:
         self._plan, self._buffer, self._layout, self._given = plan, buffer, layout, given
         self._T, self._B = sizes
         self._start = _core.aligned(buffer)
+        self._lock = threading.Lock()
+
+    def __reduce__(self) -> Any:
+        raise TypeError("a run cannot be copied or pickled: take its arrays, or pickle the layer and run it again")
 
     def __repr__(self) -> str:
         return f"Run({self.layer.cell.name}, T={self._T}, B={self._B}, {self._buffer.nbytes:,} bytes)"
@@ -185,23 +190,24 @@ class Run:
             The run was made with ``tape=False``.
         """
         self._need_tape("backward")
-        if dy is None and not dfinal and not dstates:
-            raise ValueError("backward needs a cotangent: dy, dfinal or dstates")
         layer, layout, given, T, B = self.layer, self._layout, self._given, self._T, self._B
         names, widths, dtype = layer.cell.contract.states, layer.widths, layer.dtype
         if dy is not None:
             dy = layout.steps_in(check_array("dy", dy, layout.steps_shape(T, B, layer.output_size), dtype))
         rows = self._of_states("dfinal", dfinal, lambda w: layout.rows_shape(B, w), layout.rows_in)
         steps = self._of_states("dstates", dstates, lambda w: layout.steps_shape(T, B, w), layout.steps_in)
+        if dy is None and not dfinal and not dstates:
+            raise ValueError("backward needs a cotangent: dy, dfinal or dstates")
         flat, dx, *dinitial = layer.workspaces.arrays(
             dtype, (layer.params.size,), (T, B, layer.input_size), *((B, widths[name]) for name in names)
         )
         params = layer.params.around(flat)
         back = {kind: _like(given[kind]) for kind in ("aux", "pre", "blend")}
-        _core.backward(
-            self._plan, self._buffer, dy, rows, steps, params.flat, dx, dinitial,
-            given["aux"], given["pre"], given["reset"], given["blend"], back["aux"], back["pre"], back["blend"],
-        )  # fmt: skip
+        with self._lock:  # the loop works without the GIL, and in the run's only workspace
+            _core.backward(
+                self._plan, self._buffer, dy, rows, steps, params.flat, dx, dinitial,
+                given["aux"], given["pre"], given["reset"], given["blend"], back["aux"], back["pre"], back["blend"],
+            )  # fmt: skip
         return Gradients(
             x=layout.steps_out(dx),
             initial={name: layout.rows_out(array) for name, array in zip(names, dinitial)},
@@ -231,7 +237,7 @@ class Run:
         return self._layout.steps_out(self._view(offset, (steps, self._B, width)))
 
     def _blocks(self, kind: str, steps: int) -> dict[str, np.ndarray]:
-        self._need_tape(kind)
+        self._need_tape("kept" if kind == "keep" else kind)
         names = getattr(self.layer.cell.contract, kind)
         return {
             name: self._steps(self._plan.offset(kind, k), steps, self.layer.widths[name])
@@ -240,7 +246,7 @@ class Run:
 
     def _of_states(self, what: str, values: Any, shape: Any, bring: Any) -> list[np.ndarray | None] | None:
         """`values` by state, in the order of the states, checked."""
-        if not values:
+        if values is None:
             return None
         states, widths = self.layer.cell.contract.states, self.layer.widths
         check_names(what, values, states)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
+import threading
 
 import numpy as np
 
@@ -11,7 +12,14 @@ from pylstm._core import aligned
 
 _LINE = 64  # bytes of a cache line
 _SMALL = 65536  # bytes: below, a buffer that is too large does not matter
-_IDLE = 3  # references to a buffer in the list: the list, the loop variable, the argument of getrefcount
+
+
+def _references(buffers: list[np.ndarray]) -> list[int]:
+    """How often each buffer is referred to: `_IDLE` times if only the list does."""
+    return [sys.getrefcount(buffer) for buffer in buffers]
+
+
+_IDLE = _references([np.empty(0, np.uint8)])[0]  # measured: it differs between versions of Python
 
 
 class Workspaces:
@@ -25,6 +33,7 @@ class Workspaces:
     def __init__(self, most: int = 3) -> None:
         self._buffers: list[np.ndarray] = []
         self._most = most
+        self._lock = threading.Lock()
 
     def take(self, nbytes: int) -> np.ndarray:
         """A buffer of at least `nbytes` bytes that nobody else holds.
@@ -34,20 +43,19 @@ class Workspaces:
         MemoryError
             With the size that was asked for.
         """
-        best = None
-        for buffer in self._buffers:
-            if buffer.size >= nbytes and sys.getrefcount(buffer) == _IDLE and (best is None or buffer.size < best.size):
-                best = buffer
-        if best is not None and best.size <= 4 * nbytes + _SMALL:
-            return best
-        buffer = best = None
-        self._forget_idle()
-        try:
-            new = np.empty(nbytes, np.uint8)
-        except (MemoryError, ValueError):
-            raise MemoryError(f"the run needs a workspace of {nbytes:,} bytes") from None
-        self._buffers.append(new)
-        return new
+        with self._lock:  # two threads must not find the same buffer idle
+            idle = [buffer for buffer, count in zip(self._buffers, _references(self._buffers)) if count == _IDLE]
+            best = min((buffer for buffer in idle if buffer.size >= nbytes), key=_size, default=None)
+            if best is not None and best.size <= 4 * nbytes + _SMALL:
+                return best
+            self._forget(idle[: max(0, len(idle) - self._most + 1)])
+            del idle, best
+            try:
+                new = np.empty(nbytes, np.uint8)
+            except (MemoryError, ValueError):
+                raise MemoryError(f"the run needs a workspace of {nbytes:,} bytes") from None
+            self._buffers.append(new)
+            return new
 
     def arrays(self, dtype: np.dtype, *shapes: tuple[int, ...]) -> list[np.ndarray]:
         """Uninitialised arrays that share one buffer, each on a cache line of its own."""
@@ -59,8 +67,10 @@ class Workspaces:
             at += size
         return out
 
-    def _forget_idle(self) -> None:
-        """Keep the buffers in use and the newest of the others."""
-        idle = [k for k in range(len(self._buffers)) if sys.getrefcount(self._buffers[k]) == _IDLE - 1]
-        for k in reversed(idle[: max(0, len(idle) - self._most + 1)]):
-            del self._buffers[k]
+    def _forget(self, buffers: list[np.ndarray]) -> None:
+        gone = {id(buffer) for buffer in buffers}
+        self._buffers = [buffer for buffer in self._buffers if id(buffer) not in gone]
+
+
+def _size(buffer: np.ndarray) -> int:
+    return buffer.size

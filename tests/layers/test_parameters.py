@@ -49,7 +49,7 @@ def test_assignment_accepts_any_layout_and_byte_order():
         ("bias", np.zeros(4, "f4"), TypeError, r"must be float64, got float32: .*dtype='float64'.*dtype='float32'"),
         ("bias", np.zeros(4, int), TypeError, r"must be float64, got int64: convert"),
         ("bias", np.ma.zeros(4), TypeError, "masked"),
-        ("bias", None, TypeError, "got object"),
+        ("bias", None, TypeError, "is None"),
         ("bias", [[1.0], [1.0, 2.0]], ValueError, "not an array"),
         ("weight_h", np.zeros(4), KeyError, "no parameter 'weight_h'; there are: weight_x, bias"),
     ],

@@ -1,0 +1,4 @@
+from typing import Any
+
+gru: Any
+gru_reset_before: Any

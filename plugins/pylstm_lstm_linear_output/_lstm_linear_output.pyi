@@ -1,0 +1,3 @@
+from typing import Any
+
+lstm_linear_output: Any

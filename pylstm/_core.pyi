@@ -1,0 +1,38 @@
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from pylstm._plan import Plan
+
+_Arrays = Sequence[np.ndarray | None] | None
+
+def aligned(workspace: Any) -> int: ...
+def forward(
+    layout: Plan,
+    workspace: Any,
+    flat: np.ndarray,
+    x: np.ndarray,
+    initial: _Arrays = None,
+    aux: _Arrays = None,
+    pre: _Arrays = None,
+    reset: np.ndarray | None = None,
+    blend: _Arrays = None,
+) -> None: ...
+def backward(
+    layout: Plan,
+    workspace: Any,
+    dy: np.ndarray | None,
+    dfinal: _Arrays,
+    dstates: _Arrays,
+    dflat: np.ndarray,
+    dx: np.ndarray,
+    dinitial: Sequence[np.ndarray],
+    aux: _Arrays = None,
+    pre: _Arrays = None,
+    reset: np.ndarray | None = None,
+    blend: _Arrays = None,
+    daux: _Arrays = None,
+    dpre: _Arrays = None,
+    dblend: _Arrays = None,
+) -> None: ...

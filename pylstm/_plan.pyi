@@ -1,0 +1,28 @@
+from collections.abc import Sequence
+from typing import Any
+
+class Core:
+    def __init__(
+        self,
+        kernel: Any,
+        itemsize: int,
+        widths: Sequence[Sequence[int]],
+        products: Sequence[tuple[int, int, int, int, int, int, int]],
+        bias: Sequence[tuple[int, int, int, bool]],
+        params: Sequence[int],
+        input_size: int,
+        output: int,
+        aux_x: int,
+        n_parameters: int,
+    ) -> None: ...
+    def plan(self, T: int, B: int, taped: bool = True, scaled: int = 0, blended: int = 0) -> Plan: ...
+
+class Plan:
+    core: Core
+    def __init__(self, layer: Core, T: int, B: int, taped: bool, scaled: int, blended: int) -> None: ...
+    @property
+    def nbytes(self) -> int: ...
+    @property
+    def taped(self) -> bool: ...
+    def offset(self, kind: str, k: int = 0) -> int: ...
+    def final_offset(self, k: int) -> int: ...
