@@ -8,8 +8,8 @@ import importlib
 import mpmath
 import numpy as np
 import pytest
-from pylstm._cpu import machine_level
 
+from pylstm._cpu import machine_level
 from pylstm.levels import LEVELS
 
 MODULES = {
