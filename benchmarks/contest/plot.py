@@ -1,0 +1,73 @@
+"""Results as a PNG: one panel a work, milliseconds on a logarithmic scale."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .machine import sentence
+
+COLOURS = {
+    "pylstm": "#d62728", "torch": "#ff9e4a", "onnxruntime": "#4878cf", "jax": "#6acc65", "RTNeural": "#956cb4",
+    "peak": "#8c8c8c", "float64": "#8c1f1f", "float32": "#d62728", "lstm": "#d62728", "peephole": "#4878cf",
+    "cifg": "#6acc65",
+}  # fmt: skip
+MARKERS = {"pylstm": "o", "float32": "o", "lstm": "o", "peak": "_"}
+COLUMNS = 3
+
+
+def draw(results: list[dict[str, Any]], machine: dict[str, Any], path: str) -> None:
+    """Write the plot to `path`; works that were not run have no panel."""
+    from textwrap import fill
+
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib.figure import Figure
+
+    results = [result for result in results if result["rows"]]
+    if not results:
+        return
+    columns = min(COLUMNS, len(results))
+    lines = -(-len(results) // columns)
+    figure = Figure(figsize=(4.2 * columns, 3.1 * lines + 0.9), layout="constrained")
+    panels = figure.subplots(lines, columns, squeeze=False).flat
+    for panel, result in zip(panels, results):
+        _panel(panel, result)
+    for panel in list(panels):
+        panel.set_axis_off()
+    figure.suptitle(fill(f"milliseconds, less is better; {sentence(machine)}", 34 * columns + 6), fontsize=10)
+    figure.savefig(path, dpi=110)
+
+
+def _panel(panel: Any, result: dict[str, Any]) -> None:
+    rows = result["rows"]
+    for name in dict.fromkeys(name for row in rows for name in row["contestants"]):
+        points = [(k, row["contestants"][name]["median"]) for k, row in enumerate(rows) if name in row["contestants"]]
+        places, seconds = zip(*points)
+        ours = name in MARKERS
+        panel.plot(
+            places,
+            [1e3 * each for each in seconds],
+            marker=MARKERS.get(name, "s"),
+            markersize=6 if ours else 5,
+            linewidth=1.6 if ours else 0.8,
+            color=COLOURS.get(name),
+            label=name,
+            zorder=3 if ours else 2,
+        )
+    panel.set_yscale("log")
+    panel.set_xticks(range(len(rows)), [row["size"].replace(",", " ") for row in rows], rotation=50, ha="right")
+    panel.tick_params(labelsize=8)
+    panel.grid(True, axis="y", linewidth=0.4)
+    panel.set_title(f"{result['title']}\n{_reached(result)}", fontsize=9)
+    panel.legend(fontsize=8, frameon=False)
+    if not rows[0]["size"].startswith("H="):
+        panel.set_xlabel("B T H", fontsize=8)
+
+
+def _reached(result: dict[str, Any]) -> str:
+    return "; ".join(
+        f"{target['label']}: {target['mean']:.2g} (worst {target['worst']:.2g})"
+        for target in result["targets"]
+        if target["mean"] is not None
+    )

@@ -1,0 +1,133 @@
+"""pylstm beside PyTorch, ONNX Runtime and JAX: the same work, in turn, in one process on one core.
+
+    python benchmarks/peers.py [--quick] [--works NAME,...] [--plot FILE.png] [--json FILE] [--threads 1|2]
+
+Before anything is timed, outputs and gradients of all are compared. Then every size of every work is measured round
+by round, each contestant once a round; a time is the median over the rounds, a ratio is the time of the fastest peer
+by that of pylstm. "Training" is forward and backward with gradients of the input and all weights, dropped before each
+call, without an optimiser; there are as many inputs as units unless said. Peers that are not installed are left out.
+Works of two threads run in a process of their own, on two cores. A full run takes about ten minutes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+THREAD_VARIABLES = (
+    "OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS", "PYLSTM_NUM_THREADS",
+)  # fmt: skip
+
+
+def main(arguments: list[str] | None = None) -> int:
+    folder = str(Path(__file__).resolve().parent)
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
+    from contest.works import BY_NAME
+
+    options = parse(arguments, list(BY_NAME))
+    if options.redraw:
+        found = json.loads(Path(options.redraw).read_text())
+    else:
+        works = [BY_NAME[name] for name in options.works]
+        wanted = [threads for threads in (1, 2) if any(work.threads == threads for work in works)]
+        if options.threads:
+            wanted = [options.threads]
+        if len(wanted) == 1:
+            return measure(options, wanted[0])
+        found = join([in_a_process(options, threads) for threads in wanted])
+    return finish(found, options, tables=bool(options.redraw))
+
+
+def parse(arguments: list[str] | None, names: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="fewer rounds, no large sizes: a look, not a result")
+    parser.add_argument("--works", help=f"of {', '.join(names)}")
+    parser.add_argument("--sizes", help="instead of the table's: BxTxH,...")
+    parser.add_argument("--threads", type=int, choices=(1, 2), help="only the works of so many threads")
+    parser.add_argument("--plot", metavar="FILE.png")
+    parser.add_argument("--json", metavar="FILE")
+    parser.add_argument("--from", dest="redraw", metavar="FILE", help="tables and plot of an earlier --json, no run")
+    options = parser.parse_args(arguments)
+    options.works = options.works.split(",") if options.works else names
+    unknown = [name for name in options.works if name not in names]
+    if unknown:
+        parser.error(f"no work {', '.join(unknown)}; there are {', '.join(names)}")
+    return options
+
+
+def measure(options: argparse.Namespace, threads: int) -> int:
+    """Run the works of `threads` threads in this process."""
+    for variable in THREAD_VARIABLES:
+        os.environ[variable] = str(threads)
+    os.environ["JAX_PLATFORMS"] = "cpu"
+    if threads == 1:
+        os.environ["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
+    from contest import machine, measure, run, table
+    from contest.problem import Size
+    from contest.works import BY_NAME, LIBRARIES
+
+    if machine.available_cores() < threads:
+        print(f"Works of {threads} threads are left out: this process may only use {machine.available_cores()} core.")
+        return finish({"machine": None, "works": []}, options, tables=False)
+    cores = machine.pin(threads)
+    there = run.prepare(threads)
+    found: dict[str, Any] = {"machine": machine.describe(there), "works": []}
+    print(machine.sentence(found["machine"]))
+    print(f"{threads} thread(s) on core(s) {cores or 'of the system’s choice'}; load {found['machine']['load']}")
+    if len(there) < len(LIBRARIES):
+        print("Not installed, left out:", ", ".join(name for name in LIBRARIES if name not in there))
+    sizes = [Size.parse(each) for each in options.sizes.split(",")] if options.sizes else None
+    works = [BY_NAME[name] for name in options.works if BY_NAME[name].threads == threads]
+    try:
+        for result in run.run_works(works, there, sizes, options.quick):
+            found["works"].append(result)
+            print(f"\n{table.work_table(result)}", flush=True)
+    except measure.Disagreement as error:
+        print(f"\nNothing is measured where results differ. {error}", file=sys.stderr)
+        return 1
+    return finish(found, options, tables=False)
+
+
+def in_a_process(options: argparse.Namespace, threads: int) -> dict[str, Any]:
+    """Run the works of `threads` threads in another process: libraries fix their threads when they are imported."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "results.json"
+        command = [sys.executable, __file__, "--threads", str(threads), "--works", ",".join(options.works)]
+        command += ["--quick"] if options.quick else []
+        command += ["--sizes", options.sizes] if options.sizes else []
+        code = subprocess.run([*command, "--json", str(path)]).returncode
+        if code:
+            raise SystemExit(code)
+        return json.loads(path.read_text())
+
+
+def join(parts: list[dict[str, Any]]) -> dict[str, Any]:
+    machine = next((part["machine"] for part in parts if part["machine"]), None)
+    return {"machine": machine, "works": [work for part in parts for work in part["works"]]}
+
+
+def finish(found: dict[str, Any], options: argparse.Namespace, tables: bool) -> int:
+    """Summary, JSON and plot."""
+    from contest import plot, table
+
+    if tables:
+        for result in found["works"]:
+            print(f"{table.work_table(result)}\n")
+    print(f"\n{table.summary(found['works'])}", flush=True)
+    if options.json:
+        Path(options.json).write_text(json.dumps(found, indent=1) + "\n")
+    if options.plot and found["machine"]:
+        plot.draw(found["works"], found["machine"], options.plot)
+        print(f"\nPlot in {options.plot}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
