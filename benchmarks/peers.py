@@ -17,6 +17,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,7 @@ def parse(arguments: list[str] | None, names: list[str]) -> argparse.Namespace:
     parser.add_argument("--plot", metavar="FILE.png")
     parser.add_argument("--json", metavar="FILE")
     parser.add_argument("--from", dest="redraw", metavar="FILE", help="tables and plot of an earlier --json, no run")
+    parser.add_argument("--part", action="store_true", help=argparse.SUPPRESS)  # of a run: no summary
     options = parser.parse_args(arguments)
     options.works = options.works.split(",") if options.works else names
     unknown = [name for name in options.works if name not in names]
@@ -80,11 +82,12 @@ def measure(options: argparse.Namespace, threads: int) -> int:
     there = run.prepare(threads)
     found: dict[str, Any] = {"machine": machine.describe(there), "works": []}
     print(machine.sentence(found["machine"]))
-    print(f"{threads} thread(s) on core(s) {cores or 'of the system’s choice'}; load {found['machine']['load']}")
+    print(f"{threads} thread(s) on {f'core {cores}' if cores else 'any core'}; load {found['machine']['load']} before")
     if len(there) < len(LIBRARIES):
         print("Not installed, left out:", ", ".join(name for name in LIBRARIES if name not in there))
     sizes = [Size.parse(each) for each in options.sizes.split(",")] if options.sizes else None
     works = [BY_NAME[name] for name in options.works if BY_NAME[name].threads == threads]
+    start = time.perf_counter(), time.process_time()
     try:
         for result in run.run_works(works, there, sizes, options.quick):
             found["works"].append(result)
@@ -92,6 +95,10 @@ def measure(options: argparse.Namespace, threads: int) -> int:
     except measure.Disagreement as error:
         print(f"\nNothing is measured where results differ. {error}", file=sys.stderr)
         return 1
+    if threads == 1 and cores:
+        share = (time.process_time() - start[1]) / (time.perf_counter() - start[0])
+        found["machine"]["share_of_core"] = round(share, 3)
+        print(f"\nThis process had {share:.0%} of its core{'' if share > 0.95 else ': other work was in its way'}.")
     return finish(found, options, tables=False)
 
 
@@ -99,7 +106,7 @@ def in_a_process(options: argparse.Namespace, threads: int) -> dict[str, Any]:
     """Run the works of `threads` threads in another process: libraries fix their threads when they are imported."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "results.json"
-        command = [sys.executable, __file__, "--threads", str(threads), "--works", ",".join(options.works)]
+        command = [sys.executable, __file__, "--part", "--threads", str(threads), "--works", ",".join(options.works)]
         command += ["--quick"] if options.quick else []
         command += ["--sizes", options.sizes] if options.sizes else []
         code = subprocess.run([*command, "--json", str(path)]).returncode
@@ -120,7 +127,8 @@ def finish(found: dict[str, Any], options: argparse.Namespace, tables: bool) -> 
     if tables:
         for result in found["works"]:
             print(f"{table.work_table(result)}\n")
-    print(f"\n{table.summary(found['works'])}", flush=True)
+    if not options.part:
+        print(f"\n{table.summary(found['works'])}", flush=True)
     if options.json:
         Path(options.json).write_text(json.dumps(found, indent=1) + "\n")
     if options.plot and found["machine"]:

@@ -31,7 +31,8 @@ class Effort:
     sample : float
         Seconds that a sample lasts at least: small works are called several times.
     pause : float
-        Seconds before a sample of several threads: those of the last contestant may still be spinning.
+        Seconds before a sample of several threads, because those of the last contestant may still be spinning; then
+        comes a call that is not timed, because those of this one may be asleep.
     """
 
     seconds: float
@@ -115,6 +116,7 @@ def _sample(contestant: Contestant, calls: int, pause: float) -> float:
     call = contestant.call
     if pause:
         sleep(pause)
+        call()
     start = perf_counter()
     for _ in repeat(None, calls):
         call()

@@ -29,14 +29,15 @@ def draw(results: list[dict[str, Any]], machine: dict[str, Any], path: str) -> N
         return
     columns = min(COLUMNS, len(results))
     lines = -(-len(results) // columns)
-    figure = Figure(figsize=(4.2 * columns, 3.1 * lines + 0.9), layout="constrained")
+    figure = Figure(figsize=(3.3 * columns, 2.6 * lines + 0.7), layout="constrained")
     panels = figure.subplots(lines, columns, squeeze=False).flat
     for panel, result in zip(panels, results):
         _panel(panel, result)
     for panel in list(panels):
         panel.set_axis_off()
-    figure.suptitle(fill(f"milliseconds, less is better; {sentence(machine)}", 34 * columns + 6), fontsize=10)
-    figure.savefig(path, dpi=110)
+    what = f"milliseconds, less is better; in titles the geometric mean of the ratio; {sentence(machine)}"
+    figure.suptitle(fill(what, 38 * columns), fontsize=9)
+    figure.savefig(path, dpi=150)
 
 
 def _panel(panel: Any, result: dict[str, Any]) -> None:
@@ -55,19 +56,31 @@ def _panel(panel: Any, result: dict[str, Any]) -> None:
             label=name,
             zorder=3 if ours else 2,
         )
-    panel.set_yscale("log")
-    panel.set_xticks(range(len(rows)), [row["size"].replace(",", " ") for row in rows], rotation=50, ha="right")
-    panel.tick_params(labelsize=8)
-    panel.grid(True, axis="y", linewidth=0.4)
+    _axes(panel, [row["size"].replace(",", " ") for row in rows])
     panel.set_title(f"{result['title']}\n{_reached(result)}", fontsize=9)
     panel.legend(fontsize=8, frameon=False)
-    if not rows[0]["size"].startswith("H="):
-        panel.set_xlabel("B T H", fontsize=8)
+
+
+def _axes(panel: Any, sizes: list[str]) -> None:
+    """Milliseconds up, in plain numbers; sizes along."""
+    from matplotlib.ticker import LogLocator, NullLocator
+
+    panel.set_yscale("log")
+    low, high = panel.get_ylim()
+    panel.set_ylim(low, high * (high / low) ** 0.1)
+    panel.yaxis.set_major_locator(LogLocator(subs=(1.0,) if high / low > 500 else (1.0, 2.0, 5.0)))
+    panel.yaxis.set_major_formatter("{x:g}")
+    if high / low < 3:
+        panel.set_yticks([float(f"{low * (high / low) ** share:.2g}") for share in (0.1, 0.5, 0.9)])
+    panel.yaxis.set_minor_locator(NullLocator())
+    panel.grid(True, axis="y", linewidth=0.4)
+    panel.set_xticks(range(len(sizes)), sizes, rotation=50, ha="right", rotation_mode="anchor")
+    panel.tick_params(labelsize=8)
+    if not sizes[0].startswith("H="):
+        panel.set_xlabel("B T H", fontsize=8, labelpad=1)
 
 
 def _reached(result: dict[str, Any]) -> str:
     return "; ".join(
-        f"{target['label']}: {target['mean']:.2g} (worst {target['worst']:.2g})"
-        for target in result["targets"]
-        if target["mean"] is not None
+        f"{target['label']} {target['mean']:.3g}" for target in result["targets"] if target["mean"] is not None
     )

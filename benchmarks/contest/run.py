@@ -35,11 +35,11 @@ def run_works(
     for work in works:
         rows = []
         for size in work.chosen(sizes, quick):
-            print(f"  {work.name} {label(work, size)} ...", end="\r", file=sys.stderr, flush=True)
+            _show(f"{work.name} {label(work, size)}")
             row = _run_size(work, size, there, quick)
-            print(" " * 60, end="\r", file=sys.stderr, flush=True)
             if row:
                 rows.append(row)
+        _show("")
         yield {
             "name": work.name,
             "title": work.title,
@@ -47,6 +47,12 @@ def run_works(
             "rows": rows,
             "targets": [_reached(target, k, rows) for k, target in enumerate(work.targets)],
         }
+
+
+def _show(what: str) -> None:
+    """What is being measured, on a line of a terminal that the next one overwrites."""
+    if sys.stderr.isatty():
+        print(f"{what:60}", end="\r", file=sys.stderr, flush=True)
 
 
 def label(work: Work, size: Size) -> str:

@@ -65,11 +65,15 @@ def _place(text: str, width: int, k: int) -> str:
 
 
 def _milliseconds(times: dict[str, Any] | None) -> str:
-    return f"{times['median'] * 1e3:#.3g}".rstrip(".") if times else ""
+    return _three_digits(times["median"] * 1e3) if times else ""
 
 
 def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.2f}"
+    return "" if value is None else f"{value:.2f}" if value < 1 else _three_digits(value)
+
+
+def _three_digits(value: float) -> str:
+    return f"{value:.0f}" if value >= 1000 else f"{value:#.3g}".rstrip(".")
 
 
 def _wanted(target: dict[str, Any], what: str) -> str:

@@ -95,7 +95,7 @@ def _against(kind: str, cell: str, dtype: str, peers: tuple[str, ...], sizes: li
 def _feed(cell: str) -> Work:
     return Work(
         f"{cell}-feed",
-        f"{cell.upper()}, 480 streaming steps in one call",
+        f"{cell.upper()}, 480 steps of a stream in a call",
         [Size(1, 480, units) for units in UNITS],
         _libraries("feed", "onnxruntime") | {"RTNeural": ("machine", "rtneural", {})},
         {"cell": cell, "input_size": 1},
@@ -115,7 +115,7 @@ WORKS = (
     _against("train", "gru", "float64", ("torch",), DOUBLE, 7, 1.3),
     Work(
         "lstm-step",
-        "LSTM, one streaming step from Python",
+        "LSTM, one step of a stream",
         [Size(1, 1, units) for units in UNITS],
         _libraries("step", "onnxruntime", "torch"),
         {"cell": "lstm"},
@@ -134,7 +134,7 @@ WORKS = (
     ),
     Work(
         "lstm-peak",
-        "LSTM float32 training, share of the peak",
+        "LSTM float32 training and the peak",
         LARGE,
         _libraries("train") | {"peak": ("machine", "lstm_training_at_peak", {})},
         {"cell": "lstm"},
@@ -142,7 +142,7 @@ WORKS = (
     ),
     Work(
         "plugins",
-        "Training by a plugin's kernel against the bundled LSTM",
+        "Training, plugins beside the LSTM",
         [size for size in SIZES if size.H < 256],
         {name: ("of_pylstm", "train", {"cell": name}) for name in ("lstm", "peephole", "cifg")},
         {},
