@@ -58,7 +58,7 @@ def _panel(panel: Any, result: dict[str, Any]) -> None:
         )
     _axes(panel, [row["size"].replace(",", " ") for row in rows])
     panel.set_title(f"{result['title']}\n{_reached(result)}", fontsize=9)
-    panel.legend(fontsize=8, frameon=False)
+    panel.legend(fontsize=8, frameon=False, loc="upper left", ncols=2, columnspacing=1)
 
 
 def _axes(panel: Any, sizes: list[str]) -> None:
@@ -67,7 +67,7 @@ def _axes(panel: Any, sizes: list[str]) -> None:
 
     panel.set_yscale("log")
     low, high = panel.get_ylim()
-    panel.set_ylim(low, high * (high / low) ** 0.1)
+    panel.set_ylim(low, high * (high / low) ** 0.45)  # room for the legend
     panel.yaxis.set_major_locator(LogLocator(subs=(1.0,) if high / low > 500 else (1.0, 2.0, 5.0)))
     panel.yaxis.set_major_formatter("{x:g}")
     if high / low < 3:
@@ -81,6 +81,9 @@ def _axes(panel: Any, sizes: list[str]) -> None:
 
 
 def _reached(result: dict[str, Any]) -> str:
+    several = len(result["targets"]) > 1
     return "; ".join(
-        f"{target['label']} {target['mean']:.3g}" for target in result["targets"] if target["mean"] is not None
+        f"{target['label'].removesuffix(' / pylstm') if several else target['label']} {target['mean']:.3g}"
+        for target in result["targets"]
+        if target["mean"] is not None
     )
