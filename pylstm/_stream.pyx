@@ -22,6 +22,7 @@ from libc.string cimport memcpy, memset
 from pylstm._core cimport forward_steps
 from pylstm._plan cimport LINE, MAX_BLOCKS, Core, Plan, core_t, pack, plan_t
 from pylstm._table cimport arrays_t
+from pylstm._team cimport team_t
 
 import numpy as np
 
@@ -95,13 +96,14 @@ cdef class Stream:
     """
     cdef plan_t plan
     cdef arrays_t a
+    cdef team_t alone                          # a stream runs on one thread
     cdef Core core
     cdef readonly object layer
     cdef readonly Py_ssize_t batch_size
     cdef const char *aux[MAX_BLOCKS]           # of this call, at its first step
     cdef object buffer, weights, dtype
     cdef bytearray spare                       # room for all states, one after the other
-    cdef tuple aux_names, shape, row_shape
+    cdef tuple aux_names, shape, row_shape, kind
     cdef Py_ssize_t row                        # at which the states are
     cdef Py_ssize_t width                      # of the output
     cdef Py_ssize_t work                       # multiply-adds of a step
@@ -113,13 +115,14 @@ cdef class Stream:
         B = check_size("batch_size", batch_size)
         self.take_layer(layer, B)
         row = self.core.c.z_columns * self.core.c.itemsize
-        plan = Plan(self.core, max(1, min(CHUNK_ROWS, CHUNK_BYTES // max(row, 1)) // B), B, False, 0, 0)
+        plan = Plan(self.core, max(1, min(CHUNK_ROWS, CHUNK_BYTES // max(row, 1)) // B), B, False, 0, 0, 1)
         self.plan = plan.p
         self.take_memory()
         self.refresh()
         self.reset()
 
     cdef take_layer(self, layer, B):
+        self.alone.size = 1
         self.layer, self.core, self.batch_size, self.dtype = layer, layer._core, B, np.dtype(layer.dtype.name)
         self.batch_first, self.width = layer.batch_first, layer.output_size
         self.row_shape, self.shape = (self.width,), (B, self.width)
@@ -127,6 +130,8 @@ cdef class Stream:
         self.work = B * self.core.c.packed_size
         states = sum([layer.widths[name] for name in layer.cell.contract.states])
         self.spare = bytearray(B * states * self.core.c.itemsize)
+        widths = tuple([(name, layer.widths[name]) for name in layer.cell.contract.states])
+        self.kind = (layer.cell.name, self.dtype.name, B, widths)
 
     cdef take_memory(self):
         """A workspace for all but the weights, which lie elsewhere."""
@@ -258,8 +263,7 @@ cdef class Stream:
         """T steps on from the state, which moves only if all went well."""
         cdef Py_ssize_t t = 0, last, burst
         cdef bint whole = T <= self.plan.T, failed = False
-        if self.busy:
-            raise RuntimeError("this stream is at work in another thread: give every thread a fork() of its own")
+        self.need_idle()
         self.busy = True
         if not whole:
             self.copy_states(PyByteArray_AS_STRING(self.spare), True)
@@ -293,9 +297,9 @@ cdef class Stream:
             for k in range(core.aux.n):
                 self.a.aux[k] = self.a.x if k == core.aux_x else self.aux[k] + rows * core.aux.width[k] * size
             if size == 4:
-                forward_steps(&self.plan, &self.a, 0, steps, 0, self.plan.B, <float *> NULL)
+                forward_steps(&self.plan, &self.a, &self.alone, 0, 0, steps, 0, self.plan.B, <float *> NULL)
             else:
-                forward_steps(&self.plan, &self.a, 0, steps, 0, self.plan.B, <double *> NULL)
+                forward_steps(&self.plan, &self.a, &self.alone, 0, 0, steps, 0, self.plan.B, <double *> NULL)
             self.row = steps
             memcpy(y + t * row, self.a.base + self.plan.states[core.output] + row, steps * row)
             t += steps
@@ -312,12 +316,18 @@ cdef class Stream:
                 memcpy(states, states + self.row * n, n)
             self.row = 0
 
+    cdef int need_idle(self) except -1:
+        if self.busy:
+            raise RuntimeError("this stream is at work in another thread: give every thread a fork() of its own")
+        return 0
+
     # --- states ----------------------------------------------------------------------------------------------------
 
     @property
     def state(self):
         """Name -> copy of the state, (batch_size, width). Assign a dict of all states to set them."""
         cdef Py_ssize_t at = 0
+        self.need_idle()
         self.copy_states(PyByteArray_AS_STRING(self.spare), True)
         states = {}
         for name in self.layer.cell.contract.states:
@@ -353,9 +363,10 @@ cdef class Stream:
         Snapshot
             Of this stream or any other of the same cell, sizes, dtype and number of rows. Can be pickled.
         """
+        self.need_idle()
         states = PyBytes_FromStringAndSize(NULL, len(self.spare))
         self.copy_states(PyBytes_AS_STRING(states), True)
-        return Snapshot(self.kind(), states)
+        return Snapshot(self.kind, states)
 
     def restore(self, Snapshot snapshot not None):
         """Set the states to those of a snapshot.
@@ -367,18 +378,12 @@ cdef class Stream:
         ValueError
             It is one of another cell, other sizes, another dtype or number of rows.
         """
-        if snapshot.kind != self.kind() or len(snapshot.states) != len(self.spare):
-            raise ValueError(f"this snapshot is one of {snapshot.kind}, the stream is {self.kind()}")
+        if snapshot.kind != self.kind or len(snapshot.states) != len(self.spare):
+            raise ValueError(f"this snapshot is one of {snapshot.kind}, the stream is {self.kind}")
         self.put_states(snapshot.states)
 
-    cdef tuple kind(self):
-        layer = self.layer
-        widths = tuple([(name, layer.widths[name]) for name in layer.cell.contract.states])
-        return layer.cell.name, self.dtype.name, self.batch_size, widths
-
     cdef put_states(self, bytes states):
-        if self.busy:
-            raise RuntimeError("this stream is at work in another thread")
+        self.need_idle()
         self.row = 0
         self.copy_states(PyBytes_AS_STRING(states), False)
 
@@ -401,10 +406,9 @@ cdef class Stream:
 
     def refresh(self):
         """Take the weights that the layer has now; the states stay. Forks keep theirs."""
-        if self.busy:
-            raise RuntimeError("this stream is at work in another thread")
+        self.need_idle()
         self.lay_out(empty(self.plan.inner + LINE, np.uint8))
-        pack(&self.plan, self.a.base, address(self.layer.params.flat))
+        pack(&self.plan, self.a.base, address(self.layer.params.flat), 0)
 
     def fork(self):
         """A stream of its own at the same states, on the same packed weights.
@@ -413,11 +417,13 @@ cdef class Stream:
         -------
         Stream
         """
-        cdef Stream new = Stream.__new__(Stream)
-        if self.busy:
-            raise RuntimeError("this stream is at work in another thread")
-        new.plan, new.core = self.plan, self.core
-        new.take_layer(self.layer, self.batch_size)
+        cdef Stream new
+        self.need_idle()
+        new = Stream.__new__(Stream)
+        new.layer, new.core, new.plan, new.alone = self.layer, self.core, self.plan, self.alone
+        new.batch_size, new.batch_first, new.dtype, new.width = self.batch_size, self.batch_first, self.dtype, self.width
+        new.shape, new.row_shape, new.aux_names, new.kind = self.shape, self.row_shape, self.aux_names, self.kind
+        new.work, new.spare = self.work, bytearray(self.spare)
         new.take_memory()
         new.lay_out(self.weights)
         self.copy_states(PyByteArray_AS_STRING(new.spare), True)
