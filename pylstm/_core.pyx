@@ -368,12 +368,13 @@ cdef inline void add_product(const plan_t *plan, char *base, const team_t *team,
                              table_t *table, const product_t *p, const block_t *sources) noexcept nogil:
     """z[:, column:] += A @ W.T; of a team that shares columns, this thread's. Odd steps read the weights backwards."""
     cdef const core_t *core = plan.core
-    cdef Py_ssize_t n = 0, m = p.N
+    cdef Py_ssize_t n = 0, m = p.N, packed = p.packed
     if team.columns and team.size > 1:
         n = part(p.N, core.tiles.columns, number, team.size)
         m = part(p.N, core.tiles.columns, number + 1, team.size) - n
+        packed += core.tiles.packed_size(p.K, n)
     core.tiles.product(TILES_ADD_BACK if t & 1 else TILES_ADD, table.rows.rows, m, p.K, sources[p.index].data, p.K,
-                       base + plan.packed + (p.packed + core.tiles.packed_size(p.K, n)) * core.itemsize, NULL,
+                       base + plan.packed + packed * core.itemsize, NULL,
                        <char *> table.rows.z[0].data + (p.column + n) * core.itemsize, core.z_columns)
 
 
@@ -488,13 +489,14 @@ cdef inline void add_cotangent(const plan_t *plan, char *base, const team_t *tea
                                const product_t *p, const block_t *to) noexcept nogil:
     """dA += dz[:, column:] @ W; of a team that shares columns, this thread's."""
     cdef const core_t *core = plan.core
-    cdef Py_ssize_t n = 0, m = p.K
+    cdef Py_ssize_t n = 0, m = p.K, packed = p.packed_back
     if team.columns and team.size > 1:
         n = part(p.K, core.tiles.columns, number, team.size)
         m = part(p.K, core.tiles.columns, number + 1, team.size) - n
+        packed += core.tiles.packed_size(p.N, n)
     core.tiles.product(TILES_ADD, table.rows.rows, m, p.N, <char *> table.rows.dz[0].data + p.column * core.itemsize,
                        core.z_columns,
-                       base + plan.packed_back + (p.packed_back + core.tiles.packed_size(p.N, n)) * core.itemsize, NULL,
+                       base + plan.packed_back + packed * core.itemsize, NULL,
                        <char *> to[p.index].data + n * core.itemsize, p.K)
 
 
