@@ -1,6 +1,7 @@
 """Recurrent networks on CPUs: exact back-propagation through time at the speed of the machine, any cell."""
 
 from pylstm import _guard  # noqa: F401  (first: explains an import of the uncompiled source tree)
+from pylstm._stream import Stream
 from pylstm.cells import (
     Cell,
     Stage,
@@ -53,6 +54,7 @@ __all__ = [
     "Recurrent",
     "Run",
     "Stage",
+    "Stream",
     "absolute",
     "certify",
     "clip_by_norm",

@@ -28,7 +28,7 @@ from pylstm._plan cimport (
 from pylstm._table cimport (
     arrays_t, exchange_states, next_step, param_width, table_t, tabulate, tabulate_cotangents)
 from pylstm._team cimport meet, part, team_t
-from pylstm._tiles cimport TILES_ADD, TILES_BIAS, tiles_t
+from pylstm._tiles cimport TILES_ADD, TILES_ADD_BACK, TILES_BIAS, tiles_t
 from pylstm.kernel cimport block_t, floating
 
 from pylstm import threads
@@ -295,12 +295,12 @@ cdef void forward_steps(const plan_t *plan, const arrays_t *a, team_t *team, int
         # (3) z += s_{t-1} W_s^T
         for k in range(core.n_products):
             if core.products[k].source == FROM_STATE:
-                add_product(plan, a.base, team, number, &table, &core.products[k], table.rows.prev)
+                add_product(plan, a.base, team, number, t, &table, &core.products[k], table.rows.prev)
         # (4) stages:  z += e W_e^T, then the row hook
         for j in range(core.n_stages):
             for k in range(core.n_products):
                 if core.products[k].source == FROM_EMISSION and core.products[k].stage == j:
-                    add_product(plan, a.base, team, number, &table, &core.products[k], table.rows.emissions)
+                    add_product(plan, a.base, team, number, t, &table, &core.products[k], table.rows.emissions)
             if team.columns:
                 meet(team)
             if own:
@@ -364,16 +364,17 @@ cdef void carry_states(const plan_t *plan, char *base, Py_ssize_t b0, Py_ssize_t
             memcpy(states, states + plan.chunk * plan.B * w * size, rows * w * size)
 
 
-cdef inline void add_product(const plan_t *plan, char *base, const team_t *team, int number, table_t *table,
-                             const product_t *p, const block_t *sources) noexcept nogil:
-    """z[:, column:] += A @ W.T; of a team that shares columns, this thread's."""
+cdef inline void add_product(const plan_t *plan, char *base, const team_t *team, int number, Py_ssize_t t,
+                             table_t *table, const product_t *p, const block_t *sources) noexcept nogil:
+    """z[:, column:] += A @ W.T; of a team that shares columns, this thread's. Odd steps read the weights backwards."""
     cdef const core_t *core = plan.core
-    cdef Py_ssize_t n = 0, m = p.N
+    cdef Py_ssize_t n = 0, m = p.N, packed = p.packed
     if team.columns and team.size > 1:
         n = part(p.N, core.tiles.columns, number, team.size)
         m = part(p.N, core.tiles.columns, number + 1, team.size) - n
-    core.tiles.product(TILES_ADD, table.rows.rows, m, p.K, sources[p.index].data, p.K,
-                       base + plan.packed + (p.packed + core.tiles.packed_size(p.K, n)) * core.itemsize, NULL,
+        packed += core.tiles.packed_size(p.K, n)
+    core.tiles.product(TILES_ADD_BACK if t & 1 else TILES_ADD, table.rows.rows, m, p.K, sources[p.index].data, p.K,
+                       base + plan.packed + packed * core.itemsize, NULL,
                        <char *> table.rows.z[0].data + (p.column + n) * core.itemsize, core.z_columns)
 
 
@@ -488,13 +489,14 @@ cdef inline void add_cotangent(const plan_t *plan, char *base, const team_t *tea
                                const product_t *p, const block_t *to) noexcept nogil:
     """dA += dz[:, column:] @ W; of a team that shares columns, this thread's."""
     cdef const core_t *core = plan.core
-    cdef Py_ssize_t n = 0, m = p.K
+    cdef Py_ssize_t n = 0, m = p.K, packed = p.packed_back
     if team.columns and team.size > 1:
         n = part(p.K, core.tiles.columns, number, team.size)
         m = part(p.K, core.tiles.columns, number + 1, team.size) - n
+        packed += core.tiles.packed_size(p.N, n)
     core.tiles.product(TILES_ADD, table.rows.rows, m, p.N, <char *> table.rows.dz[0].data + p.column * core.itemsize,
                        core.z_columns,
-                       base + plan.packed_back + (p.packed_back + core.tiles.packed_size(p.N, n)) * core.itemsize, NULL,
+                       base + plan.packed_back + packed * core.itemsize, NULL,
                        <char *> to[p.index].data + n * core.itemsize, p.K)
 
 

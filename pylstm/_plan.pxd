@@ -60,6 +60,7 @@ cdef struct plan_t:             # a run
     unsigned long long scaled, blended      # bit k: state k has a pre or reset, a blend
     # offsets in the workspace, in bytes
     Py_ssize_t x, z, bias, params, packed, packed_back
+    Py_ssize_t inner                                 # of what follows the weights: packed, bias, params come first
     Py_ssize_t states[MAX_BLOCKS]
     Py_ssize_t initial[MAX_BLOCKS]                   # initial states, kept where a reset may need them
     Py_ssize_t prev[MAX_BLOCKS]                      # previous states after pre and reset

@@ -129,6 +129,7 @@ cdef class Plan:
         self.p.packed = at.take(core.packed_size)
         self.p.bias = at.take(core.z_columns)
         self.p.params = at.take(sum([core.params.width[k] for k in range(core.params.n)]))
+        self.p.inner = at.bytes
         for k in range(core.states.n):
             whole = taped or k == core.output
             self.p.states[k] = at.take(((T if whole else kept) + 1) * B * core.states.width[k])

@@ -4,6 +4,7 @@ cdef enum:
     TILES_SET = 0      # C = A @ packed
     TILES_ADD = 1      # C = C + A @ packed
     TILES_BIAS = 2     # C = bias + A @ packed, bias (N,) for every row
+    TILES_ADD_BACK = 3 # TILES_ADD, same bits, from the last columns to the first: what the call before read last is still near
 
 # The capsule "pylstm.tiles.v1" holds tiles_t[2]: float32, float64. Sizes and strides in elements; void * is
 # float * (itemsize 4) or double * (itemsize 8). Nothing needs alignment (64 bytes is fastest for packed and

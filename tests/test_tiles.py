@@ -8,7 +8,7 @@ from pylstm._cpu import machine_level
 
 from pylstm.levels import LEVELS
 
-SET, ADD, BIAS = 0, 1, 2
+SET, ADD, BIAS, ADD_BACK = 0, 1, 2, 3
 DTYPES = ["float32", "float64"]
 EPSILON = {"float32": 2.0**-23, "float64": 2.0**-52}
 
@@ -65,7 +65,7 @@ def assert_sums(out, expected, magnitude, terms, dtype):
     assert np.all(np.abs(out.astype(np.float64) - expected) <= bound)
 
 
-@pytest.mark.parametrize("mode", [SET, ADD, BIAS])
+@pytest.mark.parametrize("mode", [SET, ADD, BIAS, ADD_BACK])
 @pytest.mark.parametrize("transposed", [False, True])
 @pytest.mark.parametrize(
     ("M", "N", "K"),
@@ -98,6 +98,7 @@ def test_product(tiles, dtype, mode, transposed, M, N, K):
         SET: np.zeros((M, N)),
         ADD: C.astype(np.float64),
         BIAS: np.tile(bias.astype(np.float64), (M, 1)),
+        ADD_BACK: C.astype(np.float64),
     }[mode]
     tiles.product(A, packed(tiles, W, transposed), C, mode, bias)
     expected = start + A.astype(np.float64) @ U
@@ -119,7 +120,7 @@ def test_chain_is_in_order_of_k(tiles):
             assert (C == 1).all()
 
 
-@pytest.mark.parametrize("mode", [SET, ADD, BIAS])
+@pytest.mark.parametrize("mode", [SET, ADD, BIAS, ADD_BACK])
 @pytest.mark.parametrize(("N", "K"), [(1, 1), (8, 32), (33, 17), (67, 1), (131, 50), (257, 23), (40, 1100)])
 def test_same_bits_for_every_number_of_rows(tiles, dtype, mode, N, K):
     rng = np.random.default_rng([N, K])
@@ -128,7 +129,7 @@ def test_same_bits_for_every_number_of_rows(tiles, dtype, mode, N, K):
     start = rng.uniform(-1, 1, (24, N)).astype(dtype)
     alone = start.copy()
     for row in range(24):
-        tiles.product(A[row : row + 1], W, alone[row : row + 1], mode, bias)
+        tiles.product(A[row : row + 1], W, alone[row : row + 1], ADD if mode == ADD_BACK else mode, bias)
     for M in [*range(1, 21), 24]:
         for first in (0, 24 - M):
             C = start[first : first + M].copy()
@@ -270,7 +271,7 @@ def test_wrong_arguments_are_refused(tiles, dtype):
     with pytest.raises(ValueError, match="bias"):
         tiles.product(A, W, C, BIAS)
     with pytest.raises(ValueError, match="mode"):
-        tiles.product(A, W, C, 3)
+        tiles.product(A, W, C, 4)
     with pytest.raises(ValueError, match="scratch"):
         tiles.outer(A, C, np.zeros((4, 5), dtype), np.zeros(1, dtype))
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from pylstm import _core
+from pylstm._stream import Stream
 from pylstm.cells.cell import Cell
 from pylstm.cells.kernels import load_kernel
 from pylstm.cells.twin import twin_kernel
@@ -266,6 +267,27 @@ class Recurrent:
             widths[what, name] = width
             bits |= 1 << k
         return taken, bits
+
+    def stream(self, batch_size: int = 1) -> Stream:
+        """A stream of this layer: fed step by step, it keeps its states (at first 0) between calls.
+
+        Parameters
+        ----------
+        batch_size : int
+            Rows, each a sequence of its own.
+
+        Returns
+        -------
+        Stream
+
+        Examples
+        --------
+        >>> import numpy as np, pylstm
+        >>> stream = pylstm.LSTM(3, 5).stream()
+        >>> stream.step(np.ones(3, "float32")).shape
+        (5,)
+        """
+        return Stream(self, batch_size)
 
     def __repr__(self) -> str:
         sizes = "".join(f", {name}={value}" for name, value in self.sizes.items())

@@ -1,0 +1,530 @@
+"""One layer, step by step: `Stream`, the loop of a run with the states kept between calls.
+
+# Design
+#
+# A. A stream runs `forward_steps` of the time loop on a workspace of its own, `chunk` steps at most at a time: same
+#    products, same order, same bits as a whole sequence.
+# B. Row 0 of every state is the state of the stream. A call writes rows 1.. and copies the last of them to row 0 at its
+#    end: a failing row hook leaves the stream where it was.
+# C. Weights are packed once, into a buffer that forks share. The loop addresses them like the rest of the workspace, by
+#    their distance from its base (`lay_out`).
+# D. A step from Python costs what its arguments cost: an array that is just as it must be is known by its type, its
+#    dtype object and one look at its buffer; all others take the slow path, where checks, messages and copies are.
+# E. Other threads may run meanwhile only where the work is large in comparison (RELEASE).
+"""
+from cpython.buffer cimport PyBUF_C_CONTIGUOUS, PyBUF_ND, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
+from cpython.bytearray cimport PyByteArray_AS_STRING
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
+from cpython.exc cimport PyErr_CheckSignals, PyErr_Occurred
+from libc.stdint cimport uintptr_t
+from libc.string cimport memcpy, memset
+
+from pylstm._core cimport forward_steps
+from pylstm._plan cimport LINE, MAX_BLOCKS, Core, Plan, core_t, pack, plan_t
+from pylstm._table cimport arrays_t
+from pylstm._team cimport team_t
+
+import numpy as np
+
+from pylstm.layers.parameters import check_array, check_size
+from pylstm.layers.run import check_names
+
+cdef extern from "Python.h":
+    int look_at "PyObject_GetBuffer"(object array, Py_buffer *view, int flags) noexcept
+    void PyErr_Clear() noexcept
+
+cdef enum:
+    CHUNK_ROWS = 128
+    CHUNK_BYTES = 16384        # of pre-activations: they stay in the first cache until the loop reads them
+    RELEASE = 1 << 18          # multiply-adds from which on other threads may run meanwhile: some microseconds
+    BURST = 1 << 26            # multiply-adds between two looks at signals: some milliseconds
+    ANY = -2                   # as many steps as there are
+    STEP = -1                  # no axis of steps
+
+cdef object ndarray = np.ndarray
+cdef object empty = np.empty
+
+
+cdef class Snapshot:
+    """The states of a stream at one moment: what `Stream.snapshot` returns and `Stream.restore` takes. Can be pickled."""
+    cdef readonly tuple kind
+    cdef readonly bytes states
+
+    def __init__(self, tuple kind not None, bytes states not None):
+        self.kind, self.states = kind, states
+
+    def __reduce__(self):
+        return Snapshot, (self.kind, self.states)
+
+
+cdef class Stream:
+    """A layer that is fed step by step and keeps its states between calls: what ``layer.stream()`` returns.
+
+    Outputs have the bits of a run over the whole sequence. A stream keeps the weights of its creation; `refresh` takes
+    those that the layer has now. One thread at a time may use it.
+
+    Parameters
+    ----------
+    layer : Recurrent
+    batch_size : int
+        Rows, each a sequence of its own.
+
+    Attributes
+    ----------
+    layer : Recurrent
+    batch_size : int
+    state : dict of str to ndarray, shape (batch_size, width)
+        Copies of the states; assign a dict to set them.
+
+    Raises
+    ------
+    TypeError, ValueError
+        `batch_size` is no integer, or below 1.
+
+    Examples
+    --------
+    >>> import numpy as np, pylstm
+    >>> layer = pylstm.LSTM(3, 5, seed=0)
+    >>> x = np.linspace(-1, 1, 12, dtype="float32").reshape(4, 3)
+    >>> stream = layer.stream()
+    >>> first = stream.step(x[0])
+    >>> rest = stream.feed(x[1:])
+    >>> bool(np.all(layer(x).y == np.vstack([first, rest])))
+    True
+    >>> {name: state.shape for name, state in stream.state.items()}
+    {'h': (1, 5), 'c': (1, 5)}
+    """
+    cdef plan_t plan
+    cdef arrays_t a
+    cdef team_t alone                          # a stream runs on one thread
+    cdef Core core
+    cdef readonly object layer
+    cdef readonly Py_ssize_t batch_size
+    cdef const char *aux[MAX_BLOCKS]           # of this call, at its first step
+    cdef object buffer, weights, dtype
+    cdef bytearray spare                       # room for all states, one after the other
+    cdef tuple aux_names, shape, row_shape, kind
+    cdef Py_ssize_t row                        # at which the states are
+    cdef Py_ssize_t width                      # of the output
+    cdef Py_ssize_t work                       # multiply-adds of a step
+    cdef bint single                           # the arrays of this call have no axis of rows
+    cdef bint busy, batch_first
+
+    def __init__(self, layer, batch_size=1):
+        cdef Plan plan
+        B = check_size("batch_size", batch_size)
+        self.take_layer(layer, B)
+        row = self.core.c.z_columns * self.core.c.itemsize
+        plan = Plan(self.core, max(1, min(CHUNK_ROWS, CHUNK_BYTES // max(row, 1)) // B), B, False, 0, 0, 1)
+        self.plan = plan.p
+        self.take_memory()
+        self.refresh()
+        self.reset()
+
+    cdef take_layer(self, layer, B):
+        self.alone.size = 1
+        self.layer, self.core, self.batch_size, self.dtype = layer, layer._core, B, np.dtype(layer.dtype.name)
+        self.batch_first, self.width = layer.batch_first, layer.output_size
+        self.row_shape, self.shape = (self.width,), (B, self.width)
+        self.aux_names = tuple([name for name in layer.cell.contract.aux if name != "x"])
+        self.work = B * self.core.c.packed_size
+        states = sum([layer.widths[name] for name in layer.cell.contract.states])
+        self.spare = bytearray(B * states * self.core.c.itemsize)
+        widths = tuple([(name, layer.widths[name]) for name in layer.cell.contract.states])
+        self.kind = (layer.cell.name, self.dtype.name, B, widths)
+
+    cdef take_memory(self):
+        """A workspace for all but the weights, which lie elsewhere."""
+        self.buffer = empty(self.plan.nbytes - self.plan.inner, np.uint8)
+        self.a.base = line_up(address(self.buffer)) - self.plan.inner
+
+    cdef lay_out(self, weights):
+        """Address the packed weights in the buffer `weights` from the base of the workspace."""
+        cdef Py_ssize_t distance = line_up(address(weights)) - (self.a.base + min(
+            self.plan.packed, min(self.plan.bias, self.plan.params)))
+        self.plan.packed += distance
+        self.plan.bias += distance
+        self.plan.params += distance
+        self.weights = weights
+
+    # --- steps -----------------------------------------------------------------------------------------------------
+
+    def step(self, x_t, out=None, *, aux=None):
+        """One step.
+
+        Parameters
+        ----------
+        x_t : array_like, shape (batch_size, input_size), or (input_size,) for one row
+            Of the layer's dtype.
+        out : ndarray, shape (batch_size, output_size), or (output_size,) for one row, optional
+            Where the output goes: C-contiguous, of the layer's dtype. With it, a step allocates nothing.
+        aux : dict of str to array_like, shape (batch_size, width), or (width,) for one row
+            The cell's per-step inputs, if it has any.
+
+        Returns
+        -------
+        ndarray
+            `out`, or a new array: the layer's output of this step.
+
+        Raises
+        ------
+        TypeError
+            A dtype other than the layer's; `out` is no ndarray.
+        ValueError
+            A wrong shape or an unknown name; `out` is not contiguous or not writable.
+        RuntimeError
+            The stream is at work in another thread.
+        """
+        cdef Py_ssize_t steps = STEP
+        cdef char *x = self.look(x_t, &steps, True, self.core.c.input_size, False)
+        cdef char *y
+        if x == NULL:
+            x_t = self.bring("x_t", x_t, STEP, True, self.core.c.input_size)
+            x = address(x_t)
+        if out is None:
+            out = empty(self.row_shape if self.single else self.shape, self.dtype)
+        y = self.look(out, &steps, False, self.width, True)
+        if y == NULL:
+            plain = self.plain(out, STEP)
+            y = address(plain)
+        if aux is not None or self.aux_names:
+            aux = self.take_aux(aux, STEP)
+        self.run(x, y, 1)
+        return out
+
+    def feed(self, chunk, out=None, *, aux=None):
+        """Many steps in one call.
+
+        Parameters
+        ----------
+        chunk : array_like, shape (T, batch_size, input_size), or (T, input_size) for one row
+            (batch_size, T, input_size) if the layer is `batch_first`. Of the layer's dtype; T = 0 is legal.
+        out : ndarray, shape (T, batch_size, output_size), or (T, output_size) for one row, optional
+            Where the outputs go: C-contiguous, of the layer's dtype. With it, the call allocates nothing, unless the
+            layer is `batch_first`.
+        aux : dict of str to array_like, shape (T, batch_size, width), or (T, width) for one row
+            The cell's per-step inputs, if it has any.
+
+        Returns
+        -------
+        ndarray
+            `out`, or a new array: the layer's outputs.
+
+        Raises
+        ------
+        TypeError, ValueError, RuntimeError
+            As `step`. The states are then those before the call.
+        """
+        cdef Py_ssize_t T = ANY, row
+        cdef char *x
+        cdef char *y
+        if self.batch_first and np.ndim(chunk) == 3:
+            return self.feed_rows_first(chunk, out, aux)
+        x = self.look(chunk, &T, True, self.core.c.input_size, False)
+        if x == NULL:
+            chunk = self.bring("chunk", chunk, ANY, True, self.core.c.input_size)
+            x, T = address(chunk), len(chunk)
+        if out is None:
+            out = empty(self.shape_of(T, self.width), self.dtype)
+        y = self.look(out, &T, False, self.width, True)
+        if y == NULL:
+            plain = self.plain(out, T)
+            y = address(plain)
+        row = T * self.batch_size * self.core.c.itemsize
+        if overlap(x, row * self.core.c.input_size, y, row * self.width):
+            chunk = chunk.copy()
+            x = address(chunk)
+        if aux is not None or self.aux_names:
+            aux = self.take_aux(aux, T, out)
+        self.run(x, y, T)
+        return out
+
+    cdef feed_rows_first(self, chunk, out, aux):
+        cdef Py_ssize_t B = self.batch_size
+        steps = np.swapaxes(check_array("chunk", chunk, (B, "T", self.core.c.input_size), self.dtype), 0, 1)
+        if aux:
+            check_names("aux", aux, self.aux_names)
+            aux = {name: np.swapaxes(array, 0, 1) for name, array in aux.items()}
+        shape = (B, len(steps), self.width)
+        if out is not None and not (isinstance(out, ndarray) and out.dtype == self.dtype and out.shape == shape):
+            raise ValueError(f"out must be an array of {self.dtype}, shape {shape}")
+        steps, self.single = np.array(steps, self.dtype, order="C"), False
+        y = empty((len(steps), B, self.width), self.dtype)
+        if aux is not None or self.aux_names:
+            aux = self.take_aux(aux, len(steps))
+        self.run(address(steps), address(y), len(steps))
+        y = np.swapaxes(y, 0, 1)
+        if out is None:
+            return y
+        out[...] = y
+        return out
+
+    cdef int run(self, const char *x, char *y, Py_ssize_t T) except -1:
+        """T steps on from the state, which moves only if all went well."""
+        cdef Py_ssize_t t = 0, last, burst
+        cdef bint whole = T <= self.plan.T, failed = False
+        self.need_idle()
+        self.busy = True
+        if not whole:
+            self.copy_states(PyByteArray_AS_STRING(self.spare), True)
+        burst = max(1, BURST // (self.work * self.plan.T + 1)) * self.plan.T
+        while t < T and not failed:
+            last = min(T, t + burst)
+            if (last - t) * self.work < RELEASE:
+                self.run_burst(x, y, t, last)
+            else:
+                with nogil:
+                    self.run_burst(x, y, t, last)
+            t = last
+            failed = PyErr_Occurred() != NULL or (not whole and PyErr_CheckSignals() < 0)
+        if failed:
+            self.row = 0
+            if not whole:
+                self.copy_states(PyByteArray_AS_STRING(self.spare), False)
+        self.busy = False
+        return -1 if failed else 0
+
+    cdef void run_burst(self, const char *x, char *y, Py_ssize_t t, Py_ssize_t last) noexcept nogil:
+        """Steps t .. last - 1 of a call."""
+        cdef const core_t *core = self.plan.core
+        cdef Py_ssize_t size = core.itemsize, row = self.width * self.plan.B * size, steps, rows
+        cdef int k
+        while t < last:
+            steps = min(self.plan.T, last - t)
+            self.carry_states()
+            rows = t * self.plan.B
+            self.a.x = x + rows * core.input_size * size
+            for k in range(core.aux.n):
+                self.a.aux[k] = self.a.x if k == core.aux_x else self.aux[k] + rows * core.aux.width[k] * size
+            if size == 4:
+                forward_steps(&self.plan, &self.a, &self.alone, 0, 0, steps, 0, self.plan.B, <float *> NULL)
+            else:
+                forward_steps(&self.plan, &self.a, &self.alone, 0, 0, steps, 0, self.plan.B, <double *> NULL)
+            self.row = steps
+            memcpy(y + t * row, self.a.base + self.plan.states[core.output] + row, steps * row)
+            t += steps
+
+    cdef inline void carry_states(self) noexcept nogil:
+        """The state of the stream to row 0."""
+        cdef Py_ssize_t n
+        cdef char *states
+        cdef int k
+        if self.row > 0:
+            for k in range(self.plan.core.states.n):
+                n = self.plan.B * self.plan.core.states.width[k] * self.plan.core.itemsize
+                states = self.a.base + self.plan.states[k]
+                memcpy(states, states + self.row * n, n)
+            self.row = 0
+
+    cdef int need_idle(self) except -1:
+        if self.busy:
+            raise RuntimeError("this stream is at work in another thread: give every thread a fork() of its own")
+        return 0
+
+    # --- states ----------------------------------------------------------------------------------------------------
+
+    @property
+    def state(self):
+        """Name -> copy of the state, (batch_size, width). Assign a dict of all states to set them."""
+        cdef Py_ssize_t at = 0
+        self.need_idle()
+        self.copy_states(PyByteArray_AS_STRING(self.spare), True)
+        states = {}
+        for name in self.layer.cell.contract.states:
+            shape = (self.batch_size, self.layer.widths[name])
+            states[name] = ndarray(shape, self.dtype, self.spare, at).copy()
+            at += states[name].nbytes
+        return states
+
+    @state.setter
+    def state(self, values):
+        names = self.layer.cell.contract.states
+        check_names("state", values, names)
+        missing = [name for name in names if values.get(name) is None]
+        if missing:
+            raise ValueError(f"state needs all of {', '.join(names)}; missing: {', '.join(missing)}")
+        rows = []
+        for name in names:
+            w = self.layer.widths[name]
+            shape = (w,) if self.batch_size == 1 and np.ndim(values[name]) == 1 else (self.batch_size, w)
+            array = check_array(f"state[{name!r}]", values[name], shape, self.dtype)
+            rows.append(np.asarray(array, self.dtype).tobytes())
+        self.put_states(b"".join(rows))
+
+    def reset(self):
+        """Set all states to 0."""
+        self.put_states(bytes(len(self.spare)))
+
+    def snapshot(self):
+        """The states as they are now, for `restore`.
+
+        Returns
+        -------
+        Snapshot
+            Of this stream or any other of the same cell, sizes, dtype and number of rows. Can be pickled.
+        """
+        self.need_idle()
+        states = PyBytes_FromStringAndSize(NULL, len(self.spare))
+        self.copy_states(PyBytes_AS_STRING(states), True)
+        return Snapshot(self.kind, states)
+
+    def restore(self, Snapshot snapshot not None):
+        """Set the states to those of a snapshot.
+
+        Raises
+        ------
+        TypeError
+            `snapshot` is no `Snapshot`.
+        ValueError
+            It is one of another cell, other sizes, another dtype or number of rows.
+        """
+        if snapshot.kind != self.kind or len(snapshot.states) != len(self.spare):
+            raise ValueError(f"this snapshot is one of {snapshot.kind}, the stream is {self.kind}")
+        self.put_states(snapshot.states)
+
+    cdef put_states(self, bytes states):
+        self.need_idle()
+        self.row = 0
+        self.copy_states(PyBytes_AS_STRING(states), False)
+
+    cdef void copy_states(self, char *states, bint out) noexcept:
+        """All states, one after the other, to (`out`) or from `states`."""
+        cdef const core_t *core = self.plan.core
+        cdef Py_ssize_t n
+        cdef char *here
+        cdef int k
+        for k in range(core.states.n):
+            n = self.plan.B * core.states.width[k] * core.itemsize
+            here = self.a.base + self.plan.states[k] + self.row * n
+            if out:
+                memcpy(states, here, n)
+            else:
+                memcpy(here, states, n)
+            states += n
+
+    # --- the stream as a whole -------------------------------------------------------------------------------------
+
+    def refresh(self):
+        """Take the weights that the layer has now; the states stay. Forks keep theirs."""
+        self.need_idle()
+        self.lay_out(empty(self.plan.inner + LINE, np.uint8))
+        pack(&self.plan, self.a.base, address(self.layer.params.flat), 0)
+
+    def fork(self):
+        """A stream of its own at the same states, on the same packed weights.
+
+        Returns
+        -------
+        Stream
+        """
+        cdef Stream new
+        self.need_idle()
+        new = Stream.__new__(Stream)
+        new.layer, new.core, new.plan, new.alone = self.layer, self.core, self.plan, self.alone
+        new.batch_size, new.batch_first, new.dtype, new.width = self.batch_size, self.batch_first, self.dtype, self.width
+        new.shape, new.row_shape, new.aux_names, new.kind = self.shape, self.row_shape, self.aux_names, self.kind
+        new.work, new.spare = self.work, bytearray(self.spare)
+        new.take_memory()
+        new.lay_out(self.weights)
+        self.copy_states(PyByteArray_AS_STRING(new.spare), True)
+        new.copy_states(PyByteArray_AS_STRING(new.spare), False)
+        return new
+
+    def __reduce__(self):
+        raise TypeError("a stream cannot be pickled or copied: use fork() in this process; "
+                        "elsewhere make one from the layer, layer.stream(), and restore() a snapshot()")
+
+    def __repr__(self):
+        return f"Stream({self.layer!r}, batch_size={self.batch_size})"
+
+    # --- arguments -------------------------------------------------------------------------------------------------
+
+    cdef char *look(self, array, Py_ssize_t *T, bint first, Py_ssize_t width, bint writable) noexcept:
+        """Address of an array that is just as it must be, NULL for any other.
+
+        The `first` array of a call settles its number of steps T, if that is ANY, and whether there is an axis of rows.
+        """
+        cdef Py_buffer view
+        cdef char *start = NULL
+        cdef int rows_axis
+        cdef bint fits
+        if type(array) is not ndarray or array.dtype is not self.dtype:
+            return NULL
+        if look_at(array, &view, PyBUF_ND | PyBUF_C_CONTIGUOUS | (PyBUF_WRITABLE if writable else 0)) < 0:
+            PyErr_Clear()
+            return NULL
+        rows_axis = view.ndim - 1 - (T[0] != STEP)
+        fits = rows_axis == 1 or rows_axis == 0 and self.batch_size == 1 if first else rows_axis == (not self.single)
+        fits = fits and view.shape[view.ndim - 1] == width
+        fits = fits and (rows_axis == 0 or view.shape[view.ndim - 2] == self.batch_size)
+        if fits and (T[0] < 0 or view.shape[0] == T[0]):
+            start = <char *> view.buf
+            if first:
+                self.single = rows_axis == 0
+            if T[0] == ANY:
+                T[0] = view.shape[0]
+        PyBuffer_Release(&view)
+        return start
+
+    cdef tuple shape_of(self, Py_ssize_t T, Py_ssize_t width):
+        """Shape of an array of this call."""
+        steps = () if T == STEP else ("T",) if T == ANY else (T,)
+        return (*steps, width) if self.single else (*steps, self.batch_size, width)
+
+    cdef bring(self, name, value, Py_ssize_t T, bint first, Py_ssize_t width):
+        """`value` as an array that is just as it must be, a copy if need be."""
+        if first:
+            self.single = self.batch_size == 1 and np.ndim(value) == 1 + (T != STEP)
+        return np.ascontiguousarray(check_array(name, value, self.shape_of(T, width), self.dtype), self.dtype)
+
+    cdef take_aux(self, aux, Py_ssize_t T, out=None):
+        """The per-step inputs, whose addresses go to `self.aux`; to be kept alive until the steps are done."""
+        cdef int k
+        aux = {} if aux is None else aux
+        check_names("aux", aux, self.aux_names)
+        arrays = []
+        for k, name in enumerate(self.layer.cell.contract.aux):
+            if k == self.core.c.aux_x:
+                continue
+            width = self.core.c.aux.width[k]
+            if aux.get(name) is None:
+                raise ValueError(f"cell {self.layer.cell.name!r} needs aux[{name!r}] at every step: "
+                                 f"shape {self.shape_of(T, width)}")
+            array = self.bring(f"aux[{name!r}]", aux[name], T, False, width)
+            if out is not None and np.may_share_memory(array, out):
+                array = array.copy()
+            self.aux[k] = address(array)
+            arrays.append(array)
+        return arrays
+
+    cdef plain(self, out, Py_ssize_t T):
+        """`out` as an array that is just as it must be; an error where that needs a copy."""
+        shape = self.shape_of(T, self.width)
+        cure = f"make it once with np.empty({shape}, {self.dtype.name!r})"
+        if not isinstance(out, ndarray) or isinstance(out, np.ma.MaskedArray):
+            raise TypeError(f"out must be a numpy.ndarray, got {type(out).__name__}: {cure}")
+        if out.dtype != self.dtype:
+            raise TypeError(f"out must be {self.dtype}, got {out.dtype}: {cure}")
+        if out.shape != shape:
+            raise ValueError(f"out must have shape {shape}, got {out.shape}: {cure}")
+        if not (out.flags.c_contiguous and out.flags.writeable):
+            raise ValueError(f"out must be C-contiguous and writable: {cure}")
+        return out.view(self.dtype, ndarray)
+
+
+cdef char *address(array) except NULL:
+    """Of a contiguous buffer. The caller keeps `array` alive."""
+    cdef Py_buffer view
+    cdef char *start
+    PyObject_GetBuffer(array, &view, PyBUF_C_CONTIGUOUS)
+    start = <char *> view.buf
+    PyBuffer_Release(&view)
+    return start if start != NULL else <char *> LINE       # an empty array may have no address
+
+
+cdef inline char *line_up(char *start) noexcept nogil:
+    return start + (-(<uintptr_t> start) & (LINE - 1))
+
+
+cdef inline bint overlap(const char *x, Py_ssize_t x_bytes, const char *y, Py_ssize_t y_bytes) noexcept:
+    return x < y + y_bytes and y < x + x_bytes

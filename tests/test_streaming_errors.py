@@ -1,0 +1,93 @@
+"""Streams refuse what does not fit, say what and how to cure it, and keep their states."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+import threading
+import time
+
+import numpy as np
+import pytest
+
+import pylstm
+
+LAYER = pylstm.LSTM(3, 5, seed=0)
+F32, F64 = np.float32, np.float64
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda s: s.step(np.ones(4, F32)), ValueError, r"x_t.*\(3,\).*\(4,\)"),
+        (lambda s: s.step(np.ones((2, 3), F32)), ValueError, r"x_t.*\(1, 3\).*\(2, 3\)"),
+        (lambda s: s.step(np.ones(3, F64)), TypeError, r"x_t must be float32, got float64.*dtype='float32'"),
+        (lambda s: s.step(np.ones(3, int)), TypeError, "x_t must be float32, got int64"),
+        (lambda s: s.step(np.ma.ones(3, F32)), TypeError, "masked"),
+        (lambda s: s.step("abc"), TypeError, "x_t"),
+        (lambda s: s.step(None), TypeError, "x_t"),
+        (lambda s: s.feed(np.ones(3, F32)), ValueError, "chunk"),
+        (lambda s: s.feed(np.ones((4, 2, 3), F32)), ValueError, r"chunk.*T, 1, 3.*\(4, 2, 3\)"),
+        (lambda s: s.feed(np.ones((4, 2), F32)), ValueError, r"chunk.*T, 3.*\(4, 2\)"),
+        (lambda s: s.step(np.ones(3, F32), [0] * 5), TypeError, r"out must be a numpy.ndarray, got list.*np.empty"),
+        (lambda s: s.step(np.ones(3, F32), np.empty(5)), TypeError, "out must be float32, got float64"),
+        (lambda s: s.step(np.ones(3, F32), np.empty((1, 5), F32)), ValueError, r"out must have shape \(5,\).*\(1, 5\)"),
+        (lambda s: s.step(np.ones(3, F32), np.empty(10, F32)[::2]), ValueError, "out must be C-contiguous"),
+        (lambda s: s.step(np.ones(3, F32), np.frombuffer(bytes(20), F32)), ValueError, "writable"),
+        (lambda s: s.feed(np.ones((4, 3), F32), np.empty((3, 5), F32)), ValueError, r"out.*\(4, 5\), got \(3, 5\)"),
+        (lambda s: s.step(np.ones(3, F32), aux={"dt": 0}), ValueError, "aux: unknown name 'dt'"),
+        (lambda s: setattr(s, "state", {"h": np.ones((1, 5), F32)}), ValueError, "missing: c"),
+        (lambda s: setattr(s, "state", {"z": 0}), ValueError, "unknown name 'z'"),
+        (lambda s: setattr(s, "state", [1, 2]), TypeError, "state must be a dict"),
+        (lambda s: setattr(s, "state", {"h": np.ones(5, F32), "c": np.ones(4, F32)}), ValueError, r"state\['c'\]"),
+        (lambda s: setattr(s, "state", {"h": np.ones(5), "c": np.ones(5)}), TypeError, r"state\['h'\]"),
+        (lambda s: pickle.dumps(s), TypeError, r"pickled.*fork\(\).*layer.stream\(\)"),
+        (lambda s: copy.copy(s), TypeError, r"fork\(\)"),
+        (lambda s: LAYER.stream(0), ValueError, "batch_size must be at least 1, got 0"),
+        (lambda s: LAYER.stream(1.5), TypeError, "batch_size must be an integer"),
+    ],
+)  # fmt: skip
+def test_errors_say_what_and_leave_the_state(call, error, message):
+    stream = LAYER.stream()
+    stream.step(np.ones(3, F32))
+    before = stream.state
+    with pytest.raises(error, match=message):
+        call(stream)
+    for name, state in stream.state.items():
+        np.testing.assert_array_equal(state, before[name])
+
+
+def test_restore_refuses_what_is_of_another_kind():
+    layer = pylstm.LSTM(3, 5)
+    snapshot = layer.stream().snapshot()
+    for other in (pylstm.LSTM(3, 5, dtype="float64"), pylstm.LSTM(3, 6), pylstm.Recurrent("peephole", 3, 5)):
+        with pytest.raises(ValueError, match="snapshot is one of"):
+            other.stream().restore(snapshot)
+    with pytest.raises(ValueError, match="snapshot is one of"):
+        layer.stream(2).restore(snapshot)
+    with pytest.raises(TypeError):
+        layer.stream().restore({"h": 0})
+
+
+def test_one_thread_at_a_time():
+    stream = pylstm.LSTM(64, 256, seed=0).stream()
+    x = np.ones((20_000, 64), "float32")
+    errors = []
+    thread = threading.Thread(target=stream.feed, args=(x,))
+    thread.start()
+    while thread.is_alive():
+        for call in (
+            lambda: stream.step(x[0]),
+            stream.reset,
+            stream.fork,
+            stream.refresh,
+            stream.snapshot,
+            lambda: stream.state,
+        ):
+            try:
+                call()
+            except RuntimeError as error:
+                errors.append(str(error))
+        time.sleep(0.001)
+    thread.join()
+    assert len(errors) > 5 and all("at work in another thread" in error for error in errors)
