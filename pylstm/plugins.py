@@ -7,7 +7,6 @@ The hooks themselves are in `pylstm.hookspecs`, the user's page is ``docs/plugin
 from __future__ import annotations
 
 import difflib
-import importlib.metadata
 import inspect
 import os
 import threading
@@ -15,13 +14,16 @@ import traceback
 import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pluggy
 
 from pylstm import hookspecs
 from pylstm.cells.cell import Cell
 from pylstm.cells.registry import Owner, Registry
+
+if TYPE_CHECKING:
+    from importlib.metadata import Distribution, EntryPoint
 
 GROUP = "pylstm"
 VARIABLE = "PYLSTM_DISABLE_PLUGINS"
@@ -85,7 +87,7 @@ class Plugins:
             records.append(Record(name, "", "", f"disabled: named in {VARIABLE}, but not installed"))
         self.records = tuple(records)
 
-    def _load_one(self, owner: Owner, entry_point: importlib.metadata.EntryPoint | Exception) -> Record:
+    def _load_one(self, owner: Owner, entry_point: EntryPoint | Exception) -> Record:
         """Import a plugin and admit it; whatever fails ends in the record."""
         step = "its entry points cannot be read"
         try:
@@ -154,14 +156,16 @@ def _check_arguments(hook: str, implementation: Any) -> None:
             raise PluginError(f"its {hook} asks for {name!r}; the hook offers {', '.join(offered)}")
 
 
-def _find() -> list[tuple[Owner, importlib.metadata.EntryPoint | Exception]]:
+def _find() -> list[tuple[Owner, EntryPoint | Exception]]:
     """All entry points of the group, bundled ones first, then by distribution and name.
 
     Distributions are read one by one: a file that cannot be parsed must not hide the plugins of all the others.
     """
-    found: list[tuple[Owner, importlib.metadata.EntryPoint | Exception]] = []
+    found: list[tuple[Owner, EntryPoint | Exception]] = []
     seen = set()
-    for distribution in importlib.metadata.distributions():
+    from importlib.metadata import distributions  # 10 ms: not at `import pylstm`
+
+    for distribution in distributions():
         text = distribution.read_text("entry_points.txt")
         if text is None or f"[{GROUP}]" not in text:
             continue
@@ -178,7 +182,7 @@ def _find() -> list[tuple[Owner, importlib.metadata.EntryPoint | Exception]]:
     return sorted(found, key=lambda pair: (pair[0].distribution != GROUP, pair[0].distribution, pair[0].plugin))
 
 
-def _identify(distribution: importlib.metadata.Distribution) -> tuple[str, str]:
+def _identify(distribution: Distribution) -> tuple[str, str]:
     try:
         return str(distribution.metadata["Name"]), str(distribution.metadata["Version"])
     except Exception:
