@@ -275,7 +275,8 @@ def test_weights_are_those_of_the_creation_until_refresh():
     layer = pylstm.LSTM(3, 5, seed=0)
     x, _ = inputs(layer, 6, 1)
     before = layer(x).y.copy()
-    stream, fork = layer.stream(), layer.stream().fork()
+    stream = layer.stream()
+    fork = stream.fork()
     layer.params.flat[...] *= 0.5
     after = layer(x).y
     np.testing.assert_array_equal(stream.feed(x), before)
