@@ -169,12 +169,11 @@ cdef int run_team(Plan layout, const arrays_t *a, bint back) except -1:
     memset(&team, 0, sizeof(team))
     team.size, team.columns = layout.p.threads, layout.p.columns
     if team.size > 1:
-        members = []
-        for number in range(1, team.size):
+        queues = threads.workers.reserve(team.size - 1)     # may fail, or be interrupted
+        for number in range(1, team.size):                  # from here on no Python code runs in this thread
             member = Member()
             member.layout, member.a, member.team, member.number, member.back = layout, a, &team, number, back
-            members.append(member)
-        threads.workers.start(members)
+            queues[number - 1].put(member)
     with nogil:
         pass_(&layout.p, a, &team, 0, back)
     if team.stop:

@@ -72,23 +72,32 @@ def set_num_threads(n: int) -> None:
 
 
 class _Workers:
-    """Daemon threads that wait for something to call. They are started when first needed, and anew after a fork."""
+    """Daemon threads, each with a queue of calls. They are started when first needed, and anew after a fork."""
 
     def __init__(self) -> None:
-        self._idle: list[SimpleQueue] = []
+        self._idle: list[SimpleQueue[Callable[[], None]]] = []
         self._lock = threading.Lock()
 
-    def start(self, calls: list[Callable[[], None]]) -> None:
-        """Run every call in a thread of its own, without waiting for it."""
-        for call in calls:
-            with self._lock:
-                queue = self._idle.pop() if self._idle else None
-            if queue is None:
-                queue = SimpleQueue()
-                threading.Thread(target=self._work, args=(queue,), name="pylstm", daemon=True).start()
-            queue.put(call)
+    def reserve(self, n: int) -> list[SimpleQueue[Callable[[], None]]]:
+        """Queues of n idle threads: each must be given one call, and is idle again after it.
 
-    def _work(self, queue: SimpleQueue) -> None:
+        Raises
+        ------
+        RuntimeError
+            The system has no more threads.
+        """
+        with self._lock:
+            while len(self._idle) < n:
+                queue: SimpleQueue[Callable[[], None]] = SimpleQueue()
+                try:
+                    threading.Thread(target=self._work, args=(queue,), name="pylstm", daemon=True).start()
+                except RuntimeError as error:
+                    raise RuntimeError(f"{error}: call pylstm.set_num_threads(1)") from None
+                self._idle.append(queue)
+            reserved, self._idle = self._idle[:n], self._idle[n:]
+        return reserved
+
+    def _work(self, queue: SimpleQueue[Callable[[], None]]) -> None:
         while True:
             queue.get()()
             with self._lock:

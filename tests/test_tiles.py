@@ -4,8 +4,8 @@ import importlib
 
 import numpy as np
 import pytest
-from pylstm._cpu import machine_level
 
+from pylstm._cpu import machine_level
 from pylstm.levels import LEVELS
 
 SET, ADD, BIAS, ADD_BACK = 0, 1, 2, 3

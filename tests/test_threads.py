@@ -1,0 +1,97 @@
+"""The number of threads: settings, defaults, and threads that cannot be had."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import pylstm
+from pylstm import threads
+
+BIG = (60, 64, 64)  # large enough for a team
+
+
+@pytest.fixture(autouse=True)
+def same_number_after():
+    before = pylstm.get_num_threads()
+    yield
+    pylstm.set_num_threads(before)
+
+
+def test_set_and_get():
+    pylstm.set_num_threads(3)
+    assert pylstm.get_num_threads() == 3
+
+
+@pytest.mark.parametrize("bad", [0, -1, 65, True, 2.0, "2", None])
+def test_refused(bad):
+    with pytest.raises(ValueError, match=r"number of threads.*from 1 to 64"):
+        pylstm.set_num_threads(bad)
+
+
+@pytest.mark.parametrize(
+    ("variables", "expected"),
+    [
+        ({"PYLSTM_NUM_THREADS": "3", "OMP_NUM_THREADS": "1"}, "3"),
+        ({"OMP_NUM_THREADS": "1"}, "1"),
+        ({"OMP_NUM_THREADS": "none"}, str(len(os.sched_getaffinity(0)))),
+        ({}, str(len(os.sched_getaffinity(0)))),
+    ],
+)
+def test_default(variables, expected):
+    clean = {n: v for n, v in os.environ.items() if n not in ("PYLSTM_NUM_THREADS", "OMP_NUM_THREADS")}
+    script = "import pylstm; print(pylstm.get_num_threads())"
+    done = subprocess.run([sys.executable, "-P", "-c", script], capture_output=True, text=True, env=clean | variables)
+    assert done.stdout.strip() == expected, done.stderr
+
+
+def test_a_wrong_variable_is_named():
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", "import pylstm"],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYLSTM_NUM_THREADS": "many"},
+    )
+    assert "PYLSTM_NUM_THREADS must be a number from 1 to 64, got 'many'" in done.stderr
+
+
+def test_small_passes_use_one_thread():
+    pylstm.set_num_threads(2)
+    workers = threads._Workers()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(threads, "workers", workers)
+        pylstm.LSTM(4, 4, seed=0)(np.ones((10, 2, 4), "float32"))
+        assert workers._idle == []
+        pylstm.LSTM(64, 64, seed=0)(np.ones(BIG, "float32"))
+        assert len(workers._idle) <= 1  # started; perhaps not idle again yet
+        pylstm.LSTM(64, 64, seed=0)(np.ones(BIG, "float32"))
+    assert len(workers.reserve(1)) == 1
+
+
+def test_no_thread_to_be_had_is_an_error_before_the_loop(monkeypatch):
+    def refuse(self):
+        raise RuntimeError("can't start new thread")
+
+    pylstm.set_num_threads(2)
+    monkeypatch.setattr(threads, "workers", threads._Workers())
+    monkeypatch.setattr("threading.Thread.start", refuse)
+    layer = pylstm.LSTM(64, 64, seed=0)
+    with pytest.raises(RuntimeError, match=r"can't start new thread: call pylstm.set_num_threads\(1\)"):
+        layer(np.ones(BIG, "float32"))
+    pylstm.set_num_threads(1)
+    assert layer(np.ones(BIG, "float32")).y.shape == BIG
+
+
+def test_several_layers_in_several_threads():
+    import concurrent.futures
+
+    pylstm.set_num_threads(2)
+    layer = pylstm.LSTM(64, 64, seed=0)
+    inputs = [np.random.default_rng(k).normal(size=BIG).astype("float32") for k in range(6)]
+    expected = [layer(x).backward(x).params.flat.copy() for x in inputs]
+    with concurrent.futures.ThreadPoolExecutor(3) as pool:
+        found = list(pool.map(lambda x: layer(x).backward(x).params.flat.copy(), inputs * 3))
+    for k, flat in enumerate(found):
+        assert np.array_equal(flat, expected[k % 6])
