@@ -6,9 +6,9 @@ import sys
 
 import numpy as np
 import pytest
-from pylstm._cpu import machine_level
 
 import pylstm
+from pylstm._cpu import machine_level
 from pylstm.cells import reference
 from pylstm.cells.lstm import LSTM
 from pylstm.levels import LEVELS
