@@ -7,6 +7,8 @@ from pylstm._plan import Plan
 
 _Arrays = Sequence[np.ndarray | None] | None
 
+class Member: ...
+
 def aligned(workspace: Any) -> int: ...
 def forward(
     layout: Plan,
