@@ -7,7 +7,8 @@ from pylstm._plan import Plan
 
 _Arrays = Sequence[np.ndarray | None] | None
 
-class Member: ...
+class Member:
+    def __call__(self) -> None: ...
 
 def aligned(workspace: Any) -> int: ...
 def forward(
