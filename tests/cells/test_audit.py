@@ -221,7 +221,7 @@ def test_arguments_are_checked():
         pylstm.audit(LSTM, lambda run: {}, loss={"c": "first"})
     with pytest.raises(ValueError, match="lengths"):
         pylstm.audit(LSTM, lambda run: {}, lengths=())
-    with pytest.raises(TypeError, match="a subclass of pylstm.Cell"):
+    with pytest.raises(TypeError, match="a subclass of"):
         pylstm.audit("lstm", lambda run: {})
 
 
