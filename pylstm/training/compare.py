@@ -247,11 +247,16 @@ def compare(
         if task not in TASKS:
             raise LookupError(f"there is no task {task!r}; there is {', '.join(TASKS)}")
         task = TASKS[task]()
-    found = [find_cell(cell) for cell in cells]
-    return [_run_cell(cell, task, settings, report) for cell in found]
+    results = [(_prepare(cell, task, settings), cell) for cell in map(find_cell, cells)]
+    for seed in range(settings.seeds):
+        runs = [_run(result, cell, task, settings, seed) for result, cell in results if not result.problem]
+        while runs:  # in turn, step by step: what else the machine does meets all of them alike
+            runs = [run for run in runs if _advance(run, report)]
+    return [result for result, _ in results]
 
 
-def _run_cell(cell: Any, task: Task, settings: Settings, report: Report) -> Result:
+def _prepare(cell: Any, task: Task, settings: Settings) -> Result:
+    """The sizes of a cell's models, or why there can be none."""
     result = Result(cell.name)
     needed = [name for name in cell.contract.aux if name != "x"]
     if needed:
@@ -263,21 +268,31 @@ def _run_cell(cell: Any, task: Task, settings: Settings, report: Report) -> Resu
         result.problem = str(error)
         return result
     result.params = count_params(cell, task, result.hidden_size)
-    for seed in range(settings.seeds):
-        trace = Trace(seed)
-        result.traces.append(trace)
-        model = Model(cell, task, result.hidden_size, settings.dtype, seed)
-        with np.errstate(all="ignore"):  # a net that diverges says so by its loss
-            _train(model, task.training(seed), settings, trace, lambda trace: report(result.cell, trace))
-            if trace.diverged is None:
-                trace.held_out = _held_out(model)
-                trace.diverged = None if math.isfinite(trace.held_out) else len(trace.losses)
     return result
 
 
-def _train(
-    model: Model, batches: Iterator[Batch], settings: Settings, trace: Trace, report: Callable[[Trace], None]
-) -> None:
+def _advance(run: Iterator[tuple[str, Trace]], report: Report) -> bool:
+    """One step of a run; whether it goes on."""
+    with np.errstate(all="ignore"):  # a net that diverges says so by its loss
+        done = next(run, None)
+    if done is not None:
+        report(*done)
+    return done is not None
+
+
+def _run(result: Result, cell: Any, task: Task, settings: Settings, seed: int) -> Iterator[tuple[str, Trace]]:
+    """Train a model, a step at each `next`; at the end its loss on held-out data."""
+    trace = Trace(seed)
+    result.traces.append(trace)
+    model = Model(cell, task, result.hidden_size, settings.dtype, seed)
+    for _ in _train(model, task.training(seed), settings, trace):
+        yield result.cell, trace
+    if trace.diverged is None:
+        trace.held_out = _held_out(model)
+        trace.diverged = None if math.isfinite(trace.held_out) else len(trace.losses)
+
+
+def _train(model: Model, batches: Iterator[Batch], settings: Settings, trace: Trace) -> Iterator[None]:
     optimiser, states, seconds = Adam(model.params, settings.lr), None, 0.0
     while not _used_up(settings, trace):
         batch = next(batches)
@@ -292,7 +307,7 @@ def _train(
         seconds += time.perf_counter() - start
         trace.losses.append(loss)
         trace.seconds.append(seconds)
-        report(trace)
+        yield
 
 
 def _used_up(settings: Settings, trace: Trace) -> bool:
