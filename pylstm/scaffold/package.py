@@ -69,7 +69,7 @@ def files_of(name: str, source: type[Cell] | None = None) -> dict[str, str]:
     Examples
     --------
     >>> sorted(files_of("mine"))[-3:]
-    ['pylstm_mine/formula.py', 'pylstm_mine/mine.py', 'tests/test_mine.py']
+    ['pylstm_mine/mine.py', 'pyproject.toml', 'tests/test_mine.py']
     """
     check_name(name)
     imports, text = formula_source(source, name) if source else default_source(name)

@@ -238,9 +238,9 @@ def compare(
 
     Examples
     --------
-    >>> results = compare(["lstm", "gru"], "adding", Settings(params=500, steps=2, seeds=1))
+    >>> results = compare(["lstm", "gru"], "adding", Settings(params=2000, steps=2, seeds=1))
     >>> [(r.cell, r.hidden_size, r.params, r.status) for r in results]
-    [('lstm', 9, 478, 'ok'), ('gru', 11, 507, 'ok')]
+    [('lstm', 21, 2038, 'ok'), ('gru', 24, 1993, 'ok')]
     """
     settings = settings or Settings()
     if isinstance(task, str):
