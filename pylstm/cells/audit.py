@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -185,8 +186,8 @@ def audit(
     if not lengths or lengths[0] < 1:
         raise ValueError(f"lengths must be numbers of steps, 1 or more, got {lengths}")
     world = World(cell, lengths[-1], loss, seed, sizes)
-    arguments = claimed.__code__.co_varnames[: claimed.__code__.co_argcount]
-    if arguments and set(arguments) <= set(TWIN_ARGUMENTS):
+    arguments = set(inspect.signature(claimed).parameters)
+    if arguments and arguments <= set(TWIN_ARGUMENTS):
         return _audit_local(world, claimed, lengths, stage)
     return _audit_recursion(world, claimed, lengths)
 

@@ -17,6 +17,7 @@ import pylstm
 from pylstm import cli, plugins
 from pylstm.cells.formula import derive
 from pylstm.cells.formula.emission import cython
+from pylstm.scaffold import package
 from pylstm.scaffold.package import _execute, files_of
 
 WRITTEN = {
@@ -63,7 +64,7 @@ class Leaf(Cell):
         return dict(e=mixed(tanh(z.a), squash(z.f), u.dt))
 
     def forward_last(prev, e, p):
-        return dict(h=e.e * p.rate + 0.1 * prev.h, m=0.5 * prev.m)
+        return dict(h=2 * tanh(e.e * p.rate) + 0.1 * prev.h, m=0.5 * prev.m)
 
 
 def closed(k):
@@ -149,6 +150,7 @@ def test_a_formula_brings_what_it_uses(file, tmp_path):
     texts = {name: (tmp_path / "pylstm-leaf/pylstm_leaf" / f"{name}.py").read_text() for name in ("formula", "leaf")}
     made = {name: _execute(text, "leaf", name) for name, text in texts.items()}
     assert "SCALE = 0.5" in texts["formula"] and "def mixed(a, b, k):" in texts["formula"]
+    assert "    keep = (" in texts["leaf"] and "keep" not in texts["formula"]
     assert "import math" in texts["formula"] and "math" not in texts["leaf"]
     spec = importlib.util.spec_from_file_location("leaves", file)
     original = importlib.util.module_from_spec(spec)
@@ -203,6 +205,19 @@ def test_nothing_half_written(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(Path, "rename", full)
     assert new_cell("slow", "--directory", tmp_path) == 2
     assert "disk full" in capsys.readouterr().err and os.listdir(tmp_path) == []
+
+
+def test_a_wrong_twin_is_not_written(tmp_path, monkeypatch, capsys):
+    right = package.twin_source
+
+    def wrong(*arguments):
+        imports, text = right(*arguments)
+        assert "h=d.h - da" in text
+        return imports, text.replace("h=d.h - da", "h=d.h")
+
+    monkeypatch.setattr(package, "twin_source", wrong)
+    assert new_cell("slow", "--directory", tmp_path) == 2
+    assert "d h / d previous h" in capsys.readouterr().err and os.listdir(tmp_path) == []
 
 
 def test_update_derives_again(tmp_path, capsys):

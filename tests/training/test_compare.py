@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from pylstm import cli, plugins
 from pylstm.cells import Cell, tanh
 from pylstm.layers.losses import squared_error
-from pylstm.training.compare import Model, Settings, compare, count_params, hidden_size_for
+from pylstm.training.compare import Model, Settings, _held_out, compare, count_params, hidden_size_for
 from pylstm.training.compare_plot import curves, plot
 from pylstm.training.tasks import TASKS, Batch, Task, adding, copy, digits, text
 
@@ -136,6 +137,20 @@ def test_the_text_task_carries_states():
     np.testing.assert_array_equal(first.targets[-1], second.x[0])
 
 
+def test_states_are_carried_in_training_and_on_held_out_data():
+    whole = text(16)
+
+    def forgetful(seed):
+        return (batch._replace(carry=False) for batch in whole.training(seed))
+
+    apart = replace(whole, training=forgetful)
+    alone = replace(whole, held_out=[batch._replace(carry=False) for batch in whole.held_out])
+    tasks = (whole, apart, alone)
+    traces = [compare(["gru"], task, Settings(params=6000, steps=2, seeds=1))[0].traces[0] for task in tasks]
+    assert traces[0].losses[0] == traces[1].losses[0] and traces[0].losses[1] != traces[1].losses[1]
+    assert traces[0].losses == traces[2].losses and traces[0].held_out != traces[2].held_out
+
+
 def test_digits_are_held_out_and_need_an_extra(monkeypatch):
     pytest.importorskip("sklearn")
     task = digits()
@@ -208,12 +223,12 @@ def test_the_plot(tmp_path, capsys):
     arguments = ["--task", "adding", "--params", "500", "--steps", "5", "--seeds", "2", "--plot", str(path)]
     assert cli.main(["compare", "gru,rnn_tanh", *arguments]) == 0
     assert path.read_bytes().startswith(b"\x89PNG")
-    results = compare([Exploding, "gru"], adding(30), QUICK)
+    results = compare([Exploding, "gru", NeedsTime], adding(30), QUICK)
     seconds, losses, steps = curves(results[1])
     assert losses.shape == (2, 4) and list(steps) == [1, 2, 3, 4] and len(seconds) == 4
     plot(results, adding(30), tmp_path / "plot.svg")
     drawn = (tmp_path / "plot.svg").read_text()
-    assert "seconds of training" in drawn and "gru" in drawn and "exploding" not in drawn
+    assert "seconds of training" in drawn and "gru" in drawn and "exploding" not in drawn and "needstime" not in drawn
 
 
 @pytest.mark.slow
@@ -227,10 +242,6 @@ def test_held_out_loss_is_the_mean_over_targets():
     task = adding(6)
     whole = task.held_out[0]
     parts = [Batch(whole.x[:, rows], whole.targets[:, rows]) for rows in (slice(0, 200), slice(200, 256))]
-    from dataclasses import replace
-
-    from pylstm.training.compare import _held_out
-
     model = Model("gru", task, 4, "float64", 0)
     split = Model("gru", replace(task, held_out=parts), 4, "float64", 0)
     assert _held_out(model) == pytest.approx(_held_out(split), rel=1e-12)
