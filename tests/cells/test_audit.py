@@ -188,6 +188,12 @@ def test_right_local_derivatives_of_each_stage():
         pylstm.audit(cell, claimed)
 
 
+def test_local_derivatives_of_a_formula():
+    assert pylstm.audit(Chain, Chain.backward).exact
+    found = pylstm.audit(Chain, lambda d: {"n": 0 * d.n})
+    assert found.wrong_from == 2 and found.paths == ("n(t) <- n(t+1)",)
+
+
 def test_a_claim_about_parameters():
     def factor(run):
         world = World(LSTM, 10, None, 0, {}).recursion(run.T)
