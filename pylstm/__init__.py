@@ -21,6 +21,7 @@ from pylstm.cells import (
     tanh,
     where,
 )
+from pylstm.cells.audit import Audit, audit
 from pylstm.cells.certificate import Certificate, CertificationError
 from pylstm.cells.certify import certify
 from pylstm.hookspecs import hookimpl
@@ -44,6 +45,7 @@ __all__ = [
     "RNN",
     "SGD",
     "Adam",
+    "Audit",
     "Cell",
     "Certificate",
     "CertificationError",
@@ -56,6 +58,7 @@ __all__ = [
     "Stage",
     "Stream",
     "absolute",
+    "audit",
     "certify",
     "clip_by_norm",
     "clip_by_value",

@@ -158,7 +158,9 @@ def test_every_module_is_installed(path):
     assert spec is not None and Path(spec.origin).name == path.name
 
 
-DATA = sorted([*PACKAGE.glob("**/*.h"), *PACKAGE.glob("**/*.pxd"), PACKAGE / "py.typed"])
+DATA = sorted(
+    [*PACKAGE.glob("**/templates/*"), *PACKAGE.glob("**/*.h"), *PACKAGE.glob("**/*.pxd"), PACKAGE / "py.typed"]
+)
 
 
 @pytest.mark.parametrize("path", DATA, ids=names(DATA))

@@ -96,7 +96,7 @@ def infer_widths(contract: Contract, params: Arrays, input_size: int, sizes: dic
     raise ValueError(f"cell {contract.name!r}: no hidden_size gives parameters of the shapes {shapes}")
 
 
-def _maps(contract: Contract, widths: dict[str, int]) -> Iterator[tuple[str, str, slice]]:
+def maps(contract: Contract, widths: dict[str, int]) -> Iterator[tuple[str, str, slice]]:
     """(gate, source, rows of the gate in weight_<source>), and (gate, "bias", rows) for the biased gates."""
     sources = {source: contract.gates_of(source) for source in contract.sources}
     for source, gates in (*sources.items(), ("bias", contract.biased)):
@@ -186,10 +186,10 @@ def _forward_step(tape: Tape, t: int) -> None:
         tape.prev[name][t] = tape.pre[name][t] * held if name in tape.pre else held
 
     # (2)  z_g = sum_s W_s[g] s + b_g        (3)  emissions, or new states = forward(z, prev, e, p, u)
-    prev, u = _at(tape.prev, t), _at(tape.aux, t)
+    prev, u = at_step(tape.prev, t), at_step(tape.aux, t)
     e: Arrays = {}
     for stage in contract.stages:
-        for gate, source, rows in _maps(contract, tape.widths):
+        for gate, source, rows in maps(contract, tape.widths):
             if gate not in stage.gates:
                 continue
             if source != "bias":
@@ -262,7 +262,7 @@ def backward(tape: Tape, dy: Any = None, dfinal: Arrays | None = None, dstates: 
 def _backward_step(tape: Tape, grads: Gradients, ds: Arrays, t: int) -> Arrays:
     """From the full cotangents of s_t to those of s_{t-1}; everything else is added to `grads`."""
     contract = tape.cell.contract
-    prev, e = _at(tape.prev, t), _at(tape.emissions, t)
+    prev, e = at_step(tape.prev, t), at_step(tape.emissions, t)
     dprev = {name: np.zeros_like(value) for name, value in prev.items()}
     de = {name: np.zeros_like(value) for name, value in e.items()}
     dnew = dict(ds)
@@ -277,7 +277,7 @@ def _backward_step(tape: Tape, grads: Gradients, ds: Arrays, t: int) -> Arrays:
     for stage in reversed(contract.stages):
         # of (3)  dz of this stage's gates and the direct paths: the local derivatives
         d = dnew if stage is contract.stages[-1] else {name: de[name] for name in stage.emits}
-        out = _local_derivatives(tape, stage, d, t)
+        out = local_derivatives(tape, stage, d, t)
         for name in cotangents.keys() & out.keys() - {"x"}:
             cotangents[name] += out[name]
         for name in contract.params:
@@ -301,7 +301,7 @@ def _backward_step(tape: Tape, grads: Gradients, ds: Arrays, t: int) -> Arrays:
 
 def _products(tape: Tape, grads: Gradients, stage: Stage, dz: Arrays, values: Arrays, cotangents: Arrays) -> None:
     """Of (2):  dW_s[g] += dz^T s;  ds += dz W_s[g];  db += dz, for the gates g of the stage and their sources s."""
-    for gate, source, rows in _maps(tape.cell.contract, tape.widths):
+    for gate, source, rows in maps(tape.cell.contract, tape.widths):
         if gate not in stage.gates:
             continue
         if source != "bias":
@@ -312,21 +312,22 @@ def _products(tape: Tape, grads: Gradients, stage: Stage, dz: Arrays, values: Ar
             grads.params["bias"][rows] += dz[gate].sum(axis=0)
 
 
-def _local_derivatives(tape: Tape, stage: Stage, d: Arrays, t: int) -> Arrays:
-    """What the twin's backward returns for the cotangents `d` of the stage's outputs."""
+def local_derivatives(tape: Tape, stage: Stage, d: Arrays, t: int, function: Any = None) -> Arrays:
+    """What the twin's backward, or `function`, returns for the cotangents `d` of the stage's outputs."""
     contract = tape.cell.contract
     before = contract.stages[: contract.stages.index(stage)]
     e = {name: tape.emissions[name][t] for each in before for name in each.emits}
     p = {name: tape.params[name] for name in contract.params}
-    y = {name: tape.gates[name][t] for name in stage.gates} | _at(tape.keep, t)
+    y = {name: tape.gates[name][t] for name in stage.gates} | at_step(tape.keep, t)
     y |= {name: tape.emissions[name][t] for name in stage.emits}
     if stage is contract.stages[-1]:
-        y |= _at(tape.new, t)
-    function = hook(tape.cell, "backward", stage.name)
-    return call(function, d=d, y=y, prev=_at(tape.prev, t), e=e, p=p, u=_at(tape.aux, t))
+        y |= at_step(tape.new, t)
+    function = function or hook(tape.cell, "backward", stage.name)
+    return call(function, d=d, y=y, prev=at_step(tape.prev, t), e=e, p=p, u=at_step(tape.aux, t))
 
 
-def _at(arrays: Arrays, t: int) -> Arrays:
+def at_step(arrays: Arrays, t: int) -> Arrays:
+    """Every array at step t."""
     return {name: array[t] for name, array in arrays.items()}
 
 

@@ -1,0 +1,133 @@
+"""``pylstm compare``: cells side by side on a task, with equal numbers of parameters."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pylstm.training.compare import Result, Settings, Trace
+    from pylstm.training.tasks import Task
+
+TASKS = ("copy", "adding", "digits", "text")
+
+
+def add_parser(subparsers: argparse._SubParsersAction) -> None:
+    parser = subparsers.add_parser(
+        "compare",
+        help="train cells on a task with the same number of parameters, data and seeds",
+        description="Train each cell with the same number of parameters, data and seeds, and print the loss on "
+        "held-out data. With --steps, the same command gives the same losses.",
+    )
+    parser.add_argument("cells", metavar="CELLS", help="names, module:Class or file.py:Class, separated by commas")
+    parser.add_argument("--task", choices=TASKS, required=True, help="what to learn")
+
+    def add(name: str, help: str, **options: Any) -> None:
+        parser.add_argument(name, help=f"{help} (%(default)s)", **options)
+
+    add("--params", "parameters of the whole model", type=int, default=10_000, metavar="N")
+    budget = parser.add_mutually_exclusive_group()
+    budget.add_argument("--steps", type=int, metavar="N", help="steps of the optimiser (500)")
+    budget.add_argument("--minutes", type=float, metavar="M", help="or: minutes for each cell and seed")
+    add("--seeds", "runs of each cell", type=int, default=3, metavar="N")
+    add("--lr", "learning rate of Adam", type=float, default=5e-3, metavar="LR")
+    add("--dtype", "of all computations", choices=("float32", "float64"), default="float32")
+    parser.add_argument("--length", type=int, metavar="T", help="steps to bridge (copy 30, adding 50, text 64)")
+    parser.add_argument("--plot", metavar="FILE", help="write a figure: loss against time and against steps")
+    parser.add_argument("--json", action="store_true", help="machine-readable output, with all losses")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the command; the exit status: 0, or 1 if no cell was trained to the end."""
+    from pylstm.commands._output import print_json
+    from pylstm.commands.check import find
+    from pylstm.training.compare import Settings, compare
+    from pylstm.training.tasks import TASKS as factories
+
+    if args.plot:
+        _check_plot(args.plot)
+    steps = 500 if args.steps is args.minutes is None else args.steps
+    settings = Settings(args.params, steps, args.minutes, args.seeds, args.lr, dtype=args.dtype)
+    cells = [cell for name in args.cells.split(",") if name for cell in find(name.strip())]
+    if not cells:
+        raise ValueError("name at least one cell")
+    task = factories[args.task](args.length)
+    with _bar(settings, len(cells)) as bar:
+        results = compare(cells, task, settings, _reporter(bar, settings))
+    if args.json:
+        fields = ("name", "unit", "baseline", "trivial")
+        about = {"task": {field: getattr(task, field) for field in fields}, "settings": vars(settings)}
+        print_json(about | {"cells": [result.as_dict() for result in results]})
+    else:
+        _print(results, task, settings)
+    if args.plot:
+        from pylstm.training.compare_plot import plot
+
+        plot(results, task, args.plot)
+        print(f"plot: {args.plot}", file=sys.stderr)
+    return 0 if any(result.held_out for result in results) else 1
+
+
+def _check_plot(path: str) -> None:
+    """Refuse before training what could not be written after it."""
+    import importlib.util
+
+    if importlib.util.find_spec("matplotlib") is None:
+        raise ModuleNotFoundError("--plot needs matplotlib: pip install 'pylstm[plot]'")
+    folder = os.path.dirname(os.path.realpath(path))
+    if not (os.path.isdir(folder) and os.access(folder, os.W_OK)):
+        raise ValueError(f"--plot {path}: cannot write into the folder {folder}")
+    if not path.lower().endswith((".png", ".svg", ".pdf")):
+        raise ValueError(f"--plot {path}: the name must end in .png, .svg or .pdf")
+
+
+def _bar(settings: Settings, cells: int) -> Any:
+    from tqdm import tqdm
+
+    runs = cells * settings.seeds
+    total = runs * (settings.steps or 60 * settings.minutes)
+    form = "{l_bar}{bar}| {elapsed}<{remaining}{postfix}"
+    return tqdm(total=total, bar_format=form, file=sys.stderr, disable=None, leave=False)
+
+
+def _reporter(bar: Any, settings: Settings) -> Any:
+    """Moves the bar to the share that is done."""
+    done: dict[tuple[str, int], float] = {}
+
+    def report(cell: str, trace: Trace) -> None:
+        now = len(trace.losses) if settings.steps else min(trace.seconds[-1], bar.total)
+        bar.update(now - done.get((cell, trace.seed), 0.0))
+        done[cell, trace.seed] = now
+        if len(trace.losses) % 20 == 0:
+            bar.set_postfix_str(f"{cell}, seed {trace.seed}: {trace.losses[-1]:.3g}")
+
+    return report
+
+
+def _print(results: list[Result], task: Task, settings: Settings) -> None:
+    from pylstm.commands._output import print_table
+    from pylstm.training.compare import TOLERANCE
+
+    rows = []
+    for result in results:
+        losses, steps = result.held_out, [len(trace.losses) for trace in result.traces]
+        seconds = sum(trace.seconds[-1] for trace in result.traces if trace.seconds)
+        rows.append(
+            (
+                result.cell,
+                str(result.hidden_size or ""),
+                f"{result.params:,}" if result.params else "",
+                f"{sum(losses) / len(losses):.4g}" if losses else "",
+                f"{min(losses):.4g}..{max(losses):.4g}" if losses else "",
+                " ".join(map(str, dict.fromkeys(steps))),
+                f"{1000 * seconds / sum(steps):.2f}" if sum(steps) else "",
+                result.status,
+            )
+        )
+    print_table(("cell", "hidden", "params", "loss", "seeds", "steps", "ms/step", "status"), rows)
+    print(f"task {task.name}: held-out loss in {task.unit}; {task.trivial}: {task.baseline:.4g}")
+    far = [r.cell for r in results if r.params and abs(r.params / settings.params - 1) > TOLERANCE]
+    if far:
+        print(f"note: more than 5 % off {settings.params:,} parameters, no hidden size is nearer: {', '.join(far)}")

@@ -1,0 +1,46 @@
+"""``pylstm new-cell``: a distribution of its own for a cell: formula, twin, kernel, tests, benchmark."""
+
+from __future__ import annotations
+
+import argparse
+
+
+def add_parser(subparsers: argparse._SubParsersAction) -> None:
+    parser = subparsers.add_parser(
+        "new-cell",
+        help="write a complete distribution for a cell",
+        description="Write the folder pylstm-NAME: a distribution with the formula of a cell, its twin and compiled "
+        "kernel (both derived from the formula), tests, a benchmark and a README.",
+    )
+    parser.add_argument("name", metavar="NAME", help="of the new cell: lower-case letters, digits and _")
+    source = parser.add_mutually_exclusive_group()
+    source.add_argument(
+        "--from", dest="source", metavar="CELL", help="module:Class, file.py:Class or a registered name"
+    )
+    source.add_argument("--update", action="store_true", help="derive twin and kernel again, after the formula changed")
+    parser.add_argument(
+        "--directory", default=".", metavar="DIR", help="where the folder goes; with --update the folder itself (.)"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    from pylstm.commands.check import find
+    from pylstm.scaffold.package import update, write
+
+    if args.update:
+        for path in update(args.name, args.directory):
+            print(f"wrote  {path}")
+        return 0
+    source = None
+    if args.source:
+        found = find(args.source)
+        if len(found) != 1:
+            names = ", ".join(cell.__name__ for cell in found)
+            raise ValueError(f"{args.source} defines several cells, {names}: pass {args.source}:<Class>")
+        source = found[0]
+    target = write(args.name, args.directory, source)
+    print(f"wrote  {target}")
+    print(f"edit   {target}/pylstm_{args.name}/formula.py, then there: pylstm new-cell {args.name} --update")
+    print(f"build  pip install --no-build-isolation {target}")
+    print(f"try    pylstm check {args.name}; pylstm compare lstm,{args.name} --task adding")
+    return 0

@@ -1,0 +1,325 @@
+"""A fair comparison of cells: the same number of parameters, the same data, the same seeds."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from pylstm.layers.embedding import Embedding
+from pylstm.layers.linear import Linear
+from pylstm.layers.losses import softmax_cross_entropy, squared_error
+from pylstm.layers.parameters import Parameters
+from pylstm.layers.recurrent import Recurrent, find_cell
+from pylstm.training.clipping import clip_by_norm
+from pylstm.training.optimisers import Adam
+from pylstm.training.tasks import TASKS, Batch, Task
+
+TOLERANCE = 0.05
+"""How far from the budget the parameters may be before it is said."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What all cells share.
+
+    Attributes
+    ----------
+    params : int
+        Number of parameters of the whole model, as near as a hidden size can bring it.
+    steps : int or None
+        Steps of the optimiser.
+    minutes : float or None
+        Or: minutes of training, for each cell and seed.
+    seeds : int
+        Number of runs of each cell, with the seeds 0, 1, ...
+    lr, clip : float
+        Learning rate of Adam, and largest norm of the gradient.
+    dtype : {"float32", "float64"}
+
+    Raises
+    ------
+    ValueError
+        A number out of range; neither steps nor minutes, or both.
+    """
+
+    params: int = 10_000
+    steps: int | None = 500
+    minutes: float | None = None
+    seeds: int = 3
+    lr: float = 5e-3
+    clip: float = 1.0
+    dtype: Any = "float32"
+
+    def __post_init__(self) -> None:
+        if (self.steps is None) == (self.minutes is None):
+            raise ValueError("give either steps or minutes")
+        for name in ("params", "steps", "minutes", "seeds", "lr", "clip"):
+            value = getattr(self, name)
+            if value is not None and not 0 < value < math.inf:
+                raise ValueError(f"{name} must be above 0 and finite, got {value}")
+
+
+@dataclass
+class Trace:
+    """One training run: the loss of each step before it, and the seconds of training after it."""
+
+    seed: int
+    losses: list[float] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)
+    held_out: float = math.nan
+    diverged: int | None = None
+
+
+@dataclass
+class Result:
+    """All runs of one cell.
+
+    Attributes
+    ----------
+    cell : str
+    hidden_size, params : int
+        0 where the cell could not be tried.
+    traces : list of Trace
+    problem : str
+        Why it could not be tried; ``""`` otherwise.
+    """
+
+    cell: str
+    hidden_size: int = 0
+    params: int = 0
+    traces: list[Trace] = field(default_factory=list)
+    problem: str = ""
+
+    @property
+    def status(self) -> str:
+        """``"ok"``, ``"diverged at step ... (n of m seeds)"``, or ``"not tried: ..."``."""
+        if self.problem:
+            return f"not tried: {self.problem}"
+        failed = [trace.diverged for trace in self.traces if trace.diverged is not None]
+        if not failed:
+            return "ok"
+        return f"diverged at step {min(failed)} ({len(failed)} of {len(self.traces)} seeds)"
+
+    @property
+    def held_out(self) -> list[float]:
+        """Losses on held-out data, of the runs that did not diverge."""
+        return [trace.held_out for trace in self.traces if trace.diverged is None]
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        traces = [vars(trace) | {"held_out": _finite(trace.held_out)} for trace in self.traces]
+        head = {"cell": self.cell, "hidden_size": self.hidden_size, "params": self.params, "status": self.status}
+        return head | {"traces": [each | {"losses": [_finite(x) for x in each["losses"]]} for each in traces]}
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+class Model:
+    """``[Embedding ->] Recurrent -> Linear``, for a task."""
+
+    def __init__(self, cell: Any, task: Task, hidden_size: int, dtype: Any, seed: int) -> None:
+        seeds = np.random.SeedSequence(seed).spawn(3)
+        self.task = task
+        self.embedding = (
+            Embedding(task.vocabulary, task.input_size, dtype=dtype, seed=seeds[0]) if task.vocabulary else None
+        )
+        self.layer = Recurrent(cell, task.input_size, hidden_size, dtype=dtype, seed=seeds[1])
+        self.head = Linear(self.layer.output_size, task.output_size, dtype=dtype, seed=seeds[2])
+
+    @property
+    def params(self) -> list[Parameters]:
+        """Of all layers."""
+        return [part.params for part in (self.embedding, self.layer, self.head) if part is not None]
+
+    def loss(self, batch: Batch, initial: Any = None) -> tuple[float, dict[str, np.ndarray]]:
+        """Loss of a batch in the task's unit, and the final states."""
+        x = self.embedding(batch.x).y if self.embedding else batch.x.astype(self.layer.dtype)
+        run = self.layer(x, initial, tape=False)
+        value, _ = self._value(self.head(run.y[-len(batch.targets) :]).y, batch.targets)
+        return value / self._scale, dict(run.final)
+
+    def gradients(self, batch: Batch, initial: Any = None) -> tuple[float, list[Parameters], dict[str, np.ndarray]]:
+        """Loss in the task's unit, gradients in the order of `params`, final states."""
+        looked_up = self.embedding(batch.x) if self.embedding else None
+        run = self.layer(looked_up.y if looked_up else batch.x.astype(self.layer.dtype), initial)
+        steps = len(batch.targets)
+        out = self.head(run.y[-steps:])
+        value, dout = self._value(out.y, batch.targets)
+        dhead = out.backward(dout)
+        dy = np.zeros_like(run.y)
+        dy[-steps:] = dhead.x
+        dlayer = run.backward(dy)
+        grads = [dlayer.params, dhead.params]
+        if looked_up:
+            grads.insert(0, looked_up.backward(dlayer.x).params)
+        return value / self._scale, grads, dict(run.final)
+
+    @property
+    def _scale(self) -> float:
+        return math.log(2) if self.task.unit == "bits" else 1.0
+
+    def _value(self, out: np.ndarray, targets: np.ndarray) -> tuple[float, np.ndarray]:
+        if self.task.kind == "classes":
+            return softmax_cross_entropy(out, targets)
+        return squared_error(out, targets.astype(out.dtype), 1 / out.size)
+
+
+def count_params(cell: Any, task: Task, hidden_size: int) -> int:
+    """Number of parameters of a `Model` of this size."""
+    contract = cell.contract
+    widths = contract.resolve(task.input_size, hidden_size)
+    layer = sum(math.prod(shape) for shape in contract.parameter_shapes(widths).values())
+    head = (widths[contract.output] + 1) * task.output_size
+    return layer + head + task.vocabulary * task.input_size
+
+
+def hidden_size_for(cell: Any, task: Task, budget: int) -> int:
+    """The hidden size whose model is nearest to `budget` parameters; of two equally near, the smaller.
+
+    Raises
+    ------
+    ValueError
+        Even the smallest model has more than `budget` parameters (beyond the tolerance of 5 %).
+
+    Examples
+    --------
+    >>> from pylstm.cells import LSTM
+    >>> from pylstm.training.tasks import adding
+    >>> size = hidden_size_for(LSTM, adding(), 10_000)
+    >>> size, count_params(LSTM, adding(), size)
+    (48, 9841)
+    """
+    if count_params(cell, task, 1) > budget * (1 + TOLERANCE):
+        smallest = count_params(cell, task, 1)
+        raise ValueError(f"{budget} parameters are too few: one unit needs {smallest}, for the {task.name} task")
+    low, high = 1, 2
+    while count_params(cell, task, high) < budget:
+        if high > budget:
+            raise ValueError("its number of parameters does not grow with the hidden size")
+        low, high = high, 2 * high
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if count_params(cell, task, middle) < budget else (low, middle)
+    return min((low, high), key=lambda size: abs(count_params(cell, task, size) - budget))
+
+
+Report = Callable[[str, Trace], None]
+
+
+def compare(
+    cells: Sequence[Any], task: Task | str, settings: Settings | None = None, report: Report = lambda cell, trace: None
+) -> list[Result]:
+    """Train each cell on a task, all with the same number of parameters, data and seeds.
+
+    Parameters
+    ----------
+    cells : sequence of str or Cell subclasses
+    task : Task or {"copy", "adding", "digits", "text"}
+    settings : Settings, optional
+    report : callable
+        Called with the cell's name and the trace after every step.
+
+    Returns
+    -------
+    list of Result
+        In the order of `cells`. A cell that diverges, or cannot be tried, does not stop the others.
+
+    Raises
+    ------
+    LookupError, TypeError
+        There is no such cell or task.
+
+    Examples
+    --------
+    >>> results = compare(["lstm", "gru"], "adding", Settings(params=2000, steps=2, seeds=1))
+    >>> [(r.cell, r.hidden_size, r.params, r.status) for r in results]
+    [('lstm', 21, 2038, 'ok'), ('gru', 24, 1993, 'ok')]
+    """
+    settings = settings or Settings()
+    if isinstance(task, str):
+        if task not in TASKS:
+            raise LookupError(f"there is no task {task!r}; there is {', '.join(TASKS)}")
+        task = TASKS[task]()
+    results = [(_prepare(cell, task, settings), cell) for cell in map(find_cell, cells)]
+    for seed in range(settings.seeds):
+        runs = [_run(result, cell, task, settings, seed) for result, cell in results if not result.problem]
+        while runs:  # in turn, step by step: what else the machine does meets all of them alike
+            runs = [run for run in runs if _advance(run, report)]
+    return [result for result, _ in results]
+
+
+def _prepare(cell: Any, task: Task, settings: Settings) -> Result:
+    """The sizes of a cell's models, or why there can be none."""
+    result = Result(cell.name)
+    needed = [name for name in cell.contract.aux if name != "x"]
+    if needed:
+        result.problem = f"needs aux {', '.join(needed)}, which the task does not have"
+        return result
+    try:
+        result.hidden_size = hidden_size_for(cell, task, settings.params)
+    except (TypeError, ValueError) as error:
+        result.problem = str(error)
+        return result
+    result.params = count_params(cell, task, result.hidden_size)
+    return result
+
+
+def _advance(run: Iterator[tuple[str, Trace]], report: Report) -> bool:
+    """One step of a run; whether it goes on."""
+    with np.errstate(all="ignore"):  # a net that diverges says so by its loss
+        done = next(run, None)
+    if done is not None:
+        report(*done)
+    return done is not None
+
+
+def _run(result: Result, cell: Any, task: Task, settings: Settings, seed: int) -> Iterator[tuple[str, Trace]]:
+    """Train a model, a step at each `next`; at the end its loss on held-out data."""
+    trace = Trace(seed)
+    result.traces.append(trace)
+    model = Model(cell, task, result.hidden_size, settings.dtype, seed)
+    for _ in _train(model, task.training(seed), settings, trace):
+        yield result.cell, trace
+    if trace.diverged is None:
+        trace.held_out = _held_out(model)
+        trace.diverged = None if math.isfinite(trace.held_out) else len(trace.losses)
+
+
+def _train(model: Model, batches: Iterator[Batch], settings: Settings, trace: Trace) -> Iterator[None]:
+    optimiser, states, seconds = Adam(model.params, settings.lr), None, 0.0
+    while not _used_up(settings, trace):
+        batch = next(batches)
+        start = time.perf_counter()
+        loss, grads, final = model.gradients(batch, states if batch.carry else None)
+        norm = clip_by_norm(grads, settings.clip)
+        if not (math.isfinite(loss) and math.isfinite(norm)):
+            trace.diverged = len(trace.losses) + 1
+            return
+        optimiser.step(grads)
+        states = final
+        seconds += time.perf_counter() - start
+        trace.losses.append(loss)
+        trace.seconds.append(seconds)
+        yield
+
+
+def _used_up(settings: Settings, trace: Trace) -> bool:
+    if settings.steps is not None:
+        return len(trace.losses) >= settings.steps
+    return bool(trace.seconds) and trace.seconds[-1] >= 60 * settings.minutes
+
+
+def _held_out(model: Model) -> float:
+    """Mean loss over all held-out targets."""
+    total, count, states = 0.0, 0, None
+    for batch in model.task.held_out:
+        loss, states = model.loss(batch, states if batch.carry else None)
+        total, count = total + loss * batch.targets.size, count + batch.targets.size
+    return total / count

@@ -1,0 +1,71 @@
+"""The plot of a comparison: loss against time and against steps."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import numpy as np
+
+from pylstm.training.compare import Result
+from pylstm.training.tasks import Task
+
+
+def smooth(values: Any, width: int) -> np.ndarray:
+    """Mean of the last `width` values, of fewer at the beginning.
+
+    Examples
+    --------
+    >>> smooth([4.0, 2.0, 0.0, 2.0], 2).tolist()
+    [4.0, 3.0, 1.0, 1.0]
+    """
+    sums = np.cumsum(np.concatenate([[0.0], values]))
+    end = np.arange(1, len(sums))
+    start = np.maximum(end - width, 0)
+    return (sums[end] - sums[start]) / (end - start)
+
+
+def curves(result: Result) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Seconds (N,), smoothed losses (seeds, N) and steps (N,), as far as all seeds went."""
+    steps = min((len(trace.losses) for trace in result.traces), default=0)
+    losses = [smooth(trace.losses[:steps], max(1, steps // 25)) for trace in result.traces]
+    seconds = [trace.seconds[:steps] for trace in result.traces]
+    return np.mean(seconds, axis=0), np.array(losses), np.arange(1, steps + 1)
+
+
+def plot(results: list[Result], task: Task, path: str | os.PathLike[str]) -> None:
+    """Write the figure: a line per cell, the mean over seeds, and a band from the smallest to the largest.
+
+    Parameters
+    ----------
+    results : list of Result
+    task : Task
+    path : path
+        The suffix is the format: png, svg, pdf.
+
+    Raises
+    ------
+    ModuleNotFoundError
+        matplotlib is not installed.
+    """
+    try:
+        from matplotlib.figure import Figure
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError("a plot needs matplotlib: pip install 'pylstm[plot]'") from error
+    figure = Figure(figsize=(11, 4.5), layout="constrained")
+    by_time, by_step = figure.subplots(1, 2, sharey=True)
+    for number, result in enumerate(results):
+        if not result.traces or not all(trace.losses for trace in result.traces):
+            continue
+        seconds, losses, steps = curves(result)
+        label = result.cell if result.status == "ok" else f"{result.cell} (diverged)"
+        for axes, x in ((by_time, seconds), (by_step, steps)):
+            axes.plot(x, losses.mean(axis=0), color=f"C{number}", label=label)
+            axes.fill_between(x, losses.min(axis=0), losses.max(axis=0), color=f"C{number}", alpha=0.2, linewidth=0)
+    for axes, x in ((by_time, "seconds of training"), (by_step, "steps")):
+        axes.axhline(task.baseline, color="0.5", linestyle="--", linewidth=1, label=task.trivial)
+        axes.set_xlabel(x)
+    by_time.set_ylabel(f"training loss, {task.unit}")
+    by_step.legend()
+    figure.suptitle(f"{task.name}: equal numbers of parameters")
+    figure.savefig(path)
