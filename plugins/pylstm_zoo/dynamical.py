@@ -68,7 +68,8 @@ def lem(dt: float = 1.0) -> type[Cell]:
         """Long expressive memory: two states with time steps of their own.
 
         d1 = dt s(W_1 x + U_1 y- + b_1), d2 = dt s(W_2 x + U_2 y- + b_2),
-        v = (1 - d1) v- + d1 tanh(W_v x + U_v y- + b_v), y = (1 - d2) y- + d2 tanh(W_y x + U_y v + b_y): y sees the new v. dt = 1 unless made by `lem`.
+        v = (1 - d1) v- + d1 tanh(W_v x + U_v y- + b_v),
+        y = (1 - d2) y- + d2 tanh(W_y x + U_y v + b_y): y sees the new v. dt = 1 unless made by `lem`.
         """
 
         name = "lem"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pylstm.cells import Cell, exp, maximum, sigmoid, softplus, tanh
 
+
 class SLSTM(Cell):
     """Scalar LSTM of the xLSTM: exponential input gate, sigmoid forget gate, normaliser n, stabiliser m.
 
