@@ -36,8 +36,8 @@ antisymmetric_rnn atr augru brc cfc cfn cifg_peephole clockwork_rnn cornn ct_rnn
 gated_antisymmetric_rnn goru gru_d gru_ode hgrn indrnn intersection_rnn janet jordan_rnn leaky_rnn lem lightru ligru
 lipschitz_rnn lmu lru lstm_1997 lstm_fgr lstm_nfg lstm_niaf lstm_nig lstm_noaf lstm_nog lstmp lstmp_peephole mgu
 mgu_after mi_lstm mi_rnn mingru minimalrnn minlstm modrelu_rnn mogrifier_lstm multiplicative_lstm multiplicative_rnn
-mut1 mut2 mut3 nas nbrc nested_lstm neural_hawkes phased_lstm qrnn_f qrnn_fo qrnn_ifo ran reslstm rg_lru rhn2 rhn3 rwkv4 scrn
-sgrn slstm sru star tgru time_aware_lstm tlstm trnn ugrnn unicornn wmc_lstm
+mut1 mut2 mut3 nas nbrc nested_lstm neural_hawkes phased_lstm qrnn_f qrnn_fo qrnn_ifo ran reslstm rg_lru rhn2 rhn3
+rwkv4 scrn sgrn slstm sru star tgru time_aware_lstm tlstm trnn ugrnn unicornn wmc_lstm
 """
 NAMES = _NAMES.split()
 
