@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pylstm.cells import Cell, relu
+from pylstm.cells import Cell, relu, tanh
 from pylstm.cells.certificate import CertificationError
 from pylstm.cells.certify import certify
 from pylstm.cells.lstm import LSTM
@@ -296,3 +296,18 @@ def test_certifying_the_lstm_is_quick():
         return time.perf_counter() - start
 
     assert statistics.median(seconds() for _ in range(9)) < 0.1
+
+
+def test_a_pole_nearby_is_no_reason_to_leave_complex_steps():
+    """Where the third derivative is large the coarse differences are bad; the complex steps are not."""
+
+    class Pole(Cell):
+        states = ("h",)
+        gates = {"g": "x"}
+
+        def forward(z, prev):
+            return dict(h=tanh(z.g) / (0.95 - prev.h))
+
+    certificate = certify(Pole, hidden_size=40)
+    assert certificate.ok
+    assert certificate.notes == ["no kernel: only the twin was certified"]

@@ -1,0 +1,292 @@
+"""Cells that discretise a differential equation.
+
+A number which the paper fixes by hand (a step, a damping) is an argument of the function that makes the cell: the
+registered cell has the defaults, ``pylstm.Recurrent(cornn(dt=0.01), ...)`` has yours.
+"""
+
+from __future__ import annotations
+
+from pylstm.cells import Cell, Stage, absolute, exp, relu, sigmoid, tanh, where
+
+
+def cornn(dt: float = 0.1, gamma: float = 1.0, epsilon: float = 1.0) -> type[Cell]:
+    """The cell `CoRNN` with this step, frequency and damping."""
+
+    class CoRNN(Cell):
+        """Coupled oscillators, one implicit-explicit Euler step.
+
+        v = v- + dt (tanh(W x + U y- + V v- + b) - gamma y- - epsilon v-), y = y- + dt v. dt = 0.1, gamma = epsilon = 1
+        unless made by `cornn`. The damping is explicit, as in the paper's equation 3 with n-bar = n - 1.
+        """
+
+        name = "cornn"
+        states = ("y", "v")
+        gates = {"a": "x+y+v"}
+        reference = "Rusch & Mishra (2021), Coupled oscillatory recurrent neural network (coRNN)"
+
+        def forward(z, prev):
+            v = prev.v + dt * (tanh(z.a) - gamma * prev.y - epsilon * prev.v)
+            return dict(y=prev.y + dt * v, v=v)
+
+    return CoRNN
+
+
+CoRNN = cornn()
+
+
+def unicornn(dt: float = 0.1, alpha: float = 1.0) -> type[Cell]:
+    """The cell `UnICORNN` with this step and stiffness."""
+
+    class UnICORNN(Cell):
+        """Undamped independent controlled oscillators: no recurrent product.
+
+        v = v- - dt s(k) (tanh(w y- + W x + b) + alpha y-), y = y- + dt s(k) v; w and k are vectors. dt = 0.1, alpha = 1
+        unless made by `unicornn`.
+        """
+
+        name = "unicornn"
+        states = ("y", "v")
+        gates = {"a": "x"}
+        params = ("w", "k")
+        reference = "Rusch & Mishra (2021), UnICORNN: a recurrent model for learning very long time dependencies"
+
+        def forward(z, prev, p):
+            step = dt * sigmoid(p.k)
+            v = prev.v - step * (tanh(p.w * prev.y + z.a) + alpha * prev.y)
+            return dict(y=prev.y + step * v, v=v)
+
+    return UnICORNN
+
+
+UnICORNN = unicornn()
+
+
+def lem(dt: float = 1.0) -> type[Cell]:
+    """The cell `LEM` with this step."""
+
+    class LEM(Cell):
+        """Long expressive memory: two states with time steps of their own.
+
+        d1 = dt s(W_1 x + U_1 y- + b_1), d2 = dt s(W_2 x + U_2 y- + b_2),
+        v = (1 - d1) v- + d1 tanh(W_v x + U_v y- + b_v),
+        y = (1 - d2) y- + d2 tanh(W_y x + U_y v + b_y): y sees the new v. dt = 1 unless made by `lem`.
+        """
+
+        name = "lem"
+        states = ("y", "v")
+        gates = {"d1": "x+y", "d2": "x+y", "a": "x+y", "n": "x+v_new"}
+        stages = (Stage("memory", gates=("d1", "d2", "a"), emits=("v_new", "step")), Stage("hidden", gates=("n",)))
+        reference = "Rusch, Mishra, Erichson & Mahoney (2022), Long expressive memory for sequence modeling"
+
+        def forward_memory(z, prev):
+            step = dt * sigmoid(z.d1)
+            return dict(v_new=(1 - step) * prev.v + step * tanh(z.a), step=dt * sigmoid(z.d2))
+
+        def forward_hidden(z, prev, e):
+            return dict(y=(1 - e.step) * prev.y + e.step * tanh(z.n), v=e.v_new)
+
+    return LEM
+
+
+LEM = lem()
+
+
+def antisymmetric(epsilon: float = 0.1) -> type[Cell]:
+    """The cell `AntisymmetricRNN` with this step."""
+
+    class AntisymmetricRNN(Cell):
+        """One Euler step of an equation whose Jacobian has eigenvalues near the imaginary axis.
+
+        h = h- + epsilon tanh(W x + U h- + b), epsilon = 0.1 unless made by `antisymmetric`. The paper's
+        U = M - M^T - gamma I is made outside the step: `pylstm_zoo.modifiers.antisymmetric_weight` gives U and the
+        gradient of M.
+        """
+
+        name = "antisymmetric_rnn"
+        states = ("h",)
+        gates = {"a": "x+h"}
+        reference = "Chang, Chen, Haber & Chi (2019), AntisymmetricRNN: a dynamical system view on recurrent networks"
+
+        def forward(z, prev):
+            return dict(h=prev.h + epsilon * tanh(z.a))
+
+    return AntisymmetricRNN
+
+
+AntisymmetricRNN = antisymmetric()
+
+
+def gated_antisymmetric(epsilon: float = 0.1) -> type[Cell]:
+    """The cell `GatedAntisymmetricRNN` with this step."""
+
+    class GatedAntisymmetricRNN(Cell):
+        """As `antisymmetric_rnn`, with a gate that shares the recurrent product.
+
+        q = U h-, h = h- + epsilon s(W_g x + q + b_g) tanh(W_a x + q + b_a); U as in `antisymmetric_rnn`.
+        """
+
+        name = "gated_antisymmetric_rnn"
+        states = ("h",)
+        gates = {"g": "x", "a": "x", "q": "h"}
+        biased = ("g", "a")
+        reference = "Chang, Chen, Haber & Chi (2019), AntisymmetricRNN: a dynamical system view on recurrent networks"
+
+        def forward(z, prev):
+            return dict(h=prev.h + epsilon * sigmoid(z.g + z.q) * tanh(z.a + z.q))
+
+    return GatedAntisymmetricRNN
+
+
+GatedAntisymmetricRNN = gated_antisymmetric()
+
+
+def lipschitz(epsilon: float = 0.1) -> type[Cell]:
+    """The cell `LipschitzRNN` with this step."""
+
+    class LipschitzRNN(Cell):
+        """One Euler step of a linear part plus a Lipschitz one.
+
+        h = h- + epsilon (A h- + tanh(W x + U h- + b)), epsilon = 0.1 unless made by `lipschitz`. The paper builds A and
+        U as (1 - beta) (M + M^T) + beta (M - M^T) - gamma I outside the step.
+        """
+
+        name = "lipschitz_rnn"
+        states = ("h",)
+        gates = {"linear": "h", "a": "x+h"}
+        biased = ("a",)
+        reference = "Erichson, Azencot, Queiruga, Hodgkinson & Mahoney (2021), Lipschitz recurrent neural networks"
+
+        def forward(z, prev):
+            return dict(h=prev.h + epsilon * (z.linear + tanh(z.a)))
+
+    return LipschitzRNN
+
+
+LipschitzRNN = lipschitz()
+
+
+class LeakyRNN(Cell):
+    """Leaky integrator units, the rate learned per unit.
+
+    h = (1 - r) h- + r tanh(W x + U h- + b), r = s(rate). The reservoirs of the paper have one fixed r.
+    """
+
+    name = "leaky_rnn"
+    states = ("h",)
+    gates = {"a": "x+h"}
+    params = ("rate",)
+    reference = (
+        "Jaeger, Lukoševičius, Popovici & Siewert (2007), Optimization and applications of leaky-integrator neurons"
+    )
+
+    def forward(z, prev, p):
+        r = sigmoid(p.rate)
+        return dict(h=(1 - r) * prev.h + r * tanh(z.a))
+
+
+class CTRNN(Cell):
+    """Continuous-time RNN, one Euler step of the length dt (aux).
+
+    v = v- + dt exp(-log_tau) (W x + U tanh(v-) + b - v-): tau v' = -v + U tanh(v) + W x + b.
+    """
+
+    name = "ct_rnn"
+    states = ("v",)
+    gates = {"a": "x+rate"}
+    params = ("log_tau",)
+    aux = ("dt",)
+    stages = (Stage("fire", emits=("rate",)), Stage("move", gates=("a",)))
+    reference = "Funahashi & Nakamura (1993), Approximation of dynamical systems by continuous time recurrent networks"
+
+    def forward_fire(prev):
+        return dict(rate=tanh(prev.v))
+
+    def forward_move(z, prev, p, u):
+        return dict(v=prev.v + u.dt * exp(-p.log_tau) * (z.a - prev.v))
+
+
+class CfC(Cell):
+    """Closed-form continuous-time cell: three heads on a backbone, dt (aux) the time since the last step.
+
+    b = 1.7159 tanh(2/3 (W x + U h- + b_b)), s = sigmoid(-f dt), h = s tanh(g) + (1 - s) tanh(n), where f, g, n are
+    linear in b. The library ncps gives f a second head as an offset: t = sigmoid(f_a dt + f_b). Size
+    `backbone_size`: of b.
+    """
+
+    states = ("h",)
+    gates = {"backbone": "x+h", "f": "b", "g": "b", "n": "b"}
+    aux = ("dt",)
+    sizes = {"backbone_size": "hidden_size"}
+    widths = {"backbone": "backbone_size", "b": "backbone_size"}
+    stages = (Stage("map", gates=("backbone",), emits=("b",)), Stage("heads", gates=("f", "g", "n")))
+    reference = "Hasani, Lechner, Amini, Liebenwein et al. (2022), Closed-form continuous-time neural networks"
+
+    def forward_map(z):
+        return dict(b=1.7159 * tanh(2 / 3 * z.backbone))
+
+    def forward_heads(z, u):
+        s = sigmoid(-z.f * u.dt)
+        return dict(h=s * tanh(z.g) + (1 - s) * tanh(z.n))
+
+
+class LMU(Cell):
+    """Legendre memory unit.
+
+    s = e_x x + e_h h- + e_m m- (one number), m = A m- + B s, h = tanh(W x + U h- + V m). Size `memory_size`: of m.
+    A and B are constants in the paper: `pylstm_zoo.modifiers.legendre` computes them; put them into the rows of
+    `linear` in ``weight_m`` and into ``B``, and zero their gradients. Recent versions of keras-lmu leave e_h, e_m out.
+    """
+
+    states = ("h", "m")
+    gates = {"s": "x+h+m", "linear": "m", "a": "x+h+m_new"}
+    biased = ()
+    params = ("B",)
+    sizes = {"memory_size": "hidden_size"}
+    widths = {"m": "memory_size", "m_new": "memory_size", "linear": "memory_size", "B": "memory_size", "s": 1}
+    stages = (Stage("memory", gates=("s", "linear"), emits=("m_new",)), Stage("hidden", gates=("a",)))
+    reference = "Voelker, Kajić & Eliasmith (2019), Legendre memory units"
+
+    def forward_memory(z, p):
+        return dict(m_new=z.linear + p.B * z.s)
+
+    def forward_hidden(z, e):
+        return dict(h=tanh(z.a), m=e.m_new)
+
+
+def modrelu(a, b):
+    """sign(a) relu(|a| + b)."""
+    return where(a < 0, -1.0, 1.0) * relu(absolute(a) + b)
+
+
+class ModReLURNN(Cell):
+    """RNN with the activation of the unitary networks, for an orthogonal U.
+
+    h = sign(a) relu(|a| + beta), a = W x + U h-. U is made orthogonal outside the step (Cayley transform, exponential).
+    """
+
+    name = "modrelu_rnn"
+    states = ("h",)
+    gates = {"a": "x+h"}
+    biased = ()
+    params = ("beta",)
+    reference = "Arjovsky, Shah & Bengio (2016), Unitary evolution RNNs; Helfrich, Willmott & Ye (2018), scoRNN"
+
+    def forward(z, p):
+        return dict(h=modrelu(z.a, p.beta))
+
+
+class GORU(Cell):
+    """Gated orthogonal recurrent unit: a GRU, reset after the product, with modReLU; U_n orthogonal outside the step.
+
+    r = s(W_r x + U_r h- + b_r), u = s(W_u x + U_u h- + b_u), h = u h- + (1 - u) modrelu(W_n x + r (U_n h-), beta).
+    """
+
+    states = ("h",)
+    gates = {"r": "x+h", "u": "x+h", "m": "h", "n": "x"}
+    biased = ("r", "u")
+    params = ("beta",)
+    reference = "Jing, Gulcehre, Peurifoy, Shen, Tegmark, Soljačić & Bengio (2019), Gated orthogonal recurrent units"
+
+    def forward(z, prev, p):
+        u = sigmoid(z.u)
+        return dict(h=u * prev.h + (1 - u) * modrelu(z.n + sigmoid(z.r) * z.m, p.beta))
