@@ -164,9 +164,17 @@ def test_wrong_arguments(pylstm, args):
 
 @pytest.mark.skipif(os.name == "nt", reason="this machine has no POSIX signals")
 def test_interrupt_exits_130(site, probe):
-    process = subprocess.Popen(
-        [*site.command, "probe-it", "wait"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=site.folder, text=True
-    )
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # what a shell lets us ignore, a child ignores
+    try:
+        process = subprocess.Popen(
+            [*site.command, "probe-it", "wait"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            cwd=site.folder,
+            text=True,
+        )
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert process.stdout.readline() == "ready\n"
     time.sleep(0.1)
     process.send_signal(signal.SIGINT)
