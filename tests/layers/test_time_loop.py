@@ -46,9 +46,6 @@ def problem(cell, T, B, I, H, dtype, modified, seed=0):
     states, widths = layer.cell.contract.states, layer.widths
     low = 0.2 if layer.cell.formulas else None  # some divide by a state
     call = {"initial": {s: draw(B, widths[s], low=low) for s in states}}
-    aux = [name for name in layer.cell.contract.aux if name != "x"]
-    if aux:
-        call["aux"] = {name: draw(T, B, widths[name], low=0.2) for name in aux}
     if modified:
         call["pre"] = {s: draw(T, B, widths[s] if k else 1, low=0.5) for k, s in enumerate(states)}
         call["blend"] = {states[-1]: rng.choice([0.0, 1.0, 0.3], size=(T, B, 1)).astype(dtype)}
@@ -58,7 +55,11 @@ def problem(cell, T, B, I, H, dtype, modified, seed=0):
         "dfinal": {s: draw(B, widths[s]) for s in states},
         "dstates": {s: draw(T, B, widths[s]) for s in states},
     }
-    return layer, draw(T, B, I), call, back
+    x = draw(T, B, I)
+    aux = [name for name in layer.cell.contract.aux if name != "x"]
+    if aux:
+        call["aux"] = {name: draw(T, B, widths[name], low=0.2) for name in aux}
+    return layer, x, call, back
 
 
 def close(a, b, tolerance):
