@@ -1,4 +1,8 @@
-"""Cells without a recurrent product: no unit sees another. Time costs O(H) per step, all matrix work is in x."""
+"""Diagonal recurrences: no unit sees the past of another, and the loop has no recurrent product.
+
+The strongly typed cells with a memory of x multiply the previous x in the loop, the LRU multiplies its states for its
+output.
+"""
 
 from __future__ import annotations
 

@@ -291,7 +291,9 @@ class LightRU(Cell):
     states = ("h",)
     gates = {"f": "x+h", "n": "x"}
     biased = ("f",)
-    reference = "Ye, Zhang, Liu, Li & Liang (2024), Light recurrent unit: towards an interpretable recurrent network"
+    reference = (
+        "Ye et al. (2024), Light recurrent unit: towards an interpretable RNN for modeling long-range dependency"
+    )
 
     def forward(z, prev):
         f = sigmoid(z.f)

@@ -28,7 +28,7 @@ def _sigmoid(x):
 
 
 def _relu(x):
-    return np.where(np.real(x) > 0, x, np.zeros_like(x))
+    return np.where(np.real(x) <= 0, np.zeros_like(x), x)  # NaN stays NaN
 
 
 def _softplus(x):
@@ -87,7 +87,8 @@ def dtanh_from_y(y):
 
 def drelu_from_y(y):
     """Derivative of relu from its output: 1 where y > 0, else 0."""
-    return (np.real(y) > 0).astype(y.real.dtype)
+    y = np.real(y)
+    return np.where(np.isnan(y), y, y > 0).astype(y.dtype)
 
 
 def dabs_from_x(x):

@@ -12,6 +12,7 @@ import pytest
 
 import pylstm
 from pylstm import Cell, sigmoid, tanh
+from pylstm.cells import functions
 from pylstm.cells.certificate import CertificationError
 from pylstm.cells.certify import certify
 
@@ -99,3 +100,10 @@ def test_defining_with_certification_is_fast():
         certify(type("Timed", (Cell,), body | {"forward": fc.FormulaPeephole.formulas[""]}))
         times.append(time.perf_counter() - start)
     assert min(times) < 0.05
+
+
+def test_relu_keeps_nan_as_the_kernels_do():
+    values = np.array([-1.0, 0.0, 2.0, np.nan])
+    np.testing.assert_array_equal(functions.relu(values), [0, 0, 2, np.nan])
+    np.testing.assert_array_equal(functions.drelu_from_y(values), [0, 0, 1, np.nan])
+    assert functions.drelu_from_y(values.astype("float32")).dtype == np.float32

@@ -140,3 +140,11 @@ def test_cells_are_short():
             if isinstance(node, ast.ClassDef):
                 docstring = node.body[0].end_lineno - node.body[0].lineno + 1
                 assert node.end_lineno - node.lineno + 1 - docstring <= 40, node.name
+
+
+def test_the_page_names_every_cell():
+    page = (FOLDER.parents[1] / "docs" / "zoo.md").read_text()
+    assert page.startswith(f"# The zoo\n\n{len(NAMES)} published cells")
+    rows = {line.split("`")[1]: line for line in page.splitlines() if line.startswith("| `")}
+    for name, cell in CELLS.items():
+        assert name in rows[cell.__module__.rpartition(".")[2]].split(), name
