@@ -1,8 +1,10 @@
-"""`Recurrent`: one layer of any cell. `LSTM`, `GRU`, `RNN`: the names that users know."""
+"""`Recurrent`: one layer of any cell."""
 
 from __future__ import annotations
 
 import operator
+import warnings
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,7 +14,7 @@ from pylstm._stream import Stream
 from pylstm.cells.cell import Cell
 from pylstm.cells.kernels import load_kernel
 from pylstm.cells.twin import twin_kernel
-from pylstm.layers.parameters import Parameters, as_array, check_array, check_dtype
+from pylstm.layers.parameters import Parameters, as_array, check_array, check_dtype, check_size
 from pylstm.layers.run import Layout, Run, check_names
 from pylstm.layers.structure import core_of
 from pylstm.layers.workspace import Workspaces
@@ -28,6 +30,12 @@ class Recurrent:
         Name of a registered cell (``pylstm cells`` lists them) or a `Cell` subclass.
     input_size, hidden_size : int
         Widths of the input and of the hidden blocks.
+    num_layers : int
+        With more than 1, or with `bidirectional`, a `Stack` of such layers is made instead, and returned.
+    bidirectional : bool
+        Two directions in each layer.
+    dropout : float
+        Of the outputs of all layers of the stack but the last; see `Stack`.
     bias : bool
         Whether the gates have biases.
     batch_first : bool
@@ -69,12 +77,32 @@ class Recurrent:
     ((7, 2, 3), (20, 5))
     """
 
+    def __new__(
+        cls,
+        cell: Any = None,
+        input_size: Any = None,
+        hidden_size: Any = None,
+        num_layers: int = 1,
+        *,
+        bidirectional: bool = False,
+        dropout: float = 0.0,
+        **options: Any,
+    ) -> Any:
+        if several(num_layers, bidirectional, dropout):
+            from pylstm.layers.stack import stack_of
+
+            return stack_of(partial(cls, cell), input_size, hidden_size, num_layers, bidirectional, dropout, **options)
+        return super().__new__(cls)
+
     def __init__(
         self,
         cell: str | type[Cell],
         input_size: int,
         hidden_size: int,
+        num_layers: int = 1,
         *,
+        bidirectional: bool = False,
+        dropout: float = 0.0,
         bias: bool = True,
         batch_first: bool = False,
         dtype: Any = "float32",
@@ -301,40 +329,12 @@ class Recurrent:
         self._prepare()
 
 
-class LSTM(Recurrent):
-    """Long short-term memory layer: `Recurrent` with the cell ``lstm`` (gates in the order i, f, g, o).
-
-    Examples
-    --------
-    >>> import numpy as np, pylstm
-    >>> layer = pylstm.LSTM(3, 5, dtype="float64", seed=0)
-    >>> layer(np.ones((4, 3))).final["h"].shape
-    (5,)
-    """
-
-    def __init__(self, input_size: int, hidden_size: int, **options: Any) -> None:
-        super().__init__("lstm", input_size, hidden_size, **options)
-
-
-class GRU(Recurrent):
-    """Gated recurrent unit layer as in PyTorch (reset after the product): `Recurrent` with the cell ``gru``."""
-
-    def __init__(self, input_size: int, hidden_size: int, **options: Any) -> None:
-        super().__init__("gru", input_size, hidden_size, **options)
-
-
-class RNN(Recurrent):
-    """Plain recurrent layer h_t = f(W x_t + U h_{t-1} + b): the cells ``rnn_tanh``, ``rnn_relu``, ``rnn_linear``.
-
-    Parameters
-    ----------
-    nonlinearity : {"tanh", "relu", "linear"}
-    """
-
-    def __init__(self, input_size: int, hidden_size: int, *, nonlinearity: str = "tanh", **options: Any) -> None:
-        if nonlinearity not in ("tanh", "relu", "linear"):
-            raise ValueError(f"nonlinearity must be 'tanh', 'relu' or 'linear', got {nonlinearity!r}")
-        super().__init__(f"rnn_{nonlinearity}", input_size, hidden_size, **options)
+def several(num_layers: Any, bidirectional: Any, dropout: Any) -> bool:
+    """Whether the arguments ask for a stack; a dropout that would do nothing is warned of, as by PyTorch."""
+    one = check_size("num_layers", num_layers) == 1
+    if one and dropout:
+        warnings.warn(f"dropout={dropout} acts between layers: with num_layers=1 it does nothing", stacklevel=3)
+    return not one or bool(bidirectional)
 
 
 def find_cell(cell: str | type[Cell]) -> type[Cell]:
