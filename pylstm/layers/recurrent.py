@@ -172,8 +172,9 @@ class Recurrent:
         pre: dict[str, Any] | None = None,
         reset: Any = None,
         blend: dict[str, Any] | None = None,
+        lengths: Any = None,
         tape: bool = True,
-    ) -> Run:
+    ) -> Any:
         """Run the layer over a batch of sequences.
 
         Parameters
@@ -190,13 +191,15 @@ class Recurrent:
             Where True, the previous states of that row are replaced by its initial states (before `pre`).
         blend : dict of str to array_like, shape (T, B, width) or (T, B, 1)
             s_t = s_prev + blend (s_new - s_prev), where s_prev is the previous state after reset and `pre`.
+        lengths : array_like of int, shape (B,)
+            Steps of each row, 0..T; what stands beyond is not looked at. Not together with `reset`.
         tape : bool
             Keep all that `Run.backward` needs, and all states and gates. Without, memory does not grow with T times
             the number of gates; only ``y`` and ``final`` can be read.
 
         Returns
         -------
-        Run
+        Run, or with `lengths` RaggedRun
 
         Raises
         ------
@@ -207,6 +210,12 @@ class Recurrent:
         OverflowError, MemoryError
             The run does not fit into memory.
         """
+        if lengths is not None:
+            from pylstm.layers.ragged import RaggedRun
+
+            if reset is not None:
+                raise ValueError("reset and lengths cannot be combined: give each part as a row of its own")
+            return RaggedRun(self, x, lengths, initial, {"aux": aux, "pre": pre, "blend": blend}, tape=tape)
         layout, x = self._take_input(x)
         T, B = x.shape[:2]
         contract = self.cell.contract

@@ -167,6 +167,7 @@ class Bidirectional(Composite):
         pre: Any = None,
         blend: Any = None,
         reset: Any = None,
+        lengths: Any = None,
         tape: bool = True,
     ) -> BidirectionalRun:
         """Run both directions.
@@ -180,6 +181,8 @@ class Bidirectional(Composite):
             As for `Recurrent`, forward before reverse; both in the order of the steps of `x`.
         reset : array_like of bool, shape (T, B)
             Where True, a new sequence begins: in neither direction does anything pass from step t - 1 to t or back.
+        lengths : array_like of int, shape (B,)
+            As for `Recurrent`; the reverse direction starts at the own end of each row.
         tape : bool
             Keep what `BidirectionalRun.backward` needs.
 
@@ -188,7 +191,9 @@ class Bidirectional(Composite):
         TypeError, ValueError
             As `Recurrent` does.
         """
-        return BidirectionalRun(self, x, split(self, "initial", initial), given_to(self, aux, pre, blend), reset, tape)
+        return BidirectionalRun(
+            self, x, split(self, "initial", initial), given_to(self, aux, pre, blend), reset, lengths, tape
+        )
 
     def __repr__(self) -> str:
         return f"Bidirectional({self.forward!r}, {self.reverse!r})"
@@ -295,6 +300,7 @@ class Stack(Composite):
         pre: Any = None,
         blend: Any = None,
         reset: Any = None,
+        lengths: Any = None,
         tape: bool = True,
     ) -> StackRun:
         """Run all layers.
@@ -309,6 +315,8 @@ class Stack(Composite):
             None or what the layer takes by that name.
         reset : array_like of bool, shape (T, B)
             For all layers.
+        lengths : array_like of int, shape (B,)
+            As for `Recurrent`, for all layers.
         tape : bool
             Keep what `StackRun.backward` needs.
 
@@ -317,7 +325,7 @@ class Stack(Composite):
         TypeError, ValueError
             As `Recurrent` does; a list of another length.
         """
-        return StackRun(self, x, split(self, "initial", initial), given_to(self, aux, pre, blend), reset, tape)
+        return StackRun(self, x, split(self, "initial", initial), given_to(self, aux, pre, blend), reset, lengths, tape)
 
     def dropped(self, y: np.ndarray) -> np.ndarray | None:
         """Factors of a dropout of `y` in training mode, else None."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pylstm.layers.parameters import Parameters, as_array, check_array
+from pylstm.layers.ragged import check_lengths, turned, within
 from pylstm.layers.run import Gradients, check_names
 
 if TYPE_CHECKING:
@@ -95,27 +96,41 @@ class BidirectionalRun(CompositeRun):
     layer: Bidirectional
 
     def __init__(
-        self, layer: Bidirectional, x: Any, initial: list[Any], given: list[dict[str, Any]], reset: Any, tape: bool
+        self,
+        layer: Bidirectional,
+        x: Any,
+        initial: list[Any],
+        given: list[dict[str, Any]],
+        reset: Any,
+        lengths: Any,
+        tape: bool,
     ) -> None:
         super().__init__(layer)
         x = as_array("x", x)
         self._axis = 1 if layer.batch_first and x.ndim == 3 else 0
-        self.forward = layer.forward(x, initial[0], **given[0], reset=reset, tape=tape)
-        turned = {
-            kind: values and {name: _flip_given(value, self._axis) for name, value in values.items()}
+        self.forward = layer.forward(x, initial[0], **given[0], reset=reset, lengths=lengths, tape=tape)
+        self._lengths = None if lengths is None else self.forward.lengths
+        turned_over: dict[str, Any] = {
+            kind: values
+            and {n: None if value is None else self._flip(as_array(n, value)) for n, value in values.items()}
             for kind, values in given[1].items()
         }
-        turned["reset"] = None if reset is None else self._turn_reset(reset)
-        self.reverse = layer.reverse(self._flip(x), initial[1], **turned, tape=tape)
+        turned_over["reset"] = None if reset is None else self._turn_reset(reset)
+        self.reverse = layer.reverse(self._flip(x), initial[1], **turned_over, lengths=lengths, tape=tape)
         self.layers = [self.forward, self.reverse]
         self.y = np.concatenate([self.forward.y, self._flip(self.reverse.y)], -1)
 
     def _flip(self, array: np.ndarray) -> np.ndarray:
+        """A per-step array in the order of the other direction: each row from its own end."""
+        if self._lengths is not None:
+            return turned(array, self._lengths, self._axis)
         return np.flip(array, self._axis)
 
     def _turn_reset(self, reset: Any) -> np.ndarray:
         """Where the reversed sequence has to begin anew: a boundary before step t is one after step t - 1."""
-        return self._flip(np.roll(as_array("reset", reset), -1, self._axis))  # at the own start a reset does nothing
+        return np.flip(
+            np.roll(as_array("reset", reset), -1, self._axis), self._axis
+        )  # at the own start a reset does nothing
 
     def backward(self, dy: Any = None, *, dfinal: Any = None, dstates: Any = None) -> CompositeGradients:
         """Back-propagate through both directions.
@@ -140,9 +155,9 @@ class BidirectionalRun(CompositeRun):
             raise ValueError("backward needs a cotangent: dy, dfinal or dstates")
         dy = np.zeros_like(self.y) if dy is None else check_array("dy", dy, self.y.shape, self.layer.dtype)
         width = self.layer.forward.output_size
-        turned = steps[1] and {name: self._flip(as_array(name, value)) for name, value in steps[1].items()}
+        other = steps[1] and {name: self._flip(as_array(name, value)) for name, value in steps[1].items()}
         forward = self.forward.backward(dy[..., :width], dfinal=pairs[0], dstates=steps[0])
-        reverse = self.reverse.backward(self._flip(dy[..., width:]), dfinal=pairs[1], dstates=turned)
+        reverse = self.reverse.backward(self._flip(dy[..., width:]), dfinal=pairs[1], dstates=other)
         reverse.x = self._flip(reverse.x)
         for kind in KINDS:
             setattr(reverse, kind, {name: self._flip(array) for name, array in getattr(reverse, kind).items()})
@@ -163,13 +178,21 @@ class StackRun(CompositeRun):
     layer: Stack
 
     def __init__(
-        self, layer: Stack, x: Any, initial: list[Any], given: list[dict[str, Any]], reset: Any, tape: bool
+        self,
+        layer: Stack,
+        x: Any,
+        initial: list[Any],
+        given: list[dict[str, Any]],
+        reset: Any,
+        lengths: Any,
+        tape: bool,
     ) -> None:
         super().__init__(layer)
         self.layers, self._masks = [], []
         self._residual = layer.residual
+        x, self._lengths = self._take_lengths(as_array("x", x), lengths)
         for k, each in enumerate(layer.layers):
-            run = each(x, initial[k], **given[k], reset=reset, tape=tape)
+            run = each(x, initial[k], **given[k], reset=reset, lengths=lengths, tape=tape)
             y = run.y
             mask = layer.dropped(y) if k + 1 < len(layer.layers) else None
             if mask is not None:
@@ -178,6 +201,14 @@ class StackRun(CompositeRun):
             self.layers.append(run)
             self._masks.append(mask)
         self.y = x
+
+    def _take_lengths(self, x: np.ndarray, lengths: Any) -> tuple[np.ndarray, np.ndarray | None]:
+        """`x` with zeros beyond the ends, which a residual layer would pass on; and the lengths."""
+        self._axis = 1 if self.layer.batch_first else 0
+        if lengths is None or x.ndim != 3:
+            return x, None  # the layer refuses lengths of a single sequence
+        lengths = check_lengths(lengths, x.shape[self._axis], x.shape[1 - self._axis])
+        return within(x, lengths, self._axis), lengths
 
     def backward(self, dy: Any = None, *, dfinal: Any = None, dstates: Any = None) -> CompositeGradients:
         """Back-propagate through all layers.
@@ -201,6 +232,7 @@ class StackRun(CompositeRun):
         if dy is None and not any(finals) and not any(steps):
             raise ValueError("backward needs a cotangent: dy, dfinal or dstates")
         d = np.zeros_like(self.y) if dy is None else check_array("dy", dy, self.y.shape, self.layer.dtype)
+        d = d if self._lengths is None else within(d, self._lengths, self._axis)
         layers = []
         for run, mask, residual, final, step in reversed(
             list(zip(self.layers, self._masks, self._residual, finals, steps))
@@ -255,10 +287,6 @@ def given_to(layer: Composite, aux: Any, pre: Any, blend: Any) -> list[dict[str,
     count = len(layer.parts)
     lists = [by_layer(kind, values, count) for kind, values in zip(KINDS, (aux, pre, blend))]
     return [dict(zip(KINDS, each)) for each in zip(*lists)]
-
-
-def _flip_given(value: Any, axis: int) -> Any:
-    return None if value is None else np.flip(as_array("per-step input", value), axis)
 
 
 def _place(grads: Gradients | CompositeGradients, piece: np.ndarray) -> None:
