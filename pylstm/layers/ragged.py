@@ -116,7 +116,8 @@ class RaggedRun:
                 **{kind: self._cut(values, start, end, rows) for kind, values in given.items()},
             )
             y[start:end, rows] = self._in(run.y)
-            self._leave(rows, run.final, end)
+            for name, array in run.final.items():
+                self.final[name][rows] = array  # of the rows that end here; those of the others come again
             going = int(np.count_nonzero(self.lengths[rows] > end))
             carried = {name: array[:going] for name, array in run.final.items()}
             self.segments.append((start, end, rows, run))
@@ -128,12 +129,6 @@ class RaggedRun:
         ordered = self.lengths[self._order]
         for start, end in zip((0, *ends), ends):
             yield int(start), int(end), self._order[: np.count_nonzero(ordered >= end)]
-
-    def _leave(self, rows: np.ndarray, final: dict[str, np.ndarray], end: int) -> None:
-        """Keep the final states of the rows that end here."""
-        over = self.lengths[rows] == end
-        for name, array in final.items():
-            self.final[name][rows[over]] = array[over]
 
     def backward(self, dy: Any = None, *, dfinal: Any = None, dstates: Any = None) -> Gradients:
         """Back-propagate through time.

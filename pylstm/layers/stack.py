@@ -11,6 +11,7 @@ import numpy as np
 from pylstm.layers.parameters import Parameters, check_size
 from pylstm.layers.recurrent import Recurrent
 from pylstm.layers.stack_run import BidirectionalRun, StackRun, given_to, split
+from pylstm.layers.stack_stream import StackStream
 
 
 class Composite:
@@ -326,6 +327,10 @@ class Stack(Composite):
             As `Recurrent` does; a list of another length.
         """
         return StackRun(self, x, split(self, "initial", initial), given_to(self, aux, pre, blend), reset, lengths, tape)
+
+    def stream(self, batch_size: int = 1) -> StackStream:
+        """A stream of this stack, of one direction; see `StackStream`."""
+        return StackStream(self, batch_size)
 
     def dropped(self, y: np.ndarray) -> np.ndarray | None:
         """Factors of a dropout of `y` in training mode, else None."""

@@ -99,6 +99,18 @@ def test_stacks_of_two_directions(residual):
     close(grads.params.flat, total.flat)
 
 
+def test_what_a_residual_layer_passes_on():
+    stack = Stack([Recurrent("gru", I, I, dtype="float64", seed=0)], residual=[True])
+    x, dy = padded(draw(1, T, B, I)), padded(draw(2, T, B, I))
+    run = stack(x, lengths=LENGTHS)
+    grads = run.backward(dy)
+    for row, length in enumerate(LENGTHS):
+        one = stack(x[:length, row : row + 1])
+        close(run.y[:length, row], one.y[:, 0], 1e-12)
+        close(grads.x[:length, row], one.backward(dy[:length, row : row + 1]).x[:, 0])
+        assert not run.y[length:, row].any() and not grads.x[length:, row].any()
+
+
 @pytest.mark.parametrize("cell", ["lstm", "gru"])
 @pytest.mark.parametrize("both", [False, True])
 def test_packed_sequences_of_torch(cell, both):
