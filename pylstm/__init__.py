@@ -28,9 +28,11 @@ from pylstm.hookspecs import hookimpl
 from pylstm.layers.embedding import Embedding
 from pylstm.layers.linear import Linear
 from pylstm.layers.losses import sigmoid_cross_entropy, softmax_cross_entropy, squared_error
+from pylstm.layers.named import GRU, LSTM, RNN
 from pylstm.layers.parameters import Parameters
-from pylstm.layers.recurrent import GRU, LSTM, RNN, Recurrent
+from pylstm.layers.recurrent import Recurrent
 from pylstm.layers.run import Gradients, Run
+from pylstm.layers.stack import Bidirectional, Stack
 from pylstm.plugins import register
 from pylstm.saving import load, save
 from pylstm.threads import get_num_threads, set_num_threads
@@ -46,6 +48,7 @@ __all__ = [
     "SGD",
     "Adam",
     "Audit",
+    "Bidirectional",
     "Cell",
     "Certificate",
     "CertificationError",
@@ -55,6 +58,7 @@ __all__ = [
     "Parameters",
     "Recurrent",
     "Run",
+    "Stack",
     "Stage",
     "Stream",
     "absolute",

@@ -24,6 +24,8 @@ LAYERS = {
     "recurrent": "pylstm.layers.recurrent:Recurrent",
     "linear": "pylstm.layers.linear:Linear",
     "embedding": "pylstm.layers.embedding:Embedding",
+    "bidirectional": "pylstm.layers.stack:Bidirectional",
+    "stack": "pylstm.layers.stack:Stack",
 }
 """Kind -> class of the layers that a file can hold."""
 
@@ -43,7 +45,8 @@ def save(path: str | os.PathLike[str], model: Any) -> None:
     ----------
     path : path
     model : layer, CharModel, or dict of str to layer
-        A layer is a `Recurrent`, `Linear` or `Embedding`; `LSTM`, `GRU` and `RNN` come back as `Recurrent`.
+        A layer is a `Recurrent`, `Stack`, `Bidirectional`, `Linear` or `Embedding`; `LSTM`, `GRU` and `RNN` come back
+        as `Recurrent`, a stack in training mode.
 
     Raises
     ------
@@ -148,6 +151,9 @@ def _describe(layer: Any) -> dict[str, Any]:
         arguments = {"in_features": layer.in_features, "out_features": layer.out_features, "bias": layer.bias}
     elif kind == "embedding":
         arguments = {"count": layer.count, "features": layer.features}
+    elif kind in ("stack", "bidirectional"):
+        description["layers"] = [_describe(part) for part in layer.parts.values()]
+        arguments = {"dropout": layer.dropout, "residual": list(layer.residual)} if kind == "stack" else {}
     else:
         names = ("input_size", "hidden_size", "bias", "batch_first")
         arguments = {name: getattr(layer, name) for name in names} | layer.sizes
@@ -166,6 +172,9 @@ def _blocks(contract: Any) -> dict[str, Any]:
 def _build(path: Any, description: dict[str, Any]) -> Any:
     """A layer as `_describe` described it."""
     make = _class_of(path, LAYERS, description["layer"])
+    if "layers" in description:
+        parts = [_build(path, part) for part in description["layers"]]
+        return make(parts, **description["arguments"]) if description["layer"] == "stack" else make(*parts)
     arguments = description["arguments"] | {"dtype": description["dtype"]}
     if description["layer"] != "recurrent":
         return make(**arguments)

@@ -1,8 +1,6 @@
-"""Parameters of ``torch.nn.LSTM``, ``GRU`` and ``RNN``: one layer, one direction. torch itself is not needed.
+"""Parameters of ``torch.nn.LSTM``, ``GRU`` and ``RNN``, any number of layers and directions. torch is not needed.
 
-torch has two biases, ``bias_ih`` and ``bias_hh``, that are added wherever a gate is fed by x and by h; there our one
-bias is their sum. The candidate of the GRU has two that are not added: ``b_in`` is the bias of our gate ``n``,
-``b_hn`` that of ``m``.
+How two biases become one, and back: see `pylstm.interop.weights`.
 """
 
 from __future__ import annotations
@@ -13,31 +11,32 @@ from typing import Any
 
 import numpy as np
 
-from pylstm.interop.gate_orders import gate_order
+from pylstm.interop.weights import directions_of, read_weights, shapes_of, write_weights
 from pylstm.layers.parameters import check_array
 from pylstm.layers.recurrent import Recurrent
 
-WEIGHTS = ("weight_ih_l0", "weight_hh_l0")
-BIASES = ("bias_ih_l0", "bias_hh_l0")
+STEMS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
 
 
-def load_state_dict(layer: Recurrent, state_dict: Mapping[str, Any]) -> None:
+def load_state_dict(layer: Any, state_dict: Mapping[str, Any]) -> None:
     """Set the parameters of `layer` from the state dict of a torch layer; all is checked before anything is set.
 
     Parameters
     ----------
-    layer : Recurrent
-        With the cell ``lstm``, ``gru``, ``rnn_tanh`` or ``rnn_relu``.
+    layer : Recurrent, Bidirectional or Stack
+        With the cell ``lstm``, ``gru``, ``rnn_tanh`` or ``rnn_relu``, one hidden size, and in every layer as many
+        directions.
     state_dict : dict of str to array or tensor
         ``weight_ih_l0`` (G H, I), ``weight_hh_l0`` (G H, H), and with a bias ``bias_ih_l0``, ``bias_hh_l0`` (G H,),
-        of the dtype of `layer`; rows i, f, g, o of LSTM, r, z, n of GRU.
+        of the dtype of `layer`; rows i, f, g, o of LSTM, r, z, n of GRU. Of layer k ``..._lk``, of the reverse
+        direction ``..._lk_reverse``.
 
     Raises
     ------
     TypeError
-        A cell that torch does not have; another dtype.
+        Cells that torch does not have; another dtype.
     ValueError
-        Missing or unexpected keys, several layers, two directions, a projection, another shape.
+        Missing or unexpected keys, another number of layers or directions, a projection, another shape.
 
     Examples
     --------
@@ -49,35 +48,30 @@ def load_state_dict(layer: Recurrent, state_dict: Mapping[str, Any]) -> None:
     >>> layer.params["bias"][0]
     np.float32(2.0)
     """
-    contract, hidden = layer.cell.contract, layer.hidden_size
-    x_gates, h_gates = gate_order("torch", contract.name)
-    _check_keys(layer, state_dict)
-    rows = len(x_gates) * hidden
-    shapes = dict(zip((*WEIGHTS, *BIASES), ((rows, layer.input_size), (rows, hidden), (rows,), (rows,))))
-    arrays = {key: _array(key, state_dict[key], shapes[key], layer.dtype) for key in state_dict}
-    values = {
-        "weight_x": _reorder(arrays["weight_ih_l0"], x_gates, contract.gates_of("x"), hidden),
-        "weight_h": _reorder(arrays["weight_hh_l0"], h_gates, contract.gates_of("h"), hidden),
-    }
-    if layer.bias:
-        biases = {gate: np.zeros(hidden, layer.dtype) for gate in contract.biased}
-        for key, gates in zip(BIASES, (x_gates, h_gates)):
-            for gate, block in zip(gates, np.split(arrays[key], len(gates))):
-                biases[gate] = biases[gate] + block
-        values["bias"] = np.concatenate([biases[gate] for gate in contract.biased])
-    layer.params.update(values)
+    leaves = _leaves(layer)
+    _check_keys(leaves, state_dict)
+    values = []
+    for suffix, leaf in leaves.items():
+        for_x, for_h, bias = shapes_of("torch", leaf)
+        w_ih, w_hh, *biases = (
+            _array(stem + suffix, state_dict[stem + suffix], shape, leaf.dtype)
+            for stem, shape in zip(_stems(leaf), (for_x, for_h, bias, bias))
+        )
+        values.append(read_weights("torch", leaf, f"state_dict: {suffix}", (w_ih, w_hh), tuple(biases)))
+    for leaf, each in zip(leaves.values(), values):
+        leaf.params.update(each)
 
 
-def state_dict(layer: Recurrent) -> dict[str, np.ndarray]:
+def state_dict(layer: Any) -> dict[str, np.ndarray]:
     """The state dict of the torch layer that computes what `layer` does; the inverse of `load_state_dict`.
 
     A bias whose gate is fed by x stands in ``bias_ih_l0`` (with zeros in ``bias_hh_l0`` where the gate is fed by h
-    too), that of the GRU's ``m`` in ``bias_hh_l0``.
+    too), that of the GRU's ``m`` in ``bias_hh_l0``. torch has no residual stacks: of such, these are the parameters.
 
     Parameters
     ----------
-    layer : Recurrent
-        With the cell ``lstm``, ``gru``, ``rnn_tanh`` or ``rnn_relu``.
+    layer : Recurrent, Bidirectional or Stack
+        As for `load_state_dict`.
 
     Returns
     -------
@@ -86,46 +80,66 @@ def state_dict(layer: Recurrent) -> dict[str, np.ndarray]:
 
     Raises
     ------
-    TypeError
-        A cell that torch does not have.
+    TypeError, ValueError
+        A layer that torch does not have.
 
     Examples
     --------
     >>> {key: array.shape for key, array in state_dict(Recurrent("lstm", 2, 3, bias=False)).items()}
     {'weight_ih_l0': (12, 2), 'weight_hh_l0': (12, 3)}
     """
-    contract, hidden, params = layer.cell.contract, layer.hidden_size, layer.params
-    x_gates, h_gates = gate_order("torch", contract.name)
-    state = {
-        "weight_ih_l0": _reorder(params["weight_x"], contract.gates_of("x"), x_gates, hidden),
-        "weight_hh_l0": _reorder(params["weight_h"], contract.gates_of("h"), h_gates, hidden),
+    return {
+        stem + suffix: array
+        for suffix, leaf in _leaves(layer).items()
+        for stem, array in zip(STEMS, write_weights("torch", leaf))
     }
-    if layer.bias:
-        biases = dict(zip(contract.biased, np.split(params["bias"], len(contract.biased))))
-        zeros = np.zeros(hidden, layer.dtype)
-        state["bias_ih_l0"] = np.concatenate([biases[gate] for gate in x_gates])
-        state["bias_hh_l0"] = np.concatenate([zeros if gate in x_gates else biases[gate] for gate in h_gates])
-    return state
 
 
-def _check_keys(layer: Recurrent, state: Mapping[str, Any]) -> None:
-    expected = {*WEIGHTS, *(BIASES if layer.bias else ())}
+def _leaves(layer: Any) -> dict[str, Recurrent]:
+    """Suffix of the keys -> single layer."""
+    return {
+        f"_l{k}" + "_reverse" * reverse: leaf
+        for k, row in enumerate(directions_of("torch", layer))
+        for reverse, leaf in enumerate(row)
+    }
+
+
+def _stems(layer: Recurrent) -> tuple[str, ...]:
+    return STEMS if layer.bias else STEMS[:2]
+
+
+def _check_keys(leaves: Mapping[str, Recurrent], state: Mapping[str, Any]) -> None:
+    first = leaves["_l0"]
+    expected = {stem + suffix for suffix in leaves for stem in _stems(first)}
     missing, unexpected = sorted(expected - state.keys()), sorted(map(str, state.keys() - expected))
     if not missing and not unexpected:
         return
-    for pattern, what in (
-        (r"_reverse\Z", "a bidirectional layer"),
-        (r"_l[1-9]\d*\Z", "more than one layer"),
-        (r"\Aweight_hr_", "a projection (proj_size)"),
-    ):
-        if any(re.search(pattern, key) for key in unexpected):
-            raise ValueError(f"state_dict: {what} is not supported yet, only one layer of one direction: {unexpected}")
+    if any(key.startswith("weight_hr_") for key in unexpected):
+        raise ValueError(f"state_dict: a projection (proj_size) is not supported: {unexpected}")
+    layers, theirs = len({suffix.split("_")[1] for suffix in leaves}), _count(state)
+    if theirs and theirs != layers:
+        raise ValueError(
+            f"state_dict is of {theirs} layers, the layer has num_layers={layers}: missing keys {missing}, "
+            f"unexpected keys {unexpected}"
+        )
+    both, reverse = "_l0_reverse" in leaves, any(str(key).endswith("_reverse") for key in state)
+    if both != reverse:
+        raise ValueError(
+            f"state_dict is of {1 + reverse} direction{'s' * reverse}, the layer has bidirectional={both}: missing "
+            f"keys {missing}, unexpected keys {unexpected}"
+        )
     hint = ""
     if any(key.endswith(tuple(f".{name}" for name in expected)) for key in unexpected):
         hint = "; take the prefix off the keys"
-    elif set(BIASES) in ({*missing}, {*unexpected}):
-        hint = f"; the layer was made with bias={layer.bias}"
+    elif any({"bias_ih_l0", "bias_hh_l0"} <= {*keys} for keys in (missing, unexpected)):
+        hint = f"; the layer was made with bias={first.bias}"
     raise ValueError(f"state_dict: missing keys {missing}, unexpected keys {unexpected}{hint}")
+
+
+def _count(state: Mapping[str, Any]) -> int:
+    """Number of layers that the keys of a state dict tell."""
+    found = [re.fullmatch(r"(?:weight|bias)_[ih]h_l(\d+)(?:_reverse)?", str(key)) for key in state]
+    return 1 + max((int(match[1]) for match in found if match), default=-1)
 
 
 def _array(key: str, value: Any, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
@@ -133,9 +147,3 @@ def _array(key: str, value: Any, shape: tuple[int, ...], dtype: np.dtype) -> np.
     if hasattr(value, "detach"):
         value = value.detach().cpu().numpy()
     return check_array(f"state_dict[{key!r}]", value, shape, dtype)
-
-
-def _reorder(array: np.ndarray, gates: tuple[str, ...], wanted: tuple[str, ...], hidden: int) -> np.ndarray:
-    """The row blocks of `array`, one for each of `gates`, in the order `wanted`."""
-    blocks = dict(zip(gates, array.reshape(len(gates), hidden, *array.shape[1:])))
-    return np.concatenate([blocks[gate] for gate in wanted])

@@ -224,6 +224,20 @@ class Parameters(Mapping[str, np.ndarray]):
         new._flat, new._views = flat, {}
         return new
 
+    def move_to(self, flat: np.ndarray) -> None:
+        """Copy the values to `flat`, 1-D, of the same size and dtype, and use it as the buffer from now on.
+
+        So a stack makes the parameters of its layers pieces of one buffer. Views taken before are of the old buffer.
+
+        Raises
+        ------
+        ValueError
+            Another size, dtype or number of axes.
+        """
+        moved = self.around(flat)
+        flat[...] = self._flat
+        self._flat, self._views = moved._flat, {}
+
     def same_layout(self, other: Parameters) -> bool:
         """Whether `other` has the same names, shapes, order and dtype."""
         return list(self._shapes.items()) == list(other._shapes.items()) and self._dtype == other._dtype

@@ -1,8 +1,10 @@
-"""`Recurrent`: one layer of any cell. `LSTM`, `GRU`, `RNN`: the names that users know."""
+"""`Recurrent`: one layer of any cell."""
 
 from __future__ import annotations
 
 import operator
+import warnings
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,7 +14,7 @@ from pylstm._stream import Stream
 from pylstm.cells.cell import Cell
 from pylstm.cells.kernels import load_kernel
 from pylstm.cells.twin import twin_kernel
-from pylstm.layers.parameters import Parameters, as_array, check_array, check_dtype
+from pylstm.layers.parameters import Parameters, as_array, check_array, check_dtype, check_size
 from pylstm.layers.run import Layout, Run, check_names
 from pylstm.layers.structure import core_of
 from pylstm.layers.workspace import Workspaces
@@ -28,6 +30,12 @@ class Recurrent:
         Name of a registered cell (``pylstm cells`` lists them) or a `Cell` subclass.
     input_size, hidden_size : int
         Widths of the input and of the hidden blocks.
+    num_layers : int
+        With more than 1, or with `bidirectional`, a `Stack` of such layers is made instead, and returned.
+    bidirectional : bool
+        Two directions in each layer.
+    dropout : float
+        Of the outputs of all layers of the stack but the last; see `Stack`.
     bias : bool
         Whether the gates have biases.
     batch_first : bool
@@ -69,12 +77,32 @@ class Recurrent:
     ((7, 2, 3), (20, 5))
     """
 
+    def __new__(
+        cls,
+        cell: Any = None,
+        input_size: Any = None,
+        hidden_size: Any = None,
+        num_layers: int = 1,
+        *,
+        bidirectional: bool = False,
+        dropout: float = 0.0,
+        **options: Any,
+    ) -> Any:
+        if several(num_layers, bidirectional, dropout):
+            from pylstm.layers.stack import stack_of
+
+            return stack_of(partial(cls, cell), input_size, hidden_size, num_layers, bidirectional, dropout, **options)
+        return super().__new__(cls)
+
     def __init__(
         self,
         cell: str | type[Cell],
         input_size: int,
         hidden_size: int,
+        num_layers: int = 1,
         *,
+        bidirectional: bool = False,
+        dropout: float = 0.0,
         bias: bool = True,
         batch_first: bool = False,
         dtype: Any = "float32",
@@ -144,8 +172,9 @@ class Recurrent:
         pre: dict[str, Any] | None = None,
         reset: Any = None,
         blend: dict[str, Any] | None = None,
+        lengths: Any = None,
         tape: bool = True,
-    ) -> Run:
+    ) -> Any:
         """Run the layer over a batch of sequences.
 
         Parameters
@@ -162,13 +191,15 @@ class Recurrent:
             Where True, the previous states of that row are replaced by its initial states (before `pre`).
         blend : dict of str to array_like, shape (T, B, width) or (T, B, 1)
             s_t = s_prev + blend (s_new - s_prev), where s_prev is the previous state after reset and `pre`.
+        lengths : array_like of int, shape (B,)
+            Steps of each row, 0..T; what stands beyond is not looked at. Not together with `reset`.
         tape : bool
             Keep all that `Run.backward` needs, and all states and gates. Without, memory does not grow with T times
             the number of gates; only ``y`` and ``final`` can be read.
 
         Returns
         -------
-        Run
+        Run, or with `lengths` RaggedRun
 
         Raises
         ------
@@ -179,6 +210,12 @@ class Recurrent:
         OverflowError, MemoryError
             The run does not fit into memory.
         """
+        if lengths is not None:
+            from pylstm.layers.ragged import RaggedRun
+
+            if reset is not None:
+                raise ValueError("reset and lengths cannot be combined: give each part as a row of its own")
+            return RaggedRun(self, x, lengths, initial, {"aux": aux, "pre": pre, "blend": blend}, tape=tape)
         layout, x = self._take_input(x)
         T, B = x.shape[:2]
         contract = self.cell.contract
@@ -301,40 +338,12 @@ class Recurrent:
         self._prepare()
 
 
-class LSTM(Recurrent):
-    """Long short-term memory layer: `Recurrent` with the cell ``lstm`` (gates in the order i, f, g, o).
-
-    Examples
-    --------
-    >>> import numpy as np, pylstm
-    >>> layer = pylstm.LSTM(3, 5, dtype="float64", seed=0)
-    >>> layer(np.ones((4, 3))).final["h"].shape
-    (5,)
-    """
-
-    def __init__(self, input_size: int, hidden_size: int, **options: Any) -> None:
-        super().__init__("lstm", input_size, hidden_size, **options)
-
-
-class GRU(Recurrent):
-    """Gated recurrent unit layer as in PyTorch (reset after the product): `Recurrent` with the cell ``gru``."""
-
-    def __init__(self, input_size: int, hidden_size: int, **options: Any) -> None:
-        super().__init__("gru", input_size, hidden_size, **options)
-
-
-class RNN(Recurrent):
-    """Plain recurrent layer h_t = f(W x_t + U h_{t-1} + b): the cells ``rnn_tanh``, ``rnn_relu``, ``rnn_linear``.
-
-    Parameters
-    ----------
-    nonlinearity : {"tanh", "relu", "linear"}
-    """
-
-    def __init__(self, input_size: int, hidden_size: int, *, nonlinearity: str = "tanh", **options: Any) -> None:
-        if nonlinearity not in ("tanh", "relu", "linear"):
-            raise ValueError(f"nonlinearity must be 'tanh', 'relu' or 'linear', got {nonlinearity!r}")
-        super().__init__(f"rnn_{nonlinearity}", input_size, hidden_size, **options)
+def several(num_layers: Any, bidirectional: Any, dropout: Any) -> bool:
+    """Whether the arguments ask for a stack; a dropout that would do nothing is warned of, as by PyTorch."""
+    one = check_size("num_layers", num_layers) == 1
+    if one and dropout:
+        warnings.warn(f"dropout={dropout} acts between layers: with num_layers=1 it does nothing", stacklevel=3)
+    return not one or bool(bidirectional)
 
 
 def find_cell(cell: str | type[Cell]) -> type[Cell]:

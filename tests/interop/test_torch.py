@@ -6,6 +6,7 @@ import pytest
 from pylstm.interop.gate_orders import GATE_ORDERS
 from pylstm.interop.torch import load_state_dict, state_dict
 from pylstm.layers.recurrent import Recurrent
+from pylstm.layers.stack import Bidirectional, Stack
 
 CELLS = {"lstm": 4, "gru": 3, "rnn_tanh": 1, "rnn_relu": 1}
 T, B, I, H = 9, 4, 3, 5
@@ -152,9 +153,9 @@ WIDE = np.zeros((4 * H, H))
         (changed(weight_hh_l0=None), ValueError, r"missing keys \['weight_hh_l0'\]"),
         (changed(alpha=WIDE), ValueError, r"unexpected keys \['alpha'\]"),
         (changed(bias_ih_l0=None, bias_hh_l0=None), ValueError, "the layer was made with bias=True"),
-        (changed(weight_ih_l1=WIDE), ValueError, "more than one layer is not supported yet"),
-        (changed(weight_ih_l0_reverse=WIDE), ValueError, "a bidirectional layer is not supported yet"),
-        (changed(weight_hr_l0=WIDE), ValueError, "a projection .* is not supported yet"),
+        (changed(weight_ih_l1=WIDE), ValueError, "state_dict is of 2 layers, the layer has num_layers=1"),
+        (changed(weight_ih_l0_reverse=WIDE), ValueError, "of 2 directions, the layer has bidirectional=False"),
+        (changed(weight_hr_l0=WIDE), ValueError, "a projection .* is not supported"),
         ({f"rnn.{key}": value for key, value in changed().items()}, ValueError, "take the prefix off"),
         (changed(weight_ih_l0=WIDE), ValueError, r"'weight_ih_l0'\] must have shape \(20, 3\), got \(20, 5\)"),
         (changed(bias_hh_l0=np.zeros(20, "f4")), TypeError, r"'bias_hh_l0'\] must be float64, got float32"),
@@ -187,3 +188,44 @@ def test_the_table_names_gates_that_exist():
             contract = Recurrent(cell, I, H).cell.contract
             named = [gate for block in order for gate in block.split("/")]
             assert sorted(named) == sorted(contract.gates)
+
+
+@pytest.mark.parametrize("both", [False, True])
+@pytest.mark.parametrize("cell", CELLS)
+def test_round_trip_of_stacks(cell, both):
+    stack = Recurrent(cell, I, H, num_layers=3, bidirectional=both, dtype="float64", seed=0)
+    state = state_dict(stack)
+    directions = ["", "_reverse"] if both else [""]
+    stems = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+    assert list(state) == [f"{stem}_l{k}{end}" for k in range(3) for end in directions for stem in stems]
+    assert state["weight_ih_l1"].shape == (CELLS[cell] * H, H * len(directions))
+    again = Recurrent(cell, I, H, num_layers=3, bidirectional=both, dtype="float64", seed=1)
+    load_state_dict(again, state)
+    np.testing.assert_array_equal(again.params.flat, stack.params.flat)
+
+
+def test_stacks_that_torch_does_not_have():
+    def make(*layers):
+        return Stack([Recurrent(*layer) for layer in layers])
+
+    with pytest.raises(TypeError, match="no layer of different cells: 'lstm' and 'gru'"):
+        state_dict(make(("lstm", I, H), ("gru", H, H)))
+    with pytest.raises(ValueError, match="different hidden sizes"):
+        state_dict(make(("lstm", I, H), ("lstm", H, 7)))
+    with pytest.raises(ValueError, match="two directions in some layers only"):
+        state_dict(Stack([Recurrent("gru", I, H), Bidirectional(Recurrent("gru", H, H), Recurrent("gru", H, H))]))
+    with pytest.raises(TypeError, match="a Recurrent, Stack or Bidirectional layer is needed, got int"):
+        state_dict(3)
+
+
+def test_state_dicts_of_other_stacks():
+    stack = Recurrent("lstm", I, H, num_layers=2, dtype="float64")
+    three = state_dict(Recurrent("lstm", I, H, num_layers=3, dtype="float64"))
+    with pytest.raises(ValueError, match="state_dict is of 3 layers, the layer has num_layers=2"):
+        load_state_dict(stack, three)
+    with pytest.raises(ValueError, match="of 1 direction, the layer has bidirectional=True"):
+        load_state_dict(Recurrent("lstm", I, H, num_layers=3, bidirectional=True, dtype="float64"), three)
+    before, two = stack.params.flat.copy(), state_dict(stack)
+    with pytest.raises(ValueError, match=r"'bias_hh_l1'\] must have shape \(20,\), got \(4,\)"):
+        load_state_dict(stack, {key: array + 1 for key, array in two.items()} | {"bias_hh_l1": np.ones(4)})
+    np.testing.assert_array_equal(stack.params.flat, before)

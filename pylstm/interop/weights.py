@@ -1,0 +1,124 @@
+"""Weights of one layer and direction as other libraries have them, to our parameters and back.
+
+There: a matrix for x and one for h, their row blocks in the order of the library's gates, and two biases, one fed
+with each. Both are added wherever a gate is fed by x and by h; there our one bias is their sum. The candidate of the
+GRU whose reset gate comes after the product has two that are not added: its bias for x is that of our gate ``n``, its
+bias for h that of ``m``.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from pylstm.interop.gate_orders import gate_order
+from pylstm.layers.parameters import check_array
+from pylstm.layers.recurrent import Recurrent
+from pylstm.layers.stack import Bidirectional, Composite, Stack
+
+
+def directions_of(library: str, layer: Any) -> list[list[Recurrent]]:
+    """The single layers of `layer`, by layer and direction; all with the same cell, hidden size and bias.
+
+    Raises
+    ------
+    TypeError
+        No recurrent layer, different cells, or a cell that `library` does not have.
+    ValueError
+        Different hidden sizes, or only some with a bias.
+    """
+    if not isinstance(layer, Recurrent | Composite):
+        raise TypeError(f"a Recurrent, Stack or Bidirectional layer is needed, got {type(layer).__name__}")
+    rows = [
+        [part.forward, part.reverse] if isinstance(part, Bidirectional) else [part]
+        for part in (layer.layers if isinstance(layer, Stack) else [layer])
+    ]
+    first = rows[0][0]
+    gate_order(library, first.cell.name)
+    for each in (leaf for row in rows for leaf in row):
+        if each.cell is not first.cell:
+            raise TypeError(f"{library} has no layer of different cells: {first.cell.name!r} and {each.cell.name!r}")
+        if (each.hidden_size, each.bias) != (first.hidden_size, first.bias):
+            raise ValueError(f"{library} has no layer of different hidden sizes or biases: {first!r} and {each!r}")
+    if len({len(row) for row in rows}) > 1:
+        raise ValueError(f"{library} has no stack with two directions in some layers only")
+    return rows
+
+
+def shapes_of(library: str, layer: Recurrent) -> tuple[tuple[int, ...], ...]:
+    """Shapes of the matrix for x, of that for h, and of each bias."""
+    rows = len(gate_order(library, layer.cell.name)[0]) * layer.hidden_size
+    return (rows, layer.input_size), (rows, layer.hidden_size), (rows,)
+
+
+def read_weights(
+    library: str, layer: Recurrent, name: str, arrays: tuple[Any, Any], biases: tuple[Any, ...]
+) -> dict[str, np.ndarray]:
+    """Our parameters, by name, from the arrays of `library`.
+
+    Parameters
+    ----------
+    library : str
+        Of `gate_orders`.
+    layer : Recurrent
+    name : str
+        For messages: what to call the arrays.
+    arrays : pair of array_like
+        For x (rows, input_size) and for h (rows, hidden_size).
+    biases : tuple of array_like
+        For x and, if there is one, for h, (rows,) each; empty for a layer without bias.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Another dtype than that of `layer`; another shape.
+    """
+    contract, hidden = layer.cell.contract, layer.hidden_size
+    x_gates, h_gates = gate_order(library, contract.name)
+    *shapes, bias_shape = shapes_of(library, layer)
+    for_x, for_h = (
+        _blocks(gates, check_array(f"{name} for {source}", array, shape, layer.dtype), hidden)
+        for gates, source, array, shape in zip((x_gates, h_gates), "xh", arrays, shapes)
+    )
+    values = {}
+    for source in contract.sources:
+        blocks = for_x if source == "x" else for_h
+        values[f"weight_{source}"] = np.concatenate([blocks[gate] for gate in contract.gates_of(source)])
+    if layer.bias:
+        sums = {gate: np.zeros(hidden, layer.dtype) for gate in contract.biased}
+        for gates, bias in zip((x_gates, h_gates), biases):
+            for gate, block in _blocks(
+                gates, check_array(f"{name}: bias", bias, bias_shape, layer.dtype), hidden
+            ).items():
+                sums[gate] = sums[gate] + block
+        values["bias"] = np.concatenate([sums[gate] for gate in contract.biased])
+    return values
+
+
+def write_weights(library: str, layer: Recurrent) -> tuple[np.ndarray, ...]:
+    """The inverse of `read_weights`: for x, for h, and with a bias that for x and that for h.
+
+    A bias whose gate is fed by x stands in that for x (with zeros in that for h where the gate is fed by h too).
+    """
+    contract, hidden, params = layer.cell.contract, layer.hidden_size, layer.params
+    x_gates, h_gates = gate_order(library, contract.name)
+    for_h: dict[str, np.ndarray] = {}
+    for source in contract.sources:
+        blocks = _blocks(contract.gates_of(source), params[f"weight_{source}"], hidden)
+        if source == "x":
+            for_x = blocks
+        else:
+            for_h |= blocks
+    out = [np.concatenate([for_x[gate] for gate in x_gates]), np.concatenate([for_h[gate] for gate in h_gates])]
+    if layer.bias:
+        biases = _blocks(contract.biased, params["bias"], hidden)
+        zeros = np.zeros(hidden, layer.dtype)
+        out.append(np.concatenate([biases[gate] for gate in x_gates]))
+        out.append(np.concatenate([zeros if gate in x_gates else biases[gate] for gate in h_gates]))
+    return tuple(out)
+
+
+def _blocks(gates: tuple[str, ...], array: np.ndarray, hidden: int) -> dict[str, np.ndarray]:
+    """Gate -> its rows."""
+    return dict(zip(gates, array.reshape(len(gates), hidden, *array.shape[1:])))

@@ -1,0 +1,251 @@
+"""Initial values of parameters: functions on a layer of any cell, or on all single layers of a stack.
+
+What they know of a cell are its gates: the rows of ``weight_<source>`` of a gate are a block, and each is drawn for
+itself. The recurrent sources are all but x: previous states, and emissions such as the reset state of a GRU.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+
+from pylstm.layers.recurrent import Recurrent
+
+
+def single_layers(layer: Any) -> list[Recurrent]:
+    """The single layers of `layer`, in the order of the parameters.
+
+    Raises
+    ------
+    TypeError
+        Neither `Recurrent` nor `Stack` nor `Bidirectional`.
+    """
+    found = [layer] if isinstance(layer, Recurrent) else getattr(layer, "recurrents", None)
+    if found is None:
+        raise TypeError(f"a Recurrent, Stack or Bidirectional layer is needed, got {type(layer).__name__}")
+    return found
+
+
+def weight_blocks(layer: Recurrent, sources: str | Iterable[str]) -> Iterator[np.ndarray]:
+    """The rows of every gate, (width of the gate, width of the source), in the matrices of some sources.
+
+    Parameters
+    ----------
+    layer : Recurrent
+    sources : "all", "recurrent", or names
+        "recurrent": all but x. Names: those of the cell's sources.
+
+    Raises
+    ------
+    ValueError
+        A source that the cell does not have.
+    """
+    contract = layer.cell.contract
+    if sources == "all":
+        sources = contract.sources
+    elif sources == "recurrent":
+        sources = [source for source in contract.sources if source != "x"]
+    for source in [sources] if isinstance(sources, str) else sources:
+        if source not in contract.sources:
+            raise ValueError(
+                f"cell {contract.name!r} has no source {source!r} (there is: {', '.join(contract.sources)})"
+            )
+        weight, at = layer.params[f"weight_{source}"], 0
+        for gate in contract.gates_of(source):
+            yield weight[at : at + layer.widths[gate]]
+            at += layer.widths[gate]
+
+
+def bias_of(layer: Recurrent, gate: str) -> np.ndarray:
+    """The bias of a gate, (width,), a view.
+
+    Raises
+    ------
+    ValueError
+        The cell has no such gate, or it has no bias.
+    """
+    contract, at = layer.cell.contract, 0
+    if gate not in contract.gates:
+        raise ValueError(f"cell {contract.name!r} has no gate {gate!r} (there is: {', '.join(contract.gates)})")
+    if "bias" not in layer.params or gate not in contract.biased:
+        raise ValueError(f"gate {gate!r} of {layer!r} has no bias")
+    for each in contract.biased:
+        if each == gate:
+            break
+        at += layer.widths[each]
+    return layer.params["bias"][at : at + layer.widths[gate]]
+
+
+def uniform(layer: Any, bound: float | None = None, *, seed: Any = None) -> None:
+    """All parameters uniform in -bound..bound; default 1/sqrt(hidden_size), as new layers and PyTorch's have.
+
+    Parameters
+    ----------
+    layer : Recurrent, Stack or Bidirectional
+    bound : float, optional
+    seed : int, optional
+
+    Examples
+    --------
+    >>> import pylstm
+    >>> layer = pylstm.GRU(3, 5)
+    >>> uniform(layer, 0.01, seed=0)
+    >>> bool(abs(layer.params.flat).max() <= 0.01)
+    True
+    """
+    rng = np.random.default_rng(seed)
+    for each in single_layers(layer):
+        limit = 1 / math.sqrt(each.hidden_size) if bound is None else bound
+        each.params.flat[...] = rng.uniform(-limit, limit, each.params.size)
+
+
+def glorot_uniform(layer: Any, sources: str | Iterable[str] = "x", *, gain: float = 1.0, seed: Any = None) -> None:
+    """The block of every gate uniform within gain sqrt(6 / (its columns + its rows)).
+
+    Parameters
+    ----------
+    layer : Recurrent, Stack or Bidirectional
+    sources : "all", "recurrent", or names
+    gain : float
+    seed : int, optional
+
+    Notes
+    -----
+    Glorot and Bengio (2010), Understanding the difficulty of training deep feedforward neural networks. Libraries that
+    take the matrix of all gates for one block have smaller limits.
+    """
+    rng = np.random.default_rng(seed)
+    for each in single_layers(layer):
+        for block in weight_blocks(each, sources):
+            limit = gain * math.sqrt(6 / sum(block.shape))
+            block[...] = rng.uniform(-limit, limit, block.shape)
+
+
+def orthogonal(layer: Any, sources: str | Iterable[str] = "recurrent", *, gain: float = 1.0, seed: Any = None) -> None:
+    """The block of every gate a random orthogonal matrix times gain; if it is not square, its shorter axis is.
+
+    Parameters
+    ----------
+    layer : Recurrent, Stack or Bidirectional
+    sources : "all", "recurrent", or names
+    gain : float
+    seed : int, optional
+
+    Notes
+    -----
+    Saxe, McClelland and Ganguli (2014), Exact solutions to the nonlinear dynamics of learning. Q of a QR
+    decomposition of normal numbers, with the signs that make it uniform over all orthogonal matrices (Mezzadri 2007).
+
+    Examples
+    --------
+    >>> import numpy as np, pylstm
+    >>> layer = pylstm.LSTM(3, 5, dtype="float64")
+    >>> orthogonal(layer, seed=0)
+    >>> forget = layer.params["weight_h"][5:10]
+    >>> np.allclose(forget @ forget.T, np.eye(5))
+    True
+    """
+    rng = np.random.default_rng(seed)
+    for each in single_layers(layer):
+        for block in weight_blocks(each, sources):
+            q, r = np.linalg.qr(rng.standard_normal((max(block.shape), min(block.shape))))
+            q *= np.where(np.diag(r) < 0, -1, 1)
+            block[...] = gain * (q if block.shape[0] >= block.shape[1] else q.T)
+
+
+def identity(layer: Any, sources: str | Iterable[str] = "recurrent", *, gain: float = 1.0) -> None:
+    """The block of every gate the identity times gain.
+
+    Parameters
+    ----------
+    layer : Recurrent, Stack or Bidirectional
+    sources : "all", "recurrent", or names
+    gain : float
+
+    Notes
+    -----
+    Le, Jaitly and Hinton (2015), A simple way to initialize recurrent networks of rectified linear units, with the
+    cell ``rnn_relu``; they set the biases to 0, too.
+    """
+    for each in single_layers(layer):
+        for block in weight_blocks(each, sources):
+            block[...] = gain * np.eye(*block.shape)
+
+
+def gate_bias(layer: Any, gate: str, value: Any) -> None:
+    """The bias of one gate.
+
+    Parameters
+    ----------
+    layer : Recurrent, Stack or Bidirectional
+    gate : str
+        Of every single layer.
+    value : float or array_like, shape (width,)
+
+    Raises
+    ------
+    ValueError
+        A layer that has no such gate, or no bias.
+
+    Notes
+    -----
+    A forget gate that starts open, ``gate_bias(layer, "f", 1.0)``: Jozefowicz, Zaremba and Sutskever (2015), An
+    empirical exploration of recurrent network architectures.
+
+    Examples
+    --------
+    >>> import pylstm
+    >>> layer = pylstm.LSTM(3, 2)
+    >>> gate_bias(layer, "f", 1.0)
+    >>> layer.params["bias"][2:4]
+    array([1., 1.], dtype=float32)
+    """
+    views = [bias_of(each, gate) for each in single_layers(layer)]
+    for view in views:
+        view[...] = value
+
+
+def chrono(layer: Any, longest: float, forget: str = "f", opposite: str | None = "i", *, seed: Any = None) -> None:
+    """Biases for dependencies over up to `longest` steps: log u, u uniform in 1..longest - 1, and minus that.
+
+    Parameters
+    ----------
+    layer : Recurrent, Stack or Bidirectional
+    longest : float
+        At least 2.
+    forget : str
+        The gate that keeps the past where it is 1: ``f`` of ``lstm``, ``z`` of ``gru``.
+    opposite : str, optional
+        A gate that gets minus the bias of `forget`; None: there is none, as in ``gru``.
+    seed : int, optional
+
+    Raises
+    ------
+    ValueError
+        A layer that has no such gates, or no bias; `longest` below 2.
+
+    Notes
+    -----
+    Tallec and Ollivier (2018), Can recurrent neural networks warp time?, section 3.
+
+    Examples
+    --------
+    >>> import pylstm
+    >>> layer = pylstm.GRU(3, 5)
+    >>> chrono(layer, 100, "z", None, seed=0)
+    >>> bool((bias_of(layer, "z") >= 0).all())
+    True
+    """
+    if not longest >= 2:
+        raise ValueError(f"longest must be at least 2, got {longest}")
+    rng = np.random.default_rng(seed)
+    views = [
+        (bias_of(each, forget), None if opposite is None else bias_of(each, opposite)) for each in single_layers(layer)
+    ]
+    for kept, other in views:
+        kept[...] = np.log(rng.uniform(1, longest - 1, kept.shape))
+        if other is not None:
+            other[...] = -kept

@@ -1,0 +1,68 @@
+"""`LSTM`, `GRU`, `RNN`: the layers by the names that users know."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pylstm.layers.recurrent import Recurrent, several
+
+
+class Named(Recurrent):
+    """A `Recurrent` whose class says which cell."""
+
+    def __new__(
+        cls,
+        input_size: Any = None,
+        hidden_size: Any = None,
+        num_layers: int = 1,
+        *,
+        bidirectional: bool = False,
+        dropout: float = 0.0,
+        **options: Any,
+    ) -> Any:
+        if several(num_layers, bidirectional, dropout):
+            from pylstm.layers.stack import stack_of
+
+            return stack_of(cls, input_size, hidden_size, num_layers, bidirectional, dropout, **options)
+        return object.__new__(cls)
+
+
+class LSTM(Named):
+    """Long short-term memory layer: `Recurrent` with the cell ``lstm`` (gates in the order i, f, g, o).
+
+    Examples
+    --------
+    >>> import numpy as np, pylstm
+    >>> layer = pylstm.LSTM(3, 5, dtype="float64", seed=0)
+    >>> layer(np.ones((4, 3))).final["h"].shape
+    (5,)
+    >>> stack = pylstm.LSTM(3, 5, num_layers=2, bidirectional=True)
+    >>> stack(np.ones((4, 7, 3), "float32")).final["h"].shape
+    (4, 7, 5)
+    """
+
+    def __init__(self, input_size: int, hidden_size: int, num_layers: int = 1, **options: Any) -> None:
+        super().__init__("lstm", input_size, hidden_size, **options)
+
+
+class GRU(Named):
+    """Gated recurrent unit layer as in PyTorch (reset after the product): `Recurrent` with the cell ``gru``."""
+
+    def __init__(self, input_size: int, hidden_size: int, num_layers: int = 1, **options: Any) -> None:
+        super().__init__("gru", input_size, hidden_size, **options)
+
+
+class RNN(Named):
+    """Plain recurrent layer h_t = f(W x_t + U h_{t-1} + b): the cells ``rnn_tanh``, ``rnn_relu``, ``rnn_linear``.
+
+    Parameters
+    ----------
+    nonlinearity : {"tanh", "relu", "linear"}
+    """
+
+    def __init__(
+        self, input_size: int, hidden_size: int, num_layers: int = 1, *, nonlinearity: str = "tanh", **options: Any
+    ) -> None:
+        if nonlinearity not in ("tanh", "relu", "linear"):
+            raise ValueError(f"nonlinearity must be 'tanh', 'relu' or 'linear', got {nonlinearity!r}")
+        super().__init__(f"rnn_{nonlinearity}", input_size, hidden_size, **options)

@@ -1,0 +1,383 @@
+"""`Stack`: layers one on another. `Bidirectional`: two directions of a layer, side by side."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from pylstm.layers.parameters import Parameters, check_size
+from pylstm.layers.recurrent import Recurrent
+from pylstm.layers.stack_run import BidirectionalRun, StackRun, given_to, split
+from pylstm.layers.stack_stream import StackStream
+
+
+class Composite:
+    """What `Stack` and `Bidirectional` share: parts whose parameters are pieces of one buffer.
+
+    Attributes
+    ----------
+    parts : dict of str to layer
+        Prefix of the parameter names -> layer, in the order of the buffer.
+    """
+
+    parts: dict[str, Any]
+
+    def _adopt(self) -> None:
+        """One buffer for the parameters of all parts; theirs become pieces of it."""
+        shapes = {
+            prefix + name: shape for prefix, part in self.parts.items() for name, shape in part.params.shapes.items()
+        }
+        self._params = Parameters(shapes, self.dtype)
+        self._place()
+
+    def _place(self, flat: np.ndarray | None = None) -> None:
+        """Move the parameters of all parts into the own buffer, after moving that to `flat` if given."""
+        if flat is not None:
+            self._params.move_to(flat)
+        for part, piece in zip(self.parts.values(), self.pieces(self._params.flat)):
+            part._place(piece) if isinstance(part, Composite) else part.params.move_to(piece)
+
+    def pieces(self, flat: np.ndarray) -> list[np.ndarray]:
+        """The pieces of `flat`, laid out as ``params.flat``, that belong to the parts."""
+        ends = np.cumsum([part.params.size for part in self.parts.values()])
+        return np.split(flat, ends[:-1])
+
+    @property
+    def params(self) -> Parameters:
+        """All parameters in one buffer."""
+        return self._params
+
+    @property
+    def recurrents(self) -> list[Recurrent]:
+        """The single layers, in PyTorch's order: layer by layer, the forward direction before the reverse one."""
+        parts = self.parts.values()
+        return [leaf for part in parts for leaf in (part.recurrents if isinstance(part, Composite) else [part])]
+
+    @property
+    def dtype(self) -> np.dtype:
+        """float32 or float64."""
+        return next(iter(self.parts.values())).dtype
+
+    @property
+    def batch_first(self) -> bool:
+        """Whether arrays are (B, T, ...), as those of the parts."""
+        return next(iter(self.parts.values())).batch_first
+
+    @property
+    def input_size(self) -> int:
+        """Width of the input."""
+        return next(iter(self.parts.values())).input_size
+
+    @property
+    def state_names(self) -> tuple[str, ...]:
+        """States that every single layer has, all of one width: their final values can be stacked in one array."""
+        first, *others = self.recurrents
+        return tuple(
+            name
+            for name in first.cell.contract.states
+            if all(name in each.cell.contract.states and each.widths[name] == first.widths[name] for each in others)
+        )
+
+    def reset_parameters(self, seed: int | None = None) -> None:
+        """Draw all parameters anew, each layer's from a seed of its own."""
+        for leaf, own in zip(self.recurrents, np.random.SeedSequence(seed).spawn(len(self.recurrents))):
+            leaf.reset_parameters(own)
+
+    def __copy__(self) -> Any:
+        return copy.deepcopy(self)  # a second owner of the same layers would take their parameters away
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._place()
+
+    def _check_alike(self) -> None:
+        """Refuses parts that are no layers, belong elsewhere, or differ in dtype or layout."""
+        kind, first = type(self).__name__, next(iter(self.parts.values()))
+        for prefix, part in self.parts.items():
+            where = f"{kind}: layer {prefix.rstrip('.') or 'forward'!r}"
+            if part.dtype != first.dtype or part.batch_first != first.batch_first:
+                raise ValueError(
+                    f"{where} has dtype={part.dtype.name!r}, batch_first={part.batch_first}, the first "
+                    f"dtype={first.dtype.name!r}, batch_first={first.batch_first}: they must agree"
+                )
+            if part.params.flat.base is not None:
+                raise ValueError(f"{where} is part of another stack: give a copy, copy.deepcopy(layer)")
+        if len(set(map(id, self.parts.values()))) < len(self.parts):
+            raise ValueError(f"{kind}: the same layer twice: give a copy, copy.deepcopy(layer)")
+
+
+class Bidirectional(Composite):
+    """Two layers over the same input, one from the first step on and one from the last; outputs side by side.
+
+    Parameters
+    ----------
+    forward, reverse : Recurrent
+        Of any cells and hidden sizes, with the same input size, dtype and `batch_first`. Their parameters become
+        pieces of one buffer.
+
+    Attributes
+    ----------
+    params : Parameters
+        Those of `forward` by their own names, those of `reverse` as ``reverse.<name>``.
+    input_size, output_size : int
+        `output_size` is the sum of both.
+
+    Raises
+    ------
+    TypeError
+        Something that is no `Recurrent`.
+    ValueError
+        Layers that do not fit each other, or belong to another stack.
+
+    Notes
+    -----
+    Schuster and Paliwal (1997), Bidirectional recurrent neural networks.
+
+    Examples
+    --------
+    >>> import numpy as np, pylstm
+    >>> both = Bidirectional(pylstm.LSTM(3, 4, seed=0), pylstm.GRU(3, 5, seed=1))
+    >>> run = both(np.ones((7, 2, 3), "float32"))
+    >>> run.y.shape, run.reverse.final["h"].shape
+    ((7, 2, 9), (2, 5))
+    """
+
+    def __init__(self, forward: Recurrent, reverse: Recurrent) -> None:
+        for layer in (forward, reverse):
+            if not isinstance(layer, Recurrent):
+                raise TypeError(f"Bidirectional takes two Recurrent layers, got {type(layer).__name__}")
+        self.forward, self.reverse = forward, reverse
+        self.parts = {"": forward, "reverse.": reverse}
+        self._check_alike()
+        if forward.input_size != reverse.input_size:
+            raise ValueError(
+                f"Bidirectional: input_size must be the same, got {forward.input_size} and {reverse.input_size}"
+            )
+        self.output_size = forward.output_size + reverse.output_size
+        self._adopt()
+
+    def __call__(
+        self,
+        x: Any,
+        initial: Any = None,
+        *,
+        aux: Any = None,
+        pre: Any = None,
+        blend: Any = None,
+        reset: Any = None,
+        lengths: Any = None,
+        tape: bool = True,
+    ) -> BidirectionalRun:
+        """Run both directions.
+
+        Parameters
+        ----------
+        x : array_like, shape (T, B, input_size), (B, T, input_size) with `batch_first`, or (T, input_size)
+        initial : dict of str to array_like (2, B, width), or pair of dicts of str to array_like (B, width)
+            Initial states, forward before reverse; the reverse direction starts at the last step.
+        aux, pre, blend : pair of dicts, optional
+            As for `Recurrent`, forward before reverse; both in the order of the steps of `x`.
+        reset : array_like of bool, shape (T, B)
+            Where True, a new sequence begins: in neither direction does anything pass from step t - 1 to t or back.
+        lengths : array_like of int, shape (B,)
+            As for `Recurrent`; the reverse direction starts at the own end of each row.
+        tape : bool
+            Keep what `BidirectionalRun.backward` needs.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As `Recurrent` does.
+        """
+        return BidirectionalRun(
+            self, x, split(self, "initial", initial), given_to(self, aux, pre, blend), reset, lengths, tape
+        )
+
+    def __repr__(self) -> str:
+        return f"Bidirectional({self.forward!r}, {self.reverse!r})"
+
+
+class Stack(Composite):
+    """Layers one on another: the output of each is the input of the next.
+
+    Parameters
+    ----------
+    layers : iterable of Recurrent or Bidirectional
+        Of any cells and widths that fit each other, with the same dtype and `batch_first`. Their parameters become
+        pieces of one buffer.
+    dropout : float
+        Probability with which an element of the output of a layer, but for the last, is set to 0; the others are
+        divided by 1 - dropout. Only in training mode (`train`, the default, and `eval`), and at every step anew.
+    residual : bool, or iterable of bool by layer
+        Layers that add their input to their output (after the dropout); True: all but the first.
+    seed : int, optional
+        Of the dropout.
+
+    Attributes
+    ----------
+    layers : list of layer
+    params : Parameters
+        Parameters of layer k as ``k.<name>``: ``0.weight_x``, ``1.bias``, ``1.reverse.weight_h``.
+    training : bool
+        Whether dropout acts.
+    input_size, output_size : int
+
+    Raises
+    ------
+    TypeError
+        Something that is neither `Recurrent` nor `Bidirectional`.
+    ValueError
+        No layer; widths, dtypes or `batch_first` that do not fit; a layer of another stack; a dropout out of 0..1.
+
+    Examples
+    --------
+    >>> import numpy as np, pylstm
+    >>> stack = Stack([pylstm.LSTM(3, 4, seed=0), pylstm.GRU(4, 5, seed=1)], dropout=0.1, seed=2)
+    >>> run = stack(np.ones((7, 2, 3), "float32"))
+    >>> run.y.shape, run.layers[0].final["c"].shape
+    ((7, 2, 5), (2, 4))
+    >>> grads = run.backward(np.ones_like(run.y))
+    >>> grads.x.shape, grads.params["1.weight_h"].shape
+    ((7, 2, 3), (15, 5))
+    """
+
+    def __init__(self, layers: Iterable[Any], *, dropout: float = 0.0, residual: Any = False, seed: Any = None) -> None:
+        self.layers = list(layers)
+        for layer in self.layers:
+            if not isinstance(layer, Recurrent | Bidirectional):
+                raise TypeError(f"Stack takes Recurrent and Bidirectional layers, got {type(layer).__name__}")
+        if not self.layers:
+            raise ValueError("Stack needs at least one layer")
+        if not 0 <= dropout <= 1:
+            raise ValueError(f"dropout must be in 0..1, got {dropout}")
+        self.parts = {f"{k}.": layer for k, layer in enumerate(self.layers)}
+        self._check_alike()
+        for k in range(1, len(self.layers)):
+            have, need = self.layers[k - 1].output_size, self.layers[k].input_size
+            if have != need:
+                raise ValueError(f"Stack: layer {k} has input_size {need}, but layer {k - 1} gives width {have}")
+        self.dropout, self.training = float(dropout), True
+        self.residual = self._take_residual(residual)
+        self.reseed(seed)
+        self._adopt()
+
+    def _take_residual(self, residual: Any) -> tuple[bool, ...]:
+        count = len(self.layers)
+        taken = (False,) + (bool(residual),) * (count - 1) if np.ndim(residual) == 0 else tuple(map(bool, residual))
+        if len(taken) != count:
+            raise ValueError(f"residual must have one value for each of {count} layers, got {len(taken)}")
+        for k, layer in enumerate(self.layers):
+            if taken[k] and layer.input_size != layer.output_size:
+                raise ValueError(f"residual: layer {k} gives width {layer.output_size} from {layer.input_size}")
+        return taken
+
+    @property
+    def output_size(self) -> int:
+        """Width of the output."""
+        return self.layers[-1].output_size
+
+    def train(self, mode: bool = True) -> Stack:
+        """Training mode: dropout acts. Returns the stack."""
+        self.training = bool(mode)
+        return self
+
+    def eval(self) -> Stack:
+        """Evaluation mode: no dropout. Returns the stack."""
+        return self.train(False)
+
+    def reseed(self, seed: Any = None) -> None:
+        """Start the dropout anew from a seed."""
+        self._rng = np.random.default_rng(seed)
+
+    def __call__(
+        self,
+        x: Any,
+        initial: Any = None,
+        *,
+        aux: Any = None,
+        pre: Any = None,
+        blend: Any = None,
+        reset: Any = None,
+        lengths: Any = None,
+        tape: bool = True,
+    ) -> StackRun:
+        """Run all layers.
+
+        Parameters
+        ----------
+        x : array_like, shape (T, B, input_size), (B, T, input_size) with `batch_first`, or (T, input_size)
+        initial : dict of str to array_like (layers, B, width), or list by layer
+            Initial states. As a dict like PyTorch's: single layers in the order of `recurrents` along the first axis,
+            for the states in `state_names`. In a list, None or what the layer takes as `initial`.
+        aux, pre, blend : list by layer, optional
+            None or what the layer takes by that name.
+        reset : array_like of bool, shape (T, B)
+            For all layers.
+        lengths : array_like of int, shape (B,)
+            As for `Recurrent`, for all layers.
+        tape : bool
+            Keep what `StackRun.backward` needs.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As `Recurrent` does; a list of another length.
+        """
+        return StackRun(self, x, split(self, "initial", initial), given_to(self, aux, pre, blend), reset, lengths, tape)
+
+    def stream(self, batch_size: int = 1) -> StackStream:
+        """A stream of this stack, of one direction; see `StackStream`."""
+        return StackStream(self, batch_size)
+
+    def dropped(self, y: np.ndarray) -> np.ndarray | None:
+        """Factors of a dropout of `y` in training mode, else None."""
+        if not (self.training and self.dropout):
+            return None
+        kept = self._rng.random(y.shape, "float32") >= self.dropout
+        return kept.astype(self.dtype) * self.dtype.type(1 / (1 - self.dropout) if self.dropout < 1 else 0)
+
+    def __repr__(self) -> str:
+        options = f", dropout={self.dropout}" if self.dropout else ""
+        options += f", residual={self.residual}" if any(self.residual) else ""
+        return f"Stack([{', '.join(map(repr, self.layers))}]{options})"
+
+
+def stack_of(
+    make: Callable[..., Recurrent],
+    input_size: int,
+    hidden_size: int,
+    num_layers: int = 1,
+    bidirectional: bool = False,
+    dropout: float = 0.0,
+    *,
+    residual: Any = False,
+    seed: int | None = None,
+    **options: Any,
+) -> Stack:
+    """A `Stack` of equal layers, as PyTorch's constructors make it.
+
+    Parameters
+    ----------
+    make : function
+        ``make(input_size, hidden_size, seed=, **options)`` returns a `Recurrent`.
+    input_size, hidden_size, num_layers : int
+    bidirectional : bool
+    dropout, residual
+        Of `Stack`.
+    seed : int, optional
+        Of all parameters and of the dropout.
+    **options
+        Of every layer.
+    """
+    seeds = np.random.SeedSequence(seed).spawn(2 * check_size("num_layers", num_layers) + 1)
+    layers: list[Any] = []
+    for k in range(num_layers):
+        width = layers[-1].output_size if layers else input_size
+        pair: Sequence[Recurrent] = [
+            make(width, hidden_size, seed=own, **options) for own in seeds[2 * k : 2 * k + 1 + bool(bidirectional)]
+        ]
+        layers.append(Bidirectional(*pair) if bidirectional else pair[0])
+    return Stack(layers, dropout=dropout, residual=residual, seed=seeds[-1])

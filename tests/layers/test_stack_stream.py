@@ -1,0 +1,80 @@
+"""Streams of stacks: the bits of the whole sequence."""
+
+import numpy as np
+import pytest
+
+from pylstm.layers.recurrent import Recurrent
+from pylstm.layers.stack import Stack
+
+T, B, I, H = 9, 3, 4, 5
+
+
+def stack_of(**options):
+    cells = [("lstm", I), ("gru", H), ("peephole", H)]
+    layers = [Recurrent(cell, n, H, seed=k, **options) for k, (cell, n) in enumerate(cells)]
+    return Stack(layers, dropout=0.5, residual=True)
+
+
+def draw(*shape):
+    return np.random.default_rng(0).normal(size=shape).astype("float32")
+
+
+@pytest.mark.parametrize("batch_first", [False, True])
+def test_the_bits_of_the_whole_sequence(batch_first):
+    stack, x = stack_of(batch_first=batch_first).eval(), draw(T, B, I)
+
+    def turn(array):
+        return array.swapaxes(0, 1) if batch_first else array
+
+    whole, stream = stack(turn(x)), stack.stream(B)
+    y = np.empty((4, B, H), "float32")
+    parts = [stream.step(x[0])[None], turn(stream.feed(turn(x[1:5]))), turn(stream.feed(turn(x[5:]), turn(y)))]
+    np.testing.assert_array_equal(np.concatenate(parts), turn(whole.y))
+    np.testing.assert_array_equal(turn(whole.y)[5:], y)
+    for state, run in zip(stream.state, whole.layers):
+        for name, array in run.final.items():
+            np.testing.assert_array_equal(state[name], array)
+
+
+def test_states_forks_and_snapshots():
+    stack, x = stack_of().train(), draw(T, I)
+    stream = stack.stream()
+    first = stream.feed(x[:4])
+    mark, fork = stream.snapshot(), stream.fork()
+    then = stream.feed(x[4:])
+    np.testing.assert_array_equal(fork.feed(x[4:]), then)
+    stream.restore(mark)
+    np.testing.assert_array_equal(stream.feed(x[4:]), then)
+    stream.reset()
+    np.testing.assert_array_equal(stream.feed(x[:4]), first)  # no dropout, though the stack is in training mode
+    other = stack.stream()
+    other.state = stream.state
+    np.testing.assert_array_equal(other.feed(x[4:]), then)
+    stack.params.flat[...] *= 2
+    stream.reset()
+    np.testing.assert_array_equal(stream.feed(x[:4]), first)
+    stream.refresh()
+    assert (stream.feed(x[4:]) != then).any()
+
+
+def test_the_final_states_of_a_run_start_a_stream():
+    stack = Recurrent("gru", I, H, num_layers=2, seed=0)
+    x, stream = draw(T, B, I), stack.stream(B)
+    stream.state = stack(x[:4]).final
+    np.testing.assert_array_equal(stream.feed(x[4:]), stack(x).y[4:])
+    before = stream.state
+    with pytest.raises(ValueError, match="unknown name 'c'"):
+        stream.state = {"c": np.zeros((2, B, H), "float32")}
+    with pytest.raises(ValueError, match="one entry for each of 2 layers, got 1"):
+        stream.state = before[:1]
+    with pytest.raises(ValueError):
+        stream.state = [{"h": 1 + before[0]["h"]}, {"h": np.zeros((B, 7), "float32")}]
+    for ours, theirs in zip(stream.state, before):
+        np.testing.assert_array_equal(ours["h"], theirs["h"])
+
+
+def test_two_directions_cannot_be_streamed():
+    with pytest.raises(TypeError, match="layer 0 has two directions"):
+        Recurrent("gru", I, H, bidirectional=True).stream()
+    with pytest.raises(ValueError, match="out must have shape"):
+        stack_of().stream().step(draw(I), np.empty(3, "float32"))
