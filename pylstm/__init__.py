@@ -31,13 +31,17 @@ from pylstm.layers.losses import sigmoid_cross_entropy, softmax_cross_entropy, s
 from pylstm.layers.named import GRU, LSTM, RNN
 from pylstm.layers.parameters import Parameters
 from pylstm.layers.recurrent import Recurrent
+from pylstm.layers.regression import gaussian_likelihood, huber, mean_squared_error, quantile_loss
 from pylstm.layers.run import Gradients, Run
 from pylstm.layers.stack import Bidirectional, Stack
 from pylstm.plugins import register
 from pylstm.saving import load, save
 from pylstm.threads import get_num_threads, set_num_threads
 from pylstm.training.clipping import clip_by_norm, clip_by_value
-from pylstm.training.optimisers import SGD, Adam
+from pylstm.training.history import History
+from pylstm.training.optimisers import SGD, Adam, AdamW, RMSProp
+from pylstm.training.sequence_model import SequenceModel
+from pylstm.training.trainer import Trainer, fit
 
 __version__ = "0.1.0"
 
@@ -47,6 +51,7 @@ __all__ = [
     "RNN",
     "SGD",
     "Adam",
+    "AdamW",
     "Audit",
     "Bidirectional",
     "Cell",
@@ -54,13 +59,17 @@ __all__ = [
     "CertificationError",
     "Embedding",
     "Gradients",
+    "History",
     "Linear",
     "Parameters",
+    "RMSProp",
     "Recurrent",
     "Run",
+    "SequenceModel",
     "Stack",
     "Stage",
     "Stream",
+    "Trainer",
     "absolute",
     "audit",
     "certify",
@@ -69,13 +78,18 @@ __all__ = [
     "cos",
     "exp",
     "expm1",
+    "fit",
+    "gaussian_likelihood",
     "get_num_threads",
     "hookimpl",
+    "huber",
     "load",
     "log",
     "log1p",
     "maximum",
+    "mean_squared_error",
     "minimum",
+    "quantile_loss",
     "register",
     "relu",
     "save",
