@@ -29,12 +29,13 @@ from pylstm.layers.linear import Linear
 from pylstm.layers.losses import sigmoid_cross_entropy, softmax_cross_entropy, squared_error
 from pylstm.layers.parameters import Parameters
 from pylstm.layers.recurrent import GRU, LSTM, RNN, Recurrent
+from pylstm.layers.regression import gaussian_likelihood, huber, mean_squared_error, quantile_loss
 from pylstm.layers.run import Gradients, Run
 from pylstm.plugins import register
 from pylstm.saving import load, save
 from pylstm.threads import get_num_threads, set_num_threads
 from pylstm.training.clipping import clip_by_norm, clip_by_value
-from pylstm.training.optimisers import SGD, Adam
+from pylstm.training.optimisers import SGD, Adam, AdamW, RMSProp
 
 __version__ = "0.1.0"
 
@@ -44,6 +45,7 @@ __all__ = [
     "RNN",
     "SGD",
     "Adam",
+    "AdamW",
     "Cell",
     "Certificate",
     "CertificationError",
@@ -51,6 +53,7 @@ __all__ = [
     "Gradients",
     "Linear",
     "Parameters",
+    "RMSProp",
     "Recurrent",
     "Run",
     "Stage",
@@ -62,13 +65,17 @@ __all__ = [
     "cos",
     "exp",
     "expm1",
+    "gaussian_likelihood",
     "get_num_threads",
     "hookimpl",
+    "huber",
     "load",
     "log",
     "log1p",
     "maximum",
+    "mean_squared_error",
     "minimum",
+    "quantile_loss",
     "register",
     "relu",
     "save",

@@ -27,7 +27,10 @@ LAYERS = {
 }
 """Kind -> class of the layers that a file can hold."""
 
-MODELS = {"char_model": "pylstm.training.char_model:CharModel"}
+MODELS = {
+    "char_model": "pylstm.training.char_model:CharModel",
+    "sequence_model": "pylstm.training.sequence_model:SequenceModel",
+}
 """Kind -> class of the models: objects with `parts`, `metadata` and `from_parts`."""
 
 BLOCKS = ("states", "gates", "emissions", "params", "aux")
@@ -42,7 +45,7 @@ def save(path: str | os.PathLike[str], model: Any) -> None:
     Parameters
     ----------
     path : path
-    model : layer, CharModel, or dict of str to layer
+    model : layer, CharModel, SequenceModel, or dict of str to layer
         A layer is a `Recurrent`, `Linear` or `Embedding`; `LSTM`, `GRU` and `RNN` come back as `Recurrent`.
 
     Raises
@@ -63,11 +66,6 @@ def save(path: str | os.PathLike[str], model: Any) -> None:
     ...     load(os.path.join(folder, "head.safetensors"))
     {'head': Linear(3, 2, dtype='float32')}
     """
-    # Here and in `_read`: slow to import, and `import pylstm` imports this module.
-    from importlib.metadata import version
-
-    import safetensors.numpy
-
     kind, parts, metadata = _take_apart(model)
     tensors = {
         _tensor_name(part, name): np.ascontiguousarray(array)
@@ -75,14 +73,11 @@ def save(path: str | os.PathLike[str], model: Any) -> None:
         for name, array in layer.params.items()
     }
     header = {
-        "format": FORMAT,
-        "version": version("pylstm"),
         "kind": kind,
         "parts": {name: _describe(layer) for name, layer in parts.items()},
         "metadata": metadata,
     }
-    header["sha256"] = _digest(header, tensors)
-    _write(path, safetensors.numpy.save(tensors, metadata={"pylstm": json.dumps(header)}))
+    write_file(path, header, tensors)
 
 
 def load(path: str | os.PathLike[str]) -> Any:
@@ -101,7 +96,9 @@ def load(path: str | os.PathLike[str]) -> Any:
     ValueError
         Not a file of `save`, cut short, damaged, of a later version, or its cell has changed since.
     """
-    header, tensors = _read(path)
+    header, tensors = read_file(path)
+    if str(header.get("kind")).startswith("checkpoint"):
+        raise ValueError(f"{path}: a {header['kind']}, not a model: it is for going on with that training")
     parts = {}
     for part, description in header["parts"].items():
         layer = _build(path, description)
@@ -131,7 +128,9 @@ def _take_apart(model: Any) -> tuple[str, dict[str, Any], dict[str, Any]]:
     if kind:
         return kind, model.parts, model.metadata
     if not isinstance(model, Mapping) or not model:
-        raise TypeError(f"save takes a layer, a CharModel or a dict of layers, got {type(model).__name__}")
+        raise TypeError(
+            f"save takes a layer, a CharModel, a SequenceModel or a dict of layers, got {type(model).__name__}"
+        )
     for name, layer in model.items():
         if not _kind_of(LAYERS, layer):
             raise TypeError(f"save: {name!r} is no layer but {type(layer).__name__} (layers: {', '.join(LAYERS)})")
@@ -191,7 +190,19 @@ def _build(path: Any, description: dict[str, Any]) -> Any:
     return layer
 
 
-def _read(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+def write_file(path: str | os.PathLike[str], header: dict[str, Any], tensors: Mapping[str, np.ndarray]) -> None:
+    """Write contiguous `tensors` under `header`, to which format, version and digest are added; whole or not at all."""
+    # Here and in `read_file`: slow to import, and `import pylstm` imports this module.
+    from importlib.metadata import version
+
+    import safetensors.numpy
+
+    header = {"format": FORMAT, "version": version("pylstm")} | header
+    header["sha256"] = _digest(header, tensors)
+    _write(path, safetensors.numpy.save(dict(tensors), metadata={"pylstm": json.dumps(header)}))
+
+
+def read_file(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """Header and tensors of a file, checked against each other."""
     import safetensors
 

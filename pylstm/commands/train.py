@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 MINUTES = 1.0
 SAVE = "pylstm-text.safetensors"
-INTERRUPTED = 130
-"""Exit status after Ctrl-C, as shells have it."""
+INTERRUPTED = 128
+"""Exit status after a signal, less its number, as shells have it: 130 after Ctrl-C, 143 after SIGTERM."""
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
@@ -49,35 +49,43 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     add("--lr", type=float, default=defaults.lr, metavar="LR", help="peak learning rate of Adam")
     add("--dtype", choices=("float32", "float64"), default=defaults.dtype, help="of all computations")
     add("--save", default=SAVE, metavar="PATH", help="where the model goes; an older file is replaced")
+    text.add_argument("--checkpoint", metavar="PATH", help="written regularly, to go on from (SAVE.checkpoint)")
+    add("--checkpoint-every", type=float, default=30.0, metavar="S", help="seconds between two checkpoints")
+    text.add_argument("--resume", metavar="PATH", help="go on from a checkpoint, with the same text and settings")
     add("--sample", type=int, default=400, metavar="N", help="characters of generated text to show")
     add("--temperature", type=float, default=0.6, metavar="F", help="of the sample; lower is safer")
     text.add_argument("--quiet", action="store_true", help="no progress and no sample")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run the command; the exit status: 0, 1 if training diverged, 130 after Ctrl-C."""
+    """Run the command; the exit status: 0, 1 if training diverged, 130 after Ctrl-C, 143 after SIGTERM."""
     from pylstm.datasets import manual_topics, read_text
     from pylstm.saving import save
     from pylstm.training.settings import Budget
     from pylstm.training.text import TextTrainer, TrainingDiverged
 
-    _check_target(args.save)
+    args.checkpoint = args.checkpoint or args.resume or f"{args.save}.checkpoint"
+    _check_target("--save", args.save)
+    _check_target("--checkpoint", args.checkpoint)
+    if not args.checkpoint_every >= 0:
+        raise ValueError("--checkpoint-every must be 0 or more")
     if not (args.temperature >= 0 and args.sample >= 0):
         raise ValueError("--temperature and --sample must be 0 or more")
     no_limit = args.minutes is args.epochs is args.steps is None
     budget = Budget(MINUTES if no_limit else args.minutes, args.epochs, args.steps)
     text = manual_topics() if args.file is None else read_text(args.file)
-    trainer = TextTrainer(text, _settings(args))
+    settings = _settings(args)
+    trainer = TextTrainer.resume(args.resume, text, settings) if args.resume else TextTrainer(text, settings)
     if not args.quiet:
         _introduce(args.file or "Python's manual topics", trainer)
     try:
-        _train(trainer, budget, quiet=args.quiet)
+        _train(trainer, budget, args)
     except TrainingDiverged as error:
-        print(f"pylstm train text: {error}; nothing was saved", file=sys.stderr)
+        print(f"pylstm train text: {error}; no model was saved", file=sys.stderr)
         return 1
     save(args.save, trainer.model)
     _conclude(trainer, args)
-    return INTERRUPTED if trainer.interrupted else 0
+    return INTERRUPTED + trainer.signal if trainer.interrupted else 0
 
 
 def _settings(args: argparse.Namespace) -> TextSettings:
@@ -95,15 +103,15 @@ def _settings(args: argparse.Namespace) -> TextSettings:
     )
 
 
-def _check_target(path: str) -> None:
+def _check_target(option: str, path: str) -> None:
     """Refuse before training what could not be saved after it."""
     folder = os.path.dirname(os.path.realpath(path))
     if not os.path.isdir(folder):
-        raise ValueError(f"--save {path}: there is no folder {folder}")
+        raise ValueError(f"{option} {path}: there is no folder {folder}")
     if not os.access(folder, os.W_OK):
-        raise ValueError(f"--save {path}: no permission to write in {folder}")
+        raise ValueError(f"{option} {path}: no permission to write in {folder}")
     if os.path.exists(path) and not os.path.isfile(path):
-        raise ValueError(f"--save {path}: is there and is not a regular file")
+        raise ValueError(f"{option} {path}: is there and is not a regular file")
 
 
 def _introduce(source: str, trainer: TextTrainer) -> None:
@@ -116,17 +124,20 @@ def _introduce(source: str, trainer: TextTrainer) -> None:
         f"seed {settings.seed}; {settings.batch_size} streams of {settings.length} steps",
         flush=True,
     )
+    if trainer.trace:
+        print(f"resume after {len(trainer.trace)} steps, {trainer.seconds:.0f} s", flush=True)
 
 
-def _train(trainer: TextTrainer, budget: Budget, *, quiet: bool) -> None:
-    if quiet:
-        trainer.run(budget)
+def _train(trainer: TextTrainer, budget: Budget, args: argparse.Namespace) -> None:
+    target = {"checkpoint": args.checkpoint, "every": args.checkpoint_every}
+    if args.quiet:
+        trainer.run(budget, **target)
         return
     from pylstm.training.progress import Progress
 
     progress = Progress(budget, trainer.steps_per_epoch)
     try:
-        trainer.run(budget, progress)
+        trainer.run(budget, progress, **target)
     finally:
         progress.close()
 

@@ -46,7 +46,7 @@ def squared_error(y: Any, target: Any, factor: float = 1.0) -> tuple[float, np.n
     >>> squared_error(np.array([1.0, 2.0]), np.array([0.0, 4.0]), factor=0.5)
     (2.5, array([ 1., -2.]))
     """
-    y = _check_floats("y", y)
+    y = check_floats("y", y)
     target = check_array("target", target, y.shape, y.dtype)
     if not np.isfinite(factor):
         raise ValueError(f"factor must be finite, got {factor}")
@@ -56,7 +56,7 @@ def squared_error(y: Any, target: Any, factor: float = 1.0) -> tuple[float, np.n
 
 
 def softmax_cross_entropy(
-    logits: Any, targets: Any, *, weights: Any = None, reduction: str = "mean"
+    logits: Any, targets: Any, *, weights: Any = None, reduction: str = "mean", smoothing: float = 0.0
 ) -> tuple[float, np.ndarray]:
     """Cross-entropy of a softmax over the last axis, in nats (divide by ln 2 for bits).
 
@@ -71,18 +71,22 @@ def softmax_cross_entropy(
     reduction : {"mean", "sum"}
         ``mean`` divides by the sum of the weights (by the number of positions without weights); where that is 0,
         value and cotangent are 0.
+    smoothing : float
+        In 0..1: the share s of every target that is spread over all V classes alike,
+        ``q = (1 - s) onehot(target) + s / V`` (Szegedy et al., 2016, Rethinking the Inception architecture).
 
     Returns
     -------
     value : float
-        Sum or mean of ``weight * (log(sum(exp(logits))) - logits[target])``.
+        Sum or mean of ``weight * (log(sum(exp(logits))) - sum(q * logits))``.
     dlogits : ndarray, shape of `logits`
-        ``weight * (softmax(logits) - onehot(target))``, divided as the value is.
+        ``weight * (softmax(logits) - q)``, divided as the value is.
 
     Raises
     ------
     TypeError, ValueError
-        A wrong dtype; a wrong shape, a target out of range, a negative weight, an unknown reduction.
+        A wrong dtype; a wrong shape, a target out of range, a negative weight, an unknown reduction, a smoothing
+        outside 0..1.
 
     Examples
     --------
@@ -91,7 +95,7 @@ def softmax_cross_entropy(
     >>> round(value, 6), dlogits
     (1.386294, array([[ 0.25,  0.25, -0.75,  0.25]]))
     """
-    logits = _check_floats("logits", logits)
+    logits = check_floats("logits", logits)
     if logits.ndim == 0 or logits.shape[-1] == 0:
         raise ValueError(f"logits must have shape (..., V) with V >= 1, got {logits.shape}")
     targets = check_indices("targets", targets, logits.shape[-1])
@@ -100,16 +104,23 @@ def softmax_cross_entropy(
             f"targets must have shape {logits.shape[:-1]}, that of logits {logits.shape} without the last axis, "
             f"got {targets.shape}"
         )
-    weights = _check_weights(weights, logits.shape[:-1], logits.dtype)
+    weights = check_weights(weights, logits.shape[:-1], logits.dtype)
+    if not 0 <= smoothing <= 1:
+        raise ValueError(f"smoothing must be in 0..1, got {smoothing}")
     at = targets[..., None]
-    # z = logits - max;  loss = log(sum(exp z)) - z[target];  d loss / d z = exp z / sum(exp z) - onehot
+    # z = logits - max;  loss = log(sum(exp z)) - sum(q z);  d loss / d z = exp z / sum(exp z) - q
     z = logits - logits.max(axis=-1, keepdims=True)
     dlogits = np.exp(z)
     total = dlogits.sum(axis=-1, keepdims=True)
-    losses = (np.log(total) - np.take_along_axis(z, at, axis=-1))[..., 0]
+    expected = np.take_along_axis(z, at, axis=-1)
+    if smoothing:
+        expected = (1 - smoothing) * expected + smoothing * z.mean(axis=-1, keepdims=True)
+    losses = (np.log(total) - expected)[..., 0]
     dlogits /= total
-    np.put_along_axis(dlogits, at, np.take_along_axis(dlogits, at, axis=-1) - 1, axis=-1)
-    return _reduce(losses, dlogits, weights, reduction, per_row=True)
+    np.put_along_axis(dlogits, at, np.take_along_axis(dlogits, at, axis=-1) - (1 - smoothing), axis=-1)
+    if smoothing:
+        dlogits -= dlogits.dtype.type(smoothing / logits.shape[-1])
+    return reduce_losses(losses, dlogits, weights, reduction, per_row=True)
 
 
 def sigmoid_cross_entropy(
@@ -147,26 +158,26 @@ def sigmoid_cross_entropy(
     >>> round(value, 6), dlogits
     (1.386294, array([-0.5,  0.5]))
     """
-    z = _check_floats("logits", logits)
+    z = check_floats("logits", logits)
     targets = as_array("targets", targets)
     if targets.dtype.kind in "biu":
         targets = targets.astype(z.dtype)
     t = check_array("targets", targets, z.shape, z.dtype)
     if t.size and not (t.min() >= 0 and t.max() <= 1):
         raise ValueError(f"targets must be in 0..1, got values from {t.min()} to {t.max()}")
-    weights = _check_weights(weights, z.shape, z.dtype)
+    weights = check_weights(weights, z.shape, z.dtype)
     losses = np.maximum(z, 0) - z * t + np.log1p(np.exp(-np.abs(z)))
-    return _reduce(losses, np.asarray(sigmoid(z) - t), weights, reduction, per_row=False)
+    return reduce_losses(losses, np.asarray(sigmoid(z) - t), weights, reduction, per_row=False)
 
 
-def _check_floats(name: str, value: Any) -> np.ndarray:
+def check_floats(name: str, value: Any) -> np.ndarray:
     array = as_array(name, value)
     if array.dtype.name not in DTYPES:
         raise TypeError(f"{name} must be float32 or float64, got {array.dtype}: convert with {name}.astype('float64')")
     return check_array(name, array, array.shape, array.dtype.newbyteorder("="))
 
 
-def _check_weights(weights: Any, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray | None:
+def check_weights(weights: Any, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray | None:
     if weights is None:
         return None
     weights = as_array("weights", weights)
@@ -178,7 +189,7 @@ def _check_weights(weights: Any, shape: tuple[int, ...], dtype: np.dtype) -> np.
     return weights
 
 
-def _reduce(
+def reduce_losses(
     losses: np.ndarray, d: np.ndarray, weights: np.ndarray | None, reduction: str, *, per_row: bool
 ) -> tuple[float, np.ndarray]:
     """Weigh and reduce `losses` and their cotangents `d` (with one more axis where `per_row`)."""

@@ -1,4 +1,4 @@
-"""Ctrl-C as a request to stop between two steps, so that what was trained can be saved whole."""
+"""Ctrl-C and SIGTERM as requests to stop between two steps, so that what was trained can be saved whole."""
 
 from __future__ import annotations
 
@@ -8,32 +8,38 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
 
 @contextmanager
-def stop_on_interrupt() -> Iterator[Callable[[], bool]]:
-    """Within the block, the first Ctrl-C only makes the given function answer True; the second interrupts at once.
+def stop_on_interrupt() -> Iterator[Callable[[], int]]:
+    """Within the block, the first Ctrl-C or SIGTERM only makes the given function answer its number instead of 0.
 
-    Outside of the main thread, where Python does not deliver signals, it always answers False.
+    The second raises `KeyboardInterrupt` at once. Outside of the main thread, where Python does not deliver signals,
+    the function always answers 0.
 
     Examples
     --------
     >>> with stop_on_interrupt() as stopped:
     ...     stopped()
-    False
+    0
     """
-    asked = False
+    asked = 0
 
     def handle(number: int, frame: Any) -> None:
         nonlocal asked
         if asked:
             raise KeyboardInterrupt
-        asked = True
+        asked = number
 
     if threading.current_thread() is not threading.main_thread():
-        yield lambda: False
+        yield lambda: 0
         return
-    before = signal.signal(signal.SIGINT, handle)
+    before: dict[int, Any] = {}
     try:
+        for number in SIGNALS:
+            before[number] = signal.signal(number, handle)
         yield lambda: asked
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)

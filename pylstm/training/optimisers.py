@@ -98,7 +98,7 @@ class Optimiser:
         }
         self.steps = int(state["steps"])
         for name in self.settings:
-            setattr(self, name, state[name])
+            setattr(self, name, type(own[name])(state[name]))  # betas: a list where the state was a file
         for key, value in arrays.items():
             name, number = key.rsplit(".", 1)
             self._slots[name][int(number)][...] = value
@@ -231,4 +231,126 @@ class Adam(Optimiser):
         scratch += self.eps
         np.divide(m, scratch, out=scratch)
         scratch *= self.lr / (1 - b1**self.steps)
+        p -= scratch
+
+
+class AdamW(Adam):
+    """Adam with decay of the weights apart from the gradient: ``p = p (1 - lr weight_decay)`` before each step.
+
+    Parameters
+    ----------
+    params : Parameters or list of Parameters
+    lr, betas, eps
+        As for `Adam`.
+    weight_decay : float
+        0 or more.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `Adam`; a negative `weight_decay`.
+
+    Notes
+    -----
+    Loshchilov & Hutter (2019), Decoupled weight decay regularization; the decay is scaled by `lr`, as in PyTorch. It
+    acts on every element of the buffer, biases too.
+
+    Examples
+    --------
+    >>> params = Parameters({"w": (1,)}, "float64")
+    >>> params.flat[:] = 1
+    >>> AdamW(params, lr=0.1, weight_decay=0.5).step(params.zeros_like())
+    >>> params["w"]
+    array([0.95])
+    """
+
+    settings = (*Adam.settings, "weight_decay")
+
+    def __init__(
+        self,
+        params: Parameters | Iterable[Parameters],
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        *,
+        weight_decay: float = 0.01,
+    ) -> None:
+        if not 0 <= weight_decay < math.inf:
+            raise ValueError(f"weight_decay must be 0 or more, got {weight_decay}")
+        self.weight_decay = float(weight_decay)
+        super().__init__(params, lr, betas, eps)
+
+    def _update(self, p: np.ndarray, g: np.ndarray, scratch: np.ndarray, *slots: np.ndarray) -> None:
+        p *= 1 - self.lr * self.weight_decay
+        super()._update(p, g, scratch, *slots)
+
+
+class RMSProp(Optimiser):
+    """Steps scaled by a running average of the square of the gradient.
+
+    ``v = alpha v + (1 - alpha) g^2;  u = momentum u + g / (sqrt(v) + eps);  p = p - lr u``.
+
+    Parameters
+    ----------
+    params : Parameters or list of Parameters
+    lr : float
+        Learning rate.
+    alpha : float
+        Decay rate, in 0..1 and below 1.
+    eps : float
+        Above 0.
+    momentum : float
+        In 0..1, below 1.
+
+    Raises
+    ------
+    TypeError, ValueError
+        `params` is not of `Parameters`; a number out of range.
+
+    Notes
+    -----
+    Tieleman & Hinton (2012), lecture 6.5 of Neural networks for machine learning; in the form of PyTorch.
+
+    Examples
+    --------
+    >>> params = Parameters({"w": (1,)}, "float64")
+    >>> grads = params.copy(); grads.flat[:] = 2
+    >>> RMSProp(params, lr=0.1).step(grads)
+    >>> params["w"].round(6)
+    array([-1.])
+    """
+
+    slots = ("v", "velocity")
+    settings = ("lr", "alpha", "eps", "momentum")
+
+    def __init__(
+        self,
+        params: Parameters | Iterable[Parameters],
+        lr: float = 1e-2,
+        *,
+        alpha: float = 0.99,
+        eps: float = 1e-8,
+        momentum: float = 0.0,
+    ) -> None:
+        if not 0 <= alpha < 1:
+            raise ValueError(f"alpha must be in 0..1 and below 1, got {alpha}")
+        if not eps > 0:
+            raise ValueError(f"eps must be above 0, got {eps}")
+        if not 0 <= momentum < 1:
+            raise ValueError(f"momentum must be in 0..1 and below 1, got {momentum}")
+        self.alpha, self.eps, self.momentum = float(alpha), float(eps), float(momentum)
+        super().__init__(params, lr)
+
+    def _update(self, p: np.ndarray, g: np.ndarray, scratch: np.ndarray, *slots: np.ndarray) -> None:
+        v, u = slots
+        np.multiply(g, g, out=scratch)
+        scratch *= 1 - self.alpha
+        v *= self.alpha
+        v += scratch
+        np.sqrt(v, out=scratch)
+        scratch += self.eps
+        np.divide(g, scratch, out=scratch)
+        u *= self.momentum
+        u += scratch
+        np.multiply(u, self.lr, out=scratch)
         p -= scratch

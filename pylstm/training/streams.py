@@ -60,8 +60,13 @@ class Streams:
         """
         if length < 1:
             raise ValueError(f"length must be at least 1, got {length}")
-        for start in range(0, len(self.inputs), length):
-            yield self.inputs[start : start + length], self.targets[start : start + length]
+        for number in range(self.number_of_chunks(length)):
+            yield self.chunk(number, length)
+
+    def chunk(self, number: int, length: int) -> tuple[np.ndarray, np.ndarray]:
+        """The pair ``(inputs, targets)`` that `chunks` gives as number 0, 1, ..."""
+        piece = slice(number * length, (number + 1) * length)
+        return self.inputs[piece], self.targets[piece]
 
     def number_of_chunks(self, length: int) -> int:
         """How many pairs `chunks` gives."""

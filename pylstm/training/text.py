@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
+import os
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 import numpy as np
 
 from pylstm.datasets import Vocabulary
 from pylstm.training.baselines import bigram_bits
 from pylstm.training.char_model import CharModel
+from pylstm.training.checkpoint import (
+    copy_parameters,
+    read_checkpoint,
+    refuse_other,
+    restore_parameters,
+    write_checkpoint,
+)
 from pylstm.training.clipping import clip_by_norm
+from pylstm.training.divergence import TrainingDiverged as TrainingDiverged
+from pylstm.training.divergence import refuse_divergence
 from pylstm.training.interrupt import stop_on_interrupt
 from pylstm.training.optimisers import Adam
 from pylstm.training.settings import Budget, TextSettings, learning_rate
 from pylstm.training.streams import Streams
-
-
-class TrainingDiverged(FloatingPointError):
-    """The loss or the gradient is no longer a finite number."""
 
 
 @dataclass
@@ -40,7 +48,9 @@ class TextTrainer:
     seconds : float
         Time spent in `run`.
     interrupted : bool
-        Whether Ctrl-C ended `run`.
+        Whether Ctrl-C or SIGTERM ended `run`.
+    signal : int
+        Which of them; 0 for none.
 
     Raises
     ------
@@ -60,6 +70,7 @@ class TextTrainer:
     trace: list[float] = field(default_factory=list)
     seconds: float = 0.0
     interrupted: bool = False
+    signal: int = 0
 
     def __post_init__(self) -> None:
         settings = self.settings
@@ -83,7 +94,6 @@ class TextTrainer:
         )
         self._optimiser = Adam(self.model.params, settings.lr, betas=(0.9, 0.99))
         self._states: dict[str, np.ndarray] | None = None
-        self._chunks = self._endless_chunks()
 
     @property
     def steps_per_epoch(self) -> int:
@@ -100,38 +110,116 @@ class TextTrainer:
         """Mean bits per character of the last steps, at most 100 and at most an epoch."""
         return float(np.mean(self.trace[-min(100, self.steps_per_epoch) :])) if self.trace else math.nan
 
-    def run(self, budget: Budget, report: Callable[[TextTrainer], None] = lambda trainer: None) -> None:
-        """Train until `budget` is used up, or Ctrl-C, calling `report` after every step.
+    def run(
+        self,
+        budget: Budget,
+        report: Callable[[TextTrainer], None] = lambda trainer: None,
+        *,
+        checkpoint: str | os.PathLike[str] | None = None,
+        every: float = 30.0,
+    ) -> None:
+        """Train until `budget` is used up, or Ctrl-C or SIGTERM, calling `report` after every step.
+
+        Parameters
+        ----------
+        budget : Budget
+            For the whole run: a resumed one counts the steps and the time before.
+        report : callable
+        checkpoint : path, optional
+            Written every `every` seconds, between two steps, and at the end; see `resume`.
 
         Raises
         ------
         TrainingDiverged
             The loss or the gradient is not finite; the parameters are those before that step.
+        OSError
+            The checkpoint cannot be written.
         """
         start, before = time.perf_counter(), self.seconds
-        total = budget.total_steps(self.steps_per_epoch)
+        written = start
         with stop_on_interrupt() as stopped:
-            while not (self.interrupted or (total is not None and len(self.trace) >= total)):
+            while not (self.interrupted or self._used_up(budget)):
                 self.step()
-                self.seconds = before + time.perf_counter() - start
+                now = time.perf_counter()
+                self.seconds = before + now - start
                 report(self)
-                self.interrupted = stopped()
-                if budget.minutes is not None and self.seconds >= 60 * budget.minutes:
-                    return
+                self.signal = stopped()
+                self.interrupted = bool(self.signal)
+                if checkpoint is not None and now - written >= every:
+                    self.save_checkpoint(checkpoint)
+                    written = time.perf_counter()
+            if checkpoint is not None:
+                self.save_checkpoint(checkpoint)
+
+    def _used_up(self, budget: Budget) -> bool:
+        total = budget.total_steps(self.steps_per_epoch)
+        late = budget.minutes is not None and self.seconds >= 60 * budget.minutes
+        return late or (total is not None and len(self.trace) >= total)
+
+    def save_checkpoint(self, path: str | os.PathLike[str]) -> None:
+        """Write all that the next steps depend on, so that `resume` goes on with the same bits; whole or not at all.
+
+        Raises
+        ------
+        ValueError, OSError
+            `path` is there and is not a regular file, or cannot be written.
+        """
+        state = {
+            "run": self._identity(),
+            "params": copy_parameters(self.model.params),
+            "optimiser": self._optimiser.state_dict(),
+            "states": self._states or {},
+            "trace": np.array(self.trace, "float64"),
+            "seconds": self.seconds,
+        }
+        write_checkpoint(path, "text", state)
+
+    @classmethod
+    def resume(cls, path: str | os.PathLike[str], text: str, settings: TextSettings) -> TextTrainer:
+        """A trainer as it was when `save_checkpoint` wrote `path`.
+
+        Nothing is drawn at random after the parameters, so their state needs no generator.
+
+        Raises
+        ------
+        OSError
+            The file cannot be read.
+        ValueError
+            No checkpoint of text, damaged, or of another text or other settings: the message names each.
+        """
+        state = read_checkpoint(path, "text")
+        trainer = cls(text, settings)
+        refuse_other(path, state["run"], trainer._identity())
+        try:
+            restore_parameters(trainer.model.params, state["params"])
+            trainer._optimiser.load_state_dict(state["optimiser"])
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"{path}: the cell or pylstm has changed since: {error}") from None
+        trainer._states = state["states"] or None
+        trainer.trace = state["trace"].tolist()
+        trainer.seconds = state["seconds"]
+        return trainer
+
+    def _identity(self) -> dict[str, Any]:
+        """What two runs must have in common, as it comes back from JSON."""
+        cell = self.model.layer.cell
+        settings = asdict(self.settings) | {"cell": cell.name, "dtype": self.model.layer.dtype.name}
+        text = {"text": hashlib.sha256(self.text.encode()).hexdigest()[:16], "characters": len(self.text)}
+        return text | settings
 
     def step(self) -> float:
         """Train on the next chunk; the bits per character on it before the step."""
         step = len(self.trace)
-        inputs, targets = next(self._chunks)
+        position = step % self.steps_per_epoch
+        if position == 0:
+            self._states = None
+        inputs, targets = self.streams.chunk(position, self.settings.length)
         bits, grads, self._states = self.model.gradients(inputs, targets, self._states)
         norm = clip_by_norm(grads, self.settings.clip)
-        if not (math.isfinite(bits) and math.isfinite(norm)):
-            last = f", {self.trace[-1]:.3f} the step before" if self.trace else ""
-            raise TrainingDiverged(
-                f"training diverged at step {step + 1}: loss {bits} bits per character{last}, norm of the gradient "
-                f"{norm}, learning rate {learning_rate(step, self.settings.lr):.3g}: try a lower learning rate"
-            )
-        self._optimiser.lr = learning_rate(step, self.settings.lr)
+        lr = learning_rate(step, self.settings.lr)
+        last = self.trace[-1] if self.trace else None
+        refuse_divergence(step, bits, norm, lr, unit=" bits per character", last=last)
+        self._optimiser.lr = lr
         self._optimiser.step(grads)
         self.trace.append(bits)
         return bits
@@ -148,8 +236,3 @@ class TextTrainer:
     def bigram(self) -> float:
         """Bits per character of a bigram model of the same training text on the same validation tail."""
         return bigram_bits(self.train_indices, self.validation_indices, len(self.vocabulary))
-
-    def _endless_chunks(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        while True:
-            self._states = None
-            yield from self.streams.chunks(self.settings.length)

@@ -10,6 +10,7 @@ import time
 import pytest
 
 from pylstm.saving import load
+from pylstm.training.checkpoint import read_checkpoint
 
 COMMAND = [sys.executable, "-P", "-c", "from pylstm.cli import main; raise SystemExit(main())", "train", "text"]
 SMALL = ["--hidden", "12", "--batch-size", "4", "--length", "16"]
@@ -89,3 +90,91 @@ def test_wrong_arguments(tmp_path, book, arguments, message):
     done = call(tmp_path, *arguments, "--steps", 1) if "--minutes" not in arguments else call(tmp_path, *arguments)
     assert done.returncode == 2 and message in done.stderr and "Traceback" not in done.stderr
     assert not (tmp_path / "pylstm-text.safetensors").exists()
+
+
+def ended(folder):
+    """Trace and parameters of the checkpoint in `folder`, and the bytes of the model."""
+    state = read_checkpoint(folder / "m.checkpoint", "text")
+    return state, (folder / "m").read_bytes()
+
+
+def start(tmp_path, *arguments):
+    command = [*COMMAND, *map(str, arguments), "--checkpoint-every", "0.1", "--save", "m", "--quiet"]
+    return subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def wait_for_checkpoint(process, path, steps=30):
+    limit = time.monotonic() + 60
+    while process.poll() is None and time.monotonic() < limit:
+        if path.exists() and len(read_checkpoint(path, "text")["trace"]) >= steps:
+            return
+        time.sleep(0.02)
+    raise AssertionError(f"no checkpoint: {process.poll()}")
+
+
+def test_killed_training_resumes_with_the_same_bits(tmp_path, book):
+    process = start(tmp_path, book, *SMALL, "--minutes", 2)
+    wait_for_checkpoint(process, tmp_path / "m.checkpoint")
+    process.kill()
+    process.communicate()
+    assert not (tmp_path / "m").exists()
+    killed = len(read_checkpoint(tmp_path / "m.checkpoint", "text")["trace"])
+    steps = killed + 41  # into the next epoch: one is less
+    done = call(tmp_path, book, *SMALL, "--steps", steps, "--save", "m", "--resume", "m.checkpoint")
+    assert (done.returncode, done.stderr) == (0, "") and f"resume after {killed} steps" in done.stdout
+    (tmp_path / "whole").mkdir()
+    assert call(tmp_path / "whole", book, *SMALL, "--steps", steps, "--save", "m").returncode == 0
+    (resumed, model), (whole, whole_model) = ended(tmp_path), ended(tmp_path / "whole")
+    assert model == whole_model and len(whole["trace"]) == steps
+    for state in (resumed, whole):
+        del state["seconds"]
+    assert flatten(resumed) == flatten(whole)
+
+
+def flatten(tree):
+    if isinstance(tree, dict):
+        return {key: flatten(value) for key, value in tree.items()}
+    return (tree.dtype, tree.tolist()) if hasattr(tree, "tolist") else tree
+
+
+def test_sigterm_leaves_a_model_and_a_checkpoint(tmp_path, book):
+    process = start(tmp_path, book, *SMALL, "--minutes", 2)
+    wait_for_checkpoint(process, tmp_path / "m.checkpoint")
+    process.terminate()
+    _, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (143, "")
+    assert len(load(tmp_path / "m").generate(10)) == 10
+
+
+def test_a_second_ctrl_c_does_not_lose_the_checkpoint(tmp_path, book):
+    process = start(tmp_path, book, *SMALL, "--minutes", 2, "--batch-size", 16)
+    wait_for_checkpoint(process, tmp_path / "m.checkpoint")
+    before = len(read_checkpoint(tmp_path / "m.checkpoint", "text")["trace"])
+    process.send_signal(signal.SIGINT)
+    time.sleep(0.001)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130 and "Traceback" not in err
+    assert len(read_checkpoint(tmp_path / "m.checkpoint", "text")["trace"]) >= before
+    assert not list(tmp_path.glob("*.tmp"))
+
+
+def test_a_checkpoint_of_something_else_is_refused(tmp_path, book):
+    assert call(tmp_path, book, *SMALL, "--steps", 2, "--save", "m", "--quiet").returncode == 0
+    other = tmp_path / "other.txt"
+    other.write_text(book.read_text().replace("and", "or"))
+    cut = tmp_path / "cut"
+    cut.write_bytes((tmp_path / "m.checkpoint").read_bytes()[:-9])
+    for file, checkpoint, more, message in [
+        (book, "m.checkpoint", ["--hidden", 13], "hidden_size was 12, now 13"),
+        (book, "m.checkpoint", ["--cell", "gru", "--lr", 1], "lr was 0.006, now 1.0"),
+        (other, "m.checkpoint", [], "characters was"),
+        (book, "m", [], "holds a char_model, a checkpoint of text is needed"),
+        (book, "none", [], "none"),
+        (book, "cut", [], "cut short or damaged"),
+    ]:
+        done = call(tmp_path, file, *SMALL, *more, "--steps", 3, "--resume", checkpoint, "--save", "n")
+        assert done.returncode == 2 and "Traceback" not in done.stderr and not (tmp_path / "n").exists()
+        assert message in done.stderr
+    with pytest.raises(ValueError, match=r"a checkpoint of text, not a model"):
+        load(tmp_path / "m.checkpoint")

@@ -5,7 +5,7 @@ import pytest
 
 from pylstm.layers.parameters import Parameters
 from pylstm.training.clipping import clip_by_norm, clip_by_value
-from pylstm.training.optimisers import SGD, Adam
+from pylstm.training.optimisers import SGD, Adam, AdamW, RMSProp
 
 SHAPES = {"weight": (4, 3), "bias": (4,)}
 
@@ -28,6 +28,9 @@ MAKERS = {
     "nesterov": lambda params: SGD(params, lr=0.1, momentum=0.9, nesterov=True),
     "adam": lambda params: Adam(params, lr=0.01),
     "adam, other betas": lambda params: Adam(params, lr=0.3, betas=(0.7, 0.95), eps=1e-3),
+    "adamw": lambda params: AdamW(params, lr=0.1, weight_decay=0.3),
+    "rmsprop": lambda params: RMSProp(params, lr=0.03),
+    "rmsprop, momentum": lambda params: RMSProp(params, lr=0.02, alpha=0.8, eps=1e-3, momentum=0.7),
 }
 
 
@@ -59,7 +62,11 @@ def test_steps_are_those_of_torch(name, dtype):
     params = [random_parameters(rng, dtype), random_parameters(rng, dtype, {"w": (7,)})]
     tensors = [torch.nn.Parameter(torch.from_numpy(each.flat.copy())) for each in params]
     ours = MAKERS[name](params)
-    if name.startswith("adam"):
+    if name.startswith("rmsprop"):
+        theirs = torch.optim.RMSprop(tensors, ours.lr, alpha=ours.alpha, eps=ours.eps, momentum=ours.momentum)
+    elif name == "adamw":
+        theirs = torch.optim.AdamW(tensors, ours.lr, ours.betas, ours.eps, weight_decay=ours.weight_decay)
+    elif name.startswith("adam"):
         theirs = torch.optim.Adam(tensors, lr=ours.lr, betas=ours.betas, eps=ours.eps)
     else:
         theirs = torch.optim.SGD(tensors, lr=ours.lr, momentum=ours.momentum, nesterov=ours.nesterov)
@@ -124,6 +131,10 @@ def test_state_dict_refusals():
         (lambda p: SGD(p, 0.1, nesterov=True), ValueError, "nesterov needs"),
         (lambda p: Adam(p, betas=(0.9, 1.0)), ValueError, "betas must be"),
         (lambda p: Adam(p, eps=0), ValueError, "eps must be above 0"),
+        (lambda p: AdamW(p, weight_decay=-1), ValueError, "weight_decay must be 0 or more"),
+        (lambda p: RMSProp(p, alpha=1.0), ValueError, "alpha must be in"),
+        (lambda p: RMSProp(p, eps=0), ValueError, "eps must be above 0"),
+        (lambda p: RMSProp(p, momentum=1.0), ValueError, "momentum must be in"),
         (lambda p: Adam([p.flat]), TypeError, "params must be one Parameters or a list of them, got ndarray"),
         (lambda p: SGD(p, 0.1).step([p, p]), ValueError, "grads must be 1 Parameters.*got 2"),
         (lambda p: SGD(p, 0.1).step(Parameters({"weight": (3, 4), "bias": (4,)}, "float64")), ValueError, "layout"),
