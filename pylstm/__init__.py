@@ -35,7 +35,10 @@ from pylstm.plugins import register
 from pylstm.saving import load, save
 from pylstm.threads import get_num_threads, set_num_threads
 from pylstm.training.clipping import clip_by_norm, clip_by_value
+from pylstm.training.history import History
 from pylstm.training.optimisers import SGD, Adam, AdamW, RMSProp
+from pylstm.training.sequence_model import SequenceModel
+from pylstm.training.trainer import Trainer, fit
 
 __version__ = "0.1.0"
 
@@ -51,13 +54,16 @@ __all__ = [
     "CertificationError",
     "Embedding",
     "Gradients",
+    "History",
     "Linear",
     "Parameters",
     "RMSProp",
     "Recurrent",
     "Run",
+    "SequenceModel",
     "Stage",
     "Stream",
+    "Trainer",
     "absolute",
     "certify",
     "clip_by_norm",
@@ -65,6 +71,7 @@ __all__ = [
     "cos",
     "exp",
     "expm1",
+    "fit",
     "gaussian_likelihood",
     "get_num_threads",
     "hookimpl",

@@ -2,13 +2,14 @@
 
 A plugin is a module (or an object) named by an entry point of group ``pylstm``. It implements a hook by a function
 of the hook's name, marked with `hookimpl`, with any subset of the hook's arguments, by name, none with a default
-value (pluggy never fills those, so they are refused). Hooks are called at set-up time, never inside a time loop.
+value (pluggy never fills those, so they are refused). Hooks are called at set-up time or between steps of training,
+never inside a time loop.
 How plugins are found, and what happens to a broken one: ``docs/plugins.md``.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pluggy
 
@@ -34,6 +35,82 @@ def pylstm_register_cells(registry: Registry) -> None:
     registry : pylstm.cells.registry.Registry
         Call ``registry.register(cell)`` for each `pylstm.Cell` subclass. A name that is taken is refused. Cells are
         certified when they are first asked for by name, not here.
+
+    Returns
+    -------
+    None
+        What an implementation returns is ignored.
+    """
+
+
+@hookspec
+def pylstm_on_fit_begin(trainer: Any) -> None:
+    """Look at a fit, or change its settings, before its first step: ``trainer.optimiser``, ``trainer.callbacks``.
+
+    Also at the beginning of one that is resumed, with ``trainer.step`` above 0.
+    An exception ends the fit and reaches its caller.
+
+    Parameters
+    ----------
+    trainer : pylstm.training.trainer.Trainer
+        The fit, with `model`, `optimiser`, `history`, `step`, `epoch` and `stop()`.
+
+    Returns
+    -------
+    None
+        What an implementation returns is ignored.
+    """
+
+
+@hookspec
+def pylstm_on_step_end(trainer: Any) -> None:
+    """Look at a fit after every step of the optimiser: ``trainer.step``, ``trainer.history.steps[-1]``.
+
+    Called between two steps: what it takes adds to the time of every step.
+    An exception ends the fit and reaches its caller.
+
+    Parameters
+    ----------
+    trainer : pylstm.training.trainer.Trainer
+        The fit, with `model`, `optimiser`, `history`, `step`, `epoch` and `stop()`.
+
+    Returns
+    -------
+    None
+        What an implementation returns is ignored.
+    """
+
+
+@hookspec
+def pylstm_on_epoch_end(trainer: Any) -> None:
+    """Look at a fit after every epoch, when its losses are in ``trainer.history``.
+
+    ``trainer.stop()`` ends the fit; the callables in ``trainer.callbacks`` come after the hooks.
+    An exception ends the fit and reaches its caller.
+
+    Parameters
+    ----------
+    trainer : pylstm.training.trainer.Trainer
+        The fit, with `model`, `optimiser`, `history`, `step`, `epoch` and `stop()`.
+
+    Returns
+    -------
+    None
+        What an implementation returns is ignored.
+    """
+
+
+@hookspec
+def pylstm_on_fit_end(trainer: Any) -> None:
+    """Look at a fit that has ended, when the best parameters are set: ``trainer.history.stopped`` says why.
+
+    Not called when the fit ends by an exception.
+    An exception ends the fit and reaches its caller.
+
+    Parameters
+    ----------
+    trainer : pylstm.training.trainer.Trainer
+        The fit, with `model`, `optimiser`, `history`, `step`, `epoch` and `stop()`.
 
     Returns
     -------

@@ -283,3 +283,15 @@ def register(cell: type[Cell]) -> type[Cell]:
     True
     """
     return registry().register(cell, certified=True)
+
+
+def training_hooks() -> Any:
+    """The hooks of all plugins, to call by name with arguments by name; loads the plugins on first use.
+
+    Examples
+    --------
+    >>> training_hooks().pylstm_on_fit_end(trainer=None)
+    []
+    """
+    _plugins.load()
+    return _plugins.manager.hook

@@ -1,0 +1,75 @@
+"""Data of a fit: several arrays with the same number of rows."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+
+from pylstm.layers.parameters import as_array
+
+
+def check_data(name: str, data: Iterable[Any]) -> tuple[np.ndarray, ...]:
+    """`data` as arrays of the same number of rows.
+
+    Raises
+    ------
+    TypeError
+        One array rather than a tuple of them.
+    ValueError
+        No array, no rows, or unequal numbers of them.
+    """
+    if isinstance(data, np.ndarray):
+        raise TypeError(f"{name} must be a tuple of arrays such as (x, y), got one array")
+    arrays = tuple(as_array(f"{name}[{number}]", each) for number, each in enumerate(data))
+    rows = {len(each) if each.ndim else 0 for each in arrays}
+    if len(rows) != 1 or 0 in rows:
+        shapes = ", ".join(str(each.shape) for each in arrays)
+        raise ValueError(f"{name} must be arrays with the same number of rows, at least one; got {shapes or 'none'}")
+    return arrays
+
+
+def split(
+    data: tuple[np.ndarray, ...], validation: Any, seed: int
+) -> tuple[tuple[np.ndarray, ...], tuple[np.ndarray, ...] | None]:
+    """Data to train on and to validate: a share of the rows drawn with `seed`, or other data, or none.
+
+    Raises
+    ------
+    TypeError, ValueError
+        A share that leaves one of the two without rows; as `check_data`.
+
+    Examples
+    --------
+    >>> train, validation = split((np.arange(10),), 0.3, 0)
+    >>> len(train[0]), len(validation[0]), sorted([*train[0], *validation[0]]) == list(range(10))
+    (7, 3, True)
+    """
+    if validation is None:
+        return data, None
+    if not isinstance(validation, (int, float)):
+        return data, check_data("validation", validation)
+    rows = len(data[0])
+    count = max(1, round(rows * validation)) if 0 < validation < 1 else 0
+    if not 0 < count < rows:
+        raise ValueError(f"validation must be a share between 0 and 1 of at least two rows, got {validation} of {rows}")
+    order = np.random.default_rng([seed, 2**32]).permutation(rows)  # no epoch has this number
+    held, kept = np.sort(order[:count]), np.sort(order[count:])
+    return tuple(each[kept] for each in data), tuple(each[held] for each in data)
+
+
+def batches_of(data: tuple[np.ndarray, ...], size: int) -> Iterator[tuple[np.ndarray, ...]]:
+    """Pieces of at most `size` rows, in order."""
+    for start in range(0, len(data[0]), size):
+        yield tuple(each[start : start + size] for each in data)
+
+
+def digest_of(data: tuple[np.ndarray, ...]) -> str:
+    """Short digest of dtypes, shapes and values: whether two fits have the same data."""
+    digest = hashlib.sha256()
+    for each in data:
+        digest.update(f"{each.dtype.str} {each.shape}\n".encode())
+        digest.update(np.ascontiguousarray(each).tobytes())
+    return digest.hexdigest()[:16]

@@ -1,0 +1,51 @@
+"""What a fit has seen: `History`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+
+
+@dataclass
+class History:
+    """Losses of a fit.
+
+    Attributes
+    ----------
+    steps : list of float
+        Loss of every batch, before its step.
+    norms : list of float
+        Norm of every gradient, before clipping.
+    loss : list of float
+        Of every epoch: mean over its batches, weighed by their rows.
+    validation_loss : list of float
+        Of every epoch, after it; empty without validation data.
+    lr : list of float
+        Learning rate of the last step of every epoch.
+    best_epoch : int
+        Epoch, from 0, with the lowest validation loss; -1 for none.
+    stopped : str
+        Why the fit ended: "epochs", "early", "callback" or "interrupted"; "" while it runs.
+    """
+
+    steps: list[float] = field(default_factory=list)
+    norms: list[float] = field(default_factory=list)
+    loss: list[float] = field(default_factory=list)
+    validation_loss: list[float] = field(default_factory=list)
+    lr: list[float] = field(default_factory=list)
+    best_epoch: int = -1
+    stopped: str = ""
+
+    def state_dict(self) -> dict[str, Any]:
+        """For a checkpoint: lists as float64 arrays."""
+        return {
+            name: np.array(value, "f8") if isinstance(value, list) else value for name, value in asdict(self).items()
+        }
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any]) -> History:
+        """What `state_dict` gave."""
+        values = {name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in state.items()}
+        return cls(**values)

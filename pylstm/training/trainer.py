@@ -1,0 +1,341 @@
+"""`fit` and `Trainer`: epochs over batches, for any model with `params` and `gradients`."""
+
+from __future__ import annotations
+
+import math
+import os
+import signal
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+
+from pylstm.plugins import training_hooks
+from pylstm.training.batches import batches_of, check_data, digest_of, split
+from pylstm.training.checkpoint import (
+    copy_parameters,
+    read_checkpoint,
+    refuse_other,
+    restore_parameters,
+    write_checkpoint,
+)
+from pylstm.training.clipping import as_list, clip_by_norm
+from pylstm.training.divergence import refuse_divergence
+from pylstm.training.history import History
+from pylstm.training.interrupt import stop_on_interrupt
+from pylstm.training.optimisers import Adam, Optimiser
+from pylstm.training.progress_bar import StepBar
+from pylstm.training.schedules import Plateau, Schedule
+
+
+class Trainer:
+    """A model in training on batches of arrays.
+
+    Parameters
+    ----------
+    model : object
+        With ``params`` (one `Parameters` or several), ``gradients(*batch) -> (loss, grads)`` in the same order, and,
+        for validation, ``loss(*batch) -> float``. If it draws random numbers: from ``rng``, a
+        `numpy.random.Generator`, which checkpoints then hold.
+    data : tuple of arrays
+        Of N rows each; a batch has the same rows of all: ``(x, y)`` or ``(x, y, weights)`` for a `SequenceModel`.
+    validation : float or tuple of arrays, optional
+        The share of the rows, drawn with `seed`, that is not trained on; or other data.
+    optimiser : Optimiser, optional
+        On ``model.params``; default `Adam` with its own defaults.
+    schedule : callable, optional
+        ``step -> learning rate``, step 0, 1, ...: see `pylstm.training.schedules`.
+    epochs, batch_size : int
+        Epochs in all, those before a resume included; rows of a batch (the last one of an epoch may have fewer).
+    clip : float, optional
+        Largest norm of the gradient.
+    shuffle : bool
+        Whether every epoch draws a new order of the rows, from `seed` and the number of the epoch.
+    seed : int
+    patience : int, optional
+        Stop after so many epochs in a row without a lower validation loss. However the fit ends, unless it diverges,
+        the parameters of the epoch with the lowest one are set.
+    callbacks : iterable of callables
+        Called with the trainer after every epoch; one that returns True ends the fit.
+    progress : bool, optional
+        Whether to show a bar on standard error; default: if it is a terminal.
+
+    Attributes
+    ----------
+    model, optimiser, history
+    step, epoch : int
+        Steps taken, epochs ended.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Data with unequal numbers of rows or none, numbers out of range, `patience` without validation.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        data: Iterable[Any],
+        *,
+        validation: float | Iterable[Any] | None = None,
+        optimiser: Optimiser | None = None,
+        schedule: Schedule | None = None,
+        epochs: int = 10,
+        batch_size: int = 32,
+        clip: float | None = 1.0,
+        shuffle: bool = True,
+        seed: int = 0,
+        patience: int | None = None,
+        callbacks: Iterable[Callable[[Trainer], Any]] = (),
+        progress: bool | None = None,
+    ) -> None:
+        for name, value in {"epochs": epochs, "batch_size": batch_size, "patience": patience}.items():
+            if value is not None and not value >= 1:
+                raise ValueError(f"{name} must be at least 1, got {value}")
+        if patience is not None and validation is None:
+            raise ValueError("patience needs validation: a share of the rows such as 0.1, or other data")
+        if clip is not None and not clip > 0:
+            raise ValueError(f"clip must be above 0, got {clip}")
+        self.model, self.epochs, self.batch_size, self.clip = model, epochs, batch_size, clip
+        self.shuffle, self.seed, self.patience = shuffle, seed, patience
+        self.callbacks, self.schedule, self.progress = list(callbacks), schedule, progress
+        self.data, self.validation = split(check_data("data", data), validation, seed)
+        self.optimiser = Adam(model.params) if optimiser is None else optimiser
+        self.params = as_list(model.params)
+        self.history = History()
+        self.step = self.epoch = 0
+        self._sum, self._waited, self._stop = 0.0, 0, ""
+        self._best: dict[str, Any] = {}
+        self._order_of, self._order = -1, np.arange(0)
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Batches of one pass over the data."""
+        return -(-len(self.data[0]) // self.batch_size)
+
+    def stop(self) -> None:
+        """End the fit after the present step; for callbacks and hooks."""
+        self._stop = self._stop or "callback"
+
+    def run(self, *, checkpoint: str | os.PathLike[str] | None = None, every: float = 30.0) -> History:
+        """Train until the epochs are done, the validation loss stops falling, or Ctrl-C or SIGTERM.
+
+        Ctrl-C ends the fit after the present step and leaves the model as it would be at any other end; a second one
+        interrupts at once. SIGTERM does the same and is then sent again, so that the process ends.
+
+        Parameters
+        ----------
+        checkpoint : path, optional
+            Written every `every` seconds, between two steps, and at the end, whole or not at all: see `resume`.
+
+        Returns
+        -------
+        History
+
+        Raises
+        ------
+        TrainingDiverged
+            Loss or gradient is not finite: names step and norm. The parameters are those before that step.
+        """
+        hooks, written, number = training_hooks(), time.perf_counter(), 0
+        self._stop = self.history.stopped if self.history.stopped in ("early", "callback") else ""
+        hooks.pylstm_on_fit_begin(trainer=self)
+        with stop_on_interrupt() as stopped, StepBar(self, self.progress) as bar:
+            while self.epoch < self.epochs and not self._stop:
+                self._train_step()
+                hooks.pylstm_on_step_end(trainer=self)
+                if self.step % self.steps_per_epoch == 0:
+                    self._end_epoch(hooks)
+                bar.update()
+                number = stopped()
+                self._stop = self._stop or ("interrupted" if number else "")
+                if checkpoint is not None and time.perf_counter() - written >= every:
+                    self.save_checkpoint(checkpoint)
+                    written = time.perf_counter()
+            self.history.stopped = self._stop or "epochs"
+            if checkpoint is not None:
+                self.save_checkpoint(checkpoint)
+            if self.patience is not None and self._best:
+                restore_parameters(self.params, self._best)
+        hooks.pylstm_on_fit_end(trainer=self)
+        if number == signal.SIGTERM:
+            signal.raise_signal(number)
+        return self.history
+
+    def _train_step(self) -> None:
+        """One batch; the parameters change only if loss and gradient are finite."""
+        if self._order_of != self.epoch:
+            self._order_of, self._order = self.epoch, self._draw_order()
+        start = self.step % self.steps_per_epoch * self.batch_size
+        rows = self._order[start : start + self.batch_size]
+        loss, grads = self.model.gradients(*(array[rows] for array in self.data))
+        norm = clip_by_norm(grads, math.inf if self.clip is None else self.clip)
+        if self.schedule is not None:
+            self.optimiser.lr = self.schedule(self.step)
+        history = self.history
+        last = history.steps[-1] if history.steps else None
+        refuse_divergence(self.step, loss, norm, self.optimiser.lr, last=last)
+        self.optimiser.step(grads)
+        history.steps.append(float(loss))
+        history.norms.append(norm)
+        self._sum += float(loss) * len(rows)
+        self.step += 1
+
+    def _draw_order(self) -> np.ndarray:
+        rows = len(self.data[0])
+        return np.random.default_rng([self.seed, self.epoch]).permutation(rows) if self.shuffle else np.arange(rows)
+
+    def _end_epoch(self, hooks: Any) -> None:
+        history = self.history
+        history.loss.append(self._sum / len(self.data[0]))
+        history.lr.append(self.optimiser.lr)
+        self._sum = 0.0
+        if self.validation is not None:
+            self._note_validation(self.validate())
+        if isinstance(self.schedule, Plateau):
+            self.schedule.observe((history.validation_loss or history.loss)[-1])
+        self.epoch += 1
+        hooks.pylstm_on_epoch_end(trainer=self)
+        for callback in self.callbacks:
+            if callback(self) is True:
+                self.stop()
+
+    def _note_validation(self, loss: float) -> None:
+        history = self.history
+        history.validation_loss.append(loss)
+        if loss < (math.inf if history.best_epoch < 0 else history.validation_loss[history.best_epoch]):
+            history.best_epoch, self._waited = self.epoch, 0
+            if self.patience is not None:
+                self._best = copy_parameters([each.copy() for each in self.params])
+            return
+        self._waited += 1
+        if self.patience is not None and self._waited >= self.patience:
+            self._stop = self._stop or "early"
+
+    def validate(self) -> float:
+        """Loss on the validation data: mean over its batches, weighed by their rows.
+
+        Raises
+        ------
+        ValueError
+            There are no validation data.
+        """
+        if self.validation is None:
+            raise ValueError("there are no validation data: give validation=")
+        total = sum(self.model.loss(*batch) * len(batch[0]) for batch in batches_of(self.validation, self.batch_size))
+        return float(total / len(self.validation[0]))
+
+    def save_checkpoint(self, path: str | os.PathLike[str]) -> None:
+        """Write all that the next steps depend on; whole or not at all. For between two steps.
+
+        Raises
+        ------
+        ValueError, OSError
+            `path` is there and is not a regular file, or cannot be written.
+        """
+        rng = getattr(self.model, "rng", None)
+        state = {
+            "run": self._identity(),
+            "params": copy_parameters(self.params),
+            "best": self._best,
+            "optimiser": self.optimiser.state_dict(),
+            "schedule": self.schedule.state_dict() if isinstance(self.schedule, Plateau) else {},
+            "history": self.history.state_dict(),
+            "counts": {"step": self.step, "epoch": self.epoch, "sum": self._sum, "waited": self._waited},
+            "rng": None if rng is None else [rng.bit_generator.state],
+        }
+        write_checkpoint(path, "fit", state)
+
+    def resume(self, path: str | os.PathLike[str]) -> Trainer:
+        """Go back to where `save_checkpoint` wrote `path`; `run` then goes on with the same bits. Gives the trainer.
+
+        The model, the data and the settings must be those of then; `epochs` may be higher.
+
+        Raises
+        ------
+        OSError
+            The file cannot be read.
+        ValueError
+            No checkpoint of a fit, damaged, or of other data, settings or another model: the message names each.
+        """
+        state = read_checkpoint(path, "fit")
+        refuse_other(path, state["run"], self._identity())
+        try:
+            restore_parameters(self.params, state["params"])
+            self.optimiser.load_state_dict(state["optimiser"])
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"{path}: a checkpoint of another model or optimiser: {error}") from None
+        if isinstance(self.schedule, Plateau):
+            self.schedule.load_state_dict(state["schedule"])
+        if state["rng"] is not None:
+            self.model.rng.bit_generator.state = state["rng"][0]
+        self._best, self.history = state["best"], History.from_state(state["history"])
+        counts = state["counts"]
+        self.step, self.epoch, self._sum, self._waited = (counts[key] for key in ("step", "epoch", "sum", "waited"))
+        return self
+
+    def _identity(self) -> dict[str, Any]:
+        """What two runs must have in common, as it comes back from JSON."""
+        names = ("batch_size", "clip", "shuffle", "seed", "patience")
+        kind = "none" if self.schedule is None else getattr(self.schedule, "__qualname__", type(self.schedule).__name__)
+        layout = [{name: list(shape) for name, shape in each.shapes.items()} for each in self.params]
+        return {name: getattr(self, name) for name in names} | {
+            "optimiser": type(self.optimiser).__name__,
+            "schedule": kind,
+            "parameters": layout,
+            "data": digest_of(self.data),
+            "validation": None if self.validation is None else digest_of(self.validation),
+        }
+
+
+def fit(
+    model: Any,
+    data: Iterable[Any],
+    *,
+    checkpoint: str | os.PathLike[str] | None = None,
+    every: float = 30.0,
+    resume: bool = False,
+    **options: Any,
+) -> History:
+    """Train `model` on `data`.
+
+    Parameters
+    ----------
+    model : object
+        Such as a `SequenceModel`; what it must have: see `Trainer`.
+    data : tuple of arrays
+        Of N rows each, such as ``(x, y)``.
+    checkpoint : path, optional
+        Written every `every` seconds and at the end.
+    resume : bool
+        Go on from `checkpoint` if it is there, with the bits of a run that was never stopped.
+    **options
+        As for `Trainer`: validation, optimiser, schedule, epochs, batch_size, clip, shuffle, seed, patience,
+        callbacks, progress.
+
+    Returns
+    -------
+    History
+
+    Raises
+    ------
+    TypeError, ValueError, OSError, TrainingDiverged
+        As `Trainer`, `Trainer.run` and `Trainer.resume`; `resume` without `checkpoint`.
+
+    Examples
+    --------
+    >>> from pylstm.training.sequence_model import SequenceModel
+    >>> x = np.random.default_rng(0).normal(size=(64, 5, 2)).astype("float32")
+    >>> model = SequenceModel("gru", 2, 8, 1, seed=0)
+    >>> history = fit(model, (x, x.sum(axis=(1, 2))), epochs=3, validation=0.25)
+    >>> len(history.loss), len(history.validation_loss), history.stopped
+    (3, 3, 'epochs')
+    """
+    trainer = Trainer(model, data, **options)
+    if resume:
+        if checkpoint is None:
+            raise ValueError("resume needs a checkpoint: fit(..., checkpoint=path, resume=True)")
+        if os.path.exists(checkpoint):
+            trainer.resume(checkpoint)
+    return trainer.run(checkpoint=checkpoint, every=every)
