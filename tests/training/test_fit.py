@@ -121,6 +121,41 @@ def test_resume_within_an_epoch_with_the_generator_of_the_model(tmp_path):
     np.testing.assert_array_equal(flats(resumed.model), flats(whole.model))
 
 
+class Scripted:
+    """Validation losses as told, from epoch `start` on; the parameter is the sum of the learning rates."""
+
+    LOSSES = (5.0, 4.0, 4.5, 4.4, 4.3, 4.2, 4.1, 3.0)
+
+    def __init__(self, start=0):
+        self.params = pylstm.Parameters({"w": (1,)}, "float64")
+        self.losses = iter(self.LOSSES[start:])
+
+    def gradients(self, rows):
+        grads = self.params.zeros_like()
+        grads.flat[...] = -1
+        return 1.0, grads
+
+    def loss(self, rows):
+        return next(self.losses)
+
+
+def scripted(epochs, start=0, **options):
+    model = Scripted(start)
+    options |= {"schedule": Plateau(1.0, factor=0.5, patience=2), "optimiser": pylstm.SGD(model.params, lr=7.0)}
+    history = fit(
+        model, (np.arange(3),), validation=(np.arange(3),), patience=5, batch_size=3, epochs=epochs, **options
+    )
+    return history, model.params.flat[0]
+
+
+def test_patience_and_plateau_go_on_from_a_checkpoint(tmp_path):
+    history, w = scripted(9)
+    assert history.lr == [1, 1, 1, 1, 0.5, 0.5, 0.25] and history.stopped == "early" and w == 2
+    scripted(3, checkpoint=tmp_path / "c")
+    resumed, again = scripted(9, start=3, checkpoint=tmp_path / "c", resume=True)
+    assert resumed == history and again == w
+
+
 def test_early_stopping_restores_the_best_weights():
     model, seen = make(), []
     options = {"optimiser": pylstm.SGD(model.params, lr=0.3), "clip": None}

@@ -63,6 +63,16 @@ def test_a_mask_leaves_steps_out():
         np.testing.assert_array_equal(one.flat, two.flat)
 
 
+@pytest.mark.parametrize("read", ["last", "every"])
+def test_weights_of_rows_weigh_all_their_elements(read):
+    model, y = make("mean_squared_error", read), target_of("mean_squared_error", read)
+    weights = RNG.random(size=y.shape[:-1])
+    squares = (model.predict(X) - y) ** 2
+    assert model.loss(X, y, weights) == pytest.approx(np.average(squares.mean(axis=-1), weights=weights), rel=1e-13)
+    full = RNG.random(size=y.shape)
+    assert model.loss(X, y, full) == pytest.approx(np.average(squares, weights=full), rel=1e-13)
+
+
 def test_single_outputs_take_flat_targets():
     model = SequenceModel("rnn_tanh", 3, 4, 1, dtype="float64", seed=0)
     y = RNG.normal(size=5)
