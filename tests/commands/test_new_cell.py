@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+import types
 import venv
 from pathlib import Path
 
@@ -150,7 +151,7 @@ def test_all_files_are_written(tmp_path, capsys):
 
 
 def run_of(cell):
-    """A run on numbers that depend on the shapes alone, aux inputs between 0.3 and 0.9, sizes of 2 where one is needed."""
+    """A run on numbers that the shapes alone decide; aux inputs between 0.3 and 0.9, sizes that are needed 2."""
     sizes = {name: 2 for name, default in cell.contract.sizes.items() if default is None}
     layer, random = pylstm.Recurrent(cell, 3, 4, dtype="float64", seed=0, **sizes), np.random.default_rng(0)
     aux = {name: random.uniform(0.3, 0.9, (5, layer.widths[name])) for name in cell.contract.aux if name != "x"}
@@ -174,6 +175,25 @@ def test_every_registered_cell_can_be_the_source(name):
     kernel = cython.kernel_source(derive(cell)).replace(f'"{name}"', '"copied"').replace(f"{name} =", "copied =")
     body = texts["pylstm_copied/_copied.pyx"].split("\n", 1)[1]
     assert body == kernel.split("\n", 1)[1]
+
+
+@pytest.mark.parametrize("name", plugins.registry().names())
+def test_tests_and_benchmark_of_the_package_fit_every_cell(name, monkeypatch):
+    made = types.ModuleType("pylstm_copied")
+    made.Copied = plugins.registry().get(name)
+    monkeypatch.setitem(sys.modules, "pylstm_copied", made)
+    monkeypatch.setattr(made, "formula", made, raising=False)
+    tests, benchmark = {}, {}
+    exec(package._fill("test.py.txt", "copied"), tests)
+    tests["test_the_kernel_is_that_of_the_formula"]()
+    tests["test_it_learns"]()
+    exec(package._fill("bench.py.txt", "copied"), benchmark)
+    monkeypatch.setattr(pylstm, "set_num_threads", lambda threads: None)
+    layers, parameters = benchmark["Layers"](), (name, "float32", (5, 2, 16))
+    layers.setup(*parameters)
+    layers.time_forward(*parameters)
+    layers.time_backward(*parameters)
+    assert layers.run.y.shape[:2] == (5, 2)
 
 
 def test_a_formula_brings_what_it_uses(file, tmp_path):
