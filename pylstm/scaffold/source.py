@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
+import math
 import re
 import textwrap
 from collections.abc import Callable
@@ -15,6 +17,7 @@ from pylstm.cells.formula import Derivation
 from pylstm.cells.formula.emission import numpy
 
 DECLARED = ("states", "gates", "biased", "params", "aux", "keep", "stages", "widths", "sizes", "output", "reference")
+CONSTANTS = (bool, int, float, str, type(None))
 DEFAULT = '''
 class {class_name}(Cell):
     """h_t = h_{{t-1}} + r (a_t - h_{{t-1}}), with a rate r learned per unit: replace it by your own formula."""
@@ -51,7 +54,8 @@ def class_name(name: str) -> str:
 def formula_source(cell: type[Cell], name: str) -> tuple[list[str], str]:
     """Import lines and class source of the formula of `cell`, under the name `name`.
 
-    What the functions use of their module comes along: functions, numbers, and what can be imported.
+    What the functions use of their module comes along: functions, numbers, and what can be imported. Numbers and
+    strings of a function around them become their first line.
 
     Raises
     ------
@@ -61,7 +65,7 @@ def formula_source(cell: type[Cell], name: str) -> tuple[list[str], str]:
     stages = [stage.name for stage in (cell.declared if cell.formulas else cell.contract).stages]
     hooks = [cell.formulas.get(stage) or getattr(cell, hook_name("forward", stage)) for stage in stages]
     needs = _Needs()
-    texts = [needs.function(hook) for hook in hooks]
+    texts = [needs.function(hook, hook_name("forward", stage)) for hook, stage in zip(hooks, stages)]
     declared = {key: getattr(cell, key) for key in DECLARED}
     if cell.formulas:
         declared["keep"] = cell.declared.keep
@@ -137,26 +141,21 @@ class _Needs:
         self._lines: set[str] = set()
         self._seen: set[str] = set()
 
-    def function(self, function: Callable[..., Any]) -> str:
-        """Source of a function; what it uses is noted."""
+    def function(self, function: Callable[..., Any], name: str) -> str:
+        """Source of a function, under this name; what it uses is noted."""
         try:
             source = textwrap.dedent(inspect.getsource(function))
         except (OSError, TypeError):
             raise ValueError(
                 f"the source of {function.__qualname__} is not to be had: put the class into a file, pass file.py:Class"
             ) from None
-        if function.__closure__:
-            names = ", ".join(function.__code__.co_freevars)
-            raise ValueError(
-                f"{function.__qualname__} uses {names} of the function around it: move the class out of it"
-            )
         if not source.lstrip().startswith(("def ", "@")):
             raise ValueError(f"{function.__qualname__} is no plain function: write it with def")
-        for name in sorted(_globals(function.__code__)):
-            if name in function.__globals__ and name not in self._seen:
-                self._seen.add(name)
-                self._global(name, function.__globals__[name], function)
-        return source
+        for used in sorted(_globals(function.__code__)):
+            if used in function.__globals__ and used not in self._seen:
+                self._seen.add(used)
+                self._global(used, function.__globals__[used], function)
+        return re.sub(r"^def \w+", f"def {name}", _enclosed(source, function), count=1, flags=re.MULTILINE)
 
     def _global(self, name: str, value: Any, user: Callable[..., Any]) -> None:
         if getattr(functions, name, None) is value:
@@ -164,9 +163,9 @@ class _Needs:
         if isinstance(value, ModuleType):
             self._lines.add(f"import {value.__name__} as {name}" if value.__name__ != name else f"import {name}")
         elif isinstance(value, FunctionType) and value.__module__ == user.__module__:
-            self.helpers.append(self.function(value).strip() + "\n")
-        elif isinstance(value, bool | int | float | str) or value is None:
-            self.helpers.insert(0, f"{name} = {value!r}")
+            self.helpers.append(self.function(value, name).strip() + "\n")
+        elif isinstance(value, CONSTANTS):
+            self.helpers.insert(0, f"{name} = {_constant(value)}")
         elif getattr(value, "__module__", None) and getattr(value, "__name__", None):
             known = next((key for key, each in vars(functions).items() if each is value), None)
             module, original = ("pylstm.cells.functions", known) if known else (value.__module__, value.__name__)
@@ -185,6 +184,34 @@ class _Needs:
         lines.append(f"from pylstm.cells import {', '.join(sorted(public))}")
         rest = called - set(cells.__all__)
         return [*lines, *([f"from pylstm.cells.functions import {', '.join(sorted(rest))}"] if rest else [])]
+
+
+def _enclosed(source: str, function: Callable[..., Any]) -> str:
+    """`source` with what it uses of the function around it as its first line."""
+    found = inspect.getclosurevars(function).nonlocals
+    if not function.__code__.co_freevars:
+        return source
+    others = [name for name in function.__code__.co_freevars if not isinstance(found.get(name, ...), CONSTANTS)]
+    if others:
+        raise ValueError(
+            f"{function.__qualname__} uses {', '.join(others)} of the function around it, which is no number: "
+            "move the class out of it"
+        )
+    body = ast.parse(source).body[0].body
+    first = body[1] if ast.get_docstring(ast.parse(source).body[0]) is not None and len(body) > 1 else body[0]
+    lines = source.encode().splitlines(keepends=True)
+    before, rest = lines[first.lineno - 1][: first.col_offset], lines[first.lineno - 1][first.col_offset :]
+    constants = f"{', '.join(found)} = {', '.join(map(_constant, found.values()))}"
+    between = "; " if before.strip() else "\n" + before.decode()
+    lines[first.lineno - 1] = before + (constants + between).encode() + rest
+    return b"".join(lines).decode()
+
+
+def _constant(value: Any) -> str:
+    """A number, string or None as it is written; numbers of NumPy as plain ones."""
+    if isinstance(value, float):
+        return repr(float(value)) if math.isfinite(value) else f'float("{float(value)}")'
+    return _literal(value)
 
 
 def _globals(code: CodeType) -> set[str]:

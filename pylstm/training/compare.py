@@ -130,7 +130,8 @@ class Model:
         self.embedding = (
             Embedding(task.vocabulary, task.input_size, dtype=dtype, seed=seeds[0]) if task.vocabulary else None
         )
-        self.layer = Recurrent(cell, task.input_size, hidden_size, dtype=dtype, seed=seeds[1])
+        sizes = extra_sizes(find_cell(cell), hidden_size)
+        self.layer = Recurrent(cell, task.input_size, hidden_size, dtype=dtype, seed=seeds[1], **sizes)
         self.head = Linear(self.layer.output_size, task.output_size, dtype=dtype, seed=seeds[2])
 
     @property
@@ -171,10 +172,22 @@ class Model:
         return squared_error(out, targets.astype(out.dtype), 1 / out.size)
 
 
+def extra_sizes(cell: Any, hidden_size: int) -> dict[str, int]:
+    """The sizes that a cell has no default for (``proj_size`` of ``lstmp``): half of the hidden size, at least 1.
+
+    Examples
+    --------
+    >>> from pylstm import plugins
+    >>> extra_sizes(plugins.registry().get("lstmp"), 25)
+    {'proj_size': 12}
+    """
+    return {name: max(1, hidden_size // 2) for name, default in cell.contract.sizes.items() if default is None}
+
+
 def count_params(cell: Any, task: Task, hidden_size: int) -> int:
     """Number of parameters of a `Model` of this size."""
     contract = cell.contract
-    widths = contract.resolve(task.input_size, hidden_size)
+    widths = contract.resolve(task.input_size, hidden_size, **extra_sizes(cell, hidden_size))
     layer = sum(math.prod(shape) for shape in contract.parameter_shapes(widths).values())
     head = (widths[contract.output] + 1) * task.output_size
     return layer + head + task.vocabulary * task.input_size

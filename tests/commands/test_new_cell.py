@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+import types
 import venv
 from pathlib import Path
 
@@ -78,7 +79,29 @@ def closed(k):
     return Closed
 
 
-Closed = closed(3.0)
+Closed, Given = closed(3.0), closed([3.0])
+
+
+def layered(depth, unused):
+    def layer(k):
+        def forward(z, prev, e):
+            """Of layer k."""
+            before = prev.h if k == 1 else getattr(e, f"h{k - 1}")
+            new = before + 1 / k * tanh(getattr(z, f"a{k}"))
+            return {"h" if k == depth else f"h{k}": new}
+
+        return forward
+
+    class Layered(Cell):
+        states = ("h",)
+        gates = {"a1": "x+h", "a2": "h1"}
+        stages = (Stage("one", gates=("a1",), emits=("h1",)), Stage("two", gates=("a2",)))
+        forward_one, forward_two = layer(1), layer(2)
+
+    return Layered
+
+
+Layered = layered(2, 5.0)
 TABLE = [1.0, 2.0]
 
 
@@ -127,6 +150,14 @@ def test_all_files_are_written(tmp_path, capsys):
     assert f"pip install --no-build-isolation {tmp_path}/pylstm-slow" in capsys.readouterr().out
 
 
+def run_of(cell):
+    """A run on numbers that the shapes alone decide; aux inputs between 0.3 and 0.9, sizes that are needed 2."""
+    sizes = {name: 2 for name, default in cell.contract.sizes.items() if default is None}
+    layer, random = pylstm.Recurrent(cell, 3, 4, dtype="float64", seed=0, **sizes), np.random.default_rng(0)
+    aux = {name: random.uniform(0.3, 0.9, (5, layer.widths[name])) for name in cell.contract.aux if name != "x"}
+    return layer(random.normal(size=(5, 3)), aux=aux)
+
+
 @pytest.mark.parametrize("name", plugins.registry().names())
 def test_every_registered_cell_can_be_the_source(name):
     cell = plugins.registry().get(name)
@@ -138,11 +169,31 @@ def test_every_registered_cell_can_be_the_source(name):
         assert made.contract.sizes == cell.contract.sizes and made.contract.output == cell.contract.output
         made.kernel = None
         assert pylstm.certify(made).ok
-        runs = [pylstm.Recurrent(each, 3, 4, dtype="float64", seed=0)(np.ones((5, 3))) for each in (made, cell)]
-        np.testing.assert_allclose(runs[0].y, runs[1].y, rtol=1e-12)
+        runs = [run_of(each) for each in (made, cell)]
+        assert np.ptp(runs[0].y) > 0
+        np.testing.assert_allclose(runs[0].y, runs[1].y, rtol=1e-12, atol=1e-15)
     kernel = cython.kernel_source(derive(cell)).replace(f'"{name}"', '"copied"').replace(f"{name} =", "copied =")
     body = texts["pylstm_copied/_copied.pyx"].split("\n", 1)[1]
     assert body == kernel.split("\n", 1)[1]
+
+
+@pytest.mark.parametrize("name", plugins.registry().names())
+def test_tests_and_benchmark_of_the_package_fit_every_cell(name, monkeypatch):
+    made = types.ModuleType("pylstm_copied")
+    made.Copied = plugins.registry().get(name)
+    monkeypatch.setitem(sys.modules, "pylstm_copied", made)
+    monkeypatch.setattr(made, "formula", made, raising=False)
+    tests, benchmark = {}, {}
+    exec(package._fill("test.py.txt", "copied"), tests)
+    tests["test_the_kernel_is_that_of_the_formula"]()
+    tests["test_it_learns"]()
+    exec(package._fill("bench.py.txt", "copied"), benchmark)
+    monkeypatch.setattr(pylstm, "set_num_threads", lambda threads: None)
+    layers, parameters = benchmark["Layers"](), (name, "float32", (5, 2, 16))
+    layers.setup(*parameters)
+    layers.time_forward(*parameters)
+    layers.time_backward(*parameters)
+    assert layers.run.y.shape[:2] == (5, 2)
 
 
 def test_a_formula_brings_what_it_uses(file, tmp_path):
@@ -161,15 +212,36 @@ def test_a_formula_brings_what_it_uses(file, tmp_path):
         pylstm.Recurrent(cell, 3, 5, dtype="float64", seed=0, memory=2)(np.ones((4, 3)), aux=aux)
         for cell in (original.Leaf, *made.values())
     ]
-    for run in runs[1:]:
-        np.testing.assert_array_equal(run.y, runs[0].y)
+    np.testing.assert_array_equal(runs[1].y, runs[0].y)  # both on the machine
+    np.testing.assert_allclose(runs[2].y, runs[0].y, rtol=1e-13, atol=1e-15)  # the twin
     assert made["leaf"].reference == 'a "file"' and made["leaf"].__doc__ == original.Leaf.__doc__
+
+
+@pytest.mark.parametrize(
+    ("source", "lines"),
+    [
+        ("Closed", ["def forward(z):\n        k = 3.0\n        return"]),
+        ("Layered", ["def forward_one(", "depth, k = 2, 1\n        before", "def forward_two(", "depth, k = 2, 2\n"]),
+    ],
+)
+def test_numbers_of_the_function_around_come_along(source, lines, file, tmp_path):
+    assert new_cell("leaf", "--from", f"{file}:{source}", "--directory", tmp_path) == 0
+    texts = {name: (tmp_path / "pylstm-leaf/pylstm_leaf" / f"{name}.py").read_text() for name in ("formula", "leaf")}
+    places = [texts["formula"].find(line) for line in lines]
+    assert -1 not in places and places == sorted(places) and "unused" not in texts["formula"]
+    spec = importlib.util.spec_from_file_location("leaves", file)
+    original = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(original)
+    for name, text in texts.items():
+        made = _execute(text, "leaf", name)
+        made.kernel = None
+        np.testing.assert_allclose(run_of(made).y, run_of(getattr(original, source)).y, rtol=1e-13, atol=1e-15)
 
 
 @pytest.mark.parametrize(
     ("source", "message"),
     [
-        ("Closed", "uses k of the function around it"),
+        ("Given", "uses k of the function around it, which is no number"),
         ("Table", "uses 'TABLE', which cannot be written"),
         ("Branches", "where"),
         ("Missing", "has no 'Missing'"),
