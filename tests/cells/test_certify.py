@@ -310,4 +310,4 @@ def test_a_pole_nearby_is_no_reason_to_leave_complex_steps():
 
     certificate = certify(Pole, hidden_size=40)
     assert certificate.ok
-    assert certificate.notes == []  # none on central differences
+    assert not any("differences" in note for note in certificate.notes)
