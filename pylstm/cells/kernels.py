@@ -21,7 +21,8 @@ def load_kernel(cell: type[Cell]) -> Any | None:
     Returns
     -------
     PyCapsule or None
-        None if the cell declares no kernel: then its NumPy twin runs.
+        Without a kernel a cell all of whose stages are formulas runs on the expression machine. None for any other:
+        its NumPy twin runs.
 
     Raises
     ------
@@ -37,7 +38,7 @@ def load_kernel(cell: type[Cell]) -> Any | None:
     'lstm'
     """
     if cell.kernel is None:
-        return None
+        return machine_kernel(cell) if runs_on_machine(cell) else None
     capsule = _find(cell) if isinstance(cell.kernel, str) else cell.kernel
     try:
         found = describe(capsule)
@@ -45,6 +46,28 @@ def load_kernel(cell: type[Cell]) -> Any | None:
         raise type(error)(f"cell {cell.name!r}: {error}") from None
     _check_counts(cell, found)
     return capsule
+
+
+def runs_on_machine(cell: type[Cell]) -> bool:
+    """Whether `cell` has no kernel of its own and is made of formulas alone."""
+    return cell.kernel is None and bool(cell.formulas) and len(cell.formulas) == len(cell.declared.stages)
+
+
+def machine_kernel(cell: type[Cell]) -> Any:
+    """Row hooks that run the derived programs of `cell` on the expression machine (`pylstm/_machine.pyx`).
+
+    Raises
+    ------
+    ValueError
+        A formula too large for the machine.
+    """
+    from pylstm.cells.formula import assembly
+
+    if "_machine_kernel" not in cell.__dict__:
+        contract = cell.contract  # derives, if nothing has before
+        stages = [cell._derivation.stages[stage.name] for stage in contract.stages]
+        cell._machine_kernel = assembly.kernel(contract, stages)
+    return cell._machine_kernel
 
 
 def _find(cell: type[Cell]) -> Any:

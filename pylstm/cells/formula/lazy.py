@@ -26,7 +26,7 @@ def install(cell: Any) -> None:
 
 
 def complete(cell: Any) -> None:
-    """Derive the formulas of `cell` and put twins, `keep` and `contract` in place of the lazy attributes."""
+    """Derive the formulas of `cell`; put twins, `keep` and `contract` in place of the lazy attributes."""
     from pylstm.cells.formula.derivation import derive
     from pylstm.cells.formula.emission.numpy import compile_twin
 
@@ -35,5 +35,6 @@ def complete(cell: Any) -> None:
         forward, backward = compile_twin(derivation.contract, stage)
         setattr(cell, hook_name("forward", stage.stage.name), staticmethod(forward))
         setattr(cell, hook_name("backward", stage.stage.name), staticmethod(backward))
+    cell._derivation = derivation
     cell.keep = derivation.contract.keep
     cell.contract = derivation.contract
