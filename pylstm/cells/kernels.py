@@ -61,12 +61,12 @@ def machine_kernel(cell: type[Cell]) -> Any:
     ValueError
         A formula too large for the machine.
     """
-    from pylstm.cells.formula import assembly
+    from pylstm.cells.formula import encoding
 
     if "_machine_kernel" not in cell.__dict__:
         contract = cell.contract  # derives, if nothing has before
         stages = [cell._derivation.stages[stage.name] for stage in contract.stages]
-        cell._machine_kernel = assembly.kernel(contract, stages)
+        cell._machine_kernel = encoding.kernel(contract, stages)
     return cell._machine_kernel
 
 

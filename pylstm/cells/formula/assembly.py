@@ -1,24 +1,21 @@
 """Programs as instructions of the expression machine (`pylstm/_machine.pyx`).
 
 Instructions stand in phases: values of one element per row; then wide values, one phase for every width; then what is
-made of sums over a row. Blocks are operands, results go to their blocks where nothing reads those any more, other
-values to registers, used again after the last reader.
+made of sums over a row. Blocks are operands, and a result goes to its block at once where nothing reads the old
+contents any more. `encoding` gives the other values registers.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
-from typing import Any
 
 from pylstm import levels
-from pylstm.cells.contract import Contract
 from pylstm.cells.formula.fusion import Value, fuse
 from pylstm.cells.formula.graph import FILL, REDUCTION, Width
-from pylstm.cells.formula.program import Block, Program
+from pylstm.cells.formula.program import Block, Program, Store
 
-machine = levels.load("pylstm._machine")
-
-OPCODES: dict[str, tuple[int, bool, bool]] = machine.opcodes()
+OPCODES: dict[str, tuple[int, bool, bool]] = levels.load("pylstm._machine").opcodes()
 """Name -> (number of operands, can be written, can be added)."""
 BEFORE, AFTER = 0, -1
 """The phases of values of one element per row."""
@@ -26,7 +23,7 @@ BEFORE, AFTER = 0, -1
 
 @dataclass(eq=False)
 class Instruction:
-    """`op` of `args`, written or added to `target`: a block, or the register of the value itself."""
+    """`op` of `args`, written or added to `target`: a block, or a value of no block, which gets a register."""
 
     op: str
     args: list[Value]
@@ -36,80 +33,90 @@ class Instruction:
 
 @dataclass
 class Assembly:
-    """Instructions by phase: `BEFORE`, the widths, `AFTER`; and the values that live in a block of their own."""
+    """Instructions by phase: `BEFORE`, the widths, `AFTER`; `homes`: values that a block holds once they are made."""
 
     program: Program
     phases: dict[Width, list[Instruction]] = field(default_factory=dict)
     homes: dict[Value, Block] = field(default_factory=dict)
 
 
-def kernel(contract: Contract, stages: list[Any]) -> Any:
-    """The capsule that runs the derived `stages` of a cell, in the order of its contract.
-
-    Raises
-    ------
-    ValueError
-        A formula too large for the machine.
-    """
-    counts = {kind: len(names) for kind, names in contract.blocks.items()}
-    programs = [
-        tuple(encode(assemble(program), contract) for program in (stage.forward, stage.backward)) for stage in stages
-    ]
-    return machine.build(contract.name, counts, programs)
-
-
 def assemble(program: Program) -> Assembly:
-    """Phases of instructions, with the blocks that hold results from the moment they are made."""
-    values, stores = _values(program)
-    values = fuse(values, [value for _, value in stores])
-    assembly = Assembly(program)
-    phases = _phases(values)
-    order = [value for phase in phases.values() for value in phase]
-    last_read = {arg.block: at for at, value in enumerate(order) for arg in value.args if arg.block}
-    uses: dict[Value, int] = {}
-    for value in [arg for value in order for arg in value.args] + [value for _, value in stores]:
-        uses[value] = uses.get(value, 0) + 1
-    first, final, direct = {}, {}, {}
-    for block, value in stores:
-        adds = block.kind in ("dprev", "demissions", "dparams", "daux")
-        computed = value in order
-        if computed and adds and uses[value] == 1 and OPCODES[value.op][2]:
-            direct[value] = block
-        elif computed and not adds and value not in assembly.homes and last_read.get(block, -1) <= order.index(value):
-            assembly.homes[value] = block
-        elif computed or block not in last_read:
-            (final if computed else first).setdefault(_phase_of_block(program, block, computed), []).append(
-                Instruction("copy", [value], block, adds)
-            )
-        else:  # a block that is read takes the contents of another: by way of a register
-            saved = Value("copy", [value], value.width)
-            phase = _phase_of_block(program, block, False)
-            first.setdefault(phase, []).append(Instruction("copy", [value], saved))
-            final.setdefault(AFTER if phase == BEFORE else phase, []).append(Instruction("copy", [saved], block))
-    zero = Value("const", [], 1)
-    for value in order:
-        if value.op == REDUCTION and value not in direct:
-            first.setdefault(BEFORE, []).append(Instruction("copy", [zero], assembly.homes.get(value, value)))
-    widths = dict.fromkeys([*phases, *first, *final])
-    for phase in sorted(widths, key=lambda each: (each == AFTER) - (each == BEFORE)):
-        made = [
-            Instruction(value.op, value.args, direct[value], True)
-            if value in direct
-            else Instruction(value.op, value.args, assembly.homes.get(value, value), value.op == REDUCTION)
-            for value in phases.get(phase, [])
-        ]
-        assembly.phases[phase] = first.get(phase, []) + made + final.get(phase, [])
-    return assembly
+    """The instructions of `program`, phase by phase."""
+    values, sources = _values(program)
+    values = fuse(values, sources)
+    return _Assembler(program, values, sources).assembly()
 
 
-def _phase_of_block(program: Program, block: Block, end: bool) -> Width:
-    """Where a copy to `block` stands: among its width, the narrow ones at the beginning or at the end of all."""
-    width = program.widths[block]
-    return width if width != 1 else AFTER if end else BEFORE
+class _Assembler:
+    """Decides where results go. `first` and `final`: copies at the beginning and at the end of a phase."""
+
+    def __init__(self, program: Program, values: list[Value], sources: list[Value]) -> None:
+        self.program, self.phases = program, _phases(values)
+        order = [value for phase in self.phases.values() for value in phase]
+        self.position = {value: at for at, value in enumerate(order)}
+        self.last_read = {arg.block: at for at, value in enumerate(order) for arg in value.args if arg.block}
+        self.uses = Counter(arg for value in order for arg in value.args) + Counter(sources)
+        self.homes: dict[Value, Block] = {}
+        self.accumulators: dict[Value, Block] = {}
+        self.first: dict[Width, list[Instruction]] = {}
+        self.final: dict[Width, list[Instruction]] = {}
+        for store, value in zip(program.stores, sources, strict=True):
+            self._place(store, value)
+        zero = Value("const", [], 1)
+        for value in order:  # sums are added up piece by piece
+            if value.op == REDUCTION and value not in self.accumulators:
+                self.first.setdefault(BEFORE, []).append(Instruction("copy", [zero], self.homes.get(value, value)))
+
+    def _place(self, store: Store, value: Value) -> None:
+        """To its block when it is made, if that is possible; else by a copy."""
+        block, adds = store.block, store.adds
+        at = self.position.get(value)
+        if at is not None and adds and self.uses[value] == 1 and OPCODES[value.op][2]:
+            self.accumulators[value] = block
+        elif at is not None and not adds and value not in self.homes and self.last_read.get(block, -1) <= at:
+            self.homes[value] = block
+        elif at is not None:
+            self._copy(self.final, value, block, adds)
+        elif block not in self.last_read:
+            self._copy(self.first, value, block, adds)
+        else:  # a block that is read gets the contents of another, which may be overwritten as well: by a register
+            saved = Value("copy", [value], self.program.widths[block])
+            self.first.setdefault(self._phase(block, BEFORE), []).append(Instruction("copy", [value], saved))
+            self._copy(self.final, saved, block, adds)
+
+    def _copy(self, where: dict[Width, list[Instruction]], value: Value, block: Block, adds: bool) -> None:
+        phase = self._phase(block, BEFORE if where is self.first else AFTER)
+        where.setdefault(phase, []).append(Instruction("copy", [value], block, adds))
+
+    def _phase(self, block: Block, narrow: int) -> Width:
+        width = self.program.widths[block]
+        return narrow if width == 1 else width
+
+    def _instruction(self, value: Value) -> Instruction:
+        if value in self.accumulators:
+            return Instruction(value.op, value.args, self.accumulators[value], True)
+        return Instruction(value.op, value.args, self.homes.get(value, value), value.op == REDUCTION)
+
+    def assembly(self) -> Assembly:
+        """Copies, instructions, copies of every phase."""
+        names = dict.fromkeys([BEFORE, *self.phases, *self.first, *self.final])
+        wide = [phase for phase in names if phase not in (BEFORE, AFTER)]
+        phases = {
+            phase: [
+                *self.first.get(phase, []),
+                *map(self._instruction, self.phases.get(phase, [])),
+                *self.final.get(phase, []),
+            ]
+            for phase in (BEFORE, *wide, AFTER)
+        }
+        return Assembly(self.program, phases, self.homes)
 
 
-def _values(program: Program) -> tuple[list[Value], list[tuple[Block, Value]]]:
-    """Values of `program` and its stores. A constant that is filled is the constant; other fills become explicit."""
+def _values(program: Program) -> tuple[list[Value], list[Value]]:
+    """The computed values of `program`, and what it stores, in order.
+
+    A constant that is filled is the constant itself; that a narrow value is repeated over a row becomes explicit.
+    """
     numbered: list[Value] = []
     values: list[Value] = []
     filled: dict[tuple[Value, Width], Value] = {}
@@ -133,10 +140,7 @@ def _values(program: Program) -> tuple[list[Value], list[tuple[Block, Value]]]:
         numbered.append(value)
         if operation.op not in ("load", "const"):
             values.append(value)
-    stores = [
-        (store.block, widen(numbered[store.source], program.widths[store.block])) for store in program.stores
-    ]
-    return values, stores
+    return values, [widen(numbered[store.source], program.widths[store.block]) for store in program.stores]
 
 
 def _phases(values: list[Value]) -> dict[Width, list[Value]]:
@@ -154,88 +158,3 @@ def _phases(values: list[Value]) -> dict[Width, list[Value]]:
         phases.setdefault(phase, []).append(value)
     phases[AFTER] = phases.pop(AFTER, [])
     return phases
-
-
-class _Slots:
-    """Operands of a program: blocks, constants, registers that are used again."""
-
-    def __init__(self, contract: Contract, program: Program) -> None:
-        self.contract, self.program = contract, program
-        self.slots: dict[tuple[str, int, int], int] = {}
-        self.constants: list[float] = []
-        self.registers: dict[Value, tuple[bool, int]] = {}
-        self.free: dict[bool, list[int]] = {True: [], False: []}
-        self.count = 0
-
-    def _number(self, *slot: Any) -> int:
-        return self.slots.setdefault(slot, len(self.slots))
-
-    def block(self, block: Block) -> int:
-        """Slot of a block."""
-        kind = machine.KINDS.index(block.kind)
-        names = self.contract.blocks["states" if block.kind in ("prev", "dprev") else block.kind.removeprefix("d")]
-        space = "narrow block" if self.program.widths[block] == 1 else "wide block"
-        return self._number(space, kind, names.index(block.name))
-
-    def constant(self, value: float) -> int:
-        """Slot of a constant; 0 and -0 are two."""
-        texts = [repr(each) for each in self.constants]
-        if repr(value) not in texts:
-            self.constants.append(value)
-            texts.append(repr(value))
-        return self._number("constant", texts.index(repr(value)), 0)
-
-    def register(self, value: Value) -> int:
-        """Slot of the register of `value`, which gets one now if it has none."""
-        wide = value.width != 1
-        if value not in self.registers:
-            if not self.free[wide]:
-                self.free[wide].append(self.count)
-                self.count += 1
-            self.registers[value] = wide, self.free[wide].pop()
-        return self._number("wide register" if wide else "narrow register", self.registers[value][1], 0)
-
-    def release(self, value: Value) -> None:
-        """The register of `value`, if it has one, is free."""
-        if value in self.registers:
-            wide, number = self.registers.pop(value)
-            self.free[wide].append(number)
-
-
-def encode(assembly: Assembly, contract: Contract) -> dict[str, Any]:
-    """The program as `pylstm._machine.build` takes it."""
-    slots = _Slots(contract, assembly.program)
-    listed = [each for phase in assembly.phases.values() for each in phase]
-    last_use = {value: at for at, each in enumerate(listed) for value in each.args}
-    code, phases, at = [], [], 0
-
-    def slot_of(value: Value) -> int:
-        if value.op == "const":
-            return slots.constant(value.value)
-        block = value.block or assembly.homes.get(value)
-        return slots.block(block) if block else slots.register(value)
-
-    for phase, instructions in assembly.phases.items():
-        first = len(code)
-        for each in instructions:
-            operands = [slot_of(value) for value in each.args]
-            for value in each.args:
-                if last_use[value] == at:
-                    slots.release(value)
-            target = slots.block(each.target) if isinstance(each.target, Block) else slots.register(each.target)
-            code.append((each.op, each.adds, target, operands))
-            at += 1
-        if instructions:
-            phases.append((first, len(code), _width_slot(assembly.program, phase, slots)))
-    return {
-        "slots": list(slots.slots), "registers": slots.count, "constants": slots.constants,
-        "code": code, "phases": phases,
-    }
-
-
-def _width_slot(program: Program, phase: Width, slots: _Slots) -> int:
-    """Slot of a block as wide as `phase`; -1 if that is 1."""
-    if phase in (BEFORE, AFTER):
-        return -1
-    names = [each.block for each in program.operations if each.block] + [store.block for store in program.stores]
-    return slots.block(next(block for block in names if program.widths[block] == phase))

@@ -52,7 +52,7 @@ class Value:
 
 
 def fuse(values: list[Value], stored: list[Value]) -> list[Value]:
-    """`values` with groups that fit a pattern made one; those in `stored` are kept. Largest groups, last values first."""
+    """`values` with groups that fit a pattern made one; those in `stored` stay. Largest groups, last values first."""
     gone: set[Value] = set()
     uses = Counter(arg for value in values for arg in value.args) + Counter(stored)
     for root in reversed(values):
@@ -72,7 +72,7 @@ def fuse(values: list[Value], stored: list[Value]) -> list[Value]:
 
 
 def _match(pattern: Any, value: Value, root: Value, uses: Counter, found: dict[str, Value], inner: list[Value]) -> bool:
-    """Whether `value` has the form of `pattern`; `found` gets its operands, `inner` what would disappear into `root`."""
+    """Whether `value` has the form of `pattern`; `found` gets its operands, `inner` what would disappear."""
     if isinstance(pattern, str):
         return found.setdefault(pattern, value) is value
     if isinstance(pattern, int):
