@@ -115,7 +115,7 @@ cdef class Machine:
         self.blocks.append(<uintptr_t> memory)
         return memory
 
-    cdef int take(self, program_t *p, program, int double_) except -1:
+    cdef int take(self, program_t *p, program, dict counts, int double_) except -1:
         """Bind `program` (see `build`) for float32 or float64."""
         cdef Py_ssize_t size = 8 if double_ else 4, k, n
         cdef int number
@@ -126,20 +126,25 @@ cdef class Machine:
         p.chunk = min(CHUNK, SCRATCH // (size * max(1, registers))) // 16 * 16
         if p.n_slots > OPERANDS or p.chunk == 0:
             raise ValueError(f"a formula of {p.n_slots} blocks, registers and constants: at most {OPERANDS}; "
-                             f"of {registers} registers: at most {SCRATCH // (16 * size)}")
+                             f"of {registers} registers: at most {SCRATCH // (16 * size)}. "
+                             f"Make several stages of the one, or give the cell a compiled kernel")
         p.slots = <slot_t *> self.allocate(p.n_slots * sizeof(slot_t))
         p.phases = <phase_t *> self.allocate(p.n_phases * sizeof(phase_t))
         p.code = <code_t *> self.allocate(len(program["code"]) * sizeof(code_t))
         p.constants = <char *> self.allocate(len(constants) * p.chunk * size)
         for k, (space, kind, index) in enumerate(slots):
             p.slots[k].space, p.slots[k].kind, p.slots[k].index = SPACES.index(space), kind, index
+            check_slot(SPACES[p.slots[k].space], kind, index, counts, registers, len(constants))
         for k, (first, last, block) in enumerate(program["phases"]):
             p.phases[k].first, p.phases[k].last, p.phases[k].block = first, last, block
         for k, (name, adds, d, operands) in enumerate(program["code"]):
-            number = NUMBERS[name]
+            for slot in (d, *operands):
+                if not 0 <= slot < p.n_slots:
+                    raise ValueError(f"{name!r}: there is no slot {slot}")
+            number = NUMBERS.get(name, NUMBERS["copy"])
             opcode = &pylstm_opcodes[number]
             p.code[k].run = opcode.add[double_] if adds else opcode.set[double_]
-            if p.code[k].run == NULL or opcode.operands != len(operands):
+            if name not in NUMBERS or p.code[k].run == NULL or opcode.operands != len(operands):
                 raise ValueError(f"no operation {name!r} of {len(operands)} operands that {'adds' if adds else 'writes'}")
             a, b, c, e = (list(operands) + [operands[0]] * 4)[:4]
             p.code[k].d, p.code[k].a, p.code[k].b, p.code[k].c, p.code[k].e = d, a, b, c, e
@@ -159,8 +164,8 @@ cdef class Machine:
             self.stages[double_] = <stage_t *> self.allocate(len(stages) * sizeof(stage_t))
             for k, (forward_, backward_) in enumerate(stages):
                 pair = <pair_t *> self.allocate(sizeof(pair_t))
-                self.take(&pair.forward, forward_, double_)
-                self.take(&pair.backward, backward_, double_)
+                self.take(&pair.forward, forward_, counts, double_)
+                self.take(&pair.backward, backward_, counts, double_)
                 self.stages[double_][k].forward = <hook_t> forward[double] if double_ else <hook_t> forward[float]
                 self.stages[double_][k].backward = <hook_t> backward[double] if double_ else <hook_t> backward[float]
                 self.stages[double_][k].user = pair
@@ -173,6 +178,17 @@ cdef class Machine:
         PyCapsule_SetContext(capsule, <void *> self)
         Py_INCREF(self)
         return capsule
+
+
+cdef check_slot(space, kind, index, dict counts, registers, n_constants):
+    """Refuse a slot that is nowhere."""
+    if space == "constant" or space.endswith("register"):
+        inside = 0 <= kind < (n_constants if space == "constant" else registers)
+    else:
+        what = KINDS[kind].removeprefix("d")
+        inside = 0 <= index < counts["states" if what == "prev" else what]
+    if not inside:
+        raise ValueError(f"there is no {space} {kind}, {index}")
 
 
 cdef void release(object capsule) noexcept:

@@ -10,7 +10,7 @@ from pylstm.cells._kernel_checks import certify_kernel
 from pylstm.cells._problem import DOMAINS, ROWS, Certified, Inputs, Problem, derivatives, draw, values
 from pylstm.cells.certificate import Certificate, CertificationError
 from pylstm.cells.contract import Contract, Stage, hook_name
-from pylstm.cells.kernels import load_kernel
+from pylstm.cells.kernels import load_kernel, runs_on_machine
 from pylstm.cells.twin import call, hook
 
 INPUT_SIZE, HIDDEN_SIZE = 4, 5
@@ -76,13 +76,15 @@ def _kernel(certificate: Certificate, cell: Any) -> Any | None:
     """The capsule of the cell's kernel, or None if there is none or it does not fit the declaration."""
     try:
         capsule = load_kernel(cell)
-    except (ImportError, TypeError) as error:
+    except (ImportError, TypeError, ValueError) as error:
         certificate.fail("kernel", "blocks and ABI", str(error))
         return None
     if capsule is None:
         certificate.notes.append("no kernel: only the twin was certified")
     else:
         certificate.check("kernel", "blocks and ABI", True, "")
+    if runs_on_machine(cell):
+        certificate.notes.append("the kernel is the formula on the expression machine")
     return capsule
 
 

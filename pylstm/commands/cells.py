@@ -6,6 +6,7 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pylstm.cells.cell import Cell
     from pylstm.cells.registry import Entry
 
 
@@ -38,10 +39,16 @@ def _describe(entry: Entry) -> dict[str, Any]:
         "gates": dict(entry.cell.gates),
         "params": contract.params,
         "aux": contract.aux,
-        "kernel": "compiled" if entry.cell.kernel is not None else "none",
+        "kernel": _kernel(entry.cell),
         "reference": entry.cell.reference,
         "status": entry.status,
     }
+
+
+def _kernel(cell: type[Cell]) -> str:
+    from pylstm.cells.kernels import runs_on_machine
+
+    return "compiled" if cell.kernel is not None else "machine" if runs_on_machine(cell) else "none"
 
 
 def _text(field: Any) -> str:
