@@ -29,6 +29,23 @@ class FormulaLSTM(Cell):
         return dict(h=sigmoid(z.o) * tanh(c), c=c)
 
 
+class Training:
+    """For asv: forward and backward, the formula and the bundled kernel side by side."""
+
+    params = [["formula", "bundled"], CASES]
+    param_names = ["lstm", "B,T,H"]
+
+    def setup(self, lstm, case):
+        B, T, H = case
+        self.layer = pylstm.Recurrent(FormulaLSTM if lstm == "formula" else "lstm", H, H, seed=0)
+        self.x = np.random.default_rng(0).standard_normal((T, B, H)).astype("float32")
+        self.dy = np.ones_like(self.x)
+        self.time_training(lstm, case)
+
+    def time_training(self, lstm, case):
+        self.layer(self.x).backward(self.dy)
+
+
 def seconds(layers, x):
     """Median seconds of (forward and backward, forward) of each layer, measured in turn."""
     times = [[] for _ in layers]

@@ -2,6 +2,7 @@ from typing import Any
 
 KINDS: tuple[str, ...]
 SPACES: tuple[str, ...]
+NUMBERS: dict[str, int]
 
 class Machine: ...
 
