@@ -1,4 +1,4 @@
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -7,8 +7,8 @@ from pylstm._plan import Plan
 
 _Arrays = Sequence[np.ndarray | None] | None
 
-class Member:
-    def __call__(self, *args: Any, **kwargs: Any) -> None: ...
+class Worker:
+    def serve(self, wake: Callable[[None], None], sleep: Callable[[], object]) -> None: ...
 
 def aligned(workspace: Any) -> int: ...
 def forward(

@@ -27,7 +27,7 @@ from pylstm._plan cimport (
     FROM_EMISSION, FROM_STATE, FROM_X, LINE, PARAM_ROWS, ROWS_GRAIN, Plan, core_t, pack, plan_t, product_t)
 from pylstm._table cimport (
     arrays_t, exchange_states, next_step, param_width, table_t, tabulate, tabulate_cotangents)
-from pylstm._team cimport meet, part, team_t
+from pylstm._team cimport lie_down, mailbox_t, meet, part, post, take, team_t
 from pylstm._tiles cimport TILES_ADD, TILES_ADD_BACK, TILES_BIAS, tiles_t
 from pylstm.kernel cimport block_t, floating
 
@@ -147,35 +147,45 @@ def backward(Plan layout not None, workspace, dy, dfinal, dstates, dflat, dx, di
 
 # --- threads -------------------------------------------------------------------------------------------------------
 
-cdef class Member:
-    """A thread's share of a pass, for `threads.workers` to call. The arrays and the team live in the caller's frame,
-    which the last meeting of `pass_` keeps open until every thread is through."""
-    cdef Plan layout
-    cdef const arrays_t *a
-    cdef team_t *team
-    cdef int number
-    cdef bint back
+cdef class Worker:
+    """A thread's side of a team: `serve` runs in it for ever. `wake` and `sleep` are the ends of its queue.
 
-    def __call__(self):
-        with nogil:
-            pass_(&self.layout.p, self.a, self.team, self.number, self.back)
+    Plan, arrays and team live in the frame of the caller, which the last meeting of `pass_` keeps open until every
+    thread is through."""
+    cdef mailbox_t box
+    cdef object wake
+
+    def serve(self, wake, sleep):
+        cdef mailbox_t job
+        self.wake = wake
+        while True:
+            with nogil:
+                while take(&self.box, &job):
+                    pass_(<const plan_t *> job.plan, <const arrays_t *> job.arrays, job.team, job.number, job.back)
+            if lie_down(&self.box):
+                sleep()
 
 
 cdef int run_team(Plan layout, const arrays_t *a, bint back) except -1:
     """A pass on as many threads as its plan says; raises what a Python row hook or Ctrl-C left behind."""
     cdef team_t team
-    cdef Member member
+    cdef Worker worker
     cdef int number
+    workers = None
     memset(&team, 0, sizeof(team))
     team.size, team.columns = layout.p.threads, layout.p.columns
     if team.size > 1:
-        queues = threads.workers.reserve(team.size - 1)     # may fail, or be interrupted
+        workers = threads.workers.reserve(team.size - 1)    # may fail, or be interrupted
         for number in range(1, team.size):                  # from here on no Python code runs in this thread
-            member = Member()
-            member.layout, member.a, member.team, member.number, member.back = layout, a, &team, number, back
-            queues[number - 1].put(member)
+            worker = workers[number - 1]
+            worker.box.plan, worker.box.arrays, worker.box.team = &layout.p, a, &team
+            worker.box.number, worker.box.back = number, back
+            if post(&worker.box):
+                worker.wake(None)
     with nogil:
         pass_(&layout.p, a, &team, 0, back)
+    if workers is not None:
+        threads.workers.release(workers)
     if team.stop:
         raise_pending()
     return 0

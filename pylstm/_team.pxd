@@ -33,12 +33,60 @@ cdef extern from *:
             }
         }
     }
+
+    /* Where a thread finds its next share. It spins for a while after each, since passes often follow one another
+       closely, and then sleeps in Python until the one who posts wakes it. */
+    typedef struct {
+        int posted, sleeping, number, back;
+        const void *plan, *arrays;
+        pylstm_team *team;
+    } pylstm_mailbox;
+
+    #define PYLSTM_SPINS 20000             /* pauses: about 200 microseconds */
+
+    static inline int pylstm_take(pylstm_mailbox *box, pylstm_mailbox *job) {
+        int spins;
+        for (spins = 0; spins < PYLSTM_SPINS; spins++) {
+            if (__atomic_load_n(&box->posted, __ATOMIC_ACQUIRE)) {
+                *job = *box;
+                __atomic_store_n(&box->posted, 0, __ATOMIC_RELEASE);
+                return 1;
+            }
+            PYLSTM_PAUSE();
+        }
+        return 0;
+    }
+
+    /* Whether it may sleep: nothing has been posted before it said so. */
+    static inline int pylstm_lie_down(pylstm_mailbox *box) {
+        __atomic_store_n(&box->sleeping, 1, __ATOMIC_SEQ_CST);
+        if (!__atomic_load_n(&box->posted, __ATOMIC_SEQ_CST))
+            return 1;
+        __atomic_store_n(&box->sleeping, 0, __ATOMIC_SEQ_CST);
+        return 0;
+    }
+
+    /* Whether the thread must be woken. */
+    static inline int pylstm_post(pylstm_mailbox *box) {
+        __atomic_store_n(&box->posted, 1, __ATOMIC_SEQ_CST);
+        return __atomic_exchange_n(&box->sleeping, 0, __ATOMIC_SEQ_CST);
+    }
     """
     ctypedef struct team_t "pylstm_team":
         int size
         bint columns
         int stop
     void meet "pylstm_meet"(team_t *team) noexcept nogil
+
+    ctypedef struct mailbox_t "pylstm_mailbox":
+        int number
+        bint back
+        const void *plan
+        const void *arrays
+        team_t *team
+    bint take "pylstm_take"(mailbox_t *box, mailbox_t *job) noexcept nogil
+    bint lie_down "pylstm_lie_down"(mailbox_t *box) noexcept nogil
+    bint post "pylstm_post"(mailbox_t *box) noexcept nogil
 
 
 cdef inline Py_ssize_t part(Py_ssize_t n, Py_ssize_t grain, int member, int size) noexcept nogil:

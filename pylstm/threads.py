@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable
 from queue import SimpleQueue
+from typing import Any
 
 _LIMIT = 64
 
@@ -72,14 +72,14 @@ def set_num_threads(n: int) -> None:
 
 
 class _Workers:
-    """Daemon threads, each with a queue of calls. They are started when first needed, and anew after a fork."""
+    """Daemon threads that run shares of passes. They are started when first needed, and anew after a fork."""
 
     def __init__(self) -> None:
-        self._idle: list[SimpleQueue[Callable[[], None]]] = []
+        self._idle: list[Any] = []
         self._lock = threading.Lock()
 
-    def reserve(self, n: int) -> list[SimpleQueue[Callable[[], None]]]:
-        """Queues of n idle threads: each must be given one call, and is idle again after it.
+    def reserve(self, n: int) -> list[Any]:
+        """n workers (`pylstm._core.Worker`) that nobody else uses: each must be given one share, then released.
 
         Raises
         ------
@@ -88,20 +88,25 @@ class _Workers:
         """
         with self._lock:
             while len(self._idle) < n:
-                queue: SimpleQueue[Callable[[], None]] = SimpleQueue()
-                try:
-                    threading.Thread(target=self._work, args=(queue,), name="pylstm", daemon=True).start()
-                except RuntimeError as error:
-                    raise RuntimeError(f"{error}: call pylstm.set_num_threads(1)") from None
-                self._idle.append(queue)
+                self._idle.append(_start())
             reserved, self._idle = self._idle[:n], self._idle[n:]
         return reserved
 
-    def _work(self, queue: SimpleQueue[Callable[[], None]]) -> None:
-        while True:
-            queue.get()()
-            with self._lock:
-                self._idle.append(queue)
+    def release(self, workers: list[Any]) -> None:
+        """Give back workers whose share is done, though their thread may still be on its way home."""
+        with self._lock:
+            self._idle += workers
+
+
+def _start() -> Any:
+    from pylstm._core import Worker  # which imports this module
+
+    worker, queue = Worker(), SimpleQueue()
+    try:
+        threading.Thread(target=worker.serve, args=(queue.put, queue.get), name="pylstm", daemon=True).start()
+    except RuntimeError as error:
+        raise RuntimeError(f"{error}: call pylstm.set_num_threads(1)") from None
+    return worker
 
 
 workers = _Workers()

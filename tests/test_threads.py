@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -65,9 +66,20 @@ def test_small_passes_use_one_thread():
         pylstm.LSTM(4, 4, seed=0)(np.ones((10, 2, 4), "float32"))
         assert workers._idle == []
         pylstm.LSTM(64, 64, seed=0)(np.ones(BIG, "float32"))
-        assert len(workers._idle) <= 1  # started; perhaps not idle again yet
-        pylstm.LSTM(64, 64, seed=0)(np.ones(BIG, "float32"))
-    assert len(workers.reserve(1)) == 1
+        assert len(workers._idle) == 1
+        for _ in range(20):  # the same thread again, also while it is still on its way home
+            layer = pylstm.LSTM(64, 64, seed=0)
+            layer(np.ones(BIG, "float32")).backward(np.ones(BIG, "float32"))
+            assert len(workers._idle) == 1
+
+
+def test_a_worker_that_has_fallen_asleep_is_woken():
+    pylstm.set_num_threads(2)
+    layer, x = pylstm.LSTM(64, 64, seed=0), np.ones(BIG, "float32")
+    expected = layer(x).y.copy()
+    for pause in (0, 1e-4, 2e-4, 3e-4, 5e-4, 1e-3, 0.05) * 20:
+        time.sleep(pause)
+        assert np.array_equal(layer(x).y, expected)
 
 
 def test_no_thread_to_be_had_is_an_error_before_the_loop(monkeypatch):
