@@ -27,7 +27,8 @@ from pylstm._plan cimport (
     FROM_EMISSION, FROM_STATE, FROM_X, LINE, PARAM_ROWS, ROWS_GRAIN, Plan, core_t, pack, plan_t, product_t)
 from pylstm._table cimport (
     arrays_t, exchange_states, next_step, param_width, table_t, tabulate, tabulate_cotangents)
-from pylstm._team cimport lie_down, mailbox_t, meet, part, post, take, team_t
+from pylstm._team cimport (
+    await_done, finish, lie_down, mailbox_t, meet, part, post, take, team_t)
 from pylstm._tiles cimport TILES_ADD, TILES_ADD_BACK, TILES_BIAS, tiles_t
 from pylstm.kernel cimport block_t, floating
 
@@ -150,8 +151,7 @@ def backward(Plan layout not None, workspace, dy, dfinal, dstates, dflat, dx, di
 cdef class Worker:
     """A thread's side of a team: `serve` runs in it for ever. `wake` and `sleep` are the ends of its queue.
 
-    Plan, arrays and team live in the frame of the caller, which the last meeting of `pass_` keeps open until every
-    thread is through."""
+    Plan, arrays and team live in the frame of the caller, who waits until every share is done."""
     cdef mailbox_t box
     cdef object wake
 
@@ -162,6 +162,7 @@ cdef class Worker:
             with nogil:
                 while take(&self.box, &job):
                     pass_(<const plan_t *> job.plan, <const arrays_t *> job.arrays, job.team, job.number, job.back)
+                    finish(&self.box)
             if lie_down(&self.box):
                 sleep()
 
@@ -175,7 +176,7 @@ cdef int run_team(Plan layout, const arrays_t *a, bint back) except -1:
     memset(&team, 0, sizeof(team))
     team.size, team.columns = layout.p.threads, layout.p.columns
     if team.size > 1:
-        workers = threads.workers.reserve(team.size - 1)    # may fail, or be interrupted
+        workers = threads.workers.reserve(team.size - 1, Worker)  # may fail, or be interrupted
         for number in range(1, team.size):                  # from here on no Python code runs in this thread
             worker = workers[number - 1]
             worker.box.plan, worker.box.arrays, worker.box.team = &layout.p, a, &team
@@ -185,6 +186,9 @@ cdef int run_team(Plan layout, const arrays_t *a, bint back) except -1:
     with nogil:
         pass_(&layout.p, a, &team, 0, back)
     if workers is not None:
+        for worker in workers:
+            with nogil:
+                await_done(&worker.box)
         threads.workers.release(workers)
     if team.stop:
         raise_pending()

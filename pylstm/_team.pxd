@@ -14,6 +14,13 @@ cdef extern from *:
         int stop;          /* set by thread 0: an error or an interrupt */
     } pylstm_team;
 
+    static inline void pylstm_pause(int *spins) {
+        if (++*spins < 4000)
+            PYLSTM_PAUSE();
+        else
+            sched_yield();
+    }
+
     /* All threads of the team arrive before any goes on. Between two meetings the loop takes microseconds, so a thread
        spins first; on an oversubscribed machine it soon leaves the processor to the others. */
     static inline void pylstm_meet(pylstm_team *team) {
@@ -25,19 +32,15 @@ cdef extern from *:
             __atomic_store_n(&team->arrived, 0, __ATOMIC_RELAXED);
             __atomic_store_n(&team->phase, phase + 1, __ATOMIC_RELEASE);
         } else {
-            while (__atomic_load_n(&team->phase, __ATOMIC_ACQUIRE) == phase) {
-                if (++spins < 4000)
-                    PYLSTM_PAUSE();
-                else
-                    sched_yield();
-            }
+            while (__atomic_load_n(&team->phase, __ATOMIC_ACQUIRE) == phase)
+                pylstm_pause(&spins);
         }
     }
 
     /* Where a thread finds its next share. It spins for a while after each, since passes often follow one another
        closely, and then sleeps in Python until the one who posts wakes it. */
     typedef struct {
-        int posted, sleeping, number, back;
+        int posted, done, sleeping, number, back;
         const void *plan, *arrays;
         pylstm_team *team;
     } pylstm_mailbox;
@@ -66,8 +69,20 @@ cdef extern from *:
         return 0;
     }
 
+    /* The share is done: plan, arrays and team are not looked at any more. */
+    static inline void pylstm_finish(pylstm_mailbox *box) {
+        __atomic_store_n(&box->done, 1, __ATOMIC_RELEASE);
+    }
+
+    static inline void pylstm_await(pylstm_mailbox *box) {
+        int spins = 0;
+        while (!__atomic_load_n(&box->done, __ATOMIC_ACQUIRE))
+            pylstm_pause(&spins);
+    }
+
     /* Whether the thread must be woken. */
     static inline int pylstm_post(pylstm_mailbox *box) {
+        __atomic_store_n(&box->done, 0, __ATOMIC_RELAXED);
         __atomic_store_n(&box->posted, 1, __ATOMIC_SEQ_CST);
         return __atomic_exchange_n(&box->sleeping, 0, __ATOMIC_SEQ_CST);
     }
@@ -87,6 +102,8 @@ cdef extern from *:
     bint take "pylstm_take"(mailbox_t *box, mailbox_t *job) noexcept nogil
     bint lie_down "pylstm_lie_down"(mailbox_t *box) noexcept nogil
     bint post "pylstm_post"(mailbox_t *box) noexcept nogil
+    void finish "pylstm_finish"(mailbox_t *box) noexcept nogil
+    void await_done "pylstm_await"(mailbox_t *box) noexcept nogil
 
 
 cdef inline Py_ssize_t part(Py_ssize_t n, Py_ssize_t grain, int member, int size) noexcept nogil:

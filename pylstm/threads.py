@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Any
 
@@ -78,8 +79,8 @@ class _Workers:
         self._idle: list[Any] = []
         self._lock = threading.Lock()
 
-    def reserve(self, n: int) -> list[Any]:
-        """n workers (`pylstm._core.Worker`) that nobody else uses: each must be given one share, then released.
+    def reserve(self, n: int, make: Callable[[], Any]) -> list[Any]:
+        """n workers that nobody else uses: each must be given one share, then released. `make` makes a new one.
 
         Raises
         ------
@@ -88,7 +89,7 @@ class _Workers:
         """
         with self._lock:
             while len(self._idle) < n:
-                self._idle.append(_start())
+                self._idle.append(_start(make))
             reserved, self._idle = self._idle[:n], self._idle[n:]
         return reserved
 
@@ -98,10 +99,8 @@ class _Workers:
             self._idle += workers
 
 
-def _start() -> Any:
-    from pylstm._core import Worker  # which imports this module
-
-    worker, queue = Worker(), SimpleQueue()
+def _start(make: Callable[[], Any]) -> Any:
+    worker, queue = make(), SimpleQueue()
     try:
         threading.Thread(target=worker.serve, args=(queue.put, queue.get), name="pylstm", daemon=True).start()
     except RuntimeError as error:

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import threading
 import time
 
 import numpy as np
@@ -107,3 +108,18 @@ def test_several_layers_in_several_threads():
         found = list(pool.map(lambda x: layer(x).backward(x).params.flat.copy(), inputs * 3))
     for k, flat in enumerate(found):
         assert np.array_equal(flat, expected[k % 6])
+
+
+def test_callers_may_end_at_once():
+    """A worker must not look at the frame of a caller whose thread is gone: its stack is unmapped."""
+    pylstm.set_num_threads(3)
+    layer, x = pylstm.LSTM(64, 64, seed=0), np.ones(BIG, "float32")
+    expected, found = layer(x).final["h"].copy(), []
+    for _ in range(150):
+        callers = [threading.Thread(target=lambda: found.append(layer(x).final["h"].copy())) for _ in range(2)]
+        for caller in callers:
+            caller.start()
+        for caller in callers:
+            caller.join()
+    assert len(found) == 300
+    assert all(np.array_equal(h, expected) for h in found)
