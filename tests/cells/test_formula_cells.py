@@ -107,3 +107,23 @@ def test_relu_keeps_nan_as_the_kernels_do():
     np.testing.assert_array_equal(functions.relu(values), [0, 0, 2, np.nan])
     np.testing.assert_array_equal(functions.drelu_from_y(values), [0, 0, 1, np.nan])
     assert functions.drelu_from_y(values.astype("float32")).dtype == np.float32
+
+
+def test_a_formula_is_traced_under_a_profiler():
+    import cProfile
+
+    class Profiled(Cell):
+        states = ("h",)
+        gates = {"a": "x+h"}
+
+        def forward(z):
+            return {"h": tanh(z.a)}
+
+    profile = cProfile.Profile()
+    profile.enable()
+    try:
+        assert Profiled.contract.gates == ("a",)
+        assert certify(Profiled).ok
+    finally:
+        profile.disable()
+    assert sys.getprofile() is None

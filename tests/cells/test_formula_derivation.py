@@ -25,6 +25,7 @@ BUNDLED = [LSTM] + [
         "gru": ("GRU", "GRUResetBefore"),
         "peephole": ("Peephole",),
         "cifg": ("CIFG",),
+        "lstm_linear_output": ("LSTMLinearOutput",),
     }.items()
     for name in names
 ]

@@ -98,6 +98,8 @@ def _run(function: Callable[..., Any], arguments: list[Namespace]) -> tuple[Any,
             local.update(frame.f_locals)
 
     before = sys.getprofile()
+    if before is not None and not callable(before):  # cProfile could not be set again: no names then
+        return function(*arguments), local
     sys.setprofile(watch)
     try:
         returned = function(*arguments)
