@@ -86,17 +86,17 @@ PYLSTM_INLINE REAL F(log1p)(REAL x) {
 /* 1 / (1 + e^-x) = TINY / (TINY + TINY e^-x): TINY = 2^-64 keeps the scale of e^-x finite where the result is
    subnormal. The order of the sum keeps the 1 where e^-x is large. Worst 3.08 (2.00 without FMA) / 2.00 ulp. */
 PYLSTM_INLINE REAL F(sigmoid)(REAL x) {
-    const REAL low = x < EXP_LOWEST ? EXP_LOWEST : x, a = low > SIGMOID_IS_ONE ? SIGMOID_IS_ONE : low;
 #ifdef LN2_LOST
     /* Shorter where n LN2 is exact, for a type with room for one ulp more: what LN2 lacks goes into the scale. */
-    const REAL sum = a * -LOG2E + (ROUNDER + (BIAS - 64)), n = sum - (ROUNDER + (BIAS - 64)), r = -a - n * LN2;
+    const REAL sum = x * -LOG2E + (ROUNDER + (BIAS - 64)), n = sum - (ROUNDER + (BIAS - 64)), r = -x - n * LN2;
     const REAL power = F(from_bits)(F(bits)(sum) << MANTISSA), s = power - power * (n * LN2_LOST);
-    return TINY / ((s + TINY) + s * (r + (r * r) * F(exp_tail)(r)));
+    const REAL y = TINY / ((s + TINY) + s * (r + (r * r) * F(exp_tail)(r)));
 #else
-    const F(power) p = F(reduce)(-a, ROUNDER + (BIAS - 64));
-    const REAL s = F(scale)(p);
-    return TINY / ((s * p.q + TINY) + s);
+    const F(power) p = F(reduce)(-x, ROUNDER + (BIAS - 64));
+    const REAL s = F(scale)(p), y = TINY / ((s * p.q + TINY) + s);
 #endif
+    const REAL low = x < EXP_LOWEST ? C(0.0) : y;
+    return x > SIGMOID_IS_ONE ? C(1.0) : low;
 }
 
 /* With e^(-2|x|) = s (1 + q): tanh|x| = (1 - s - s q) / (1 + s + s q). For small x it is s = 1 and nothing cancels. For
