@@ -544,7 +544,7 @@ cdef inline void add_all(Py_ssize_t n, const floating *given, floating *to) noex
 cdef void call_backward(const core_t *core, table_t *table, int j, Py_ssize_t rows) noexcept nogil:
     """The hook of stage j; with per-unit parameters, once per group of rows that shares an accumulator."""
     cdef Py_ssize_t group, groups = (rows + PARAM_ROWS - 1) // PARAM_ROWS, width = param_width(core) * core.itemsize
-    if width == 0:
+    if width == 0 or groups == 1:
         core.stages[j].backward(&table.rows, core.stages[j].user)
         return
     for group in range(groups):

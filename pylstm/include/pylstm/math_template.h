@@ -90,7 +90,7 @@ PYLSTM_INLINE REAL F(sigmoid)(REAL x) {
     /* Shorter where n LN2 is exact, for a type with room for one ulp more: what LN2 lacks goes into the scale. */
     const REAL sum = x * -LOG2E + (ROUNDER + (BIAS - 64)), n = sum - (ROUNDER + (BIAS - 64)), r = -x - n * LN2;
     const REAL power = F(from_bits)(F(bits)(sum) << MANTISSA), s = power - power * (n * LN2_LOST);
-    const REAL y = TINY / ((s + TINY) + s * (r + (r * r) * F(exp_tail)(r)));
+    const REAL y = TINY / (((s + TINY) + s * r) + (s * (r * r)) * F(exp_tail)(r));
 #else
     const F(power) p = F(reduce)(-x, ROUNDER + (BIAS - 64));
     const REAL s = F(scale)(p), y = TINY / ((s * p.q + TINY) + s);
@@ -105,14 +105,13 @@ PYLSTM_INLINE REAL F(sigmoid)(REAL x) {
 PYLSTM_INLINE REAL F(tanh)(REAL x) {
     const REAL half = F(minus_abs)(x);
 #ifdef LN2
-    const REAL sum = half * (C(2.0) * LOG2E) + (ROUNDER + BIAS), n = sum - (ROUNDER + BIAS);
-    const REAL r = C(2.0) * half - n * LN2, q = r + (r * r) * F(exp_tail)(r);
-    const REAL s = F(from_bits)(F(bits)(sum) << MANTISSA);
+    const REAL sum = half * (C(2.0) * LOG2E) + (ROUNDER + BIAS), n = sum - (ROUNDER + BIAS), r = C(2.0) * half - n * LN2;
+    const REAL s = F(from_bits)(F(bits)(sum) << MANTISSA), sr = s * r, rest = (s * (r * r)) * F(exp_tail)(r);
+    const REAL quotient = (((C(1.0) - s) - sr) - rest) / (((C(1.0) + s) + sr) + rest);
 #else
     const F(power) p = F(reduce)(C(2.0) * half, ROUNDER + BIAS);
-    const REAL q = p.q, s = F(scale)(p);
+    const REAL s = F(scale)(p), quotient = ((C(1.0) - s) - s * p.q) / ((C(1.0) + s) + s * p.q);
 #endif
-    const REAL quotient = ((C(1.0) - s) - s * q) / ((C(1.0) + s) + s * q);
     const REAL y = half < -TANH_IS_ONE ? C(1.0) : quotient;
     return F(from_bits)(F(bits)(y) | (F(bits)(x) & SIGN_BIT));
 }
