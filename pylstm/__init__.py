@@ -25,6 +25,7 @@ from pylstm.cells.audit import Audit, audit
 from pylstm.cells.certificate import Certificate, CertificationError
 from pylstm.cells.certify import certify
 from pylstm.hookspecs import hookimpl
+from pylstm.layers.checkpointed import CheckpointedRun
 from pylstm.layers.embedding import Embedding
 from pylstm.layers.linear import Linear
 from pylstm.layers.losses import sigmoid_cross_entropy, softmax_cross_entropy, squared_error
@@ -57,6 +58,7 @@ __all__ = [
     "Cell",
     "Certificate",
     "CertificationError",
+    "CheckpointedRun",
     "Embedding",
     "Gradients",
     "History",
