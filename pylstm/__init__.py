@@ -42,6 +42,7 @@ from pylstm.training.clipping import clip_by_norm, clip_by_value
 from pylstm.training.history import History
 from pylstm.training.optimisers import SGD, Adam, AdamW, RMSProp
 from pylstm.training.sequence_model import SequenceModel
+from pylstm.training.tbptt import truncated_bptt
 from pylstm.training.trainer import Trainer, fit
 
 __version__ = "0.1.0"
@@ -104,5 +105,6 @@ __all__ = [
     "sqrt",
     "squared_error",
     "tanh",
+    "truncated_bptt",
     "where",
 ]
