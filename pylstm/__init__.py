@@ -25,6 +25,7 @@ from pylstm.cells.audit import Audit, audit
 from pylstm.cells.certificate import Certificate, CertificationError
 from pylstm.cells.certify import certify
 from pylstm.hookspecs import hookimpl
+from pylstm.layers.checkpointed import CheckpointedRun
 from pylstm.layers.embedding import Embedding
 from pylstm.layers.linear import Linear
 from pylstm.layers.losses import sigmoid_cross_entropy, softmax_cross_entropy, squared_error
@@ -41,6 +42,7 @@ from pylstm.training.clipping import clip_by_norm, clip_by_value
 from pylstm.training.history import History
 from pylstm.training.optimisers import SGD, Adam, AdamW, RMSProp
 from pylstm.training.sequence_model import SequenceModel
+from pylstm.training.tbptt import truncated_bptt
 from pylstm.training.trainer import Trainer, fit
 
 __version__ = "0.1.0"
@@ -57,6 +59,7 @@ __all__ = [
     "Cell",
     "Certificate",
     "CertificationError",
+    "CheckpointedRun",
     "Embedding",
     "Gradients",
     "History",
@@ -102,5 +105,6 @@ __all__ = [
     "sqrt",
     "squared_error",
     "tanh",
+    "truncated_bptt",
     "where",
 ]
