@@ -225,17 +225,7 @@ class Recurrent:
             return RaggedRun(self, x, lengths, initial, {"aux": aux, "pre": pre, "blend": blend}, tape=tape)
         source, (layout, x) = x, self._take_input(x)
         T, B = x.shape[:2]
-        contract = self.cell.contract
-        given: dict[str, Any] = {"aux": None, "pre": None, "reset": None, "blend": None, "widths": {}}
-        if contract.aux or aux is not None:
-            given["aux"] = self._take_aux(aux, layout, T, B, given["widths"])
-        scaled = blended = 0
-        if pre is not None:
-            given["pre"], scaled = self._take_modifier("pre", pre, layout, T, B, given["widths"])
-        if blend is not None:
-            given["blend"], blended = self._take_modifier("blend", blend, layout, T, B, given["widths"])
-        if reset is not None:
-            given["reset"], scaled = _take_reset(reset, layout, T, B), (1 << len(contract.states)) - 1
+        given, scaled, blended = self._take_given(aux, pre, reset, blend, layout, T, B)
         start = None if initial is None else self._take_initial(initial, layout, B)
         threads = get_num_threads() if self._compiled else 1
         if checkpoint is not None:
@@ -250,6 +240,23 @@ class Recurrent:
             plan, buffer, self.params.flat, x, start, given["aux"], given["pre"], given["reset"], given["blend"]
         )
         return Run(self, plan, buffer, layout, (T, B), given)
+
+    def _take_given(
+        self, aux: Any, pre: Any, reset: Any, blend: Any, layout: Layout, T: int, B: int
+    ) -> tuple[dict[str, Any], int, int]:
+        """What comes with each step; the bit sets of the states scaled before and of those blended after it."""
+        states = self.cell.contract.states
+        given: dict[str, Any] = {"aux": None, "pre": None, "reset": None, "blend": None, "widths": {}}
+        scaled = blended = 0
+        if self.cell.contract.aux or aux is not None:
+            given["aux"] = self._take_aux(aux, layout, T, B, given["widths"])
+        if pre is not None:
+            given["pre"], scaled = self._take_modifier("pre", pre, layout, T, B, given["widths"])
+        if blend is not None:
+            given["blend"], blended = self._take_modifier("blend", blend, layout, T, B, given["widths"])
+        if reset is not None:
+            given["reset"], scaled = _take_reset(reset, layout, T, B), (1 << len(states)) - 1
+        return given, scaled, blended
 
     def _take_input(self, x: Any) -> tuple[Layout, np.ndarray]:
         if not (
