@@ -26,6 +26,6 @@ def test_import_takes_at_most_60_ms_over_numpy():
 
 
 def test_import_leaves_optional_packages_alone():
-    optional = "torch jax sklearn scipy pandas polars matplotlib onnx joblib dask".split()
+    optional = ["torch", "jax", "sklearn", "scipy", "pandas", "polars", "matplotlib", "onnx", "joblib", "dask"]
     (found,) = outputs(f"import sys, pylstm; print(sorted(set({optional}) & set(sys.modules)))", 1)
     assert found.strip() == "[]"
