@@ -1,9 +1,9 @@
 """Cost is linear in the number of steps and of rows: training time for each step and row, at growing T and B.
 
 Run: ``python -P benchmarks/scaling.py [CELL]``. Prints medians in nanoseconds for each step and row of forward +
-backward, every size once a round, and each by the smallest of its line. In T the figures are flat from the first
-hundreds of steps on, until the tape leaves the caches: then each step pays for memory, and no more with more steps. In B
-they fall until the rows fill the tiles of the products, and are flat from there on. One thread, float32.
+backward, every size once a round, and each by the smallest of its line. In T the figures are flat once the packing of
+the weights does not count, from some hundred steps on; in B once the rows fill the tiles of the products, from 16 on.
+One thread, float32.
 """
 
 from __future__ import annotations
