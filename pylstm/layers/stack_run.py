@@ -117,7 +117,7 @@ class BidirectionalRun(CompositeRun):
             for kind, values in ((kind, given[1][kind]) for kind in KINDS)
         }
         turned_over["checkpoint"] = given[1]["checkpoint"]
-        turned_over["reset"] = None if reset is None else self._turn_reset(reset)
+        turned_over["reset"] = None if reset is None else self._turn_reset(as_array("reset", reset))
         self.reverse = layer.reverse(self._flip(x), initial[1], **turned_over, lengths=lengths, tape=tape)
         self.layers = [self.forward, self.reverse]
         self.y = np.concatenate([self.forward.y, self._flip(self.reverse.y)], -1)
@@ -128,11 +128,12 @@ class BidirectionalRun(CompositeRun):
             return turned(array, self._lengths, self._axis)
         return np.flip(array, self._axis)
 
-    def _turn_reset(self, reset: Any) -> np.ndarray:
+    def _turn_reset(self, reset: np.ndarray) -> np.ndarray:
         """Where the reversed sequence has to begin anew: a boundary before step t is one after step t - 1."""
-        return np.flip(
-            np.roll(as_array("reset", reset), -1, self._axis), self._axis
-        )  # at the own start a reset does nothing
+        moved = np.roll(reset, -1, self._axis)  # what comes to a row's own start does nothing there
+        if self._lengths is None or reset.ndim != 2:
+            return np.flip(moved, self._axis)
+        return self._flip(moved[..., None])[..., 0]
 
     def backward(self, dy: Any = None, *, dfinal: Any = None, dstates: Any = None) -> CompositeGradients:
         """Back-propagate through both directions.
