@@ -55,9 +55,9 @@ def turned(array: np.ndarray, lengths: np.ndarray, axis: int) -> np.ndarray:
     >>> turned(np.arange(4).reshape(4, 1, 1), np.array([3]), 0).ravel()
     array([2, 1, 0, 3])
     """
-    t = np.arange(array.shape[axis])[:, None]
-    index = np.where(t < lengths, lengths - 1 - t, t)
-    return np.take_along_axis(array, (index.T if axis else index)[:, :, None], axis)
+    t, b = np.arange(array.shape[axis])[:, None], np.arange(len(lengths))
+    t = np.where(t < lengths, lengths - 1 - t, t)
+    return array[b[:, None], t.T] if axis else array[t, b]
 
 
 def within(array: np.ndarray, lengths: np.ndarray, axis: int) -> np.ndarray:

@@ -208,9 +208,9 @@ class StackRun(CompositeRun):
         self.y = x
 
     def _take_lengths(self, x: np.ndarray, lengths: Any) -> tuple[np.ndarray, np.ndarray | None]:
-        """`x` with zeros beyond the ends, which a residual layer would pass on; and the lengths."""
+        """`x`, with zeros beyond the ends where a residual layer would pass them on; and the lengths, if so."""
         self._axis = 1 if self.layer.batch_first else 0
-        if lengths is None or x.ndim != 3:
+        if lengths is None or x.ndim != 3 or not any(self._residual):
             return x, None  # the layer refuses lengths of a single sequence
         lengths = check_lengths(lengths, x.shape[self._axis], x.shape[1 - self._axis])
         return within(x, lengths, self._axis), lengths
