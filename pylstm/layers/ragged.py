@@ -1,8 +1,8 @@
 """Batches of sequences of different lengths: `RaggedRun`. The steps beyond the end of a row are not computed.
 
-Rows are sorted by length, so that the rows of a step are the first of those of the step before, and per-step arrays hold
-the rows of one step after the other without gaps. The time loop goes through them as through any batch, with fewer rows
-as rows end: the cost is that of the sum of the lengths, for any cell.
+Rows are sorted by length, so that the rows of a step are the first of those of the step before, and per-step arrays
+hold the rows of one step after the other without gaps. The time loop goes through them as through any batch, with fewer
+rows as rows end: the cost is that of the sum of the lengths, for any cell.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """Rows of different lengths, over many chunks and in threads: the bits of every row are those of the row alone."""
 
 import importlib.util
+import itertools
 import sys
 from pathlib import Path
 
@@ -172,7 +173,7 @@ def test_resets_of_ragged_rows(bidirectional, batch_first):
     run = layer(turn(x), lengths=lengths, reset=turn(reset))
     grads = run.backward(turn(dy))
     for row, borders in enumerate([(0, 2, 5), (0, 3, 7, 9), (0, 8)]):
-        for first, last in zip(borders, borders[1:]):
+        for first, last in itertools.pairwise(borders):
             part = np.s_[first:last, row : row + 1]
             one = layer(turn(x[part]))
             np.testing.assert_array_equal(turn(run.y)[part], turn(one.y))
