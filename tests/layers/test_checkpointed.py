@@ -122,7 +122,7 @@ def test_backward_again_whatever_has_changed():
     layer.params.flat[...] = 7
     layer(x, checkpoint="sqrt").backward(back["dy"])  # in the workspace of the first
     assert_same_bits(arrays(run, back), expected)
-    layer(x, checkpoint="sqrt").backward(back["dy"])  # leaves its weights in the workspace that is used again
+    layer(x, **call, checkpoint="sqrt").backward(back["dy"])  # leaves its weights in the workspace that is used again
     assert_same_bits(arrays(run, back), expected)
     half = {"dy": back["dy"]}
     first, second = arrays(run, half), arrays(run, half)
