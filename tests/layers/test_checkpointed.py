@@ -122,7 +122,7 @@ def test_backward_again_whatever_has_changed():
     layer.params.flat[...] = 7
     layer(x, checkpoint="sqrt").backward(back["dy"])  # in the workspace of the first
     assert_same_bits(arrays(run, back), expected)
-    layer(x, checkpoint="sqrt").backward(back["dy"])  # leaves its weights in the workspace that is used again
+    layer(x, **call, checkpoint="sqrt").backward(back["dy"])  # leaves its weights in the workspace that is used again
     assert_same_bits(arrays(run, back), expected)
     half = {"dy": back["dy"]}
     first, second = arrays(run, half), arrays(run, half)
@@ -247,13 +247,13 @@ def test_no_steps_and_no_rows():
         assert grads.x.shape == (T, B, 3) and not grads.params.flat.any()
 
 
-@pytest.mark.parametrize("checkpoint", ["sqrt", "4 MB"])
+@pytest.mark.parametrize("checkpoint", ["sqrt", "5 MB"])
 @pytest.mark.parametrize("cell", ["lstm", "gru"])
 @pytest.mark.parametrize(("T", "B", "I", "H"), [(50_000, 1, 4, 16), (4000, 16, 4, 32), (1500, 1, 4, 170)])
 def test_peak_of_a_training_step(cell, checkpoint, T, B, I, H):
-    layer = pylstm.Recurrent(cell, I, H, seed=0)
+    layer, other = (pylstm.Recurrent(cell, I, H, seed=0) for _ in range(2))
     x, dy = np.ones((T, B, I), "float32"), np.ones((T, B, H), "float32")
-    layer(x[:1]).backward(dy[:1])
+    other(x, checkpoint="sqrt").backward(dy)
     tracemalloc.start()
     try:
         run = layer(x, checkpoint=checkpoint)
