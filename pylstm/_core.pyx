@@ -17,8 +17,8 @@
 #    are those at the weights of its forward pass, whatever happens to the layer's parameters since.
 # G. Accumulators of per-unit parameters: one per PARAM_ROWS rows, added up in order at the end, so that the sum does
 #    not depend on how rows are split between threads.
-H. Rows that end early: sorted by length, so that those of a step are the first of the step before. A plan with offsets
-   has as many rows in each step as go on, one step after the other in every array; nothing else changes.
+# H. Rows that end early: sorted by length, so that those of a step are the first of the step before. A plan with
+#    offsets has in each step as many rows as go on, step after step in every array (_ragged.pxd).
 """
 from cpython.buffer cimport PyBUF_C_CONTIGUOUS, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
 from libc.stdint cimport uintptr_t
@@ -26,8 +26,8 @@ from libc.string cimport memcpy, memset
 
 from pylstm._modifiers cimport blend_state, scale_state, unblend_state, unscale_state
 from pylstm._plan cimport (
-    FROM_EMISSION, FROM_STATE, FROM_X, LINE, PARAM_ROWS, ROWS_GRAIN, Plan, border, core_t, pack, plan_t, product_t, row_of,
-    rows_at)
+    FROM_EMISSION, FROM_STATE, FROM_X, LINE, PARAM_ROWS, ROWS_GRAIN, Plan, border, core_t, pack, plan_t, product_t,
+    row_of, rows_at)
 from pylstm._ragged cimport (
     add_dy, align_states, bring_x, clear_beyond, keep_final, send_dx, send_y, steps_with_rows, take_given)
 from pylstm._table cimport (
@@ -480,8 +480,7 @@ cdef void backward_steps(const plan_t *plan, const arrays_t *a, team_t *team, in
                 add_cotangent(plan, a.base, team, number, &table, &core.products[k], table.rows.dprev)
         if team.columns:
             meet(team)
-        # (2)
-        for k in range(core.states.n):
+        for k in range(core.states.n):                      # (2)
             if own and plan.scaled >> k & 1:
                 unscale_state(plan, a, &table, t, b0, k, dtype)
         next_step(&table, plan, a.base, first, t, -1, b0, rows)
@@ -495,8 +494,8 @@ cdef void backward_products(const plan_t *plan, const arrays_t *a, int number, P
     A thread has a share of the rows of dx and of dW."""
     cdef const core_t *core = plan.core
     cdef const tiles_t *tiles = core.tiles
-    cdef Py_ssize_t size = core.itemsize, from_ = row_of(plan, first), n, m
-    cdef Py_ssize_t rows = row_of(plan, first + steps) - from_, row
+    cdef Py_ssize_t size = core.itemsize, from_ = row_of(plan, first), rows = row_of(plan, first + steps) - from_
+    cdef Py_ssize_t n, m, row
     cdef char *dz = a.base + plan.dz
     cdef const char *A
     cdef const product_t *p

@@ -7,8 +7,7 @@ from pylstm._table cimport arrays_t, table_t
 from pylstm.kernel cimport floating
 
 
-cdef inline int take_given(arrays_t *a, const plan_t *plan, given, Py_ssize_t w,
-                           const char *order) except -1:
+cdef inline int take_given(arrays_t *a, const plan_t *plan, given, Py_ssize_t w, const char *order) except -1:
     """x or dy as the caller has them, and the order of his rows."""
     cdef Py_buffer view
     cdef Py_ssize_t b
@@ -54,7 +53,8 @@ cdef inline void send_y(const plan_t *plan, const arrays_t *a, Py_ssize_t first,
             from_ += width
 
 
-cdef inline void send_dx(const plan_t *plan, const arrays_t *a, Py_ssize_t first, Py_ssize_t n, Py_ssize_t m) noexcept nogil:
+cdef inline void send_dx(const plan_t *plan, const arrays_t *a, Py_ssize_t first, Py_ssize_t n,
+                         Py_ssize_t m) noexcept nogil:
     """Rows n .. n + m - 1 of a chunk of dx, to the caller's rows. They are left 0, for the next chunk."""
     cdef Py_ssize_t width = plan.core.input_size * plan.core.itemsize, t = first, row
     for row in range(plan.offsets[first] + n, plan.offsets[first] + n + m):
@@ -75,6 +75,7 @@ cdef inline void clear_beyond(const plan_t *plan, const arrays_t *a, Py_ssize_t 
 
 cdef inline void add_dy(const plan_t *plan, const arrays_t *a, floating *to, Py_ssize_t t, Py_ssize_t b0,
                         Py_ssize_t rows) noexcept nogil:
+    """Adds the cotangents of the output after step t, from the caller's rows."""
     cdef Py_ssize_t w = plan.core.states.width[plan.core.output], b, u
     cdef const floating *dy
     for b in range(rows):
@@ -95,20 +96,20 @@ cdef inline void keep_final(const plan_t *plan, char *base, Py_ssize_t first, Py
                             Py_ssize_t rows) noexcept nogil:
     """The states of the rows that step t was the last of."""
     cdef const core_t *core = plan.core
-    cdef Py_ssize_t here = rows_at(plan, t, b0, rows), going = rows_at(plan, t + 1, b0, rows), width
+    cdef Py_ssize_t here = rows_at(plan, t, b0, rows), going = rows_at(plan, t + 1, b0, rows), width, row
     cdef int k
     if going == here:
         return
     for k in range(core.states.n):
         width = core.states.width[k] * core.itemsize
-        memcpy(base + plan.final[k] + (b0 + going) * width, base + plan.states[k] + (
-            state_row(plan, 0 if plan.taped or k == core.output else first, t + 1) + b0 + going) * width, (here - going) * width)
+        row = state_row(plan, 0 if plan.taped or k == core.output else first, t + 1) + b0 + going
+        memcpy(base + plan.final[k] + (b0 + going) * width, base + plan.states[k] + row * width, (here - going) * width)
 
 
 cdef inline void align_states(const plan_t *plan, char *base, const table_t *table, Py_ssize_t first, Py_ssize_t t,
                               Py_ssize_t b0) noexcept nogil:
-    """A copy of the previous states that lies in the chunk as dz does, for the product of the two: in the tape, rows that
-    have ended stand between them."""
+    """A copy of the previous states that lies in the chunk as dz does, for the product of the two: in the tape, rows
+    that have ended stand between them."""
     cdef const core_t *core = plan.core
     cdef Py_ssize_t width
     cdef int k

@@ -55,30 +55,30 @@ cdef inline void place(table_t *table, block_t *block, char *start, Py_ssize_t s
     table.advance[block - &table.blocks[0]] = advance
 
 
-cdef inline void next_step(table_t *table, const plan_t *plan, char *base, Py_ssize_t first, Py_ssize_t t, int direction,
-                           Py_ssize_t b0, Py_ssize_t rows) noexcept nogil:
+cdef inline void next_step(table_t *table, const plan_t *plan, char *base, Py_ssize_t first, Py_ssize_t t,
+                           int direction, Py_ssize_t b0, Py_ssize_t rows) noexcept nogil:
     """From step t of the chunk that starts at step `first` to the one after or before."""
     cdef int k
     if plan.offsets == NULL:
         for k in range(table.n):
             table.blocks[k].data = <char *> table.blocks[k].data + table.advance[k]
     elif 0 <= t + direction < plan.T:
-        next_ragged_step(table, plan, base, first, t + direction, plan.offsets[max(t, t + direction)]
-                         - plan.offsets[min(t, t + direction)], b0, rows)
+        next_ragged_step(table, plan, base, first, t, t + direction, b0, rows)
 
 
 cdef inline void next_ragged_step(table_t *table, const plan_t *plan, char *base, Py_ssize_t first, Py_ssize_t t,
-                                  Py_ssize_t passed, Py_ssize_t b0, Py_ssize_t rows) noexcept nogil:
-    """To step t, past `passed` rows; the previous states lie one step behind and have passed others."""
+                                  Py_ssize_t to, Py_ssize_t b0, Py_ssize_t rows) noexcept nogil:
+    """From step t to its neighbour, past the rows of the earlier one; the previous states lie one step behind."""
     cdef const core_t *core = plan.core
+    cdef Py_ssize_t passed = plan.offsets[max(t, to)] - plan.offsets[min(t, to)], row
     cdef int k
     for k in range(table.n):
         table.blocks[k].data = <char *> table.blocks[k].data + table.advance[k] * passed
     for k in range(core.states.n):
         if not plan.scaled >> k & 1:
-            (<block_t *> table.rows.prev)[k].data = base + plan.states[k] + (
-                state_row(plan, 0 if plan.taped or k == core.output else first, t) + b0) * core.states.width[k] * core.itemsize
-    table.rows.rows = rows_at(plan, t, b0, rows)
+            row = state_row(plan, 0 if plan.taped or k == core.output else first, to) + b0
+            (<block_t *> table.rows.prev)[k].data = base + plan.states[k] + row * core.states.width[k] * core.itemsize
+    table.rows.rows = rows_at(plan, to, b0, rows)
 
 
 cdef inline void tabulate(table_t *table, const plan_t *plan, const arrays_t *a, Py_ssize_t first, Py_ssize_t t, int direction,
