@@ -39,7 +39,7 @@ BLOCKS = ("states", "gates", "emissions", "params", "aux")
 """The blocks of a cell whose names and order must be the same when a file is read as when it was written."""
 
 
-def save(path: str | os.PathLike[str], model: Any) -> None:
+def save(path: str | os.PathLike[str], model: Any, *, about: Mapping[str, Any] | None = None) -> None:
     """Write a layer or a model to a safetensors file.
 
     The file is written whole under another name and then renamed: whoever reads `path` sees the old file or the new.
@@ -50,6 +50,8 @@ def save(path: str | os.PathLike[str], model: Any) -> None:
     model : layer, CharModel, SequenceModel, or dict of str to layer
         A layer is a `Recurrent`, `Stack`, `Bidirectional`, `Linear` or `Embedding`; `LSTM`, `GRU` and `RNN` come back
         as `Recurrent`, a stack in training mode.
+    about : dict, optional
+        What else the file is to say, such as what the model was trained on; what JSON can hold. See `read_about`.
 
     Raises
     ------
@@ -80,6 +82,8 @@ def save(path: str | os.PathLike[str], model: Any) -> None:
         "parts": {name: _describe(layer) for name, layer in parts.items()},
         "metadata": metadata,
     }
+    if about is not None:
+        header["about"] = dict(about)
     write_file(path, header, tensors)
 
 
@@ -121,6 +125,17 @@ def load(path: str | os.PathLike[str]) -> Any:
     if header["kind"] == "dict":
         return parts
     return _class_of(path, MODELS, header["kind"]).from_parts(parts, header["metadata"])
+
+
+def read_about(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """What `save` was given as `about`; an empty dict if nothing.
+
+    Raises
+    ------
+    OSError, ValueError
+        As `load`.
+    """
+    return read_file(path)[0].get("about", {})
 
 
 def _take_apart(model: Any) -> tuple[str, dict[str, Any], dict[str, Any]]:

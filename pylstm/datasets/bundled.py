@@ -158,7 +158,8 @@ def sunspots() -> Series:
     (309, '1700', [5.0, 11.0, 16.0], 0)
     """
     rows = _rows(_find("sunspots", "statsmodels", "statsmodels", "datasets/sunspots/sunspots.csv"))
-    return Series("sunspots", "statsmodels", np.array([float(value) for _, value in rows]), tuple(t for t, _ in rows), 0)
+    values = np.array([float(value) for _, value in rows])
+    return Series("sunspots", "statsmodels", values, tuple(year for year, _ in rows), season=0)
 
 
 def co2(every: str = "month") -> Series:

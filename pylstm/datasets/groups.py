@@ -54,10 +54,11 @@ def grouped(
 
     Examples
     --------
-    >>> table = Table("walks.csv", ("who", "step", "kind"), [["a", "1", "u"], ["b", "7", "d"], ["a", "2", "u"]], [2, 3, 4])
+    >>> rows = [["a", "1", "up"], ["b", "7", "down"], ["a", "2", "up"]]
+    >>> table = Table("walks.csv", ("who", "step", "kind"), rows, lines=[2, 3, 4])
     >>> found = grouped(table, label="kind", id="who")
     >>> found.ids, found.labels, found.x[0].tolist()
-    (['a', 'b'], ['u', 'd'], [[1.0], [2.0]])
+    (['a', 'b'], ['up', 'down'], [[1.0], [2.0]])
     """
     others = tuple(name for name in table.names if name not in (label, id))
     columns = others if columns is None else tuple(columns)
