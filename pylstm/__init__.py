@@ -28,6 +28,7 @@ from pylstm.hookspecs import hookimpl
 from pylstm.layers.embedding import Embedding
 from pylstm.layers.linear import Linear
 from pylstm.layers.losses import sigmoid_cross_entropy, softmax_cross_entropy, squared_error
+from pylstm.layers.mlp import MLP
 from pylstm.layers.named import GRU, LSTM, RNN
 from pylstm.layers.parameters import Parameters
 from pylstm.layers.recurrent import Recurrent
@@ -41,6 +42,7 @@ from pylstm.training.clipping import clip_by_norm, clip_by_value
 from pylstm.training.history import History
 from pylstm.training.optimisers import SGD, Adam, AdamW, RMSProp
 from pylstm.training.sequence_model import SequenceModel
+from pylstm.training.sequences import Sequences
 from pylstm.training.trainer import Trainer, fit
 
 __version__ = "0.1.0"
@@ -48,6 +50,7 @@ __version__ = "0.1.0"
 __all__ = [
     "GRU",
     "LSTM",
+    "MLP",
     "RNN",
     "SGD",
     "Adam",
@@ -66,6 +69,7 @@ __all__ = [
     "Recurrent",
     "Run",
     "SequenceModel",
+    "Sequences",
     "Stack",
     "Stage",
     "Stream",

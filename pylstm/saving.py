@@ -24,6 +24,7 @@ FORMAT = 1
 LAYERS = {
     "recurrent": "pylstm.layers.recurrent:Recurrent",
     "linear": "pylstm.layers.linear:Linear",
+    "mlp": "pylstm.layers.mlp:MLP",
     "embedding": "pylstm.layers.embedding:Embedding",
     "bidirectional": "pylstm.layers.stack:Bidirectional",
     "stack": "pylstm.layers.stack:Stack",
@@ -50,8 +51,8 @@ def save(path: str | os.PathLike[str], model: Any) -> None:
     ----------
     path : path
     model : layer, CharModel, SequenceModel, or dict of str to layer
-        A layer is a `Recurrent`, `Stack`, `Bidirectional`, `Linear` or `Embedding`; `LSTM`, `GRU` and `RNN` come back
-        as `Recurrent`, a stack in training mode.
+        A layer is a `Recurrent`, `Stack`, `Bidirectional`, `Linear`, `MLP` or `Embedding`; `LSTM`, `GRU` and `RNN` come
+        back as `Recurrent`, a stack in training mode.
 
     Raises
     ------
@@ -150,6 +151,9 @@ def _describe(layer: Any) -> dict[str, Any]:
     description: dict[str, Any] = {"layer": kind, "dtype": layer.params.dtype.name}
     if kind == "linear":
         arguments = {"in_features": layer.in_features, "out_features": layer.out_features, "bias": layer.bias}
+    elif kind == "mlp":
+        names = ("in_features", "out_features", "activation", "bias")
+        arguments = {name: getattr(layer, name) for name in names} | {"sizes": list(layer.sizes)}
     elif kind == "embedding":
         arguments = {"count": layer.count, "features": layer.features}
     elif kind in ("stack", "bidirectional"):
