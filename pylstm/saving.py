@@ -12,6 +12,7 @@ import importlib
 import json
 import os
 import secrets
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -33,6 +34,7 @@ LAYERS = {
 MODELS = {
     "char_model": "pylstm.training.char_model:CharModel",
     "sequence_model": "pylstm.training.sequence_model:SequenceModel",
+    "forecast_model": "pylstm.training.forecast:ForecastModel",
 }
 """Kind -> class of the models: objects with `parts`, `metadata` and `from_parts`."""
 
@@ -294,7 +296,12 @@ def _resolve(location: str) -> type:
 
 
 def _kind_of(kinds: dict[str, str], thing: Any) -> str:
-    return next((kind for kind, location in kinds.items() if isinstance(thing, _resolve(location))), "")
+    """The kind of `thing`, or "". Nothing is imported: whoever has an object has its class."""
+    for kind, location in kinds.items():
+        module, _, name = location.partition(":")
+        if module in sys.modules and isinstance(thing, getattr(sys.modules[module], name)):
+            return kind
+    return ""
 
 
 def _class_of(path: Any, kinds: dict[str, str], kind: str) -> Any:
