@@ -35,6 +35,7 @@ MODELS = {
     "char_model": "pylstm.training.char_model:CharModel",
     "sequence_model": "pylstm.training.sequence_model:SequenceModel",
     "forecast_model": "pylstm.training.forecast:ForecastModel",
+    "classify_model": "pylstm.training.classify:ClassifyModel",
 }
 """Kind -> class of the models: objects with `parts`, `metadata` and `from_parts`."""
 

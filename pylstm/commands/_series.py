@@ -8,6 +8,8 @@ import os
 import re
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 if TYPE_CHECKING:
     from pylstm.datasets import Series, Table
     from pylstm.training.backtest import Backtest
@@ -68,18 +70,12 @@ def _read_file(path: str, options: dict[str, Any]) -> Series:
         if len(others) != 1:
             raise ValueError(f"{path}: say which column: --column {' or '.join(others)}")
         column = others[0]
-    values = table.numbers([column], interpolate=bool(options.get("interpolate")))[:, 0]
-    missing = sum(1 for row in table.rows if _is_missing(row[table.position(column)]))
+    measured = table.numbers([column], gaps=bool(options.get("interpolate")))
+    values, missing = table.interpolated(measured, [column])[:, 0], int(np.isnan(measured).sum())
     times = tuple(table.text(time)) if time is not None else tuple(map(str, range(1, len(values) + 1)))
     if time is not None:
         _check_time(table, time, times)
     return Series(column, os.path.basename(path), values, times, 0, missing)
-
-
-def _is_missing(field: str) -> bool:
-    from pylstm.datasets.tables import MISSING
-
-    return field.lower() in MISSING
 
 
 def _check_time(table: Table, name: str, times: tuple[str, ...]) -> None:

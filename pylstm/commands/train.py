@@ -7,7 +7,7 @@ import sys
 from importlib import import_module
 from types import ModuleType
 
-TASKS = ("forecast", "text")
+TASKS = ("classify", "forecast", "text")
 """Each is a module ``_train_<task>`` with ``add_parser(tasks)`` and ``run(args)``."""
 
 

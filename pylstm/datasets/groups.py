@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from pylstm.datasets.bundled import fill_gaps
 from pylstm.datasets.tables import Table
 
 
@@ -19,7 +20,7 @@ class Groups(NamedTuple):
     labels : list of str
         Of each sequence; empty where the table has none.
     ids : list of str
-        Of each sequence: what the id column says, or the line of the row.
+        Of each sequence: what the id column says, or ``in line N``.
     columns : tuple of str
         What was read as numbers: the I features, or the steps.
     """
@@ -31,7 +32,12 @@ class Groups(NamedTuple):
 
 
 def grouped(
-    table: Table, *, label: str | None = None, id: str | None = None, columns: Iterable[str] | None = None
+    table: Table,
+    *,
+    label: str | None = None,
+    id: str | None = None,
+    columns: Iterable[str] | None = None,
+    interpolate: bool = False,
 ) -> Groups:
     """Sequences of a table.
 
@@ -45,6 +51,8 @@ def grouped(
         each row is one sequence, and each column of numbers one step of it.
     columns : iterable of str, optional
         Columns of numbers; default: all others.
+    interpolate : bool
+        Put missing numbers on the straight line between their neighbours in the sequence, rather than refuse them.
 
     Raises
     ------
@@ -64,10 +72,10 @@ def grouped(
     columns = others if columns is None else tuple(columns)
     if not columns:
         raise ValueError(f"{table.path}, line {table.lines[0] - 1}: there are no columns of numbers")
-    values = table.numbers(columns).astype(np.float32)
+    values = table.numbers(columns, gaps=interpolate)
     labels = table.text(label) if label is not None else []
     if id is None:
-        return Groups([row[:, None] for row in values], labels, [str(line) for line in table.lines], columns)
+        return _one_for_each_row(table, values, labels, columns)
     rows: dict[str, list[int]] = {}
     for k, name in enumerate(table.text(id)):
         rows.setdefault(name, []).append(k)
@@ -78,7 +86,21 @@ def grouped(
                 f"line {table.lines[first]} of the same {id} {name!r}"
             )
     found = [labels[each[0]] for each in rows.values()] if labels else []
-    return Groups([values[each] for each in rows.values()], found, list(rows), columns)
+    pieces = [table.interpolated(values[each], columns, each) for each in rows.values()]
+    return Groups([each.astype(np.float32) for each in pieces], found, list(rows), columns)
+
+
+def _one_for_each_row(table: Table, values: np.ndarray, labels: list[str], columns: tuple[str, ...]) -> Groups:
+    """Each row is a sequence, each column a step."""
+    x = []
+    for line, row in zip(table.lines, values):
+        filled = fill_gaps(row)[0]
+        rest = np.flatnonzero(np.isnan(filled))
+        if rest.size:
+            place = table.place(line, table.position(columns[rest[0]]))
+            raise ValueError(f"{place}: a missing value at an end, where there is nothing to interpolate")
+        x.append(filled.astype(np.float32)[:, None])
+    return Groups(x, labels, [f"in line {line}" for line in table.lines], columns)
 
 
 def split_by_class(labels: np.ndarray, share: float, seed: int) -> tuple[np.ndarray, np.ndarray]:

@@ -71,14 +71,14 @@ class Table:
                 raise ValueError(f"{self.place(line, at)}: is empty")
         return [row[at] for row in self.rows]
 
-    def numbers(self, names: Iterable[str], *, interpolate: bool = False) -> np.ndarray:
+    def numbers(self, names: Iterable[str], *, gaps: bool = False) -> np.ndarray:
         """Columns as numbers.
 
         Parameters
         ----------
         names : iterable of str
-        interpolate : bool
-            Put missing numbers on the straight line between their neighbours, rather than refuse them.
+        gaps : bool
+            Take missing numbers as NaN, rather than refuse them; see `interpolated`.
 
         Returns
         -------
@@ -87,27 +87,47 @@ class Table:
         Raises
         ------
         ValueError
-            No such column; a field that is missing, infinite or no number: names line and column. With `interpolate`,
-            one that is missing at an end.
+            No such column; a field that is missing, infinite or no number: names line and column.
         """
+        names = list(names)
         positions = [self.position(name) for name in names]
         values = np.empty((len(self.rows), len(positions)))
-        for k, at in enumerate(positions):
-            column = [self._number(line, at, row[at], interpolate) for line, row in zip(self.lines, self.rows)]
-            values[:, k] = fill_gaps(np.array(column))[0]
-            rest = np.flatnonzero(np.isnan(values[:, k]))
-            if rest.size:
-                place = self.place(self.lines[rest[0]], at)
-                raise ValueError(f"{place}: is missing at an end of the column, where there is nothing to interpolate")
+        for k, (line, row) in enumerate(zip(self.lines, self.rows)):
+            values[k] = [self._number(line, at, row[at], gaps) for at in positions]
         return values
+
+    def interpolated(self, values: np.ndarray, names: Iterable[str], rows: Iterable[int] | None = None) -> np.ndarray:
+        """What `numbers` gave, with NaNs on the straight lines between their neighbours of the same column.
+
+        Parameters
+        ----------
+        values : ndarray, shape (T, names)
+        names : iterable of str
+        rows : iterable of int, optional
+            Numbers of the rows that `values` are; default: all.
+
+        Raises
+        ------
+        ValueError
+            A missing number at an end: names line and column.
+        """
+        rows = range(len(self.rows)) if rows is None else list(rows)
+        filled = values.copy()
+        for k, name in enumerate(names):
+            filled[:, k] = fill_gaps(values[:, k])[0]
+            rest = np.flatnonzero(np.isnan(filled[:, k]))
+            if rest.size:
+                place = self.place(self.lines[rows[rest[0]]], self.position(name))
+                raise ValueError(f"{place}: a missing value at an end, where there is nothing to interpolate")
+        return filled
 
     def place(self, line: int, column: int) -> str:
         """How messages name a field: file, line, column from 1, name of the column."""
         return f"{self.path}, line {line}, column {column + 1} ({self.names[column]!r})"
 
-    def _number(self, line: int, at: int, field: str, interpolate: bool) -> float:
+    def _number(self, line: int, at: int, field: str, gaps: bool) -> float:
         if field.lower() in MISSING:
-            if interpolate:
+            if gaps:
                 return math.nan
             raise ValueError(f"{self.place(line, at)}: a missing value, {field!r}")
         try:
