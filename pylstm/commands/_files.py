@@ -39,28 +39,6 @@ def exit_status(signal: int) -> int:
     return 128 + signal if signal else 0
 
 
-def load_model(path: str, wanted: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
-    """A model and what its file says about it; one line for the user if it is none.
-
-    Parameters
-    ----------
-    path : str
-    wanted : dict of str to class, optional
-        What the command needs, by the words for it.
-
-    Raises
-    ------
-    OSError, ValueError, LookupError
-        As `pylstm.load`; a model of another kind.
-    """
-    from pylstm.saving import load, read_about
-
-    model, about = load(path), read_about(path)
-    if wanted and not isinstance(model, tuple(wanted.values())):
-        raise ValueError(f"{path}: holds a {type(model).__name__}; this command needs {' or '.join(wanted)}")
-    return model, about
-
-
 def say(args: Any, *lines: str) -> None:
     """Print for a reader; on standard error where standard output is for JSON, and nothing with --quiet."""
     if not getattr(args, "quiet", False):

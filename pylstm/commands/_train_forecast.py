@@ -157,6 +157,6 @@ def _plot(path: str, series: Series, history: Any, test: Any) -> None:
     figure, (left, right) = new_figure(2)
     per_epoch = len(history.steps) // max(1, len(history.loss))
     draw_losses(left, history.steps, per_epoch=per_epoch, unit="squared error, standardised")
-    draw_forecast(right, series.values, len(test.measured), test.forecasts, series.name)
+    draw_forecast(right, series.values, len(test.measured), test.forecasts, series.name, series.times)
     write(figure, path)
     print(f"plot: {path}", file=sys.stderr)

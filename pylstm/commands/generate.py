@@ -28,13 +28,14 @@ def run(args: argparse.Namespace) -> int:
     """Run the command; the exit status: 0."""
     from itertools import islice
 
-    from pylstm.commands._files import load_model
     from pylstm.commands._output import print_json
-    from pylstm.training.char_model import CharModel
+    from pylstm.commands._trained import load_trained
 
     if args.characters < 1:
         raise ValueError(f"--characters must be at least 1, got {args.characters}")
-    model, _ = load_model(args.model, {"a text model (pylstm train text)": CharModel})
+    task, model, _ = load_trained(args.model)
+    if task != "text":
+        raise ValueError(f"{args.model}: holds a model of the task {task}; a text model is needed (pylstm train text)")
     unknown = sorted({each for each in args.prompt if not model.vocabulary.encode(each)[0]})
     if unknown:
         print(f"note: the model does not know {', '.join(map(repr, unknown))} of the prompt", file=sys.stderr)

@@ -44,19 +44,38 @@ def draw_losses(
     axes.legend()
 
 
-def draw_forecast(axes: Any, values: np.ndarray, horizon: int, forecasts: Mapping[str, np.ndarray], name: str) -> None:
+def draw_forecast(
+    axes: Any, values: np.ndarray, hold_out: int, forecasts: Mapping[str, np.ndarray], name: str, times: Sequence[str]
+) -> None:
     """The end of a series, the hold-out shaded, and forecasts of it by name; the first is drawn strongest."""
-    start = len(values) - horizon
-    shown = max(0, start - 4 * horizon)
-    at = np.arange(shown, len(values))
+    start = len(values) - hold_out
+    shown = max(0, start - 4 * hold_out)
     axes.axvspan(start - 0.5, len(values) - 0.5, color="0.93", zorder=0)
-    axes.plot(at, values[shown:], color="0.2", label="measured")
+    axes.plot(np.arange(shown, len(values)), values[shown:], color="0.2", label="measured")
     for number, (label, forecast) in enumerate(forecasts.items()):
         strong = {"linewidth": 2} if number == 0 else {"linewidth": 1, "linestyle": "--"}
         axes.plot(np.arange(start, start + len(forecast)), forecast, color=f"C{number}", label=label, **strong)
-    axes.set_xlabel("steps")
+    _finish_series(axes, name, times, shown)
+
+
+def draw_future(
+    axes: Any, values: np.ndarray, forecast: np.ndarray, ends: Any, name: str, times: Sequence[str]
+) -> None:
+    """The end of a series and what is forecast to follow, with its interval where `ends` are low and high."""
+    n, T = len(forecast), len(values)
+    shown, at = max(0, T - 4 * n - 10), np.arange(T, T + n)
+    axes.plot(np.arange(shown, T), values[shown:], color="0.2", label="measured")
+    axes.plot(at, forecast, color="C0", linewidth=2, label="forecast")
+    if ends is not None:
+        axes.fill_between(at, *ends, color="C0", alpha=0.2, linewidth=0)
+    _finish_series(axes, name, times, shown)
+
+
+def _finish_series(axes: Any, name: str, times: Sequence[str], shown: int) -> None:
+    ticks = np.unique(np.linspace(shown, len(times) - 1, 5).astype(int))
+    axes.set_xticks(ticks, [times[tick] for tick in ticks])
     axes.set_ylabel(name)
-    axes.legend()
+    axes.legend(loc="upper left")
 
 
 def draw_confusion(axes: Any, matrix: np.ndarray, classes: Sequence[str]) -> None:
