@@ -128,13 +128,17 @@ def check_hold_out(args: argparse.Namespace, series: Series, season: int) -> tup
         Numbers out of range; a hold-out that leaves too little.
     """
     T = len(series.values)
+    if season < 0:
+        raise ValueError(f"--season must be 0 or more, got {season}")
     horizon = min(season or 12, max(1, T // 5)) if args.horizon is None else args.horizon
     if horizon < 1:
         raise ValueError(f"--horizon must be at least 1, got {horizon}")
     share = horizon if args.hold_out is None else args.hold_out
-    hold_out = round(share * T) if 0 < share < 1 else int(share)
-    if hold_out < 1 or (share >= 1 and hold_out != share):
+    hold_out = round(share * T) if 0 < share < 1 else share
+    if not (hold_out >= 1 and hold_out % 1 == 0):
         raise ValueError(f"--hold-out must be a number of steps, or a share between 0 and 1, got {share:g}")
-    if T - hold_out < 2:
-        raise ValueError(f"a hold-out of {hold_out} leaves {max(0, T - hold_out)} of {T} steps to train on")
-    return horizon, hold_out
+    left = T - int(hold_out)
+    if left < max(2, season):
+        need = f"the season of {season} needs as many" if season > 2 else "2 are needed"
+        raise ValueError(f"a hold-out of {hold_out:g} leaves {max(0, left)} of {T} steps to train on: {need}")
+    return horizon, int(hold_out)

@@ -106,8 +106,6 @@ def _model(args: argparse.Namespace, train: Any, season: int) -> tuple[ForecastM
     from pylstm.training.backtest import find_differences
     from pylstm.training.forecast import ForecastModel
 
-    if season < 0:
-        raise ValueError(f"--season must be 0 or more, got {season}")
     difference = find_differences(train, season) if args.difference == "auto" else args.difference
     if difference == "season" and not season:
         raise ValueError("--difference season needs --season N")

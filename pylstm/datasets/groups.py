@@ -68,10 +68,13 @@ def grouped(
     >>> found.ids, found.labels, found.x[0].tolist()
     (['a', 'b'], ['up', 'down'], [[1.0], [2.0]])
     """
+    for name in (label, id):
+        if name is not None:
+            table.position(name)
     others = tuple(name for name in table.names if name not in (label, id))
     columns = others if columns is None else tuple(columns)
     if not columns:
-        raise ValueError(f"{table.path}, line {table.lines[0] - 1}: there are no columns of numbers")
+        raise ValueError(f"{table.path}: there are no columns of numbers besides {', '.join(map(repr, table.names))}")
     values = table.numbers(columns, gaps=interpolate)
     labels = table.text(label) if label is not None else []
     if id is None:
