@@ -1,5 +1,9 @@
 """Recurrent networks on CPUs: exact back-propagation through time at the speed of the machine, any cell."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 from pylstm import _guard  # noqa: F401  (first: explains an import of the uncompiled source tree)
 from pylstm._stream import Stream
 from pylstm.cells import (
@@ -44,6 +48,11 @@ from pylstm.training.optimisers import SGD, Adam, AdamW, RMSProp
 from pylstm.training.sequence_model import SequenceModel
 from pylstm.training.sequences import Sequences
 from pylstm.training.trainer import Trainer, fit
+
+if TYPE_CHECKING:
+    from pylstm.estimators.classifier import SequenceClassifier as SequenceClassifier
+    from pylstm.estimators.forecaster import Forecaster as Forecaster
+    from pylstm.estimators.regressor import SequenceRegressor as SequenceRegressor
 
 __version__ = "0.1.0"
 
@@ -108,3 +117,22 @@ __all__ = [
     "tanh",
     "where",
 ]
+
+_ESTIMATORS = {
+    "Forecaster": "pylstm.estimators.forecaster",
+    "SequenceClassifier": "pylstm.estimators.classifier",
+    "SequenceRegressor": "pylstm.estimators.regressor",
+}
+"""Imported when they are asked for, because they need scikit-learn; for the same reason not in ``__all__``."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _ESTIMATORS:
+        raise AttributeError(f"module 'pylstm' has no attribute {name!r}")
+    import importlib
+
+    return getattr(importlib.import_module(_ESTIMATORS[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_ESTIMATORS})

@@ -35,6 +35,9 @@ MODELS = {
     "char_model": "pylstm.training.char_model:CharModel",
     "sequence_model": "pylstm.training.sequence_model:SequenceModel",
     "forecast_model": "pylstm.training.forecast:ForecastModel",
+    "sequence_classifier": "pylstm.estimators.classifier:SequenceClassifier",
+    "sequence_regressor": "pylstm.estimators.regressor:SequenceRegressor",
+    "forecaster": "pylstm.estimators.forecaster:Forecaster",
 }
 """Kind -> class of the models: objects with `parts`, `metadata` and `from_parts`."""
 
