@@ -43,10 +43,13 @@ from pylstm.plugins import register
 from pylstm.saving import load, save
 from pylstm.threads import get_num_threads, set_num_threads
 from pylstm.training.clipping import clip_by_norm, clip_by_value
+from pylstm.training.forecast import ForecastModel
+from pylstm.training.frames import sequences_from_frame
 from pylstm.training.history import History
 from pylstm.training.optimisers import SGD, Adam, AdamW, RMSProp
 from pylstm.training.sequence_model import SequenceModel
 from pylstm.training.sequences import Sequences
+from pylstm.training.series import naive, seasonal_naive
 from pylstm.training.trainer import Trainer, fit
 
 if TYPE_CHECKING:
@@ -70,6 +73,7 @@ __all__ = [
     "Certificate",
     "CertificationError",
     "Embedding",
+    "ForecastModel",
     "Gradients",
     "History",
     "Linear",
@@ -102,10 +106,13 @@ __all__ = [
     "maximum",
     "mean_squared_error",
     "minimum",
+    "naive",
     "quantile_loss",
     "register",
     "relu",
     "save",
+    "seasonal_naive",
+    "sequences_from_frame",
     "set_num_threads",
     "sigmoid",
     "sigmoid_cross_entropy",
