@@ -36,6 +36,9 @@ MODELS = {
     "sequence_model": "pylstm.training.sequence_model:SequenceModel",
     "forecast_model": "pylstm.training.forecast:ForecastModel",
     "classify_model": "pylstm.training.classify:ClassifyModel",
+    "sequence_classifier": "pylstm.estimators.classifier:SequenceClassifier",
+    "sequence_regressor": "pylstm.estimators.regressor:SequenceRegressor",
+    "forecaster": "pylstm.estimators.forecaster:Forecaster",
 }
 """Kind -> class of the models: objects with `parts`, `metadata` and `from_parts`."""
 

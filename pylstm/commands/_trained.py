@@ -33,7 +33,7 @@ def load_trained(path: str) -> tuple[str, Any, dict[str, Any]]:
     Raises
     ------
     OSError, ValueError, LookupError
-        As `pylstm.load`; a model of no task.
+        As `pylstm.load`; a model of no task. A `SequenceClassifier` or `Forecaster` is one of its task.
     """
     from pylstm.saving import load, read_about
     from pylstm.training.char_model import CharModel
@@ -41,6 +41,8 @@ def load_trained(path: str) -> tuple[str, Any, dict[str, Any]]:
     from pylstm.training.forecast import ForecastModel
 
     model, about = load(path), read_about(path)
+    if hasattr(model, "model_"):  # an estimator
+        model = ClassifyModel.of_estimator(model) if hasattr(model, "classes_") else model.model_
     for task, kind in {"text": CharModel, "classify": ClassifyModel, "forecast": ForecastModel}.items():
         if isinstance(model, kind):
             return task, model, about

@@ -78,6 +78,16 @@ class ClassifyModel:
         self.cell, self.hidden_size, self.dtype = cell, hidden_size, np.dtype(dtype).name
         self.net: Any = None
 
+    @classmethod
+    def of_estimator(cls, estimator: Any) -> ClassifyModel:
+        """The net, standardisation and classes of a fitted `SequenceClassifier`; shared, not copied."""
+        net = estimator.model_
+        model = cls(
+            [str(name) for name in estimator.classes_], estimator.cell, estimator.hidden_size, dtype=net.layer.dtype
+        )
+        model.net, model.scale = net, np.stack([estimator.x_mean_, estimator.x_scale_])
+        return model
+
     def fit(
         self, x: Any, y: Any, *, epochs: int = 30, batch_size: int = 32, lr: float = 0.01, **options: Any
     ) -> History:

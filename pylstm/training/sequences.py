@@ -117,6 +117,8 @@ class Sequences:
 
     def __getitem__(self, rows: Any) -> Sequences:
         """Some rows, by a slice, a list or array of their numbers, or a mask; cut to the longest of them."""
+        if isinstance(rows, tuple) and rows[1:] == (...,):  # as scikit-learn takes rows of what has a shape
+            rows = rows[0]
         lengths = self.lengths[rows]
         if lengths.ndim != 1:
             raise TypeError(f"rows must be a slice, a list of numbers or a mask, got {rows!r}")

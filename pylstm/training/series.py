@@ -252,7 +252,7 @@ def as_extras(name: str, values: Any, count: int, width: int | None, lengths: It
         if width:
             raise ValueError(f"{name} is needed: this model was fitted with {width} exogenous values at a step")
         return [np.zeros((length, 0)) for length in lengths]
-    several = isinstance(values, list | tuple) and np.ndim(values[0]) > 1 or np.ndim(values) == 3
+    several = (isinstance(values, list | tuple) and np.ndim(values[0]) > 1) or np.ndim(values) == 3
     arrays = [np.asarray(each, "float64") for each in (values if several else [values] * count)]
     arrays = [each[:, None] if each.ndim == 1 else each for each in arrays]
     width = arrays[0].shape[1] if width is None else width

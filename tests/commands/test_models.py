@@ -164,3 +164,23 @@ def test_signals_leave_a_usable_model(tmp_path, task, number):
     model = load(tmp_path / "m")
     x = np.ones((1, 2, 1)) if task == "classify" else 3
     assert len(model.predict(x)) == len(x if task == "classify" else range(3))
+
+
+@pytest.mark.skipif(importlib.util.find_spec("sklearn") is None, reason="needs scikit-learn")
+def test_estimators_are_models_of_their_task(run, tmp_path):
+    from pylstm import Forecaster, SequenceClassifier
+
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(40, 6, 1))
+    y = np.where(x.sum(axis=(1, 2)) > 0, "up", "down")
+    classifier = SequenceClassifier("gru", hidden_size=6, epochs=15, random_state=0).fit(x, y)
+    save("c", classifier)
+    rows = [",".join(map(str, [*row, label])) for row, label in zip(x[:, :, 0], y)]
+    (tmp_path / "x.csv").write_text("\n".join(["a,b,c,d,e,f,way", *rows]))
+    found = run("evaluate", "c", "x.csv", "--label", "way", "--json").json
+    assert found["accuracy"] == pytest.approx(classifier.score(x.astype("f4"), y)) and found["sequences"] == 40
+    series = np.sin(np.arange(80) / 3)
+    save("f", Forecaster("gru", hidden_size=6, epochs=2, random_state=0).fit(series[:70]))
+    (tmp_path / "y.csv").write_text("\n".join(["y", *map(repr, series.tolist())]))
+    expected = load("f").predict(5, history=series).tolist()
+    assert run("predict", "f", "y.csv", "--steps", 5, "--json").json["forecast"] == expected

@@ -1,4 +1,4 @@
-"""Forecasts: preparation and its inverse, what the net may see, recursion, intervals, files, and two things to learn."""
+"""Forecasts: preparation and its inverse, what the net may see, recursion, intervals, files, what can be learned."""
 
 import numpy as np
 import pytest
