@@ -31,7 +31,7 @@ class Lines:
         say(self._args, f"{done:5.0%}  epoch {trainer.epoch}  {seconds:.1f} s  loss {trainer.history.loss[-1]:.4g}")
 
 
-def run_fit(fit: Callable[..., Any], args: argparse.Namespace, **options: Any) -> tuple[Any, int, float]:
+def run_fit(fit: Callable[..., Any], args: argparse.Namespace, **options: Any) -> tuple[Any, int, dict[str, Any]]:
     """Call `fit` with progress and the options of checkpoints.
 
     Parameters
@@ -48,7 +48,8 @@ def run_fit(fit: Callable[..., Any], args: argparse.Namespace, **options: Any) -
     history : History
     signal : int
         That ended it; 0 for none.
-    seconds : float
+    found : dict
+        What JSON says of it.
     """
     from pylstm.training.interrupt import stop_on_interrupt
 
@@ -60,4 +61,18 @@ def run_fit(fit: Callable[..., Any], args: argparse.Namespace, **options: Any) -
         number = stopped()
     if history.stopped == "interrupted":
         number = number or signal.SIGINT
-    return history, int(number), time.perf_counter() - start
+    found = {
+        "epochs": len(history.loss),
+        "seconds": time.perf_counter() - start,
+        "interrupted": bool(number),
+        "loss": history.loss[-1] if history.loss else None,
+        "losses": history.steps,
+    }
+    return history, int(number), found
+
+
+def ended(found: dict[str, Any]) -> str:
+    """The same for a reader."""
+    after = "interrupted after " if found["interrupted"] else ""
+    loss = "" if found["loss"] is None else f", loss {found['loss']:.4g}"
+    return f"done    {after}{found['epochs']} epochs, {found['seconds']:.1f} s{loss}"

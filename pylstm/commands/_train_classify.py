@@ -41,10 +41,10 @@ def add_parser(tasks: argparse._SubParsersAction) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run the command; the exit status: 0, 130 after Ctrl-C, 143 after SIGTERM."""
     from pylstm.commands._files import exit_status
-    from pylstm.commands._fitting import run_fit
+    from pylstm.commands._fitting import ended, run_fit
     from pylstm.commands._options import check_output
     from pylstm.commands._output import print_json
-    from pylstm.commands._sequences import NAMES, digest_of, judge, print_judgement, read_classification
+    from pylstm.commands._sequences import judge, print_judgement, read_classification
     from pylstm.saving import save
 
     target = check_output(args)
@@ -54,37 +54,29 @@ def run(args: argparse.Namespace) -> int:
     model = _model(args, data)
     _introduce(args, data)
     training = {"epochs": args.epochs, "batch_size": args.batch_size, "lr": args.lr, "seed": args.seed}
-    history, number, seconds = run_fit(lambda **more: model.fit(data.x, data.y, **training, **more), args, **target)
-    origin = args.data if args.data in NAMES else os.path.abspath(args.data)
-    about = {"task": "classify", "data": origin, "digest": digest_of(data), "reading": reading}
-    test = os.path.abspath(args.test) if args.test and os.path.exists(args.test) else args.test
-    save(args.save, model, about=about | {"test": test, "seed": args.seed})
-    found = {
-        "task": "classify",
-        "data": args.data,
-        "model": _describe(args, model),
-        "epochs": len(history.loss),
-        "seconds": seconds,
-        "interrupted": bool(number),
-        "loss": history.loss[-1] if history.loss else None,
-        "losses": history.steps,
-        "train_accuracy": judge(model, data.x, data.y)["accuracy"],
-        "test": judge(model, data.x_test, data.y_test),
-        "saved": args.save,
-    }
+    history, number, fitted = run_fit(lambda **more: model.fit(data.x, data.y, **training, **more), args, **target)
+    save(args.save, model, about=_about(args, data, reading))
+    trained, test = judge(model, data.x, data.y)["accuracy"], judge(model, data.x_test, data.y_test)
     if args.json:
-        print_json(found)
+        found = {"task": "classify", "data": args.data, "model": _describe(args, model)} | fitted
+        print_json(found | {"train_accuracy": trained, "test": test, "saved": args.save})
     else:
-        ended = "interrupted after " if number else ""
-        print(
-            f"done    {ended}{len(history.loss)} epochs, {seconds:.1f} s, loss {found['loss'] or float('nan'):.4g}, "
-            f"accuracy {found['train_accuracy']:.2%} on what was trained on"
-        )
-        print_judgement(found["test"], "test")
+        print(f"{ended(fitted)}, accuracy {trained:.2%} on what was trained on")
+        print_judgement(test, "test")
         print(f"saved   {args.save}")
     if args.plot:
-        _plot(args.plot, history, found["test"])
+        _plot(args.plot, history, test)
     return exit_status(number)
+
+
+def _about(args: argparse.Namespace, data: Classification, reading: dict[str, Any]) -> dict[str, Any]:
+    """What the file says besides the model, for `pylstm evaluate` and `pylstm predict`."""
+    from pylstm.commands._sequences import NAMES, digest_of
+
+    origin = args.data if args.data in NAMES else os.path.abspath(args.data)
+    test = os.path.abspath(args.test) if args.test and os.path.exists(args.test) else args.test
+    split = {"test": test, "seed": args.seed}
+    return {"task": "classify", "data": origin, "digest": digest_of(data), "reading": reading} | split
 
 
 def _model(args: argparse.Namespace, data: Classification) -> ClassifyModel:

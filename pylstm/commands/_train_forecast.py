@@ -51,54 +51,45 @@ def add_parser(tasks: argparse._SubParsersAction) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run the command; the exit status: 0, 130 after Ctrl-C, 143 after SIGTERM."""
     from pylstm.commands._files import exit_status
-    from pylstm.commands._fitting import run_fit
+    from pylstm.commands._fitting import ended, run_fit
     from pylstm.commands._options import check_output
     from pylstm.commands._output import print_json
-    from pylstm.commands._series import check_hold_out, digest_of, print_report, read_series, report, season_of
+    from pylstm.commands._series import check_hold_out, print_report, read_series, report, season_of
     from pylstm.saving import save
     from pylstm.training.backtest import backtest
 
     target = check_output(args)
-    reading = {name: getattr(args, name) for name in READ}
-    series = read_series(args.series, reading)
+    series = read_series(args.series, {name: getattr(args, name) for name in READ})
     season = season_of(series) if args.season is None else args.season
     horizon, hold_out = check_hold_out(args, series, season)
     train = series.values[: len(series.values) - hold_out]
     model, difference = _model(args, train, season)
     _introduce(args, series, hold_out, difference, model)
     training = {"epochs": args.epochs, "batch_size": args.batch_size, "lr": args.lr, "seed": args.seed}
-    history, number, seconds = run_fit(lambda **more: model.fit(train, **training, **more), args, **target)
-    data = args.series if series.name == args.series else os.path.abspath(args.series)
+    history, number, fitted = run_fit(lambda **more: model.fit(train, **training, **more), args, **target)
     judged = {"horizon": horizon, "hold_out": hold_out, "season": season}
-    about = {"task": "forecast", "data": data, "digest": digest_of(series), "reading": reading} | judged
-    save(args.save, model, about=about)
+    save(args.save, model, about=_about(args, series) | judged)
     test = backtest(model, series.values, **judged)
-    found = {
-        "task": "forecast",
-        "data": args.series,
-        "column": series.name,
-        "steps": len(series.values),
-        "filled": series.filled,
-        **judged,
-        "model": _describe(args, model, difference),
-        "epochs": len(history.loss),
-        "seconds": seconds,
-        "interrupted": bool(number),
-        "loss": history.loss[-1] if history.loss else None,
-        "losses": history.steps,
-        **report(test),
-        "saved": args.save,
-    }
     if args.json:
-        print_json(found)
+        found = {"task": "forecast", "data": args.series, "column": series.name, "steps": len(series.values)}
+        found |= {"filled": series.filled, **judged, "model": _describe(args, model, difference)}
+        print_json(found | fitted | report(test) | {"saved": args.save})
     else:
-        ended = "interrupted after " if number else ""
-        print(f"done    {ended}{len(history.loss)} epochs, {seconds:.1f} s, loss {found['loss'] or float('nan'):.4g}")
+        print(ended(fitted))
         print_report(test, series, season)
         print(f"saved   {args.save}")
     if args.plot:
         _plot(args.plot, series, history, test)
     return exit_status(number)
+
+
+def _about(args: argparse.Namespace, series: Series) -> dict[str, Any]:
+    """What the file says besides the model, for `pylstm evaluate` and `pylstm predict`."""
+    from pylstm.commands._series import NAMES, digest_of
+
+    data = args.series if args.series in NAMES else os.path.abspath(args.series)
+    reading = {name: getattr(args, name) for name in READ}
+    return {"task": "forecast", "data": data, "digest": digest_of(series), "reading": reading}
 
 
 def _model(args: argparse.Namespace, train: Any, season: int) -> tuple[ForecastModel, str]:
