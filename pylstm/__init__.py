@@ -29,6 +29,7 @@ from pylstm.cells.audit import Audit, audit
 from pylstm.cells.certificate import Certificate, CertificationError
 from pylstm.cells.certify import certify
 from pylstm.hookspecs import hookimpl
+from pylstm.layers.checkpointed import CheckpointedRun
 from pylstm.layers.embedding import Embedding
 from pylstm.layers.linear import Linear
 from pylstm.layers.losses import sigmoid_cross_entropy, softmax_cross_entropy, squared_error
@@ -42,6 +43,7 @@ from pylstm.layers.stack import Bidirectional, Stack
 from pylstm.plugins import register
 from pylstm.saving import load, save
 from pylstm.threads import get_num_threads, set_num_threads
+from pylstm.training.classify import ClassifyModel
 from pylstm.training.clipping import clip_by_norm, clip_by_value
 from pylstm.training.forecast import ForecastModel
 from pylstm.training.frames import sequences_from_frame
@@ -50,6 +52,7 @@ from pylstm.training.optimisers import SGD, Adam, AdamW, RMSProp
 from pylstm.training.sequence_model import SequenceModel
 from pylstm.training.sequences import Sequences
 from pylstm.training.series import naive, seasonal_naive
+from pylstm.training.tbptt import truncated_bptt
 from pylstm.training.trainer import Trainer, fit
 
 if TYPE_CHECKING:
@@ -72,6 +75,8 @@ __all__ = [
     "Cell",
     "Certificate",
     "CertificationError",
+    "CheckpointedRun",
+    "ClassifyModel",
     "Embedding",
     "ForecastModel",
     "Gradients",
@@ -122,6 +127,7 @@ __all__ = [
     "sqrt",
     "squared_error",
     "tanh",
+    "truncated_bptt",
     "where",
 ]
 

@@ -21,6 +21,8 @@ def forward(
     pre: _Arrays = None,
     reset: np.ndarray | None = None,
     blend: _Arrays = None,
+    origin: _Arrays = None,
+    packed: bool = False,
 ) -> None: ...
 def backward(
     layout: Plan,
@@ -38,4 +40,6 @@ def backward(
     daux: _Arrays = None,
     dpre: _Arrays = None,
     dblend: _Arrays = None,
+    begin: bool = True,
+    end: bool = True,
 ) -> None: ...

@@ -45,7 +45,8 @@ def aligned(workspace):
     return line_up(start) - start
 
 
-def forward(Plan layout not None, workspace, flat, x, initial=None, aux=None, pre=None, reset=None, blend=None):
+def forward(Plan layout not None, workspace, flat, x, initial=None, aux=None, pre=None, reset=None, blend=None,
+            origin=None, bint packed=False):
     """Run a layer over a sequence; results are left in `workspace` at `layout.offset`.
 
     Parameters
@@ -60,6 +61,10 @@ def forward(Plan layout not None, workspace, flat, x, initial=None, aux=None, pr
     aux : sequence over the aux blocks
         Elements (T, B, w); None for the input itself.
     reset : array (T, B) of uint8, or None
+    origin : sequence over the states, or None
+        Elements (B, w): what a reset goes back to, where this is a segment of a longer run; None: `initial`.
+    packed : bool
+        The segment before has left the packed weights in `workspace`.
 
     All arrays C-contiguous, of the layer's dtype.
     """
@@ -81,17 +86,22 @@ def forward(Plan layout not None, workspace, flat, x, initial=None, aux=None, pr
         else:
             memcpy(a.base + plan.states[k], address(given, step, False), step)
         if plan.scaled >> k & 1:
-            memcpy(a.base + plan.initial[k], a.base + plan.states[k], step)
+            memcpy(a.base + plan.initial[k], a.base + plan.states[k] if origin is None else address(origin[k], step, False),
+                   step)
     if plan.taped:
         memcpy(a.base + plan.x, a.x, T * B * core.input_size * size)
         a.x = a.base + plan.x
-    a.flat = weights
+    a.flat = NULL if packed else weights
     run_team(layout, &a, False)
 
 
 def backward(Plan layout not None, workspace, dy, dfinal, dstates, dflat, dx, dinitial,
-             aux=None, pre=None, reset=None, blend=None, daux=None, dpre=None, dblend=None):
+             aux=None, pre=None, reset=None, blend=None, daux=None, dpre=None, dblend=None,
+             bint begin=True, bint end=True):
     """Backward through a run of `forward` with a tape; may be called again.
+
+    A longer run can go backward segment by segment, the last first, all in one workspace: its sums are those of one
+    call if the segments are whole chunks of its plan.
 
     Parameters
     ----------
@@ -106,6 +116,11 @@ def backward(Plan layout not None, workspace, dy, dfinal, dstates, dflat, dx, di
     aux, pre, reset, blend
         As given to `forward`.
     daux, dpre, dblend : sequences of writable arrays like them, or None, OUT
+    begin : bool
+        The last segment. At the others `dflat` and `dinitial` go on, and the cotangents of the final states and the
+        sums of the per-unit parameters are where the call before left them in `workspace`.
+    end : bool
+        The first segment: after it, `dflat` and `dinitial` are complete.
     """
     cdef arrays_t a
     cdef const plan_t *plan = &layout.p
@@ -121,7 +136,9 @@ def backward(Plan layout not None, workspace, dy, dfinal, dstates, dflat, dx, di
     a.dy = NULL if dy is None else address(dy, T * B * core.states.width[core.output] * size, False)
     a.dflat = address(dflat, core.n_parameters * size, True)
     a.dx = address(dx, T * B * core.input_size * size, True)
-    memset(a.dflat, 0, core.n_parameters * size)
+    if begin:
+        memset(a.dflat, 0, core.n_parameters * size)
+        memset(a.base + plan.dparams, 0, (B + PARAM_ROWS - 1) // PARAM_ROWS * param_width(core) * size)
     memset(a.dx, 0, T * B * core.input_size * size)
     for k in range(core.states.n):
         step = B * core.states.width[k] * size
@@ -129,6 +146,8 @@ def backward(Plan layout not None, workspace, dy, dfinal, dstates, dflat, dx, di
         a.dstates[k] = optional(dstates, k, T * step, False)
         a.dpre[k] = optional(dpre, k, T * step, True)
         a.dblend[k] = optional(dblend, k, T * step, True)
+        if not begin:
+            continue
         memset(a.dinitial[k], 0, step)
         if dfinal is not None and dfinal[k] is not None:
             memcpy(a.base + plan.dstates[k], address(dfinal[k], step, False), step)
@@ -138,9 +157,12 @@ def backward(Plan layout not None, workspace, dy, dfinal, dstates, dflat, dx, di
         a.daux[k] = a.dx if k == core.aux_x else optional(daux, k, T * B * core.aux.width[k] * size, True)
         if k != core.aux_x:
             memset(a.daux[k], 0, T * B * core.aux.width[k] * size)
-    memset(a.base + plan.dparams, 0, (B + PARAM_ROWS - 1) // PARAM_ROWS * param_width(core) * size)
     run_team(layout, &a, True)
-    if size == 4:
+    if not end:
+        if T & 1:
+            for k in range(core.states.n):
+                memcpy(a.base + plan.dstates[k], a.base + plan.dprev[k], B * core.states.width[k] * size)
+    elif size == 4:
         finish_backward(plan, &a, <float *> NULL)
     else:
         finish_backward(plan, &a, <double *> NULL)
@@ -208,7 +230,7 @@ cdef void pass_(const plan_t *plan, const arrays_t *a, team_t *team, int number,
     if not team.columns:
         b0 = part(plan.B, grain, number, team.size)
         rows = part(plan.B, grain, number + 1, team.size) - b0
-    if not back:
+    if not back and a.flat != NULL:
         pack(plan, a.base, a.flat, number)
         meet(team)
     for k in range(chunks):
@@ -532,7 +554,7 @@ cdef inline void add_given(const plan_t *plan, const arrays_t *a, floating *to, 
 cdef void call_backward(const core_t *core, table_t *table, int j, Py_ssize_t rows) noexcept nogil:
     """The hook of stage j; with per-unit parameters, once per group of rows that shares an accumulator."""
     cdef Py_ssize_t group, groups = (rows + PARAM_ROWS - 1) // PARAM_ROWS, width = param_width(core) * core.itemsize
-    if width == 0:
+    if width == 0 or groups == 1:
         core.stages[j].backward(&table.rows, core.stages[j].user)
         return
     for group in range(groups):

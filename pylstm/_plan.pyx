@@ -86,25 +86,31 @@ cdef class Core:
             raise ImportError(f"kernel {cell.name.decode()!r} has no float{8 * self.c.itemsize} hooks")
         self.c.n_stages = cell.stages
 
-    def plan(self, T, B, bint taped=True, scaled=0, blended=0, threads=1):
+    def plan(self, T, B, bint taped=True, scaled=0, blended=0, threads=1, chunk_back=0):
         """The `Plan` of a run over T steps and B rows, made once for recurring sizes; at most `threads` threads."""
-        key = (T, B, taped, scaled, blended, threads)
+        key = (T, B, taped, scaled, blended, threads, chunk_back)
         plan = self.plans.get(key)
         if plan is None:
             if len(self.plans) >= 16:
                 self.plans.clear()
-            plan = self.plans[key] = Plan(self, T, B, taped, scaled, blended, threads)
+            plan = self.plans[key] = Plan(self, T, B, taped, scaled, blended, threads, chunk_back)
         return plan
 
 
 cdef class Plan:
     """Where a run keeps its arrays: the only place where sizes of memory are computed.
 
+    The run may be a segment of a longer one, whose `chunk_back` is then given: the sums over steps are made chunk by
+    chunk. The packed weights, and what goes from one segment to the next in the backward pass, lie at the same place in
+    the plans of all segments of a run, so that they use one workspace after each other.
+
     Attributes
     ----------
     nbytes : int
         Size of the workspace in bytes.
     taped : bool
+    chunk_back : int
+        Steps of a chunk of the backward pass.
 
     Raises
     ------
@@ -112,7 +118,7 @@ cdef class Plan:
         A size beyond the address space.
     """
 
-    def __init__(self, Core layer not None, T, B, bint taped, scaled, blended, int threads):
+    def __init__(self, Core layer not None, T, B, bint taped, scaled, blended, int threads, chunk_back=0):
         cdef int k
         cdef const core_t *core = &layer.c
         self.core, self.p.core = layer, core
@@ -123,13 +129,16 @@ cdef class Plan:
             raise OverflowError(f"{T} steps of {B} rows of {largest} numbers do not fit into the address space")
         self.p.T, self.p.B = T, B
         self.p.chunk = chunk_of(T, B, FORWARD_ROWS)
-        self.p.chunk_back = chunk_of(T, B, BACKWARD_ROWS)
+        self.p.chunk_back = chunk_back or chunk_of(T, B, BACKWARD_ROWS)
         self.share(threads)
         kept = T if taped else self.p.chunk               # steps of which the tape holds the inner arrays
         self.p.packed = at.take(core.packed_size)
         self.p.bias = at.take(core.z_columns)
         self.p.params = at.take(sum([core.params.width[k] for k in range(core.params.n)]))
         self.p.inner = at.bytes
+        if taped:
+            self.p.packed_back = at.take(core.packed_back_size)
+            self.plan_backward(at)
         for k in range(core.states.n):
             whole = taped or k == core.output
             self.p.states[k] = at.take(((T if whole else kept) + 1) * B * core.states.width[k])
@@ -143,8 +152,6 @@ cdef class Plan:
             self.p.keep[k] = at.take(kept * B * core.keep.width[k])
         if taped:
             self.p.x = at.take(T * B * core.input_size)
-            self.p.packed_back = at.take(core.packed_back_size)
-            self.plan_backward(at)
         self.p.nbytes = at.bytes + LINE                   # room to line up the first array
 
     cdef share(self, int threads):
@@ -171,13 +178,13 @@ cdef class Plan:
         cdef int k
         cdef Py_ssize_t rows = self.p.chunk_back * self.p.B, outer = 0
         groups = (self.p.B + PARAM_ROWS - 1) // PARAM_ROWS
-        self.p.dz = at.take(rows * core.z_columns)
         for k in range(core.states.n):
             self.p.dstates[k] = at.take(self.p.B * core.states.width[k])
             self.p.dprev[k] = at.take(self.p.B * core.states.width[k])
+        self.p.dparams = at.take(groups * sum([core.params.width[k] for k in range(core.params.n)]))
         for k in range(core.emissions.n):
             self.p.demissions[k] = at.take(self.p.B * core.emissions.width[k])
-        self.p.dparams = at.take(groups * sum([core.params.width[k] for k in range(core.params.n)]))
+        self.p.dz = at.take(rows * core.z_columns)
         for k in range(core.n_products):
             outer = max(outer, core.tiles.outer_scratch(core.products[k].N, core.products[k].K, rows))
         self.p.outer_size = -(-outer * core.itemsize // LINE) * LINE
@@ -192,6 +199,10 @@ cdef class Plan:
     @property
     def taped(self):
         return bool(self.p.taped)
+
+    @property
+    def chunk_back(self):
+        return self.p.chunk_back
 
     def offset(self, kind, int k=0):
         """Where array `k` of "states", "z", "emissions" or "keep" starts, in bytes from the lined-up workspace."""

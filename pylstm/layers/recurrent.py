@@ -14,6 +14,7 @@ from pylstm._stream import Stream
 from pylstm.cells.cell import Cell
 from pylstm.cells.kernels import load_kernel
 from pylstm.cells.twin import twin_kernel
+from pylstm.layers.checkpointed import CheckpointedRun, kept, segments_of
 from pylstm.layers.parameters import Parameters, as_array, check_array, check_dtype, check_size
 from pylstm.layers.run import Layout, Run, check_names
 from pylstm.layers.structure import core_of
@@ -174,6 +175,7 @@ class Recurrent:
         blend: dict[str, Any] | None = None,
         lengths: Any = None,
         tape: bool = True,
+        checkpoint: Any = None,
     ) -> Any:
         """Run the layer over a batch of sequences.
 
@@ -196,17 +198,20 @@ class Recurrent:
         tape : bool
             Keep all that `Run.backward` needs, and all states and gates. Without, memory does not grow with T times
             the number of gates; only ``y`` and ``final`` can be read.
+        checkpoint : "sqrt", int or str, optional
+            Keep the states at some steps instead of a tape, and compute the rest again in `backward`: at about sqrt(T)
+            steps, or as a budget of memory allows, in bytes or like ``"64 MB"``. Not together with `lengths`.
 
         Returns
         -------
-        Run, or with `lengths` RaggedRun
+        Run, or with `lengths` RaggedRun, with `checkpoint` CheckpointedRun (Run where the whole tape is in the budget)
 
         Raises
         ------
         TypeError
             A dtype other than the layer's, or not a dict by name.
         ValueError
-            A wrong shape or an unknown name.
+            A wrong shape or an unknown name; a budget below the least possible.
         OverflowError, MemoryError
             The run does not fit into memory.
         """
@@ -215,28 +220,43 @@ class Recurrent:
 
             if reset is not None:
                 raise ValueError("reset and lengths cannot be combined: give each part as a row of its own")
+            if checkpoint is not None:
+                raise ValueError("checkpoint and lengths cannot be combined: run rows of one length together")
             return RaggedRun(self, x, lengths, initial, {"aux": aux, "pre": pre, "blend": blend}, tape=tape)
-        layout, x = self._take_input(x)
+        source, (layout, x) = x, self._take_input(x)
         T, B = x.shape[:2]
-        contract = self.cell.contract
-        given: dict[str, Any] = {"aux": None, "pre": None, "reset": None, "blend": None, "widths": {}}
-        if contract.aux or aux is not None:
-            given["aux"] = self._take_aux(aux, layout, T, B, given["widths"])
-        scaled = blended = 0
-        if pre is not None:
-            given["pre"], scaled = self._take_modifier("pre", pre, layout, T, B, given["widths"])
-        if blend is not None:
-            given["blend"], blended = self._take_modifier("blend", blend, layout, T, B, given["widths"])
-        if reset is not None:
-            given["reset"], scaled = _take_reset(reset, layout, T, B), (1 << len(contract.states)) - 1
+        given, scaled, blended = self._take_given(aux, pre, reset, blend, layout, T, B)
         start = None if initial is None else self._take_initial(initial, layout, B)
         threads = get_num_threads() if self._compiled else 1
+        if checkpoint is not None:
+            if not tape:
+                raise ValueError("checkpoint is for backward: with tape=False there is nothing to compute again")
+            segments = segments_of(self, checkpoint, T, B, (scaled, blended), threads)
+            if segments is not None:
+                return CheckpointedRun(self, kept(x, source), start, layout, given, segments)
         plan = self._core.plan(T if B else 0, B, tape, scaled, blended, threads)  # no rows: no step, however many
         buffer = self.workspaces.take(plan.nbytes)
         _core.forward(
             plan, buffer, self.params.flat, x, start, given["aux"], given["pre"], given["reset"], given["blend"]
         )
         return Run(self, plan, buffer, layout, (T, B), given)
+
+    def _take_given(
+        self, aux: Any, pre: Any, reset: Any, blend: Any, layout: Layout, T: int, B: int
+    ) -> tuple[dict[str, Any], int, int]:
+        """What comes with each step; the bit sets of the states scaled before and of those blended after it."""
+        states = self.cell.contract.states
+        given: dict[str, Any] = {"aux": None, "pre": None, "reset": None, "blend": None, "widths": {}}
+        scaled = blended = 0
+        if self.cell.contract.aux or aux is not None:
+            given["aux"] = self._take_aux(aux, layout, T, B, given["widths"])
+        if pre is not None:
+            given["pre"], scaled = self._take_modifier("pre", pre, layout, T, B, given["widths"])
+        if blend is not None:
+            given["blend"], blended = self._take_modifier("blend", blend, layout, T, B, given["widths"])
+        if reset is not None:
+            given["reset"], scaled = _take_reset(reset, layout, T, B), (1 << len(states)) - 1
+        return given, scaled, blended
 
     def _take_input(self, x: Any) -> tuple[Layout, np.ndarray]:
         if not (

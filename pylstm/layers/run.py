@@ -203,11 +203,7 @@ class Run:
         )
         params = layer.params.around(flat)
         back = {kind: _like(given[kind]) for kind in ("aux", "pre", "blend")}
-        with self._lock:  # the loop works without the GIL, and in the run's only workspace
-            _core.backward(
-                self._plan, self._buffer, dy, rows, steps, params.flat, dx, dinitial,
-                given["aux"], given["pre"], given["reset"], given["blend"], back["aux"], back["pre"], back["blend"],
-            )  # fmt: skip
+        self._pass_back(dy, rows, steps, flat, dx, dinitial, back)
         return Gradients(
             x=layout.steps_out(dx),
             initial={name: layout.rows_out(array) for name, array in zip(names, dinitial)},
@@ -216,6 +212,15 @@ class Run:
             pre=self._steps_given(back["pre"], names, "pre"),
             blend=self._steps_given(back["blend"], names, "blend"),
         )
+
+    def _pass_back(self, dy: Any, rows: Any, steps: Any, flat: Any, dx: Any, dinitial: Any, back: dict) -> None:
+        """The loop of `backward`: cotangents in the order of the states, then the arrays of the gradients."""
+        given = self._given
+        with self._lock:  # the loop works without the GIL, and in the run's only workspace
+            _core.backward(
+                self._plan, self._buffer, dy, rows, steps, flat, dx, dinitial,
+                given["aux"], given["pre"], given["reset"], given["blend"], back["aux"], back["pre"], back["blend"],
+            )  # fmt: skip
 
     @property
     def _buffer_itemsize(self) -> int:

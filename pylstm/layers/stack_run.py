@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pylstm.layers.checkpointed import shares
 from pylstm.layers.parameters import Parameters, as_array, check_array
 from pylstm.layers.ragged import check_lengths, turned, within
 from pylstm.layers.run import Gradients, check_names
@@ -113,8 +114,9 @@ class BidirectionalRun(CompositeRun):
         turned_over: dict[str, Any] = {
             kind: values
             and {n: None if value is None else self._flip(as_array(n, value)) for n, value in values.items()}
-            for kind, values in given[1].items()
+            for kind, values in ((kind, given[1][kind]) for kind in KINDS)
         }
+        turned_over["checkpoint"] = given[1]["checkpoint"]
         turned_over["reset"] = None if reset is None else self._turn_reset(reset)
         self.reverse = layer.reverse(self._flip(x), initial[1], **turned_over, lengths=lengths, tape=tape)
         self.layers = [self.forward, self.reverse]
@@ -198,6 +200,8 @@ class StackRun(CompositeRun):
             if mask is not None:
                 y = y * mask
             x = y + x if layer.residual[k] else y
+            if k + 1 < len(layer.layers):
+                x.flags.writeable = False  # ours alone: a checkpointed layer need not copy it
             self.layers.append(run)
             self._masks.append(mask)
         self.y = x
@@ -282,11 +286,12 @@ def split(layer: Composite, what: str, values: Any) -> list[Any]:
     return out
 
 
-def given_to(layer: Composite, aux: Any, pre: Any, blend: Any) -> list[dict[str, Any]]:
-    """Per-step inputs by part."""
+def given_to(layer: Composite, aux: Any, pre: Any, blend: Any, checkpoint: Any) -> list[dict[str, Any]]:
+    """Per-step inputs by part, and its share of a budget."""
     count = len(layer.parts)
     lists = [by_layer(kind, values, count) for kind, values in zip(KINDS, (aux, pre, blend))]
-    return [dict(zip(KINDS, each)) for each in zip(*lists)]
+    budgets = shares(checkpoint, [len(getattr(part, "parts", "1")) for part in layer.parts.values()])
+    return [dict(zip((*KINDS, "checkpoint"), each)) for each in zip(*lists, budgets)]
 
 
 def _place(grads: Gradients | CompositeGradients, piece: np.ndarray) -> None:
