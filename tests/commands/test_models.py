@@ -71,6 +71,23 @@ def test_the_generator_streams_what_the_whole_sequence_gives(text_model):
     assert model.vocabulary.decode(logits.argmax(axis=1)[4:-1]) == drawn
 
 
+def test_generate_prints_each_character_as_it_is_drawn(text_model, monkeypatch):
+    seen = []
+
+    class Output:
+        def write(self, text):
+            seen.append(text)
+
+        def flush(self):
+            seen.append("flush")
+
+    monkeypatch.setattr(sys, "stdout", Output())
+    assert cli.main(["generate", TEXT, "--characters", "5", "--prompt", "a and"]) == 0
+    drawn = [each for each in seen if each]
+    assert drawn[1:10:2] == ["flush"] * 5 and all(len(each) == 1 for each in drawn[:10:2])
+    assert drawn[10:] == ["\n", "flush"]
+
+
 @pytest.mark.skipif(os.name == "nt", reason="this machine has no POSIX signals")
 def test_generate_prints_while_it_draws_and_ends_with_ctrl_c(text_model, tmp_path):
     command = [*COMMAND, "generate", TEXT, "--characters", "1000000000"]
