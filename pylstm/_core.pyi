@@ -23,6 +23,7 @@ def forward(
     blend: _Arrays = None,
     origin: _Arrays = None,
     packed: bool = False,
+    order: np.ndarray | None = None,
 ) -> None: ...
 def backward(
     layout: Plan,
@@ -42,4 +43,5 @@ def backward(
     dblend: _Arrays = None,
     begin: bool = True,
     end: bool = True,
+    order: np.ndarray | None = None,
 ) -> None: ...

@@ -1,6 +1,8 @@
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 class Core:
     def __init__(
         self,
@@ -24,6 +26,7 @@ class Core:
         blended: int = 0,
         threads: int = 1,
         chunk_back: int = 0,
+        counts: np.ndarray | None = None,
     ) -> Plan: ...
 
 class Plan:
@@ -38,6 +41,7 @@ class Plan:
         blended: int,
         threads: int,
         chunk_back: int = 0,
+        counts: np.ndarray | None = None,
     ) -> None: ...
     @property
     def chunk_back(self) -> int: ...

@@ -16,6 +16,7 @@ from pylstm.cells.kernels import load_kernel
 from pylstm.cells.twin import twin_kernel
 from pylstm.layers.checkpointed import CheckpointedRun, kept, segments_of
 from pylstm.layers.parameters import Parameters, as_array, check_array, check_dtype, check_size
+from pylstm.layers.ragged import Packing, RaggedRun, check_lengths
 from pylstm.layers.run import Layout, Run, check_names
 from pylstm.layers.structure import core_of
 from pylstm.layers.workspace import Workspaces
@@ -194,7 +195,7 @@ class Recurrent:
         blend : dict of str to array_like, shape (T, B, width) or (T, B, 1)
             s_t = s_prev + blend (s_new - s_prev), where s_prev is the previous state after reset and `pre`.
         lengths : array_like of int, shape (B,)
-            Steps of each row, 0..T; what stands beyond is not looked at. Not together with `reset`.
+            Steps of each row, 0..T; what stands beyond is not looked at.
         tape : bool
             Keep all that `Run.backward` needs, and all states and gates. Without, memory does not grow with T times
             the number of gates; only ``y`` and ``final`` can be read.
@@ -215,31 +216,25 @@ class Recurrent:
         OverflowError, MemoryError
             The run does not fit into memory.
         """
-        if lengths is not None:
-            from pylstm.layers.ragged import RaggedRun
-
-            if reset is not None:
-                raise ValueError("reset and lengths cannot be combined: give each part as a row of its own")
-            if checkpoint is not None:
-                raise ValueError("checkpoint and lengths cannot be combined: run rows of one length together")
-            return RaggedRun(self, x, lengths, initial, {"aux": aux, "pre": pre, "blend": blend}, tape=tape)
-        source, (layout, x) = x, self._take_input(x)
-        T, B = x.shape[:2]
+        source, (layout, x, T, B) = x, self._take_input(x, lengths)
         given, scaled, blended = self._take_given(aux, pre, reset, blend, layout, T, B)
         start = None if initial is None else self._take_initial(initial, layout, B)
         threads = get_num_threads() if self._compiled else 1
         if checkpoint is not None:
+            if lengths is not None:
+                raise ValueError("checkpoint and lengths cannot be combined: run rows of one length together")
             if not tape:
                 raise ValueError("checkpoint is for backward: with tape=False there is nothing to compute again")
             segments = segments_of(self, checkpoint, T, B, (scaled, blended), threads)
             if segments is not None:
                 return CheckpointedRun(self, kept(x, source), start, layout, given, segments)
-        plan = self._core.plan(T if B else 0, B, tape, scaled, blended, threads)  # no rows: no step, however many
+        plan = layout.plan(self._core, T, B, tape, scaled, blended, threads)
         buffer = self.workspaces.take(plan.nbytes)
         _core.forward(
-            plan, buffer, self.params.flat, x, start, given["aux"], given["pre"], given["reset"], given["blend"]
-        )
-        return Run(self, plan, buffer, layout, (T, B), given)
+            plan, buffer, self.params.flat, x, start,
+            given["aux"], given["pre"], given["reset"], given["blend"], order=layout.order,
+        )  # fmt: skip
+        return (Run if lengths is None else RaggedRun)(self, plan, buffer, layout, (T, B), given)
 
     def _take_given(
         self, aux: Any, pre: Any, reset: Any, blend: Any, layout: Layout, T: int, B: int
@@ -258,7 +253,8 @@ class Recurrent:
             given["reset"], scaled = _take_reset(reset, layout, T, B), (1 << len(states)) - 1
         return given, scaled, blended
 
-    def _take_input(self, x: Any) -> tuple[Layout, np.ndarray]:
+    def _take_input(self, x: Any, lengths: Any) -> tuple[Layout, np.ndarray, int, int]:
+        """The layout, the input in it, and T and B."""
         if not (
             type(x) is np.ndarray
             and x.dtype == self.dtype
@@ -268,8 +264,15 @@ class Recurrent:
         ):
             x = as_array("x", x)
             x = check_array("x", x, self._input_shape(x.ndim), self.dtype)
-        layout = self._layouts[x.ndim == 2]
-        return layout, layout.steps_in(x)
+        if lengths is None:
+            layout = self._layouts[x.ndim == 2]
+            x = layout.given_in(x)
+            return layout, x, x.shape[0], x.shape[1]
+        if x.ndim == 2:
+            raise ValueError("lengths needs a batch of sequences: x must have 3 axes, got 2")
+        B, T = x.shape[:2] if self.batch_first else x.shape[1::-1]
+        layout = Packing(check_lengths(lengths, T, B), T, self.batch_first)
+        return layout, layout.given_in(x), T, B
 
     def _input_shape(self, ndim: int) -> tuple[str | int, ...]:
         if ndim == 2:
@@ -320,7 +323,7 @@ class Recurrent:
             width = 1 if array.shape[-1:] == (1,) else self.widths[name]
             shape = layout.steps_shape(T, B, width)
             array = layout.steps_in(check_array(f"{what}[{name!r}]", array, shape, self.dtype))
-            taken.append(np.array(np.broadcast_to(array, (T, B, self.widths[name]))))
+            taken.append(np.array(np.broadcast_to(array, (*array.shape[:-1], self.widths[name])), order="C"))
             widths[what, name] = width
             bits |= 1 << k
         return taken, bits
@@ -392,4 +395,4 @@ def _take_reset(reset: Any, layout: Layout, T: int, B: int) -> np.ndarray:
         raise TypeError(f"reset must be an array of bool, got {reset.dtype}")
     if reset.shape != layout.steps_shape(T, B):
         raise ValueError(f"reset must have shape {layout.steps_shape(T, B)}, got {reset.shape}")
-    return layout.steps_in(reset).astype(np.uint8)
+    return layout.steps_in(reset.view(np.uint8)).copy()

@@ -122,6 +122,7 @@ def test_backward_again_whatever_has_changed():
     layer.params.flat[...] = 7
     layer(x, checkpoint="sqrt").backward(back["dy"])  # in the workspace of the first
     assert_same_bits(arrays(run, back), expected)
+    layer(x, **call, checkpoint="sqrt").backward(back["dy"])  # leaves its weights in the workspace that is used again
     assert_same_bits(arrays(run, back), expected)
     half = {"dy": back["dy"]}
     first, second = arrays(run, half), arrays(run, half)
@@ -246,13 +247,13 @@ def test_no_steps_and_no_rows():
         assert grads.x.shape == (T, B, 3) and not grads.params.flat.any()
 
 
-@pytest.mark.parametrize("checkpoint", ["sqrt", "1 MB", "4 MB"])
+@pytest.mark.parametrize("checkpoint", ["sqrt", "5 MB"])
 @pytest.mark.parametrize("cell", ["lstm", "gru"])
-def test_peak_of_a_training_step(cell, checkpoint):
-    T, B, I, H = 50_000, 1, 4, 16
-    layer = pylstm.Recurrent(cell, I, H, seed=0)
+@pytest.mark.parametrize(("T", "B", "I", "H"), [(50_000, 1, 4, 16), (4000, 16, 4, 32), (1500, 1, 4, 170)])
+def test_peak_of_a_training_step(cell, checkpoint, T, B, I, H):
+    layer, other = (pylstm.Recurrent(cell, I, H, seed=0) for _ in range(2))
     x, dy = np.ones((T, B, I), "float32"), np.ones((T, B, H), "float32")
-    layer(x[:1]).backward(dy[:1])
+    other(x, checkpoint="sqrt").backward(dy)
     tracemalloc.start()
     try:
         run = layer(x, checkpoint=checkpoint)
@@ -261,7 +262,7 @@ def test_peak_of_a_training_step(cell, checkpoint):
     finally:
         tracemalloc.stop()
     named = run.y.nbytes + 2 * x.nbytes  # y, the copy of x, dx
-    assert 0.8 * run.nbytes < peak - named < 1.1 * run.nbytes + 50_000
+    assert 0.97 * run.nbytes < peak - named < 1.01 * run.nbytes + 30_000
     assert checkpoint == "sqrt" or run.nbytes <= parse_checkpoint(checkpoint)
 
 
