@@ -67,12 +67,16 @@ def run_fit(fit: Callable[..., Any], args: argparse.Namespace, **options: Any) -
         "interrupted": bool(number),
         "loss": history.loss[-1] if history.loss else None,
         "losses": history.steps,
+        "validation_losses": history.validation_loss,
+        "stopped": "interrupted" if number else history.stopped,
     }
     return history, int(number), found
 
 
 def ended(found: dict[str, Any]) -> str:
     """The same for a reader."""
-    after = "interrupted after " if found["interrupted"] else ""
+    after = {"interrupted": "interrupted after ", "early": "stopped early, after "}.get(found["stopped"], "")
     loss = "" if found["loss"] is None else f", loss {found['loss']:.4g}"
+    if found["validation_losses"]:
+        loss += f", validation {min(found['validation_losses']):.4g} at best"
     return f"done    {after}{found['epochs']} epochs, {found['seconds']:.1f} s{loss}"

@@ -35,6 +35,8 @@ class Options:
         self.add("--epochs", type=int, default=epochs, metavar="E", help="passes over the data")
         self.add("--batch-size", type=int, default=batch_size, metavar="B", help="rows of a step of the optimiser")
         self.add("--lr", type=float, default=lr, metavar="LR", help="learning rate of Adam at the first step")
+        self.add("--validation", type=float, metavar="F", help="share that is not trained on but judged each epoch")
+        self.add("--patience", type=int, metavar="N", help="epochs without a lower validation loss before the end")
         self.add("--seed", type=int, default=0, metavar="S", help="of the parameters and the order of the data")
 
     def table(self) -> None:
@@ -51,6 +53,26 @@ class Options:
         self.add("--plot", metavar="FILE", help="write a figure (.png, .svg, .pdf)")
         self.add("--json", action="store_true", help="one JSON object on standard output; the rest on the other")
         self.add("--quiet", action="store_true", help="no progress")
+
+
+def training_of(args: argparse.Namespace) -> dict[str, Any]:
+    """The options of a fit that `Options.training` takes.
+
+    Raises
+    ------
+    ValueError
+        `--patience` without `--validation`; a share out of range.
+    """
+    found = {"epochs": args.epochs, "batch_size": args.batch_size, "lr": args.lr, "seed": args.seed}
+    if args.validation is not None:
+        if not 0 < args.validation < 1:
+            raise ValueError(f"--validation must be a share between 0 and 1, got {args.validation:g}")
+        found["validation"] = args.validation
+    if args.patience is not None:
+        if args.validation is None:
+            raise ValueError("--patience needs --validation")
+        found["patience"] = args.patience
+    return found
 
 
 def check_output(args: argparse.Namespace) -> dict[str, Any]:

@@ -42,18 +42,17 @@ def run(args: argparse.Namespace) -> int:
     """Run the command; the exit status: 0, 130 after Ctrl-C, 143 after SIGTERM."""
     from pylstm.commands._files import exit_status
     from pylstm.commands._fitting import ended, run_fit
-    from pylstm.commands._options import check_output
+    from pylstm.commands._options import check_output, training_of
     from pylstm.commands._output import print_json
     from pylstm.commands._sequences import judge, print_judgement, read_classification
     from pylstm.saving import save
 
-    target = check_output(args)
+    target, training = check_output(args), training_of(args)
     reading = {name: getattr(args, name) for name in ("label", "id", "delimiter", "interpolate")}
     reading["columns"] = [name.strip() for name in args.columns.split(",")] if args.columns else None
     data = read_classification(args.data, reading, args.test, args.seed)
     model = _model(args, data)
     _introduce(args, data)
-    training = {"epochs": args.epochs, "batch_size": args.batch_size, "lr": args.lr, "seed": args.seed}
     history, number, fitted = run_fit(lambda **more: model.fit(data.x, data.y, **training, **more), args, **target)
     save(args.save, model, about=_about(args, data, reading))
     trained, test = judge(model, data.x, data.y)["accuracy"], judge(model, data.x_test, data.y_test)
@@ -123,7 +122,7 @@ def _plot(path: str, history: Any, test: dict[str, Any]) -> None:
 
     figure, (left, right) = new_figure(2)
     per_epoch = len(history.steps) // max(1, len(history.loss))
-    draw_losses(left, history.steps, per_epoch=per_epoch, unit="cross-entropy")
+    draw_losses(left, history.steps, per_epoch=per_epoch, validation=history.validation_loss, unit="cross-entropy")
     draw_confusion(right, np.array(test["confusion"]), test["classes"])
     right.set_title(f"test: {test['accuracy']:.2%} right")
     write(figure, path)

@@ -52,20 +52,19 @@ def run(args: argparse.Namespace) -> int:
     """Run the command; the exit status: 0, 130 after Ctrl-C, 143 after SIGTERM."""
     from pylstm.commands._files import exit_status
     from pylstm.commands._fitting import ended, run_fit
-    from pylstm.commands._options import check_output
+    from pylstm.commands._options import check_output, training_of
     from pylstm.commands._output import print_json
     from pylstm.commands._series import check_hold_out, print_report, read_series, report, season_of
     from pylstm.saving import save
     from pylstm.training.backtest import backtest
 
-    target = check_output(args)
+    target, training = check_output(args), training_of(args)
     series = read_series(args.series, {name: getattr(args, name) for name in READ})
     season = season_of(series) if args.season is None else args.season
     horizon, hold_out = check_hold_out(args, series, season)
     train = series.values[: len(series.values) - hold_out]
     model, difference = _model(args, train, season)
     _introduce(args, series, hold_out, difference, model)
-    training = {"epochs": args.epochs, "batch_size": args.batch_size, "lr": args.lr, "seed": args.seed}
     history, number, fitted = run_fit(lambda **more: model.fit(train, **training, **more), args, **target)
     judged = {"horizon": horizon, "hold_out": hold_out, "season": season}
     save(args.save, model, about=_about(args, series) | judged)
@@ -145,7 +144,9 @@ def _plot(path: str, series: Series, history: Any, test: Any) -> None:
 
     figure, (left, right) = new_figure(2)
     per_epoch = len(history.steps) // max(1, len(history.loss))
-    draw_losses(left, history.steps, per_epoch=per_epoch, unit="squared error, standardised")
+    draw_losses(
+        left, history.steps, per_epoch=per_epoch, validation=history.validation_loss, unit="squared error, standardised"
+    )
     draw_forecast(right, series.values, len(test.measured), test.forecasts, series.name, series.times)
     write(figure, path)
     print(f"plot: {path}", file=sys.stderr)

@@ -141,9 +141,20 @@ def test_a_checkpoint_resumes_with_the_same_bits(run, walks):
     assert all(np.array_equal(a.flat, b.flat) for a, b in zip(load("again").net.params, load("whole").net.params))
 
 
+def test_validation_and_patience(run, walks):
+    options = [*READ, "--hidden", 8, "--epochs", 200, "--validation", 0.25, "--patience", 3, "--lr", 0.05]
+    found = run("train", "classify", walks, *options, "--json", "--quiet").json
+    losses = found["validation_losses"]
+    assert found["stopped"] == "early" and found["epochs"] == len(losses) < 200
+    assert len(losses) - 1 - losses.index(min(losses)) == 3
+    done = run("train", "classify", walks, *options, "--quiet")
+    first = f"done    stopped early, after {len(losses)} epochs, "
+    assert done.out.startswith(first) and f", validation {min(losses):.4g} at best, " in done.out
+
+
 @needs("matplotlib")
 def test_a_plot(run, walks, tmp_path):
-    done = run("train", "classify", walks, *READ, "--plot", "a.png", *SMALL)
+    done = run("train", "classify", walks, *READ, "--plot", "a.png", "--validation", 0.2, *SMALL)
     assert done.status == 0 and done.err == "plot: a.png\n"
     assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
 
@@ -163,6 +174,8 @@ def test_a_plot(run, walks, tmp_path):
         (["walks.csv", *READ, "--cell", "lstn"], "lstn"),
         (["walks.csv", *READ, "--hidden", "0"], "hidden_size must be at least 1, got 0"),
         (["walks.csv", *READ, "--read", "every"], "invalid choice"),
+        (["walks.csv", *READ, "--patience", "2"], "--patience needs --validation"),
+        (["walks.csv", *READ, "--validation", "1"], "--validation must be a share between 0 and 1, got 1"),
         (["walks.csv", *READ, "--delimiter", ";;"], "delimiter must be one character"),
     ],
 )

@@ -80,6 +80,12 @@ def test_a_longer_hold_out_is_forecast_in_pieces(run, waves):
     assert np.concatenate(pieces).tolist() == found["forecast"]
 
 
+def test_validation_is_the_end_of_what_is_trained_on(run, waves):
+    options = ["--column", "height", "--validation", 0.2, "--patience", 1, "--lr", 0.1, "--hidden", 6, "--epochs", 80]
+    found = run("train", "forecast", waves, *options, "--json", "--quiet").json
+    assert found["stopped"] == "early" and len(found["validation_losses"]) == found["epochs"] < 80
+
+
 @pytest.mark.parametrize("difference", ["none", "step", "season"])
 def test_differences(run, waves, difference):
     arguments = ["--column", "height", "--season", 12, "--difference", difference, "--cell", "gru", "--layers", 2]
