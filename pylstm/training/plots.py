@@ -75,7 +75,7 @@ def _finish_series(axes: Any, name: str, times: Sequence[str], shown: int) -> No
     ticks = np.unique(np.linspace(shown, len(times) - 1, 5).astype(int))
     axes.set_xticks(ticks, [times[tick] for tick in ticks])
     axes.set_ylabel(name)
-    axes.legend(loc="upper left")
+    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=4, frameon=False)
 
 
 def draw_confusion(axes: Any, matrix: np.ndarray, classes: Sequence[str]) -> None:
