@@ -26,6 +26,7 @@ class Options:
         """Cell and sizes."""
         self.add("--cell", default="lstm", metavar="NAME", help="any of `pylstm cells`")
         self.add("--hidden", type=int, default=hidden, metavar="H", help="hidden units")
+        self.add("--size", action="append", metavar="NAME=N", help="further size of the cell, such as proj_size=16")
         self.add("--layers", type=int, default=layers, metavar="L", help="recurrent layers")
         self.add("--dropout", type=float, default=0.0, metavar="P", help="between layers")
         self.add("--dtype", choices=("float32", "float64"), default="float32", help="of all computations")
@@ -53,6 +54,23 @@ class Options:
         self.add("--plot", metavar="FILE", help="write a figure (.png, .svg, .pdf)")
         self.add("--json", action="store_true", help="one JSON object on standard output; the rest on the other")
         self.add("--quiet", action="store_true", help="no progress")
+
+
+def sizes_of(args: argparse.Namespace) -> dict[str, int]:
+    """Further sizes of the cell.
+
+    Raises
+    ------
+    ValueError
+        Not of the form name=number.
+    """
+    sizes = {}
+    for each in args.size or ():
+        name, _, number = each.partition("=")
+        if not (name.isidentifier() and number.isdecimal()):
+            raise ValueError(f"--size must be NAME=N, such as proj_size=16, got {each!r}")
+        sizes[name] = int(number)
+    return sizes
 
 
 def training_of(args: argparse.Namespace) -> dict[str, Any]:

@@ -79,6 +79,7 @@ def _about(args: argparse.Namespace, data: Classification, reading: dict[str, An
 
 
 def _model(args: argparse.Namespace, data: Classification) -> ClassifyModel:
+    from pylstm.commands._options import sizes_of
     from pylstm.training.classify import ClassifyModel
 
     return ClassifyModel(
@@ -91,6 +92,7 @@ def _model(args: argparse.Namespace, data: Classification) -> ClassifyModel:
         read=args.read,
         dtype=args.dtype,
         seed=args.seed,
+        **sizes_of(args),
     )
 
 

@@ -93,6 +93,7 @@ def _about(args: argparse.Namespace, series: Series) -> dict[str, Any]:
 
 def _model(args: argparse.Namespace, train: Any, season: int) -> tuple[ForecastModel, str]:
     """The model, and what it sees: "none", "step" or "season"."""
+    from pylstm.commands._options import sizes_of
     from pylstm.training.backtest import find_differences
     from pylstm.training.forecast import ForecastModel
 
@@ -110,6 +111,7 @@ def _model(args: argparse.Namespace, train: Any, season: int) -> tuple[ForecastM
         dropout=args.dropout,
         dtype=args.dtype,
         seed=args.seed,
+        **sizes_of(args),
     )
     return model, difference
 

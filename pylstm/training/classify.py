@@ -163,15 +163,19 @@ class ClassifyModel:
     @property
     def metadata(self) -> dict[str, Any]:
         """What a file holds besides the layers."""
-        return {"classes": list(self.classes), "scale": self.scale.tolist(), "net": self.net.metadata}
+        options = self._net | {"head_sizes": list(self._net["head_sizes"]), "dtype": self.dtype}
+        return {
+            "classes": list(self.classes),
+            "cell": self.cell if isinstance(self.cell, str) else self.cell.name,
+            "options": options | {"hidden_size": self.hidden_size},
+            "scale": self.scale.tolist(),
+            "net": self.net.metadata,
+        }
 
     @classmethod
     def from_parts(cls, parts: dict[str, Any], metadata: dict[str, Any]) -> ClassifyModel:
         """A fitted model of the given layers, as `pylstm.load` makes it."""
-        layer = parts["layer"]
-        bottom = getattr(layer, "layers", [layer])[0]
-        bottom = getattr(bottom, "forward", bottom)
-        model = cls(metadata["classes"], bottom.cell.name, bottom.hidden_size, dtype=layer.dtype)
+        model = cls(metadata["classes"], metadata["cell"], **metadata["options"])
         model.net = SequenceModel.from_parts(parts, metadata["net"])
         model.scale = np.array(metadata["scale"], "float64")
         return model

@@ -152,6 +152,12 @@ def test_validation_and_patience(run, walks):
     assert done.out.startswith(first) and f", validation {min(losses):.4g} at best, " in done.out
 
 
+def test_a_cell_with_a_size_of_its_own(run, walks):
+    done = run("train", "classify", walks, *READ, "--cell", "lstmp", "--size", "proj_size=3", "--json", *SMALL)
+    assert load(MODEL).net.layer.output_size == 3
+    assert run("evaluate", MODEL, "--json").json["confusion"] == done.json["test"]["confusion"]
+
+
 @needs("matplotlib")
 def test_a_plot(run, walks, tmp_path):
     done = run("train", "classify", walks, *READ, "--plot", "a.png", "--validation", 0.2, *SMALL)
@@ -174,6 +180,9 @@ def test_a_plot(run, walks, tmp_path):
         (["walks.csv", *READ, "--cell", "lstn"], "lstn"),
         (["walks.csv", *READ, "--hidden", "0"], "hidden_size must be at least 1, got 0"),
         (["walks.csv", *READ, "--read", "every"], "invalid choice"),
+        (["walks.csv", *READ, "--size", "proj_size"], "--size must be NAME=N, such as proj_size=16, got 'proj_size'"),
+        (["walks.csv", *READ, "--cell", "lstmp"], "needs the size 'proj_size'"),
+        (["walks.csv", *READ, "--cell", "cfc"], "cell 'cfc' needs aux['dt'] at every step"),
         (["walks.csv", *READ, "--patience", "2"], "--patience needs --validation"),
         (["walks.csv", *READ, "--validation", "1"], "--validation must be a share between 0 and 1, got 1"),
         (["walks.csv", *READ, "--delimiter", ";;"], "delimiter must be one character"),
