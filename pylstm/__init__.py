@@ -1,5 +1,9 @@
 """Recurrent networks on CPUs: exact back-propagation through time at the speed of the machine, any cell."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 from pylstm import _guard  # noqa: F401  (first: explains an import of the uncompiled source tree)
 from pylstm._stream import Stream
 from pylstm.cells import (
@@ -29,6 +33,7 @@ from pylstm.layers.checkpointed import CheckpointedRun
 from pylstm.layers.embedding import Embedding
 from pylstm.layers.linear import Linear
 from pylstm.layers.losses import sigmoid_cross_entropy, softmax_cross_entropy, squared_error
+from pylstm.layers.mlp import MLP
 from pylstm.layers.named import GRU, LSTM, RNN
 from pylstm.layers.parameters import Parameters
 from pylstm.layers.recurrent import Recurrent
@@ -38,18 +43,29 @@ from pylstm.layers.stack import Bidirectional, Stack
 from pylstm.plugins import register
 from pylstm.saving import load, save
 from pylstm.threads import get_num_threads, set_num_threads
+from pylstm.training.classify import ClassifyModel
 from pylstm.training.clipping import clip_by_norm, clip_by_value
+from pylstm.training.forecast import ForecastModel
+from pylstm.training.frames import sequences_from_frame
 from pylstm.training.history import History
 from pylstm.training.optimisers import SGD, Adam, AdamW, RMSProp
 from pylstm.training.sequence_model import SequenceModel
+from pylstm.training.sequences import Sequences
+from pylstm.training.series import naive, seasonal_naive
 from pylstm.training.tbptt import truncated_bptt
 from pylstm.training.trainer import Trainer, fit
+
+if TYPE_CHECKING:
+    from pylstm.estimators.classifier import SequenceClassifier as SequenceClassifier
+    from pylstm.estimators.forecaster import Forecaster as Forecaster
+    from pylstm.estimators.regressor import SequenceRegressor as SequenceRegressor
 
 __version__ = "0.1.0"
 
 __all__ = [
     "GRU",
     "LSTM",
+    "MLP",
     "RNN",
     "SGD",
     "Adam",
@@ -60,7 +76,9 @@ __all__ = [
     "Certificate",
     "CertificationError",
     "CheckpointedRun",
+    "ClassifyModel",
     "Embedding",
+    "ForecastModel",
     "Gradients",
     "History",
     "Linear",
@@ -69,6 +87,7 @@ __all__ = [
     "Recurrent",
     "Run",
     "SequenceModel",
+    "Sequences",
     "Stack",
     "Stage",
     "Stream",
@@ -92,10 +111,13 @@ __all__ = [
     "maximum",
     "mean_squared_error",
     "minimum",
+    "naive",
     "quantile_loss",
     "register",
     "relu",
     "save",
+    "seasonal_naive",
+    "sequences_from_frame",
     "set_num_threads",
     "sigmoid",
     "sigmoid_cross_entropy",
@@ -108,3 +130,22 @@ __all__ = [
     "truncated_bptt",
     "where",
 ]
+
+_ESTIMATORS = {
+    "Forecaster": "pylstm.estimators.forecaster",
+    "SequenceClassifier": "pylstm.estimators.classifier",
+    "SequenceRegressor": "pylstm.estimators.regressor",
+}
+"""Imported when they are asked for, because they need scikit-learn; for the same reason not in ``__all__``."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _ESTIMATORS:
+        raise AttributeError(f"module 'pylstm' has no attribute {name!r}")
+    import importlib
+
+    return getattr(importlib.import_module(_ESTIMATORS[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_ESTIMATORS})

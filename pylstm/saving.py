@@ -12,6 +12,7 @@ import importlib
 import json
 import os
 import secrets
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -23,6 +24,7 @@ FORMAT = 1
 LAYERS = {
     "recurrent": "pylstm.layers.recurrent:Recurrent",
     "linear": "pylstm.layers.linear:Linear",
+    "mlp": "pylstm.layers.mlp:MLP",
     "embedding": "pylstm.layers.embedding:Embedding",
     "bidirectional": "pylstm.layers.stack:Bidirectional",
     "stack": "pylstm.layers.stack:Stack",
@@ -32,6 +34,11 @@ LAYERS = {
 MODELS = {
     "char_model": "pylstm.training.char_model:CharModel",
     "sequence_model": "pylstm.training.sequence_model:SequenceModel",
+    "forecast_model": "pylstm.training.forecast:ForecastModel",
+    "classify_model": "pylstm.training.classify:ClassifyModel",
+    "sequence_classifier": "pylstm.estimators.classifier:SequenceClassifier",
+    "sequence_regressor": "pylstm.estimators.regressor:SequenceRegressor",
+    "forecaster": "pylstm.estimators.forecaster:Forecaster",
 }
 """Kind -> class of the models: objects with `parts`, `metadata` and `from_parts`."""
 
@@ -39,7 +46,7 @@ BLOCKS = ("states", "gates", "emissions", "params", "aux")
 """The blocks of a cell whose names and order must be the same when a file is read as when it was written."""
 
 
-def save(path: str | os.PathLike[str], model: Any) -> None:
+def save(path: str | os.PathLike[str], model: Any, *, about: Mapping[str, Any] | None = None) -> None:
     """Write a layer or a model to a safetensors file.
 
     The file is written whole under another name and then renamed: whoever reads `path` sees the old file or the new.
@@ -48,8 +55,10 @@ def save(path: str | os.PathLike[str], model: Any) -> None:
     ----------
     path : path
     model : layer, CharModel, SequenceModel, or dict of str to layer
-        A layer is a `Recurrent`, `Stack`, `Bidirectional`, `Linear` or `Embedding`; `LSTM`, `GRU` and `RNN` come back
-        as `Recurrent`, a stack in training mode.
+        A layer is a `Recurrent`, `Stack`, `Bidirectional`, `Linear`, `MLP` or `Embedding`; `LSTM`, `GRU` and `RNN` come
+        back as `Recurrent`, a stack in training mode.
+    about : dict, optional
+        What else the file is to say, such as what the model was trained on; what JSON can hold. See `read_about`.
 
     Raises
     ------
@@ -80,6 +89,8 @@ def save(path: str | os.PathLike[str], model: Any) -> None:
         "parts": {name: _describe(layer) for name, layer in parts.items()},
         "metadata": metadata,
     }
+    if about is not None:
+        header["about"] = dict(about)
     write_file(path, header, tensors)
 
 
@@ -123,6 +134,17 @@ def load(path: str | os.PathLike[str]) -> Any:
     return _class_of(path, MODELS, header["kind"]).from_parts(parts, header["metadata"])
 
 
+def read_about(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """What `save` was given as `about`; an empty dict if nothing.
+
+    Raises
+    ------
+    OSError, ValueError
+        As `load`.
+    """
+    return read_file(path)[0].get("about", {})
+
+
 def _take_apart(model: Any) -> tuple[str, dict[str, Any], dict[str, Any]]:
     """Kind, layers by name and metadata of what `save` was given."""
     if _kind_of(LAYERS, model):
@@ -148,6 +170,9 @@ def _describe(layer: Any) -> dict[str, Any]:
     description: dict[str, Any] = {"layer": kind, "dtype": layer.params.dtype.name}
     if kind == "linear":
         arguments = {"in_features": layer.in_features, "out_features": layer.out_features, "bias": layer.bias}
+    elif kind == "mlp":
+        names = ("in_features", "out_features", "activation", "bias")
+        arguments = {name: getattr(layer, name) for name in names} | {"sizes": list(layer.sizes)}
     elif kind == "embedding":
         arguments = {"count": layer.count, "features": layer.features}
     elif kind in ("stack", "bidirectional"):
@@ -275,7 +300,12 @@ def _resolve(location: str) -> type:
 
 
 def _kind_of(kinds: dict[str, str], thing: Any) -> str:
-    return next((kind for kind, location in kinds.items() if isinstance(thing, _resolve(location))), "")
+    """The kind of `thing`, or "". Nothing is imported: whoever has an object has its class."""
+    for kind, location in kinds.items():
+        module, _, name = location.partition(":")
+        if module in sys.modules and isinstance(thing, getattr(sys.modules[module], name)):
+            return kind
+    return ""
 
 
 def _class_of(path: Any, kinds: dict[str, str], kind: str) -> Any:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -41,13 +40,13 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the command; the exit status: 0, or 1 if no cell was trained to the end."""
+    from pylstm.commands._files import check_plot
     from pylstm.commands._output import print_json
     from pylstm.commands.check import find
     from pylstm.training.compare import Settings, compare
     from pylstm.training.tasks import TASKS as factories
 
-    if args.plot:
-        _check_plot(args.plot)
+    check_plot(args.plot)
     steps = 500 if args.steps is args.minutes is None else args.steps
     settings = Settings(args.params, steps, args.minutes, args.seeds, args.lr, dtype=args.dtype)
     cells = [cell for name in args.cells.split(",") if name for cell in find(name.strip())]
@@ -68,19 +67,6 @@ def run(args: argparse.Namespace) -> int:
         plot(results, task, args.plot)
         print(f"plot: {args.plot}", file=sys.stderr)
     return 0 if any(result.held_out for result in results) else 1
-
-
-def _check_plot(path: str) -> None:
-    """Refuse before training what could not be written after it."""
-    import importlib.util
-
-    if importlib.util.find_spec("matplotlib") is None:
-        raise ModuleNotFoundError("--plot needs matplotlib: pip install 'pylstm[plot]'")
-    folder = os.path.dirname(os.path.realpath(path))
-    if not (os.path.isdir(folder) and os.access(folder, os.W_OK)):
-        raise ValueError(f"--plot {path}: cannot write into the folder {folder}")
-    if not path.lower().endswith((".png", ".svg", ".pdf")):
-        raise ValueError(f"--plot {path}: the name must end in .png, .svg or .pdf")
 
 
 def _bar(settings: Settings, cells: int) -> Any:

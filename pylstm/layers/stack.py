@@ -225,6 +225,8 @@ class Stack(Composite):
         Parameters of layer k as ``k.<name>``: ``0.weight_x``, ``1.bias``, ``1.reverse.weight_h``.
     training : bool
         Whether dropout acts.
+    rng : Generator
+        Of the dropout.
     input_size, output_size : int
 
     Raises
@@ -292,7 +294,7 @@ class Stack(Composite):
 
     def reseed(self, seed: Any = None) -> None:
         """Start the dropout anew from a seed."""
-        self._rng = np.random.default_rng(seed)
+        self.rng = np.random.default_rng(seed)
 
     def __call__(
         self,
@@ -342,7 +344,7 @@ class Stack(Composite):
         """Factors of a dropout of `y` in training mode, else None."""
         if not (self.training and self.dropout):
             return None
-        kept = self._rng.random(y.shape, "float32") >= self.dropout
+        kept = self.rng.random(y.shape, "float32") >= self.dropout
         return kept.astype(self.dtype) * self.dtype.type(1 / (1 - self.dropout) if self.dropout < 1 else 0)
 
     def __repr__(self) -> str:

@@ -1,4 +1,4 @@
-"""Data of a fit: several arrays with the same number of rows."""
+"""Data of a fit: several arrays or `Sequences` with the same number of rows."""
 
 from __future__ import annotations
 
@@ -9,10 +9,14 @@ from typing import Any
 import numpy as np
 
 from pylstm.layers.parameters import as_array
+from pylstm.training.sequences import Sequences
+
+Data = tuple[np.ndarray | Sequences, ...]
+"""Arrays or sequences with the same number of rows."""
 
 
-def check_data(name: str, data: Iterable[Any]) -> tuple[np.ndarray, ...]:
-    """`data` as arrays of the same number of rows.
+def check_data(name: str, data: Iterable[Any]) -> Data:
+    """`data` as arrays, or `Sequences` as they are, of the same number of rows.
 
     Raises
     ------
@@ -21,19 +25,19 @@ def check_data(name: str, data: Iterable[Any]) -> tuple[np.ndarray, ...]:
     ValueError
         No array, no rows, or unequal numbers of them.
     """
-    if isinstance(data, np.ndarray):
+    if isinstance(data, np.ndarray | Sequences):
         raise TypeError(f"{name} must be a tuple of arrays such as (x, y), got one array")
-    arrays = tuple(as_array(f"{name}[{number}]", each) for number, each in enumerate(data))
-    rows = {len(each) if each.ndim else 0 for each in arrays}
+    arrays = tuple(
+        each if isinstance(each, Sequences) else as_array(f"{name}[{number}]", each) for number, each in enumerate(data)
+    )
+    rows = {each.shape[0] if each.shape else 0 for each in arrays}
     if len(rows) != 1 or 0 in rows:
         shapes = ", ".join(str(each.shape) for each in arrays)
         raise ValueError(f"{name} must be arrays with the same number of rows, at least one; got {shapes or 'none'}")
     return arrays
 
 
-def split(
-    data: tuple[np.ndarray, ...], validation: Any, seed: int
-) -> tuple[tuple[np.ndarray, ...], tuple[np.ndarray, ...] | None]:
+def split(data: Data, validation: Any, seed: int) -> tuple[Data, Data | None]:
     """Data to train on and to validate: a share of the rows drawn with `seed`, or other data, or none.
 
     Raises
@@ -60,16 +64,19 @@ def split(
     return tuple(each[kept] for each in data), tuple(each[held] for each in data)
 
 
-def batches_of(data: tuple[np.ndarray, ...], size: int) -> Iterator[tuple[np.ndarray, ...]]:
+def batches_of(data: Data, size: int) -> Iterator[Data]:
     """Pieces of at most `size` rows, in order."""
     for start in range(0, len(data[0]), size):
         yield tuple(each[start : start + size] for each in data)
 
 
-def digest_of(data: tuple[np.ndarray, ...]) -> str:
+def digest_of(data: Data) -> str:
     """Short digest of dtypes, shapes and values: whether two fits have the same data."""
     digest = hashlib.sha256()
     for each in data:
         digest.update(f"{each.dtype.str} {each.shape}\n".encode())
-        digest.update(np.ascontiguousarray(each).tobytes())
+        if isinstance(each, Sequences):  # what is beyond the ends is no data
+            digest.update(each.lengths.astype("<i8").tobytes())
+        for row in each.rows() if isinstance(each, Sequences) else [each]:
+            digest.update(np.ascontiguousarray(row).tobytes())
     return digest.hexdigest()[:16]

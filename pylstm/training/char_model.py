@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import islice
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -138,13 +140,11 @@ class CharModel:
         final = dict(run.final) if carry is None else states_at(run, carry)
         return Step(value / LN2, [dembedding.params, dlayer.params, dhead.params], final)
 
-    def generate(self, length: int, *, prompt: str = "\n", temperature: float = 0.7, seed: int = 0) -> str:
-        """Text drawn from the model, one character after another.
+    def characters(self, *, prompt: str = "\n", temperature: float = 0.7, seed: int = 0) -> Iterator[str]:
+        """Characters drawn from the model, one after another, without end: a stream carries the states.
 
         Parameters
         ----------
-        length : int
-            Number of characters.
         prompt : str
             At least one character that comes before; not part of the result.
         temperature : float
@@ -156,18 +156,32 @@ class CharModel:
         ------
         ValueError
             An empty prompt; a negative temperature.
+
+        Examples
+        --------
+        >>> from itertools import islice
+        >>> model = CharModel(Vocabulary("ab"), "gru", 4, embedding_size=3)
+        >>> text = "".join(islice(model.characters(prompt="a", seed=1), 20))
+        >>> len(text), text == model.generate(20, prompt="a", seed=1)
+        (20, True)
         """
         if not prompt:
             raise ValueError("prompt must have at least one character")
         if not temperature >= 0:
             raise ValueError(f"temperature must be 0 or more, got {temperature}")
-        rng = np.random.default_rng(seed)
-        logits, states = self.logits(self.vocabulary.encode(prompt)[:, None])
-        drawn: list[int] = []
-        while len(drawn) < length:
-            drawn.append(_draw(logits[-1, 0].astype(np.float64), temperature, rng))
-            logits, states = self.logits(np.array([[drawn[-1]]]), states)
-        return self.vocabulary.decode(drawn)
+        return self._characters(self.vocabulary.encode(prompt), temperature, np.random.default_rng(seed))
+
+    def _characters(self, before: np.ndarray, temperature: float, rng: np.random.Generator) -> Iterator[str]:
+        stream = self.layer.stream()
+        while True:
+            features = stream.feed(self.embedding(before).y)[-1:]
+            drawn = _draw(self.head(features).y[0].astype(np.float64), temperature, rng)
+            yield self.vocabulary.characters[drawn]
+            before = np.array([drawn])
+
+    def generate(self, length: int, *, prompt: str = "\n", temperature: float = 0.7, seed: int = 0) -> str:
+        """The first `length` of `characters`, as one string; the other arguments and errors are the same."""
+        return "".join(islice(self.characters(prompt=prompt, temperature=temperature, seed=seed), length))
 
 
 def _draw(logits: np.ndarray, temperature: float, rng: np.random.Generator) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
@@ -24,9 +25,12 @@ class Progress:
         Steps of an epoch.
     bar : bool, optional
         A bar rather than lines; default: whether standard error is a terminal.
+    file : text file, optional
+        For the lines; default: standard output.
     """
 
-    def __init__(self, budget: Budget, per_epoch: int, *, bar: bool | None = None) -> None:
+    def __init__(self, budget: Budget, per_epoch: int, *, bar: bool | None = None, file: Any = None) -> None:
+        self._file = file
         self._seconds = None if budget.minutes is None else 60 * budget.minutes
         self._steps = budget.total_steps(per_epoch)
         self._lines = 0
@@ -44,7 +48,10 @@ class Progress:
             self._bar.update(done - self._bar.n)
         elif done * LINES >= self._lines + 1:
             self._lines = int(done * LINES)
-            print(f"{done:5.0%}  step {len(trainer.trace)}  {trainer.seconds:.0f} s  {loss:.3f} bits per character")
+            print(
+                f"{done:5.0%}  step {len(trainer.trace)}  {trainer.seconds:.0f} s  {loss:.3f} bits per character",
+                file=self._file,
+            )
 
     def share(self, trainer: TextTrainer) -> float:
         """Used part of the budget, in 0..1."""

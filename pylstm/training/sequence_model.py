@@ -1,64 +1,67 @@
-"""`SequenceModel`: one recurrent layer and a linear head on its last step, on every step or on their mean."""
+"""`SequenceModel`: a recurrent body of any layers, and a head on what it reads of the steps."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
 from pylstm.layers.linear import Linear
-from pylstm.layers.losses import sigmoid_cross_entropy, softmax_cross_entropy
-from pylstm.layers.parameters import Parameters, as_array
+from pylstm.layers.mlp import MLP
+from pylstm.layers.parameters import Parameters, as_array, check_size
 from pylstm.layers.recurrent import Recurrent
-from pylstm.layers.regression import gaussian_likelihood, huber, mean_squared_error, quantile_loss
+from pylstm.layers.stack import Bidirectional, Stack
+from pylstm.training.reading import READS, Reading
+from pylstm.training.sequences import Sequences
+from pylstm.training.targets import LOSSES, PER_ROW, loss_of_rows, loss_of_steps
 
-LOSSES: dict[str, Callable[..., tuple[float, np.ndarray]]] = {
-    "mean_squared_error": mean_squared_error,
-    "huber": huber,
-    "gaussian_likelihood": gaussian_likelihood,
-    "quantile_loss": quantile_loss,
-    "softmax_cross_entropy": softmax_cross_entropy,
-    "sigmoid_cross_entropy": sigmoid_cross_entropy,
-}
-"""Name -> loss. All take ``weights`` and divide by their sum."""
-
-PER_ROW = ("softmax_cross_entropy", "quantile_loss")
-"""Losses with one target and one weight for all elements of the last axis."""
-
-READS = ("last", "every", "mean")
+__all__ = ["LOSSES", "PER_ROW", "READS", "SequenceModel"]
 
 
 class SequenceModel:
-    """Recurrent layer and linear head: ``x (N, T, I) -> Recurrent -> read -> Linear -> (N, K) or (N, T, K)``.
+    """Body and head: ``x (N, T, I) -> recurrent layers -> read -> head -> (N, K) or (N, T, K)``.
 
     Parameters
     ----------
     cell : str or Cell subclass
     input_size, hidden_size, output_size : int
         I, the units, and K: classes, values, or what the loss asks for (2 values for each `gaussian_likelihood`).
-    read : {"last", "every", "mean"}
-        What the head sees: the last step, every step, or the mean over the steps.
+    num_layers, bidirectional, dropout, residual
+        Of the body, which is a `Stack` where they ask for one; layers of your own: `of`.
+    head_sizes : iterable of int
+        Units of the layers of an `MLP` head; none: the head is `Linear`.
+    activation : {"relu", "tanh"}
+        Of the `MLP`.
+    read : {"last", "every", "mean", "max"}
+        What the head sees: the last step, every step, or mean or maximum over the steps; each row of a `Sequences` by
+        its own steps. ``last`` of a bidirectional body is where both directions have seen all: the forward output at
+        the last step of the row, beside the reverse output at step 0 (PyTorch's ``h_n`` of the last layer, Keras'
+        ``return_sequences=False``). A row without steps shows the head zeros.
     loss : str
         A name of `LOSSES`.
     loss_options : dict, optional
         Such as ``{"delta": 2.0}`` or ``{"smoothing": 0.1}``; what a JSON file can hold.
     dtype : {"float32", "float64"}
     seed : int
-        The same seed gives the same parameters.
+        Of parameters and dropout.
     **sizes : int
         Further sizes of the cell.
 
     Attributes
     ----------
-    layer, head : Recurrent, Linear
+    layer : Recurrent, Stack or Bidirectional
+        The body.
+    head : Linear or MLP
     params : list of Parameters
-        Of layer and head.
+        Of body and head.
+    rng : Generator or None
+        Of the dropout; checkpoints hold it.
 
     Raises
     ------
     LookupError, TypeError, ValueError
-        As `Recurrent`; an unknown `read` or `loss`.
+        As `Recurrent`, `Stack` and `MLP`; an unknown `read` or `loss`.
 
     Examples
     --------
@@ -66,6 +69,9 @@ class SequenceModel:
     >>> x = np.zeros((5, 7, 3), "float32")
     >>> model.predict(x).shape, len(model.gradients(x, np.array([0, 1, 1, 0, 1]))[1])
     ((5, 2), 2)
+    >>> deep = SequenceModel("gru", 3, 8, 2, num_layers=2, bidirectional=True, dropout=0.2, head_sizes=(16,), seed=0)
+    >>> deep.predict(Sequences(x, [7, 1, 4, 0, 2])).shape
+    (5, 2)
     """
 
     def __init__(
@@ -75,31 +81,84 @@ class SequenceModel:
         hidden_size: int,
         output_size: int,
         *,
+        num_layers: int = 1,
+        bidirectional: bool = False,
+        dropout: float = 0.0,
+        residual: Any = False,
+        head_sizes: Iterable[int] = (),
+        activation: str = "relu",
         read: str = "last",
         loss: str = "mean_squared_error",
         loss_options: dict[str, Any] | None = None,
         dtype: Any = "float32",
         seed: int = 0,
-        **sizes: int,
+        **sizes: Any,
     ) -> None:
         seeds = np.random.SeedSequence(seed).spawn(2)
-        layer = Recurrent(cell, input_size, hidden_size, dtype=dtype, seed=seeds[0], **sizes)
-        head = Linear(layer.output_size, output_size, dtype=dtype, seed=seeds[1])
+        own: Any = seeds[0]
+        if check_size("num_layers", num_layers) > 1 or bidirectional:
+            own, sizes = int(seeds[0].generate_state(1, np.uint64)[0]), sizes | {"residual": residual}
+        layer: Any = Recurrent(
+            cell, input_size, hidden_size, num_layers,
+            bidirectional=bidirectional, dropout=dropout, dtype=dtype, seed=own, **sizes,
+        )  # fmt: skip
+        head = _head(layer, output_size, head_sizes, activation, seeds[1])
         self._set(layer, head, read, loss, loss_options or {})
 
-    def _set(self, layer: Recurrent, head: Linear, read: str, loss: str, loss_options: dict[str, Any]) -> None:
+    @classmethod
+    def of(
+        cls,
+        layer: Recurrent | Stack | Bidirectional,
+        output_size: int,
+        *,
+        head_sizes: Iterable[int] = (),
+        activation: str = "relu",
+        read: str = "last",
+        loss: str = "mean_squared_error",
+        loss_options: dict[str, Any] | None = None,
+        seed: int = 0,
+    ) -> SequenceModel:
+        """A model on a body of your own: layers of different cells and sizes.
+
+        Parameters
+        ----------
+        layer : Recurrent, Stack or Bidirectional
+            Used as it is, not copied.
+        output_size, head_sizes, activation, read, loss, loss_options
+            As for `SequenceModel`.
+        seed : int
+            Of the head.
+
+        Examples
+        --------
+        >>> import pylstm
+        >>> body = Stack([pylstm.LSTM(3, 8, seed=0), pylstm.Recurrent("indrnn", 8, 6, seed=1)], dropout=0.1, seed=2)
+        >>> SequenceModel.of(body, 2, read="max").predict(np.zeros((5, 7, 3), "float32")).shape
+        (5, 2)
+        """
+        if not isinstance(layer, Recurrent | Stack | Bidirectional):
+            raise TypeError(f"layer must be a Recurrent, Stack or Bidirectional, got {type(layer).__name__}")
+        head_seed = np.random.SeedSequence(seed).spawn(2)[1]
+        model = cls.__new__(cls)
+        model._set(layer, _head(layer, output_size, head_sizes, activation, head_seed), read, loss, loss_options or {})
+        return model
+
+    def _set(self, layer: Any, head: Any, read: str, loss: str, loss_options: dict[str, Any]) -> None:
         if read not in READS:
             raise ValueError(f"read must be one of {', '.join(READS)}, got {read!r}")
         if loss not in LOSSES:
             raise ValueError(f"loss must be one of {', '.join(LOSSES)}, got {loss!r}")
         self.layer, self.head = layer, head
         self.read, self.loss_name, self.loss_options = read, loss, dict(loss_options)
+        self._rng: np.random.Generator | None = None
 
     @classmethod
     def from_parts(cls, parts: dict[str, Any], metadata: dict[str, Any]) -> SequenceModel:
         """A model of the given layers, as `pylstm.load` makes it."""
         model = cls.__new__(cls)
         model._set(parts["layer"], parts["head"], metadata["read"], metadata["loss"], metadata["loss_options"])
+        if metadata.get("rng") is not None:
+            model.layer.rng.bit_generator.state = metadata["rng"]
         return model
 
     @property
@@ -109,88 +168,151 @@ class SequenceModel:
 
     @property
     def metadata(self) -> dict[str, Any]:
-        """What a file holds besides the layers."""
-        return {"read": self.read, "loss": self.loss_name, "loss_options": self.loss_options}
+        """What a file holds besides the layers: with dropout also the state of its generator."""
+        drops = isinstance(self.layer, Stack) and self.layer.dropout
+        settings = {"read": self.read, "loss": self.loss_name, "loss_options": self.loss_options}
+        return settings | ({"rng": self.layer.rng.bit_generator.state} if drops else {})
 
     @property
     def params(self) -> list[Parameters]:
-        """Parameters of layer and head."""
+        """Parameters of body and head."""
         return [self.layer.params, self.head.params]
 
-    def predict(self, x: Any) -> np.ndarray:
+    @property
+    def rng(self) -> np.random.Generator | None:
+        return self.layer.rng if isinstance(self.layer, Stack) else self._rng
+
+    @rng.setter
+    def rng(self, rng: np.random.Generator) -> None:
+        if isinstance(self.layer, Stack):
+            self.layer.rng = rng
+        else:
+            self._rng = rng
+
+    @property
+    def training(self) -> bool:
+        """Whether dropout acts in `gradients`; in `loss` and `predict` it never does."""
+        return getattr(self.layer, "training", False)
+
+    def train(self, mode: bool = True) -> SequenceModel:
+        """Training mode, as a new model is in: `gradients` are with dropout. Returns the model."""
+        if isinstance(self.layer, Stack):
+            self.layer.train(mode)
+        return self
+
+    def eval(self) -> SequenceModel:
+        """Evaluation mode: `gradients` are without dropout, too. Returns the model."""
+        return self.train(False)
+
+    def predict(self, x: Any, *, batch_size: int = 1024) -> np.ndarray:
         """Outputs of the head: (N, K), or (N, T, K) where it reads every step. Classes are their ``argmax(-1)``.
 
         Parameters
         ----------
-        x : array_like, shape (N, T, I)
-            Of the model's dtype.
+        x : array_like, shape (N, T, I), or Sequences
+            Of the model's dtype. Where every step is read, outputs beyond the end of a row are 0, up to the T of `x`.
+        batch_size : int
+            Rows that are run at a time, which bounds the memory.
 
         Raises
         ------
         TypeError, ValueError
-            Another dtype or shape; no steps.
+            Another dtype or shape; an array without steps.
         """
-        y = self.head(self._features(self.layer(self._steps_first(x), tape=False).y)).y
-        return np.ascontiguousarray(y.swapaxes(0, 1)) if self.read == "every" else y
+        x, size = self._check(x), check_size("batch_size", batch_size)
+        K = self.head.out_features
+        out = np.zeros((len(x), x.shape[1], K) if self.read == "every" else (len(x), K), self.head.dtype)
+        for start in range(0, max(len(x), 1), size):
+            piece, lengths = self._take(x[start : start + size])
+            y = self.head(self._reading(self._run(piece, tape=False), lengths).features).y
+            if self.read == "every":
+                inside = None if lengths is None else piece.inside[:, :, None]
+                y = y.swapaxes(0, 1)
+                out[start : start + size, : y.shape[1]] = y if inside is None else np.where(inside, y, 0)
+            else:
+                out[start : start + size] = y
+        return out
 
     def loss(self, x: Any, y: Any, weights: Any = None) -> float:
-        """Mean loss on a batch; arguments as for `gradients`."""
-        out = self.head(self._features(self.layer(self._steps_first(x), tape=False).y)).y
-        return self._loss(out, y, weights)[0]
+        """Mean loss on a batch, without dropout; arguments as for `gradients`."""
+        x, lengths = self._take(x)
+        out = self.head(self._reading(self._run(x, tape=False), lengths).features).y
+        return self._loss(out, lengths, y, weights)[0]
 
     def gradients(self, x: Any, y: Any, weights: Any = None) -> tuple[float, list[Parameters]]:
         """Mean loss on a batch, and its gradients in the order of `params`.
 
         Parameters
         ----------
-        x : array_like, shape (N, T, I)
+        x : array_like, shape (N, T, I), or Sequences
             Of the model's dtype.
-        y : array_like
-            (N, K) or (N, T, K); (N,) or (N, T) for classes, quantiles and where K is 1.
-        weights : array_like, optional
+        y : array_like, or where every step is read also Sequences
+            (N, K) or (N, T, K); (N,) or (N, T) for classes, quantiles and where K is 1. Steps beyond the end of a row
+            are left out of the loss.
+        weights : array_like or Sequences, optional
             A bool mask or factors, of one sequence (N,), step (N, T) or element; 0 leaves a target out.
 
         Raises
         ------
         TypeError, ValueError
-            A wrong dtype or shape, as the loss says it; no steps.
+            A wrong dtype or shape, as the loss says it; an array without steps.
         """
-        run = self.layer(self._steps_first(x))
-        out = self.head(self._features(run.y))
-        value, dout = self._loss(out.y, y, weights)
+        x, lengths = self._take(x)
+        run = self._run(x, tape=True)
+        reading = self._reading(run, lengths)
+        out = self.head(reading.features)
+        value, dout = self._loss(out.y, lengths, y, weights)
         dhead = out.backward(dout)
-        dy = dhead.x
-        if self.read == "last":
-            dy = np.zeros_like(run.y)
-            dy[-1] = dhead.x
-        elif self.read == "mean":
-            dy = np.repeat(dhead.x[None] / run.y.dtype.type(len(run.y)), len(run.y), axis=0)
-        return value, [run.backward(dy).params, dhead.params]
+        return value, [run.backward(self._steps_first(reading.backward(dhead.x))).params, dhead.params]
 
-    def _steps_first(self, x: Any) -> np.ndarray:
-        x = as_array("x", x)
-        if x.ndim != 3 or x.shape[1] == 0:
+    def _check(self, x: Any) -> np.ndarray | Sequences:
+        x = x if isinstance(x, Sequences) else as_array("x", x)
+        if len(x.shape) != 3 or not (x.shape[1] or isinstance(x, Sequences)):
             raise ValueError(f"x must have shape (N, T, {self.layer.input_size}) with T >= 1, got {x.shape}")
-        return np.ascontiguousarray(x.swapaxes(0, 1))
+        return x
 
-    def _features(self, y: np.ndarray) -> np.ndarray:
-        if self.read == "last":
-            return y[-1]
-        return y if self.read == "every" else y.mean(axis=0)
+    def _take(self, x: Any) -> tuple[np.ndarray | Sequences, np.ndarray | None]:
+        """`x`, checked, and the lengths of its rows."""
+        x = self._check(x)
+        return (x.cut(), x.lengths) if isinstance(x, Sequences) else (x, None)
 
-    def _loss(self, out: np.ndarray, y: Any, weights: Any) -> tuple[float, np.ndarray]:
-        """The loss on outputs whose first two axes are T and N where every step is read."""
-        y = as_array("y", y)
-        weights = None if weights is None else as_array("weights", weights)
+    def _run(self, x: np.ndarray | Sequences, *, tape: bool) -> Any:
+        """The run of the body; without a tape also without dropout."""
+        ragged = isinstance(x, Sequences)
+        layer = self.layer if tape else _without_dropout(self.layer)
+        array = x.padded if ragged else x
+        array = array if layer.batch_first else np.ascontiguousarray(array.swapaxes(0, 1))
+        return layer(array, lengths=x.lengths if ragged else None, tape=tape)
+
+    def _steps_first(self, array: np.ndarray) -> np.ndarray:
+        """(T, N, ...) from what the body has, and back."""
+        return array.swapaxes(0, 1) if self.layer.batch_first else array
+
+    def _reading(self, run: Any, lengths: np.ndarray | None) -> Reading:
+        top = self.layer.layers[-1] if isinstance(self.layer, Stack) else self.layer
+        forward = top.forward.output_size if isinstance(top, Bidirectional) else top.output_size
+        return Reading(self._steps_first(run.y), lengths, self.read, forward)
+
+    def _loss(self, out: np.ndarray, lengths: np.ndarray | None, y: Any, weights: Any) -> tuple[float, np.ndarray]:
         if self.read == "every":
-            y = y.swapaxes(0, 1) if y.ndim > 1 else y
-            weights = weights.swapaxes(0, 1) if weights is not None and weights.ndim > 1 else weights
-        if self.loss_name not in PER_ROW:
-            if y.ndim == out.ndim - 1 and self.head.out_features == 1:
-                y = y[..., None]
-            if weights is not None and weights.ndim == out.ndim - 1:
-                weights = np.repeat(weights[..., None], y.shape[-1], axis=-1)
-        return LOSSES[self.loss_name](out, y, weights=weights, **self.loss_options)
+            return loss_of_steps(self.loss_name, out, lengths, y, weights, self.loss_options)
+        return loss_of_rows(self.loss_name, out, y, weights, self.loss_options)
 
     def __repr__(self) -> str:
         return f"SequenceModel({self.layer!r}, {self.head!r}, read={self.read!r}, loss={self.loss_name!r})"
+
+
+def _head(layer: Any, output_size: int, sizes: Iterable[int], activation: str, seed: Any) -> Linear | MLP:
+    sizes = tuple(sizes)
+    if not sizes:
+        return Linear(layer.output_size, output_size, dtype=layer.dtype, seed=seed)
+    return MLP(layer.output_size, sizes, output_size, activation, dtype=layer.dtype, seed=seed)
+
+
+def _without_dropout(layer: Any) -> Any:
+    """The same layers and parameters, in evaluation mode; `layer` itself does not change."""
+    if not (isinstance(layer, Stack) and layer.training and layer.dropout):
+        return layer
+    view = object.__new__(Stack)
+    view.__dict__.update(layer.__dict__, training=False)
+    return view

@@ -228,13 +228,37 @@ class TextTrainer:
 
     def validate(self, *, columns: int = 8) -> float:
         """Bits per character on the validation tail, read as `columns` streams, each from zero states."""
-        streams = Streams(self.validation_indices, max(1, min(columns, (len(self.validation_indices) - 1) // 100)))
-        total, states = 0.0, None
-        for inputs, targets in streams.chunks(256):
-            bits, states = self.model.bits(inputs, targets, states)
-            total += bits * inputs.size
-        return total / streams.inputs.size
+        return text_bits(self.model, self.validation_indices, columns=columns)
 
     def bigram(self) -> float:
         """Bits per character of a bigram model of the same training text on the same validation tail."""
         return bigram_bits(self.train_indices, self.validation_indices, len(self.vocabulary))
+
+
+def text_bits(model: CharModel, indices: np.ndarray, *, columns: int = 8) -> float:
+    """Bits per character of `model` on a text.
+
+    Parameters
+    ----------
+    model : CharModel
+    indices : ndarray of int, shape (N,)
+        Of its vocabulary; at least two.
+    columns : int
+        The text is read as so many streams, each from zero states; as fewer where they had less than 100 characters.
+
+    Returns
+    -------
+    float
+        Mean over all characters but the first of each stream, and the N - 1 modulo `columns` at the end.
+
+    Raises
+    ------
+    ValueError
+        Fewer than two characters.
+    """
+    streams = Streams(indices, max(1, min(columns, (len(indices) - 1) // 100)))
+    total, states = 0.0, None
+    for inputs, targets in streams.chunks(256):
+        bits, states = model.bits(inputs, targets, states)
+        total += bits * inputs.size
+    return total / streams.inputs.size

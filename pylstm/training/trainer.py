@@ -38,7 +38,7 @@ class Trainer:
         With ``params`` (one `Parameters` or several), ``gradients(*batch) -> (loss, grads)`` in the same order, and,
         for validation, ``loss(*batch) -> float``. If it draws random numbers: from ``rng``, a
         `numpy.random.Generator`, which checkpoints then hold.
-    data : tuple of arrays
+    data : tuple of arrays or Sequences
         Of N rows each; a batch has the same rows of all: ``(x, y)`` or ``(x, y, weights)`` for a `SequenceModel`.
     validation : float or tuple of arrays, optional
         The share of the rows, drawn with `seed`, that is not trained on; or other data.
@@ -304,7 +304,7 @@ def fit(
     ----------
     model : object
         Such as a `SequenceModel`; what it must have: see `Trainer`.
-    data : tuple of arrays
+    data : tuple of arrays or Sequences
         Of N rows each, such as ``(x, y)``.
     checkpoint : path, optional
         Written every `every` seconds and at the end.

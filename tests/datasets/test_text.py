@@ -27,8 +27,8 @@ def test_read_text_normalises_line_ends_and_drops_the_mark(tmp_path):
     [
         (b"", "too short.*empty"),
         (b"abc", "too short.*3 characters, at least 1000"),
-        (b"ab\nc\xe4d" + b"x" * 2000, r"not UTF-8: byte 0xe4 at position 4, in line 2 \(invalid"),
-        (b"\xef\xbb\xbfab\nc\xe4d", "not UTF-8: byte 0xe4 at position 7, in line 2"),
+        (b"ab\nc\xe4d" + b"x" * 2000, r"not UTF-8: byte 0xe4 at position 4, in line 2, column 2 \(invalid"),
+        (b"\xef\xbb\xbfab\nc\xe4d", "not UTF-8: byte 0xe4 at position 7, in line 2, column 2"),
         (b"\xff\xfea\0b\0", "UTF-16"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Real data that is already on the machine, and text as indices."""
+"""Text, and text as indices."""
 
 from __future__ import annotations
 
@@ -54,27 +54,42 @@ def read_text(path: str | os.PathLike[str], *, minimum: int = 1000) -> str:
     OSError
         The file cannot be read.
     ValueError
-        Not UTF-8 (names the line and the byte); fewer than `minimum` characters.
+        Not UTF-8 (names the byte, its line and column); fewer than `minimum` characters.
+    """
+    text = read_utf8(path)
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    if len(text) < minimum:
+        found = f"{len(text)} characters" if text else "empty"
+        raise ValueError(f"{path}: too short to learn from: {found}, at least {minimum} characters are needed")
+    return text
+
+
+def read_utf8(path: str | os.PathLike[str]) -> str:
+    """What is in a UTF-8 file, without a byte order mark.
+
+    Raises
+    ------
+    OSError
+        The file cannot be read.
+    ValueError
+        Not UTF-8: names the byte, its line and column.
     """
     with open(path, "rb") as file:
         data = file.read()
     if data.startswith(_BOM_16_32):
         raise ValueError(f"{path}: the file is UTF-16 or UTF-32; convert it: iconv -f UTF-16 -t UTF-8 FILE > NEW")
     try:
-        text = data.decode("utf-8-sig")
+        return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         # With a byte order mark, positions are counted after it.
         at = error.start + len(data) - len(error.object)
         line = data.count(b"\n", 0, at) + 1
+        before = data[data.rfind(b"\n", 0, at) + 1 : at]
         raise ValueError(
-            f"{path}: not UTF-8: byte 0x{data[at]:02x} at position {at}, in line {line} ({error.reason}); "
+            f"{path}: not UTF-8: byte 0x{data[at]:02x} at position {at}, in line {line}, "
+            f"column {len(before.decode('utf-8-sig', 'replace')) + 1} ({error.reason}); "
             "convert it, for instance: iconv -f LATIN1 -t UTF-8 FILE > NEW"
         ) from None
-    text = text.replace("\r\n", "\n").replace("\r", "\n")
-    if len(text) < minimum:
-        found = f"{len(text)} characters" if text else "empty"
-        raise ValueError(f"{path}: too short to learn from: {found}, at least {minimum} characters are needed")
-    return text
 
 
 class Vocabulary:

@@ -1,0 +1,45 @@
+"""What commands check before hours of work: that what they are to write can be written."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any
+
+FIGURES = (".png", ".svg", ".pdf")
+"""Suffixes of the formats that `--plot` writes."""
+
+
+def check_target(option: str, path: str) -> None:
+    """Refuse before training what could not be saved after it."""
+    folder = os.path.dirname(os.path.realpath(path))
+    if not os.path.isdir(folder):
+        raise ValueError(f"{option} {path}: there is no folder {folder}")
+    if not os.access(folder, os.W_OK):
+        raise ValueError(f"{option} {path}: no permission to write in {folder}")
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise ValueError(f"{option} {path}: is there and is not a regular file")
+
+
+def check_plot(path: str | None) -> None:
+    """Refuse a plot that could not be written; None is none."""
+    import importlib.util
+
+    if path is None:
+        return
+    if importlib.util.find_spec("matplotlib") is None:
+        raise ModuleNotFoundError("--plot needs matplotlib: pip install 'pylstm[plot]'", name="matplotlib")
+    if not path.lower().endswith(FIGURES):
+        raise ValueError(f"--plot {path}: the name must end in {', '.join(FIGURES[:-1])} or {FIGURES[-1]}")
+    check_target("--plot", path)
+
+
+def exit_status(signal: int) -> int:
+    """0, or what shells have after a signal: 130 after Ctrl-C, 143 after SIGTERM."""
+    return 128 + signal if signal else 0
+
+
+def say(args: Any, *lines: str) -> None:
+    """Print for a reader; on standard error where standard output is for JSON, and nothing with --quiet."""
+    if not getattr(args, "quiet", False):
+        print(*lines, sep="\n", file=sys.stderr if args.json else sys.stdout, flush=True)

@@ -1,0 +1,115 @@
+"""Options that the tasks of ``pylstm train`` have in common."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+
+class Options:
+    """Adds options whose help ends with their default.
+
+    Parameters
+    ----------
+    parser : ArgumentParser
+    """
+
+    def __init__(self, parser: argparse.ArgumentParser) -> None:
+        self.parser = parser
+
+    def add(self, *names: str, help: str, **options: Any) -> None:
+        """As `add_argument`."""
+        shown = "" if options.get("default") is None or options.get("action") else " (%(default)s)"
+        self.parser.add_argument(*names, help=help + shown, **options)
+
+    def net(self, *, hidden: int, layers: int = 1) -> None:
+        """Cell and sizes."""
+        self.add("--cell", default="lstm", metavar="NAME", help="any of `pylstm cells`")
+        self.add("--hidden", type=int, default=hidden, metavar="H", help="hidden units")
+        self.add("--size", action="append", metavar="NAME=N", help="further size of the cell, such as proj_size=16")
+        self.add("--layers", type=int, default=layers, metavar="L", help="recurrent layers")
+        self.add("--dropout", type=float, default=0.0, metavar="P", help="between layers")
+        self.add("--dtype", choices=("float32", "float64"), default="float32", help="of all computations")
+
+    def training(self, *, epochs: int, batch_size: int, lr: float) -> None:
+        """Budget and optimiser."""
+        self.add("--epochs", type=int, default=epochs, metavar="E", help="passes over the data")
+        self.add("--batch-size", type=int, default=batch_size, metavar="B", help="rows of a step of the optimiser")
+        self.add("--lr", type=float, default=lr, metavar="LR", help="learning rate of Adam at the first step")
+        self.add("--validation", type=float, metavar="F", help="share that is not trained on but judged each epoch")
+        self.add("--patience", type=int, metavar="N", help="epochs without a lower validation loss before the end")
+        self.add("--seed", type=int, default=0, metavar="S", help="of the parameters and the order of the data")
+
+    def table(self) -> None:
+        """How a CSV file is read."""
+        self.add("--delimiter", metavar="C", help="between the fields of FILE; default: found out")
+        self.add("--interpolate", action="store_true", help="fill missing numbers on straight lines; else: refused")
+
+    def output(self, save: str) -> None:
+        """What is written where."""
+        self.add("--save", default=save, metavar="PATH", help="where the model goes; an older file is replaced")
+        self.add("--checkpoint", metavar="PATH", help="written regularly, to go on from")
+        self.add("--checkpoint-every", type=float, default=30.0, metavar="S", help="seconds between two checkpoints")
+        self.add("--resume", metavar="PATH", help="go on from a checkpoint, with the same data and settings")
+        self.add("--plot", metavar="FILE", help="write a figure (.png, .svg, .pdf)")
+        self.add("--json", action="store_true", help="one JSON object on standard output; the rest on the other")
+        self.add("--quiet", action="store_true", help="no progress")
+
+
+def sizes_of(args: argparse.Namespace) -> dict[str, int]:
+    """Further sizes of the cell.
+
+    Raises
+    ------
+    ValueError
+        Not of the form name=number.
+    """
+    sizes = {}
+    for each in args.size or ():
+        name, _, number = each.partition("=")
+        if not (name.isidentifier() and number.isdecimal()):
+            raise ValueError(f"--size must be NAME=N, such as proj_size=16, got {each!r}")
+        sizes[name] = int(number)
+    return sizes
+
+
+def training_of(args: argparse.Namespace) -> dict[str, Any]:
+    """The options of a fit that `Options.training` takes.
+
+    Raises
+    ------
+    ValueError
+        `--patience` without `--validation`; a share out of range.
+    """
+    found = {"epochs": args.epochs, "batch_size": args.batch_size, "lr": args.lr, "seed": args.seed}
+    if args.validation is not None:
+        if not 0 < args.validation < 1:
+            raise ValueError(f"--validation must be a share between 0 and 1, got {args.validation:g}")
+        found["validation"] = args.validation
+    if args.patience is not None:
+        if args.validation is None:
+            raise ValueError("--patience needs --validation")
+        found["patience"] = args.patience
+    return found
+
+
+def check_output(args: argparse.Namespace) -> dict[str, Any]:
+    """Refuse what could not be written; the options of a fit that checkpoints need."""
+    import os
+
+    from pylstm.commands._files import check_plot, check_target
+
+    check_target("--save", args.save)
+    check_plot(args.plot)
+    if not args.checkpoint_every >= 0:
+        raise ValueError("--checkpoint-every must be 0 or more")
+    path = args.checkpoint or args.resume
+    if path is None:
+        return {}
+    if args.resume is not None:
+        if not os.path.isfile(args.resume):
+            raise FileNotFoundError(f"--resume {args.resume}: there is no such file")
+        if os.path.realpath(path) != os.path.realpath(args.resume):
+            raise ValueError("--resume goes on writing to its own file: leave --checkpoint out")
+    check_target("--checkpoint", path)
+    return {"checkpoint": path, "every": args.checkpoint_every, "resume": args.resume is not None}

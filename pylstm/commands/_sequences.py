@@ -1,0 +1,141 @@
+"""Labelled sequences for ``classify``: a data set by its name, or a CSV file."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from pylstm.datasets import Classification, Groups
+    from pylstm.training.classify import ClassifyModel
+
+NAMES = ("digits", "japanese-vowels")
+SHARE = 0.2
+"""Of the sequences of a CSV file: held out for the test, unless the user says another."""
+
+
+def read_classification(name: str, reading: dict[str, Any], test: str | None, seed: int) -> Classification:
+    """Sequences to train on and to test with.
+
+    Parameters
+    ----------
+    name : str
+        One of `NAMES`, or a CSV file.
+    reading : dict
+        ``label``, ``id``, ``columns``, ``delimiter``, ``interpolate`` of the command; gets the ``columns`` found.
+    test : str, optional
+        A share, or another CSV file; for CSV files only.
+    seed : int
+        Of the share that is drawn.
+
+    Raises
+    ------
+    OSError, ValueError, ModuleNotFoundError
+        As `read_table`, `grouped` and the loaders; options that do not go with the data.
+    """
+    from pylstm.datasets import Classification, digits, japanese_vowels, split_by_class
+
+    if name in NAMES:
+        given = [f"--{key}" for key, value in {**reading, "test": test}.items() if value]
+        if given:
+            raise ValueError(f"{' and '.join(given)}: not for the data set {name}")
+        return digits() if name == "digits" else japanese_vowels()
+    if not reading["label"]:
+        if not os.path.exists(name):
+            raise FileNotFoundError(f"{name}: no such file, and no such data set (there are {', '.join(NAMES)})")
+        raise ValueError(f"{name}: say which column holds the class: --label NAME")
+    groups = read_groups(name, reading)
+    reading["columns"] = list(groups.columns)
+    share = _share(test)
+    classes = tuple(sorted(set(groups.labels)))
+    if len(classes) < 2:
+        raise ValueError(f"{name}: the column {reading['label']!r} has one class only, {classes[0]!r}")
+    y = numbers_of(groups, classes, name)
+    if share is None:
+        other = read_groups(str(test), reading)
+        return Classification(name, "CSV", groups.x, y, other.x, numbers_of(other, classes, str(test)), classes)
+    kept, held = split_by_class(y, share, seed)
+    x = groups.x
+    return Classification(name, "CSV", [x[k] for k in kept], y[kept], [x[k] for k in held], y[held], classes)
+
+
+def read_groups(path: str, reading: dict[str, Any], *, labelled: bool = True) -> Groups:
+    """Sequences of a CSV file."""
+    from pylstm.datasets import grouped, read_table
+
+    table = read_table(path, delimiter=reading["delimiter"])
+    label = reading["label"] if labelled else None
+    columns, interpolate = reading["columns"] or None, bool(reading["interpolate"])
+    if not labelled and columns is None:
+        columns = [name for name in table.names if name not in (reading["label"], reading["id"])]
+    return grouped(table, label=label, id=reading["id"], columns=columns, interpolate=interpolate)
+
+
+def numbers_of(groups: Groups, classes: tuple[str, ...], path: str) -> np.ndarray:
+    """Numbers of the classes of labelled sequences.
+
+    Raises
+    ------
+    ValueError
+        A label that is no class of the model.
+    """
+    number = {name: k for k, name in enumerate(classes)}
+    for name, label in zip(groups.ids, groups.labels):
+        if label not in number:
+            raise ValueError(f"{path}, sequence {name}: {label!r} is none of the classes {', '.join(classes)}")
+    return np.array([number[label] for label in groups.labels], np.int64)
+
+
+def _share(test: str | None) -> float | None:
+    """A share, or None where `test` is a file."""
+    if test is None:
+        return SHARE
+    try:
+        return float(test)
+    except ValueError:
+        return None
+
+
+def digest_of(data: Classification) -> str:
+    """Whether two data sets are the same, with their split."""
+    digest = hashlib.sha256()
+    for rows, y in ((data.x, data.y), (data.x_test, data.y_test)):
+        digest.update(y.tobytes())
+        for row in rows:
+            digest.update(f"{row.shape}".encode() + np.ascontiguousarray(row).tobytes())
+    return digest.hexdigest()[:16]
+
+
+def judge(model: ClassifyModel, x: list[np.ndarray], y: np.ndarray) -> dict[str, Any]:
+    """Accuracy, cross-entropy and confusions of a model on labelled sequences."""
+    from pylstm.training.classify import confusion
+
+    p, counts = model.probabilities(x), np.bincount(y, minlength=len(model.classes))
+    predicted = p.argmax(axis=1)
+    floor = np.finfo("float32").tiny  # a probability of 0 has no logarithm
+    return {
+        "sequences": len(y),
+        "accuracy": float((predicted == y).mean()),
+        "cross_entropy": float(-np.log(np.maximum(p[np.arange(len(y)), y], floor)).mean()),
+        "most_frequent_class": float(counts.max() / len(y)),
+        "classes": list(model.classes),
+        "confusion": confusion(y, predicted, len(model.classes)).tolist(),
+    }
+
+
+def print_judgement(found: dict[str, Any], what: str) -> None:
+    """What `judge` gave, for a reader."""
+    from pylstm.commands._output import print_table
+
+    n, classes = found["sequences"], found["classes"]
+    right = sum(row[k] for k, row in enumerate(found["confusion"]))
+    print(
+        f"{what}: {right} of {n} right, accuracy {found['accuracy']:.2%}, cross-entropy {found['cross_entropy']:.4f} "
+        f"(always the most frequent class: {found['most_frequent_class']:.2%})"
+    )
+    if len(classes) <= 16:
+        rows = [(name, *(str(count or ".") for count in row)) for name, row in zip(classes, found["confusion"])]
+        print_table(("true \\ predicted", *classes), rows)

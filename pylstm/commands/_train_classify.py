@@ -1,0 +1,131 @@
+"""``pylstm train classify DATA``: a net that names sequences."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pylstm.datasets import Classification
+    from pylstm.training.classify import ClassifyModel
+
+SAVE = "pylstm-classify.safetensors"
+
+
+def add_parser(tasks: argparse._SubParsersAction) -> None:
+    """Add ``classify`` to ``train``."""
+    from pylstm.commands._options import Options
+
+    parser = tasks.add_parser(
+        "classify",
+        help="sequences that have a class",
+        description="Train a net that names sequences, and test it on others. A CSV file has a row for each step and "
+        "--id, or a row for each sequence and no --id. The same seed gives the same numbers.",
+    )
+    options = Options(parser)
+    options.add("data", metavar="DATA", help="digits (8 rows of 8 pixels), japanese-vowels (ragged), or a CSV file")
+    options.add("--label", metavar="NAME", help="of a CSV file: column of the class")
+    options.add("--id", metavar="NAME", help="of a CSV file: column that says which sequence a row is a step of")
+    options.add("--columns", metavar="A,B", help="of a CSV file: columns of numbers; default: all others")
+    options.add("--test", metavar="TEST", help="of a CSV file: share held out, or another file; default: 0.2")
+    options.table()
+    options.net(hidden=64)
+    options.add("--bidirectional", action="store_true", help="read the sequences from both ends")
+    options.add("--read", choices=("last", "mean", "max"), default="last", help="what the head sees of the steps")
+    options.training(epochs=30, batch_size=32, lr=0.01)
+    options.output(SAVE)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the command; the exit status: 0, 130 after Ctrl-C, 143 after SIGTERM."""
+    from pylstm.commands._files import exit_status
+    from pylstm.commands._fitting import ended, run_fit
+    from pylstm.commands._options import check_output, training_of
+    from pylstm.commands._output import print_json
+    from pylstm.commands._sequences import judge, print_judgement, read_classification
+    from pylstm.saving import save
+
+    target, training = check_output(args), training_of(args)
+    reading = {name: getattr(args, name) for name in ("label", "id", "delimiter", "interpolate")}
+    reading["columns"] = [name.strip() for name in args.columns.split(",")] if args.columns else None
+    data = read_classification(args.data, reading, args.test, args.seed)
+    model = _model(args, data)
+    _introduce(args, data)
+    history, number, fitted = run_fit(lambda **more: model.fit(data.x, data.y, **training, **more), args, **target)
+    save(args.save, model, about=_about(args, data, reading))
+    trained, test = judge(model, data.x, data.y)["accuracy"], judge(model, data.x_test, data.y_test)
+    if args.json:
+        found = {"task": "classify", "data": args.data, "model": _describe(args, model)} | fitted
+        print_json(found | {"train_accuracy": trained, "test": test, "saved": args.save})
+    else:
+        print(f"{ended(fitted)}, accuracy {trained:.2%} on what was trained on")
+        print_judgement(test, "test")
+        print(f"saved   {args.save}")
+    if args.plot:
+        _plot(args.plot, history, test)
+    return exit_status(number)
+
+
+def _about(args: argparse.Namespace, data: Classification, reading: dict[str, Any]) -> dict[str, Any]:
+    """What the file says besides the model, for `pylstm evaluate` and `pylstm predict`."""
+    from pylstm.commands._sequences import NAMES, digest_of
+
+    origin = args.data if args.data in NAMES else os.path.abspath(args.data)
+    test = os.path.abspath(args.test) if args.test and os.path.exists(args.test) else args.test
+    split = {"test": test, "seed": args.seed}
+    return {"task": "classify", "data": origin, "digest": digest_of(data), "reading": reading} | split
+
+
+def _model(args: argparse.Namespace, data: Classification) -> ClassifyModel:
+    from pylstm.commands._options import sizes_of
+    from pylstm.training.classify import ClassifyModel
+
+    return ClassifyModel(
+        data.classes,
+        args.cell,
+        args.hidden,
+        num_layers=args.layers,
+        bidirectional=args.bidirectional,
+        dropout=args.dropout,
+        read=args.read,
+        dtype=args.dtype,
+        seed=args.seed,
+        **sizes_of(args),
+    )
+
+
+def _introduce(args: argparse.Namespace, data: Classification) -> None:
+    from pylstm.commands._files import say
+
+    lengths = sorted({len(each) for each in data.x})
+    steps = f"{lengths[0]}..{lengths[-1]}" if len(lengths) > 1 else str(lengths[0])
+    layers = f"{args.layers} layers of " if args.layers > 1 else ""
+    both = ", both directions" if args.bidirectional else ""
+    say(
+        args,
+        f"data    {data.name} of {data.source}: {len(data.x)} sequences to train on, {len(data.x_test)} to test, "
+        f"{steps} steps of {data.x[0].shape[1]}, {len(data.classes)} classes",
+        f"model   {args.cell}, {layers}{args.hidden} units{both}, {args.dtype}, seed {args.seed}; reads {args.read}",
+    )
+
+
+def _describe(args: argparse.Namespace, model: ClassifyModel) -> dict[str, Any]:
+    names = ("cell", "hidden", "layers", "bidirectional", "dropout", "read", "dtype", "seed")
+    size = sum(each.size for each in model.net.params)
+    return {name: getattr(args, name) for name in names} | {"parameters": size}
+
+
+def _plot(path: str, history: Any, test: dict[str, Any]) -> None:
+    import numpy as np
+
+    from pylstm.training.plots import draw_confusion, draw_losses, new_figure, write
+
+    figure, (left, right) = new_figure(2)
+    per_epoch = len(history.steps) // max(1, len(history.loss))
+    draw_losses(left, history.steps, per_epoch=per_epoch, validation=history.validation_loss, unit="cross-entropy")
+    draw_confusion(right, np.array(test["confusion"]), test["classes"])
+    right.set_title(f"test: {test['accuracy']:.2%} right")
+    write(figure, path)
+    print(f"plot: {path}", file=sys.stderr)

@@ -1,0 +1,154 @@
+"""``pylstm train forecast SERIES``: a net that goes on with a series, beside the baselines that it must beat."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pylstm.datasets import Series
+    from pylstm.training.forecast import ForecastModel
+
+SAVE = "pylstm-forecast.safetensors"
+READ = ("column", "time_column", "delimiter", "interpolate", "every")
+"""Options that say what is read; the saved model remembers them."""
+
+
+def add_parser(tasks: argparse._SubParsersAction) -> None:
+    """Add ``forecast`` to ``train``."""
+    from pylstm.commands._options import Options
+
+    parser = tasks.add_parser(
+        "forecast",
+        help="a series that is to go on",
+        description="Train a net on a series but for its end, forecast that end from its own forecasts, and compare "
+        "with the last value (naive) and the last season (seasonal naive). The same seed gives the same numbers.",
+    )
+    options = Options(parser)
+    options.add("series", metavar="SERIES", help="sunspots (yearly), co2 (monthly or weekly), or a CSV file")
+    options.add("--column", metavar="NAME", help="of a CSV file: what to forecast")
+    options.add("--time-column", metavar="NAME", help="of a CSV file: must rise from row to row; not used otherwise")
+    options.add("--every", choices=("month", "week"), help="of co2; default: month")
+    options.table()
+    options.add("--horizon", type=int, metavar="N", help="steps of a forecast; default: a season, or 12")
+    options.add("--hold-out", type=float, metavar="N", help="steps at the end, or a share; default: one horizon")
+    options.add("--season", type=int, metavar="N", help="of the baseline; default: 11 sunspots, 12 or 52 co2, 0 none")
+    options.add(
+        "--difference",
+        choices=("auto", "none", "step", "season"),
+        default="auto",
+        help="what the net sees: the series, or differences to the step or season before",
+    )
+    options.add("--log", action="store_true", help="the net sees logarithms")
+    options.add("--window", type=int, metavar="W", help="steps that it reads; default: 4 seasons, or 48")
+    options.net(hidden=32)
+    options.training(epochs=100, batch_size=8, lr=5e-3)
+    options.output(SAVE)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the command; the exit status: 0, 130 after Ctrl-C, 143 after SIGTERM."""
+    from pylstm.commands._files import exit_status
+    from pylstm.commands._fitting import ended, run_fit
+    from pylstm.commands._options import check_output, training_of
+    from pylstm.commands._output import print_json
+    from pylstm.commands._series import check_hold_out, print_report, read_series, report, season_of
+    from pylstm.saving import save
+    from pylstm.training.backtest import backtest
+
+    target, training = check_output(args), training_of(args)
+    series = read_series(args.series, {name: getattr(args, name) for name in READ})
+    season = season_of(series) if args.season is None else args.season
+    horizon, hold_out = check_hold_out(args, series, season)
+    train = series.values[: len(series.values) - hold_out]
+    model, difference = _model(args, train, season)
+    _introduce(args, series, hold_out, difference, model)
+    history, number, fitted = run_fit(lambda **more: model.fit(train, **training, **more), args, **target)
+    judged = {"horizon": horizon, "hold_out": hold_out, "season": season}
+    save(args.save, model, about=_about(args, series) | judged)
+    test = backtest(model, series.values, **judged)
+    if args.json:
+        found = {"task": "forecast", "data": args.series, "column": series.name, "steps": len(series.values)}
+        found |= {"filled": series.filled, **judged, "model": _describe(args, model, difference)}
+        print_json(found | fitted | report(test) | {"saved": args.save})
+    else:
+        print(ended(fitted))
+        print_report(test, series, season)
+        print(f"saved   {args.save}")
+    if args.plot:
+        _plot(args.plot, series, history, test)
+    return exit_status(number)
+
+
+def _about(args: argparse.Namespace, series: Series) -> dict[str, Any]:
+    """What the file says besides the model, for `pylstm evaluate` and `pylstm predict`."""
+    from pylstm.commands._series import NAMES, digest_of
+
+    data = args.series if args.series in NAMES else os.path.abspath(args.series)
+    reading = {name: getattr(args, name) for name in READ}
+    return {"task": "forecast", "data": data, "digest": digest_of(series), "reading": reading}
+
+
+def _model(args: argparse.Namespace, train: Any, season: int) -> tuple[ForecastModel, str]:
+    """The model, and what it sees: "none", "step" or "season"."""
+    from pylstm.commands._options import sizes_of
+    from pylstm.training.backtest import find_differences
+    from pylstm.training.forecast import ForecastModel
+
+    difference = find_differences(train, season) if args.difference == "auto" else args.difference
+    if difference == "season" and not season:
+        raise ValueError("--difference season needs --season N")
+    model = ForecastModel(
+        args.cell,
+        args.hidden,
+        window=args.window if args.window is not None else min(4 * season or 48, max(2, len(train) // 2)),
+        season=season if difference == "season" else 0,
+        difference=1 if difference == "step" else 0,
+        log=args.log,
+        num_layers=args.layers,
+        dropout=args.dropout,
+        dtype=args.dtype,
+        seed=args.seed,
+        **sizes_of(args),
+    )
+    return model, difference
+
+
+def _introduce(args: argparse.Namespace, series: Series, hold_out: int, difference: str, model: ForecastModel) -> None:
+    from pylstm.commands._files import say
+
+    filled = f"; {series.filled} missing values interpolated" if series.filled else ""
+    sees = {
+        "none": "the values",
+        "step": "differences to the step before",
+        "season": "differences to the season before",
+    }
+    layers = f"{args.layers} layers of " if args.layers > 1 else ""
+    say(
+        args,
+        f"series  {series.name} of {series.source}: {len(series.values)} steps, {series.times[0]}..{series.times[-1]}"
+        f"{filled}; the last {hold_out} held out",
+        f"model   {args.cell}, {layers}{args.hidden} units, {args.dtype}, seed {args.seed}; sees {sees[difference]}"
+        f"{' of logarithms' if args.log else ''}, {model.window} steps of them",
+    )
+
+
+def _describe(args: argparse.Namespace, model: ForecastModel, difference: str) -> dict[str, Any]:
+    settings = {name: getattr(args, name) for name in ("cell", "hidden", "layers", "dropout", "dtype", "seed", "log")}
+    size = sum(each.size for each in model.net.params)
+    return settings | {"parameters": size, "window": model.window, "difference": difference}
+
+
+def _plot(path: str, series: Series, history: Any, test: Any) -> None:
+    from pylstm.training.plots import draw_forecast, draw_losses, new_figure, write
+
+    figure, (left, right) = new_figure(2)
+    per_epoch = len(history.steps) // max(1, len(history.loss))
+    draw_losses(
+        left, history.steps, per_epoch=per_epoch, validation=history.validation_loss, unit="squared error, standardised"
+    )
+    draw_forecast(right, series.values, len(test.measured), test.forecasts, series.name, series.times)
+    write(figure, path)
+    print(f"plot: {path}", file=sys.stderr)

@@ -1,0 +1,199 @@
+"""``pylstm train text [FILE]``: train a character model, show what it writes, save it."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import math
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pylstm.training.settings import Budget, TextSettings
+    from pylstm.training.text import TextTrainer
+
+MINUTES = 1.0
+SAVE = "pylstm-text.safetensors"
+MANUAL = "Python's manual topics"
+
+
+def add_parser(tasks: argparse._SubParsersAction) -> None:
+    """Add ``text`` to ``train``."""
+    from pylstm.training.settings import TextSettings
+
+    defaults = TextSettings()
+    text = tasks.add_parser(
+        "text",
+        help="a character model of a text",
+        description="Train a character model on a text (by default Python's own manual topics), with truncated "
+        "back-propagation through time. The same seed gives the same losses, step by step.",
+    )
+
+    def add(*names: str, help: str, **options: Any) -> None:
+        text.add_argument(*names, help=f"{help} (%(default)s)", **options)
+
+    text.add_argument("file", nargs="?", metavar="FILE", help="a text file in UTF-8; without it Python's manual topics")
+    add("--cell", default=defaults.cell, metavar="NAME", help="see `pylstm cells`")
+    add("--hidden", type=int, default=defaults.hidden_size, metavar="H", help="hidden units")
+    add("--embedding", type=int, default=defaults.embedding_size, metavar="E", help="length of a character's vector")
+    add("--seed", type=int, default=defaults.seed, metavar="S", help="of the parameters and the sample")
+    budget = text.add_mutually_exclusive_group()
+    budget.add_argument("--minutes", type=float, metavar="M", help=f"train so long ({MINUTES:g})")
+    budget.add_argument("--epochs", type=float, metavar="E", help="passes over the text")
+    budget.add_argument("--steps", type=int, metavar="N", help="steps of the optimiser")
+    add("--batch-size", type=int, default=defaults.batch_size, metavar="B", help="parallel streams of text")
+    add("--length", type=int, default=defaults.length, metavar="T", help="steps between two updates")
+    text.add_argument("--depth", type=int, metavar="T", help="steps that gradients go back (as --length)")
+    add("--lr", type=float, default=defaults.lr, metavar="LR", help="peak learning rate of Adam")
+    add("--dtype", choices=("float32", "float64"), default=defaults.dtype, help="of all computations")
+    add("--save", default=SAVE, metavar="PATH", help="where the model goes; an older file is replaced")
+    text.add_argument("--checkpoint", metavar="PATH", help="written regularly, to go on from (SAVE.checkpoint)")
+    add("--checkpoint-every", type=float, default=30.0, metavar="S", help="seconds between two checkpoints")
+    text.add_argument("--resume", metavar="PATH", help="go on from a checkpoint, with the same text and settings")
+    add("--sample", type=int, default=400, metavar="N", help="characters of generated text to show")
+    add("--temperature", type=float, default=0.6, metavar="F", help="of the sample; lower is safer")
+    text.add_argument("--plot", metavar="FILE", help="write the losses as a figure (.png, .svg, .pdf)")
+    text.add_argument("--json", action="store_true", help="one JSON object on standard output; the rest on the other")
+    text.add_argument("--quiet", action="store_true", help="no progress and no sample")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the command; the exit status: 0, 130 after Ctrl-C, 143 after SIGTERM."""
+    from pylstm.commands._files import check_plot, check_target, exit_status
+    from pylstm.commands._output import print_json
+    from pylstm.datasets import manual_topics, read_text
+    from pylstm.saving import save
+    from pylstm.training.settings import Budget
+    from pylstm.training.text import TextTrainer
+
+    args.checkpoint = args.checkpoint or args.resume or f"{args.save}.checkpoint"
+    check_target("--save", args.save)
+    check_target("--checkpoint", args.checkpoint)
+    check_plot(args.plot)
+    if not args.checkpoint_every >= 0:
+        raise ValueError("--checkpoint-every must be 0 or more")
+    if not (args.temperature >= 0 and args.sample >= 0):
+        raise ValueError("--temperature and --sample must be 0 or more")
+    no_limit = args.minutes is args.epochs is args.steps is None
+    budget = Budget(MINUTES if no_limit else args.minutes, args.epochs, args.steps)
+    text = manual_topics() if args.file is None else read_text(args.file)
+    settings = _settings(args)
+    trainer = TextTrainer.resume(args.resume, text, settings) if args.resume else TextTrainer(text, settings)
+    _introduce(args.file or MANUAL, trainer, args)
+    _train(trainer, budget, args)
+    save(args.save, trainer.model, about=_about(args, text, settings))
+    found = _conclude(trainer, args)
+    if args.plot:
+        _plot(trainer, args.plot)
+    if args.json:
+        print_json(found)
+    return exit_status(trainer.signal)
+
+
+def _about(args: argparse.Namespace, text: str, settings: TextSettings) -> dict[str, Any]:
+    """What the file says besides the model: which text, for `pylstm evaluate`."""
+    data = "manual-topics" if args.file is None else os.path.abspath(args.file)
+    digest = hashlib.sha256(text.encode()).hexdigest()[:16]
+    return {"task": "text", "data": data, "digest": digest, "held_out": settings.validation}
+
+
+def _settings(args: argparse.Namespace) -> TextSettings:
+    from pylstm.training.settings import TextSettings
+
+    return TextSettings(
+        cell=args.cell,
+        hidden_size=args.hidden,
+        embedding_size=args.embedding,
+        batch_size=args.batch_size,
+        length=args.length,
+        depth=args.depth,
+        lr=args.lr,
+        dtype=args.dtype,
+        seed=args.seed,
+    )
+
+
+def _introduce(source: str, trainer: TextTrainer, args: argparse.Namespace) -> None:
+    from pylstm.commands._files import say
+
+    settings, vocabulary = trainer.settings, trainer.vocabulary
+    train, validation = len(trainer.train_indices), len(trainer.validation_indices)
+    size = sum(params.size for params in trainer.model.params)
+    say(
+        args,
+        f"text   {source}: {train:,} characters to train on, {validation:,} to validate, {len(vocabulary)} different",
+        f"model  {settings.cell}, {settings.hidden_size} units, {size:,} parameters, {settings.dtype}, "
+        f"seed {settings.seed}; {settings.batch_size} streams of {settings.length} steps",
+    )
+    if trainer.trace:
+        say(args, f"resume after {len(trainer.trace)} steps, {trainer.seconds:.0f} s")
+
+
+def _train(trainer: TextTrainer, budget: Budget, args: argparse.Namespace) -> None:
+    target = {"checkpoint": args.checkpoint, "every": args.checkpoint_every}
+    if args.quiet:
+        trainer.run(budget, **target)
+        return
+    from pylstm.training.progress import Progress
+
+    progress = Progress(budget, trainer.steps_per_epoch, file=sys.stderr if args.json else sys.stdout)
+    try:
+        trainer.run(budget, progress, **target)
+    finally:
+        progress.close()
+
+
+def _last_line(text: str) -> str:
+    return text[-40:].rpartition("\n")[2]
+
+
+def _conclude(trainer: TextTrainer, args: argparse.Namespace) -> dict[str, Any]:
+    """Print the results, and give them for JSON."""
+    steps, speed = len(trainer.trace), 0.0
+    if trainer.seconds > 0:
+        speed = steps * trainer.settings.batch_size * trainer.settings.length / trainer.seconds
+    bits, bigram = trainer.validate(), trainer.bigram()
+    found = {
+        "task": "text",
+        "steps": steps,
+        "epochs": steps / trainer.steps_per_epoch,
+        "seconds": trainer.seconds,
+        "interrupted": trainer.interrupted,
+        "bits_per_character": {"train": trainer.train_bits, "validation": bits, "bigram_model": bigram},
+        "saved": args.save,
+        "losses": trainer.trace,
+    }
+    if args.sample and not args.quiet and math.isfinite(bits):
+        settings = {"prompt": trainer.prompt, "temperature": args.temperature, "seed": args.seed}
+        found["sample"] = trainer.model.generate(args.sample, **settings)
+    if not args.json:
+        _print(found, speed, args, trainer.prompt)
+    return found
+
+
+def _print(found: dict[str, Any], speed: float, args: argparse.Namespace, prompt: str) -> None:
+    ended = "interrupted after " if found["interrupted"] else ""
+    print(
+        f"done   {ended}{found['steps']} steps, {found['epochs']:.2f} epochs, {found['seconds']:.1f} s, "
+        f"{speed:,.0f} characters per second"
+    )
+    bits = found["bits_per_character"]
+    print(
+        f"bits per character: train {bits['train']:.3f}, validation {bits['validation']:.3f}, "
+        f"bigram model {bits['bigram_model']:.3f}"
+    )
+    if "sample" in found:
+        print(f"sample at temperature {args.temperature:g}, after '...{_last_line(prompt)}':\n{found['sample']}")
+    print(f"saved  {args.save}")
+
+
+def _plot(trainer: TextTrainer, path: str) -> None:
+    from pylstm.training.plots import draw_losses, new_figure, write
+
+    figure, (axes,) = new_figure(1)
+    draw_losses(axes, trainer.trace, per_epoch=trainer.steps_per_epoch, unit="bits per character")
+    axes.axhline(trainer.bigram(), color="0.5", linestyle="--", linewidth=1)
+    axes.set_title(f"{trainer.settings.cell}, {trainer.settings.hidden_size} units; dashed: a bigram model")
+    write(figure, path)
+    print(f"plot: {path}", file=sys.stderr)

@@ -1,0 +1,259 @@
+"""What `SequenceClassifier` and `SequenceRegressor` share: parameters, standardisation, the fit, files."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.model_selection import train_test_split
+from sklearn.utils import check_consistent_length, check_random_state
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted
+
+from pylstm.estimators.inputs import take
+from pylstm.training.optimisers import SGD, Adam, AdamW, RMSProp
+from pylstm.training.schedules import Plateau, cosine
+from pylstm.training.sequence_model import SequenceModel
+from pylstm.training.sequences import Sequences
+from pylstm.training.trainer import fit
+
+OPTIMISERS: dict[str, Any] = {"adam": Adam, "adamw": AdamW, "rmsprop": RMSProp, "sgd": SGD}
+
+NET = ("cell", "hidden_size", "num_layers", "bidirectional", "dropout", "residual", "head_sizes", "activation", "read")
+"""Parameters that are those of `SequenceModel`."""
+
+FITTED = ("n_features_in_", "n_step_features_", "input_form_", "n_iter_", "loss_curve_", "validation_scores_")
+"""Attributes of a fit that a file holds as they are."""
+
+
+class SequenceEstimator(BaseEstimator):
+    """Base of the estimators on sequences; see `SequenceClassifier`."""
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Any:
+        """Train a net on sequences.
+
+        Parameters
+        ----------
+        X : array_like (N, F) or (N, T, I), DataFrame, Sequences, or list of array_like or DataFrames (T_i, I)
+            Flat rows are cut into steps of `features_per_step` numbers.
+        y : array_like, shape (N,), or (N, K) for a regressor
+        sample_weight : array_like, shape (N,), optional
+            0 or more; sequences of weight 0 are left out.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        TypeError, ValueError
+            Parameters out of range; X, y or weights of another shape, not numbers or not finite.
+        TrainingDiverged
+            The loss or its gradient is not finite: a smaller `learning_rate` helps.
+        """
+        self._check_parameters()
+        if y is None:
+            raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None.")
+        warm = getattr(self, "_net_of", None) if self.warm_start else None
+        x = take(self, X, reset=True)
+        targets = self._take_targets(y)
+        check_consistent_length(x, targets)
+        weights = self._take_weights(x, targets, sample_weight)
+        kept = weights > 0
+        if not kept.any():
+            raise ValueError("sample_weight must be above 0 for at least one sample")
+        x, targets, weights = x[kept], targets[kept], weights[kept]
+        seed = int(check_random_state(self.random_state).randint(2**31 - 1))
+        if warm is None:
+            self._set_scales(x, targets, weights)
+            self.model_, self._net_of = self._make_model(seed), self._identity()
+        elif self._identity() != warm:
+            raise ValueError(f"warm_start needs the net and the data of the fit before: {warm}, got {self._identity()}")
+        return self._train(self._standardised(x), self._scaled(targets), weights, seed)
+
+    def _train(self, x: Any, targets: np.ndarray, weights: np.ndarray, seed: int) -> Any:
+        data, validation, scores = (x, targets, weights.astype(self.dtype)), None, []
+        if (weights == weights[0]).all():  # the same result, without the products
+            data = data[:2]
+        if self.early_stopping:
+            data, validation = self._split(data, seed)
+        steps = self.epochs * -(-len(data[0]) // self.batch_size)
+        schedules = {"cosine": cosine(self.learning_rate, max(1, steps)), "plateau": Plateau(self.learning_rate)}
+        history = fit(
+            self.model_,
+            data,
+            validation=validation,
+            patience=self.n_iter_no_change if validation else None,
+            callbacks=[lambda _: scores.append(self._score_of(*validation))] if validation else [],
+            optimiser=OPTIMISERS[self.optimiser](self.model_.params, lr=self.learning_rate),
+            schedule=schedules.get(self.schedule),
+            epochs=self.epochs,
+            batch_size=self.batch_size,
+            clip=self.clip,
+            seed=seed,
+            progress=bool(self.verbose),
+        )
+        self.loss_curve_, self.n_iter_ = history.loss, len(history.loss)
+        self.validation_scores_ = scores if validation else None
+        return self
+
+    def _check_parameters(self) -> None:
+        if self.optimiser not in OPTIMISERS:
+            raise ValueError(f"optimiser must be one of {', '.join(OPTIMISERS)}, got {self.optimiser!r}")
+        if self.schedule not in ("cosine", "plateau", None):
+            raise ValueError(f"schedule must be 'cosine', 'plateau' or None, got {self.schedule!r}")
+        for name in ("hidden_size", "features_per_step", "epochs", "batch_size", "n_iter_no_change"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
+                raise ValueError(f"{name} must be an integer of at least 1, got {value!r}")
+        if not 0 < self.validation_fraction < 1:
+            raise ValueError(f"validation_fraction must be between 0 and 1, got {self.validation_fraction}")
+        if not 0 < self.learning_rate < np.inf:
+            raise ValueError(f"learning_rate must be above 0 and finite, got {self.learning_rate}")
+
+    def _identity(self) -> dict[str, Any]:
+        """What a fit must have in common with the one whose parameters it goes on from."""
+        settings = {name: getattr(self, name) for name in (*NET, "dtype", "standardise")}
+        return settings | {"features": self.n_step_features_, "outputs": self._outputs()}
+
+    def _take_weights(self, x: Any, targets: np.ndarray, sample_weight: Any) -> np.ndarray:
+        weights = _check_sample_weight(sample_weight, targets, dtype=np.float64)
+        if weights.min() < 0:
+            raise ValueError(f"sample_weight must be 0 or more, got {weights.min()}")
+        return weights
+
+    def _make_model(self, seed: int) -> SequenceModel:
+        options = {name: getattr(self, name) for name in NET if name not in ("cell", "hidden_size")}
+        return SequenceModel(
+            self.cell, self.n_step_features_, self.hidden_size, self._outputs()[0],
+            loss=self._loss(), dtype=self.dtype, seed=seed, **options, **(self.cell_options or {}),
+        )  # fmt: skip
+
+    def _set_scales(self, x: Any, targets: np.ndarray, weights: np.ndarray) -> None:
+        """Weighted mean and deviation of every feature over all steps; a constant one is divided by 1."""
+        self.x_mean_, self.x_scale_ = np.zeros(x.shape[2]), np.ones(x.shape[2])
+        if self.standardise:
+            self.x_mean_, self.x_scale_ = weighted_scale(*steps_of(x, weights))
+        self._set_target_scale(targets, weights)
+
+    def _set_target_scale(self, targets: np.ndarray, weights: np.ndarray) -> None:
+        """For regressors."""
+
+    def _standardised(self, x: np.ndarray | Sequences) -> np.ndarray | Sequences:
+        """(x - mean) / deviation, in the dtype of the net."""
+        values = x.padded if isinstance(x, Sequences) else x
+        values = ((values - self.x_mean_) / self.x_scale_).astype(self.dtype)
+        return Sequences(values, x.lengths) if isinstance(x, Sequences) else values
+
+    def _split(self, data: tuple, seed: int) -> tuple[tuple, tuple]:
+        rows = np.arange(len(data[0]))
+        kept, held = train_test_split(
+            rows, test_size=self.validation_fraction, random_state=seed, stratify=self._strata(data[1])
+        )
+        return tuple(each[np.sort(kept)] for each in data), tuple(each[np.sort(held)] for each in data)
+
+    def _strata(self, targets: np.ndarray) -> np.ndarray | None:
+        return None
+
+    def _out(self, X: Any) -> np.ndarray:
+        """Outputs of the net, as float64 (N, K)."""
+        check_is_fitted(self, "model_")
+        return self.model_.predict(self._standardised(take(self, X, reset=False))).astype(np.float64)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = tags.input_tags.three_d_array = True
+        tags.target_tags.required = True
+        return tags
+
+    @property
+    def parts(self) -> dict[str, Any]:
+        """Name -> layer of the fitted net, as `pylstm.save` stores them."""
+        check_is_fitted(self, "model_")
+        return self.model_.parts
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """What a file holds besides the layers: parameters, standardisation, labels."""
+        names = getattr(self, "feature_names_in_", None)
+        return {
+            "parameters": plain(self.get_params(deep=False)),
+            "model": self.model_.metadata,
+            "fitted": {name: getattr(self, name) for name in FITTED},
+            "feature_names": None if names is None else list(names),
+            "scales": {name: getattr(self, name).tolist() for name in self._scale_names()},
+        } | self._own_metadata()
+
+    def _scale_names(self) -> tuple[str, ...]:
+        return ("x_mean_", "x_scale_")
+
+    def _own_metadata(self) -> dict[str, Any]:
+        return {}
+
+    @classmethod
+    def from_parts(cls, parts: dict[str, Any], metadata: dict[str, Any]) -> Any:
+        """A fitted estimator of the given layers, as `pylstm.load` makes it."""
+        estimator = cls(**restored(metadata["parameters"]))
+        estimator.model_ = SequenceModel.from_parts(parts, metadata["model"])
+        for name, value in metadata["fitted"].items():
+            setattr(estimator, name, value)
+        if metadata["feature_names"] is not None:
+            estimator.feature_names_in_ = np.array(metadata["feature_names"], dtype=object)
+        for name, values in metadata["scales"].items():
+            setattr(estimator, name, np.array(values, np.float64))
+        estimator._set_own(metadata)
+        estimator._net_of = estimator._identity()
+        return estimator
+
+    def _set_own(self, metadata: dict[str, Any]) -> None:
+        """What `_own_metadata` gave."""
+
+
+def steps_of(x: np.ndarray | Sequences, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """All steps of all sequences (M, I), and the weight of each (M,)."""
+    if isinstance(x, Sequences):
+        return x.padded[x.inside], np.repeat(weights, x.lengths)
+    return x.reshape(-1, x.shape[2]), np.repeat(weights, x.shape[1])
+
+
+def weighted_scale(values: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation (K,) of the columns of `values` (M, K); 0 and 1 where there is nothing."""
+    if not len(values):
+        return np.zeros(values.shape[1]), np.ones(values.shape[1])
+    mean = np.average(values.astype(np.float64), axis=0, weights=weights)
+    scale = np.sqrt(np.average((values - mean) ** 2, axis=0, weights=weights))
+    return mean, np.where(scale <= 1e-12 * np.abs(values).max(axis=0), 1.0, scale)
+
+
+def plain(parameters: dict[str, Any]) -> dict[str, Any]:
+    """Parameters as JSON can hold them: cells by name, the keys of a dict beside its values."""
+    out = {}
+    for name, value in parameters.items():
+        if name == "cell" and not isinstance(value, str):
+            value = value.name
+        elif name == "random_state" and not isinstance(value, int | np.integer):
+            value = None
+        elif name == "dtype":
+            value = np.dtype(value).name
+        elif name == "head_sizes":
+            value = list(value)
+        elif isinstance(value, dict) and name != "cell_options":
+            value = {"keys": [simple(key) for key in value], "values": [simple(each) for each in value.values()]}
+        out[name] = simple(value)
+    return out
+
+
+def restored(parameters: dict[str, Any]) -> dict[str, Any]:
+    """What `plain` was given."""
+    out = dict(parameters)
+    for name, value in out.items():
+        if isinstance(value, dict) and name != "cell_options":
+            out[name] = dict(zip(value["keys"], value["values"]))
+        elif isinstance(value, list):
+            out[name] = tuple(value)
+    return out
+
+
+def simple(value: Any) -> Any:
+    """A Python scalar for a NumPy one."""
+    return value.item() if isinstance(value, np.generic) else value

@@ -1,0 +1,176 @@
+"""`SequenceClassifier`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sklearn.base import ClassifierMixin
+from sklearn.utils import assert_all_finite, column_or_1d
+from sklearn.utils.class_weight import compute_sample_weight
+from sklearn.utils.multiclass import check_classification_targets
+
+from pylstm.estimators.base import SequenceEstimator, simple
+
+
+class SequenceClassifier(ClassifierMixin, SequenceEstimator):
+    """Names sequences, by a recurrent net with a softmax.
+
+    Parameters
+    ----------
+    cell : str or Cell subclass
+        ``pylstm cells`` lists the names.
+    hidden_size, num_layers, bidirectional, dropout, residual, head_sizes, activation
+        Of the net, as for `pylstm.SequenceModel`.
+    read : {"last", "mean", "max"}
+        What the head sees: the last step, or mean or maximum over the steps.
+    cell_options : dict of str to int, optional
+        Further sizes of the cell.
+    features_per_step : int
+        Into how many numbers each a flat row of X is cut: 64 numbers are 64 steps of 1, or 8 steps of 8.
+    standardise : bool
+        Subtract the mean of every feature over all steps, and divide by its deviation.
+    epochs, batch_size : int
+    learning_rate : float
+        At the first step.
+    optimiser : {"adam", "adamw", "rmsprop", "sgd"}
+    schedule : {"cosine", "plateau"} or None
+        How the rate falls: as half a cosine wave to 0, when the loss has not got better for 10 epochs, never.
+    clip : float or None
+        Largest norm of the gradient.
+    early_stopping : bool
+        Hold out a share of the sequences; stop after `n_iter_no_change` epochs in a row without a lower loss on them,
+        and take the parameters of the best epoch.
+    validation_fraction : float
+    n_iter_no_change : int
+    class_weight : dict, "balanced" or None
+        Factors on the weights of the samples by class; "balanced": the classes weigh the same.
+    warm_start : bool
+        Whether another `fit` goes on from the parameters of the fit before.
+    dtype : {"float32", "float64"}
+    random_state : int, RandomState or None
+    verbose : bool
+        Show a bar.
+
+    Attributes
+    ----------
+    classes_ : ndarray, shape (K,)
+    model_ : SequenceModel
+    n_features_in_ : int
+        F of flat rows, otherwise I.
+    feature_names_in_ : ndarray of str
+        Where X had names of columns.
+    n_iter_ : int
+        Epochs.
+    loss_curve_ : list of float
+        Mean loss of every epoch.
+    validation_scores_ : list of float or None
+        Accuracy on the sequences held out, after every epoch.
+    x_mean_, x_scale_ : ndarray, shape (I,)
+        Of the standardisation.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from pylstm import SequenceClassifier
+    >>> x = np.random.default_rng(0).normal(size=(200, 12, 1))
+    >>> y = np.where(x.sum(axis=(1, 2)) > 0, "up", "down")
+    >>> net = SequenceClassifier("gru", hidden_size=8, random_state=0).fit(x, y)
+    >>> net.classes_, bool(net.score(x, y) > 0.95)
+    (array(['down', 'up'], dtype='<U4'), True)
+    """
+
+    def __init__(
+        self,
+        cell: Any = "lstm",
+        hidden_size: int = 64,
+        *,
+        num_layers: int = 1,
+        bidirectional: bool = False,
+        dropout: float = 0.0,
+        residual: bool = False,
+        head_sizes: Any = (),
+        activation: str = "relu",
+        read: str = "last",
+        cell_options: dict[str, int] | None = None,
+        features_per_step: int = 1,
+        standardise: bool = True,
+        epochs: int = 30,
+        batch_size: int = 32,
+        learning_rate: float = 5e-3,
+        optimiser: str = "adam",
+        schedule: str | None = "cosine",
+        clip: float | None = 1.0,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 10,
+        class_weight: Any = None,
+        warm_start: bool = False,
+        dtype: Any = "float32",
+        random_state: Any = None,
+        verbose: bool = False,
+    ) -> None:
+        self.cell, self.hidden_size, self.num_layers, self.bidirectional = cell, hidden_size, num_layers, bidirectional
+        self.dropout, self.residual, self.head_sizes, self.activation = dropout, residual, head_sizes, activation
+        self.read, self.cell_options, self.features_per_step = read, cell_options, features_per_step
+        self.standardise, self.epochs, self.batch_size = standardise, epochs, batch_size
+        self.learning_rate, self.optimiser, self.schedule, self.clip = learning_rate, optimiser, schedule, clip
+        self.early_stopping, self.validation_fraction = early_stopping, validation_fraction
+        self.n_iter_no_change, self.class_weight, self.warm_start = n_iter_no_change, class_weight, warm_start
+        self.dtype, self.random_state, self.verbose = dtype, random_state, verbose
+
+    def decision_function(self, X: Any) -> np.ndarray:
+        """Logits (N, K); of two classes, those of the second minus those of the first (N,)."""
+        logits = self._out(X)
+        return logits[:, 1] - logits[:, 0] if len(self.classes_) == 2 else logits
+
+    def predict_log_proba(self, X: Any) -> np.ndarray:
+        """Logarithms of the probabilities, (N, K) in the order of ``classes_``."""
+        logits = self._out(X)
+        z = logits - logits.max(axis=1, keepdims=True)
+        return z - np.log(np.exp(z).sum(axis=1, keepdims=True))
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Probabilities, (N, K) in the order of ``classes_``."""
+        return np.exp(self.predict_log_proba(X))
+
+    def predict(self, X: Any) -> np.ndarray:
+        """The most probable label of each sequence, (N,)."""
+        best = self._out(X).argmax(axis=1)
+        return self.classes_[best]
+
+    def _take_targets(self, y: Any) -> np.ndarray:
+        y = column_or_1d(y, warn=True)
+        assert_all_finite(y, input_name="y")
+        check_classification_targets(y)
+        self.classes_, targets = np.unique(y, return_inverse=True)
+        return targets
+
+    def _take_weights(self, x: Any, targets: np.ndarray, sample_weight: Any) -> np.ndarray:
+        weights = super()._take_weights(x, targets, sample_weight)
+        if self.class_weight is None:
+            return weights
+        return weights * compute_sample_weight(self.class_weight, self.classes_[targets])
+
+    def _strata(self, targets: np.ndarray) -> np.ndarray | None:
+        held = max(1, round(len(targets) * self.validation_fraction))
+        enough = np.bincount(targets).min() >= 2 and min(held, len(targets) - held) >= len(self.classes_)
+        return targets if enough else None
+
+    def _score_of(self, x: Any, targets: np.ndarray, weights: Any = None) -> float:
+        return float(np.average(self.model_.predict(x).argmax(axis=1) == targets, weights=weights))
+
+    def _scaled(self, targets: np.ndarray) -> np.ndarray:
+        return targets
+
+    def _outputs(self) -> tuple[int, Any]:
+        return len(self.classes_), self.classes_.tolist()
+
+    def _loss(self) -> str:
+        return "softmax_cross_entropy"
+
+    def _own_metadata(self) -> dict[str, Any]:
+        return {"classes": {"dtype": self.classes_.dtype.str, "labels": [simple(each) for each in self.classes_]}}
+
+    def _set_own(self, metadata: dict[str, Any]) -> None:
+        self.classes_ = np.array(metadata["classes"]["labels"], dtype=metadata["classes"]["dtype"])

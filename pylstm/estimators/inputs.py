@@ -1,0 +1,151 @@
+"""What the estimators take as X: flat rows, an array with steps, or sequences of different lengths."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sklearn.utils import check_array
+from sklearn.utils.validation import validate_data
+
+from pylstm.training.sequences import Sequences
+
+FLOATS = [np.float64, np.float32]
+
+ROWS, STEPS = "rows", "steps"
+"""Forms of X: (N, F), whose rows are cut into steps, and all others, which have steps."""
+
+
+def take(estimator: Any, X: Any, *, reset: bool) -> np.ndarray | Sequences:
+    """X as an array (N, T, I) or `Sequences`, checked; sets or compares what `estimator` knows of its features.
+
+    Parameters
+    ----------
+    estimator : BaseEstimator
+        With `features_per_step`. With `reset` it gets ``n_features_in_``, ``n_step_features_``, ``input_form_`` and,
+        where the columns have names, ``feature_names_in_``.
+    X : array_like (N, F) or (N, T, I), DataFrame, Sequences, or list of array_like or DataFrames (T_i, I)
+        Of numbers. A row of F numbers is read as steps of `features_per_step` numbers.
+    reset : bool
+        Whether this is a fit.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Not numbers, not finite, sparse, empty; other features than those of the fit.
+    """
+    several = _sequences_of(X)
+    if several is not None:
+        names = _common_names(several)
+        taken = _ragged(several, X if isinstance(X, Sequences) else None, estimator.features_per_step)
+    elif _ndim(X) == 3:
+        names, taken = None, check_array(X, dtype=FLOATS, allow_nd=True, estimator=estimator, input_name="X")
+    else:
+        return _take_rows(estimator, X, reset)
+    width = taken.shape[2]
+    if reset:
+        _forget(estimator)
+        estimator.input_form_, estimator.n_features_in_, estimator.n_step_features_ = STEPS, width, width
+        if names is not None:
+            estimator.feature_names_in_ = np.array(names, dtype=object)
+    elif estimator.input_form_ == STEPS:
+        _compare_names(estimator, names)
+    _compare_width(estimator, width)
+    return taken
+
+
+def _take_rows(estimator: Any, X: Any, reset: bool) -> np.ndarray:
+    """Flat rows, cut into steps."""
+    size = estimator.features_per_step
+    if reset:
+        _forget(estimator)
+    if reset or estimator.input_form_ == ROWS:
+        X = validate_data(estimator, X, dtype=FLOATS, reset=reset)
+    else:
+        X = check_array(X, dtype=FLOATS, estimator=estimator, input_name="X")
+    if X.shape[1] % size:
+        raise ValueError(f"X has {X.shape[1]} features, which cannot be cut into steps of features_per_step={size}")
+    if reset:
+        estimator.input_form_, estimator.n_step_features_ = ROWS, size
+    _compare_width(estimator, size)
+    return X.reshape(len(X), -1, size)
+
+
+def _forget(estimator: Any) -> None:
+    for name in ("feature_names_in_", "n_features_in_"):
+        if hasattr(estimator, name):
+            delattr(estimator, name)
+
+
+def _compare_width(estimator: Any, width: int) -> None:
+    if width != estimator.n_step_features_:
+        raise ValueError(
+            f"X has {width} features at a step, but {type(estimator).__name__} is expecting "
+            f"{estimator.n_step_features_} features at a step as input"
+        )
+
+
+def _compare_names(estimator: Any, names: list[str] | None) -> None:
+    fitted = getattr(estimator, "feature_names_in_", None)
+    if names is not None and fitted is not None and list(fitted) != names:
+        raise ValueError(
+            f"The feature names should match those that were passed during fit: {list(fitted)}, got {names}"
+        )
+
+
+def _ndim(X: Any) -> int:
+    if hasattr(X, "ndim"):
+        return X.ndim
+    try:
+        return np.asarray(X).ndim
+    except ValueError:  # nested lists of no common shape: `check_array` says what is wrong
+        return 2
+
+
+def _sequences_of(X: Any) -> list[Any] | None:
+    """The single sequences, where X is given as such."""
+    if isinstance(X, Sequences):
+        return X.rows()
+    if isinstance(X, np.ndarray) and X.dtype == object and X.ndim == 1:
+        X = list(X)
+    if not isinstance(X, list | tuple) or not len(X) or not all(hasattr(each, "shape") for each in X):
+        return None
+    if all(len(each.shape) == 2 for each in X):
+        return list(X)
+    lengths = {each.shape for each in X}
+    return list(X) if len(lengths) > 1 and all(len(shape) == 1 for shape in lengths) else None
+
+
+def _ragged(several: list[Any], given: Sequences | None, size: int) -> np.ndarray | Sequences:
+    """One array where all have the same number of steps, otherwise `Sequences`."""
+    arrays = [
+        check_array(
+            each, dtype=FLOATS, ensure_2d=False, ensure_min_samples=0, ensure_min_features=0, input_name=f"X[{k}]"
+        )
+        for k, each in enumerate(several)
+    ]
+    if not arrays:
+        raise ValueError("Found array with 0 sample(s) (no sequences) while a minimum of 1 is required.")
+    arrays = [each.reshape(-1, size) if each.ndim == 1 else each for each in arrays]
+    widths = {each.shape[1] for each in arrays if each.ndim == 2}
+    if len(widths) != 1 or any(each.ndim != 2 for each in arrays):
+        raise ValueError(
+            f"the sequences must be (T, I) with one I, got shapes {sorted({each.shape for each in arrays})}"
+        )
+    if len({len(each) for each in arrays}) == 1 and len(arrays[0]):
+        return np.stack(arrays)
+    if given is not None and given.dtype in FLOATS:
+        return given
+    return Sequences.of(arrays, dtype=np.result_type(*arrays))
+
+
+def _common_names(several: list[Any]) -> list[str] | None:
+    """Names of the columns of data frames; all must have the same."""
+    columns = [getattr(each, "columns", None) for each in several]
+    if not columns or any(each is None for each in columns):
+        return None
+    lists = [list(each) for each in columns]
+    if any(each != lists[0] for each in lists):
+        other = next(each for each in lists if each != lists[0])
+        raise ValueError(f"all data frames must have the same columns: {lists[0]}, got {other}")
+    return lists[0] if all(isinstance(name, str) for name in lists[0]) else None

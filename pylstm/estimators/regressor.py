@@ -1,0 +1,143 @@
+"""`SequenceRegressor`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sklearn.base import RegressorMixin
+from sklearn.metrics import r2_score
+from sklearn.utils import check_array
+
+from pylstm.estimators.base import SequenceEstimator, weighted_scale
+
+LOSSES = ("mean_squared_error", "huber")
+
+
+class SequenceRegressor(RegressorMixin, SequenceEstimator):
+    """Numbers for sequences, by a recurrent net.
+
+    Parameters
+    ----------
+    cell : str or Cell subclass
+    hidden_size, num_layers, bidirectional, dropout, residual, head_sizes, activation, read, cell_options
+        Of the net, as for `SequenceClassifier`.
+    features_per_step, standardise
+        Of X, as for `SequenceClassifier`; the targets are always standardised.
+    loss : {"mean_squared_error", "huber"}
+        Of the standardised targets.
+    epochs, batch_size, learning_rate, optimiser, schedule, clip
+        Of the training, as for `SequenceClassifier`.
+    early_stopping, validation_fraction, n_iter_no_change, warm_start, dtype, random_state, verbose
+        As for `SequenceClassifier`.
+
+    Attributes
+    ----------
+    model_ : SequenceModel
+        Of standardised inputs and targets.
+    n_outputs_ : int
+    n_features_in_, feature_names_in_, n_iter_, loss_curve_
+        As of `SequenceClassifier`.
+    validation_scores_ : list of float or None
+        R^2 on the sequences held out, after every epoch.
+    x_mean_, x_scale_, y_mean_, y_scale_ : ndarray, shape (I,) and (n_outputs_,)
+        Of the standardisation.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from pylstm import SequenceRegressor
+    >>> x = np.random.default_rng(0).normal(size=(200, 12, 1))
+    >>> net = SequenceRegressor("gru", hidden_size=8, random_state=0).fit(x, x.sum(axis=(1, 2)))
+    >>> bool(net.score(x, x.sum(axis=(1, 2))) > 0.95)
+    True
+    """
+
+    def __init__(
+        self,
+        cell: Any = "lstm",
+        hidden_size: int = 64,
+        *,
+        num_layers: int = 1,
+        bidirectional: bool = False,
+        dropout: float = 0.0,
+        residual: bool = False,
+        head_sizes: Any = (),
+        activation: str = "relu",
+        read: str = "last",
+        cell_options: dict[str, int] | None = None,
+        features_per_step: int = 1,
+        standardise: bool = True,
+        loss: str = "mean_squared_error",
+        epochs: int = 30,
+        batch_size: int = 32,
+        learning_rate: float = 5e-3,
+        optimiser: str = "adam",
+        schedule: str | None = "cosine",
+        clip: float | None = 1.0,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 10,
+        warm_start: bool = False,
+        dtype: Any = "float32",
+        random_state: Any = None,
+        verbose: bool = False,
+    ) -> None:
+        self.cell, self.hidden_size, self.num_layers, self.bidirectional = cell, hidden_size, num_layers, bidirectional
+        self.dropout, self.residual, self.head_sizes, self.activation = dropout, residual, head_sizes, activation
+        self.read, self.cell_options, self.features_per_step = read, cell_options, features_per_step
+        self.standardise, self.loss, self.epochs, self.batch_size = standardise, loss, epochs, batch_size
+        self.learning_rate, self.optimiser, self.schedule, self.clip = learning_rate, optimiser, schedule, clip
+        self.early_stopping, self.validation_fraction = early_stopping, validation_fraction
+        self.n_iter_no_change, self.warm_start = n_iter_no_change, warm_start
+        self.dtype, self.random_state, self.verbose = dtype, random_state, verbose
+
+    def predict(self, X: Any) -> np.ndarray:
+        """The targets of each sequence: (N,), or (N, K) where those of the fit were."""
+        y = self._out(X) * self.y_scale_ + self.y_mean_
+        return y if self._by_column else y[:, 0]
+
+    def _take_targets(self, y: Any) -> np.ndarray:
+        y = check_array(y, dtype=np.float64, ensure_2d=False, input_name="y", estimator=self)
+        if y.ndim > 2:
+            raise ValueError(f"y must have shape (N,) or (N, K), got {y.shape}")
+        self._by_column = y.ndim == 2
+        y = y.reshape(len(y), -1)
+        self.n_outputs_ = y.shape[1]
+        return y
+
+    def _set_target_scale(self, targets: np.ndarray, weights: np.ndarray) -> None:
+        self.y_mean_, self.y_scale_ = weighted_scale(targets, weights)
+
+    def _scaled(self, targets: np.ndarray) -> np.ndarray:
+        return ((targets - self.y_mean_) / self.y_scale_).astype(self.dtype)
+
+    def _score_of(self, x: Any, targets: np.ndarray, weights: Any = None) -> float:
+        if len(targets) < 2:  # where R^2 is not defined
+            return float("nan")
+        return float(r2_score(targets, self.model_.predict(x), sample_weight=weights))
+
+    def _outputs(self) -> tuple[int, Any]:
+        return self.n_outputs_, self._by_column
+
+    def _loss(self) -> str:
+        return self.loss
+
+    def _check_parameters(self) -> None:
+        super()._check_parameters()
+        if self.loss not in LOSSES:
+            raise ValueError(f"loss must be one of {', '.join(LOSSES)}, got {self.loss!r}")
+
+    def _scale_names(self) -> tuple[str, ...]:
+        return (*super()._scale_names(), "y_mean_", "y_scale_")
+
+    def _own_metadata(self) -> dict[str, Any]:
+        return {"outputs": self.n_outputs_, "by_column": self._by_column}
+
+    def _set_own(self, metadata: dict[str, Any]) -> None:
+        self.n_outputs_, self._by_column = metadata["outputs"], metadata["by_column"]
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags

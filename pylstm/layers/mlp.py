@@ -1,0 +1,190 @@
+"""`MLP`: a head of several affine maps with an activation between them."""
+
+from __future__ import annotations
+
+import copy
+import itertools
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from pylstm.layers.linear import Linear
+from pylstm.layers.parameters import Parameters, check_array
+
+ACTIVATIONS = ("relu", "tanh")
+
+
+@dataclass(frozen=True)
+class MLPGradients:
+    """Gradients of one `MLP` run: `x`, of the shape of the input, and `params`, laid out as the layer's."""
+
+    x: np.ndarray
+    params: Parameters
+
+
+class MLP:
+    """Affine maps of the last axis, with an activation after each but the last.
+
+    Parameters
+    ----------
+    in_features : int
+        Size of the last axis of the input.
+    sizes : iterable of int
+        Of the layers between; none: one affine map.
+    out_features : int
+        Size of the last axis of the output.
+    activation : {"relu", "tanh"}
+    bias : bool
+        Whether the maps add biases.
+    dtype : {"float32", "float64"}
+    seed : int, optional
+        Parameters are drawn as those of `Linear`.
+
+    Attributes
+    ----------
+    layers : list of Linear
+        Their parameters are pieces of one buffer.
+    params : Parameters
+        Those of map k as ``k.weight`` and ``k.bias``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        An unknown activation; a dtype or a size that is none.
+
+    Examples
+    --------
+    >>> head = MLP(3, (8, 8), 2, dtype="float64", seed=0)
+    >>> run = head(np.ones((5, 3)))
+    >>> run.y.shape, run.backward(np.ones((5, 2))).params["1.weight"].shape
+    ((5, 2), (8, 8))
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        sizes: Iterable[int],
+        out_features: int,
+        activation: str = "relu",
+        *,
+        bias: bool = True,
+        dtype: Any = "float32",
+        seed: Any = None,
+    ) -> None:
+        if activation not in ACTIVATIONS:
+            raise ValueError(f"activation must be one of {', '.join(ACTIVATIONS)}, got {activation!r}")
+        rng, widths = np.random.default_rng(seed), [in_features, *sizes, out_features]
+        self.layers = [Linear(*pair, bias=bias, dtype=dtype, seed=rng) for pair in itertools.pairwise(widths)]
+        self.activation, self.bias = activation, bool(bias)
+        shapes = {f"{k}.{name}": s for k, each in enumerate(self.layers) for name, s in each.params.shapes.items()}
+        self._params = Parameters(shapes, dtype)
+        self._place()
+
+    def _place(self) -> None:
+        """Make the parameters of the maps pieces of the own buffer."""
+        for each, piece in zip(self.layers, self._pieces(self._params.flat)):
+            each.params.move_to(piece)
+
+    def _pieces(self, flat: np.ndarray) -> list[np.ndarray]:
+        return np.split(flat, np.cumsum([each.params.size for each in self.layers])[:-1])
+
+    @property
+    def params(self) -> Parameters:
+        """All parameters in one buffer."""
+        return self._params
+
+    @property
+    def in_features(self) -> int:
+        """Size of the last axis of the input."""
+        return self.layers[0].in_features
+
+    @property
+    def out_features(self) -> int:
+        """Size of the last axis of the output."""
+        return self.layers[-1].out_features
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Of the layers between."""
+        return tuple(each.out_features for each in self.layers[:-1])
+
+    @property
+    def dtype(self) -> np.dtype:
+        """float32 or float64."""
+        return self._params.dtype
+
+    def __call__(self, x: Any) -> MLPRun:
+        """Apply the layer.
+
+        Parameters
+        ----------
+        x : array_like, shape (..., in_features)
+            Of the layer's dtype; any number of leading axes.
+
+        Returns
+        -------
+        MLPRun
+            With ``y`` (..., out_features) and ``backward(dy)``.
+
+        Raises
+        ------
+        TypeError, ValueError
+            Another dtype; another last axis.
+        """
+        return MLPRun(self, x)
+
+    def __copy__(self) -> MLP:
+        return copy.deepcopy(self)  # a second owner of the same maps would take their parameters away
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._place()
+
+    def __repr__(self) -> str:
+        bias = "" if self.bias else ", bias=False"
+        sizes = f"{self.in_features}, {self.sizes}, {self.out_features}, {self.activation!r}"
+        return f"MLP({sizes}{bias}, dtype='{self.dtype}')"
+
+
+class MLPRun:
+    """One application of an `MLP`; keeps its own copies of inputs and weights.
+
+    Attributes
+    ----------
+    y : ndarray, shape (..., out_features)
+    layer : MLP
+    """
+
+    def __init__(self, layer: MLP, x: Any) -> None:
+        self.layer, self._relu = layer, layer.activation == "relu"
+        self._runs, self._hidden = [layer.layers[0](x)], []
+        for each in layer.layers[1:]:
+            z = self._runs[-1].y
+            a = np.maximum(z, 0) if self._relu else np.tanh(z)
+            self._hidden.append(a)
+            self._runs.append(each(a))
+        self.y = self._runs[-1].y
+
+    def backward(self, dy: Any) -> MLPGradients:
+        """Gradients from the cotangent of ``y``; may be called again, with the same result.
+
+        Parameters
+        ----------
+        dy : array_like, shape of ``y``
+
+        Raises
+        ------
+        TypeError, ValueError
+            Another dtype; another shape.
+        """
+        layer = self.layer
+        params = layer.params.zeros_like()
+        d = check_array("dy", dy, self.y.shape, layer.dtype)
+        for run, piece, a in zip(self._runs[::-1], layer._pieces(params.flat)[::-1], [*self._hidden[::-1], None]):
+            grads = run.backward(d)
+            piece[...] = grads.params.flat
+            # a = max(z, 0): da/dz = 1 where a > 0;  a = tanh z: da/dz = 1 - a^2
+            d = grads.x if a is None else grads.x * (a > 0 if self._relu else 1 - a * a)
+        return MLPGradients(d, params)

@@ -1,0 +1,208 @@
+"""`ClassifyModel`: names sequences, with the standardisation of their features and the names of the classes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from pylstm.training.history import History
+from pylstm.training.optimisers import Adam
+from pylstm.training.schedules import cosine
+from pylstm.training.sequence_model import SequenceModel
+from pylstm.training.sequences import Sequences
+from pylstm.training.series import pack, scale_of
+from pylstm.training.trainer import fit
+
+
+class ClassifyModel:
+    """Classes of sequences of one length or of several; what `pylstm train classify` trains and saves.
+
+    Parameters
+    ----------
+    classes : sequence of str
+        Names of the classes, in the order of their numbers.
+    cell : str or Cell subclass
+    hidden_size : int
+    num_layers, bidirectional, dropout, head_sizes, read
+        As for `SequenceModel`.
+    dtype : {"float32", "float64"}
+    seed : int
+    **sizes : int
+        Further sizes of the cell.
+
+    Attributes
+    ----------
+    net : SequenceModel
+        After `fit`.
+    scale : ndarray, shape (2, I)
+        Mean and deviation of every feature over all steps that were trained on.
+
+    Raises
+    ------
+    ValueError
+        Fewer than two classes, or the same twice.
+
+    Examples
+    --------
+    >>> x = [np.full((steps, 1), float(steps % 2)) for steps in (3, 4, 5, 6)]
+    >>> model = ClassifyModel(["even", "odd"], "gru", 4, seed=0)
+    >>> history = model.fit(x, [1, 0, 1, 0], epochs=30, lr=0.02)
+    >>> model.predict(x), model.probabilities(x).shape
+    (array([1, 0, 1, 0]), (4, 2))
+    """
+
+    def __init__(
+        self,
+        classes: Sequence[str],
+        cell: Any = "lstm",
+        hidden_size: int = 64,
+        *,
+        num_layers: int = 1,
+        bidirectional: bool = False,
+        dropout: float = 0.0,
+        head_sizes: Any = (),
+        read: str = "last",
+        dtype: Any = "float32",
+        seed: int = 0,
+        **sizes: Any,
+    ) -> None:
+        self.classes = tuple(classes)
+        if len(self.classes) < 2 or len(set(self.classes)) < len(self.classes):
+            raise ValueError(f"at least two different classes are needed, got {', '.join(self.classes) or 'none'}")
+        if read == "every":
+            raise ValueError("a class is for a whole sequence: read must be last, mean or max")
+        self._net = {"num_layers": num_layers, "bidirectional": bidirectional, "dropout": dropout, "read": read}
+        self._net |= {"head_sizes": tuple(head_sizes), "dtype": dtype, "seed": seed} | sizes
+        self.cell, self.hidden_size, self.dtype = cell, hidden_size, np.dtype(dtype).name
+        self.net: Any = None
+
+    @classmethod
+    def of_estimator(cls, estimator: Any) -> ClassifyModel:
+        """The net, standardisation and classes of a fitted `SequenceClassifier`; shared, not copied."""
+        net = estimator.model_
+        model = cls(
+            [str(name) for name in estimator.classes_], estimator.cell, estimator.hidden_size, dtype=net.layer.dtype
+        )
+        model.net, model.scale = net, np.stack([estimator.x_mean_, estimator.x_scale_])
+        return model
+
+    def fit(
+        self, x: Any, y: Any, *, epochs: int = 30, batch_size: int = 32, lr: float = 0.01, **options: Any
+    ) -> History:
+        """Train from new parameters.
+
+        Parameters
+        ----------
+        x : list of array_like (T_i, I), array_like (N, T, I), or Sequences
+        y : array_like of int, shape (N,)
+            Numbers of the classes.
+        epochs, batch_size : int
+        lr : float
+            Of `Adam` at the first step; falls to 0 as half a cosine wave.
+        **options
+            Of `pylstm.fit`: validation (a share), patience, clip, seed, callbacks, checkpoint, resume, progress,
+            optimiser, schedule.
+
+        Raises
+        ------
+        TypeError, ValueError, TrainingDiverged
+            Other shapes, numbers of classes that there are not, values that are not finite; as `pylstm.fit`.
+        """
+        rows = _rows(x)
+        y = np.asarray(y)
+        if y.shape != (len(rows),) or y.dtype.kind not in "iu":
+            raise ValueError(f"y must be integers of shape ({len(rows)},), got {y.dtype} {y.shape}")
+        if y.min() < 0 or y.max() >= len(self.classes):
+            raise ValueError(f"y must be in 0..{len(self.classes) - 1}, got {y.min()}..{y.max()}")
+        steps = np.concatenate(rows)
+        if not len(steps):
+            raise ValueError("x has no steps at all")
+        self.scale = scale_of(steps.astype("float64"))
+        self.net = SequenceModel(
+            self.cell, steps.shape[1], self.hidden_size, len(self.classes), loss="softmax_cross_entropy", **self._net
+        )
+        count = epochs * -(-len(rows) // batch_size)
+        options = {"optimiser": Adam(self.net.params, lr=lr), "schedule": cosine(lr, max(1, count))} | options
+        return fit(self.net, (self._standardised(rows), y), epochs=epochs, batch_size=batch_size, **options)
+
+    def probabilities(self, x: Any) -> np.ndarray:
+        """Of each class, for each sequence: float64, (N, K).
+
+        Raises
+        ------
+        RuntimeError
+            There was no `fit`.
+        ValueError
+            Other features than those of the fit; values that are not finite.
+        """
+        if self.net is None:
+            raise RuntimeError("this model has not been fitted: call fit first")
+        rows = _rows(x)
+        if rows[0].shape[1] != self.scale.shape[1]:
+            raise ValueError(f"sequences must have {self.scale.shape[1]} features at a step, got {rows[0].shape[1]}")
+        logits = self.net.predict(self._standardised(rows)).astype("float64")
+        odds = np.exp(logits - logits.max(axis=1, keepdims=True))
+        return odds / odds.sum(axis=1, keepdims=True)
+
+    def predict(self, x: Any) -> np.ndarray:
+        """Numbers of the most probable classes: (N,); errors as of `probabilities`."""
+        return self.probabilities(x).argmax(axis=1)
+
+    def _standardised(self, rows: list[np.ndarray]) -> np.ndarray | Sequences:
+        return pack([(row - self.scale[0]) / self.scale[1] for row in rows], self.dtype)
+
+    @property
+    def parts(self) -> dict[str, Any]:
+        """Name -> layer, as `pylstm.save` stores them."""
+        if self.net is None:
+            raise ValueError("this model has not been fitted: there is nothing to save")
+        return self.net.parts
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """What a file holds besides the layers."""
+        options = self._net | {"head_sizes": list(self._net["head_sizes"]), "dtype": self.dtype}
+        return {
+            "classes": list(self.classes),
+            "cell": self.cell if isinstance(self.cell, str) else self.cell.name,
+            "options": options | {"hidden_size": self.hidden_size},
+            "scale": self.scale.tolist(),
+            "net": self.net.metadata,
+        }
+
+    @classmethod
+    def from_parts(cls, parts: dict[str, Any], metadata: dict[str, Any]) -> ClassifyModel:
+        """A fitted model of the given layers, as `pylstm.load` makes it."""
+        model = cls(metadata["classes"], metadata["cell"], **metadata["options"])
+        model.net = SequenceModel.from_parts(parts, metadata["net"])
+        model.scale = np.array(metadata["scale"], "float64")
+        return model
+
+    def __repr__(self) -> str:
+        return f"ClassifyModel({len(self.classes)} classes, {self.cell!r}, {self.hidden_size})"
+
+
+def _rows(x: Any) -> list[np.ndarray]:
+    """Single sequences (T_i, I), checked."""
+    rows = x.rows() if isinstance(x, Sequences) else [np.asarray(each) for each in x]
+    if not rows:
+        raise ValueError("at least one sequence is needed")
+    for k, each in enumerate(rows):
+        if each.ndim != 2 or each.shape[1] != rows[0].shape[-1] or each.shape[1] == 0:
+            raise ValueError(f"sequence {k} must have shape (T, I) with the I of all, got {each.shape}")
+        if not np.isfinite(each).all():
+            raise ValueError(f"sequence {k} contains NaN or infinity")
+    return rows
+
+
+def confusion(true: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
+    """Counts (K, K) by true class (row) and predicted class (column).
+
+    Examples
+    --------
+    >>> confusion(np.array([0, 0, 1]), np.array([0, 1, 1]), 2).tolist()
+    [[1, 1], [0, 1]]
+    """
+    return np.bincount(true * classes + predicted, minlength=classes * classes).reshape(classes, classes)

@@ -1,0 +1,369 @@
+"""`ForecastModel`: the next steps of series, by a recurrent net that reads them and then its own forecasts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from pylstm.training.history import History
+from pylstm.training.optimisers import Adam
+from pylstm.training.schedules import cosine
+from pylstm.training.sequence_model import SequenceModel
+from pylstm.training.sequences import Sequences
+from pylstm.training.series import (
+    Preparation,
+    as_extras,
+    as_series,
+    pack,
+    pairs_of,
+    scale_of,
+    training_spans,
+    validation_spans,
+)
+from pylstm.training.trainer import fit
+
+LOSSES = ("mean_squared_error", "huber")
+KEPT_RESIDUALS = 2000
+"""Most residuals that a model keeps to draw intervals from."""
+
+
+class ForecastModel:
+    """Forecasts of one or several series.
+
+    Parameters
+    ----------
+    cell : str or Cell subclass
+    hidden_size : int
+    window : int
+        Steps of a piece to train on, and most steps of the history that are read before a forecast.
+    horizon : int
+        Steps that the net says at once; forecasts that go further read the ones before, block by block.
+    log, season, difference
+        What is done to the series first; see `Preparation`. A trend wants ``difference=1`` or `season`.
+    joint : bool
+        The columns of a series (T, K) are K values of one step, forecast together. Otherwise every column is a series
+        of its own, and one net learns from them all.
+    num_layers, dropout, head_sizes
+        As for `SequenceModel`.
+    loss : {"mean_squared_error", "huber"}
+    dtype : {"float32", "float64"}
+    seed : int
+    **sizes : int
+        Further sizes of the cell.
+
+    Attributes
+    ----------
+    net : SequenceModel
+        After `fit`.
+    residuals : ndarray, shape (R, horizon, K)
+        Of the standardised series: those of the validation steps, where there are any.
+
+    Raises
+    ------
+    ValueError
+        A number out of range, an unknown loss.
+
+    Examples
+    --------
+    >>> y = np.sin(np.arange(120) * 2 * np.pi / 12) + 0.05 * np.arange(120)
+    >>> model = ForecastModel("gru", 16, window=24, season=12, seed=0)
+    >>> history = model.fit(y[:108], epochs=2)
+    >>> model.predict(12).shape
+    (12,)
+    """
+
+    def __init__(
+        self,
+        cell: Any = "lstm",
+        hidden_size: int = 32,
+        *,
+        window: int = 64,
+        horizon: int = 1,
+        log: bool = False,
+        season: int = 0,
+        difference: int = 0,
+        joint: bool = False,
+        num_layers: int = 1,
+        dropout: float = 0.0,
+        head_sizes: Any = (),
+        loss: str = "mean_squared_error",
+        dtype: Any = "float32",
+        seed: int = 0,
+        **sizes: Any,
+    ) -> None:
+        for name, value in {"window": window, "horizon": horizon}.items():
+            if not value >= 1:
+                raise ValueError(f"{name} must be at least 1, got {value}")
+        if loss not in LOSSES:
+            raise ValueError(f"loss must be one of {', '.join(LOSSES)}, got {loss!r}")
+        self.cell, self.hidden_size, self.window, self.horizon = cell, hidden_size, window, horizon
+        self.preparation = Preparation(bool(log), season, difference)
+        self.joint = bool(joint)
+        net = {"num_layers": num_layers, "dropout": dropout, "head_sizes": tuple(head_sizes), "loss": loss}
+        self.net_options = net | {"dtype": dtype, "seed": seed} | sizes
+        self.net: Any = None
+
+    def fit(
+        self,
+        y: Any,
+        exogenous: Any = None,
+        *,
+        validation: float = 0.0,
+        epochs: int = 100,
+        batch_size: int = 8,
+        lr: float = 5e-3,
+        stride: int | None = None,
+        **options: Any,
+    ) -> History:
+        """Train on windows of the series, from new parameters.
+
+        Parameters
+        ----------
+        y : array_like, shape (T,) or (T, S), or list of arrays (T_i,)
+            One series; S series side by side (K values of one where `joint`); or series of any lengths.
+        exogenous : array_like, shape (T, M), or list of such, optional
+            What is known of every step beforehand, also of those to come: the weekday, a price. Needs ``horizon=1``.
+        validation : float
+            Share of the steps, the last ones of every series, that is not trained on but judged after every epoch;
+            `patience` needs it, and intervals are the better for it.
+        epochs, batch_size : int
+            `batch_size` windows for each step of the optimiser.
+        lr : float
+            Of `Adam` at the first step; falls to 0 as half a cosine wave.
+        stride : int, optional
+            Steps from one window to the next; default: an eighth of the window.
+        **options
+            Of `pylstm.fit`: patience, clip, seed, callbacks, checkpoint, resume, progress, optimiser, schedule.
+
+        Raises
+        ------
+        TypeError, ValueError, TrainingDiverged
+            A series that is too short or not finite; as `pylstm.fit`.
+        """
+        series, self.form = as_series(y, self.joint)
+        self.K, lost, h = series[0].shape[1], self.preparation.lost, self.horizon
+        extras = as_extras("exogenous", exogenous, len(series), None, map(len, series))
+        self.M = extras[0].shape[1]
+        if self.M and h > 1:
+            raise ValueError(f"exogenous values need horizon=1, got {h}")
+        if not 0 <= validation < 1:
+            raise ValueError(f"validation must be a share from 0 to below 1, got {validation}")
+        prepared = [self.preparation.apply(each) for each in series]
+        cuts = [len(z) - (max(h, round(validation * len(z))) if validation else 0) for z in prepared]
+        if min(cuts) < h + 1:
+            raise ValueError(
+                f"a series of {min(map(len, series))} steps is too short: {lost + h + 1} are needed to train"
+            )
+        self.scales = [scale_of(z[:cut]) for z, cut in zip(prepared, cuts)]
+        self.extra_scale = scale_of(np.concatenate(extras)) if self.M else np.zeros((2, 0))
+        pairs = [self._pairs(*each) for each in zip(prepared, extras, self.scales)]
+        train, judged = self._windows(pairs, [cut - h for cut in cuts], stride or max(1, self.window // 8), validation)
+        self.net = SequenceModel(
+            self.cell, self.K + self.M, self.hidden_size, h * self.K, read="every", **self.net_options
+        )
+        steps = epochs * -(-len(train[0]) // batch_size)
+        options = {"optimiser": Adam(self.net.params, lr=lr), "schedule": cosine(lr, max(1, steps))} | options
+        history = fit(self.net, train, validation=judged, epochs=epochs, batch_size=batch_size, **options)
+        keep = self.window + lost
+        self.tails = [each[-keep:] for each in series]
+        self.extra_tails = [each[-keep:] for each in extras]
+        self.residuals = self._residuals(*(judged or train))
+        return history
+
+    def _pairs(self, z: np.ndarray, extra: np.ndarray, scale: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Standardised inputs and targets of a prepared series."""
+        extra = (extra - self.extra_scale[0]) / self.extra_scale[1]
+        return pairs_of((z - scale[0]) / scale[1], extra[len(extra) - len(z) :], self.horizon)
+
+    def _windows(self, pairs: list, counts: list[int], stride: int, validation: float) -> tuple[tuple, tuple | None]:
+        """Data to train on, and to validate with weights of 0 where a window has only begun to read."""
+        dtype = self.net_options["dtype"]
+        spans = [(k, *span) for k, count in enumerate(counts) for span in training_spans(count, self.window, stride)]
+        train = tuple(pack([pairs[k][part][a:b] for k, a, b in spans], dtype) for part in (0, 1))
+        if not validation:
+            return train, None
+        judged = [
+            (k, *span)
+            for k, count in enumerate(counts)  # the first forecast of a step behind the cut
+            for span in validation_spans(count + self.horizon - 1, len(pairs[k][0]), self.window)
+        ]
+        data = [pack([pairs[k][part][a:b] for k, a, _, b in judged], dtype) for part in (0, 1)]
+        masks = [(np.arange(a, b) >= first) for _, a, first, b in judged]
+        return train, (*data, pack(masks, bool))
+
+    def _residuals(self, x: Any, y: Any, mask: Any = None) -> np.ndarray:
+        """Targets minus forecasts at the judged steps; of training windows at their second halves."""
+        out, rows = self.net.predict(x), len(x)
+        lengths = x.lengths if isinstance(x, Sequences) else np.full(rows, x.shape[1])
+        y, mask = (each.padded if isinstance(each, Sequences) else each for each in (y, mask))
+        at = np.arange(out.shape[1])
+        taken = (at >= lengths[:, None] // 2) if mask is None else mask
+        taken = taken & (at < lengths[:, None])
+        residuals = (y - out)[taken].reshape(-1, self.horizon, self.K).astype("float64")
+        keep = np.random.default_rng(0).permutation(len(residuals))[:KEPT_RESIDUALS]
+        return residuals[np.sort(keep)]
+
+    def predict(self, n: int, *, history: Any = None, exogenous: Any = None, rescale: bool = False) -> Any:
+        """The n steps after the end of the series.
+
+        Parameters
+        ----------
+        n : int
+        history : as `y` of `fit`, optional
+            Other beginnings to go on from: later values of the series of the fit, or with `rescale` any series.
+        exogenous : array_like, shape (n, M), or list of such
+            Of the steps to come; with `history`, (T + n, M): of its steps, too.
+        rescale : bool
+            Standardise each `history` by its own mean and deviation rather than by those of the series of the fit.
+
+        Returns
+        -------
+        ndarray, shape (n,) or (n, S), or list of such
+            As the series came.
+
+        Raises
+        ------
+        RuntimeError
+            There was no `fit`.
+        ValueError
+            Series or exogenous values that do not fit those of the fit, or are too short.
+        """
+        paths, form = self._paths(n, history, exogenous, rescale, 1, None)
+        return self._as_given([each[0] for each in paths], form)
+
+    def predict_interval(
+        self,
+        n: int,
+        level: float = 0.9,
+        *,
+        history: Any = None,
+        exogenous: Any = None,
+        rescale: bool = False,
+        paths: int = 200,
+        seed: int = 0,
+    ) -> tuple[Any, Any]:
+        """Lower and upper ends of intervals that hold the share `level` of simulated continuations.
+
+        Parameters
+        ----------
+        n, history, exogenous, rescale
+            As for `predict`.
+        level : float
+            Between 0 and 1.
+        paths : int
+            Continuations, each with residuals drawn at every step and read by the net as if they had happened.
+        seed : int
+
+        Returns
+        -------
+        low, high
+            As `predict`. Each step is judged by itself.
+
+        Raises
+        ------
+        RuntimeError, ValueError
+            As `predict`; `level` out of range.
+        """
+        if not 0 < level < 1:
+            raise ValueError(f"level must be between 0 and 1, got {level}")
+        drawn, form = self._paths(n, history, exogenous, rescale, paths, np.random.default_rng(seed))
+        ends = [np.quantile(each, [(1 - level) / 2, (1 + level) / 2], axis=0) for each in drawn]
+        return self._as_given([end[0] for end in ends], form), self._as_given([end[1] for end in ends], form)
+
+    def _as_given(self, forecasts: list[np.ndarray], form: str) -> Any:
+        if form == "columns":
+            return forecasts[0] if self.joint else np.hstack(forecasts)
+        flat = [each if self.joint and self.K > 1 else each[:, 0] for each in forecasts]
+        return flat[0] if form == "one" else flat
+
+    def _paths(
+        self, n: int, history: Any, exogenous: Any, rescale: bool, rows: int, rng: Any
+    ) -> tuple[list[np.ndarray], str]:
+        """Continuations (rows, n, K) of each series, and the form of the series."""
+        if self.net is None:
+            raise RuntimeError("this model has not been fitted: call fit first")
+        if not n >= 1:
+            raise ValueError(f"n must be at least 1, got {n}")
+        series, form = (self.tails, self.form) if history is None else as_series(history, self.joint)
+        if series[0].shape[1] != self.K:
+            raise ValueError(f"the history must have {self.K} values at a step, got {series[0].shape[1]}")
+        if not rescale and len(series) != len(self.scales):
+            raise ValueError(f"fitted on {len(self.scales)} series, got {len(series)}: give rescale=True for others")
+        own = 0 if history is None else 1
+        extras = as_extras("exogenous", exogenous, len(series), self.M, [own * len(each) + n for each in series])
+        if not own:
+            extras = [np.concatenate(pair) for pair in zip(self.extra_tails, extras)]
+        scales = [None] * len(series) if rescale else self.scales
+        return [self._continue(n, *each, rows, rng) for each in zip(series, extras, scales)], form
+
+    def _continue(self, n: int, y: np.ndarray, extra: np.ndarray, scale: Any, rows: int, rng: Any) -> np.ndarray:
+        """Read the end of one series, then as many forecasts as are needed for n steps."""
+        if len(y) <= self.preparation.lost:
+            raise ValueError(f"the history must have more than {self.preparation.lost} steps, got {len(y)}")
+        z = self.preparation.apply(y)
+        scale = scale_of(z) if scale is None else scale
+        z = ((z - scale[0]) / scale[1])[-self.window :]
+        extra = ((extra - self.extra_scale[0]) / self.extra_scale[1])[-(len(z) + n - 1) :]  # of the step after each z
+        stream, read, blocks = self.net.layer.stream(rows), 0, []
+        chunk = np.repeat(z[:, None], rows, axis=1)
+        while True:
+            steps = np.repeat(extra[read : read + len(chunk), None], rows, axis=1)
+            read += len(chunk)
+            x = np.concatenate([chunk, steps], axis=2).astype(self.net.head.dtype)
+            features = stream.feed(x[:, 0] if rows == 1 else x)[-1].reshape(rows, -1)
+            block = self.net.head(features).y.reshape(rows, self.horizon, self.K).astype("float64")
+            if rng is not None:
+                block += self.residuals[rng.integers(len(self.residuals), size=rows)]
+            blocks.append(block)
+            if len(blocks) * self.horizon >= n:
+                break
+            chunk = block.swapaxes(0, 1)
+        forecasts = np.concatenate(blocks, axis=1)[:, :n]
+        return self.preparation.undo(y, forecasts * scale[1] + scale[0])
+
+    @property
+    def parts(self) -> dict[str, Any]:
+        """Name -> layer, as `pylstm.save` stores them."""
+        if self.net is None:
+            raise ValueError("this model has not been fitted: there is nothing to save")
+        return self.net.parts
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """What a file holds besides the layers."""
+        options = {name: value for name, value in self.net_options.items() if name != "dtype"}
+        return {
+            "cell": self.cell if isinstance(self.cell, str) else self.cell.name,
+            "options": options
+            | {name: getattr(self, name) for name in ("hidden_size", "window", "horizon", "joint")}
+            | {name: getattr(self.preparation, name) for name in ("log", "season", "difference")}
+            | {"dtype": np.dtype(self.net_options["dtype"]).name},
+            "net": self.net.metadata,
+            "form": self.form,
+            "widths": [self.K, self.M],
+            "arrays": {name: np.asarray(getattr(self, name)).tolist() for name in ("residuals", "extra_scale")},
+            "lists": {name: [each.tolist() for each in getattr(self, name)] for name in LISTS},
+        }
+
+    @classmethod
+    def from_parts(cls, parts: dict[str, Any], metadata: dict[str, Any]) -> ForecastModel:
+        """A fitted model of the given layers, as `pylstm.load` makes it."""
+        model = cls(metadata["cell"], **metadata["options"])
+        model.net = SequenceModel.from_parts(parts, metadata["net"])
+        model.form, (model.K, model.M) = metadata["form"], metadata["widths"]
+        shapes = {"tails": (-1, model.K), "extra_tails": (-1, model.M), "scales": (2, model.K)}
+        for name, values in metadata["lists"].items():
+            lengths = [len(each) for each in values]
+            shape = shapes[name]
+            setattr(model, name, [np.reshape(np.array(v, "f8"), (k, shape[1])) for v, k in zip(values, lengths)])
+        model.residuals = np.reshape(np.array(metadata["arrays"]["residuals"], "f8"), (-1, model.horizon, model.K))
+        model.extra_scale = np.reshape(np.array(metadata["arrays"]["extra_scale"], "f8"), (2, model.M))
+        return model
+
+    def __repr__(self) -> str:
+        return f"ForecastModel({self.cell!r}, {self.hidden_size}, window={self.window}, horizon={self.horizon})"
+
+
+LISTS = ("tails", "extra_tails", "scales")
+"""Attributes with one array for each series."""

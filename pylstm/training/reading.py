@@ -1,0 +1,78 @@
+"""What the head of a model sees of the outputs of all steps: `Reading`, forward and backward."""
+
+from __future__ import annotations
+
+import numpy as np
+
+READS = ("last", "every", "mean", "max")
+
+
+class Reading:
+    """Features of every row, from the outputs of its own steps.
+
+    Parameters
+    ----------
+    y : ndarray, shape (T, B, W)
+        Outputs; 0 beyond the end of a row.
+    lengths : ndarray of int, shape (B,), optional
+        Steps of each row; default T.
+    read : {"last", "every", "mean", "max"}
+        ``last``: of the first `forward` columns the own last step of a row, of the others, which run in reverse, step
+        0. ``mean`` and ``max``: over the own steps. ``every``: y itself. A row without steps has the features 0.
+    forward : int
+        Columns that run forward; W without a reverse direction.
+
+    Attributes
+    ----------
+    features : ndarray, shape (B, W), or (T, B, W) for ``every``
+
+    Examples
+    --------
+    >>> y = np.array([[[1.0, 5.0]], [[2.0, 6.0]], [[0.0, 0.0]]])  # one row of two steps, padded to three
+    >>> [Reading(y, np.array([2]), read, 1).features.tolist() for read in ("last", "mean", "max")]
+    [[[2.0, 5.0]], [[1.5, 5.5]], [[2.0, 6.0]]]
+    """
+
+    def __init__(self, y: np.ndarray, lengths: np.ndarray | None, read: str, forward: int) -> None:
+        T, B, _ = self._shape = y.shape
+        self._read, self._forward, self._dtype = read, forward, y.dtype
+        self._lengths = np.full(B, T, np.intp) if lengths is None else lengths
+        self._some = (self._lengths > 0)[:, None]
+        if read == "every":
+            self.features = y
+        elif not T:
+            self.features = np.zeros((B, y.shape[2]), y.dtype)
+        elif read == "mean":
+            # features = sum over t of y_t / length
+            self.features = y.sum(axis=0) / self._divisor
+        else:
+            self._at = self._steps(y)
+            self.features = np.where(self._some, np.take_along_axis(y, self._at, axis=0)[0], y.dtype.type(0))
+
+    @property
+    def _divisor(self) -> np.ndarray:
+        return np.maximum(self._lengths, 1)[:, None].astype(self._dtype)
+
+    def _steps(self, y: np.ndarray) -> np.ndarray:
+        """(1, B, W): the step that each feature is taken from."""
+        T, W = self._shape[0], self._shape[2]
+        if self._read == "last":
+            own = np.maximum(self._lengths, 1)[:, None] - 1
+            return np.where(np.arange(W) < self._forward, own, 0)[None]
+        inside = np.arange(T)[:, None] < self._lengths
+        return np.argmax(np.where(inside[:, :, None], y, -np.inf), axis=0)[None]
+
+    def backward(self, d: np.ndarray) -> np.ndarray:
+        """Cotangent of `y` from that of `features`; beyond the end of a row it means nothing, and may not be 0.
+
+        A maximum that several steps reach passes its cotangent to the first of them.
+        """
+        if self._read == "every":
+            return d
+        T = self._shape[0]
+        if self._read == "mean":
+            return np.repeat((d / self._divisor)[None], T, axis=0)
+        dy = np.zeros(self._shape, self._dtype)
+        if T:
+            np.put_along_axis(dy, self._at, np.where(self._some, d, self._dtype.type(0))[None], axis=0)
+        return dy

@@ -1,0 +1,249 @@
+"""``pylstm train forecast``, and what ``evaluate`` and ``predict`` do with its models."""
+
+import csv
+import importlib.util
+import io
+import json
+import math
+
+import numpy as np
+import pytest
+
+from pylstm.saving import load, read_about
+
+SMALL = ["--hidden", 6, "--epochs", 4, "--quiet"]
+needs_statsmodels = pytest.mark.skipif(importlib.util.find_spec("statsmodels") is None, reason="needs statsmodels")
+needs_matplotlib = pytest.mark.skipif(importlib.util.find_spec("matplotlib") is None, reason="needs matplotlib")
+
+
+@pytest.fixture
+def waves(tmp_path):
+    """A CSV file with a season of 12 and a trend."""
+    rows = [f"{2000 + k},{10 + 0.1 * k + math.sin(k * math.pi / 6):.5f},{k % 3}" for k in range(120)]
+    path = tmp_path / "waves.csv"
+    path.write_text("\n".join(["year,height,other", *rows]) + "\n")
+    return path
+
+
+@needs_statsmodels
+@pytest.mark.parametrize(("name", "beaten"), [("sunspots", "naive"), ("co2", "seasonal_naive")])
+@pytest.mark.parametrize("seed", [0, 1])
+def test_the_defaults_beat_the_baselines(run, name, beaten, seed):
+    found = run("train", "forecast", name, "--json", "--quiet", "--seed", seed).json
+    assert found["mae_ratio_to"][beaten] < (0.7 if name == "sunspots" else 0.5)
+    assert found["seconds"] < 30 and found["mae_ratio_to"]["naive"] < 0.7
+
+
+@needs_statsmodels
+def test_what_a_user_reads(run):
+    done = run("train", "forecast", "co2", "--epochs", 4, "--hidden", 6)
+    lines = done.out.splitlines()
+    assert done.status == 0 and done.err == ""
+    assert lines[0] == (
+        "series  co2 of statsmodels: 526 steps, 1958-03..2001-12; 59 missing values interpolated; the last 12 held out"
+    )
+    assert lines[1].startswith(
+        "model   lstm, 6 units, float32, seed 0; sees differences to the season before, 48 steps"
+    )
+    assert lines[-7].startswith("done    4 epochs, ") and lines[-1] == "saved   pylstm-forecast.safetensors"
+    assert [line.split("  ")[0] for line in lines[-5:-1]] == ["forecast", "model", "naive", "seasonal naive (12 steps)"]
+    assert lines[2].startswith("  25%  epoch 1 ")
+
+
+def test_a_file(run, waves):
+    done = run(
+        "train", "forecast", waves, "--column", "height", "--time-column", "year", "--season", 12, "--json", *SMALL
+    )
+    found, values = done.json, np.loadtxt(waves, delimiter=",", skiprows=1)[:, 1]
+    assert done.err == "" and found["steps"] == 120 and found["column"] == "height"
+    assert found["measured"] == values[-12:].tolist() and found["model"]["difference"] == "season"
+    seasonal = np.abs(values[-24:-12] - values[-12:])
+    assert found["errors"]["seasonal_naive"]["mae"] == pytest.approx(seasonal.mean())
+    assert found["errors"]["naive"]["mae"] == pytest.approx(np.abs(values[-13] - values[-12:]).mean())
+    error = np.array(found["forecast"]) - values[-12:]
+    assert found["errors"]["model"]["rmse"] == pytest.approx(np.sqrt((error**2).mean()))
+    ratio = np.abs(error).mean() / seasonal.mean()
+    assert found["mae_ratio_to"]["seasonal_naive"] == pytest.approx(ratio)
+    model = load("pylstm-forecast.safetensors")
+    assert model.predict(12, history=values[:108]).tolist() == found["forecast"]
+    assert model.tails[0][-1, 0] == values[107]  # the hold-out was not seen
+
+
+def test_a_longer_hold_out_is_forecast_in_pieces(run, waves):
+    arguments = ["train", "forecast", waves, "--column", "height", "--horizon", 5, "--hold-out", 0.1, "--json", *SMALL]
+    found = run(*arguments).json
+    values = np.loadtxt(waves, delimiter=",", skiprows=1)[:, 1]
+    assert (found["horizon"], found["hold_out"], found["season"]) == (5, 12, 0)
+    assert "seasonal_naive" not in found["errors"]
+    model = load("pylstm-forecast.safetensors")
+    pieces = [model.predict(n, history=values[: 108 + start]) for start, n in ((0, 5), (5, 5), (10, 2))]
+    assert np.concatenate(pieces).tolist() == found["forecast"]
+
+
+def test_validation_is_the_end_of_what_is_trained_on(run, waves):
+    options = ["--column", "height", "--validation", 0.2, "--patience", 1, "--lr", 0.1, "--hidden", 6, "--epochs", 80]
+    found = run("train", "forecast", waves, *options, "--json", "--quiet").json
+    assert found["stopped"] == "early" and len(found["validation_losses"]) == found["epochs"] < 80
+
+
+@pytest.mark.parametrize("difference", ["none", "step", "season"])
+def test_differences(run, waves, difference):
+    arguments = ["--column", "height", "--season", 12, "--difference", difference, "--cell", "gru", "--layers", 2]
+    found = run("train", "forecast", waves, *arguments, "--log", "--json", *SMALL).json
+    assert found["model"]["difference"] == difference and found["model"]["cell"] == "gru"
+    ready = load("pylstm-forecast.safetensors").preparation
+    assert (ready.season, ready.difference, ready.log) == (12 * (difference == "season"), difference == "step", True)
+
+
+def test_the_same_seed_gives_the_same_numbers(run, waves):
+    def forecast(seed):
+        options = ["--column", "height", "--seed", seed, "--json", *SMALL]
+        return run("train", "forecast", waves, *options).json["forecast"]
+
+    assert forecast(3) == forecast(3) != forecast(4)
+
+
+@needs_matplotlib
+def test_plots(run, waves, tmp_path):
+    done = run("train", "forecast", waves, "--column", "height", "--plot", "a.png", "--json", *SMALL)
+    assert done.status == 0 and done.err == "plot: a.png\n"
+    done = run("predict", "pylstm-forecast.safetensors", "--interval", 0.5, "--plot", "b.svg")
+    assert done.status == 0 and done.err == "plot: b.svg\n"
+    assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
+    assert "<svg" in (tmp_path / "b.svg").read_text()[:500]
+
+
+def test_a_checkpoint_resumes_with_the_same_bits(run, waves, tmp_path):
+    options = [waves, "--column", "height", "--hidden", 6, "--quiet", "--batch-size", 4]
+    from pylstm.training import trainer
+
+    stop = trainer.Trainer._end_epoch
+
+    def end(self, hooks):
+        stop(self, hooks)
+        if self.epoch == 3:
+            self._stop = "interrupted"
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(trainer.Trainer, "_end_epoch", end)
+        done = run("train", "forecast", *options, "--epochs", 6, "--checkpoint", "c", "--save", "half")
+        assert done.status == 130 and "interrupted after 3 epochs" in done.out
+    assert load("half").predict(2).shape == (2,)
+    done = run(
+        "train", "forecast", *options[:-3], "--batch-size", 4, "--epochs", 6, "--resume", "c", "--save", "resumed"
+    )
+    assert done.status == 0 and "epoch 4 " in done.out and "epoch 3 " not in done.out
+    assert run("train", "forecast", *options, "--epochs", 6, "--save", "whole").status == 0
+    assert load("resumed").predict(9).tolist() == load("whole").predict(9).tolist() != load("half").predict(9).tolist()
+
+
+def test_evaluate_repeats_the_training(run, waves):
+    before = run("train", "forecast", waves, "--column", "height", "--season", 12, "--json", *SMALL).json
+    found = run("evaluate", "pylstm-forecast.safetensors", "--json").json
+    assert {key: found[key] for key in ("errors", "forecast", "season")} == {
+        key: before[key] for key in ("errors", "forecast", "season")
+    }
+    done = run("evaluate", "pylstm-forecast.safetensors", "--hold-out", 24, "--horizon", 6, "--season", 3)
+    assert done.err == "note: 12 of the 24 steps were trained on\n"
+    assert "the last 24 steps, 97..120, forecast 6 at a time" in done.out and "seasonal naive (3 steps)" in done.out
+
+
+def test_evaluate_on_another_file_and_on_changed_data(run, waves, tmp_path):
+    run("train", "forecast", waves, "--column", "height", *SMALL)
+    other = tmp_path / "other.csv"
+    other.write_text(waves.read_text().replace("height", "level"))
+    done = run("evaluate", "pylstm-forecast.safetensors", other, "--column", "level")
+    assert done.status == 0 and done.err == ""
+    assert "there is no column 'height'" in run("evaluate", "pylstm-forecast.safetensors", other).err
+    waves.write_text(waves.read_text() + "2120,22.5,0\n")
+    assert "not those of the training any more" in run("evaluate", "pylstm-forecast.safetensors").err
+
+
+def test_predict_goes_on_after_the_end(run, waves):
+    run("train", "forecast", waves, "--column", "height", "--season", 12, *SMALL)
+    values = np.loadtxt(waves, delimiter=",", skiprows=1)[:, 1]
+    done = run("predict", "pylstm-forecast.safetensors", "--steps", 7, "--interval", 0.8)
+    rows = list(csv.reader(io.StringIO(done.out)))
+    assert done.err == "" and rows[0] == ["step", "forecast", "low", "high"] and len(rows) == 8
+    model = load("pylstm-forecast.safetensors")
+    expected = model.predict(7, history=values)
+    assert [float(row[1]) for row in rows[1:]] == pytest.approx(expected.tolist(), rel=1e-8)
+    assert all(float(low) < float(high) for *_, low, high in rows[1:])
+    found = run("predict", "pylstm-forecast.safetensors", waves, "--json").json
+    assert found["after"] == "120" and len(found["forecast"]) == 12
+    assert found["forecast"][:7] == expected.tolist()
+
+
+def test_a_file_says_what_it_was_trained_on(run, waves):
+    run("train", "forecast", waves, "--column", "height", "--horizon", 4, *SMALL)
+    about = read_about("pylstm-forecast.safetensors")
+    assert about["data"] == str(waves) and about["reading"]["column"] == "height" and about["horizon"] == 4
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("2001,10.3,0", "waves.csv, line 5, column 1 ('year'): '2001' is not after '2002'"),
+        ("2003,ten,0", "waves.csv, line 5, column 2 ('height'): 'ten' is no number"),
+        ("2003,,0", "waves.csv, line 5, column 2 ('height'): a missing value, ''"),
+        ("2003,1,2,3", "waves.csv, line 5, column 4: 4 fields, but the header in line 1 has 3"),
+        ("2003", "waves.csv, line 5, column 2: 1 fields, but the header in line 1 has 3"),
+    ],
+)
+def test_bad_files(run, waves, line, message):
+    lines = waves.read_text().splitlines()
+    lines[4] = line
+    waves.write_text("\n".join(lines))
+    done = run("train", "forecast", waves, "--column", "height", "--time-column", "year", *SMALL)
+    assert done.status == 2 and done.out == "" and message in done.err and done.err.count("\n") == 1
+
+
+def test_missing_values_can_be_interpolated(run, waves):
+    whole = waves.read_text().splitlines()
+    waves.write_text("\n".join([*whole[:4], "2003,,0", *whole[5:]]))
+    done = run("train", "forecast", waves, "--column", "height", "--interpolate", *SMALL[:-1])
+    assert done.status == 0 and "; 1 missing values interpolated; " in done.out
+    assert run("evaluate", "pylstm-forecast.safetensors").status == 0  # it remembers to interpolate
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["none.csv"], "none.csv: there is no such file, and no such data set (there are co2, sunspots)"),
+        (["waves.csv"], "say which column: --column year or height or other"),
+        (["waves.csv", "--column", "depth"], "there is no column 'depth'; there are 'year', 'height', 'other'"),
+        (["sunspots", "--column", "y"], "--column: not for the data set sunspots"),
+        (["sunspots", "--every", "week"], "--every: not for the data set sunspots"),
+        (["waves.csv", "--column", "height", "--every", "week"], "--every is for co2"),
+        (["waves.csv", "--column", "height", "--horizon", 0], "--horizon must be at least 1, got 0"),
+        (["waves.csv", "--column", "height", "--hold-out", 119], "a hold-out of 119 leaves 1 of 120 steps"),
+        (["waves.csv", "--column", "height", "--hold-out", 2.5], "--hold-out must be a number of steps, or a share"),
+        (["waves.csv", "--column", "height", "--hold-out", "nan"], "--hold-out must be a number of steps, or a share"),
+        (["waves.csv", "--column", "height", "--season", -1], "--season must be 0 or more"),
+        (["waves.csv", "--column", "height", "--difference", "season"], "--difference season needs --season N"),
+        (["waves.csv", "--column", "height", "--season", 118, "--hold-out", 5], "the season of 118 needs as many"),
+        (["waves.csv", "--column", "height", "--cell", "lstn"], "lstn"),
+        (["waves.csv", "--column", "height", "--save", "no/where"], "--save no/where: there is no folder"),
+        (["waves.csv", "--column", "height", "--plot", "a.txt"], "--plot a.txt: the name must end in .png, .svg or"),
+        (["waves.csv", "--column", "height", "--resume", "none"], "--resume none: there is no such file"),
+        (["waves.csv", "--column", "height", "--epochs", 0], "epochs must be at least 1, got 0"),
+        (["waves.csv", "--column", "height", "--lr", "x"], "invalid float value"),
+    ],
+)  # fmt: skip
+def test_wrong_arguments(run, waves, tmp_path, arguments, message):
+    done = run("train", "forecast", *arguments, "--hidden", 6, "--quiet")
+    assert done.status == 2 and done.out == "" and message in done.err and "Traceback" not in done.err
+    assert not list(tmp_path.glob("*.safetensors"))
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_divergence_is_said_and_nothing_saved(run, waves, tmp_path):
+    done = run("train", "forecast", waves, "--column", "height", "--lr", 1e30, "--cell", "rnn_relu", *SMALL)
+    assert done.status == 1 and "training diverged at step" in done.err and "no model was saved" in done.err
+    assert not list(tmp_path.glob("*.safetensors"))
+
+
+def test_json_has_no_nan(run, waves):
+    waves.write_text("y\n" + "\n".join(["1"] * 40) + "\n")
+    done = run("train", "forecast", waves, "--json", *SMALL)
+    assert json.loads(done.out, parse_constant=lambda name: pytest.fail(name))["mae_ratio_to"] == {"naive": None}

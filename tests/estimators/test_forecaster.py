@@ -1,0 +1,88 @@
+"""`Forecaster`: the estimator around `ForecastModel`, with data frames, pickles and files."""
+
+import pickle
+
+import numpy as np
+import pytest
+
+pytest.importorskip("sklearn")
+pytest.importorskip("pandas")
+pytest.importorskip("polars")
+
+import pandas as pd
+import polars as pl
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+from sklearn.metrics import r2_score
+from sklearn.model_selection import ParameterGrid
+
+import pylstm
+from pylstm import Forecaster
+
+T = np.arange(132)
+ONE = 0.1 * T + np.sin(2 * np.pi * T / 12) + 0.05 * np.random.default_rng(0).normal(size=132)
+TWO = np.stack([ONE, 100 - 3 * ONE], axis=1)
+SMALL = {"cell": "gru", "hidden_size": 6, "season": 12, "epochs": 5, "random_state": 0, "window": 24}
+
+
+def test_it_learns_and_is_scored():
+    net = Forecaster(hidden_size=16, season=12, random_state=0).fit(ONE[:108])
+    assert net.score(ONE[108:]) == r2_score(ONE[108:], net.predict(24)) > 0.9
+    low, high = net.predict_interval(24, 0.95)
+    assert ((low <= ONE[108:]) & (ONE[108:] <= high)).mean() > 0.7
+    assert net.n_iter_ == len(net.loss_curve_) == len(net.validation_loss_curve_) == 100
+
+
+FORMS = {
+    "array": (lambda y: y, lambda y: y[:, 0]),
+    "pandas": (lambda y: pd.DataFrame(y, columns=["a", "b"]), lambda y: pd.Series(y[:, 0], name="a")),
+    "polars": (lambda y: pl.DataFrame(y, schema=["a", "b"], orient="row"), lambda y: pl.Series("a", y[:, 0])),
+    "list": (lambda y: list(y.T), lambda y: y[:, 0].tolist()),
+    "list of Series": (lambda y: [pd.Series(each) for each in y.T], lambda y: y[:, 0]),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_forms(form):
+    two, one = FORMS[form]
+    expected = Forecaster(**SMALL).fit(TWO[:108]), Forecaster(**SMALL).fit(ONE[:108])
+    net = Forecaster(**SMALL).fit(two(TWO[:108]))
+    forecast = np.stack(net.predict(24), axis=1) if form.startswith("list") else net.predict(24)
+    np.testing.assert_array_equal(forecast, expected[0].predict(24))
+    assert net.score(two(TWO[108:])) == pytest.approx(expected[0].score(TWO[108:]), rel=1e-12)
+    single = Forecaster(**SMALL).fit(one(TWO[:108]))
+    np.testing.assert_array_equal(single.predict(5), expected[1].predict(5))
+    np.testing.assert_array_equal(single.predict(5, history=one(TWO[:120])), expected[1].predict(5, history=ONE[:120]))
+
+
+def test_exogenous_frames():
+    extra = np.random.default_rng(1).normal(size=(120, 2))
+    frame = pd.DataFrame(extra, columns=["price", "heat"])
+    net, plain = (Forecaster(**SMALL).fit(ONE[:108], X) for X in (frame[:108], extra[:108]))
+    np.testing.assert_array_equal(net.predict(12, frame[108:]), plain.predict(12, extra[108:]))
+    np.testing.assert_array_equal(
+        net.predict_interval(12, 0.5, frame[108:], paths=9), plain.predict_interval(12, 0.5, extra[108:], paths=9)
+    )
+    with pytest.raises(ValueError, match="exogenous is needed"):
+        net.predict(12)
+
+
+def test_early_stopping_pickles_and_files(tmp_path):
+    net = Forecaster(**{**SMALL, "epochs": 500, "learning_rate": 0.05, "n_iter_no_change": 2}, early_stopping=True)
+    with pytest.raises(NotFittedError):
+        net.predict(3)
+    net = clone(net).fit(TWO)
+    assert net.n_iter_ < 500
+    pylstm.save(tmp_path / "net.safetensors", net)
+    for copy in (pickle.loads(pickle.dumps(net)), pylstm.load(tmp_path / "net.safetensors")):
+        assert isinstance(copy, Forecaster) and copy.get_params() == net.get_params()
+        assert copy.loss_curve_ == net.loss_curve_ and copy.n_iter_ == net.n_iter_
+        np.testing.assert_array_equal(copy.predict(9), net.predict(9))
+        np.testing.assert_array_equal(copy.predict_interval(9), net.predict_interval(9))
+        np.testing.assert_array_equal(clone(copy).fit(TWO).predict(9), net.predict(9))
+
+
+def test_a_sweep():
+    grid = ParameterGrid({"season": [0, 12], "cell": ["gru", "rnn_tanh"]})
+    scores = [Forecaster(**{**SMALL, "epochs": 40, **point}).fit(ONE[:108]).score(ONE[108:]) for point in grid]
+    assert list(grid)[int(np.argmax(scores))]["season"] == 12

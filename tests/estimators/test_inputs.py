@@ -1,0 +1,201 @@
+"""Every form of X that the estimators take gives the same net; and what they refuse, they refuse with a reason."""
+
+from contextlib import nullcontext
+
+import numpy as np
+import pytest
+
+pytest.importorskip("sklearn")
+pytest.importorskip("pandas")
+pytest.importorskip("polars")
+
+import pandas as pd
+import polars as pl
+
+import pylstm
+from pylstm import SequenceClassifier, SequenceRegressor
+from pylstm.training.sequences import Sequences
+
+RNG = np.random.default_rng(5)
+X = RNG.normal(size=(40, 6, 2)) * [1, 100] + [0, 3000]
+Y = np.where(X[:, -1, 0] > 0, "high", "low")
+NAMES = [f"{name}{t}" for t in range(6) for name in "ab"]
+RAGGED = [each[: RNG.integers(3, 7)] for each in X]
+
+
+def net(**options):
+    return SequenceClassifier("gru", 5, **({"epochs": 3, "random_state": 0, "features_per_step": 2} | options))
+
+
+FORMS = {
+    "3-D": lambda: X,
+    "nested lists": lambda: X.tolist(),
+    "Fortran order": lambda: np.asfortranarray(X),
+    "read-only": lambda: np.frombuffer(X.tobytes()).reshape(X.shape),
+    "flat rows": lambda: X.reshape(40, 12),
+    "objects": lambda: X.reshape(40, 12).astype(object),
+    "list of arrays": lambda: list(X),
+    "tuple of arrays": lambda: tuple(X),
+    "Sequences": lambda: Sequences(X, np.full(40, 6)),
+    "pandas": lambda: pd.DataFrame(X.reshape(40, 12), columns=NAMES),
+    "polars": lambda: pl.DataFrame(X.reshape(40, 12), schema=NAMES, orient="row"),
+    "list of pandas": lambda: [pd.DataFrame(each, columns=["a", "b"]) for each in X],
+    "list of polars": lambda: [pl.DataFrame(each, schema=["a", "b"], orient="row") for each in X],
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_all_forms_give_the_same_net(form):
+    expected = net().fit(X, Y)
+    fitted = net().fit(FORMS[form](), Y)
+    np.testing.assert_array_equal(fitted.predict_proba(FORMS[form]()), expected.predict_proba(X))
+    flat = form in ("flat rows", "objects", "pandas", "polars")
+    assert fitted.n_features_in_ == (12 if flat else 2) and fitted.n_step_features_ == 2
+    assert fitted.input_form_ == ("rows" if flat else "steps")
+    named = {"pandas": NAMES, "polars": NAMES, "list of pandas": ["a", "b"], "list of polars": ["a", "b"]}
+    assert list(getattr(fitted, "feature_names_in_", [])) == named.get(form, [])
+
+
+def padded(rows, fill):
+    out = np.full((len(rows), 9, 2), fill)
+    for row, each in zip(out, rows):
+        row[: len(each)] = each
+    return Sequences(out, [len(each) for each in rows])
+
+
+@pytest.mark.parametrize("read", ["last", "mean", "max"])
+def test_ragged_sequences(read):
+    fitted = net(read=read).fit(RAGGED, Y)
+    expected = fitted.predict_proba(RAGGED)
+    for fill in (0.0, 1e9):  # what stands beyond the ends is not looked at
+        again = net(read=read).fit(padded(RAGGED, fill), Y)
+        np.testing.assert_array_equal(again.predict_proba(padded(RAGGED, fill)), expected)
+    np.testing.assert_allclose(again.x_mean_, np.concatenate(RAGGED).mean(axis=0), rtol=1e-12)
+    np.testing.assert_allclose(again.x_scale_, np.concatenate(RAGGED).std(axis=0), rtol=1e-12)
+    alone = np.concatenate([fitted.predict_proba([each]) for each in RAGGED])
+    np.testing.assert_allclose(alone, expected, atol=1e-6)
+
+
+def test_rows_of_different_lengths():
+    rows = [each.ravel() for each in RAGGED]
+    np.testing.assert_array_equal(net().fit(rows, Y).predict_proba(rows), net().fit(RAGGED, Y).predict_proba(RAGGED))
+    objects = np.empty(40, dtype=object)
+    objects[:] = RAGGED
+    np.testing.assert_array_equal(
+        net().fit(objects, Y).predict_proba(objects), net().fit(RAGGED, Y).predict_proba(RAGGED)
+    )
+
+
+def test_other_forms_may_be_predicted():
+    expected = net().fit(X, Y).predict_proba(X)
+    np.testing.assert_array_equal(net().fit(X, Y).predict_proba(X.reshape(40, 12)), expected)
+    np.testing.assert_array_equal(net().fit(X.reshape(40, 12), Y).predict_proba(X), expected)
+    other = net().fit(X, Y)
+    assert other.predict(X[:, :4]).shape == (40,)  # fewer steps
+
+
+@pytest.mark.parametrize("estimator", [SequenceClassifier, SequenceRegressor])
+def test_standardisation_makes_scale_and_shift_of_the_input_irrelevant(estimator):
+    y = Y if estimator is SequenceClassifier else X[:, -1, 0]
+    options = {"hidden_size": 5, "epochs": 3, "random_state": 0, "dtype": "float64"}
+    out = []
+    for factor, shift in ((1, 0), (1024, 0), (1, 1e3)):
+        fitted = estimator(**options).fit(factor * X + shift, y)
+        out.append(fitted._out(factor * X + shift))
+    np.testing.assert_allclose(out[1], out[0], rtol=1e-9)
+    np.testing.assert_allclose(out[2], out[0], rtol=1e-6)
+    raw = estimator(**options, standardise=False).fit(X, y)
+    assert (raw.x_mean_ == 0).all() and (raw.x_scale_ == 1).all()
+
+
+def test_constant_features_do_no_harm():
+    x = X.copy()
+    x[:, :, 1] = 0.1
+    fitted = net().fit(x, Y)
+    assert np.isfinite(fitted.predict_proba(x)).all() and fitted.x_scale_[1] == 1
+
+
+def nan_at(array, at):
+    array = np.array(array, dtype="float64")
+    array[at] = np.nan
+    return array
+
+
+REFUSED = {
+    "Input X contains NaN": lambda: net().fit(nan_at(X, (0, 0, 0)), Y),
+    "Input X contains infinity": lambda: net().fit(X.reshape(40, 12) / 0.0, Y),
+    r"Input X\[3\] contains NaN": lambda: net().fit([*RAGGED[:3], nan_at(RAGGED[3], 0), *RAGGED[4:]], Y),
+    "Complex data not supported": lambda: net().fit(X * 1j, Y),
+    "could not convert string": lambda: net().fit(np.full((40, 4), "a", dtype=object), Y),
+    "Found input variables with inconsistent numbers of samples": lambda: net().fit(X, Y[:-1]),
+    "cannot be cut into steps of features_per_step=5": lambda: net(features_per_step=5).fit(X.reshape(40, 12), Y),
+    r"the sequences must be \(T, I\) with one I": lambda: net().fit([X[0], X[1][:, :1], *X[2:]], Y),
+    "all data frames must have the same columns": lambda: net().fit(
+        [pd.DataFrame(X[0], columns=["a", "b"]), pd.DataFrame(X[1], columns=["b", "a"])], Y[:2]
+    ),
+    "Found array with 0 sample": lambda: net().fit(X[:0], Y[:0]),
+    "requires y to be passed": lambda: net().fit(X, None),
+    "Expected 2D array, got 1D array": lambda: net().fit(X[:, 0, 0], Y),
+    "Unknown label type: continuous": lambda: net().fit(X, X[:, 0, 0]),
+    "sample_weight must be 0 or more": lambda: net().fit(X, Y, -np.ones(40)),
+    "hidden_size must be an integer of at least 1": lambda: net().set_params(hidden_size=0).fit(X, Y),
+    "epochs must be an integer of at least 1, got 1.5": lambda: net(epochs=1.5).fit(X, Y),
+    "learning_rate must be above 0": lambda: net(learning_rate=0).fit(X, Y),
+    "optimiser must be one of": lambda: net(optimiser="newton").fit(X, Y),
+    "schedule must be": lambda: net(schedule="none").fit(X, Y),
+    "validation_fraction must be between": lambda: net(validation_fraction=1).fit(X, Y),
+    "loss must be one of": lambda: SequenceRegressor(loss="l1").fit(X, X[:, 0, 0]),
+    "Input y contains NaN": lambda: SequenceRegressor().fit(X, nan_at(X[:, 0, 0], 3)),
+}
+
+
+@pytest.mark.parametrize("message", REFUSED)
+def test_refusals(message):
+    with np.errstate(all="ignore"), pytest.raises(ValueError, match=message):
+        REFUSED[message]()
+
+
+def test_refusals_of_a_fitted_net():
+    flat, steps = net().fit(FORMS["pandas"](), Y), net().fit(FORMS["list of pandas"](), Y)
+    for message, call in {
+        "X has 10 features, but SequenceClassifier is expecting 12": lambda: flat.predict(X.reshape(40, 12)[:, :10]),
+        "The feature names should match": lambda: flat.predict(FORMS["pandas"]()[NAMES[::-1]]),
+        "X has 1 features at a step, but SequenceClassifier is expecting 2": lambda: steps.predict(X[:, :, :1]),
+        "feature names should match those that were": lambda: steps.predict([pd.DataFrame(X[0], columns=["b", "a"])]),
+    }.items():
+        nameless = pytest.warns(UserWarning, match="valid feature names") if "12" in message else nullcontext()
+        with pytest.raises(ValueError, match=message), nameless:
+            call()
+
+
+LONG = {
+    "who": np.repeat([7, 3, 5], [3, 2, 4]),
+    "t": np.array([2, 0, 1, 5, 4, 0, 1, 3, 2]),
+    "a": np.arange(9.0),
+    "b": -np.arange(9.0),
+}
+
+
+@pytest.mark.parametrize("frame", [dict, pd.DataFrame, pl.DataFrame])
+@pytest.mark.parametrize("shuffled", [False, True])
+def test_long_tables(frame, shuffled):
+    order = np.array([8, 0, 4, 1, 5, 2, 7, 3, 6]) if shuffled else np.arange(9)
+    grouped = pylstm.sequences_from_frame(
+        frame({name: values[order] for name, values in LONG.items()}), id="who", time="t"
+    )
+    assert grouped.ids.tolist() == ([5, 7, 3] if shuffled else [7, 3, 5])
+    found = {who: each[:, 0].tolist() for who, each in zip(grouped.ids.tolist(), grouped.sequences)}
+    assert found == {7: [1, 2, 0], 3: [4, 3], 5: [5, 6, 8, 7]}
+    assert all((each[:, 1] == -each[:, 0]).all() for each in grouped.sequences)
+    only = pylstm.sequences_from_frame(frame(LONG), id="who", columns=["b"])
+    assert [each.shape for each in only.sequences] == [(3, 1), (2, 1), (4, 1)]
+    np.testing.assert_array_equal(np.concatenate(only.sequences)[:, 0], LONG["b"])
+
+
+def test_long_tables_that_are_refused():
+    with pytest.raises(KeyError, match="no column 'when' among who, t, a, b"):
+        pylstm.sequences_from_frame(LONG, id="who", time="when")
+    with pytest.raises(ValueError, match="two rows of 7 at time 1"):
+        pylstm.sequences_from_frame(LONG | {"t": np.array([1, 0, 1, 5, 4, 0, 1, 3, 2])}, id="who", time="t")
+    with pytest.raises(ValueError, match="0 rows and 2 columns"):
+        pylstm.sequences_from_frame({name: values[:0] for name, values in LONG.items()}, id="who", time="t")

@@ -1,0 +1,93 @@
+"""`ClassifyModel`: standardisation, ragged rows, files, refusals."""
+
+import numpy as np
+import pytest
+
+import pylstm
+from pylstm import ClassifyModel
+from pylstm.training.classify import confusion
+
+
+def sequences(rows=40, seed=0):
+    """Ragged rows of 2 features whose class is the sign of the sum of the first."""
+    rng = np.random.default_rng(seed)
+    x = [rng.normal(size=(rng.integers(2, 7), 2)) for _ in range(rows)]
+    return x, np.array([int(each[:, 0].sum() > 0) for each in x])
+
+
+def test_it_learns_from_features_of_any_scale():
+    x, y = sequences(120)
+    far = [each * [1e-3, 1e4] + [5.0, -1e6] for each in x]  # float32 keeps nothing of that unless it is standardised
+    model = ClassifyModel(["neg", "pos"], "gru", 8, seed=0)
+    model.fit(far, y, epochs=40)
+    assert (model.predict(far) == y).mean() > 0.95
+    steps = np.concatenate(far)
+    assert np.allclose(model.scale, [steps.mean(axis=0), steps.std(axis=0)], rtol=1e-9)
+
+
+def test_a_row_does_not_depend_on_the_others():
+    x, y = sequences()
+    model = ClassifyModel(["neg", "pos"], "lstm", 5, dtype="float64", seed=0)
+    model.fit(x, y, epochs=1)
+    together = model.probabilities(x)
+    alone = np.concatenate([model.probabilities([each]) for each in x])
+    assert np.allclose(together, alone, rtol=1e-13)  # but for the product of the head
+    assert np.allclose(together.sum(axis=1), 1) and (together > 0).all()
+    assert np.array_equal(model.predict(x), together.argmax(axis=1))
+    assert np.array_equal(model.probabilities(pylstm.Sequences.of(x)), together)
+
+
+def test_an_array_is_rows_of_one_length():
+    x = np.random.default_rng(0).normal(size=(10, 4, 3))
+    model = ClassifyModel("ab", "rnn_tanh", 4, seed=0)
+    model.fit(x, np.arange(10) % 2, epochs=1)
+    assert np.array_equal(model.probabilities(x), model.probabilities(list(x)))
+
+
+@pytest.mark.parametrize("options", [{}, {"num_layers": 2, "bidirectional": True, "read": "max", "head_sizes": (4,)}])
+def test_a_file_brings_it_back(tmp_path, options):
+    x, y = sequences()
+    model = ClassifyModel(["no", "yes"], "gru", 6, dtype="float64", seed=1, **options)
+    model.fit(x, y, epochs=2)
+    pylstm.save(tmp_path / "m", model)
+    again = pylstm.load(tmp_path / "m")
+    assert (again.classes, again.cell, again.hidden_size, again.dtype) == (("no", "yes"), "gru", 6, "float64")
+    assert np.array_equal(again.probabilities(x), model.probabilities(x))
+    for each in (model, again):  # trained anew, it is the same net
+        each.fit(x, y, epochs=1)
+    assert np.array_equal(again.probabilities(x), model.probabilities(x))
+
+
+def test_refusals():
+    x, y = sequences(6)
+    for classes in (["a"], ["a", "a"], []):
+        with pytest.raises(ValueError, match="at least two different classes"):
+            ClassifyModel(classes)
+    with pytest.raises(ValueError, match="read must be last, mean or max"):
+        ClassifyModel("ab", read="every")
+    model = ClassifyModel("ab", "gru", 3, seed=0)
+    with pytest.raises(RuntimeError, match="call fit first"):
+        model.predict(x)
+    with pytest.raises(ValueError, match="nothing to save"):
+        pylstm.save("m", model)
+    for wrong, message in [
+        (y[:-1], "shape"),
+        (y.astype(float), "integers"),
+        (y + 1, r"in 0\.\.1"),
+        (y - 1, r"in 0\.\.1"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            model.fit(x, wrong)
+    with pytest.raises(ValueError, match="sequence 1 contains NaN or infinity"):
+        model.fit([x[0], np.full((2, 2), np.nan)], [0, 1])
+    with pytest.raises(ValueError, match="sequence 1 must have shape"):
+        model.fit([x[0], np.zeros((2, 3))], [0, 1])
+    with pytest.raises(ValueError, match="at least one sequence"):
+        model.fit([], [])
+    model.fit(x, y, epochs=1)
+    with pytest.raises(ValueError, match="must have 2 features at a step, got 3"):
+        model.predict(np.zeros((1, 2, 3)))
+
+
+def test_confusion_counts_truth_in_rows():
+    assert confusion(np.array([0, 0, 2]), np.array([1, 1, 2]), 3).tolist() == [[0, 2, 0], [0, 0, 0], [0, 0, 1]]
