@@ -165,9 +165,7 @@ class ForecastModel:
         steps = epochs * -(-len(train[0]) // batch_size)
         options = {"optimiser": Adam(self.net.params, lr=lr), "schedule": cosine(lr, max(1, steps))} | options
         history = fit(self.net, train, validation=judged, epochs=epochs, batch_size=batch_size, **options)
-        keep = self.window + lost
-        self.tails = [each[-keep:] for each in series]
-        self.extra_tails = [each[-keep:] for each in extras]
+        self.tails, self.extra_tails = ([x[-self.window - lost :] for x in each] for each in (series, extras))
         self.residuals = self._residuals(*(judged or train))
         return history
 

@@ -54,4 +54,4 @@ def test_the_checks_fit(estimator, monkeypatch):
         before = fits["now"]
         check_it(each, check)
         fits["checks"] += fits["now"] > before
-    assert len(checks) >= 50 and fits["checks"] >= 35 and fits["now"] >= 80
+    assert len(checks) >= 50 and fits["checks"] >= 35 and fits["now"] >= 50

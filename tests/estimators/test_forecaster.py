@@ -82,6 +82,15 @@ def test_early_stopping_pickles_and_files(tmp_path):
         np.testing.assert_array_equal(clone(copy).fit(TWO).predict(9), net.predict(9))
 
 
+def test_what_is_held_out_and_intervals_from_there():
+    net = Forecaster(**SMALL, validation_fraction=0.25).fit(ONE[:112])
+    assert len(net.model_.residuals) == 25  # a quarter of what has a season before it
+    assert Forecaster(**SMALL, validation_fraction=0).fit(ONE).validation_loss_curve_ == []
+    later = net.predict_interval(5, 0.8, history=pd.Series(ONE), paths=9)
+    np.testing.assert_array_equal(later, net.predict_interval(5, 0.8, history=ONE, paths=9))
+    assert not np.array_equal(later, net.predict_interval(5, 0.8, paths=9))
+
+
 def test_a_sweep():
     grid = ParameterGrid({"season": [0, 12], "cell": ["gru", "rnn_tanh"]})
     scores = [Forecaster(**{**SMALL, "epochs": 40, **point}).fit(ONE[:108]).score(ONE[108:]) for point in grid]
