@@ -83,7 +83,7 @@ def _by_steps(name: str, values: Any, T: int, lengths: np.ndarray | None) -> np.
     if isinstance(values, Sequences):
         if lengths is None or not np.array_equal(values.lengths, lengths):
             raise ValueError(f"{name} are Sequences: x must be, too, with the same lengths")
-        values = values.cut().padded
+        values = values.padded
     values = as_array(name, values)
     if values.ndim < 2:
         return values
