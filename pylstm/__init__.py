@@ -25,6 +25,7 @@ from pylstm.cells.audit import Audit, audit
 from pylstm.cells.certificate import Certificate, CertificationError
 from pylstm.cells.certify import certify
 from pylstm.hookspecs import hookimpl
+from pylstm.layers.ctc import ctc_best_path, ctc_loss
 from pylstm.layers.embedding import Embedding
 from pylstm.layers.linear import Linear
 from pylstm.layers.losses import sigmoid_cross_entropy, softmax_cross_entropy, squared_error
@@ -80,6 +81,8 @@ __all__ = [
     "clip_by_norm",
     "clip_by_value",
     "cos",
+    "ctc_best_path",
+    "ctc_loss",
     "exp",
     "expm1",
     "fit",
