@@ -41,6 +41,7 @@ from pylstm.saving import load, save
 from pylstm.threads import get_num_threads, set_num_threads
 from pylstm.training.clipping import clip_by_norm, clip_by_value
 from pylstm.training.history import History
+from pylstm.training.lbfgs import fit_lbfgs
 from pylstm.training.optimisers import SGD, Adam, AdamW, RMSProp
 from pylstm.training.sequence_model import SequenceModel
 from pylstm.training.sequences import Sequences
@@ -86,6 +87,7 @@ __all__ = [
     "exp",
     "expm1",
     "fit",
+    "fit_lbfgs",
     "gaussian_likelihood",
     "get_num_threads",
     "hookimpl",
