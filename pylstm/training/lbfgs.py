@@ -87,17 +87,12 @@ def fit_lbfgs(
     number = 0
     with stop_on_interrupt() as stopped:
         objective = _Objective(model, check_data("data", data), list(callbacks), stopped)
+        # Converged: all of the gradient below gtol, or a fall of less than ftol times the largest of both losses and 1.
         options = {"maxiter": iterations, "maxfun": math.inf, "maxcor": memory}
         options |= {"gtol": gradient_tolerance, "ftol": loss_tolerance}
         try:
-            result = minimize(
-                objective,
-                objective.start,
-                jac=True,
-                method="L-BFGS-B",
-                callback=objective.end_iteration,
-                options=options,
-            )
+            end = objective.end_iteration
+            result = minimize(objective, objective.start, jac=True, method="L-BFGS-B", callback=end, options=options)
             reasons = {0: "converged", 1: "iterations", 2: "stalled"}
             objective.history.stopped = objective.history.stopped or reasons[result.status]
         except _Interrupted:
