@@ -41,9 +41,9 @@ def check_learned(learn: bool | Iterable[str], states: tuple[str, ...]) -> tuple
 
 
 def begin(layer: Recurrent, x: Any, initial: Any) -> Any:
-    """`initial`, completed by the learned states of `layer` for the rows of `x`."""
-    if initial is not None and not isinstance(initial, dict):
-        return initial  # the layer refuses it
+    """`initial`, completed by the learned states of `layer`, if it has any, for the rows of `x`."""
+    if not layer.learn_initial or not (initial is None or isinstance(initial, dict)):
+        return initial  # what is no dict is refused later
     shape = as_array("x", x).shape
     rows = shape[:1] if layer.batch_first else shape[1:2]
     begun = Begun({} if initial is None else initial)

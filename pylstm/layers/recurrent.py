@@ -21,6 +21,9 @@ from pylstm.layers.structure import core_of
 from pylstm.layers.workspace import Workspaces
 from pylstm.threads import get_num_threads
 
+GIVEN = ("aux", "pre", "reset", "blend")
+"""Per-step inputs of a run, besides x."""
+
 
 class Recurrent:
     """One layer of a recurrent cell.
@@ -248,8 +251,7 @@ class Recurrent:
         OverflowError, MemoryError
             The run does not fit into memory.
         """
-        if self.learn_initial:
-            initial = begin(self, x, initial)
+        initial = begin(self, x, initial)
         if lengths is not None:
             from pylstm.layers.ragged import RaggedRun
 
@@ -259,8 +261,7 @@ class Recurrent:
         layout, x = self._take_input(x)
         T, B = x.shape[:2]
         contract = self.cell.contract
-        given: dict[str, Any] = {"aux": None, "pre": None, "reset": None, "blend": None, "widths": {}}
-        given["learned"] = getattr(initial, "learned", ())
+        given = dict.fromkeys(GIVEN) | {"widths": {}, "learned": getattr(initial, "learned", ())}
         if contract.aux or aux is not None:
             given["aux"] = self._take_aux(aux, layout, T, B, given["widths"])
         scaled = blended = 0
