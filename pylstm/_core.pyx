@@ -407,10 +407,11 @@ cdef void backward_steps(const plan_t *plan, const arrays_t *a, team_t *team, in
         for k in range(core.states.n):
             add_given(plan, a, <floating *> table.rows.dstates[k].data, k, last, b0, rows)
     for t in range(last, first - 1, -1):
-        # (5) of forward, and room for what this step sends back
+        # (5) of forward; what this step sends back is added to what the caller gave, which `pre` does not scale
         if own:
             for k in range(core.states.n):
-                memset(table.rows.dprev[k].data, 0, rows * core.states.width[k] * sizeof(floating))
+                start_from_given(plan, a, <floating *> table.rows.dprev[k].data, k,
+                                 -1 if plan.scaled >> k & 1 else t - 1, b0, rows)
                 if plan.blended >> k & 1:
                     unblend_state(plan, a, &table, t, b0, k, dtype)
             for k in range(core.emissions.n):
@@ -436,7 +437,6 @@ cdef void backward_steps(const plan_t *plan, const arrays_t *a, team_t *team, in
             # (2)
             if own and plan.scaled >> k & 1:
                 unscale_state(plan, a, &table, t, b0, k, dtype)
-            if own and t > 0:
                 add_given(plan, a, <floating *> table.rows.dprev[k].data, k, t - 1, b0, rows)
         next_step(&table)
         exchange_states(&table, core.states.n)
@@ -513,26 +513,38 @@ cdef inline void add_cotangent(const plan_t *plan, char *base, const team_t *tea
                        <char *> to[p.index].data + n * core.itemsize, p.K)
 
 
+cdef inline void start_from_given(const plan_t *plan, const arrays_t *a, floating *to, int k, Py_ssize_t t,
+                                  Py_ssize_t b0, Py_ssize_t rows) noexcept nogil:
+    """What the caller gave for state k after step t, 0 before the first step."""
+    cdef Py_ssize_t w = plan.core.states.width[k], at = (t * plan.B + b0) * w
+    if t >= 0 and k == plan.core.output and a.dy != NULL:
+        memcpy(to, <const floating *> a.dy + at, rows * w * sizeof(floating))
+    else:
+        memset(to, 0, rows * w * sizeof(floating))
+    if t >= 0 and a.dstates[k] != NULL:
+        add_all(rows * w, <const floating *> a.dstates[k] + at, to)
+
+
 cdef inline void add_given(const plan_t *plan, const arrays_t *a, floating *to, int k, Py_ssize_t t, Py_ssize_t b0,
                            Py_ssize_t rows) noexcept nogil:
-    """Adds what the caller gave for state k after step t."""
-    cdef const core_t *core = plan.core
-    cdef Py_ssize_t w = core.states.width[k], at = (t * plan.B + b0) * w, n
-    cdef const floating *given
-    if k == core.output and a.dy != NULL:
-        given = <const floating *> a.dy + at
-        for n in range(rows * w):
-            to[n] += given[n]
-    if a.dstates[k] != NULL:
-        given = <const floating *> a.dstates[k] + at
-        for n in range(rows * w):
-            to[n] += given[n]
+    """Adds it."""
+    cdef Py_ssize_t w = plan.core.states.width[k], at = (t * plan.B + b0) * w
+    if t >= 0 and k == plan.core.output and a.dy != NULL:
+        add_all(rows * w, <const floating *> a.dy + at, to)
+    if t >= 0 and a.dstates[k] != NULL:
+        add_all(rows * w, <const floating *> a.dstates[k] + at, to)
+
+
+cdef inline void add_all(Py_ssize_t n, const floating *given, floating *to) noexcept nogil:
+    cdef Py_ssize_t k
+    for k in range(n):
+        to[k] += given[k]
 
 
 cdef void call_backward(const core_t *core, table_t *table, int j, Py_ssize_t rows) noexcept nogil:
     """The hook of stage j; with per-unit parameters, once per group of rows that shares an accumulator."""
     cdef Py_ssize_t group, groups = (rows + PARAM_ROWS - 1) // PARAM_ROWS, width = param_width(core) * core.itemsize
-    if width == 0:
+    if width == 0 or groups == 1:
         core.stages[j].backward(&table.rows, core.stages[j].user)
         return
     for group in range(groups):

@@ -1,9 +1,9 @@
 """Compiled kernel of the LSTM with a coupled input and forget gate: see `cifg.py` for the equations."""
 from pylstm._math cimport dsigmoid_from_y, dtanh_from_y, sigmoid, tanh
-from pylstm.kernel cimport cell_t, floating, hook_t, publish, row, rows_t, stage_t
+from pylstm.kernel cimport cell_t, floating, hook_t, publish, row, row_void, rows_t, stage_t
 
 
-cdef inline void forward_row(
+cdef row_void forward_row(
         Py_ssize_t H, floating *restrict f, floating *restrict g, floating *restrict o,
         const floating *restrict c_prev, floating *restrict tanh_c,
         floating *restrict h, floating *restrict c) noexcept nogil:
@@ -17,7 +17,7 @@ cdef inline void forward_row(
         h[k] = o[k] * tanh_c[k]                                         # (3)
 
 
-cdef inline void backward_row(
+cdef row_void backward_row(
         Py_ssize_t H, const floating *restrict f, const floating *restrict g, const floating *restrict o,
         const floating *restrict c_prev, const floating *restrict tanh_c,
         const floating *restrict dh, const floating *restrict dc_new,

@@ -1,11 +1,11 @@
 """Compiled kernels of the gated recurrent units: see `gru.py` for the equations."""
 from pylstm._math cimport dsigmoid_from_y, dtanh_from_y, sigmoid, tanh
-from pylstm.kernel cimport cell_t, floating, hook_t, publish, row, rows_t, stage_t
+from pylstm.kernel cimport cell_t, floating, hook_t, publish, row, row_void, rows_t, stage_t
 
 
 # gru: one stage
 
-cdef inline void forward_row(
+cdef row_void forward_row(
         Py_ssize_t H, floating *restrict r, floating *restrict z, const floating *restrict m, floating *restrict n,
         const floating *restrict h_prev, floating *restrict h) noexcept nogil:
     cdef Py_ssize_t k
@@ -16,7 +16,7 @@ cdef inline void forward_row(
         h[k] = (1 - z[k]) * n[k] + z[k] * h_prev[k]                     # (2)
 
 
-cdef inline void backward_row(
+cdef row_void backward_row(
         Py_ssize_t H, const floating *restrict r, const floating *restrict z, const floating *restrict m,
         const floating *restrict n, const floating *restrict h_prev, const floating *restrict dh,
         floating *restrict dr, floating *restrict dz, floating *restrict dm, floating *restrict dn,
@@ -55,7 +55,7 @@ cdef void backward(const rows_t *r, floating *dtype) noexcept nogil:
 
 # gru_reset_before: stage reset emits rh, stage update makes the state
 
-cdef inline void forward_reset_row(
+cdef row_void forward_reset_row(
         Py_ssize_t H, floating *restrict r, const floating *restrict h_prev, floating *restrict rh) noexcept nogil:
     cdef Py_ssize_t k
     for k in range(H):
@@ -63,7 +63,7 @@ cdef inline void forward_reset_row(
         rh[k] = r[k] * h_prev[k]                                        # (1)
 
 
-cdef inline void backward_reset_row(
+cdef row_void backward_reset_row(
         Py_ssize_t H, const floating *restrict r, const floating *restrict h_prev, const floating *restrict drh,
         floating *restrict dr, floating *restrict dh_prev) noexcept nogil:
     cdef Py_ssize_t k
@@ -72,7 +72,7 @@ cdef inline void backward_reset_row(
         dh_prev[k] += drh[k] * r[k]
 
 
-cdef inline void forward_update_row(
+cdef row_void forward_update_row(
         Py_ssize_t H, floating *restrict z, floating *restrict n,
         const floating *restrict h_prev, floating *restrict h) noexcept nogil:
     cdef Py_ssize_t k
@@ -82,7 +82,7 @@ cdef inline void forward_update_row(
         h[k] = (1 - z[k]) * n[k] + z[k] * h_prev[k]                     # (2)
 
 
-cdef inline void backward_update_row(
+cdef row_void backward_update_row(
         Py_ssize_t H, const floating *restrict z, const floating *restrict n, const floating *restrict h_prev,
         const floating *restrict dh, floating *restrict dz, floating *restrict dn,
         floating *restrict dh_prev) noexcept nogil:

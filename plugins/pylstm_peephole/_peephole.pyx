@@ -1,9 +1,9 @@
 """Compiled kernel of the peephole LSTM: see `peephole.py` for the equations."""
 from pylstm._math cimport dsigmoid_from_y, dtanh_from_y, sigmoid, tanh
-from pylstm.kernel cimport cell_t, floating, hook_t, publish, row, rows_t, stage_t
+from pylstm.kernel cimport cell_t, floating, hook_t, publish, row, row_void, rows_t, stage_t
 
 
-cdef inline void forward_row(
+cdef row_void forward_row(
         Py_ssize_t H, floating *restrict i, floating *restrict f, floating *restrict g, floating *restrict o,
         const floating *restrict c_prev,
         const floating *restrict p_i, const floating *restrict p_f, const floating *restrict p_o,
@@ -19,7 +19,7 @@ cdef inline void forward_row(
         h[k] = o[k] * tanh_c[k]                                         # (6)
 
 
-cdef inline void backward_row(
+cdef row_void backward_row(
         Py_ssize_t H, const floating *restrict i, const floating *restrict f, const floating *restrict g,
         const floating *restrict o, const floating *restrict c_prev,
         const floating *restrict p_i, const floating *restrict p_f, const floating *restrict p_o,

@@ -1,43 +1,43 @@
 """Compiled kernels of the Elman networks: see `rnn.py` for the equations."""
 from pylstm._math cimport drelu_from_y, dtanh_from_y, relu, tanh
-from pylstm.kernel cimport cell_t, floating, hook_t, publish, row, rows_t, stage_t
+from pylstm.kernel cimport cell_t, floating, hook_t, publish, row, row_void, rows_t, stage_t
 
 
-cdef inline void forward_tanh_row(Py_ssize_t H, floating *restrict a, floating *restrict h) noexcept nogil:
+cdef row_void forward_tanh_row(Py_ssize_t H, floating *restrict a, floating *restrict h) noexcept nogil:
     cdef Py_ssize_t k
     for k in range(H):
         a[k] = tanh(a[k])                                   # (1)
         h[k] = a[k]
 
 
-cdef inline void backward_tanh_row(
+cdef row_void backward_tanh_row(
         Py_ssize_t H, const floating *restrict a, const floating *restrict dh, floating *restrict da) noexcept nogil:
     cdef Py_ssize_t k
     for k in range(H):
         da[k] = dh[k] * dtanh_from_y(a[k])                  # of (1)
 
 
-cdef inline void forward_relu_row(Py_ssize_t H, floating *restrict a, floating *restrict h) noexcept nogil:
+cdef row_void forward_relu_row(Py_ssize_t H, floating *restrict a, floating *restrict h) noexcept nogil:
     cdef Py_ssize_t k
     for k in range(H):
         a[k] = relu(a[k])                                   # (1)
         h[k] = a[k]
 
 
-cdef inline void backward_relu_row(
+cdef row_void backward_relu_row(
         Py_ssize_t H, const floating *restrict a, const floating *restrict dh, floating *restrict da) noexcept nogil:
     cdef Py_ssize_t k
     for k in range(H):
         da[k] = dh[k] * drelu_from_y(a[k])                  # of (1)
 
 
-cdef inline void forward_linear_row(Py_ssize_t H, const floating *restrict a, floating *restrict h) noexcept nogil:
+cdef row_void forward_linear_row(Py_ssize_t H, const floating *restrict a, floating *restrict h) noexcept nogil:
     cdef Py_ssize_t k
     for k in range(H):
         h[k] = a[k]                                         # (1)
 
 
-cdef inline void backward_linear_row(Py_ssize_t H, const floating *restrict dh, floating *restrict da) noexcept nogil:
+cdef row_void backward_linear_row(Py_ssize_t H, const floating *restrict dh, floating *restrict da) noexcept nogil:
     cdef Py_ssize_t k
     for k in range(H):
         da[k] = dh[k]                                       # of (1)

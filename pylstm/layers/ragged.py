@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pylstm.layers.learned import add_learned
 from pylstm.layers.parameters import as_array, check_array
 from pylstm.layers.run import Gradients, Layout, check_names
 
@@ -89,6 +90,7 @@ class RaggedRun:
         self, layer: Recurrent, x: Any, lengths: Any, initial: Any, given: dict[str, Any], *, tape: bool = True
     ) -> None:
         self.layer, self._layout, dtype = layer, Layout(False, layer.batch_first), layer.dtype
+        self._learned = getattr(initial, "learned", ())
         x = as_array("x", x)
         if x.ndim == 2:
             raise ValueError("lengths needs a batch of sequences: x must have 3 axes, got 2")
@@ -172,6 +174,7 @@ class RaggedRun:
             for kind, arrays in back.items():
                 for name, array in arrays.items():
                     array[start:end, rows] = self._in(getattr(grads, kind)[name])
+        add_learned(params, self._learned, d)
         out = {kind: {name: self._out(array) for name, array in arrays.items()} for kind, arrays in back.items()}
         return Gradients(x=self._out(dx), initial=d, params=params, **out)
 

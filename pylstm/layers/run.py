@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pylstm import _core
+from pylstm.layers.learned import add_learned
 from pylstm.layers.parameters import Parameters, check_array
 
 if TYPE_CHECKING:
@@ -208,6 +209,7 @@ class Run:
                 self._plan, self._buffer, dy, rows, steps, params.flat, dx, dinitial,
                 given["aux"], given["pre"], given["reset"], given["blend"], back["aux"], back["pre"], back["blend"],
             )  # fmt: skip
+        add_learned(params, given["learned"], dict(zip(names, dinitial)))
         return Gradients(
             x=layout.steps_out(dx),
             initial={name: layout.rows_out(array) for name, array in zip(names, dinitial)},

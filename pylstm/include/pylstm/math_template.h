@@ -84,23 +84,35 @@ PYLSTM_INLINE REAL F(log1p)(REAL x) {
 }
 
 /* 1 / (1 + e^-x) = TINY / (TINY + TINY e^-x): TINY = 2^-64 keeps the scale of e^-x finite where the result is
-   subnormal. The order of the sum keeps the 1 where e^-x is large. Worst 2.00 / 2.00 ulp. */
+   subnormal. The order of the sum keeps the 1 where e^-x is large. Worst 3.08 (2.00 without FMA) / 2.00 ulp. */
 PYLSTM_INLINE REAL F(sigmoid)(REAL x) {
-    const REAL low = x < EXP_LOWEST ? EXP_LOWEST : x;
-    const F(power) p = F(reduce)(low > SIGMOID_IS_ONE ? -SIGMOID_IS_ONE : -low, ROUNDER + (BIAS - 64));
-    const REAL s = F(scale)(p);
-    return TINY / ((s * p.q + TINY) + s);
+#ifdef LN2_LOST
+    /* Shorter where n LN2 is exact, for a type with room for one ulp more: what LN2 lacks goes into the scale. */
+    const REAL sum = x * -LOG2E + (ROUNDER + (BIAS - 64)), n = sum - (ROUNDER + (BIAS - 64)), r = -x - n * LN2;
+    const REAL power = F(from_bits)(F(bits)(sum) << MANTISSA), s = power - power * (n * LN2_LOST);
+    const REAL y = TINY / (((s + TINY) + s * r) + (s * (r * r)) * F(exp_tail)(r));
+#else
+    const F(power) p = F(reduce)(-x, ROUNDER + (BIAS - 64));
+    const REAL s = F(scale)(p), y = TINY / ((s * p.q + TINY) + s);
+#endif
+    const REAL low = x < EXP_LOWEST ? C(0.0) : y;
+    return x > SIGMOID_IS_ONE ? C(1.0) : low;
 }
 
-/* With e^(-2|x|) = s (1 + q): tanh|x| = (1 - s - s q) / (1 + s + s q). For small x it is s = 1 and nothing cancels. For float a rational x P(x^2) / Q(x^2) of degrees 4 and 4 is 10 to 20 % faster per LSTM row, but its
-   rounding errors reach 4.9 ulp.
-   Worst 2.00 / 1.95 ulp. */
+/* With e^(-2|x|) = s (1 + q): tanh|x| = (1 - s - s q) / (1 + s + s q). For small x it is s = 1 and nothing cancels. For
+   float n LN2 need not be n ln2: where n is large, s is so small that it does not matter. (A rational x P(x^2) / Q(x^2)
+   of degrees 4 and 4 has a chain shorter by 10 cycles, but its rounding errors reach 5 ulp.) Worst 1.93 / 1.95 ulp. */
 PYLSTM_INLINE REAL F(tanh)(REAL x) {
-    const REAL a = C(2.0) * F(minus_abs)(x);
-    const F(power) p = F(reduce)(a, ROUNDER + BIAS);
-    const REAL s = F(scale)(p);
-    const REAL quotient = ((C(1.0) - s) - s * p.q) / ((C(1.0) + s) + s * p.q);
-    const REAL y = a < -2 * TANH_IS_ONE ? C(1.0) : quotient;
+    const REAL half = F(minus_abs)(x);
+#ifdef LN2
+    const REAL sum = half * (C(2.0) * LOG2E) + (ROUNDER + BIAS), n = sum - (ROUNDER + BIAS), r = C(2.0) * half - n * LN2;
+    const REAL s = F(from_bits)(F(bits)(sum) << MANTISSA), sr = s * r, rest = (s * (r * r)) * F(exp_tail)(r);
+    const REAL quotient = (((C(1.0) - s) - sr) - rest) / (((C(1.0) + s) + sr) + rest);
+#else
+    const F(power) p = F(reduce)(C(2.0) * half, ROUNDER + BIAS);
+    const REAL s = F(scale)(p), quotient = ((C(1.0) - s) - s * p.q) / ((C(1.0) + s) + s * p.q);
+#endif
+    const REAL y = half < -TANH_IS_ONE ? C(1.0) : quotient;
     return F(from_bits)(F(bits)(y) | (F(bits)(x) & SIGN_BIT));
 }
 
@@ -142,6 +154,8 @@ PYLSTM_INLINE REAL F(drelu_from_y)(REAL y) { return y <= 0 ? C(0.0) : (y > 0 ? C
 #undef ROUNDER
 #undef LN2_HI
 #undef LN2_LO
+#undef LN2
+#undef LN2_LOST
 #undef EXP_LOWEST
 #undef EXP_HIGHEST
 #undef EXPM1_LOWEST
