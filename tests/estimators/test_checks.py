@@ -19,7 +19,7 @@ ESTIMATORS = [
     SequenceRegressor(**SMALL, epochs=100),
 ]
 
-ROUNDING = "float32: the last bits of the product of the head depend on the number of rows"
+ROUNDING = "float32: the last bits of a product of the head, or of a sum over rows, depend on the number of rows"
 
 
 def rounds(estimator):

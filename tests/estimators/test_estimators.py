@@ -157,7 +157,12 @@ OPTIONS = [
     {"num_layers": 2, "bidirectional": True, "dropout": 0.3, "residual": True, "head_sizes": (5, 4), "read": "max"},
     {"cell": "lstm", "standardise": False, "dtype": "float32", "activation": "tanh", "head_sizes": [3], "read": "mean"},
     {"cell": "mogrifier_lstm"},
-    {"cell": "lstmp", "cell_options": {"proj_size": 3}},
+    {
+        "cell": "lstmp",
+        "cell_options": {"proj_size": np.int64(3)},
+        "hidden_size": np.int64(5),
+        "head_sizes": (np.int64(4),),
+    },
 ]
 
 

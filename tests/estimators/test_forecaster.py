@@ -68,7 +68,10 @@ def test_exogenous_frames():
 
 
 def test_early_stopping_pickles_and_files(tmp_path):
-    net = Forecaster(**{**SMALL, "epochs": 500, "learning_rate": 0.05, "n_iter_no_change": 2}, early_stopping=True)
+    sizes = {name: np.int64(value) for name, value in {"season": 12, "window": 24, "hidden_size": 6}.items()}
+    net = Forecaster(
+        **{**SMALL, **sizes, "epochs": 500, "learning_rate": 0.05, "n_iter_no_change": 2}, early_stopping=True
+    )
     with pytest.raises(NotFittedError):
         net.predict(3)
     net = clone(net).fit(TWO)
