@@ -30,6 +30,7 @@ from pylstm.cells.certificate import Certificate, CertificationError
 from pylstm.cells.certify import certify
 from pylstm.hookspecs import hookimpl
 from pylstm.layers.checkpointed import CheckpointedRun
+from pylstm.layers.ctc import ctc_best_path, ctc_loss
 from pylstm.layers.embedding import Embedding
 from pylstm.layers.linear import Linear
 from pylstm.layers.losses import sigmoid_cross_entropy, softmax_cross_entropy, squared_error
@@ -48,6 +49,7 @@ from pylstm.training.clipping import clip_by_norm, clip_by_value
 from pylstm.training.forecast import ForecastModel
 from pylstm.training.frames import sequences_from_frame
 from pylstm.training.history import History
+from pylstm.training.lbfgs import fit_lbfgs
 from pylstm.training.optimisers import SGD, Adam, AdamW, RMSProp
 from pylstm.training.sequence_model import SequenceModel
 from pylstm.training.sequences import Sequences
@@ -98,9 +100,12 @@ __all__ = [
     "clip_by_norm",
     "clip_by_value",
     "cos",
+    "ctc_best_path",
+    "ctc_loss",
     "exp",
     "expm1",
     "fit",
+    "fit_lbfgs",
     "gaussian_likelihood",
     "get_num_threads",
     "hookimpl",

@@ -26,6 +26,7 @@ from pylstm._team cimport team_t
 
 import numpy as np
 
+from pylstm.layers.learned import first_states
 from pylstm.layers.parameters import check_array, check_size
 from pylstm.layers.run import check_names
 
@@ -352,8 +353,8 @@ cdef class Stream:
         self.put_states(b"".join(rows))
 
     def reset(self):
-        """Set all states to 0."""
-        self.put_states(bytes(len(self.spare)))
+        """Set all states to 0, or to the initial states that the layer has learned, as it has them now."""
+        self.put_states(first_states(self.layer, self.batch_size))
 
     def snapshot(self):
         """The states as they are now, for `restore`.

@@ -181,6 +181,8 @@ def _describe(layer: Any) -> dict[str, Any]:
     else:
         names = ("input_size", "hidden_size", "bias", "batch_first")
         arguments = {name: getattr(layer, name) for name in names} | layer.sizes
+        if layer.learn_initial:
+            arguments["learn_initial"] = list(layer.learn_initial)
         package = layer.cell.__module__.partition(".")[0]
         description |= {"cell": layer.cell.name, "package": package, "blocks": _blocks(layer.cell.contract)}
     return description | {"arguments": arguments}

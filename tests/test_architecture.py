@@ -20,9 +20,10 @@ MODULES = [path for path in PYTHON if path.is_relative_to(PACKAGE)]
 PLUGINS = [path for path in PYTHON if path.is_relative_to(ROOT / "plugins")]
 
 FORBIDDEN = {
-    "cells": "layers training streaming diagnostics interop datasets saving cli commands plugins _core",
-    "layers": "training diagnostics interop datasets saving cli commands",
-    "training": "interop cli commands _core",
+    "cells": "layers training estimators streaming diagnostics interop datasets saving cli commands plugins _core",
+    "layers": "training estimators diagnostics interop datasets saving cli commands",
+    "training": "interop cli commands estimators _core",
+    "estimators": "interop cli commands _core",
     "diagnostics": "interop cli commands _core",
     "hookspecs.py": "layers training streaming diagnostics interop cli commands _core",
     "plugins.py": "layers training streaming diagnostics interop cli commands _core",

@@ -6,7 +6,7 @@ output.
 
 from __future__ import annotations
 
-from pylstm.cells import Cell, Stage, cos, exp, expm1, relu, sigmoid, sin, softplus, sqrt, tanh
+from pylstm.cells import Cell, Stage, cos, exp, expm1, log, relu, sigmoid, sin, softplus, sqrt, tanh
 
 
 class IndRNN(Cell):
@@ -124,7 +124,8 @@ class RGLRU(Cell):
 
     r = s(W_r x + b_r), i = s(W_i x + b_i), a = s(lam)^(8 r), h = a h- + sqrt(1 - a^2) i (V x). V is the linear map
     before the unit (the paper's unit sees its own input, V the identity). Computed as log a = -8 r softplus(-lam); the
-    paper's appendix has softplus(lam), which is the sigmoid of -lam and contradicts its main text.
+    paper's appendix has softplus(lam), which is the sigmoid of -lam and contradicts its main text. New layers have
+    s(lam)^8 uniform in 0.9..0.999, as the paper.
     """
 
     name = "rg_lru"
@@ -132,6 +133,7 @@ class RGLRU(Cell):
     gates = {"r": "x", "i": "x", "v": "x"}
     biased = ("r", "i")
     params = ("lam",)
+    initial_values = {"lam": lambda rng, shape: -log(rng.uniform(0.9, 0.999, shape) ** -0.125 - 1)}
     reference = (
         "De, Smith, Fernando, Botev et al. (2024), Griffin: mixing gated linear recurrences with local attention"
     )
@@ -214,13 +216,18 @@ class LRU(Cell):
     """Linear recurrent unit: a diagonal complex recurrence, in two real states.
 
     s = l s- + g (B x), l = exp(-exp(nu) + i exp(theta)), g = sqrt(1 - |l|^2) (the value at which the paper starts its
-    trained gamma), y = Re(C s) + D x. The product with C makes the output; it does not recur.
+    trained gamma), y = Re(C s) + D x. The product with C makes the output; it does not recur. New layers have l uniform
+    over the ring from 0.9 to 0.999, as the paper's for long sequences.
     """
 
     states = ("y", "re", "im")
     gates = {"b_re": "x", "b_im": "x", "out": "x+s_re+s_im"}
     biased = ()
     params = ("nu", "theta")
+    initial_values = {
+        "nu": lambda rng, shape: log(-0.5 * log(rng.uniform(0.9**2, 0.999**2, shape))),
+        "theta": lambda rng, shape: log(rng.uniform(1e-3, 6.283, shape)),
+    }
     stages = (Stage("recur", gates=("b_re", "b_im"), emits=("s_re", "s_im")), Stage("read", gates=("out",)))
     reference = "Orvieto, Smith, Gu, Fernando et al. (2023), Resurrecting recurrent neural networks for long sequences"
 

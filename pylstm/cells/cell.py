@@ -47,6 +47,9 @@ class Cell:
     kernel : str or PyCapsule, optional
         Compiled row hooks: ``"package.module:attribute"`` of a capsule (loaded at the best instruction-set level), or
         the capsule itself.
+    initial_values : dict of str to (float or function)
+        Parameters of a new layer that are not drawn as all others are: a per-unit parameter, ``weight_<source>``,
+        ``bias``, or ``bias.<gate>``, in this order of setting: a number, or ``function(rng, shape)`` -> array.
     reference : str
         Where the equations come from.
     formulas : dict of str to function
@@ -105,6 +108,7 @@ class Cell:
     sizes: ClassVar[dict[str, int | str | None]] = {}
     output: ClassVar[str] = ""
     kernel: ClassVar[Any] = None
+    initial_values: ClassVar[dict[str, float | Callable[..., Any]]] = {}
     reference: ClassVar[str] = ""
     contract: ClassVar[Contract]
     declared: ClassVar[Contract]
@@ -116,6 +120,7 @@ class Cell:
             cls.name = cls.__name__.lower()
         cls._read_hooks()
         declared = Contract.of(cls)
+        declared.check_initial_values(cls.initial_values)
         if cls.formulas:
             cls.declared = declared
             install(cls)

@@ -150,6 +150,16 @@ class Contract:
             shapes["bias"] = (rows(self.biased),)
         return shapes | {name: (widths[name],) for name in self.params}
 
+    def check_initial_values(self, values: dict[str, Any]) -> None:
+        """`TypeError` for a name in `Cell.initial_values` that is no parameter, or a value that cannot be one."""
+        biases = ("bias", *(f"bias.{gate}" for gate in self.biased)) if self.biased else ()
+        known = (*self.params, *(f"weight_{source}" for source in self.sources), *biases)
+        for name, value in values.items():
+            if name not in known:
+                self._refuse(f"{name!r} in initial_values is no parameter (there is: {', '.join(known)})")
+            if not (callable(value) or isinstance(value, int | float)):
+                self._refuse(f"initial_values[{name!r}] must be a number or a function(rng, shape), got {value!r}")
+
     def _refuse(self, reason: str) -> None:
         raise TypeError(f"cell {self.name!r}: {reason}")
 

@@ -1,8 +1,8 @@
 """scikit-learn estimators: `SequenceClassifier`, `SequenceRegressor`, `Forecaster`. Imported by who uses them only."""
 
-try:
-    import sklearn  # noqa: F401
-except ModuleNotFoundError as error:
+from importlib.util import find_spec
+
+if find_spec("sklearn") is None:
     raise ModuleNotFoundError(
         "the estimators of pylstm need scikit-learn: pip install 'pylstm[sklearn]'", name="sklearn"
-    ) from error
+    )

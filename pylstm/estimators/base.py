@@ -236,8 +236,10 @@ def plain(parameters: dict[str, Any]) -> dict[str, Any]:
         elif name == "dtype":
             value = np.dtype(value).name
         elif name == "head_sizes":
-            value = list(value)
-        elif isinstance(value, dict) and name != "cell_options":
+            value = [simple(each) for each in value]
+        elif name == "cell_options" and value:
+            value = {key: simple(each) for key, each in value.items()}
+        elif isinstance(value, dict):
             value = {"keys": [simple(key) for key in value], "values": [simple(each) for each in value.values()]}
         out[name] = simple(value)
     return out

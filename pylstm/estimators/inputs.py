@@ -37,7 +37,7 @@ def take(estimator: Any, X: Any, *, reset: bool) -> np.ndarray | Sequences:
     several = _sequences_of(X)
     if several is not None:
         names = _common_names(several)
-        taken = _ragged(several, X if isinstance(X, Sequences) else None, estimator.features_per_step)
+        taken = _ragged(several, estimator.features_per_step)
     elif _ndim(X) == 3:
         names, taken = None, check_array(X, dtype=FLOATS, allow_nd=True, estimator=estimator, input_name="X")
     else:
@@ -116,7 +116,7 @@ def _sequences_of(X: Any) -> list[Any] | None:
     return list(X) if len(lengths) > 1 and all(len(shape) == 1 for shape in lengths) else None
 
 
-def _ragged(several: list[Any], given: Sequences | None, size: int) -> np.ndarray | Sequences:
+def _ragged(several: list[Any], size: int) -> np.ndarray | Sequences:
     """One array where all have the same number of steps, otherwise `Sequences`."""
     arrays = [
         check_array(
@@ -134,8 +134,6 @@ def _ragged(several: list[Any], given: Sequences | None, size: int) -> np.ndarra
         )
     if len({len(each) for each in arrays}) == 1 and len(arrays[0]):
         return np.stack(arrays)
-    if given is not None and given.dtype in FLOATS:
-        return given
     return Sequences.of(arrays, dtype=np.result_type(*arrays))
 
 

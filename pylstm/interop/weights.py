@@ -113,6 +113,11 @@ def write_weights(library: str, layer: Recurrent) -> tuple[np.ndarray, ...]:
 
     A bias whose gate is fed by x stands in that for x (with zeros in that for h where the gate is fed by h too).
     """
+    if layer.learn_initial:
+        raise ValueError(
+            f"layers of {library} do not hold initial states, this one has learned {', '.join(layer.learn_initial)}: "
+            "give them to those, and the weights of a copy without learn_initial"
+        )
     contract, hidden, params = layer.cell.contract, layer.hidden_size, layer.params
     x_gates, h_gates = gate_order(library, contract.name)
     for_h: dict[str, np.ndarray] = {}

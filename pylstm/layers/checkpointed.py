@@ -253,6 +253,14 @@ class CheckpointedRun(Run):
         )
 
 
+def refuse_with_checkpoint(lengths: Any, tape: bool) -> None:
+    """`ValueError` for what makes no sense together with `checkpoint`."""
+    if lengths is not None:
+        raise ValueError("checkpoint and lengths cannot be combined: run rows of one length together")
+    if not tape:
+        raise ValueError("checkpoint is for backward: with tape=False there is nothing to compute again")
+
+
 def segments_of(
     layer: Recurrent, checkpoint: Any, T: int, B: int, modifiers: tuple[int, int], threads: int
 ) -> Segments | None:

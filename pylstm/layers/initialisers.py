@@ -7,7 +7,7 @@ itself. The recurrent sources are all but x: previous states, and emissions such
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -249,3 +249,32 @@ def chrono(layer: Any, longest: float, forget: str = "f", opposite: str | None =
         kept[...] = np.log(rng.uniform(1, longest - 1, kept.shape))
         if other is not None:
             other[...] = -kept
+
+
+INITIALISERS = {each.__name__: each for each in (uniform, glorot_uniform, orthogonal, identity, gate_bias, chrono)}
+"""Name -> initialiser, for `Recurrent.initialise`."""
+
+
+def initialise(layer: Any, how: Any, *arguments: Any, **options: Any) -> Any:
+    """Call an initialiser, by name or of your own, on `layer`; returns the layer.
+
+    Raises
+    ------
+    ValueError
+        No initialiser of that name.
+    """
+    if not callable(how):
+        if how not in INITIALISERS:
+            raise ValueError(f"initialiser must be one of {', '.join(INITIALISERS)}, or a function; got {how!r}")
+        how = INITIALISERS[how]
+    how(layer, *arguments, **options)
+    return layer
+
+
+def set_values(layer: Recurrent, values: Mapping[str, Any], rng: np.random.Generator) -> None:
+    """Set the parameters in `values`, as `Cell.initial_values` declares them; biases only if the layer has any."""
+    for name, value in values.items():
+        whole, _, gate = name.partition(".")
+        if whole in layer.params:
+            view = bias_of(layer, gate) if gate else layer.params[whole]
+            view[...] = value(rng, view.shape) if callable(value) else value

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import operator
-import warnings
+from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
@@ -14,8 +13,10 @@ from pylstm._stream import Stream
 from pylstm.cells.cell import Cell
 from pylstm.cells.kernels import load_kernel
 from pylstm.cells.twin import twin_kernel
-from pylstm.layers.checkpointed import CheckpointedRun, kept, segments_of
-from pylstm.layers.parameters import Parameters, as_array, check_array, check_dtype, check_size
+from pylstm.layers.arguments import as_size, find_cell, several, take_reset
+from pylstm.layers.checkpointed import CheckpointedRun, kept, refuse_with_checkpoint, segments_of
+from pylstm.layers.learned import begin, check_learned
+from pylstm.layers.parameters import Parameters, as_array, check_array, check_dtype
 from pylstm.layers.ragged import Packing, RaggedRun, check_lengths
 from pylstm.layers.run import Layout, Run, check_names
 from pylstm.layers.structure import core_of
@@ -46,6 +47,9 @@ class Recurrent:
         Of parameters, inputs and results.
     seed : int, optional
         Of the initial parameters, uniform between -1/sqrt(hidden_size) and 1/sqrt(hidden_size) as in PyTorch.
+    learn_initial : bool or iterable of str
+        Whether the initial states, or those named, are parameters ``initial_<state>`` (width,), at first 0: of every
+        row whose initial state is not given, and at resets.
     **sizes : int
         Extra sizes of the cell (`Cell.sizes`).
 
@@ -109,16 +113,19 @@ class Recurrent:
         batch_first: bool = False,
         dtype: Any = "float32",
         seed: int | None = None,
+        learn_initial: bool | Iterable[str] = False,
         **sizes: int,
     ) -> None:
         self.cell = find_cell(cell)
-        self.input_size, self.hidden_size = _size("input_size", input_size), _size("hidden_size", hidden_size)
-        self.sizes = {name: _size(name, value) for name, value in sizes.items()}
+        self.input_size, self.hidden_size = as_size("input_size", input_size), as_size("hidden_size", hidden_size)
+        self.sizes = {name: as_size(name, value) for name, value in sizes.items()}
         self.bias, self.batch_first, self.dtype = bool(bias), bool(batch_first), check_dtype(dtype)
         contract = self.cell.contract
         self.widths = contract.resolve(self.input_size, self.hidden_size, **self.sizes)
         self.output_size = self.widths[contract.output]
-        self._params = Parameters(contract.parameter_shapes(self.widths, self.bias), self.dtype)
+        self.learn_initial = check_learned(learn_initial, contract.states)
+        first = {f"initial_{name}": (self.widths[name],) for name in self.learn_initial}
+        self._params = Parameters(contract.parameter_shapes(self.widths, self.bias) | first, self.dtype)
         self.reset_parameters(seed)
         self._prepare()
 
@@ -161,9 +168,40 @@ class Recurrent:
         raise AttributeError("params cannot be replaced: set values with layer.params[name] = array or .update(...)")
 
     def reset_parameters(self, seed: int | None = None) -> None:
-        """Draw all parameters anew."""
-        bound = 1 / np.sqrt(self.hidden_size)
-        self.params.flat[...] = np.random.default_rng(seed).uniform(-bound, bound, self.params.size)
+        """Draw all parameters anew; those in the cell's `initial_values` as it says."""
+        rng, bound = np.random.default_rng(seed), 1 / np.sqrt(self.hidden_size)
+        learned = sum(self.widths[name] for name in self.learn_initial)  # at the end; they begin at 0
+        self.params.flat[...] = 0
+        self.params.flat[: self.params.size - learned] = rng.uniform(-bound, bound, self.params.size - learned)
+        if self.cell.initial_values:
+            from pylstm.layers.initialisers import set_values
+
+            set_values(self, self.cell.initial_values, rng)
+
+    def initialise(self, how: Any, *arguments: Any, **options: Any) -> Any:
+        """Set initial values; returns the layer.
+
+        Parameters
+        ----------
+        how : str or callable
+            Name of a function of `pylstm.layers.initialisers`, or a function of your own, which is called with the
+            layer first.
+        *arguments, **options
+            For it, such as ``seed=``.
+
+        Raises
+        ------
+        ValueError
+            No initialiser of that name; as it does.
+
+        Examples
+        --------
+        >>> import pylstm
+        >>> layer = pylstm.LSTM(3, 2).initialise("orthogonal", seed=0).initialise("gate_bias", "f", 1.0)
+        """
+        from pylstm.layers.initialisers import initialise
+
+        return initialise(self, how, *arguments, **options)
 
     def __call__(
         self,
@@ -185,7 +223,7 @@ class Recurrent:
         x : array_like, shape (T, B, input_size), or (T, input_size) for a single sequence
             (B, T, input_size) with `batch_first`. Of the layer's dtype. T = 0 and B = 0 are legal.
         initial : dict of str to array_like, shape (B, width)
-            Initial states; those not given are 0.
+            Initial states; those not given are 0, or learned.
         aux : dict of str to array_like, shape (T, B, width)
             The cell's per-step inputs; all must be given.
         pre : dict of str to array_like, shape (T, B, width) or (T, B, 1)
@@ -216,15 +254,14 @@ class Recurrent:
         OverflowError, MemoryError
             The run does not fit into memory.
         """
+        initial = begin(self, x, initial)
         source, (layout, x, T, B) = x, self._take_input(x, lengths)
         given, scaled, blended = self._take_given(aux, pre, reset, blend, layout, T, B)
+        given["learned"] = getattr(initial, "learned", ())
         start = None if initial is None else self._take_initial(initial, layout, B)
         threads = get_num_threads() if self._compiled else 1
         if checkpoint is not None:
-            if lengths is not None:
-                raise ValueError("checkpoint and lengths cannot be combined: run rows of one length together")
-            if not tape:
-                raise ValueError("checkpoint is for backward: with tape=False there is nothing to compute again")
+            refuse_with_checkpoint(lengths, tape)
             segments = segments_of(self, checkpoint, T, B, (scaled, blended), threads)
             if segments is not None:
                 return CheckpointedRun(self, kept(x, source), start, layout, given, segments)
@@ -250,7 +287,7 @@ class Recurrent:
         if blend is not None:
             given["blend"], blended = self._take_modifier("blend", blend, layout, T, B, given["widths"])
         if reset is not None:
-            given["reset"], scaled = _take_reset(reset, layout, T, B), (1 << len(states)) - 1
+            given["reset"], scaled = take_reset(reset, layout, T, B), (1 << len(states)) - 1
         return given, scaled, blended
 
     def _take_input(self, x: Any, lengths: Any) -> tuple[Layout, np.ndarray, int, int]:
@@ -357,42 +394,6 @@ class Recurrent:
         return {name: value for name, value in self.__dict__.items() if name not in ("_core", "workspaces", "_layouts")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
+        self.__dict__.update({"learn_initial": ()} | state)
         self._prepare()
 
-
-def several(num_layers: Any, bidirectional: Any, dropout: Any) -> bool:
-    """Whether the arguments ask for a stack; a dropout that would do nothing is warned of, as by PyTorch."""
-    one = check_size("num_layers", num_layers) == 1
-    if one and dropout:
-        warnings.warn(f"dropout={dropout} acts between layers: with num_layers=1 it does nothing", stacklevel=3)
-    return not one or bool(bidirectional)
-
-
-def find_cell(cell: str | type[Cell]) -> type[Cell]:
-    """The `Cell` subclass of a name, or `cell` itself."""
-    if isinstance(cell, type) and issubclass(cell, Cell) and cell is not Cell:
-        return cell
-    if isinstance(cell, str):
-        from pylstm.plugins import registry
-
-        return registry().get(cell)
-    raise TypeError(f"cell must be a registered name or a Cell subclass, got {cell!r}")
-
-
-def _size(name: str, value: Any) -> int:
-    try:
-        if isinstance(value, bool):
-            raise TypeError
-        return operator.index(value)
-    except TypeError:
-        raise TypeError(f"{name} must be an integer, got {value!r}") from None
-
-
-def _take_reset(reset: Any, layout: Layout, T: int, B: int) -> np.ndarray:
-    reset = as_array("reset", reset)
-    if reset.dtype != np.bool_:
-        raise TypeError(f"reset must be an array of bool, got {reset.dtype}")
-    if reset.shape != layout.steps_shape(T, B):
-        raise ValueError(f"reset must have shape {layout.steps_shape(T, B)}, got {reset.shape}")
-    return layout.steps_in(reset.view(np.uint8)).copy()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pylstm import _core
+from pylstm.layers.learned import add_learned
 from pylstm.layers.parameters import Parameters, check_array
 
 if TYPE_CHECKING:
@@ -221,6 +222,7 @@ class Run:
         params = layer.params.around(flat)
         back = {kind: _like(given[kind]) for kind in ("aux", "pre", "blend")}
         self._pass_back(dy, rows, steps, flat, dx, dinitial, back)
+        add_learned(params, given["learned"], dict(zip(names, dinitial)))
         return Gradients(
             x=layout.whole_out(dx),
             initial={name: layout.rows_out(array) for name, array in zip(names, dinitial)},

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from pylstm.layers.initialisers import initialise
 from pylstm.layers.parameters import Parameters, check_size
 from pylstm.layers.recurrent import Recurrent
 from pylstm.layers.stack_run import BidirectionalRun, StackRun, given_to, split
@@ -85,6 +86,10 @@ class Composite:
         """Draw all parameters anew, each layer's from a seed of its own."""
         for leaf, own in zip(self.recurrents, np.random.SeedSequence(seed).spawn(len(self.recurrents))):
             leaf.reset_parameters(own)
+
+    def initialise(self, how: Any, *arguments: Any, **options: Any) -> Any:
+        """Set initial values of all single layers, as `Recurrent.initialise`; returns the layer."""
+        return initialise(self, how, *arguments, **options)
 
     def __copy__(self) -> Any:
         return copy.deepcopy(self)  # a second owner of the same layers would take their parameters away

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import operator
 from typing import Any
 
 import numpy as np
 
+from pylstm.layers.parameters import check_size
 from pylstm.training.history import History
 from pylstm.training.optimisers import Adam
 from pylstm.training.schedules import cosine
@@ -92,15 +94,14 @@ class ForecastModel:
         seed: int = 0,
         **sizes: Any,
     ) -> None:
-        for name, value in {"window": window, "horizon": horizon}.items():
-            if not value >= 1:
-                raise ValueError(f"{name} must be at least 1, got {value}")
         if loss not in LOSSES:
             raise ValueError(f"loss must be one of {', '.join(LOSSES)}, got {loss!r}")
-        self.cell, self.hidden_size, self.window, self.horizon = cell, hidden_size, window, horizon
-        self.preparation = Preparation(bool(log), season, difference)
+        self.cell, self.hidden_size = cell, check_size("hidden_size", hidden_size)
+        self.window, self.horizon = check_size("window", window), check_size("horizon", horizon)
+        self.preparation = Preparation(bool(log), operator.index(season), operator.index(difference))
         self.joint = bool(joint)
-        net = {"num_layers": num_layers, "dropout": dropout, "head_sizes": tuple(head_sizes), "loss": loss}
+        net = {"num_layers": check_size("num_layers", num_layers), "dropout": float(dropout), "loss": loss}
+        net |= {"head_sizes": tuple(check_size("head_sizes", each) for each in head_sizes)}
         self.net_options = net | {"dtype": dtype, "seed": seed} | sizes
         self.net: Any = None
 
@@ -165,9 +166,7 @@ class ForecastModel:
         steps = epochs * -(-len(train[0]) // batch_size)
         options = {"optimiser": Adam(self.net.params, lr=lr), "schedule": cosine(lr, max(1, steps))} | options
         history = fit(self.net, train, validation=judged, epochs=epochs, batch_size=batch_size, **options)
-        keep = self.window + lost
-        self.tails = [each[-keep:] for each in series]
-        self.extra_tails = [each[-keep:] for each in extras]
+        self.tails, self.extra_tails = ([x[-self.window - lost :] for x in each] for each in (series, extras))
         self.residuals = self._residuals(*(judged or train))
         return history
 

@@ -27,7 +27,7 @@ class History:
     best_epoch : int
         Epoch, from 0, with the lowest validation loss; -1 for none.
     stopped : str
-        Why the fit ended: "epochs", "early", "callback" or "interrupted"; "" while it runs.
+        Why the fit ended: "epochs", "early", "callback" or "interrupted"; "" while it runs. Others: see `fit_lbfgs`.
     """
 
     steps: list[float] = field(default_factory=list)

@@ -74,5 +74,5 @@ class Reading:
             return np.repeat((d / self._divisor)[None], T, axis=0)
         dy = np.zeros(self._shape, self._dtype)
         if T:
-            np.put_along_axis(dy, self._at, np.where(self._some, d, self._dtype.type(0))[None], axis=0)
+            np.put_along_axis(dy, self._at, d[None], axis=0)
         return dy

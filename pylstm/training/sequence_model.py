@@ -14,7 +14,7 @@ from pylstm.layers.recurrent import Recurrent
 from pylstm.layers.stack import Bidirectional, Stack
 from pylstm.training.reading import READS, Reading
 from pylstm.training.sequences import Sequences
-from pylstm.training.targets import LOSSES, PER_ROW, loss_of_rows, loss_of_steps
+from pylstm.training.targets import ALIGNED, LOSSES, PER_ROW, loss_of_labels, loss_of_rows, loss_of_steps
 
 __all__ = ["LOSSES", "PER_ROW", "READS", "SequenceModel"]
 
@@ -39,7 +39,7 @@ class SequenceModel:
         the last step of the row, beside the reverse output at step 0 (PyTorch's ``h_n`` of the last layer, Keras'
         ``return_sequences=False``). A row without steps shows the head zeros.
     loss : str
-        A name of `LOSSES`.
+        A name of `LOSSES`, or ``ctc`` with ``read="every"``: labels that are not aligned with the steps (`ctc_loss`).
     loss_options : dict, optional
         Such as ``{"delta": 2.0}`` or ``{"smoothing": 0.1}``; what a JSON file can hold.
     dtype : {"float32", "float64"}
@@ -146,8 +146,10 @@ class SequenceModel:
     def _set(self, layer: Any, head: Any, read: str, loss: str, loss_options: dict[str, Any]) -> None:
         if read not in READS:
             raise ValueError(f"read must be one of {', '.join(READS)}, got {read!r}")
-        if loss not in LOSSES:
-            raise ValueError(f"loss must be one of {', '.join(LOSSES)}, got {loss!r}")
+        if loss not in LOSSES | ALIGNED:
+            raise ValueError(f"loss must be one of {', '.join(LOSSES | ALIGNED)}, got {loss!r}")
+        if loss in ALIGNED and read != "every":
+            raise ValueError(f"loss={loss!r} needs read='every', got {read!r}")
         self.layer, self.head = layer, head
         self.read, self.loss_name, self.loss_options = read, loss, dict(loss_options)
         self._rng: np.random.Generator | None = None
@@ -248,7 +250,7 @@ class SequenceModel:
             Of the model's dtype.
         y : array_like, or where every step is read also Sequences
             (N, K) or (N, T, K); (N,) or (N, T) for classes, quantiles and where K is 1. Steps beyond the end of a row
-            are left out of the loss.
+            are left out of the loss. For ``ctc`` labels as `Sequences` of int, or in a list.
         weights : array_like or Sequences, optional
             A bool mask or factors, of one sequence (N,), step (N, T) or element; 0 leaves a target out.
 
@@ -294,6 +296,8 @@ class SequenceModel:
         return Reading(self._steps_first(run.y), lengths, self.read, forward)
 
     def _loss(self, out: np.ndarray, lengths: np.ndarray | None, y: Any, weights: Any) -> tuple[float, np.ndarray]:
+        if self.loss_name in ALIGNED:
+            return loss_of_labels(self.loss_name, out, lengths, y, weights, self.loss_options)
         if self.read == "every":
             return loss_of_steps(self.loss_name, out, lengths, y, weights, self.loss_options)
         return loss_of_rows(self.loss_name, out, y, weights, self.loss_options)

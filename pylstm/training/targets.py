@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from pylstm.layers.ctc import ctc_loss
 from pylstm.layers.losses import sigmoid_cross_entropy, softmax_cross_entropy
 from pylstm.layers.parameters import as_array
 from pylstm.layers.regression import gaussian_likelihood, huber, mean_squared_error, quantile_loss
@@ -21,6 +22,9 @@ LOSSES: dict[str, Callable[..., tuple[float, np.ndarray]]] = {
     "sigmoid_cross_entropy": sigmoid_cross_entropy,
 }
 """Name -> loss. All take ``weights`` and divide by their sum."""
+
+ALIGNED: dict[str, Callable[..., tuple[float, np.ndarray]]] = {"ctc": ctc_loss}
+"""Name -> loss of all steps of a row against a sequence of labels, for ``read="every"``."""
 
 PER_ROW = ("softmax_cross_entropy", "quantile_loss")
 """Losses with one target and one weight for all elements of the last axis."""
@@ -78,12 +82,36 @@ def loss_of_steps(
     return _loss(name, out, y, weights, options)
 
 
+def loss_of_labels(
+    name: str, out: np.ndarray, lengths: np.ndarray | None, y: Any, weights: Any, options: dict[str, Any]
+) -> tuple[float, np.ndarray]:
+    """Loss of the outputs of a row against labels that are not aligned with them.
+
+    Parameters
+    ----------
+    name : str
+        Of `ALIGNED`.
+    out : ndarray, shape (T, N, K)
+    lengths : ndarray of int, shape (N,), optional
+        Steps of each row.
+    y : Sequences of int, or list of N sequences of int
+        Labels of each row.
+    weights : array_like, shape (N,), optional
+    options : dict
+        Of the loss.
+    """
+    if not isinstance(y, Sequences):
+        rows = [as_array(f"y[{k}]", each) for k, each in enumerate(y)]
+        y = Sequences.of([each if each.size else each.astype(np.intp) for each in rows])
+    return ALIGNED[name](out, y.padded, lengths, y.lengths, weights=weights, **options)
+
+
 def _by_steps(name: str, values: Any, T: int, lengths: np.ndarray | None) -> np.ndarray:
     """(T, N, ...) from (N, T, ...), of ragged rows cut to T steps."""
     if isinstance(values, Sequences):
         if lengths is None or not np.array_equal(values.lengths, lengths):
             raise ValueError(f"{name} are Sequences: x must be, too, with the same lengths")
-        values = values.cut().padded
+        values = values.padded
     values = as_array(name, values)
     if values.ndim < 2:
         return values

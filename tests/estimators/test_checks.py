@@ -19,7 +19,7 @@ ESTIMATORS = [
     SequenceRegressor(**SMALL, epochs=100),
 ]
 
-ROUNDING = "float32: the last bits of the product of the head depend on the number of rows"
+ROUNDING = "float32: the last bits of a product of the head, or of a sum over rows, depend on the number of rows"
 
 
 def rounds(estimator):
@@ -54,4 +54,4 @@ def test_the_checks_fit(estimator, monkeypatch):
         before = fits["now"]
         check_it(each, check)
         fits["checks"] += fits["now"] > before
-    assert len(checks) >= 50 and fits["checks"] >= 35 and fits["now"] >= 80
+    assert len(checks) >= 50 and fits["checks"] >= 35 and fits["now"] >= 50

@@ -79,6 +79,10 @@ def test_a_weight_of_two_is_the_sample_twice_and_of_zero_none(estimator):
     spoiled = X.copy()
     spoiled[weights == 0] = 1e6
     np.testing.assert_array_equal(flat(estimator(**options).fit(spoiled, y, weights)), flat(weighted))
+    batches, ones = estimator(**SMALL, batch_size=16), (weights > 0).astype(float)
+    np.testing.assert_array_equal(
+        flat(batches.fit(X, y, ones)), flat(clone(batches).fit(X[weights > 0], y[weights > 0]))
+    )
     with pytest.raises(ValueError, match=r"[Ss]ample.weight"):
         estimator(**options).fit(X, y, np.zeros(60))
 
@@ -153,6 +157,12 @@ OPTIONS = [
     {"num_layers": 2, "bidirectional": True, "dropout": 0.3, "residual": True, "head_sizes": (5, 4), "read": "max"},
     {"cell": "lstm", "standardise": False, "dtype": "float32", "activation": "tanh", "head_sizes": [3], "read": "mean"},
     {"cell": "mogrifier_lstm"},
+    {
+        "cell": "lstmp",
+        "cell_options": {"proj_size": np.int64(3)},
+        "hidden_size": np.int64(5),
+        "head_sizes": (np.int64(4),),
+    },
 ]
 
 

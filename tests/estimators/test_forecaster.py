@@ -68,7 +68,10 @@ def test_exogenous_frames():
 
 
 def test_early_stopping_pickles_and_files(tmp_path):
-    net = Forecaster(**{**SMALL, "epochs": 500, "learning_rate": 0.05, "n_iter_no_change": 2}, early_stopping=True)
+    sizes = {name: np.int64(value) for name, value in {"season": 12, "window": 24, "hidden_size": 6}.items()}
+    net = Forecaster(
+        **{**SMALL, **sizes, "epochs": 500, "learning_rate": 0.05, "n_iter_no_change": 2}, early_stopping=True
+    )
     with pytest.raises(NotFittedError):
         net.predict(3)
     net = clone(net).fit(TWO)
@@ -80,6 +83,15 @@ def test_early_stopping_pickles_and_files(tmp_path):
         np.testing.assert_array_equal(copy.predict(9), net.predict(9))
         np.testing.assert_array_equal(copy.predict_interval(9), net.predict_interval(9))
         np.testing.assert_array_equal(clone(copy).fit(TWO).predict(9), net.predict(9))
+
+
+def test_what_is_held_out_and_intervals_from_there():
+    net = Forecaster(**SMALL, validation_fraction=0.25).fit(ONE[:112])
+    assert len(net.model_.residuals) == 25  # a quarter of what has a season before it
+    assert Forecaster(**SMALL, validation_fraction=0).fit(ONE).validation_loss_curve_ == []
+    later = net.predict_interval(5, 0.8, history=pd.Series(ONE), paths=9)
+    np.testing.assert_array_equal(later, net.predict_interval(5, 0.8, history=ONE, paths=9))
+    assert not np.array_equal(later, net.predict_interval(5, 0.8, paths=9))
 
 
 def test_a_sweep():

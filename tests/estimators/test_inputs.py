@@ -72,6 +72,9 @@ def test_ragged_sequences(read):
         np.testing.assert_array_equal(again.predict_proba(padded(RAGGED, fill)), expected)
     np.testing.assert_allclose(again.x_mean_, np.concatenate(RAGGED).mean(axis=0), rtol=1e-12)
     np.testing.assert_allclose(again.x_scale_, np.concatenate(RAGGED).std(axis=0), rtol=1e-12)
+    weights = RNG.integers(1, 4, size=40)
+    twice = [each for each, weight in zip(RAGGED, weights) for _ in range(weight)]
+    np.testing.assert_allclose(net().fit(RAGGED, Y, weights).x_mean_, np.concatenate(twice).mean(axis=0), rtol=1e-12)
     alone = np.concatenate([fitted.predict_proba([each]) for each in RAGGED])
     np.testing.assert_allclose(alone, expected, atol=1e-6)
 
@@ -106,6 +109,13 @@ def test_standardisation_makes_scale_and_shift_of_the_input_irrelevant(estimator
     np.testing.assert_allclose(out[2], out[0], rtol=1e-6)
     raw = estimator(**options, standardise=False).fit(X, y)
     assert (raw.x_mean_ == 0).all() and (raw.x_scale_ == 1).all()
+
+
+def test_a_fit_forgets_the_features_of_the_one_before():
+    fitted = net().fit(FORMS["pandas"](), Y).fit(X[:, :, :1], Y)
+    assert not hasattr(fitted, "feature_names_in_")
+    assert (fitted.n_features_in_, fitted.n_step_features_, fitted.input_form_) == (1, 1, "steps")
+    assert fitted.fit(X.reshape(40, 12), Y).n_features_in_ == 12
 
 
 def test_constant_features_do_no_harm():

@@ -42,11 +42,13 @@ def test_pipeline():
     assert search.best_params_ == {"sequenceclassifier__hidden_size": 8} and search.best_score_ > 0.8
 
 
-def test_two_processes_give_the_scores_of_one():
+@pytest.mark.parametrize("backend", ["loky", "threading"])
+def test_two_workers_give_the_scores_of_one(backend):
     net, y = SequenceRegressor("gru", 8, **SMALL), X.sum(axis=(1, 2))
     alone = cross_val_score(net, X, y, cv=4)
     assert alone.min() > 0.5
-    np.testing.assert_array_equal(cross_val_score(net, X, y, cv=4, n_jobs=2), alone)
+    with joblib.parallel_config(backend, n_jobs=2):
+        np.testing.assert_array_equal(cross_val_score(net, X, y, cv=4), alone)
 
 
 def look():

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from pylstm.cells import Cell, sigmoid, tanh
 from pylstm.layers.initialisers import (
     bias_of,
     chrono,
@@ -136,3 +137,72 @@ def test_seeds_and_stacks(function):
 def test_what_does_not_fit(call, error, message):
     with pytest.raises(error, match=message):
         call()
+
+
+class Declared(Cell):
+    """Every kind of entry of `initial_values`."""
+
+    states = ("h",)
+    gates = {"r": "x+h", "a": "x+h"}
+    biased = ("r", "a")
+    params = ("tau", "usual")
+    initial_values = {
+        "weight_h": lambda rng, shape: np.eye(*shape),
+        "bias": -1.0,
+        "bias.a": 2.0,
+        "tau": lambda rng, shape: rng.uniform(5, 9, shape),
+    }
+
+    def forward(z, p):
+        return {"h": sigmoid(z.r) * tanh(z.a) / p.tau + p.usual}
+
+
+def test_a_cell_declares_initial_values():
+    one, two, other = (Recurrent(Declared, I, H, dtype="float64", seed=seed) for seed in (0, 0, 1))
+    np.testing.assert_array_equal(one.params["weight_h"], np.eye(2 * H, H))
+    np.testing.assert_array_equal(one.params["bias"], [-1] * H + [2] * H)
+    assert (one.params["tau"] >= 5).all() and (abs(one.params["usual"]) <= H**-0.5).all()
+    np.testing.assert_array_equal(one.params.flat, two.params.flat)
+    assert (one.params["tau"] != other.params["tau"]).all() and (
+        one.params["weight_x"] != other.params["weight_x"]
+    ).all()
+    one.reset_parameters(1)
+    np.testing.assert_array_equal(one.params.flat, other.params.flat)
+    without = Recurrent(Declared, I, H, bias=False, seed=0)
+    assert "bias" not in without.params and (without.params["tau"] >= 5).all()
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"bias.f": 1.0}, "'bias.f' in initial_values is no parameter .*tau, usual, weight_x, weight_h, bias, bias.r"),
+        ({"h": 1.0}, "'h' in initial_values is no parameter"),
+        ({"tau": "ones"}, "must be a number or a function"),
+    ],
+)
+def test_declarations_that_are_none(values, message):
+    with pytest.raises(TypeError, match=message):
+        type("Wrong", (Declared,), {"initial_values": values})
+
+
+def test_cells_of_the_zoo_begin_as_their_papers_say():
+    decay = Recurrent("rg_lru", I, 500, dtype="float64", seed=0).params["lam"]
+    a = (1 / (1 + np.exp(-decay))) ** 8
+    assert 0.9 <= a.min() < 0.905 and 0.994 < a.max() <= 0.999 and a.mean() == pytest.approx(0.9495, abs=0.005)
+    ring = np.exp(-np.exp(Recurrent("lru", I, 500, dtype="float64", seed=0).params["nu"]))
+    assert 0.9 <= ring.min() < 0.905 and 0.994 < ring.max() <= 0.999
+
+
+def test_initialise_by_name_and_by_function():
+    by_name, expected = layer("lstm"), layer("lstm")
+    assert by_name.initialise("orthogonal", "all", gain=2.0, seed=3).initialise("gate_bias", "f", 1.0) is by_name
+    orthogonal(expected, "all", gain=2.0, seed=3)
+    gate_bias(expected, "f", 1.0)
+    np.testing.assert_array_equal(by_name.params.flat, expected.params.flat)
+    stack = Recurrent("lstm", I, H, num_layers=2, bidirectional=True, seed=0).initialise("gate_bias", "f", 3.0)
+    assert all((bias_of(each, "f") == 3).all() for each in stack.recurrents)
+    seen = []
+    assert stack.initialise(lambda *given, **options: seen.append((given, options)), 1, seed=2) is stack
+    assert seen == [((stack, 1), {"seed": 2})]
+    with pytest.raises(ValueError, match=r"initialiser must be one of uniform, glorot_uniform, .* got 'glorot'"):
+        by_name.initialise("glorot")

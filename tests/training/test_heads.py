@@ -193,8 +193,9 @@ def test_dropout_acts_in_gradients_of_training_mode_only():
     assert len({*drawn, expected}) == 4
     assert model.eval() is model and model.gradients(x, y)[0] == pytest.approx(expected, rel=1e-13)
     assert not model.training and model.train().gradients(x, y)[0] not in (*drawn, expected)
-    model.rng = np.random.default_rng()
-    model.rng.bit_generator.state = state
+    again = np.random.default_rng()
+    again.bit_generator.state = state
+    model.rng = again
     assert [model.gradients(x, y)[0] for _ in range(3)] == drawn
     check_gradients(model.eval(), x, y)
 

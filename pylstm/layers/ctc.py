@@ -1,0 +1,171 @@
+"""CTC: the loss of a sequence of labels that is not aligned with the steps, served by torch; and the best path."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from pylstm.layers.embedding import check_indices
+from pylstm.layers.losses import check_floats, check_weights, reduce_losses
+from pylstm.layers.parameters import as_array
+
+
+def ctc_loss(
+    logits: Any,
+    targets: Any,
+    input_lengths: Any = None,
+    target_lengths: Any = None,
+    *,
+    blank: int = 0,
+    weights: Any = None,
+    reduction: str = "mean",
+    zero_infinity: bool = False,
+) -> tuple[float, np.ndarray]:
+    """Connectionist temporal classification: minus the log-probability of all alignments of the labels, in nats.
+
+    An alignment gives every step a label or the blank; without repetitions, then without blanks, it is the target.
+
+    Parameters
+    ----------
+    logits : array_like, shape (T, N, V)
+        float32 or float64; a softmax over the last axis makes them probabilities of V - 1 labels and the blank.
+    targets : array_like of int, shape (N, S)
+        Labels in 0..V-1, without the blank; what stands beyond the end of a target is not looked at.
+    input_lengths, target_lengths : array_like of int, shape (N,), optional
+        Steps and labels of each row; default T and S. 0 is legal.
+    blank : int
+        Which of the V is the blank.
+    weights : array_like, shape (N,), optional
+        A bool mask, or factors >= 0 of the dtype of `logits`.
+    reduction : {"mean", "sum"}
+        ``mean`` divides by the sum of the weights (by N without weights), not by the lengths of the targets.
+    zero_infinity : bool
+        Whether rows with too few steps for their labels count as 0; otherwise they are refused.
+
+    Returns
+    -------
+    value : float
+    dlogits : ndarray, shape of `logits`
+        0 beyond the end of a row.
+
+    Raises
+    ------
+    ModuleNotFoundError
+        torch is missing: ``pip install 'pylstm[torch]'``.
+    TypeError, ValueError
+        A wrong dtype; a wrong shape, a label out of range or blank, a row with too few steps, a negative weight.
+
+    Notes
+    -----
+    Graves, Fernandez, Gomez and Schmidhuber (2006), Connectionist temporal classification. n labels, of which r are
+    as the one before, need n + r steps.
+
+    Examples
+    --------
+    >>> value, dlogits = ctc_loss(np.zeros((2, 1, 3)), np.array([[1]]))  # doctest: +SKIP
+    >>> round(float(np.exp(-value)), 6)  # 1 1, blank 1, and 1 blank, of 9  # doctest: +SKIP
+    0.333333
+    """
+    logits = check_floats("logits", logits)
+    if logits.ndim != 3 or logits.shape[2] < 2:
+        raise ValueError(f"logits must have shape (T, N, V) with V >= 2, got {logits.shape}")
+    T, N, V = logits.shape
+    if not 0 <= blank < V:
+        raise ValueError(f"blank must be in 0..{V - 1}, got {blank}")
+    steps = np.full(N, T) if input_lengths is None else _lengths("input_lengths", input_lengths, T, N)
+    targets, labels = _check_targets(targets, target_lengths, N, V, blank)
+    weights = check_weights(weights, (N,), logits.dtype)
+    possible = _possible(targets, labels, steps)
+    if not (possible.all() or zero_infinity):
+        row = int(np.argmin(possible))
+        raise ValueError(
+            f"row {row}: {steps[row]} steps are too few for its {labels[row]} labels (one each, and a blank between "
+            "two that are the same); zero_infinity=True leaves such rows out"
+        )
+    losses, dlogits = np.zeros(N, logits.dtype), np.zeros_like(logits)
+    some = np.flatnonzero(possible & (steps > 0))
+    if some.size:
+        losses[some], dlogits[:, some] = _by_torch(logits[:, some], targets[some], steps[some], labels[some], blank)
+        dlogits[np.arange(T)[:, None] >= steps] = 0
+    by_rows = dlogits.swapaxes(0, 1).reshape(N, T * V)
+    value, d = reduce_losses(losses, by_rows, weights, reduction, per_row=True)
+    return value, np.ascontiguousarray(d.reshape(N, T, V).swapaxes(0, 1))
+
+
+def ctc_best_path(logits: Any, lengths: Any = None, *, blank: int = 0) -> list[np.ndarray]:
+    """Labels of the most probable alignment: the largest logit at every step, without repetitions and blanks.
+
+    Parameters
+    ----------
+    logits : array_like, shape (N, T, V)
+        As `SequenceModel.predict` gives them.
+    lengths : array_like of int, shape (N,), optional
+        Steps of each row; default T.
+    blank : int
+
+    Returns
+    -------
+    list of ndarray of int
+        Labels of each row.
+
+    Examples
+    --------
+    >>> ctc_best_path(np.eye(3)[[[1, 1, 0, 1, 2, 2]]])
+    [array([1, 1, 2])]
+    """
+    logits = as_array("logits", logits)
+    if logits.ndim != 3:
+        raise ValueError(f"logits must have shape (N, T, V), got {logits.shape}")
+    N, T = logits.shape[:2]
+    steps = np.full(N, T) if lengths is None else _lengths("lengths", lengths, T, N)
+    paths = [row[:n] for row, n in zip(logits.argmax(axis=2), steps)]
+    return [path[(path != blank) & (np.diff(path, prepend=-1) != 0)] for path in paths]
+
+
+def _lengths(name: str, values: Any, most: int, N: int) -> np.ndarray:
+    """`values` as an array of int in 0..most, (N,)."""
+    values = as_array(name, values)
+    values = check_indices(name, values if values.size else values.astype(np.intp), most + 1)
+    if values.shape != (N,):
+        raise ValueError(f"{name} must have shape ({N},), one for each row, got {values.shape}")
+    return values
+
+
+def _check_targets(targets: Any, lengths: Any, N: int, V: int, blank: int) -> tuple[np.ndarray, np.ndarray]:
+    """Targets (N, S) with S >= 1 and blanks beyond the ends, and their lengths."""
+    targets = as_array("targets", targets)
+    if targets.ndim != 2 or len(targets) != N:
+        raise ValueError(f"targets must have shape ({N}, S), got {targets.shape}")
+    S = targets.shape[1]
+    labels = np.full(N, S) if lengths is None else _lengths("target_lengths", lengths, S, N)
+    inside = np.arange(S) < labels[:, None]
+    found = check_indices("targets", targets[inside] if targets.size else np.zeros(0, int), V)
+    if (found == blank).any():
+        raise ValueError(f"targets must not hold the blank, {blank}: it is what stands between labels")
+    filled = np.full((N, max(S, 1)), blank)
+    filled[:, :S][inside] = found
+    return filled, labels
+
+
+def _possible(targets: np.ndarray, labels: np.ndarray, steps: np.ndarray) -> np.ndarray:
+    """Which rows have steps enough: one for each label, and one for a blank between two labels that are the same."""
+    again = (targets[:, 1:] == targets[:, :-1]) & (np.arange(1, targets.shape[1]) < labels[:, None])
+    return labels + again.sum(axis=1) <= steps
+
+
+def _by_torch(
+    logits: np.ndarray, targets: np.ndarray, steps: np.ndarray, labels: np.ndarray, blank: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Losses of the rows, and their cotangents."""
+    try:
+        import torch
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError("ctc_loss needs torch: pip install 'pylstm[torch]'") from error
+    z = torch.from_numpy(np.ascontiguousarray(logits)).requires_grad_()
+    # of torch's loss only what comes out of its log_softmax is right: its gradient holds for those inputs alone
+    losses = torch.nn.functional.ctc_loss(
+        z.log_softmax(2), *(torch.from_numpy(each) for each in (targets, steps, labels)), blank, reduction="none"
+    )
+    losses.sum().backward()
+    return losses.detach().numpy(), z.grad.numpy()

@@ -1,0 +1,69 @@
+"""Initial states that are learned: parameters ``initial_<state>`` of a layer, one number for each unit.
+
+They stand for an initial state wherever none is given: at the first step of a run, at its resets, in a new stream. The
+loop sees them as any initial states, the same for all rows, and knows nothing of where they come from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pylstm.layers.parameters import Parameters, as_array
+
+if TYPE_CHECKING:
+    from pylstm.layers.recurrent import Recurrent
+
+
+class Begun(dict):
+    """Initial states of a run, by name; `learned` are those that came from the parameters."""
+
+    learned: tuple[str, ...] = ()
+
+
+def check_learned(learn: bool | Iterable[str], states: tuple[str, ...]) -> tuple[str, ...]:
+    """The states to learn, in the order of the cell's.
+
+    Raises
+    ------
+    ValueError
+        A state that the cell does not have.
+    """
+    if isinstance(learn, bool | np.bool_):
+        return states if learn else ()
+    names = (learn,) if isinstance(learn, str) else tuple(learn)
+    for name in names:
+        if name not in states:
+            raise ValueError(f"learn_initial: unknown state {name!r} (there is: {', '.join(states)})")
+    return tuple(name for name in states if name in names)
+
+
+def begin(layer: Recurrent, x: Any, initial: Any) -> Any:
+    """`initial`, completed by the learned states of `layer`, if it has any, for the rows of `x`."""
+    if not layer.learn_initial or not (initial is None or isinstance(initial, dict)):
+        return initial  # what is no dict is refused later
+    shape = as_array("x", x).shape
+    rows = shape[:1] if layer.batch_first else shape[1:2]
+    begun = Begun({} if initial is None else initial)
+    begun.learned = tuple(name for name in layer.learn_initial if begun.get(name) is None)
+    for name in begun.learned:
+        value = layer.params[f"initial_{name}"]
+        begun[name] = value if len(shape) == 2 else np.broadcast_to(value, (*rows, len(value)))
+    return begun
+
+
+def add_learned(params: Parameters, learned: Iterable[str], dinitial: dict[str, np.ndarray]) -> None:
+    """Add the cotangents of the initial states (B, width) that were learned, summed over the rows, to `params`."""
+    for name in learned:
+        params[f"initial_{name}"] += dinitial[name].sum(axis=0)
+
+
+def first_states(layer: Recurrent, batch_size: int) -> bytes:
+    """The states, one after the other, that a stream of `layer` begins with."""
+    pieces = []
+    for name in layer.cell.contract.states:
+        value = layer.params[f"initial_{name}"] if name in layer.learn_initial else np.zeros(layer.widths[name])
+        pieces.append(np.tile(value.astype(layer.dtype), batch_size).tobytes())
+    return b"".join(pieces)

@@ -1,0 +1,152 @@
+"""`fit_lbfgs`: all rows at once, and a quasi-Newton method, for small nets and little noise; by scipy."""
+
+from __future__ import annotations
+
+import math
+import signal
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+
+from pylstm.training.batches import check_data
+from pylstm.training.clipping import as_list
+from pylstm.training.divergence import TrainingDiverged
+from pylstm.training.history import History
+from pylstm.training.interrupt import stop_on_interrupt
+
+
+def fit_lbfgs(
+    model: Any,
+    data: Iterable[Any],
+    *,
+    iterations: int = 200,
+    memory: int = 10,
+    gradient_tolerance: float = 1e-5,
+    loss_tolerance: float = 1e-9,
+    callbacks: Iterable[Callable[[History], Any]] = (),
+) -> History:
+    """Train `model` on all rows of `data` at once by L-BFGS. However it ends, the parameters are the best seen.
+
+    Parameters
+    ----------
+    model : object
+        As for `Trainer`, of float64 if it is to converge far. Its loss must not be random: `SequenceModel.eval` turns
+        dropout off.
+    data : tuple of arrays or Sequences
+        Of N rows each, such as ``(x, y)``.
+    iterations : int
+        At most; each takes one or a few evaluations of loss and gradient.
+    memory : int
+        Steps that the approximation of the curvature remembers.
+    gradient_tolerance : float
+        Converged if no element of the gradient is larger.
+    loss_tolerance : float
+        Converged if an iteration lowers the loss by a smaller part of it (or of 1, if it is below).
+    callbacks : iterable of callables
+        Called with the history after every iteration; one that returns True ends the fit.
+
+    Returns
+    -------
+    History
+        ``steps`` and ``norms`` by evaluation, ``loss`` by iteration; ``stopped`` is "converged", "iterations",
+        "stalled" (no lower loss along the line: the end of the precision), "callback" or "interrupted".
+
+    Raises
+    ------
+    ModuleNotFoundError
+        scipy is missing: ``pip install 'pylstm[scipy]'``.
+    TypeError, ValueError
+        As `Trainer`; a model with dropout in training mode.
+    TrainingDiverged
+        Loss or gradient is not finite.
+
+    Notes
+    -----
+    Byrd, Lu, Nocedal and Zhu (1995), A limited memory algorithm for bound constrained optimization. Ctrl-C and SIGTERM
+    end the fit after the present evaluation, as in `Trainer.run`.
+
+    Examples
+    --------
+    >>> import pylstm
+    >>> x = np.random.default_rng(0).normal(size=(40, 5, 2))
+    >>> model = pylstm.SequenceModel("gru", 2, 4, 1, dtype="float64", seed=0)
+    >>> history = fit_lbfgs(model, (x, x.sum(axis=(1, 2))), iterations=20)  # doctest: +SKIP
+    >>> history.loss[-1] < 0.2 * history.steps[0]  # doctest: +SKIP
+    True
+    """
+    try:
+        from scipy.optimize import minimize
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError("fit_lbfgs needs scipy: pip install 'pylstm[scipy]'") from error
+    for name, value in {"iterations": iterations, "memory": memory}.items():
+        if not value >= 1:
+            raise ValueError(f"{name} must be at least 1, got {value}")
+    if getattr(model, "training", False) and getattr(getattr(model, "layer", None), "dropout", 0):
+        raise ValueError("L-BFGS needs the same loss at every evaluation: turn dropout off with model.eval()")
+    number = 0
+    with stop_on_interrupt() as stopped:
+        objective = _Objective(model, check_data("data", data), list(callbacks), stopped)
+        # Converged: all of the gradient below gtol, or a fall of less than ftol times the largest of both losses and 1.
+        options = {"maxiter": iterations, "maxfun": math.inf, "maxcor": memory}
+        options |= {"gtol": gradient_tolerance, "ftol": loss_tolerance}
+        try:
+            end = objective.end_iteration
+            result = minimize(objective, objective.start, jac=True, method="L-BFGS-B", callback=end, options=options)
+            reasons = {0: "converged", 1: "iterations", 2: "stalled"}
+            objective.history.stopped = objective.history.stopped or reasons[result.status]
+        except _Interrupted:
+            number, objective.history.stopped = stopped(), "interrupted"
+        finally:
+            objective.set_best()
+    if number == signal.SIGTERM:
+        signal.raise_signal(number)
+    return objective.history
+
+
+class _Interrupted(Exception):
+    """Ctrl-C or SIGTERM has come."""
+
+
+class _Objective:
+    """Loss and gradient as functions of all parameters in one float64 array; remembers where it was lowest."""
+
+    def __init__(
+        self, model: Any, data: tuple[Any, ...], callbacks: list[Callable[[History], Any]], stopped: Callable[[], int]
+    ) -> None:
+        self._model, self._data, self._callbacks, self._stopped = model, data, callbacks, stopped
+        self._params, self.history = as_list(model.params), History()
+        self._best, self._lowest = [each.flat.copy() for each in self._params], math.inf
+        self._ends = np.cumsum([each.size for each in self._params])[:-1]
+        self.start = np.concatenate(self._best, dtype=np.float64)
+
+    def __call__(self, flat: np.ndarray) -> tuple[float, np.ndarray]:
+        if self._stopped():
+            raise _Interrupted
+        for each, values in zip(self._params, np.split(flat, self._ends)):
+            each.flat[...] = values
+        loss, grads = self._model.gradients(*self._data)
+        gradient = np.concatenate([each.flat for each in as_list(grads, "grads")], dtype=np.float64)
+        norm = float(np.linalg.norm(gradient))
+        if not (math.isfinite(loss) and math.isfinite(norm)):
+            raise TrainingDiverged(
+                f"training diverged at evaluation {len(self.history.steps) + 1}: loss {loss}, norm of the gradient "
+                f"{norm}; the lowest loss before was {self._lowest:.3f}, whose parameters are set"
+            )
+        self.history.steps.append(float(loss))
+        self.history.norms.append(norm)
+        if loss < self._lowest:
+            self._lowest, self._best = loss, [each.flat.copy() for each in self._params]
+        return float(loss), gradient
+
+    def end_iteration(self, intermediate_result: Any) -> None:
+        """Called by scipy, which finds out by the name of the argument what to give."""
+        self.history.loss.append(float(intermediate_result.fun))
+        if any([callback(self.history) is True for callback in self._callbacks]):
+            self.history.stopped = "callback"
+            raise StopIteration
+
+    def set_best(self) -> None:
+        """Set the parameters with the lowest loss."""
+        for each, values in zip(self._params, self._best):
+            each.flat[...] = values
