@@ -46,14 +46,12 @@ class Reading:
             # features = sum over t of y_t / length
             self.features = y.sum(axis=0) / self._divisor
         elif read == "last":
-            self._own = np.maximum(self._lengths, 1) - 1, np.arange(B)
+            self._own = self._lengths - 1, np.arange(B)  # of a row without steps, the 0 at the end of the padding
             self.features = np.concatenate([y[self._own][:, :forward], y[0, :, forward:]], axis=1)
         else:
             inside = np.arange(T)[:, None] < self._lengths
             self._at = np.argmax(np.where(inside[:, :, None], y, -np.inf), axis=0)[None]
             self.features = np.take_along_axis(y, self._at, axis=0)[0]
-        if lengths is not None:
-            self.features[lengths == 0] = 0
 
     @property
     def _divisor(self) -> np.ndarray:
