@@ -119,6 +119,10 @@ class MinLSTM(Cell):
         return dict(h=share * prev.h + (1 - share) * z.n)
 
 
+def slow_lam(rng, shape):
+    return -log(rng.uniform(0.9, 0.999, shape) ** -0.125 - 1)
+
+
 class RGLRU(Cell):
     """Real-gated linear recurrent unit of Griffin and Hawk.
 
@@ -133,7 +137,7 @@ class RGLRU(Cell):
     gates = {"r": "x", "i": "x", "v": "x"}
     biased = ("r", "i")
     params = ("lam",)
-    initial_values = {"lam": lambda rng, shape: -log(rng.uniform(0.9, 0.999, shape) ** -0.125 - 1)}
+    initial_values = {"lam": slow_lam}
     reference = (
         "De, Smith, Fernando, Botev et al. (2024), Griffin: mixing gated linear recurrences with local attention"
     )
@@ -212,6 +216,14 @@ class HGRN(Cell):
         return dict(h=sigmoid(z.o) * c, c=c)
 
 
+def ring_nu(rng, shape):
+    return log(-0.5 * log(rng.uniform(0.9**2, 0.999**2, shape)))
+
+
+def circle_theta(rng, shape):
+    return log(rng.uniform(1e-3, 6.283, shape))
+
+
 class LRU(Cell):
     """Linear recurrent unit: a diagonal complex recurrence, in two real states.
 
@@ -224,10 +236,7 @@ class LRU(Cell):
     gates = {"b_re": "x", "b_im": "x", "out": "x+s_re+s_im"}
     biased = ()
     params = ("nu", "theta")
-    initial_values = {
-        "nu": lambda rng, shape: log(-0.5 * log(rng.uniform(0.9**2, 0.999**2, shape))),
-        "theta": lambda rng, shape: log(rng.uniform(1e-3, 6.283, shape)),
-    }
+    initial_values = {"nu": ring_nu, "theta": circle_theta}
     stages = (Stage("recur", gates=("b_re", "b_im"), emits=("s_re", "s_im")), Stage("read", gates=("out",)))
     reference = "Orvieto, Smith, Gu, Fernando et al. (2023), Resurrecting recurrent neural networks for long sequences"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import keyword
+import linecache
 import os
 import re
 import shutil
@@ -187,6 +188,7 @@ def _fill(template: str, name: str, **more: str) -> str:
 def _execute(text: str, name: str, place: str) -> Any:
     """The cell class of a module's text."""
     space: dict[str, Any] = {"__name__": f"pylstm_{name}"}
+    linecache.cache[place] = len(text), None, text.splitlines(keepends=True), place  # for the sources of its functions
     exec(compile(text, place, "exec"), space)
     cell = space.get(class_name(name))
     if not (isinstance(cell, type) and issubclass(cell, Cell)):

@@ -66,7 +66,7 @@ def formula_source(cell: type[Cell], name: str) -> tuple[list[str], str]:
     hooks = [cell.formulas.get(stage) or getattr(cell, hook_name("forward", stage)) for stage in stages]
     needs = _Needs()
     texts = [needs.function(hook, hook_name("forward", stage)) for hook, stage in zip(hooks, stages)]
-    declared = {key: getattr(cell, key) for key in DECLARED}
+    declared = {key: getattr(cell, key) for key in DECLARED} | {"initial_values": needs.values(cell.initial_values)}
     if cell.formulas:
         declared["keep"] = cell.declared.keep
     doc = inspect.getdoc(cell) if "__doc__" in vars(cell) and cell.__doc__ else f"The formula of {cell.__qualname__}."
@@ -81,10 +81,11 @@ def twin_source(derivation: Derivation, cell: type[Cell], name: str, package: st
         "keep": contract.keep,
         "widths": _widths(cell, contract),
     }
-    declared["kernel"] = f"{package}._{name}:{name}"
+    needs = _Needs()
+    declared |= {"kernel": f"{package}._{name}:{name}", "initial_values": needs.values(cell.initial_values)}
     texts = [numpy.stage_source(stage).replace("\n\n\n", "\n\n") for stage in derivation.stages.values()]
-    text = _class(name, inspect.getdoc(cell), declared, texts)
-    return _Needs().imports(text), text
+    text = "\n\n".join([*needs.helpers, _class(name, inspect.getdoc(cell), declared, texts)])
+    return needs.imports(text), text
 
 
 def _widths(cell: type[Cell], contract: Contract) -> dict[str, Any]:
@@ -133,6 +134,16 @@ def _docstring(doc: str) -> str:
     return f'{raw}"""{doc}\n"""' if "\n" in doc else f'{raw}"""{doc}"""'
 
 
+class _Name:
+    """What is written as a name."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __repr__(self) -> str:
+        return self._name
+
+
 class _Needs:
     """What functions use of the modules that they were written in."""
 
@@ -156,6 +167,14 @@ class _Needs:
                 self._seen.add(used)
                 self._global(used, function.__globals__[used], function)
         return re.sub(r"^def \w+", f"def {name}", _enclosed(source, function), count=1, flags=re.MULTILINE)
+
+    def values(self, values: dict[str, Any]) -> dict[str, Any]:
+        """`Cell.initial_values` as it is written: functions by their names, their sources noted."""
+        for function in (value for value in values.values() if callable(value)):
+            if function.__name__ not in self._seen:
+                self._seen.add(function.__name__)
+                self.helpers.append(self.function(function, function.__name__).strip() + "\n")
+        return {name: _Name(value.__name__) if callable(value) else value for name, value in values.items()}
 
     def _global(self, name: str, value: Any, user: Callable[..., Any]) -> None:
         if getattr(functions, name, None) is value:

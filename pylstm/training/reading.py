@@ -34,33 +34,28 @@ class Reading:
     """
 
     def __init__(self, y: np.ndarray, lengths: np.ndarray | None, read: str, forward: int) -> None:
-        T, B, _ = self._shape = y.shape
+        T, B, W = self._shape = y.shape
         self._read, self._forward, self._dtype = read, forward, y.dtype
         self._lengths = np.full(B, T, np.intp) if lengths is None else lengths
-        self._some = (self._lengths > 0)[:, None]
         if read == "every":
             self.features = y
-        elif not T:
-            self.features = np.zeros((B, y.shape[2]), y.dtype)
+            return
+        if not T:
+            self.features = np.zeros((B, W), y.dtype)
         elif read == "mean":
             # features = sum over t of y_t / length
             self.features = y.sum(axis=0) / self._divisor
+        elif read == "last":
+            self._own = self._lengths - 1, np.arange(B)  # of a row without steps, the 0 at the end of the padding
+            self.features = np.concatenate([y[self._own][:, :forward], y[0, :, forward:]], axis=1)
         else:
-            self._at = self._steps(y)
-            self.features = np.where(self._some, np.take_along_axis(y, self._at, axis=0)[0], y.dtype.type(0))
+            inside = np.arange(T)[:, None] < self._lengths
+            self._at = np.argmax(np.where(inside[:, :, None], y, -np.inf), axis=0)[None]
+            self.features = np.take_along_axis(y, self._at, axis=0)[0]
 
     @property
     def _divisor(self) -> np.ndarray:
         return np.maximum(self._lengths, 1)[:, None].astype(self._dtype)
-
-    def _steps(self, y: np.ndarray) -> np.ndarray:
-        """(1, B, W): the step that each feature is taken from."""
-        T, W = self._shape[0], self._shape[2]
-        if self._read == "last":
-            own = np.maximum(self._lengths, 1)[:, None] - 1
-            return np.where(np.arange(W) < self._forward, own, 0)[None]
-        inside = np.arange(T)[:, None] < self._lengths
-        return np.argmax(np.where(inside[:, :, None], y, -np.inf), axis=0)[None]
 
     def backward(self, d: np.ndarray) -> np.ndarray:
         """Cotangent of `y` from that of `features`; beyond the end of a row it means nothing, and may not be 0.
@@ -69,10 +64,13 @@ class Reading:
         """
         if self._read == "every":
             return d
-        T = self._shape[0]
+        T, F = self._shape[0], self._forward
         if self._read == "mean":
             return np.repeat((d / self._divisor)[None], T, axis=0)
         dy = np.zeros(self._shape, self._dtype)
-        if T:
+        if T and self._read == "max":
             np.put_along_axis(dy, self._at, d[None], axis=0)
+        elif T:
+            dy[0, :, F:] = d[:, F:]
+            dy[(*self._own, slice(F))] = d[:, :F]
         return dy

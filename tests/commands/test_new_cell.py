@@ -166,6 +166,7 @@ def test_every_registered_cell_can_be_the_source(name):
         made = _execute(texts[f"pylstm_copied/{module}.py"], "copied", module)
         assert made.contract.blocks == cell.contract.blocks and made.contract.widths == cell.contract.widths
         assert made.contract.gate_sources == cell.contract.gate_sources
+        assert made.initial_values.keys() == cell.initial_values.keys()
         assert made.contract.sizes == cell.contract.sizes and made.contract.output == cell.contract.output
         made.kernel = None
         assert pylstm.certify(made).ok
