@@ -396,4 +396,3 @@ class Recurrent:
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update({"learn_initial": ()} | state)
         self._prepare()
-
