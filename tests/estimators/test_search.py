@@ -105,5 +105,6 @@ def test_a_search_on_a_dask_cluster(cluster):
 def test_digits():
     x, y = load_digits(return_X_y=True)
     x_train, x_test, y_train, y_test = train_test_split(x, y, random_state=0, stratify=y)
-    lines = SequenceClassifier(features_per_step=8, random_state=0).fit(x_train, y_train)
-    assert lines.score(x_test, y_test) >= 0.97  # 0.98 when written
+    for options, least in ({}, 0.96), ({"hidden_size": 128}, 0.97):  # 0.980 and 0.984 when written
+        lines = SequenceClassifier(features_per_step=8, random_state=0, **options).fit(x_train, y_train)
+        assert lines.score(x_test, y_test) >= least

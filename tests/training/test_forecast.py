@@ -122,7 +122,7 @@ def test_a_trend_and_a_season_are_learned():
     model = ForecastModel("lstm", 24, season=12, seed=0)
     model.fit(y[:-n])
     error = np.abs(model.predict(n) - y[-n:]).mean()
-    assert error < 0.3 * np.abs(seasonal_naive(y[:-n], n, 12) - y[-n:]).mean()  # 0.19 when written
+    assert error < 0.3 * np.abs(seasonal_naive(y[:-n], n, 12) - y[-n:]).mean()  # 0.17 to 0.20 by seed
 
 
 def test_exogenous_values_are_used():
@@ -130,7 +130,8 @@ def test_exogenous_values_are_used():
     y = np.tanh(2 * extra)
     model = ForecastModel("gru", 12, window=32, seed=0)
     model.fit(y[:300], extra[:300], epochs=60)
-    assert np.abs(model.predict(20, exogenous=extra[300:]) - y[300:]).mean() < 0.15  # 0.03 when written
+    error = np.abs(model.predict(20, exogenous=extra[300:]) - y[300:]).mean()
+    assert error < 0.2  # 0.07 to 0.09 by seed; without them about 0.7
 
 
 def test_intervals_of_a_random_walk_grow_with_the_root_of_the_steps():
