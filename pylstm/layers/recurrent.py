@@ -233,7 +233,7 @@ class Recurrent:
                 raise ValueError("checkpoint is for backward: with tape=False there is nothing to compute again")
             segments = segments_of(self, checkpoint, T, B, (scaled, blended), threads)
             if segments is not None:
-                return CheckpointedRun(self, kept(x, source), start, layout, given, segments)
+                return CheckpointedRun(self, kept(self, x, source), start, layout, given, segments)
         plan = self._core.plan(T if B else 0, B, tape, scaled, blended, threads)  # no rows: no step, however many
         buffer = self.workspaces.take(plan.nbytes)
         _core.forward(

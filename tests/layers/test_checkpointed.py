@@ -151,6 +151,11 @@ def test_a_constant_input_is_not_copied():
     assert not np.shares_memory(layer(x, checkpoint="sqrt")._x, x)
     x.flags.writeable = False
     assert np.shares_memory(layer(x, checkpoint="sqrt")._x, x)
+    y = layer(x, checkpoint="sqrt").y
+    with pytest.raises(ValueError, match="WRITEABLE"):
+        y.flags.writeable = True
+    above = pylstm.LSTM(4, 4)
+    assert np.shares_memory(above(y, checkpoint="sqrt")._x, y)  # so in a stack
     view = np.ones((2000, 1, 3), "float32")[:]
     view.flags.writeable = False
     assert not np.shares_memory(layer(view, checkpoint="sqrt")._x, view)  # what it is a view of can be changed
