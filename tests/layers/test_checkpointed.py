@@ -275,7 +275,7 @@ SCRIPT = """
 import resource, numpy as np, pylstm
 peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 layer = pylstm.LSTM({I}, 32, seed=0)
-x, dy = (np.random.default_rng(0).normal(size=(1_000_000, 1, n)).astype("float32") for n in ({I}, 32))
+x, dy = (np.random.default_rng(0).standard_normal((1_000_000, 1, n), "float32") for n in ({I}, 32))
 x.flags.writeable = False
 short = np.ones((3000, 1, {I}), "float32")
 layer(short, checkpoint="sqrt").backward(np.ones((3000, 1, 32), "float32"))
@@ -295,6 +295,6 @@ def test_a_million_steps_in_the_budget(I, checkpoint):
     assert done.returncode == 0, done.stderr
     grown, named, nbytes, segments = map(int, done.stdout.split())
     assert segments > 100 and (checkpoint == "sqrt" or nbytes <= parse_checkpoint(checkpoint))
-    assert grown <= named + nbytes + 3_000_000  # what Python itself and the allocator take
+    assert 0.9 * named < grown <= named + nbytes + 3_000_000  # what Python itself and the allocator take
     tape = pylstm.LSTM(I, 32).workspace_bytes(1_000_000, 1)
     assert nbytes < tape / 4 and (checkpoint != "sqrt" or nbytes < tape / 500)
