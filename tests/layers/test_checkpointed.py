@@ -4,6 +4,7 @@ import pickle
 import subprocess
 import sys
 import tracemalloc
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -272,8 +273,8 @@ def test_peak_of_a_training_step(cell, checkpoint, T, B, I, H):
 
 
 SCRIPT = """
-import resource, numpy as np, pylstm
-peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+import re, numpy as np, pylstm
+peak = lambda: 1024 * int(re.search(r"VmHWM:\\s*(\\d+) kB", open("/proc/self/status").read())[1])
 layer = pylstm.LSTM({I}, 32, seed=0)
 x, dy = (np.random.default_rng(0).standard_normal((1_000_000, 1, n), "float32") for n in ({I}, 32))
 x.flags.writeable = False
@@ -290,6 +291,9 @@ print(peak() - before, run.y.nbytes + grads.x.nbytes, run.nbytes, run.segments)
 @pytest.mark.slow
 @pytest.mark.parametrize(("I", "checkpoint"), [(1, "sqrt"), (8, "sqrt"), (1, "4 MB"), (8, "200 MB")])
 def test_a_million_steps_in_the_budget(I, checkpoint):
+    """The peak is the kernel's of this process: that of `getrusage` begins with the size of pytest."""
+    if not Path("/proc/self/status").exists():
+        pytest.skip("this machine has no /proc")
     script = SCRIPT.format(I=I, checkpoint=checkpoint)
     done = subprocess.run([sys.executable, "-P", "-c", script], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
