@@ -163,7 +163,7 @@ class CheckpointedRun(Run):
     Attributes
     ----------
     y, final
-        As of `Run`; `y` is an array of its own.
+        As of `Run`.
     segments : int
     nbytes : int
         Memory that the run and its backward pass need besides x, y, dx, and the per-step inputs and their gradients.
@@ -194,7 +194,7 @@ class CheckpointedRun(Run):
         for border, first in zip(self._borders, start or ()):
             if first is not None:
                 border[0] = first
-        y = np.empty((self._T, B, layer.output_size), dtype)
+        (y,) = layer.workspaces.arrays(dtype, (self._T, B, layer.output_size))
         output, last = contract.states.index(contract.output), []
         self._lock, buffer = threading.Lock(), layer.workspaces.take(segments.workspace)
         for k in range(segments.count):
@@ -208,8 +208,7 @@ class CheckpointedRun(Run):
                 for border, array in zip(self._borders, last):
                     border[k + 1] = array
         self._ready: np.ndarray | None = buffer  # with the tape of the last segment, which `backward` need not run
-        y.flags.writeable = False
-        self.y = layout.steps_out(y)
+        self.y = layout.steps_out(np.asarray(_Constant(y)))
         self.final = {name: layout.rows_out(_frozen(array)) for name, array in zip(contract.states, last)}
 
     def _run_segment(self, plan: Plan, buffer: np.ndarray, k: int, piece: slice, *, packed: bool) -> None:
@@ -278,18 +277,31 @@ def segments_of(
     return segments if segments.count > 1 else None
 
 
-def kept(x: np.ndarray, source: Any) -> np.ndarray:
+class _Constant:
+    """An array of a workspace, for NumPy: it holds the workspace, and nobody can write to it."""
+
+    def __init__(self, array: np.ndarray) -> None:
+        self._array = array
+        interface = array.__array_interface__
+        self.__array_interface__ = interface | {"data": (interface["data"][0], True)}
+
+
+def kept(layer: Recurrent, x: np.ndarray, source: Any) -> np.ndarray:
     """`x`, or a copy of it where it is memory of `source`, what the caller gave, and can be changed."""
-    return x if not np.may_share_memory(x, source) or _is_constant(source) else x.copy()
+    if not np.may_share_memory(x, source) or _is_constant(source):
+        return x
+    (copy,) = layer.workspaces.arrays(x.dtype, x.shape)
+    copy[...] = x
+    return copy
 
 
 def _is_constant(array: Any) -> bool:
-    """Whether neither the array nor one that it is a view of can be written to."""
+    """Whether neither the array nor what it is a view of can be written to."""
     while isinstance(array, np.ndarray):
         if array.flags.writeable:
             return False
         array = array.base
-    return array is None
+    return array is None or isinstance(array, _Constant)
 
 
 def _view(buffer: np.ndarray, offset: int, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:

@@ -264,7 +264,7 @@ class Recurrent:
             refuse_with_checkpoint(lengths, tape)
             segments = segments_of(self, checkpoint, T, B, (scaled, blended), threads)
             if segments is not None:
-                return CheckpointedRun(self, kept(x, source), start, layout, given, segments)
+                return CheckpointedRun(self, kept(self, x, source), start, layout, given, segments)
         plan = layout.plan(self._core, T, B, tape, scaled, blended, threads)
         buffer = self.workspaces.take(plan.nbytes)
         _core.forward(

@@ -4,6 +4,7 @@ import pickle
 import subprocess
 import sys
 import tracemalloc
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -151,6 +152,11 @@ def test_a_constant_input_is_not_copied():
     assert not np.shares_memory(layer(x, checkpoint="sqrt")._x, x)
     x.flags.writeable = False
     assert np.shares_memory(layer(x, checkpoint="sqrt")._x, x)
+    y = layer(x, checkpoint="sqrt").y
+    with pytest.raises(ValueError, match="WRITEABLE"):
+        y.flags.writeable = True
+    above = pylstm.LSTM(4, 4)
+    assert np.shares_memory(above(y, checkpoint="sqrt")._x, y)  # so in a stack
     view = np.ones((2000, 1, 3), "float32")[:]
     view.flags.writeable = False
     assert not np.shares_memory(layer(view, checkpoint="sqrt")._x, view)  # what it is a view of can be changed
@@ -267,10 +273,10 @@ def test_peak_of_a_training_step(cell, checkpoint, T, B, I, H):
 
 
 SCRIPT = """
-import resource, numpy as np, pylstm
-peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+import re, numpy as np, pylstm
+peak = lambda: 1024 * int(re.search(r"VmHWM:\\s*(\\d+) kB", open("/proc/self/status").read())[1])
 layer = pylstm.LSTM({I}, 32, seed=0)
-x, dy = (np.random.default_rng(0).normal(size=(1_000_000, 1, n)).astype("float32") for n in ({I}, 32))
+x, dy = (np.random.default_rng(0).standard_normal((1_000_000, 1, n), "float32") for n in ({I}, 32))
 x.flags.writeable = False
 short = np.ones((3000, 1, {I}), "float32")
 layer(short, checkpoint="sqrt").backward(np.ones((3000, 1, 32), "float32"))
@@ -285,11 +291,14 @@ print(peak() - before, run.y.nbytes + grads.x.nbytes, run.nbytes, run.segments)
 @pytest.mark.slow
 @pytest.mark.parametrize(("I", "checkpoint"), [(1, "sqrt"), (8, "sqrt"), (1, "4 MB"), (8, "200 MB")])
 def test_a_million_steps_in_the_budget(I, checkpoint):
+    """The peak is the kernel's of this process: that of `getrusage` begins with the size of pytest."""
+    if not Path("/proc/self/status").exists():
+        pytest.skip("this machine has no /proc")
     script = SCRIPT.format(I=I, checkpoint=checkpoint)
     done = subprocess.run([sys.executable, "-P", "-c", script], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     grown, named, nbytes, segments = map(int, done.stdout.split())
     assert segments > 100 and (checkpoint == "sqrt" or nbytes <= parse_checkpoint(checkpoint))
-    assert grown <= named + nbytes + 3_000_000  # what Python itself and the allocator take
+    assert 0.9 * named < grown <= named + nbytes + 3_000_000  # what Python itself and the allocator take
     tape = pylstm.LSTM(I, 32).workspace_bytes(1_000_000, 1)
     assert nbytes < tape / 4 and (checkpoint != "sqrt" or nbytes < tape / 500)
