@@ -1,7 +1,8 @@
 """Training time of rows of different lengths: against the dense batch, against rows of one length, against PyTorch.
 
 Run: ``python -P benchmarks/ragged.py [THREADS]``. Lengths are drawn from T/10 to T, one of them T. Prints medians,
-every call once a round, of CPU time with one thread (what else the machine does counts less), else of wall time:
+measured in turn (PyTorch apart, in turn with ragged): of CPU time with one thread, which counts less of what else the
+machine does, else of wall time.
 
 - ragged: milliseconds of forward + backward with ``lengths``; share: sum of the lengths / (T B);
 - cost: ragged / (dense x share), 1 if the cost is that of the sum of the lengths (bar: 1.25);
@@ -109,11 +110,15 @@ def main():
         torch = None
     print("cell  T    B    H    dense ms  ragged ms  share   cost   equal  torch")
     for case in CASES:
-        calls = ours(*case) | ({"torch": of_torch(torch, *case)} if torch else {})
-        found = medians(calls, time.process_time if threads == 1 else time.perf_counter)
+        clock = time.process_time if threads == 1 else time.perf_counter
+        calls = ours(*case)
+        found = medians(calls, clock)
         share = problem(*case[1:])[0].sum() / (case[1] * case[2])
         dense, ragged = found["dense"], found["ragged"]
-        peer = f"{found['torch'] / ragged:6.2f}" if torch else "     -"
+        peer = "     -"
+        if torch:
+            both = medians({"ragged": calls["ragged"], "torch": of_torch(torch, *case)}, clock)
+            peer = f"{both['torch'] / both['ragged']:6.2f}"
         print(
             f"{case[0]:<5} {case[1]:<4} {case[2]:<4} {case[3]:<4} {dense * 1e3:8.3f} {ragged * 1e3:10.3f} {share:6.3f} "
             f"{ragged / dense / share:6.3f} {found['equal'] / dense:7.3f} {peer}",

@@ -2,7 +2,7 @@
 from cpython.buffer cimport PyBUF_STRIDES, PyBuffer_Release, PyObject_GetBuffer
 from libc.string cimport memcpy, memset
 
-from pylstm._plan cimport core_t, plan_t, rows_at, state_row
+from pylstm._plan cimport LINE, core_t, plan_t, rows_at, state_row
 from pylstm._table cimport arrays_t, table_t
 from pylstm.kernel cimport floating
 
@@ -29,6 +29,26 @@ cdef inline int take_given(arrays_t *a, const plan_t *plan, given, Py_ssize_t w,
     return 0
 
 
+cdef inline void copy_row(char *to, const char *from_, Py_ssize_t width) noexcept nogil:
+    """A row is short: the call of memcpy would cost as much as the copy, but for a constant size there is none."""
+    while width >= LINE:
+        memcpy(to, from_, LINE)
+        to += LINE
+        from_ += LINE
+        width -= LINE
+    if width > 0:
+        memcpy(to, from_, width)
+
+
+cdef inline void clear_row(char *to, Py_ssize_t width) noexcept nogil:
+    while width >= LINE:
+        memset(to, 0, LINE)
+        to += LINE
+        width -= LINE
+    if width > 0:
+        memset(to, 0, width)
+
+
 cdef inline void bring_x(const plan_t *plan, const arrays_t *a, Py_ssize_t first, Py_ssize_t steps, Py_ssize_t b0,
                          Py_ssize_t rows) noexcept nogil:
     """The input of a chunk, from the caller's rows."""
@@ -37,7 +57,7 @@ cdef inline void bring_x(const plan_t *plan, const arrays_t *a, Py_ssize_t first
     for t in range(first, first + steps):
         to = a.base + plan.x + (plan.offsets[t] + b0) * width
         for b in range(b0, b0 + rows_at(plan, t, b0, rows)):
-            memcpy(to, a.given + t * a.given_step + a.order[b] * a.given_row, width)
+            copy_row(to, a.given + t * a.given_step + a.order[b] * a.given_row, width)
             to += width
 
 
@@ -49,7 +69,7 @@ cdef inline void send_y(const plan_t *plan, const arrays_t *a, Py_ssize_t first,
     for t in range(first, first + steps):
         from_ = a.base + plan.states[k] + (state_row(plan, 0, t + 1) + b0) * width
         for b in range(b0, b0 + rows_at(plan, t, b0, rows)):
-            memcpy(a.out + (t * plan.B + a.order[b]) * width, from_, width)
+            copy_row(a.out + (t * plan.B + a.order[b]) * width, from_, width)
             from_ += width
 
 
@@ -60,8 +80,8 @@ cdef inline void send_dx(const plan_t *plan, const arrays_t *a, Py_ssize_t first
     for row in range(plan.offsets[first] + n, plan.offsets[first] + n + m):
         while plan.offsets[t + 1] <= row:
             t += 1
-        memcpy(a.out + (t * plan.B + a.order[row - plan.offsets[t]]) * width,
-               a.dx + (row - plan.offsets[first]) * width, width)
+        copy_row(a.out + (t * plan.B + a.order[row - plan.offsets[t]]) * width,
+                 a.dx + (row - plan.offsets[first]) * width, width)
     memset(a.dx + n * width, 0, m * width)
 
 
@@ -70,7 +90,7 @@ cdef inline void clear_beyond(const plan_t *plan, const arrays_t *a, Py_ssize_t 
     cdef Py_ssize_t t, b
     for t in range(T):
         for b in range(rows_at(plan, t, 0, plan.B), plan.B):
-            memset(a.out + (t * plan.B + a.order[b]) * width, 0, width)
+            clear_row(a.out + (t * plan.B + a.order[b]) * width, width)
 
 
 cdef inline void add_dy(const plan_t *plan, const arrays_t *a, floating *to, Py_ssize_t t, Py_ssize_t b0,
