@@ -25,6 +25,7 @@ from pylstm.cells.audit import Audit, audit
 from pylstm.cells.certificate import Certificate, CertificationError
 from pylstm.cells.certify import certify
 from pylstm.hookspecs import hookimpl
+from pylstm.layers.checkpointed import CheckpointedRun
 from pylstm.layers.ctc import ctc_best_path, ctc_loss
 from pylstm.layers.embedding import Embedding
 from pylstm.layers.linear import Linear
@@ -45,6 +46,7 @@ from pylstm.training.lbfgs import fit_lbfgs
 from pylstm.training.optimisers import SGD, Adam, AdamW, RMSProp
 from pylstm.training.sequence_model import SequenceModel
 from pylstm.training.sequences import Sequences
+from pylstm.training.tbptt import truncated_bptt
 from pylstm.training.trainer import Trainer, fit
 
 __version__ = "0.1.0"
@@ -62,6 +64,7 @@ __all__ = [
     "Cell",
     "Certificate",
     "CertificationError",
+    "CheckpointedRun",
     "Embedding",
     "Gradients",
     "History",
@@ -111,5 +114,6 @@ __all__ = [
     "sqrt",
     "squared_error",
     "tanh",
+    "truncated_bptt",
     "where",
 ]

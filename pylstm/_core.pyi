@@ -21,6 +21,9 @@ def forward(
     pre: _Arrays = None,
     reset: np.ndarray | None = None,
     blend: _Arrays = None,
+    origin: _Arrays = None,
+    packed: bool = False,
+    order: np.ndarray | None = None,
 ) -> None: ...
 def backward(
     layout: Plan,
@@ -38,4 +41,7 @@ def backward(
     daux: _Arrays = None,
     dpre: _Arrays = None,
     dblend: _Arrays = None,
+    begin: bool = True,
+    end: bool = True,
+    order: np.ndarray | None = None,
 ) -> None: ...

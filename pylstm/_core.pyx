@@ -17,6 +17,8 @@
 #    are those at the weights of its forward pass, whatever happens to the layer's parameters since.
 # G. Accumulators of per-unit parameters: one per PARAM_ROWS rows, added up in order at the end, so that the sum does
 #    not depend on how rows are split between threads.
+H. Rows that end early: sorted by length, so that those of a step are the first of the step before. A plan with offsets
+   has as many rows in each step as go on, one step after the other in every array; nothing else changes.
 """
 from cpython.buffer cimport PyBUF_C_CONTIGUOUS, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
 from libc.stdint cimport uintptr_t
@@ -24,9 +26,13 @@ from libc.string cimport memcpy, memset
 
 from pylstm._modifiers cimport blend_state, scale_state, unblend_state, unscale_state
 from pylstm._plan cimport (
-    FROM_EMISSION, FROM_STATE, FROM_X, LINE, PARAM_ROWS, ROWS_GRAIN, Plan, core_t, pack, plan_t, product_t)
+    FROM_EMISSION, FROM_STATE, FROM_X, LINE, PARAM_ROWS, ROWS_GRAIN, Plan, border, core_t, pack, plan_t, product_t, row_of,
+    rows_at)
+from pylstm._ragged cimport (
+    add_dy, align_states, bring_x, clear_beyond, keep_final, send_dx, send_y, steps_with_rows, take_given)
 from pylstm._table cimport (
-    arrays_t, exchange_states, next_step, param_width, table_t, tabulate, tabulate_cotangents)
+    arrays_t, call_backward, carry_states, exchange_states, next_step, param_width, table_t, tabulate,
+    tabulate_cotangents)
 from pylstm._team cimport (
     await_done, finish, lie_down, mailbox_t, meet, part, post, take, team_t)
 from pylstm._tiles cimport TILES_ADD, TILES_ADD_BACK, TILES_BIAS, tiles_t
@@ -45,7 +51,8 @@ def aligned(workspace):
     return line_up(start) - start
 
 
-def forward(Plan layout not None, workspace, flat, x, initial=None, aux=None, pre=None, reset=None, blend=None):
+def forward(Plan layout not None, workspace, flat, x, initial=None, aux=None, pre=None, reset=None, blend=None,
+            origin=None, bint packed=False, order=None):
     """Run a layer over a sequence; results are left in `workspace` at `layout.offset`.
 
     Parameters
@@ -60,38 +67,57 @@ def forward(Plan layout not None, workspace, flat, x, initial=None, aux=None, pr
     aux : sequence over the aux blocks
         Elements (T, B, w); None for the input itself.
     reset : array (T, B) of uint8, or None
+    origin : sequence over the states, or None
+        Elements (B, w): what a reset goes back to, where this is a segment of a longer run; None: `initial`.
+    packed : bool
+        The segment before has left the packed weights in `workspace`.
+    order : array (B,) of intp
+        With a plan that has counts, the caller's rows in the order of the loop's. `x` is the caller's, not necessarily
+        contiguous; all other arrays have the loop's rows: (B, w), (sum of counts, w).
 
     All arrays C-contiguous, of the layer's dtype.
     """
     cdef arrays_t a
     cdef const plan_t *plan = &layout.p
     cdef const core_t *core = plan.core
-    cdef Py_ssize_t size = core.itemsize, T = plan.T, B = plan.B
+    cdef Py_ssize_t size = core.itemsize, rows = plan.rows
     cdef const char *weights = address(flat, core.n_parameters * size, False)
     cdef int k
     memset(&a, 0, sizeof(a))
     a.base = line_up(address(workspace, plan.nbytes, True))
-    a.x = address(x, T * B * core.input_size * size, False)
+    if plan.offsets != NULL:
+        a.x, a.out = a.base + plan.x, a.base + plan.y
+        take_given(&a, plan, x, core.input_size, address(order, plan.B * sizeof(Py_ssize_t), False))
+        clear_beyond(plan, &a, plan.given_T, core.states.width[core.output] * size)
+    else:
+        a.x = address(x, rows * core.input_size * size, False)
     take_modifiers(&a, plan, aux, pre, reset, blend)
     for k in range(core.states.n):
         given = None if initial is None else initial[k]
-        step = B * core.states.width[k] * size
+        step = plan.B * core.states.width[k] * size
         if given is None:
             memset(a.base + plan.states[k], 0, step)
         else:
             memcpy(a.base + plan.states[k], address(given, step, False), step)
         if plan.scaled >> k & 1:
-            memcpy(a.base + plan.initial[k], a.base + plan.states[k], step)
-    if plan.taped:
-        memcpy(a.base + plan.x, a.x, T * B * core.input_size * size)
+            memcpy(a.base + plan.initial[k], a.base + plan.states[k] if origin is None else address(origin[k], step, False),
+                   step)
+        if plan.offsets != NULL:
+            memcpy(a.base + plan.final[k], a.base + plan.states[k], step)    # of rows without steps
+    if plan.taped and plan.offsets == NULL:
+        memcpy(a.base + plan.x, a.x, rows * core.input_size * size)
         a.x = a.base + plan.x
-    a.flat = weights
+    a.flat = NULL if packed else weights
     run_team(layout, &a, False)
 
 
 def backward(Plan layout not None, workspace, dy, dfinal, dstates, dflat, dx, dinitial,
-             aux=None, pre=None, reset=None, blend=None, daux=None, dpre=None, dblend=None):
+             aux=None, pre=None, reset=None, blend=None, daux=None, dpre=None, dblend=None,
+             bint begin=True, bint end=True, order=None):
     """Backward through a run of `forward` with a tape; may be called again.
+
+    A longer run can go backward segment by segment, the last first, all in one workspace: its sums are those of one
+    call if the segments are whole chunks of its plan.
 
     Parameters
     ----------
@@ -106,11 +132,18 @@ def backward(Plan layout not None, workspace, dy, dfinal, dstates, dflat, dx, di
     aux, pre, reset, blend
         As given to `forward`.
     daux, dpre, dblend : sequences of writable arrays like them, or None, OUT
+    begin : bool
+        The last segment. At the others `dflat` and `dinitial` go on, and the cotangents of the final states and the
+        sums of the per-unit parameters are where the call before left them in `workspace`.
+    end : bool
+        The first segment: after it, `dflat` and `dinitial` are complete.
+    order
+        As given to `forward`; `dy` is the caller's then, and `dx` has the caller's rows and all steps.
     """
     cdef arrays_t a
     cdef const plan_t *plan = &layout.p
     cdef const core_t *core = plan.core
-    cdef Py_ssize_t size = core.itemsize, T = plan.T, B = plan.B
+    cdef Py_ssize_t size = core.itemsize, rows = plan.rows, B = plan.B
     cdef int k
     if not plan.taped:
         raise RuntimeError("this run has no tape")
@@ -118,29 +151,45 @@ def backward(Plan layout not None, workspace, dy, dfinal, dstates, dflat, dx, di
     a.base = line_up(address(workspace, plan.nbytes, True))
     a.x = a.base + plan.x
     take_modifiers(&a, plan, aux, pre, reset, blend)
-    a.dy = NULL if dy is None else address(dy, T * B * core.states.width[core.output] * size, False)
     a.dflat = address(dflat, core.n_parameters * size, True)
-    a.dx = address(dx, T * B * core.input_size * size, True)
-    memset(a.dflat, 0, core.n_parameters * size)
-    memset(a.dx, 0, T * B * core.input_size * size)
+    if begin:
+        memset(a.dflat, 0, core.n_parameters * size)
+        memset(a.base + plan.dparams, 0, (B + PARAM_ROWS - 1) // PARAM_ROWS * param_width(core) * size)
+    if plan.offsets != NULL:
+        a.dx, a.out = a.base + plan.dx, address(dx, plan.given_T * B * core.input_size * size, True)
+        take_given(&a, plan, dy, core.states.width[core.output], address(order, B * sizeof(Py_ssize_t), False))
+        clear_beyond(plan, &a, plan.given_T, core.input_size * size)
+        memset(a.dx, 0, plan.dx_rows * core.input_size * size)
+    else:
+        a.dy = NULL if dy is None else address(dy, rows * core.states.width[core.output] * size, False)
+        a.dx = address(dx, rows * core.input_size * size, True)
+        memset(a.dx, 0, rows * core.input_size * size)
     for k in range(core.states.n):
         step = B * core.states.width[k] * size
         a.dinitial[k] = address(dinitial[k], step, True)
-        a.dstates[k] = optional(dstates, k, T * step, False)
-        a.dpre[k] = optional(dpre, k, T * step, True)
-        a.dblend[k] = optional(dblend, k, T * step, True)
+        steps = rows * core.states.width[k] * size
+        a.dstates[k] = optional(dstates, k, steps, False)
+        a.dpre[k] = optional(dpre, k, steps, True)
+        a.dblend[k] = optional(dblend, k, steps, True)
+        if not begin:
+            continue
         memset(a.dinitial[k], 0, step)
         if dfinal is not None and dfinal[k] is not None:
             memcpy(a.base + plan.dstates[k], address(dfinal[k], step, False), step)
         else:
             memset(a.base + plan.dstates[k], 0, step)
+        if plan.offsets != NULL:               # of rows that end early: they wait in both for the last step of theirs
+            memcpy(a.base + plan.dprev[k], a.base + plan.dstates[k], step)
     for k in range(core.aux.n):
-        a.daux[k] = a.dx if k == core.aux_x else optional(daux, k, T * B * core.aux.width[k] * size, True)
+        a.daux[k] = a.dx if k == core.aux_x else optional(daux, k, rows * core.aux.width[k] * size, True)
         if k != core.aux_x:
-            memset(a.daux[k], 0, T * B * core.aux.width[k] * size)
-    memset(a.base + plan.dparams, 0, (B + PARAM_ROWS - 1) // PARAM_ROWS * param_width(core) * size)
+            memset(a.daux[k], 0, rows * core.aux.width[k] * size)
     run_team(layout, &a, True)
-    if size == 4:
+    if not end:
+        if plan.T & 1:
+            for k in range(core.states.n):
+                memcpy(a.base + plan.dstates[k], a.base + plan.dprev[k], B * core.states.width[k] * size)
+    elif size == 4:
         finish_backward(plan, &a, <float *> NULL)
     else:
         finish_backward(plan, &a, <double *> NULL)
@@ -202,18 +251,18 @@ cdef int raise_pending() except -1:
 cdef void pass_(const plan_t *plan, const arrays_t *a, team_t *team, int number, bint back) noexcept nogil:
     """Thread `number`'s share of a forward or backward pass, chunk by chunk."""
     cdef const core_t *core = plan.core
-    cdef Py_ssize_t T = plan.T, chunk = plan.chunk_back if back else plan.chunk, first, steps, k
-    cdef Py_ssize_t chunks = (T + chunk - 1) // chunk, grain = PARAM_ROWS if core.params.n else ROWS_GRAIN
-    cdef Py_ssize_t b0 = 0, rows = plan.B
-    if not team.columns:
-        b0 = part(plan.B, grain, number, team.size)
-        rows = part(plan.B, grain, number + 1, team.size) - b0
-    if not back:
+    cdef Py_ssize_t chunks = plan.chunks_back if back else plan.chunks, first, steps, k, b0 = 0, rows
+    cdef Py_ssize_t grain = PARAM_ROWS if core.params.n else ROWS_GRAIN
+    if not back and a.flat != NULL:
         pack(plan, a.base, a.flat, number)
         meet(team)
     for k in range(chunks):
-        first = (chunks - 1 - k if back else k) * chunk
-        steps = min(chunk, T - first)
+        first = border(plan, back, chunks - 1 - k if back else k)
+        steps = border(plan, back, chunks - k if back else k + 1) - first
+        rows = rows_at(plan, first, 0, plan.B)               # that any step of the chunk has
+        if not team.columns:
+            b0 = part(rows, grain, number, team.size)
+            rows = part(rows, grain, number + 1, team.size) - b0
         if core.itemsize == 4:
             steps_of_chunk(plan, a, team, number, back, first, steps, b0, rows, <float *> NULL)
         else:
@@ -228,12 +277,21 @@ cdef void pass_(const plan_t *plan, const arrays_t *a, team_t *team, int number,
 cdef inline void steps_of_chunk(const plan_t *plan, const arrays_t *a, team_t *team, int number, bint back,
                                 Py_ssize_t first, Py_ssize_t steps, Py_ssize_t b0, Py_ssize_t rows,
                                 floating *dtype) noexcept nogil:
+    cdef bint own = number == 0 or not team.columns
     if back:
         backward_steps(plan, a, team, number, first, steps, b0, rows, dtype)
         meet(team)                         # the products read all rows
         backward_products(plan, a, number, first, steps)
-    else:
-        forward_steps(plan, a, team, number, first, steps, b0, rows, dtype)
+        return
+    if plan.offsets != NULL and own:
+        bring_x(plan, a, first, steps, b0, rows)
+    if plan.offsets != NULL and team.columns:
+        meet(team)
+    forward_steps(plan, a, team, number, first, steps, b0, rows, dtype)
+    if not plan.taped and first + steps < plan.T and own:
+        carry_states(plan, a.base, first, first + steps, b0, rows_at(plan, first + steps, b0, rows))
+    if plan.offsets != NULL and own:
+        send_y(plan, a, first, steps, b0, rows)
 
 
 cdef bint interrupted() noexcept with gil:
@@ -268,7 +326,7 @@ cdef inline char *line_up(char *start) noexcept nogil:
 
 cdef int take_modifiers(arrays_t *a, const plan_t *plan, aux, pre, reset, blend) except -1:
     cdef const core_t *core = plan.core
-    cdef Py_ssize_t rows = plan.T * plan.B, size = core.itemsize
+    cdef Py_ssize_t rows = plan.rows, size = core.itemsize
     cdef int k
     a.reset = NULL if reset is None else <const unsigned char *> address(reset, rows, False)
     for k in range(core.aux.n):
@@ -293,10 +351,9 @@ cdef void forward_steps(const plan_t *plan, const arrays_t *a, team_t *team, int
     cdef int j, k
     cdef bint own = number == 0 or not team.columns
     cdef table_t table
+    steps = steps_with_rows(plan, first, steps, b0, rows)
     # (1) all steps of the chunk:  z = b + x W_x^T
     start_from_input(plan, a, team, number, first, steps, b0, rows, dtype)
-    if first > 0 and not plan.taped and own:
-        carry_states(plan, a.base, b0, rows)
     tabulate(&table, plan, a, first, first, 1, b0, rows)
     for t in range(first, first + steps):
         # (2) previous states, after reset and pre
@@ -324,22 +381,24 @@ cdef void forward_steps(const plan_t *plan, const arrays_t *a, team_t *team, int
         for k in range(core.states.n):
             if own and plan.blended >> k & 1:
                 blend_state(plan, a, &table, first, t, b0, k, dtype)
-        next_step(&table)
+        if plan.offsets != NULL and own:
+            keep_final(plan, a.base, first, t, b0, rows)
+        next_step(&table, plan, a.base, first, t, 1, b0, rows)
 
 
 cdef void start_from_input(const plan_t *plan, const arrays_t *a, team_t *team, int number, Py_ssize_t first,
                            Py_ssize_t steps, Py_ssize_t b0, Py_ssize_t rows, floating *dtype) noexcept nogil:
     """Where the rows of all steps follow one another they are one product; a team that shares columns splits them."""
     cdef const core_t *core = plan.core
-    cdef Py_ssize_t t, B = plan.B, at = first * B + b0
-    if rows < B:
-        for t in range(steps):
-            start_rows(plan, a, first, at + t * B, rows, dtype)
+    cdef Py_ssize_t t, at = row_of(plan, first), all_ = row_of(plan, first + steps) - at
+    if rows < rows_at(plan, first, 0, plan.B):
+        for t in range(first, first + steps):
+            start_rows(plan, a, first, row_of(plan, t) + b0, rows_at(plan, t, b0, rows), dtype)
     elif team.columns:
-        t = part(steps * B, ROWS_GRAIN, number, team.size)
-        start_rows(plan, a, first, at + t, part(steps * B, ROWS_GRAIN, number + 1, team.size) - t, dtype)
+        t = part(all_, ROWS_GRAIN, number, team.size)
+        start_rows(plan, a, first, at + t, part(all_, ROWS_GRAIN, number + 1, team.size) - t, dtype)
     else:
-        start_rows(plan, a, first, at, steps * B, dtype)
+        start_rows(plan, a, first, at, all_, dtype)
 
 
 cdef void start_rows(const plan_t *plan, const arrays_t *a, Py_ssize_t first, Py_ssize_t at, Py_ssize_t rows,
@@ -349,7 +408,7 @@ cdef void start_rows(const plan_t *plan, const arrays_t *a, Py_ssize_t first, Py
     cdef Py_ssize_t size = sizeof(floating), b
     cdef int k
     cdef const product_t *p
-    cdef char *z = a.base + plan.z + (at if plan.taped else at - first * plan.B) * core.z_columns * size
+    cdef char *z = a.base + plan.z + (at if plan.taped else at - row_of(plan, first)) * core.z_columns * size
     cdef const char *x = a.x + at * core.input_size * size
     cdef const char *bias = a.base + plan.bias
     for k in range(core.n_products):
@@ -362,19 +421,6 @@ cdef void start_rows(const plan_t *plan, const arrays_t *a, Py_ssize_t first, Py
             for b in range(rows):
                 memcpy(z + (b * core.z_columns + core.bias[k].column) * size, bias + core.bias[k].column * size,
                        core.bias[k].N * size)
-
-
-cdef void carry_states(const plan_t *plan, char *base, Py_ssize_t b0, Py_ssize_t rows) noexcept nogil:
-    """Without a tape: the last states of the chunk before are the first of this one."""
-    cdef const core_t *core = plan.core
-    cdef Py_ssize_t size = core.itemsize, w
-    cdef int k
-    cdef char *states
-    for k in range(core.states.n):
-        if k != core.output:
-            w = core.states.width[k]
-            states = base + plan.states[k] + b0 * w * size
-            memcpy(states, states + plan.chunk * plan.B * w * size, rows * w * size)
 
 
 cdef inline void add_product(const plan_t *plan, char *base, const team_t *team, int number, Py_ssize_t t,
@@ -397,29 +443,30 @@ cdef void backward_steps(const plan_t *plan, const arrays_t *a, team_t *team, in
                          Py_ssize_t steps, Py_ssize_t b0, Py_ssize_t rows, floating *dtype) noexcept nogil:
     """Steps first + steps - 1 .. first of rows b0 .. b0 + rows - 1: cotangents of z, of the states and of aux."""
     cdef const core_t *core = plan.core
-    cdef Py_ssize_t t, last = first + steps - 1
+    cdef Py_ssize_t t, last = first + steps_with_rows(plan, first, steps, b0, rows) - 1
     cdef int j, k
     cdef bint own = number == 0 or not team.columns
     cdef table_t table
+    if last < first:
+        return
     tabulate(&table, plan, a, first, last, -1, b0, rows)
     tabulate_cotangents(&table, plan, a, first, last, b0)
-    if last == plan.T - 1 and own:
-        for k in range(core.states.n):
-            add_given(plan, a, <floating *> table.rows.dstates[k].data, k, last, b0, rows)
     for t in range(last, first - 1, -1):
-        # (5) of forward; what this step sends back is added to what the caller gave, which `pre` does not scale
         if own:
+            if plan.offsets != NULL:
+                align_states(plan, a.base, &table, first, t, b0)
+            # (5) of forward, and room for what this step sends back
             for k in range(core.states.n):
-                start_from_given(plan, a, <floating *> table.rows.dprev[k].data, k,
-                                 -1 if plan.scaled >> k & 1 else t - 1, b0, rows)
+                add_given(plan, a, <floating *> table.rows.dstates[k].data, k, t, b0, table.rows.rows)
+                memset(table.rows.dprev[k].data, 0, table.rows.rows * core.states.width[k] * sizeof(floating))
                 if plan.blended >> k & 1:
                     unblend_state(plan, a, &table, t, b0, k, dtype)
             for k in range(core.emissions.n):
-                memset(table.rows.demissions[k].data, 0, rows * core.emissions.width[k] * sizeof(floating))
+                memset(table.rows.demissions[k].data, 0, table.rows.rows * core.emissions.width[k] * sizeof(floating))
         # (4) stages from the last: the row hook, then  de += dz W_e
         for j in range(core.n_stages - 1, -1, -1):
             if own:
-                call_backward(core, &table, j, rows)
+                call_backward(core, &table, j, table.rows.rows)
             if team.columns:
                 meet(team)
             for k in range(core.n_products):
@@ -433,12 +480,11 @@ cdef void backward_steps(const plan_t *plan, const arrays_t *a, team_t *team, in
                 add_cotangent(plan, a.base, team, number, &table, &core.products[k], table.rows.dprev)
         if team.columns:
             meet(team)
+        # (2)
         for k in range(core.states.n):
-            # (2)
             if own and plan.scaled >> k & 1:
                 unscale_state(plan, a, &table, t, b0, k, dtype)
-                add_given(plan, a, <floating *> table.rows.dprev[k].data, k, t - 1, b0, rows)
-        next_step(&table)
+        next_step(&table, plan, a.base, first, t, -1, b0, rows)
         exchange_states(&table, core.states.n)
 
 
@@ -449,27 +495,34 @@ cdef void backward_products(const plan_t *plan, const arrays_t *a, int number, P
     A thread has a share of the rows of dx and of dW."""
     cdef const core_t *core = plan.core
     cdef const tiles_t *tiles = core.tiles
-    cdef Py_ssize_t size = core.itemsize, rows = steps * plan.B, from_ = first * plan.B, n, m
+    cdef Py_ssize_t size = core.itemsize, from_ = row_of(plan, first), n, m
+    cdef Py_ssize_t rows = row_of(plan, first + steps) - from_, row
     cdef char *dz = a.base + plan.dz
     cdef const char *A
     cdef const product_t *p
     cdef int k
+    cdef Py_ssize_t share = part(rows, ROWS_GRAIN, number, plan.threads)
+    cdef Py_ssize_t shared = part(rows, ROWS_GRAIN, number + 1, plan.threads) - share
     for k in range(core.n_products):
         p = &core.products[k]
+        row = from_
         if p.source == FROM_X:
             A = a.x
-            n = part(rows, ROWS_GRAIN, number, plan.threads)
-            m = part(rows, ROWS_GRAIN, number + 1, plan.threads) - n
-            tiles.product(TILES_ADD, m, p.K, p.N, dz + (n * core.z_columns + p.column) * size, core.z_columns,
-                          a.base + plan.packed_back + p.packed_back * size, NULL, a.dx + (from_ + n) * p.K * size, p.K)
+            n = share if plan.offsets != NULL else from_ + share
+            tiles.product(TILES_ADD, shared, p.K, p.N, dz + (share * core.z_columns + p.column) * size, core.z_columns,
+                          a.base + plan.packed_back + p.packed_back * size, NULL, a.dx + n * p.K * size, p.K)
         elif p.source == FROM_STATE:
-            A = a.base + (plan.prev[p.index] if plan.scaled >> p.index & 1 else plan.states[p.index])
+            A = a.base + (plan.states[p.index] if plan.prev[p.index] < 0 else plan.prev[p.index])
+            if plan.offsets != NULL and not plan.scaled >> p.index & 1:
+                row = 0                        # align_states
         else:
             A = a.base + plan.emissions[p.index]
         n = part(p.N, tiles.columns, number, plan.threads)
         m = part(p.N, tiles.columns, number + 1, plan.threads) - n
-        tiles.outer(m, p.K, rows, dz + (p.column + n) * size, core.z_columns, A + from_ * p.K * size, p.K,
+        tiles.outer(m, p.K, rows, dz + (p.column + n) * size, core.z_columns, A + row * p.K * size, p.K,
                     a.dflat + (p.weight + n * p.K) * size, p.K, a.base + plan.outer + number * plan.outer_size)
+    if plan.offsets != NULL:
+        send_dx(plan, a, first, share, shared)
     for k in range(core.n_bias):
         if core.bias[k].weight >= 0 and k % plan.threads == number:
             tiles.column_sums(rows, core.bias[k].N, dz + core.bias[k].column * size, core.z_columns,
@@ -513,53 +566,19 @@ cdef inline void add_cotangent(const plan_t *plan, char *base, const team_t *tea
                        <char *> to[p.index].data + n * core.itemsize, p.K)
 
 
-cdef inline void start_from_given(const plan_t *plan, const arrays_t *a, floating *to, int k, Py_ssize_t t,
-                                  Py_ssize_t b0, Py_ssize_t rows) noexcept nogil:
-    """What the caller gave for state k after step t, 0 before the first step."""
-    cdef Py_ssize_t w = plan.core.states.width[k], at = (t * plan.B + b0) * w
-    if t >= 0 and k == plan.core.output and a.dy != NULL:
-        memcpy(to, <const floating *> a.dy + at, rows * w * sizeof(floating))
-    else:
-        memset(to, 0, rows * w * sizeof(floating))
-    if t >= 0 and a.dstates[k] != NULL:
-        add_all(rows * w, <const floating *> a.dstates[k] + at, to)
-
-
 cdef inline void add_given(const plan_t *plan, const arrays_t *a, floating *to, int k, Py_ssize_t t, Py_ssize_t b0,
                            Py_ssize_t rows) noexcept nogil:
-    """Adds it."""
-    cdef Py_ssize_t w = plan.core.states.width[k], at = (t * plan.B + b0) * w
-    if t >= 0 and k == plan.core.output and a.dy != NULL:
-        add_all(rows * w, <const floating *> a.dy + at, to)
-    if t >= 0 and a.dstates[k] != NULL:
-        add_all(rows * w, <const floating *> a.dstates[k] + at, to)
-
-
-cdef inline void add_all(Py_ssize_t n, const floating *given, floating *to) noexcept nogil:
-    cdef Py_ssize_t k
-    for k in range(n):
-        to[k] += given[k]
-
-
-cdef void call_backward(const core_t *core, table_t *table, int j, Py_ssize_t rows) noexcept nogil:
-    """The hook of stage j; with per-unit parameters, once per group of rows that shares an accumulator."""
-    cdef Py_ssize_t group, groups = (rows + PARAM_ROWS - 1) // PARAM_ROWS, width = param_width(core) * core.itemsize
-    if width == 0 or groups == 1:
-        core.stages[j].backward(&table.rows, core.stages[j].user)
-        return
-    for group in range(groups):
-        table.rows.rows = min(PARAM_ROWS, rows - group * PARAM_ROWS)
-        core.stages[j].backward(&table.rows, core.stages[j].user)
-        move_rows(core, table, PARAM_ROWS, width)
-    move_rows(core, table, -groups * PARAM_ROWS, -groups * width)
-    table.rows.rows = rows
-
-
-cdef void move_rows(const core_t *core, table_t *table, Py_ssize_t rows, Py_ssize_t accumulators) noexcept nogil:
-    cdef int k
-    for k in range(table.n):
-        table.blocks[k].data = <char *> table.blocks[k].data + rows * table.blocks[k].stride * core.itemsize
-    for k in range(core.params.n):
-        (<block_t *> table.rows.dparams)[k].data = <char *> table.rows.dparams[k].data + accumulators
-
-
+    """Adds what the caller gave for state k after step t."""
+    cdef const core_t *core = plan.core
+    cdef Py_ssize_t w = core.states.width[k], at = (row_of(plan, t) + b0) * w, n
+    cdef const floating *given
+    if k == core.output and a.given != NULL:
+        add_dy(plan, a, to, t, b0, rows)
+    if k == core.output and a.dy != NULL:
+        given = <const floating *> a.dy + at
+        for n in range(rows * w):
+            to[n] += given[n]
+    if a.dstates[k] != NULL:
+        given = <const floating *> a.dstates[k] + at
+        for n in range(rows * w):
+            to[n] += given[n]

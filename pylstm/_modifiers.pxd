@@ -1,6 +1,6 @@
 # The two modifiers that every cell has, forward and backward: what happens to a state before the step reads it (reset,
 # pre) and after the step has made it (blend).
-from pylstm._plan cimport core_t, plan_t
+from pylstm._plan cimport core_t, plan_t, row_of, state_row
 from pylstm._table cimport arrays_t, table_t
 from pylstm.kernel cimport floating
 
@@ -9,15 +9,15 @@ cdef inline floating *state_at(const plan_t *plan, const arrays_t *a, int k, Py_
                                floating *dtype) noexcept nogil:
     """Row b0 of state k before step t of the chunk that starts at step `first`, as the tape has it."""
     cdef const core_t *core = plan.core
-    cdef Py_ssize_t row = t if plan.taped or k == core.output else t - first
-    return <floating *> (a.base + plan.states[k]) + (row * plan.B + b0) * core.states.width[k]
+    cdef Py_ssize_t row = state_row(plan, 0 if plan.taped or k == core.output else first, t)
+    return <floating *> (a.base + plan.states[k]) + (row + b0) * core.states.width[k]
 
 
 cdef inline void scale_state(const plan_t *plan, const arrays_t *a, table_t *table, Py_ssize_t first, Py_ssize_t t, Py_ssize_t b0,
                       int k, floating *dtype) noexcept nogil:
     """s <- pre_t s, where s = s_0 in rows that are reset, else s_{t-1}."""
     cdef const core_t *core = plan.core
-    cdef Py_ssize_t w = core.states.width[k], b, u, at = t * plan.B + b0
+    cdef Py_ssize_t w = core.states.width[k], b, u, at = row_of(plan, t) + b0
     cdef const floating *pre = <const floating *> a.pre[k]
     cdef const floating *from_
     cdef floating *to = <floating *> table.rows.prev[k].data
@@ -33,7 +33,7 @@ cdef inline void unscale_state(const plan_t *plan, const arrays_t *a, table_t *t
                         floating *dtype) noexcept nogil:
     """Of scale_state: dpre = d s, ds = pre d (in place); in rows that were reset to the initial state's cotangent."""
     cdef const core_t *core = plan.core
-    cdef Py_ssize_t w = core.states.width[k], b, u, at = t * plan.B + b0
+    cdef Py_ssize_t w = core.states.width[k], b, u, at = row_of(plan, t) + b0
     cdef const floating *pre = <const floating *> a.pre[k]
     cdef floating *d = <floating *> table.rows.dprev[k].data
     cdef floating *dpre = <floating *> a.dpre[k]
@@ -60,7 +60,7 @@ cdef inline void blend_state(const plan_t *plan, const arrays_t *a, table_t *tab
     """s_t = s_{t-1} + k_t (s_t - s_{t-1}); exactly the one for k = 1, the other for k = 0, whatever the rest holds."""
     cdef const core_t *core = plan.core
     cdef Py_ssize_t w = core.states.width[k], n
-    cdef const floating *blend = <const floating *> a.blend[k] + (t * plan.B + b0) * w
+    cdef const floating *blend = <const floating *> a.blend[k] + (row_of(plan, t) + b0) * w
     cdef const floating *prev = <const floating *> table.rows.prev[k].data
     cdef const floating *made = <const floating *> table.rows.states[k].data
     cdef floating *to = state_at(plan, a, k, first, t + 1, b0, dtype)
@@ -77,7 +77,7 @@ cdef inline void unblend_state(const plan_t *plan, const arrays_t *a, table_t *t
                         floating *dtype) noexcept nogil:
     """Of blend_state: dk = ds (s_new - s_prev), ds_prev += (1 - k) ds, ds_new = k ds (in place)."""
     cdef const core_t *core = plan.core
-    cdef Py_ssize_t w = core.states.width[k], at = (t * plan.B + b0) * w, n
+    cdef Py_ssize_t w = core.states.width[k], at = (row_of(plan, t) + b0) * w, n
     cdef const floating *blend = <const floating *> a.blend[k] + at
     cdef const floating *prev = <const floating *> table.rows.prev[k].data
     cdef const floating *made = <const floating *> table.rows.states[k].data

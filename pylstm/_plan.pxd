@@ -53,6 +53,14 @@ cdef struct core_t:             # a layer
 cdef struct plan_t:             # a run
     const core_t *core
     Py_ssize_t T, B, chunk, chunk_back
+    Py_ssize_t rows                                       # of all steps together
+    Py_ssize_t chunks, chunks_back
+    Py_ssize_t given_T                                    # steps of the caller's arrays, where they may be more
+    # Of rows that end early, sorted by length; NULL where every step has B rows. Every per-step array holds the rows of
+    # one step after the other: those of step t start at row offsets[t]. Chunk k starts at step borders[k].
+    const Py_ssize_t *offsets
+    const Py_ssize_t *borders
+    const Py_ssize_t *borders_back
     int threads, columns                                  # see team_t
     Py_ssize_t outer_size                                 # of the scratch of one thread
     Py_ssize_t nbytes
@@ -63,10 +71,12 @@ cdef struct plan_t:             # a run
     Py_ssize_t inner                                 # of what follows the weights: packed, bias, params come first
     Py_ssize_t states[MAX_BLOCKS]
     Py_ssize_t initial[MAX_BLOCKS]                   # initial states, kept where a reset may need them
-    Py_ssize_t prev[MAX_BLOCKS]                      # previous states after pre and reset
+    Py_ssize_t prev[MAX_BLOCKS]                      # previous states after pre and reset; with offsets see align_states
+    Py_ssize_t final[MAX_BLOCKS]                     # with offsets: every row's states after its last step
     Py_ssize_t made[MAX_BLOCKS]                      # new states before blend
     Py_ssize_t emissions[MAX_BLOCKS]
     Py_ssize_t keep[MAX_BLOCKS]
+    Py_ssize_t y, dx, dx_rows                        # with offsets: all of y as the caller has it, a chunk of dx
     Py_ssize_t dz, dparams, outer
     Py_ssize_t dstates[MAX_BLOCKS]
     Py_ssize_t dprev[MAX_BLOCKS]
@@ -80,7 +90,35 @@ cdef class Core:
 cdef class Plan:
     cdef plan_t p
     cdef readonly Core core
+    cdef bytearray steps                             # offsets and borders
+    cdef take_steps(self, const Py_ssize_t[::1] counts)
     cdef share(self, int threads)
     cdef plan_backward(self, at)
 
 cdef void pack(const plan_t *plan, char *base, const char *weights, int member) noexcept nogil
+
+
+cdef inline Py_ssize_t border(const plan_t *plan, bint back, Py_ssize_t k) noexcept nogil:
+    """Step at which chunk k starts, forward or backward."""
+    if plan.offsets == NULL:
+        return min(k * (plan.chunk_back if back else plan.chunk), plan.T)
+    return plan.borders_back[k] if back else plan.borders[k]
+
+
+cdef inline Py_ssize_t row_of(const plan_t *plan, Py_ssize_t t) noexcept nogil:
+    """Where the rows of step t start, counted over all steps."""
+    return t * plan.B if plan.offsets == NULL else plan.offsets[t]
+
+
+cdef inline Py_ssize_t state_row(const plan_t *plan, Py_ssize_t first, Py_ssize_t t) noexcept nogil:
+    """Where the states before step t start, of an array that starts with the B states before step `first`."""
+    if plan.offsets == NULL:
+        return (t - first) * plan.B
+    return 0 if t == first else plan.B + plan.offsets[t - 1] - plan.offsets[first]
+
+
+cdef inline Py_ssize_t rows_at(const plan_t *plan, Py_ssize_t t, Py_ssize_t b0, Py_ssize_t rows) noexcept nogil:
+    """How many of the rows b0 .. b0 + rows - 1 step t has; none after the last step."""
+    if plan.offsets == NULL:
+        return rows
+    return 0 if t >= plan.T else max(0, min(rows, plan.offsets[t + 1] - plan.offsets[t] - b0))

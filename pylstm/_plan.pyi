@@ -1,6 +1,8 @@
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 class Core:
     def __init__(
         self,
@@ -15,11 +17,34 @@ class Core:
         aux_x: int,
         n_parameters: int,
     ) -> None: ...
-    def plan(self, T: int, B: int, taped: bool = True, scaled: int = 0, blended: int = 0, threads: int = 1) -> Plan: ...
+    def plan(
+        self,
+        T: int,
+        B: int,
+        taped: bool = True,
+        scaled: int = 0,
+        blended: int = 0,
+        threads: int = 1,
+        chunk_back: int = 0,
+        counts: np.ndarray | None = None,
+    ) -> Plan: ...
 
 class Plan:
     core: Core
-    def __init__(self, layer: Core, T: int, B: int, taped: bool, scaled: int, blended: int) -> None: ...
+    def __init__(
+        self,
+        layer: Core,
+        T: int,
+        B: int,
+        taped: bool,
+        scaled: int,
+        blended: int,
+        threads: int,
+        chunk_back: int = 0,
+        counts: np.ndarray | None = None,
+    ) -> None: ...
+    @property
+    def chunk_back(self) -> int: ...
     @property
     def nbytes(self) -> int: ...
     @property

@@ -1,4 +1,5 @@
 """What the time loop knows of a layer (`Core`), and where a run keeps its arrays (`Plan`)."""
+from cpython.bytearray cimport PyByteArray_AS_STRING
 from cpython.pycapsule cimport PyCapsule_GetPointer, PyCapsule_IsValid
 from libc.string cimport memcpy, memset
 
@@ -86,33 +87,50 @@ cdef class Core:
             raise ImportError(f"kernel {cell.name.decode()!r} has no float{8 * self.c.itemsize} hooks")
         self.c.n_stages = cell.stages
 
-    def plan(self, T, B, bint taped=True, scaled=0, blended=0, threads=1):
+    def plan(self, T, B, bint taped=True, scaled=0, blended=0, threads=1, chunk_back=0, counts=None):
         """The `Plan` of a run over T steps and B rows, made once for recurring sizes; at most `threads` threads."""
-        key = (T, B, taped, scaled, blended, threads)
+        if counts is not None:
+            return Plan(self, T, B, taped, scaled, blended, threads, 0, counts)
+        key = (T, B, taped, scaled, blended, threads, chunk_back)
         plan = self.plans.get(key)
         if plan is None:
             if len(self.plans) >= 16:
                 self.plans.clear()
-            plan = self.plans[key] = Plan(self, T, B, taped, scaled, blended, threads)
+            plan = self.plans[key] = Plan(self, T, B, taped, scaled, blended, threads, chunk_back)
         return plan
 
 
 cdef class Plan:
     """Where a run keeps its arrays: the only place where sizes of memory are computed.
 
+    The run may be a segment of a longer one, whose `chunk_back` is then given: the sums over steps are made chunk by
+    chunk. The packed weights, and what goes from one segment to the next in the backward pass, lie at the same place in
+    the plans of all segments of a run, so that they use one workspace after each other.
+
     Attributes
     ----------
     nbytes : int
         Size of the workspace in bytes.
     taped : bool
+    chunk_back : int
+        Steps of a chunk of the backward pass.
+
+    Parameters
+    ----------
+    counts : array of intp, optional
+        Rows of each step, where rows end early: from at most B down to at least 1 in the T steps that there are, 0 in
+        those that only the caller's arrays have. The loop's per-step arrays have one axis of all these rows, step after
+        step.
 
     Raises
     ------
     OverflowError
         A size beyond the address space.
+    ValueError
+        Fewer counts than steps, or counts that grow.
     """
 
-    def __init__(self, Core layer not None, T, B, bint taped, scaled, blended, int threads):
+    def __init__(self, Core layer not None, T, B, bint taped, scaled, blended, int threads, chunk_back=0, counts=None):
         cdef int k
         cdef const core_t *core = &layer.c
         self.core, self.p.core = layer, core
@@ -121,31 +139,59 @@ cdef class Plan:
         largest = max([core.z_columns, core.input_size] + [core.states.width[k] for k in range(core.states.n)])
         if (T + 1) * max(B, 1) * largest * size > sys.maxsize // 16:
             raise OverflowError(f"{T} steps of {B} rows of {largest} numbers do not fit into the address space")
-        self.p.T, self.p.B = T, B
+        self.p.T, self.p.B, self.p.rows = T, B, T * B
         self.p.chunk = chunk_of(T, B, FORWARD_ROWS)
-        self.p.chunk_back = chunk_of(T, B, BACKWARD_ROWS)
+        self.p.chunk_back = chunk_back or chunk_of(T, B, BACKWARD_ROWS)
+        self.p.chunks, self.p.chunks_back = -(-T // self.p.chunk), -(-T // self.p.chunk_back)
+        if counts is not None:
+            self.take_steps(counts)
         self.share(threads)
-        kept = T if taped else self.p.chunk               # steps of which the tape holds the inner arrays
+        kept = self.p.rows if taped else largest_chunk(&self.p, False)   # rows of which the tape holds the inner arrays
         self.p.packed = at.take(core.packed_size)
         self.p.bias = at.take(core.z_columns)
         self.p.params = at.take(sum([core.params.width[k] for k in range(core.params.n)]))
         self.p.inner = at.bytes
-        for k in range(core.states.n):
-            whole = taped or k == core.output
-            self.p.states[k] = at.take(((T if whole else kept) + 1) * B * core.states.width[k])
-            self.p.initial[k] = at.take(B * core.states.width[k]) if scaled >> k & 1 else -1
-            self.p.prev[k] = at.take(kept * B * core.states.width[k]) if scaled >> k & 1 else -1
-            self.p.made[k] = at.take(kept * B * core.states.width[k]) if blended >> k & 1 else -1
-        self.p.z = at.take(kept * B * core.z_columns)
-        for k in range(core.emissions.n):
-            self.p.emissions[k] = at.take(kept * B * core.emissions.width[k])
-        for k in range(core.keep.n):
-            self.p.keep[k] = at.take(kept * B * core.keep.width[k])
         if taped:
-            self.p.x = at.take(T * B * core.input_size)
             self.p.packed_back = at.take(core.packed_back_size)
             self.plan_backward(at)
+        for k in range(core.states.n):
+            whole = taped or k == core.output
+            self.p.states[k] = at.take(((self.p.rows if whole else kept) + B) * core.states.width[k])
+            self.p.initial[k] = at.take(B * core.states.width[k]) if scaled >> k & 1 else -1
+            self.p.prev[k] = at.take(kept * core.states.width[k]) if scaled >> k & 1 else -1
+            if counts is not None and taped and not scaled >> k & 1 and feeds_product(core, k):
+                self.p.prev[k] = at.take(largest_chunk(&self.p, True) * core.states.width[k])
+            self.p.made[k] = at.take(kept * core.states.width[k]) if blended >> k & 1 else -1
+            self.p.final[k] = -1 if counts is None else at.take(B * core.states.width[k])
+        self.p.z = at.take(kept * core.z_columns)
+        for k in range(core.emissions.n):
+            self.p.emissions[k] = at.take(kept * core.emissions.width[k])
+        for k in range(core.keep.n):
+            self.p.keep[k] = at.take(kept * core.keep.width[k])
+        if counts is not None:
+            self.p.y = at.take(self.p.given_T * B * core.states.width[core.output])
+        if taped or counts is not None:
+            self.p.x = at.take(self.p.rows * core.input_size)
         self.p.nbytes = at.bytes + LINE                   # room to line up the first array
+
+    cdef take_steps(self, const Py_ssize_t[::1] counts):
+        """Offsets and borders of chunks, from the rows of each step."""
+        cdef Py_ssize_t *offsets
+        cdef Py_ssize_t t, T = self.p.T, n, last = self.p.B
+        if counts.shape[0] < T:
+            raise ValueError(f"{counts.shape[0]} counts for {T} steps")
+        self.p.given_T = counts.shape[0]
+        self.steps = bytearray(3 * (T + 1) * sizeof(Py_ssize_t))
+        offsets = <Py_ssize_t *> PyByteArray_AS_STRING(self.steps)
+        for t in range(T):
+            n = counts[t]
+            if not 1 <= n <= last:
+                raise ValueError(f"step {t} has {n} rows, the one before {last}")
+            offsets[t + 1], last = offsets[t] + n, n
+        self.p.offsets, self.p.rows = offsets, offsets[T]
+        self.p.borders, self.p.borders_back = offsets + T + 1, offsets + 2 * (T + 1)
+        self.p.chunks = set_borders(offsets + T + 1, offsets, T, FORWARD_ROWS)
+        self.p.chunks_back = set_borders(offsets + 2 * (T + 1), offsets, T, BACKWARD_ROWS)
 
     cdef share(self, int threads):
         """How many threads work on a run, and what they share: its rows, or for a few rows the columns of products."""
@@ -158,7 +204,7 @@ cdef class Plan:
                 recurrent += <double> core.products[k].N * core.products[k].K
         grain = PARAM_ROWS if core.params.n else ROWS_GRAIN
         rows = (self.p.B + grain - 1) // grain
-        work = step * self.p.T * self.p.B
+        work = step * self.p.rows
         self.p.columns = rows < 2
         self.p.threads = 1
         if self.p.columns and self.p.B * recurrent >= COLUMNS_WORK:
@@ -169,15 +215,17 @@ cdef class Plan:
     cdef plan_backward(self, at):
         cdef const core_t *core = self.p.core
         cdef int k
-        cdef Py_ssize_t rows = self.p.chunk_back * self.p.B, outer = 0
+        cdef Py_ssize_t rows = largest_chunk(&self.p, True), outer = 0
         groups = (self.p.B + PARAM_ROWS - 1) // PARAM_ROWS
-        self.p.dz = at.take(rows * core.z_columns)
         for k in range(core.states.n):
             self.p.dstates[k] = at.take(self.p.B * core.states.width[k])
             self.p.dprev[k] = at.take(self.p.B * core.states.width[k])
+        self.p.dparams = at.take(groups * sum([core.params.width[k] for k in range(core.params.n)]))
         for k in range(core.emissions.n):
             self.p.demissions[k] = at.take(self.p.B * core.emissions.width[k])
-        self.p.dparams = at.take(groups * sum([core.params.width[k] for k in range(core.params.n)]))
+        self.p.dz = at.take(rows * core.z_columns)
+        if self.p.offsets != NULL:
+            self.p.dx, self.p.dx_rows = at.take(rows * core.input_size), rows
         for k in range(core.n_products):
             outer = max(outer, core.tiles.outer_scratch(core.products[k].N, core.products[k].K, rows))
         self.p.outer_size = -(-outer * core.itemsize // LINE) * LINE
@@ -193,13 +241,20 @@ cdef class Plan:
     def taped(self):
         return bool(self.p.taped)
 
+    @property
+    def chunk_back(self):
+        return self.p.chunk_back
+
     def offset(self, kind, int k=0):
-        """Where array `k` of "states", "z", "emissions" or "keep" starts, in bytes from the lined-up workspace."""
-        return {"z": self.p.z, "states": self.p.states[k], "emissions": self.p.emissions[k], "keep": self.p.keep[k]}[kind]
+        """Where array `k` of a kind starts, in bytes from the lined-up workspace; "y" is of plans with counts."""
+        return {"z": self.p.z, "y": self.p.y, "states": self.p.states[k], "emissions": self.p.emissions[k],
+                "keep": self.p.keep[k]}[kind]
 
     def final_offset(self, int k):
         """Where the final state `k` starts, likewise."""
         cdef Py_ssize_t row = self.p.T
+        if self.p.offsets != NULL:
+            return self.p.final[k]
         if not self.p.taped and k != self.p.core.output and self.p.T > 0:
             row = self.p.T - (self.p.T - 1) // self.p.chunk * self.p.chunk      # within the last chunk
         return self.p.states[k] + row * self.p.B * self.p.core.states.width[k] * self.p.core.itemsize
@@ -231,6 +286,36 @@ cdef chunk_of(T, B, rows):
     """Steps of a chunk: about `rows` rows, chunks of nearly equal length."""
     chunks = max(1, (T * B + rows // 2) // rows)
     return max(1, -(-T // chunks))
+
+
+cdef Py_ssize_t set_borders(Py_ssize_t *borders, const Py_ssize_t *offsets, Py_ssize_t T, Py_ssize_t rows) noexcept:
+    """Chunks of at most `rows` rows, or of one step; returns how many."""
+    cdef Py_ssize_t t, chunks = 0
+    borders[0] = 0
+    for t in range(1, T):
+        if offsets[t + 1] - offsets[borders[chunks]] > rows:
+            chunks += 1
+            borders[chunks] = t
+    borders[chunks + 1 if T else 0] = T
+    return chunks + 1 if T else 0
+
+
+cdef bint feeds_product(const core_t *core, int state) noexcept:
+    cdef int k
+    for k in range(core.n_products):
+        if core.products[k].source == FROM_STATE and core.products[k].index == state:
+            return True
+    return False
+
+
+cdef Py_ssize_t largest_chunk(const plan_t *plan, bint back) noexcept:
+    """Rows of the largest chunk."""
+    cdef Py_ssize_t k, rows = 0
+    if plan.offsets == NULL:
+        return (plan.chunk_back if back else plan.chunk) * plan.B
+    for k in range(plan.chunks_back if back else plan.chunks):
+        rows = max(rows, plan.offsets[border(plan, back, k + 1)] - plan.offsets[border(plan, back, k)])
+    return rows
 
 
 cdef void pack(const plan_t *plan, char *base, const char *weights, int member) noexcept nogil:

@@ -1,6 +1,8 @@
 # The blocks of a step as the row hooks see them: where they start for some rows and a step, and how far each moves, in
-# bytes, to the next step.
-from pylstm._plan cimport MAX_BLOCKS, PARAM_ROWS, core_t, kind_t, plan_t
+# bytes, to the next step (where rows end early: for each row of the step).
+from libc.string cimport memcpy
+
+from pylstm._plan cimport MAX_BLOCKS, PARAM_ROWS, core_t, kind_t, plan_t, row_of, rows_at, state_row
 from pylstm.kernel cimport block_t, floating, rows_t
 
 cdef struct arrays_t:          # what a call brings or takes away; NULL where absent
@@ -19,6 +21,12 @@ cdef struct arrays_t:          # what a call brings or takes away; NULL where ab
     char *daux[MAX_BLOCKS]
     char *dpre[MAX_BLOCKS]
     char *dblend[MAX_BLOCKS]
+    # where rows end early: x or dy as the caller has them, bytes from a step and from a row to the next; his y or dx
+    # (T, B, w); and which of his rows the sorted ones are
+    const char *given
+    Py_ssize_t given_step, given_row
+    char *out
+    const Py_ssize_t *order
 
 # All blocks of a step as the hooks see them, and how far each moves, in bytes, to the next step.
 cdef struct table_t:
@@ -47,18 +55,39 @@ cdef inline void place(table_t *table, block_t *block, char *start, Py_ssize_t s
     table.advance[block - &table.blocks[0]] = advance
 
 
-cdef inline void next_step(table_t *table) noexcept nogil:
+cdef inline void next_step(table_t *table, const plan_t *plan, char *base, Py_ssize_t first, Py_ssize_t t, int direction,
+                           Py_ssize_t b0, Py_ssize_t rows) noexcept nogil:
+    """From step t of the chunk that starts at step `first` to the one after or before."""
+    cdef int k
+    if plan.offsets == NULL:
+        for k in range(table.n):
+            table.blocks[k].data = <char *> table.blocks[k].data + table.advance[k]
+    elif 0 <= t + direction < plan.T:
+        next_ragged_step(table, plan, base, first, t + direction, plan.offsets[max(t, t + direction)]
+                         - plan.offsets[min(t, t + direction)], b0, rows)
+
+
+cdef inline void next_ragged_step(table_t *table, const plan_t *plan, char *base, Py_ssize_t first, Py_ssize_t t,
+                                  Py_ssize_t passed, Py_ssize_t b0, Py_ssize_t rows) noexcept nogil:
+    """To step t, past `passed` rows; the previous states lie one step behind and have passed others."""
+    cdef const core_t *core = plan.core
     cdef int k
     for k in range(table.n):
-        table.blocks[k].data = <char *> table.blocks[k].data + table.advance[k]
+        table.blocks[k].data = <char *> table.blocks[k].data + table.advance[k] * passed
+    for k in range(core.states.n):
+        if not plan.scaled >> k & 1:
+            (<block_t *> table.rows.prev)[k].data = base + plan.states[k] + (
+                state_row(plan, 0 if plan.taped or k == core.output else first, t) + b0) * core.states.width[k] * core.itemsize
+    table.rows.rows = rows_at(plan, t, b0, rows)
 
 
 cdef inline void tabulate(table_t *table, const plan_t *plan, const arrays_t *a, Py_ssize_t first, Py_ssize_t t, int direction,
                    Py_ssize_t b0, Py_ssize_t rows) noexcept nogil:
     """Blocks of rows b0.. at step t of the chunk that starts at step `first`; `direction` +1 or -1 in time."""
     cdef const core_t *core = plan.core
-    cdef Py_ssize_t size = core.itemsize, B = plan.B, step, w, column = 0
-    cdef Py_ssize_t local = t if plan.taped else t - first
+    cdef Py_ssize_t size = core.itemsize, step, w, column = 0, row
+    cdef Py_ssize_t local = row_of(plan, t) - (0 if plan.taped else row_of(plan, first)) + b0
+    cdef Py_ssize_t passed = direction * (plan.B if plan.offsets == NULL else 1)
     cdef char *base = a.base
     cdef char *start
     cdef int k
@@ -75,34 +104,34 @@ cdef inline void tabulate(table_t *table, const plan_t *plan, const arrays_t *a,
     keep, states = put(table, &core.keep), put(table, &core.states)
     params, aux = put(table, &core.params), put(table, &core.aux)
     for k in range(core.z.n):
-        start = base + plan.z + ((local * B + b0) * core.z_columns + column) * size
-        place(table, &z[k], start, core.z_columns, direction * B * core.z_columns * size)
+        start = base + plan.z + (local * core.z_columns + column) * size
+        place(table, &z[k], start, core.z_columns, passed * core.z_columns * size)
         column += core.z.width[k]
     for k in range(core.states.n):
         w = core.states.width[k]
-        step = direction * B * w * size
-        whole = plan.taped or k == core.output
-        start = base + plan.states[k] + ((t if whole else local) * B + b0) * w * size
-        place(table, &prev[k], start, w, step)
-        place(table, &states[k], start + B * w * size, w, step)
+        step = passed * w * size
+        row = 0 if plan.taped or k == core.output else first
+        start = base + plan.states[k] + b0 * w * size
+        place(table, &prev[k], start + state_row(plan, row, t) * w * size, w, step)
+        place(table, &states[k], start + state_row(plan, row, t + 1) * w * size, w, step)
         if plan.scaled >> k & 1:
-            place(table, &prev[k], base + plan.prev[k] + (local * B + b0) * w * size, w, step)
+            place(table, &prev[k], base + plan.prev[k] + local * w * size, w, step)
         if plan.blended >> k & 1:
-            place(table, &states[k], base + plan.made[k] + (local * B + b0) * w * size, w, step)
+            place(table, &states[k], base + plan.made[k] + local * w * size, w, step)
     for k in range(core.emissions.n):
         w = core.emissions.width[k]
-        place(table, &emissions[k], base + plan.emissions[k] + (local * B + b0) * w * size, w, direction * B * w * size)
+        place(table, &emissions[k], base + plan.emissions[k] + local * w * size, w, passed * w * size)
     for k in range(core.keep.n):
         w = core.keep.width[k]
-        place(table, &keep[k], base + plan.keep[k] + (local * B + b0) * w * size, w, direction * B * w * size)
+        place(table, &keep[k], base + plan.keep[k] + local * w * size, w, passed * w * size)
     start = base + plan.params
     for k in range(core.params.n):
         place(table, &params[k], start, 0, 0)
         start += core.params.width[k] * size
     for k in range(core.aux.n):
         w = core.aux.width[k]
-        place(table, &aux[k], <char *> a.aux[k] + (t * B + b0) * w * size, w, direction * B * w * size)
-    table.rows.rows = rows
+        place(table, &aux[k], <char *> a.aux[k] + (row_of(plan, t) + b0) * w * size, w, passed * w * size)
+    table.rows.rows = rows_at(plan, t, b0, rows)
     table.rows.z, table.rows.prev, table.rows.emissions, table.rows.keep = z, prev, emissions, keep
     table.rows.states, table.rows.params, table.rows.aux = states, params, aux
 
@@ -111,7 +140,8 @@ cdef inline void tabulate_cotangents(table_t *table, const plan_t *plan, const a
                               Py_ssize_t b0) noexcept nogil:
     """Adds the d-blocks of rows b0.. at step t of the chunk that starts at step `first`."""
     cdef const core_t *core = plan.core
-    cdef Py_ssize_t size = core.itemsize, B = plan.B, w, column = 0
+    cdef Py_ssize_t size = core.itemsize, passed = -(plan.B if plan.offsets == NULL else 1), w, column = 0
+    cdef Py_ssize_t row = row_of(plan, t) + b0
     cdef char *base = a.base
     cdef char *start
     cdef int k
@@ -122,8 +152,8 @@ cdef inline void tabulate_cotangents(table_t *table, const plan_t *plan, const a
     cdef block_t *dparams = put(table, &core.params)
     cdef block_t *daux = put(table, &core.aux)
     for k in range(core.z.n):
-        start = base + plan.dz + (((t - first) * B + b0) * core.z_columns + column) * size
-        place(table, &dz[k], start, core.z_columns, -B * core.z_columns * size)
+        start = base + plan.dz + ((row - row_of(plan, first)) * core.z_columns + column) * size
+        place(table, &dz[k], start, core.z_columns, passed * core.z_columns * size)
         column += core.z.width[k]
     for k in range(core.states.n):
         w = core.states.width[k]
@@ -138,7 +168,8 @@ cdef inline void tabulate_cotangents(table_t *table, const plan_t *plan, const a
         start += core.params.width[k] * size
     for k in range(core.aux.n):
         w = core.aux.width[k]
-        place(table, &daux[k], a.daux[k] + (t * B + b0) * w * size, w, -B * w * size)
+        start = a.daux[k] + (row - row_of(plan, first) if plan.offsets != NULL and k == core.aux_x else row) * w * size
+        place(table, &daux[k], start, w, passed * w * size)
     table.rows.dz, table.rows.dprev, table.rows.demissions = dz, dprev, demissions
     table.rows.dstates, table.rows.dparams, table.rows.daux = dstates, dparams, daux
     if (plan.T - 1 - t) & 1:
@@ -161,3 +192,39 @@ cdef inline void exchange_states(table_t *table, int n) noexcept nogil:
         received = table.rows.dstates[k].data
         (<block_t *> table.rows.dstates)[k].data = table.rows.dprev[k].data
         (<block_t *> table.rows.dprev)[k].data = received
+
+
+cdef inline void move_rows(const core_t *core, table_t *table, Py_ssize_t rows, Py_ssize_t accumulators) noexcept nogil:
+    cdef int k
+    for k in range(table.n):
+        table.blocks[k].data = <char *> table.blocks[k].data + rows * table.blocks[k].stride * core.itemsize
+    for k in range(core.params.n):
+        (<block_t *> table.rows.dparams)[k].data = <char *> table.rows.dparams[k].data + accumulators
+
+
+cdef inline void call_backward(const core_t *core, table_t *table, int j, Py_ssize_t rows) noexcept nogil:
+    """The hook of stage j; with per-unit parameters, once per group of rows that shares an accumulator."""
+    cdef Py_ssize_t group, groups = (rows + PARAM_ROWS - 1) // PARAM_ROWS, width = param_width(core) * core.itemsize
+    if width == 0 or groups == 1:
+        core.stages[j].backward(&table.rows, core.stages[j].user)
+        return
+    for group in range(groups):
+        table.rows.rows = min(PARAM_ROWS, rows - group * PARAM_ROWS)
+        core.stages[j].backward(&table.rows, core.stages[j].user)
+        move_rows(core, table, PARAM_ROWS, width)
+    move_rows(core, table, -groups * PARAM_ROWS, -groups * width)
+    table.rows.rows = rows
+
+
+cdef inline void carry_states(const plan_t *plan, char *base, Py_ssize_t first, Py_ssize_t t, Py_ssize_t b0,
+                              Py_ssize_t rows) noexcept nogil:
+    """Without a tape: the last states of a chunk, those before step t, are the first of the next one."""
+    cdef const core_t *core = plan.core
+    cdef Py_ssize_t size = core.itemsize, w
+    cdef int k
+    cdef char *states
+    for k in range(core.states.n):
+        if k != core.output:
+            w = core.states.width[k]
+            states = base + plan.states[k] + b0 * w * size
+            memcpy(states, states + state_row(plan, first, t) * w * size, rows * w * size)

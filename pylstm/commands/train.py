@@ -45,7 +45,8 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     budget.add_argument("--epochs", type=float, metavar="E", help="passes over the text")
     budget.add_argument("--steps", type=int, metavar="N", help="steps of the optimiser")
     add("--batch-size", type=int, default=defaults.batch_size, metavar="B", help="parallel streams of text")
-    add("--length", type=int, default=defaults.length, metavar="T", help="steps that gradients go back")
+    add("--length", type=int, default=defaults.length, metavar="T", help="steps between two updates")
+    text.add_argument("--depth", type=int, metavar="T", help="steps that gradients go back (as --length)")
     add("--lr", type=float, default=defaults.lr, metavar="LR", help="peak learning rate of Adam")
     add("--dtype", choices=("float32", "float64"), default=defaults.dtype, help="of all computations")
     add("--save", default=SAVE, metavar="PATH", help="where the model goes; an older file is replaced")
@@ -97,6 +98,7 @@ def _settings(args: argparse.Namespace) -> TextSettings:
         embedding_size=args.embedding,
         batch_size=args.batch_size,
         length=args.length,
+        depth=args.depth,
         lr=args.lr,
         dtype=args.dtype,
         seed=args.seed,

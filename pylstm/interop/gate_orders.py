@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 GATE_ORDERS: dict[str, dict[str, tuple[str, ...]]] = {
-    # torch.nn.LSTM, GRU, RNN: weight_ih_l0, weight_hh_l0
+    # torch.nn.LSTM, GRU, RNN: weight_ih_l0, weight_hh_l0; LSTM with proj_size is "lstmp"
     "torch": {
         "lstm": ("i", "f", "g", "o"),
+        "lstmp": ("i", "f", "g", "o"),
         "gru": ("r", "z", "n/m"),
         "rnn_tanh": ("a",),
         "rnn_relu": ("a",),
@@ -31,6 +32,9 @@ GATE_ORDERS: dict[str, dict[str, tuple[str, ...]]] = {
 
 ``n/m`` is one block there and two gates here: ``n`` is fed by x, ``m`` by h.
 """
+
+PROJECTIONS = {"lstmp": "m"}
+"""Cell -> the source of the matrix, without bias, that makes its output: torch's ``weight_hr_l0``."""
 
 
 def gate_order(library: str, cell: str) -> tuple[tuple[str, ...], tuple[str, ...]]:

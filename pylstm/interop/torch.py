@@ -11,11 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from pylstm.interop.weights import directions_of, read_weights, shapes_of, write_weights
+from pylstm.interop.weights import directions_of, projection_of, read_weights, shapes_of, write_weights
 from pylstm.layers.parameters import check_array
 from pylstm.layers.recurrent import Recurrent
 
 STEMS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+PROJECTION = "weight_hr"
 
 
 def load_state_dict(layer: Any, state_dict: Mapping[str, Any]) -> None:
@@ -24,19 +25,19 @@ def load_state_dict(layer: Any, state_dict: Mapping[str, Any]) -> None:
     Parameters
     ----------
     layer : Recurrent, Bidirectional or Stack
-        With the cell ``lstm``, ``gru``, ``rnn_tanh`` or ``rnn_relu``, one hidden size, and in every layer as many
-        directions.
+        With the cell ``lstm``, ``lstmp`` (an LSTM with `proj_size`), ``gru``, ``rnn_tanh`` or ``rnn_relu``, one hidden
+        size, and in every layer as many directions.
     state_dict : dict of str to array or tensor
         ``weight_ih_l0`` (G H, I), ``weight_hh_l0`` (G H, H), and with a bias ``bias_ih_l0``, ``bias_hh_l0`` (G H,),
-        of the dtype of `layer`; rows i, f, g, o of LSTM, r, z, n of GRU. Of layer k ``..._lk``, of the reverse
-        direction ``..._lk_reverse``.
+        of the dtype of `layer`; rows i, f, g, o of LSTM, r, z, n of GRU. With a projection ``weight_hh_l0`` (G H, P)
+        and ``weight_hr_l0`` (P, H). Of layer k ``..._lk``, of the reverse direction ``..._lk_reverse``.
 
     Raises
     ------
     TypeError
         Cells that torch does not have; another dtype.
     ValueError
-        Missing or unexpected keys, another number of layers or directions, a projection, another shape.
+        Missing or unexpected keys, another number of layers or directions, a projection in one of both, another shape.
 
     Examples
     --------
@@ -53,11 +54,13 @@ def load_state_dict(layer: Any, state_dict: Mapping[str, Any]) -> None:
     values = []
     for suffix, leaf in leaves.items():
         for_x, for_h, bias = shapes_of("torch", leaf)
-        w_ih, w_hh, *biases = (
-            _array(stem + suffix, state_dict[stem + suffix], shape, leaf.dtype)
-            for stem, shape in zip(_stems(leaf), (for_x, for_h, bias, bias))
-        )
-        values.append(read_weights("torch", leaf, f"state_dict: {suffix}", (w_ih, w_hh), tuple(biases)))
+        shapes = dict(zip(STEMS, (for_x, for_h, bias, bias))) | {PROJECTION: (leaf.output_size, leaf.hidden_size)}
+        arrays = {
+            stem: _array(stem + suffix, state_dict[stem + suffix], shapes[stem], leaf.dtype) for stem in _stems(leaf)
+        }
+        projection = arrays.pop(PROJECTION, None)
+        w_ih, w_hh, *biases = arrays.values()
+        values.append(read_weights("torch", leaf, f"state_dict: {suffix}", (w_ih, w_hh), tuple(biases), projection))
     for leaf, each in zip(leaves.values(), values):
         leaf.params.update(each)
 
@@ -88,11 +91,13 @@ def state_dict(layer: Any) -> dict[str, np.ndarray]:
     >>> {key: array.shape for key, array in state_dict(Recurrent("lstm", 2, 3, bias=False)).items()}
     {'weight_ih_l0': (12, 2), 'weight_hh_l0': (12, 3)}
     """
-    return {
-        stem + suffix: array
-        for suffix, leaf in _leaves(layer).items()
-        for stem, array in zip(STEMS, write_weights("torch", leaf))
-    }
+    state = {}
+    for suffix, leaf in _leaves(layer).items():
+        state |= {stem + suffix: array for stem, array in zip(STEMS, write_weights("torch", leaf))}
+        projection = projection_of(leaf)
+        if projection:
+            state[PROJECTION + suffix] = leaf.params[projection].copy()
+    return state
 
 
 def _leaves(layer: Any) -> dict[str, Recurrent]:
@@ -105,7 +110,8 @@ def _leaves(layer: Any) -> dict[str, Recurrent]:
 
 
 def _stems(layer: Recurrent) -> tuple[str, ...]:
-    return STEMS if layer.bias else STEMS[:2]
+    stems = STEMS if layer.bias else STEMS[:2]
+    return (*stems, PROJECTION) if projection_of(layer) else stems
 
 
 def _check_keys(leaves: Mapping[str, Recurrent], state: Mapping[str, Any]) -> None:
@@ -114,8 +120,13 @@ def _check_keys(leaves: Mapping[str, Recurrent], state: Mapping[str, Any]) -> No
     missing, unexpected = sorted(expected - state.keys()), sorted(map(str, state.keys() - expected))
     if not missing and not unexpected:
         return
-    if any(key.startswith("weight_hr_") for key in unexpected):
-        raise ValueError(f"state_dict: a projection (proj_size) is not supported: {unexpected}")
+    theirs_projects = any(str(key).startswith(PROJECTION) for key in state)
+    if theirs_projects and not projection_of(first):
+        raise ValueError(
+            f"state_dict has a projection, the layer has none: make it with LSTM(..., proj_size=): {unexpected}"
+        )
+    if projection_of(first) and state and not theirs_projects:
+        raise ValueError(f"state_dict has no projection, the layer has one: make it without proj_size: {missing}")
     layers, theirs = len({suffix.split("_")[1] for suffix in leaves}), _count(state)
     if theirs and theirs != layers:
         raise ValueError(
@@ -138,7 +149,7 @@ def _check_keys(leaves: Mapping[str, Recurrent], state: Mapping[str, Any]) -> No
 
 def _count(state: Mapping[str, Any]) -> int:
     """Number of layers that the keys of a state dict tell."""
-    found = [re.fullmatch(r"(?:weight|bias)_[ih]h_l(\d+)(?:_reverse)?", str(key)) for key in state]
+    found = [re.fullmatch(r"(?:weight|bias)_(?:ih|hh|hr)_l(\d+)(?:_reverse)?", str(key)) for key in state]
     return 1 + max((int(match[1]) for match in found if match), default=-1)
 
 

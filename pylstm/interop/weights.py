@@ -3,7 +3,7 @@
 There: a matrix for x and one for h, their row blocks in the order of the library's gates, and two biases, one fed
 with each. Both are added wherever a gate is fed by x and by h; there our one bias is their sum. The candidate of the
 GRU whose reset gate comes after the product has two that are not added: its bias for x is that of our gate ``n``, its
-bias for h that of ``m``.
+bias for h that of ``m``. A projection is one more matrix, here and there.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from pylstm.interop.gate_orders import gate_order
+from pylstm.interop.gate_orders import PROJECTIONS, gate_order
 from pylstm.layers.parameters import check_array
 from pylstm.layers.recurrent import Recurrent
 from pylstm.layers.stack import Bidirectional, Composite, Stack
@@ -39,7 +39,7 @@ def directions_of(library: str, layer: Any) -> list[list[Recurrent]]:
     for each in (leaf for row in rows for leaf in row):
         if each.cell is not first.cell:
             raise TypeError(f"{library} has no layer of different cells: {first.cell.name!r} and {each.cell.name!r}")
-        if (each.hidden_size, each.bias) != (first.hidden_size, first.bias):
+        if (each.hidden_size, each.sizes, each.bias) != (first.hidden_size, first.sizes, first.bias):
             raise ValueError(f"{library} has no layer of different hidden sizes or biases: {first!r} and {each!r}")
     if len({len(row) for row in rows}) > 1:
         raise ValueError(f"{library} has no stack with two directions in some layers only")
@@ -49,11 +49,17 @@ def directions_of(library: str, layer: Any) -> list[list[Recurrent]]:
 def shapes_of(library: str, layer: Recurrent) -> tuple[tuple[int, ...], ...]:
     """Shapes of the matrix for x, of that for h, and of each bias."""
     rows = len(gate_order(library, layer.cell.name)[0]) * layer.hidden_size
-    return (rows, layer.input_size), (rows, layer.hidden_size), (rows,)
+    return (rows, layer.input_size), (rows, layer.output_size), (rows,)
+
+
+def projection_of(layer: Recurrent) -> str | None:
+    """Our name of the matrix (output_size, hidden_size) that makes the output of the hidden units, if there is one."""
+    source = PROJECTIONS.get(layer.cell.name)
+    return source and f"weight_{source}"
 
 
 def read_weights(
-    library: str, layer: Recurrent, name: str, arrays: tuple[Any, Any], biases: tuple[Any, ...]
+    library: str, layer: Recurrent, name: str, arrays: tuple[Any, Any], biases: tuple[Any, ...], projection: Any = None
 ) -> dict[str, np.ndarray]:
     """Our parameters, by name, from the arrays of `library`.
 
@@ -65,9 +71,11 @@ def read_weights(
     name : str
         For messages: what to call the arrays.
     arrays : pair of array_like
-        For x (rows, input_size) and for h (rows, hidden_size).
+        For x (rows, input_size) and for h (rows, output_size).
     biases : tuple of array_like
         For x and, if there is one, for h, (rows,) each; empty for a layer without bias.
+    projection : array_like
+        (output_size, hidden_size), where the cell has one.
 
     Raises
     ------
@@ -81,8 +89,12 @@ def read_weights(
         _blocks(gates, check_array(f"{name} for {source}", array, shape, layer.dtype), hidden)
         for gates, source, array, shape in zip((x_gates, h_gates), "xh", arrays, shapes)
     )
-    values = {}
+    values, projected = {}, projection_of(layer)
     for source in contract.sources:
+        if f"weight_{source}" == projected:
+            shape = (layer.output_size, hidden)
+            values[projected] = check_array(f"{name}: projection", projection, shape, layer.dtype)
+            continue
         blocks = for_x if source == "x" else for_h
         values[f"weight_{source}"] = np.concatenate([blocks[gate] for gate in contract.gates_of(source)])
     if layer.bias:
@@ -97,7 +109,7 @@ def read_weights(
 
 
 def write_weights(library: str, layer: Recurrent) -> tuple[np.ndarray, ...]:
-    """The inverse of `read_weights`: for x, for h, and with a bias that for x and that for h.
+    """The inverse of `read_weights`: for x, for h, and with a bias that for x and that for h; without the projection.
 
     A bias whose gate is fed by x stands in that for x (with zeros in that for h where the gate is fed by h too).
     """
@@ -110,6 +122,8 @@ def write_weights(library: str, layer: Recurrent) -> tuple[np.ndarray, ...]:
     x_gates, h_gates = gate_order(library, contract.name)
     for_h: dict[str, np.ndarray] = {}
     for source in contract.sources:
+        if f"weight_{source}" == projection_of(layer):
+            continue
         blocks = _blocks(contract.gates_of(source), params[f"weight_{source}"], hidden)
         if source == "x":
             for_x = blocks

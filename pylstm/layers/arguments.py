@@ -49,4 +49,4 @@ def take_reset(reset: Any, layout: Layout, T: int, B: int) -> np.ndarray:
         raise TypeError(f"reset must be an array of bool, got {reset.dtype}")
     if reset.shape != layout.steps_shape(T, B):
         raise ValueError(f"reset must have shape {layout.steps_shape(T, B)}, got {reset.shape}")
-    return layout.steps_in(reset).astype(np.uint8)
+    return layout.steps_in(reset.view(np.uint8)).copy()

@@ -30,6 +30,12 @@ class Named(Recurrent):
 class LSTM(Named):
     """Long short-term memory layer: `Recurrent` with the cell ``lstm`` (gates in the order i, f, g, o).
 
+    Parameters
+    ----------
+    proj_size : int
+        With more than 0, as in PyTorch: the cell ``lstmp``, of which the output h is a projection to this width. It has
+        the cell state c in `hidden_size`, and the further matrix ``weight_m`` (proj_size, hidden_size).
+
     Examples
     --------
     >>> import numpy as np, pylstm
@@ -39,10 +45,18 @@ class LSTM(Named):
     >>> stack = pylstm.LSTM(3, 5, num_layers=2, bidirectional=True)
     >>> stack(np.ones((4, 7, 3), "float32")).final["h"].shape
     (4, 7, 5)
+    >>> pylstm.LSTM(3, 5, proj_size=2, seed=0)(np.ones((4, 3), "float32")).y.shape
+    (4, 2)
     """
 
-    def __init__(self, input_size: int, hidden_size: int, num_layers: int = 1, **options: Any) -> None:
-        super().__init__("lstm", input_size, hidden_size, **options)
+    def __init__(
+        self, input_size: int, hidden_size: int, num_layers: int = 1, *, proj_size: int = 0, **options: Any
+    ) -> None:
+        if isinstance(proj_size, bool) or not hasattr(proj_size, "__index__") or proj_size < 0:
+            raise ValueError(f"proj_size must be an integer of at least 0, got {proj_size!r}")
+        if proj_size:
+            options["proj_size"] = proj_size
+        super().__init__("lstmp" if proj_size else "lstm", input_size, hidden_size, **options)
 
 
 class GRU(Named):

@@ -14,15 +14,14 @@ from pylstm.cells.cell import Cell
 from pylstm.cells.kernels import load_kernel
 from pylstm.cells.twin import twin_kernel
 from pylstm.layers.arguments import as_size, find_cell, several, take_reset
+from pylstm.layers.checkpointed import CheckpointedRun, kept, segments_of
 from pylstm.layers.learned import begin, check_learned
 from pylstm.layers.parameters import Parameters, as_array, check_array, check_dtype
+from pylstm.layers.ragged import Packing, RaggedRun, check_lengths
 from pylstm.layers.run import Layout, Run, check_names
 from pylstm.layers.structure import core_of
 from pylstm.layers.workspace import Workspaces
 from pylstm.threads import get_num_threads
-
-GIVEN = ("aux", "pre", "reset", "blend")
-"""Per-step inputs of a run, besides x."""
 
 
 class Recurrent:
@@ -185,15 +184,13 @@ class Recurrent:
         Parameters
         ----------
         how : str or callable
-            Name of a function of `pylstm.layers.initialisers`, or a function of your own, which is called with the
-            layer first.
+            Name of a function of `pylstm.layers.initialisers`, or a function of your own of the layer and
         *arguments, **options
-            For it, such as ``seed=``.
 
         Raises
         ------
         ValueError
-            No initialiser of that name; as it does.
+            No initialiser of that name.
 
         Examples
         --------
@@ -215,6 +212,7 @@ class Recurrent:
         blend: dict[str, Any] | None = None,
         lengths: Any = None,
         tape: bool = True,
+        checkpoint: Any = None,
     ) -> Any:
         """Run the layer over a batch of sequences.
 
@@ -233,54 +231,68 @@ class Recurrent:
         blend : dict of str to array_like, shape (T, B, width) or (T, B, 1)
             s_t = s_prev + blend (s_new - s_prev), where s_prev is the previous state after reset and `pre`.
         lengths : array_like of int, shape (B,)
-            Steps of each row, 0..T; what stands beyond is not looked at. Not together with `reset`.
+            Steps of each row, 0..T; what stands beyond is not looked at.
         tape : bool
             Keep all that `Run.backward` needs, and all states and gates. Without, memory does not grow with T times
             the number of gates; only ``y`` and ``final`` can be read.
+        checkpoint : "sqrt", int or str, optional
+            Keep the states at some steps instead of a tape, and compute the rest again in `backward`: at about sqrt(T)
+            steps, or as a budget of memory allows, in bytes or like ``"64 MB"``. Not together with `lengths`.
 
         Returns
         -------
-        Run, or with `lengths` RaggedRun
+        Run, or with `lengths` RaggedRun, with `checkpoint` CheckpointedRun (Run where the whole tape is in the budget)
 
         Raises
         ------
         TypeError
             A dtype other than the layer's, or not a dict by name.
         ValueError
-            A wrong shape or an unknown name.
+            A wrong shape or an unknown name; a budget below the least possible.
         OverflowError, MemoryError
             The run does not fit into memory.
         """
         initial = begin(self, x, initial)
-        if lengths is not None:
-            from pylstm.layers.ragged import RaggedRun
+        source, (layout, x, T, B) = x, self._take_input(x, lengths)
+        given, scaled, blended = self._take_given(aux, pre, reset, blend, layout, T, B)
+        given["learned"] = getattr(initial, "learned", ())
+        start = None if initial is None else self._take_initial(initial, layout, B)
+        threads = get_num_threads() if self._compiled else 1
+        if checkpoint is not None:
+            if lengths is not None:
+                raise ValueError("checkpoint and lengths cannot be combined: run rows of one length together")
+            if not tape:
+                raise ValueError("checkpoint is for backward: with tape=False there is nothing to compute again")
+            segments = segments_of(self, checkpoint, T, B, (scaled, blended), threads)
+            if segments is not None:
+                return CheckpointedRun(self, kept(x, source), start, layout, given, segments)
+        plan = layout.plan(self._core, T, B, tape, scaled, blended, threads)
+        buffer = self.workspaces.take(plan.nbytes)
+        _core.forward(
+            plan, buffer, self.params.flat, x, start,
+            given["aux"], given["pre"], given["reset"], given["blend"], order=layout.order,
+        )  # fmt: skip
+        return (Run if lengths is None else RaggedRun)(self, plan, buffer, layout, (T, B), given)
 
-            if reset is not None:
-                raise ValueError("reset and lengths cannot be combined: give each part as a row of its own")
-            return RaggedRun(self, x, lengths, initial, {"aux": aux, "pre": pre, "blend": blend}, tape=tape)
-        layout, x = self._take_input(x)
-        T, B = x.shape[:2]
-        contract = self.cell.contract
-        given = dict.fromkeys(GIVEN) | {"widths": {}, "learned": getattr(initial, "learned", ())}
-        if contract.aux or aux is not None:
-            given["aux"] = self._take_aux(aux, layout, T, B, given["widths"])
+    def _take_given(
+        self, aux: Any, pre: Any, reset: Any, blend: Any, layout: Layout, T: int, B: int
+    ) -> tuple[dict[str, Any], int, int]:
+        """What comes with each step; the bit sets of the states scaled before and of those blended after it."""
+        states = self.cell.contract.states
+        given: dict[str, Any] = {"aux": None, "pre": None, "reset": None, "blend": None, "widths": {}}
         scaled = blended = 0
+        if self.cell.contract.aux or aux is not None:
+            given["aux"] = self._take_aux(aux, layout, T, B, given["widths"])
         if pre is not None:
             given["pre"], scaled = self._take_modifier("pre", pre, layout, T, B, given["widths"])
         if blend is not None:
             given["blend"], blended = self._take_modifier("blend", blend, layout, T, B, given["widths"])
         if reset is not None:
-            given["reset"], scaled = take_reset(reset, layout, T, B), (1 << len(contract.states)) - 1
-        start = None if initial is None else self._take_initial(initial, layout, B)
-        threads = get_num_threads() if self._compiled else 1
-        plan = self._core.plan(T if B else 0, B, tape, scaled, blended, threads)  # no rows: no step, however many
-        buffer = self.workspaces.take(plan.nbytes)
-        _core.forward(
-            plan, buffer, self.params.flat, x, start, given["aux"], given["pre"], given["reset"], given["blend"]
-        )
-        return Run(self, plan, buffer, layout, (T, B), given)
+            given["reset"], scaled = take_reset(reset, layout, T, B), (1 << len(states)) - 1
+        return given, scaled, blended
 
-    def _take_input(self, x: Any) -> tuple[Layout, np.ndarray]:
+    def _take_input(self, x: Any, lengths: Any) -> tuple[Layout, np.ndarray, int, int]:
+        """The layout, the input in it, and T and B."""
         if not (
             type(x) is np.ndarray
             and x.dtype == self.dtype
@@ -290,8 +302,15 @@ class Recurrent:
         ):
             x = as_array("x", x)
             x = check_array("x", x, self._input_shape(x.ndim), self.dtype)
-        layout = self._layouts[x.ndim == 2]
-        return layout, layout.steps_in(x)
+        if lengths is None:
+            layout = self._layouts[x.ndim == 2]
+            x = layout.given_in(x)
+            return layout, x, x.shape[0], x.shape[1]
+        if x.ndim == 2:
+            raise ValueError("lengths needs a batch of sequences: x must have 3 axes, got 2")
+        B, T = x.shape[:2] if self.batch_first else x.shape[1::-1]
+        layout = Packing(check_lengths(lengths, T, B), T, self.batch_first)
+        return layout, layout.given_in(x), T, B
 
     def _input_shape(self, ndim: int) -> tuple[str | int, ...]:
         if ndim == 2:
@@ -342,7 +361,7 @@ class Recurrent:
             width = 1 if array.shape[-1:] == (1,) else self.widths[name]
             shape = layout.steps_shape(T, B, width)
             array = layout.steps_in(check_array(f"{what}[{name!r}]", array, shape, self.dtype))
-            taken.append(np.array(np.broadcast_to(array, (T, B, self.widths[name]))))
+            taken.append(np.array(np.broadcast_to(array, (*array.shape[:-1], self.widths[name])), order="C"))
             widths[what, name] = width
             bits |= 1 << k
         return taken, bits

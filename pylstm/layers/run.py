@@ -41,12 +41,21 @@ class Gradients:
     blend: dict[str, np.ndarray]
 
 
-@dataclass(frozen=True)
+@dataclass
 class Layout:
     """How the caller's arrays lie: one sequence without a batch axis, or the batch first."""
 
     single: bool
     batch_first: bool
+    order: np.ndarray | None = None  # of the rows, where the time loop has another
+
+    def given_in(self, array: np.ndarray) -> np.ndarray:
+        """x or dy as the time loop takes them."""
+        return self.steps_in(array)
+
+    def whole_out(self, array: np.ndarray) -> np.ndarray:
+        """What the caller has, from y or dx (T, B, w) as the time loop leaves them."""
+        return self.steps_out(array)
 
     def steps_in(self, array: np.ndarray) -> np.ndarray:
         """(T, B, ...) contiguous, from what the caller has."""
@@ -67,6 +76,14 @@ class Layout:
         if self.single:
             return (T, *rest)
         return (B, T, *rest) if self.batch_first else (T, B, *rest)
+
+    def packed_shape(self, T: int, B: int, width: int) -> tuple[int, ...]:
+        """Shape of a per-step array as the time loop has it."""
+        return (T, B, width)
+
+    def plan(self, core: Any, T: int, B: int, *options: Any) -> Any:
+        """Where a run over these steps and rows keeps its arrays."""
+        return core.plan(T if B else 0, B, *options)  # no rows: no step, however many
 
     def rows_in(self, array: np.ndarray) -> np.ndarray:
         """(B, width) contiguous."""
@@ -128,7 +145,7 @@ class Run:
         raise TypeError("a run cannot be copied or pickled: take its arrays, or pickle the layer and run it again")
 
     def __repr__(self) -> str:
-        return f"Run({self.layer.cell.name}, T={self._T}, B={self._B}, {self._buffer.nbytes:,} bytes)"
+        return f"{type(self).__name__}({self.layer.cell.name}, T={self._T}, B={self._B}, {self._buffer.nbytes:,} bytes)"
 
     @cached_property
     def y(self) -> np.ndarray:
@@ -194,7 +211,7 @@ class Run:
         layer, layout, given, T, B = self.layer, self._layout, self._given, self._T, self._B
         names, widths, dtype = layer.cell.contract.states, layer.widths, layer.dtype
         if dy is not None:
-            dy = layout.steps_in(check_array("dy", dy, layout.steps_shape(T, B, layer.output_size), dtype))
+            dy = layout.given_in(check_array("dy", dy, layout.steps_shape(T, B, layer.output_size), dtype))
         rows = self._of_states("dfinal", dfinal, lambda w: layout.rows_shape(B, w), layout.rows_in)
         steps = self._of_states("dstates", dstates, lambda w: layout.steps_shape(T, B, w), layout.steps_in)
         if dy is None and not dfinal and not dstates:
@@ -204,20 +221,26 @@ class Run:
         )
         params = layer.params.around(flat)
         back = {kind: _like(given[kind]) for kind in ("aux", "pre", "blend")}
-        with self._lock:  # the loop works without the GIL, and in the run's only workspace
-            _core.backward(
-                self._plan, self._buffer, dy, rows, steps, params.flat, dx, dinitial,
-                given["aux"], given["pre"], given["reset"], given["blend"], back["aux"], back["pre"], back["blend"],
-            )  # fmt: skip
+        self._pass_back(dy, rows, steps, flat, dx, dinitial, back)
         add_learned(params, given["learned"], dict(zip(names, dinitial)))
         return Gradients(
-            x=layout.steps_out(dx),
+            x=layout.whole_out(dx),
             initial={name: layout.rows_out(array) for name, array in zip(names, dinitial)},
             params=params,
             aux=self._steps_given(back["aux"], layer.cell.contract.aux, "aux"),
             pre=self._steps_given(back["pre"], names, "pre"),
             blend=self._steps_given(back["blend"], names, "blend"),
         )
+
+    def _pass_back(self, dy: Any, rows: Any, steps: Any, flat: Any, dx: Any, dinitial: Any, back: dict) -> None:
+        """The loop of `backward`: cotangents in the order of the states, then the arrays of the gradients."""
+        given = self._given
+        with self._lock:  # the loop works without the GIL, and in the run's only workspace
+            _core.backward(
+                self._plan, self._buffer, dy, rows, steps, flat, dx, dinitial,
+                given["aux"], given["pre"], given["reset"], given["blend"], back["aux"], back["pre"], back["blend"],
+                order=self._layout.order,
+            )  # fmt: skip
 
     @property
     def _buffer_itemsize(self) -> int:
@@ -236,7 +259,7 @@ class Run:
         return view
 
     def _steps(self, offset: int, steps: int, width: int) -> np.ndarray:
-        return self._layout.steps_out(self._view(offset, (steps, self._B, width)))
+        return self._layout.steps_out(self._view(offset, self._layout.packed_shape(steps, self._B, width)))
 
     def _blocks(self, kind: str, steps: int) -> dict[str, np.ndarray]:
         self._need_tape("kept" if kind == "keep" else kind)
@@ -264,8 +287,8 @@ class Run:
         out = {}
         for name, array in zip(names, arrays or ()):
             if array is not None:
-                if self._given["widths"][kind, name] == 1 != array.shape[2]:
-                    array = array.sum(axis=2, keepdims=True)
+                if self._given["widths"][kind, name] == 1 != array.shape[-1]:
+                    array = array.sum(axis=-1, keepdims=True)
                 out[name] = self._layout.steps_out(array)
         return out
 

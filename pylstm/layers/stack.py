@@ -175,6 +175,7 @@ class Bidirectional(Composite):
         reset: Any = None,
         lengths: Any = None,
         tape: bool = True,
+        checkpoint: Any = None,
     ) -> BidirectionalRun:
         """Run both directions.
 
@@ -191,15 +192,16 @@ class Bidirectional(Composite):
             As for `Recurrent`; the reverse direction starts at the own end of each row.
         tape : bool
             Keep what `BidirectionalRun.backward` needs.
+        checkpoint : "sqrt", int or str, optional
+            As for `Recurrent`; of a budget of memory each direction has half.
 
         Raises
         ------
         TypeError, ValueError
             As `Recurrent` does.
         """
-        return BidirectionalRun(
-            self, x, split(self, "initial", initial), given_to(self, aux, pre, blend), reset, lengths, tape
-        )
+        given = given_to(self, aux, pre, blend, checkpoint)
+        return BidirectionalRun(self, x, split(self, "initial", initial), given, reset, lengths, tape)
 
     def __repr__(self) -> str:
         return f"Bidirectional({self.forward!r}, {self.reverse!r})"
@@ -310,6 +312,7 @@ class Stack(Composite):
         reset: Any = None,
         lengths: Any = None,
         tape: bool = True,
+        checkpoint: Any = None,
     ) -> StackRun:
         """Run all layers.
 
@@ -327,13 +330,16 @@ class Stack(Composite):
             As for `Recurrent`, for all layers.
         tape : bool
             Keep what `StackRun.backward` needs.
+        checkpoint : "sqrt", int or str, optional
+            As for `Recurrent`; of a budget of memory every single layer has an equal share.
 
         Raises
         ------
         TypeError, ValueError
             As `Recurrent` does; a list of another length.
         """
-        return StackRun(self, x, split(self, "initial", initial), given_to(self, aux, pre, blend), reset, lengths, tape)
+        given = given_to(self, aux, pre, blend, checkpoint)
+        return StackRun(self, x, split(self, "initial", initial), given, reset, lengths, tape)
 
     def stream(self, batch_size: int = 1) -> StackStream:
         """A stream of this stack, of one direction; see `StackStream`."""

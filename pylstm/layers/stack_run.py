@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pylstm.layers.checkpointed import shares
 from pylstm.layers.parameters import Parameters, as_array, check_array
 from pylstm.layers.ragged import check_lengths, turned, within
 from pylstm.layers.run import Gradients, check_names
@@ -113,9 +114,10 @@ class BidirectionalRun(CompositeRun):
         turned_over: dict[str, Any] = {
             kind: values
             and {n: None if value is None else self._flip(as_array(n, value)) for n, value in values.items()}
-            for kind, values in given[1].items()
+            for kind, values in ((kind, given[1][kind]) for kind in KINDS)
         }
-        turned_over["reset"] = None if reset is None else self._turn_reset(reset)
+        turned_over["checkpoint"] = given[1]["checkpoint"]
+        turned_over["reset"] = None if reset is None else self._turn_reset(as_array("reset", reset))
         self.reverse = layer.reverse(self._flip(x), initial[1], **turned_over, lengths=lengths, tape=tape)
         self.layers = [self.forward, self.reverse]
         self.y = np.concatenate([self.forward.y, self._flip(self.reverse.y)], -1)
@@ -126,11 +128,12 @@ class BidirectionalRun(CompositeRun):
             return turned(array, self._lengths, self._axis)
         return np.flip(array, self._axis)
 
-    def _turn_reset(self, reset: Any) -> np.ndarray:
+    def _turn_reset(self, reset: np.ndarray) -> np.ndarray:
         """Where the reversed sequence has to begin anew: a boundary before step t is one after step t - 1."""
-        return np.flip(
-            np.roll(as_array("reset", reset), -1, self._axis), self._axis
-        )  # at the own start a reset does nothing
+        moved = np.roll(reset, -1, self._axis)  # what comes to a row's own start does nothing there
+        if self._lengths is None or reset.ndim != 2:
+            return np.flip(moved, self._axis)
+        return self._flip(moved[..., None])[..., 0]
 
     def backward(self, dy: Any = None, *, dfinal: Any = None, dstates: Any = None) -> CompositeGradients:
         """Back-propagate through both directions.
@@ -198,14 +201,16 @@ class StackRun(CompositeRun):
             if mask is not None:
                 y = y * mask
             x = y + x if layer.residual[k] else y
+            if k + 1 < len(layer.layers):
+                x.flags.writeable = False  # ours alone: a checkpointed layer need not copy it
             self.layers.append(run)
             self._masks.append(mask)
         self.y = x
 
     def _take_lengths(self, x: np.ndarray, lengths: Any) -> tuple[np.ndarray, np.ndarray | None]:
-        """`x` with zeros beyond the ends, which a residual layer would pass on; and the lengths."""
+        """`x`, with zeros beyond the ends where a residual layer would pass them on; and the lengths, if so."""
         self._axis = 1 if self.layer.batch_first else 0
-        if lengths is None or x.ndim != 3:
+        if lengths is None or x.ndim != 3 or not any(self._residual):
             return x, None  # the layer refuses lengths of a single sequence
         lengths = check_lengths(lengths, x.shape[self._axis], x.shape[1 - self._axis])
         return within(x, lengths, self._axis), lengths
@@ -282,11 +287,12 @@ def split(layer: Composite, what: str, values: Any) -> list[Any]:
     return out
 
 
-def given_to(layer: Composite, aux: Any, pre: Any, blend: Any) -> list[dict[str, Any]]:
-    """Per-step inputs by part."""
+def given_to(layer: Composite, aux: Any, pre: Any, blend: Any, checkpoint: Any) -> list[dict[str, Any]]:
+    """Per-step inputs by part, and its share of a budget."""
     count = len(layer.parts)
     lists = [by_layer(kind, values, count) for kind, values in zip(KINDS, (aux, pre, blend))]
-    return [dict(zip(KINDS, each)) for each in zip(*lists)]
+    budgets = shares(checkpoint, [len(getattr(part, "parts", "1")) for part in layer.parts.values()])
+    return [dict(zip((*KINDS, "checkpoint"), each)) for each in zip(*lists, budgets)]
 
 
 def _place(grads: Gradients | CompositeGradients, piece: np.ndarray) -> None:

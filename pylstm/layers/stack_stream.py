@@ -10,6 +10,7 @@ import numpy as np
 from pylstm._stream import Snapshot, Stream
 from pylstm.layers.parameters import as_array
 from pylstm.layers.run import check_names
+from pylstm.layers.stack_run import by_layer
 
 if TYPE_CHECKING:
     from pylstm.layers.stack import Stack
@@ -52,23 +53,52 @@ class StackStream:
                 raise TypeError(f"layer {k} has two directions: it needs the whole sequence and cannot be streamed")
         self.layer, self.batch_size = layer, batch_size
         self.layers: list[Stream] = [each.stream(batch_size) for each in layer.layers]
+        self._asks = any(set(each.cell.contract.aux) - {"x"} for each in layer.layers)
 
-    def step(self, x_t: Any, out: np.ndarray | None = None) -> np.ndarray:
-        """One step: (B, input_size), or (input_size,) for one row, to the output of the stack."""
-        return self._through(x_t, out, lambda stream, x: stream.step(x))
+    def step(self, x_t: Any, out: np.ndarray | None = None, *, aux: Any = None) -> np.ndarray:
+        """One step: (B, input_size), or (input_size,) for one row, to the output of the stack.
 
-    def feed(self, chunk: Any, out: np.ndarray | None = None) -> np.ndarray:
-        """Some steps: (T, B, input_size), (T, input_size) for one row, or (B, T, input_size) with `batch_first`."""
-        return self._through(chunk, out, lambda stream, x: stream.feed(x))
+        Parameters
+        ----------
+        x_t : array_like
+        out : ndarray, optional
+            For the result.
+        aux : list by layer, optional
+            None, or per-step inputs by name, as `Stream.step` takes them.
 
-    def _through(self, x: Any, out: np.ndarray | None, go: Callable[[Stream, Any], np.ndarray]) -> np.ndarray:
-        for stream, residual in zip(self.layers, self.layer.residual):
-            y = go(stream, x)
-            x = y + as_array("x", x) if residual else y
+        Raises
+        ------
+        TypeError, ValueError
+            As `Stream.step` does; a list of another length. The stream is then where it was.
+        """
+        return self._through(x_t, out, aux, lambda stream, x, given: stream.step(x, aux=given))
+
+    def feed(self, chunk: Any, out: np.ndarray | None = None, *, aux: Any = None) -> np.ndarray:
+        """Some steps: (T, B, input_size), (T, input_size) for one row, or (B, T, input_size) with `batch_first`.
+
+        Parameters and errors are those of `step`; every array has the axis of steps.
+        """
+        return self._through(chunk, out, aux, lambda stream, x, given: stream.feed(x, aux=given))
+
+    def _through(
+        self, x: Any, out: np.ndarray | None, aux: Any, go: Callable[[Stream, Any, Any], np.ndarray]
+    ) -> np.ndarray:
+        given = by_layer("aux", aux, len(self.layers))
+        x = as_array("x", x)
+        shape, dtype = (*x.shape[:-1], self.layer.output_size), self.layer.dtype
+        if out is not None and (out.shape != shape or out.dtype != dtype):
+            raise ValueError(f"out must have shape {shape} and dtype {dtype}, got {out.shape} and {out.dtype}")
+        before = self.snapshot() if aux is not None or self._asks else None
+        try:
+            for stream, residual, each in zip(self.layers, self.layer.residual, given):
+                y = go(stream, x, each)
+                x = y + x if residual else y
+        except BaseException:
+            if before is not None:  # a later layer has refused its inputs: without any, only the first can
+                self.restore(before)
+            raise
         if out is None:
             return x
-        if out.shape != x.shape or out.dtype != x.dtype:
-            raise ValueError(f"out must have shape {x.shape} and dtype {x.dtype}, got {out.shape} and {out.dtype}")
         out[...] = x
         return out
 
@@ -107,7 +137,7 @@ class StackStream:
     def fork(self) -> StackStream:
         """A stream of its own that starts from the same states."""
         other = object.__new__(StackStream)
-        other.layer, other.batch_size = self.layer, self.batch_size
+        other.layer, other.batch_size, other._asks = self.layer, self.batch_size, self._asks
         other.layers = [stream.fork() for stream in self.layers]
         return other
 

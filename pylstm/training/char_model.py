@@ -12,13 +12,14 @@ from pylstm.layers.linear import Linear
 from pylstm.layers.losses import softmax_cross_entropy
 from pylstm.layers.parameters import Parameters
 from pylstm.layers.recurrent import Recurrent
+from pylstm.training.tbptt import states_at
 
 LN2 = float(np.log(2))
 
 
 class Step(NamedTuple):
     """What `CharModel.gradients` gives: `bits` per character, `grads` in the order of ``model.params``, and the
-    `final` states, to carry on."""
+    states to carry on, `final`."""
 
     bits: float
     grads: list[Parameters]
@@ -112,23 +113,30 @@ class CharModel:
         logits, final = self.logits(indices, initial)
         return softmax_cross_entropy(logits, targets)[0] / LN2, final
 
-    def gradients(self, indices: Any, targets: Any, initial: dict[str, np.ndarray] | None = None) -> Step:
+    def gradients(
+        self, indices: Any, targets: Any, initial: dict[str, np.ndarray] | None = None, carry: int | None = None
+    ) -> Step:
         """Bits per character and gradients of the mean cross-entropy in nats; the chunk before gets no gradient.
 
         Parameters
         ----------
-        indices, targets : array_like of int, shape (T, B)
+        indices, targets : array_like of int, shape (T, B) and (n, B)
+            Targets of the last n <= T steps; the steps before only carry the gradient.
         initial : dict of str to ndarray, optional
             State -> (B, width).
+        carry : int, optional
+            Steps after which the states are taken that `Step.final` has; without it all.
         """
         looked_up = self.embedding(indices)
         run = self.layer(looked_up.y, initial)
-        logits = self.head(run.y)
+        before = len(run.y) - len(targets)
+        logits = self.head(run.y[before:])
         value, dlogits = softmax_cross_entropy(logits.y, targets)
         dhead = logits.backward(dlogits)
-        dlayer = run.backward(dhead.x)
+        dlayer = run.backward(np.concatenate([np.zeros_like(run.y[:before]), dhead.x]) if before else dhead.x)
         dembedding = looked_up.backward(dlayer.x)
-        return Step(value / LN2, [dembedding.params, dlayer.params, dhead.params], dict(run.final))
+        final = dict(run.final) if carry is None else states_at(run, carry)
+        return Step(value / LN2, [dembedding.params, dlayer.params, dhead.params], final)
 
     def generate(self, length: int, *, prompt: str = "\n", temperature: float = 0.7, seed: int = 0) -> str:
         """Text drawn from the model, one character after another.

@@ -24,7 +24,9 @@ class TextSettings:
     batch_size : int
         Parallel streams, B.
     length : int
-        Steps of a chunk: how far gradients go back.
+        Steps of a chunk, with one update: how far gradients go back.
+    depth : int, optional
+        Steps that gradients go back where these are more, at least `length`; see `truncated_bptt` (k1 is `length`).
     lr : float
         Peak learning rate, see `learning_rate`.
     clip : float
@@ -45,11 +47,14 @@ class TextSettings:
     dtype: Any = "float32"
     seed: int = 0
     validation: float = 0.05
+    depth: int | None = None
 
     def __post_init__(self) -> None:
         for name in ("hidden_size", "embedding_size", "batch_size", "length"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if self.depth is not None and self.depth < self.length:
+            raise ValueError(f"depth must be at least length, {self.length}, got {self.depth}")
         if not 0 < self.validation < 1:
             raise ValueError(f"validation must be between 0 and 1, got {self.validation}")
         if not 0 < self.lr < math.inf:

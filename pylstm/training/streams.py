@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from pylstm.training.tbptt import Window, window
+
 
 class Streams:
     """`batch_size` consecutive pieces of one sequence, side by side, to predict each next element.
@@ -65,8 +67,19 @@ class Streams:
 
     def chunk(self, number: int, length: int) -> tuple[np.ndarray, np.ndarray]:
         """The pair ``(inputs, targets)`` that `chunks` gives as number 0, 1, ..."""
-        piece = slice(number * length, (number + 1) * length)
-        return self.inputs[piece], self.targets[piece]
+        return self.window(number, length)[:2]
+
+    def window(self, number: int, k1: int, k2: int | None = None) -> tuple[np.ndarray, np.ndarray, Window]:
+        """Inputs of the steps of `Window` number 0, 1, ..., targets of its new steps, and the window.
+
+        Examples
+        --------
+        >>> inputs, targets, where = Streams(range(9), 1).window(1, 3, 5)
+        >>> inputs.ravel().tolist(), targets.ravel().tolist(), where.start
+        ([1, 2, 3, 4, 5], [4, 5, 6], 1)
+        """
+        found = window(number, len(self.inputs), k1, k2)
+        return self.inputs[found.start : found.end], self.targets[found.first : found.end], found
 
     def number_of_chunks(self, length: int) -> int:
         """How many pairs `chunks` gives."""

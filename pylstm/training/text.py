@@ -204,6 +204,8 @@ class TextTrainer:
         """What two runs must have in common, as it comes back from JSON."""
         cell = self.model.layer.cell
         settings = asdict(self.settings) | {"cell": cell.name, "dtype": self.model.layer.dtype.name}
+        if settings["depth"] is None:
+            del settings["depth"]  # as in checkpoints written before there was one
         text = {"text": hashlib.sha256(self.text.encode()).hexdigest()[:16], "characters": len(self.text)}
         return text | settings
 
@@ -213,8 +215,8 @@ class TextTrainer:
         position = step % self.steps_per_epoch
         if position == 0:
             self._states = None
-        inputs, targets = self.streams.chunk(position, self.settings.length)
-        bits, grads, self._states = self.model.gradients(inputs, targets, self._states)
+        inputs, targets, where = self.streams.window(position, self.settings.length, self.settings.depth)
+        bits, grads, self._states = self.model.gradients(inputs, targets, self._states, where.next - where.start)
         norm = clip_by_norm(grads, self.settings.clip)
         lr = learning_rate(step, self.settings.lr)
         last = self.trace[-1] if self.trace else None

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pylstm.interop.gate_orders import GATE_ORDERS
+from pylstm.interop.gate_orders import GATE_ORDERS, PROJECTIONS
 from pylstm.interop.torch import load_state_dict, state_dict
 from pylstm.layers.recurrent import Recurrent
 from pylstm.layers.stack import Bidirectional, Stack
@@ -155,7 +155,7 @@ WIDE = np.zeros((4 * H, H))
         (changed(bias_ih_l0=None, bias_hh_l0=None), ValueError, "the layer was made with bias=True"),
         (changed(weight_ih_l1=WIDE), ValueError, "state_dict is of 2 layers, the layer has num_layers=1"),
         (changed(weight_ih_l0_reverse=WIDE), ValueError, "of 2 directions, the layer has bidirectional=False"),
-        (changed(weight_hr_l0=WIDE), ValueError, "a projection .* is not supported"),
+        (changed(weight_hr_l0=WIDE), ValueError, r"make it with LSTM\(..., proj_size=\): \['weight_hr_l0'\]"),
         ({f"rnn.{key}": value for key, value in changed().items()}, ValueError, "take the prefix off"),
         (changed(weight_ih_l0=WIDE), ValueError, r"'weight_ih_l0'\] must have shape \(20, 3\), got \(20, 5\)"),
         (changed(bias_hh_l0=np.zeros(20, "f4")), TypeError, r"'bias_hh_l0'\] must be float64, got float32"),
@@ -176,7 +176,7 @@ def test_bias_for_a_layer_without():
 
 def test_cells_that_torch_does_not_have():
     layer = Recurrent("gru_reset_before", I, H)
-    with pytest.raises(TypeError, match=r"torch has no layer with the cell 'gru_reset_before'.*lstm, gru"):
+    with pytest.raises(TypeError, match=r"torch has no layer with the cell 'gru_reset_before'.*lstm, lstmp, gru"):
         state_dict(layer)
     with pytest.raises(TypeError, match="no layer with the cell"):
         load_state_dict(layer, {})
@@ -185,8 +185,9 @@ def test_cells_that_torch_does_not_have():
 def test_the_table_names_gates_that_exist():
     for orders in GATE_ORDERS.values():
         for cell, order in orders.items():
-            contract = Recurrent(cell, I, H).cell.contract
+            contract = Recurrent(cell, I, H, **({"proj_size": 2} if cell == "lstmp" else {})).cell.contract
             named = [gate for block in order for gate in block.split("/")]
+            named += contract.gates_of(PROJECTIONS[cell]) if cell in PROJECTIONS else ()
             assert sorted(named) == sorted(contract.gates)
 
 

@@ -136,14 +136,6 @@ def test_packed_sequences_of_torch(cell, both):
         close(run.final[name], array.detach().numpy(), 1e-12)
 
 
-def test_no_step_is_computed_beyond_the_ends():
-    layer = Recurrent("lstm", I, H, seed=0)
-    lengths = np.array([3, 7, 7, 0, 5])
-    run = layer(np.zeros((8, 5, I), "f4"), lengths=lengths)
-    assert sum((end - start) * len(rows) for start, end, rows, _ in run.segments) == lengths.sum()
-    assert len(layer(np.zeros((8, 5, I), "f4"), lengths=[8] * 5).segments) == 1
-
-
 def test_equal_lengths_have_the_bits_of_the_padded_run():
     layer = Recurrent("gru", I, H, seed=0)
     x = draw(1, T, B, I).astype("f4")
@@ -182,8 +174,6 @@ def test_lengths_that_do_not_fit(lengths, error, message):
 
 def test_what_cannot_be_combined():
     layer, x = Recurrent("lstm", I, H), np.zeros((3, 2, I), "f4")
-    with pytest.raises(ValueError, match="reset and lengths cannot be combined"):
-        layer(x, lengths=[1, 2], reset=np.zeros((3, 2), bool))
     with pytest.raises(ValueError, match="x must have 3 axes"):
         layer(x[:, 0], lengths=[1])
     with pytest.raises(ValueError, match="needs a cotangent"):

@@ -36,7 +36,7 @@ def theirs_and_ours(torch, cell, layers, both, bias, batch_first):
 
 
 @pytest.mark.parametrize("cell", MAKERS)
-@pytest.mark.parametrize(("layers", "both"), [(1, True), (2, False), (2, True), (3, False), (3, True)])
+@pytest.mark.parametrize(("layers", "both"), [(1, True), (2, False), (2, True), (3, False), (3, True), (4, True)])
 @pytest.mark.parametrize(("bias", "batch_first"), [(True, False), (True, True), (False, False)])
 def test_outputs_and_gradients_are_those_of_torch(cell, layers, both, bias, batch_first):
     torch = pytest.importorskip("torch")

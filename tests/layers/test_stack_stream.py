@@ -78,3 +78,58 @@ def test_two_directions_cannot_be_streamed():
         Recurrent("gru", I, H, bidirectional=True).stream()
     with pytest.raises(ValueError, match="out must have shape"):
         stack_of().stream().step(draw(I), np.empty(3, "float32"))
+
+
+@pytest.mark.parametrize("batch_first", [False, True])
+def test_per_step_inputs(batch_first):
+    cells = [("gru", I), ("time_aware_lstm", H), ("augru", H), ("mogrifier_lstm", H)]
+    stack = Stack([Recurrent(cell, n, H, seed=k, batch_first=batch_first) for k, (cell, n) in enumerate(cells)])
+    rng = np.random.default_rng(1)
+    x, dt, attention = (rng.uniform(0.1, 1.0, (T, B, n)).astype("float32") for n in (I, 1, 1))
+
+    def turn(array):
+        return array.swapaxes(0, 1) if batch_first else array
+
+    def given(*piece, whole=True):
+        one = turn if whole else np.asarray
+        return [None, {"dt": one(dt[piece])}, {"attention": one(attention[piece])}, None]
+
+    run, stream = stack(turn(x), aux=given()), stack.stream(B)
+    parts = [stream.step(x[t], aux=given(t, whole=False)) for t in range(3)]
+    out = turn(np.empty((T - 5, B, H), "float32"))
+    parts += [*turn(stream.feed(turn(x[3:5]), aux=given(slice(3, 5))))]
+    mark, fork = stream.snapshot(), stream.fork()
+    parts += [*turn(stream.feed(turn(x[5:]), out, aux=given(slice(5, None))))]
+    np.testing.assert_array_equal(np.array(parts), turn(run.y))
+    np.testing.assert_array_equal(turn(out), turn(run.y)[5:])
+    np.testing.assert_array_equal(fork.feed(turn(x[5:]), aux=given(slice(5, None))), out)
+    assert (stream.state[1]["c"] != mark_state(stack, mark)[1]["c"]).any()
+
+
+def mark_state(stack, mark):
+    other = stack.stream(B)
+    other.restore(mark)
+    return other.state
+
+
+def test_what_a_layer_refuses_leaves_the_stream_where_it_was():
+    stack = Stack([Recurrent("gru", I, H, seed=0), Recurrent("time_aware_lstm", H, H, seed=1)])
+    x, dt = draw(B, I), np.ones((B, 1), "float32")
+    stream = stack.stream(B)
+    stream.step(x, aux=[None, {"dt": dt}])
+    before = stream.state
+    for aux, error, message in [
+        (None, ValueError, r"cell 'time_aware_lstm' needs aux\['dt'\]"),
+        ([None, {"dt": dt[:, 0]}], ValueError, r"aux\['dt'\] must have shape"),
+        ([None, {"dt": dt.astype("float64")}], TypeError, r"aux\['dt'\] must be float32"),
+        ([{"dt": dt}, {"dt": dt}], ValueError, "unknown name 'dt'"),
+        ([{"dt": dt}], ValueError, "aux must have one entry for each of 2 layers, got 1"),
+        ({"dt": dt}, TypeError, "aux must be a list with one entry for each layer, got dict"),
+    ]:
+        with pytest.raises(error, match=message):
+            stream.step(x, aux=aux)
+    with pytest.raises(ValueError, match=r"out must have shape \(3, 5\) and dtype float32, got \(4, 5\)"):
+        stream.step(x, np.empty((4, H), "float32"), aux=[None, {"dt": dt}])
+    for ours, theirs in zip(stream.state, before):
+        for name, array in theirs.items():
+            np.testing.assert_array_equal(ours[name], array)

@@ -2,10 +2,12 @@
 
 import itertools
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+import pylstm
 from pylstm.datasets import Vocabulary, manual_topics
 from pylstm.training.char_model import CharModel
 from pylstm.training.progress import Progress
@@ -80,7 +82,9 @@ def test_states_are_carried_within_an_epoch_and_start_at_zero_in_the_next():
     trainer = TextTrainer(TEXT, SMALL)
     seen = []
     gradients = trainer.model.gradients
-    trainer.model.gradients = lambda inputs, targets, states: seen.append(states) or gradients(inputs, targets, states)
+    trainer.model.gradients = lambda inputs, targets, states, *rest: (
+        seen.append(states) or gradients(inputs, targets, states, *rest)
+    )
     trainer.run(Budget(steps=trainer.steps_per_epoch + 2))
     zeros = [number for number, states in enumerate(seen) if states is None]
     assert zeros == [0, trainer.steps_per_epoch]
@@ -101,6 +105,65 @@ def test_training_on_the_manual_topics_beats_the_bigram_model():
     bits, bigram = trainer.validate(), trainer.bigram()
     assert 3.0 < bigram < 3.5
     assert bits < bigram - 0.2
+
+
+def by_hand(model, streams, depth, steps, settings=SMALL):
+    """Losses of windows that are run from the state `depth` steps back, of which the newest losses count."""
+    optimiser, states, trace, n = (
+        pylstm.Adam(model.params, settings.lr, betas=(0.9, 0.99)),
+        {0: None},
+        [],
+        settings.length,
+    )
+    for k in range(steps):
+        end = (k + 1) * n
+        start = max(0, end - depth)
+        looked_up = model.embedding(streams.inputs[start:end])
+        run = model.layer(looked_up.y, states[start])
+        states |= {
+            start + t: {name: array[t].copy() for name, array in run.states.items()} for t in range(1, end - start + 1)
+        }
+        logits = model.head(run.y[-n:])
+        value, dlogits = pylstm.softmax_cross_entropy(logits.y, streams.targets[k * n : end])
+        dhead = logits.backward(dlogits)
+        dy = np.zeros_like(run.y)
+        dy[-n:] = dhead.x
+        dlayer = run.backward(dy)
+        grads = [looked_up.backward(dlayer.x).params, dlayer.params, dhead.params]
+        pylstm.clip_by_norm(grads, settings.clip)
+        optimiser.lr = learning_rate(k, settings.lr)
+        optimiser.step(grads)
+        trace.append(value / math.log(2))
+    return trace
+
+
+def test_gradients_that_go_back_further():
+    deep = replace(SMALL, depth=28)
+    trainer, other = train(6, settings=deep), TextTrainer(TEXT, SMALL)
+    assert trainer.trace == pytest.approx(by_hand(other.model, other.streams, 28, 6), rel=1e-6)
+    for ours, theirs in zip(trainer.model.params, other.model.params):
+        np.testing.assert_allclose(ours.flat, theirs.flat, rtol=0, atol=1e-6)
+    assert trainer.trace != train(6).trace
+    assert train(6, settings=replace(SMALL, depth=SMALL.length)).trace == train(6).trace
+    with pytest.raises(ValueError, match="depth must be at least length, 11, got 10"):
+        replace(SMALL, depth=10)
+
+
+@pytest.mark.parametrize("depth", [None, 11, 25])
+def test_a_resumed_run_has_the_same_bits(tmp_path, depth):
+    settings = replace(SMALL, depth=depth)
+    steps = 5 + TextTrainer(TEXT, settings).steps_per_epoch
+    whole = train(steps, settings=settings)
+    for cut in (1, 4, steps - 3):
+        train(cut, settings=settings).save_checkpoint(tmp_path / "run")
+        resumed = TextTrainer.resume(tmp_path / "run", TEXT, settings)
+        resumed.run(Budget(steps=steps))
+        assert resumed.trace == whole.trace
+        for ours, theirs in zip(resumed.model.params, whole.model.params):
+            np.testing.assert_array_equal(ours.flat, theirs.flat)
+    assert ("depth" in resumed._identity()) == (depth is not None)
+    with pytest.raises(ValueError, match="depth"):
+        TextTrainer.resume(tmp_path / "run", TEXT, replace(SMALL, depth=12))
 
 
 def test_validation_is_the_mean_over_the_tail():

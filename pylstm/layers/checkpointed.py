@@ -1,0 +1,303 @@
+"""Long sequences in little memory: `CheckpointedRun` keeps the states at some steps, and computes the rest again.
+
+A run is cut into segments. Forward, each but the last is run without a tape, and the states at its start are kept.
+Backward, from the last segment on, each is run again with a tape, always in the same workspace, and then
+back-propagated; the cotangents of the states go on to the segment before. Segments are whole chunks of the plain run,
+so the sums over steps are made in the same order: the gradients are those of the plain run, bit by bit. The price is
+one more forward pass, but for the last segment.
+
+Chen, Xu, Zhang and Guestrin (2016), Training deep nets with sublinear memory cost; Gruslys, Munos, Danihelka, Lanctot
+and Graves (2016), Memory-efficient backpropagation through time.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import threading
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pylstm import _core
+from pylstm._plan import Plan
+from pylstm.layers.run import Layout, Run
+
+if TYPE_CHECKING:
+    from pylstm.layers.recurrent import Recurrent
+
+UNITS = {"b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib": 2**20, "gib": 2**30}
+
+
+def parse_checkpoint(checkpoint: Any) -> int | None:
+    """Bytes of a budget, or None for "sqrt".
+
+    Parameters
+    ----------
+    checkpoint : "sqrt", int or str
+        Bytes, or a number with a unit of `UNITS`, in any case.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Anything else.
+
+    Examples
+    --------
+    >>> parse_checkpoint("64 MB"), parse_checkpoint(4096), parse_checkpoint("sqrt")
+    (64000000, 4096, None)
+    """
+    cure = 'give "sqrt", a number of bytes, or a str like "64 MB"'
+    if isinstance(checkpoint, str):
+        if checkpoint == "sqrt":
+            return None
+        found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-z]+)\s*", checkpoint.lower())
+        if found is None or found[2] not in UNITS:
+            raise ValueError(f"checkpoint={checkpoint!r} is not known: {cure}")
+        return int(float(found[1]) * UNITS[found[2]])
+    if isinstance(checkpoint, bool | np.bool_) or not hasattr(checkpoint, "__index__"):
+        raise TypeError(f"checkpoint must be an int or a str, got {checkpoint!r}: {cure}")
+    if checkpoint < 1:
+        raise ValueError(f"checkpoint must be at least 1 byte, got {checkpoint}")
+    return checkpoint.__index__()
+
+
+def shares(checkpoint: Any, leaves: list[int]) -> list[Any]:
+    """What each part of a stack gets of a budget: equal shares of its single layers, `leaves` in each part.
+
+    Examples
+    --------
+    >>> shares("1 kB", [2, 1, 1]), shares("sqrt", [1, 1])
+    ([500, 250, 250], ['sqrt', 'sqrt'])
+    """
+    budget = None if checkpoint is None else parse_checkpoint(checkpoint)
+    return [checkpoint if budget is None else max(1, budget // sum(leaves)) * n for n in leaves]
+
+
+class Segments:
+    """How a run over T steps of B rows is cut into segments.
+
+    Attributes
+    ----------
+    steps, count : int
+        Steps of every segment but the last; number of segments. The last has what is left: less, or with a generous
+        budget more, since it is the one that is not computed again.
+    nbytes : int
+        All that is kept or needed, but for x, y, the per-step inputs, and their cotangents: the workspace, in which one
+        segment has its tape, the states at the starts of the segments, the parameters and their gradient.
+    """
+
+    def __init__(
+        self, layer: Recurrent, T: int, B: int, modifiers: tuple[int, int], threads: int, budget: int | None
+    ) -> None:
+        self._layer, self._options = layer, (*modifiers, threads)
+        self.T, self.B = T, B
+        self._chunk = layer._core.plan(T, B, True, *self._options).chunk_back
+        chunks = -(-T // self._chunk)
+        self.steps = self._chunk * min(chunks, max(1, round(math.sqrt(T) / self._chunk)))
+        self.count = -(-T // self.steps)
+        if budget is not None:
+            self._fit(budget)
+        self.nbytes = self._nbytes(self.steps, self.count)
+
+    def _fit(self, budget: int) -> None:
+        """Cut finely enough for `budget`, then give the last segment what is left of it.
+
+        Raises
+        ------
+        ValueError
+            The budget is below the least possible, which is named.
+        """
+        if self._nbytes(self.steps, self.count) > budget:
+            self.steps = self._least()
+            self.count = -(-self.T // self.steps)
+            if self._nbytes(self.steps, self.count) > budget:
+                raise ValueError(
+                    f"checkpoint: a budget of {budget:,} bytes for {self._layer!r} is too small for {self.T} steps of "
+                    f"{self.B} rows: the least possible is {self._nbytes(self.steps, self.count):,} bytes"
+                )
+        low, high = 1, self.count
+        while low < high:
+            middle = (low + high) // 2
+            low, high = (low, middle) if self._nbytes(self.steps, middle) <= budget else (middle + 1, high)
+        self.count = low
+
+    def _least(self) -> int:
+        """The steps that need the least memory: segments of n chunks need n tape + chunks / n border bytes."""
+        chunks, tape = -(-self.T // self._chunk), self._tape(2 * self._chunk) - self._tape(self._chunk)
+        best = min(chunks, max(1, round(math.sqrt(chunks * self._border / max(1, tape)))))
+        near = [n * self._chunk for n in range(max(1, best - 2), min(chunks, best + 2) + 1)]
+        return min(near, key=lambda steps: self._nbytes(steps, -(-self.T // steps)))
+
+    @property
+    def _border(self) -> int:
+        """Bytes of all states at one step."""
+        widths = self._layer.widths
+        return self.B * sum(widths[name] for name in self._layer.cell.contract.states) * self._layer.dtype.itemsize
+
+    def _tape(self, steps: int) -> int:
+        """Bytes of the workspace of so many steps."""
+        return Plan(self._layer._core, min(steps, self.T), self.B, True, *self._options, self._chunk).nbytes
+
+    def _nbytes(self, steps: int, count: int) -> int:
+        longest = max(steps, self.T - (count - 1) * steps)
+        return self._tape(longest) + count * self._border + 2 * self._layer.params.flat.nbytes
+
+    @property
+    def workspace(self) -> int:
+        """Bytes of the workspace that all segments use, one after the other."""
+        return self._tape(max(self.steps, self.T - (self.count - 1) * self.steps))
+
+    def plan(self, piece: slice, *, tape: bool) -> Plan:
+        """Of one segment."""
+        return self._layer._core.plan(piece.stop - piece.start, self.B, tape, *self._options, self._chunk)
+
+    def __getitem__(self, k: int) -> slice:
+        """Steps of segment k."""
+        return slice(k * self.steps, (k + 1) * self.steps if k + 1 < self.count else self.T)
+
+
+class CheckpointedRun(Run):
+    """One pass of a layer that kept the states at the starts of segments only; `backward` computes the rest again.
+
+    Attributes
+    ----------
+    y, final
+        As of `Run`; `y` is an array of its own.
+    segments : int
+    nbytes : int
+        Memory that the run and its backward pass need besides x, y, dx, and the per-step inputs and their gradients.
+    layer : Recurrent
+
+    Notes
+    -----
+    The run holds a copy of the parameters, and of x unless that can no longer be changed (``x.flags.writeable`` False).
+
+    Examples
+    --------
+    >>> import numpy as np, pylstm
+    >>> layer, x = pylstm.LSTM(3, 5, seed=0), np.ones((5000, 3), "float32")
+    >>> run, plain = layer(x, checkpoint="sqrt"), layer(x)
+    >>> bool((run.backward(run.y).params.flat == plain.backward(plain.y).params.flat).all())
+    True
+    """
+
+    def __init__(
+        self, layer: Recurrent, x: np.ndarray, start: Any, layout: Layout, given: dict[str, Any], segments: Segments
+    ) -> None:
+        self.layer, self._x, self._layout, self._given, self._segments = layer, x, layout, given, segments
+        self._T, self._B = segments.T, segments.B
+        self.segments, self.nbytes = segments.count, segments.nbytes
+        self._flat = layer.params.flat.copy()
+        contract, dtype, B = layer.cell.contract, layer.dtype, self._B
+        self._borders = [np.zeros((segments.count, B, layer.widths[name]), dtype) for name in contract.states]
+        for border, first in zip(self._borders, start or ()):
+            if first is not None:
+                border[0] = first
+        y = np.empty((self._T, B, layer.output_size), dtype)
+        output, last = contract.states.index(contract.output), []
+        self._lock, buffer = threading.Lock(), layer.workspaces.take(segments.workspace)
+        for k in range(segments.count):
+            piece, tape = segments[k], k + 1 == segments.count
+            plan = segments.plan(piece, tape=tape)
+            self._run_segment(plan, buffer, k, piece, packed=k > 0 and not tape)
+            at = plan.offset("states", output) + B * layer.output_size * dtype.itemsize
+            y[piece] = _view(buffer, at, y[piece].shape, dtype)
+            last = [_view(buffer, plan.final_offset(j), b.shape[1:], dtype) for j, b in enumerate(self._borders)]
+            if k + 1 < segments.count:
+                for border, array in zip(self._borders, last):
+                    border[k + 1] = array
+        self._ready: np.ndarray | None = buffer  # with the tape of the last segment, which `backward` need not run
+        y.flags.writeable = False
+        self.y = layout.steps_out(y)
+        self.final = {name: layout.rows_out(_frozen(array)) for name, array in zip(contract.states, last)}
+
+    def _run_segment(self, plan: Plan, buffer: np.ndarray, k: int, piece: slice, *, packed: bool) -> None:
+        given = self._given
+        _core.forward(
+            plan, buffer, self._flat, self._x[piece], [border[k] for border in self._borders],
+            _cut(given["aux"], piece), _cut(given["pre"], piece), _cut_array(given["reset"], piece),
+            _cut(given["blend"], piece), [border[0] for border in self._borders], packed,
+        )  # fmt: skip
+
+    def _pass_back(self, dy: Any, rows: Any, steps: Any, flat: Any, dx: Any, dinitial: Any, back: dict) -> None:
+        given, segments = self._given, self._segments
+        with self._lock:
+            buffer, self._ready = self._ready, None
+        ready = buffer is not None
+        if buffer is None:
+            buffer = self.layer.workspaces.take(segments.workspace)
+        for k in reversed(range(segments.count)):
+            piece, begin = segments[k], k + 1 == segments.count
+            plan = segments.plan(piece, tape=True)
+            if not (begin and ready):
+                self._run_segment(plan, buffer, k, piece, packed=not begin)
+            _core.backward(
+                plan, buffer, _cut_array(dy, piece), rows, _cut(steps, piece), flat, dx[piece], dinitial,
+                _cut(given["aux"], piece), _cut(given["pre"], piece), _cut_array(given["reset"], piece),
+                _cut(given["blend"], piece), _cut(back["aux"], piece), _cut(back["pre"], piece),
+                _cut(back["blend"], piece), begin, k == 0,
+            )  # fmt: skip
+
+    def _need_tape(self, what: str) -> None:
+        if what != "backward":
+            raise RuntimeError(
+                f"{what}: this run was made with checkpoint=..., which keeps only y and final; "
+                "call the layer without it"
+            )
+
+    def __repr__(self) -> str:
+        return (
+            f"CheckpointedRun({self.layer.cell.name}, T={self._T}, B={self._B}, {self.segments} segments, "
+            f"{self.nbytes:,} bytes)"
+        )
+
+
+def segments_of(
+    layer: Recurrent, checkpoint: Any, T: int, B: int, modifiers: tuple[int, int], threads: int
+) -> Segments | None:
+    """How to cut a run; None where all of it is one segment, which the plain run does faster.
+
+    Raises
+    ------
+    TypeError, ValueError
+        `checkpoint` is none, or a budget below the least possible.
+    """
+    budget = parse_checkpoint(checkpoint)
+    if T == 0 or B == 0:
+        return None
+    segments = Segments(layer, T, B, modifiers, threads, budget)
+    return segments if segments.count > 1 else None
+
+
+def kept(x: np.ndarray, source: Any) -> np.ndarray:
+    """`x`, or a copy of it where it is memory of `source`, what the caller gave, and can be changed."""
+    return x if not np.may_share_memory(x, source) or _is_constant(source) else x.copy()
+
+
+def _is_constant(array: Any) -> bool:
+    """Whether neither the array nor one that it is a view of can be written to."""
+    while isinstance(array, np.ndarray):
+        if array.flags.writeable:
+            return False
+        array = array.base
+    return array is None
+
+
+def _view(buffer: np.ndarray, offset: int, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+    return np.ndarray(shape, dtype, buffer, _core.aligned(buffer) + offset)
+
+
+def _frozen(array: np.ndarray) -> np.ndarray:
+    """A copy that cannot be written to."""
+    array = array.copy()
+    array.flags.writeable = False
+    return array
+
+
+def _cut_array(array: np.ndarray | None, piece: slice) -> np.ndarray | None:
+    return None if array is None else array[piece]
+
+
+def _cut(arrays: Any, piece: slice) -> Any:
+    return arrays and [_cut_array(array, piece) for array in arrays]
