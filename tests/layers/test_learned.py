@@ -43,7 +43,13 @@ def check_gradients(layer, x=X, **options):
         assert np.vdot(grads.flat, direction) == pytest.approx((values[0] - values[1]) / 2e-6, rel=1e-7, abs=1e-8)
 
 
-KINDS = {"plain": {}, "reset": {"reset": RESET}, "lengths": {"lengths": LENGTHS}}
+KINDS = {
+    "plain": {},
+    "reset": {"reset": RESET},
+    "lengths": {"lengths": LENGTHS},
+    "both": {"lengths": LENGTHS, "reset": RESET},
+    "checkpoint": {"checkpoint": "sqrt", "reset": RESET},
+}
 
 
 @pytest.mark.parametrize("kind", KINDS)
