@@ -269,7 +269,8 @@ cdef void pass_(const plan_t *plan, const arrays_t *a, team_t *team, int number,
             steps_of_chunk(plan, a, team, number, back, first, steps, b0, rows, <double *> NULL)
         if number == 0 and interrupted():
             team.stop = 1
-        meet(team)
+        if back or team.columns or plan.offsets != NULL:     # forward, threads with the same rows throughout never meet
+            meet(team)
         if team.stop:
             break
 
