@@ -1,5 +1,5 @@
-"""Seconds of a forward and backward pass of what stands above single layers: stacks of one and of both directions,
-checkpointed runs, and the gradient of a whole model.
+"""Seconds of a forward and backward pass of what stands above single layers: stacks of one and of both directions, and
+the gradient of a whole model.
 """
 
 import numpy as np
@@ -24,22 +24,6 @@ class Stacks:
 
     def time_inference(self, cell, layers, bidirectional):
         self.stack(self.x, tape=False)
-
-
-class Checkpoints:
-    """A long sequence of one row, with a whole tape, with the states at sqrt(T) steps, and in 4 MB."""
-
-    params = [[None, "sqrt", "4 MB"]]
-    param_names = ["checkpoint"]
-
-    def setup(self, checkpoint):
-        self.layer = pylstm.LSTM(I, H, seed=0)
-        self.x = np.random.default_rng(0).standard_normal((20_000, 1, I), "float32")
-        self.dy = np.ones((20_000, 1, H), "float32")
-        self.time_training(checkpoint)
-
-    def time_training(self, checkpoint):
-        self.layer(self.x, checkpoint=checkpoint).backward(self.dy)
 
 
 class Models:
