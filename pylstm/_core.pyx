@@ -458,6 +458,7 @@ cdef void backward_steps(const plan_t *plan, const arrays_t *a, team_t *team, in
         if own:
             if ragged:
                 align_states(plan, a.base, &table, first, t, b0)
+                add_dy(plan, a, <floating *> table.rows.dstates[core.output].data, t, b0, table.rows.rows)
             # (5) of forward, and room for what this step sends back
             for k in range(core.states.n):
                 add_given(plan, a, <floating *> table.rows.dstates[k].data, k, t, b0, table.rows.rows)
@@ -581,8 +582,6 @@ cdef inline void add_given(const plan_t *plan, const arrays_t *a, floating *to, 
         given = <const floating *> a.dy + (row_of(plan, t) + b0) * w
         for n in range(rows * w):
             to[n] += given[n]
-    elif k == core.output and a.given != NULL:
-        add_dy(plan, a, to, t, b0, rows)
     if a.dstates[k] != NULL:
         given = <const floating *> a.dstates[k] + (row_of(plan, t) + b0) * w
         for n in range(rows * w):
