@@ -31,7 +31,7 @@ from pylstm._plan cimport (
 from pylstm._ragged cimport (
     add_dy, align_states, bring_x, clear_beyond, keep_final, send_dx, send_y, steps_with_rows, take_given)
 from pylstm._table cimport (
-    arrays_t, call_backward, carry_states, exchange_states, next_step, param_width, table_t, tabulate,
+    arrays_t, call_backward, carry_states, exchange_states, next_ragged_step, next_step, param_width, table_t, tabulate,
     tabulate_cotangents)
 from pylstm._team cimport (
     await_done, finish, lie_down, mailbox_t, meet, part, post, take, team_t)
@@ -350,7 +350,7 @@ cdef void forward_steps(const plan_t *plan, const arrays_t *a, team_t *team, int
     cdef const core_t *core = plan.core
     cdef Py_ssize_t t
     cdef int j, k
-    cdef bint own = number == 0 or not team.columns
+    cdef bint own = number == 0 or not team.columns, ragged = plan.offsets != NULL
     cdef table_t table
     steps = steps_with_rows(plan, first, steps, b0, rows)
     # (1) all steps of the chunk:  z = b + x W_x^T
@@ -382,9 +382,12 @@ cdef void forward_steps(const plan_t *plan, const arrays_t *a, team_t *team, int
         for k in range(core.states.n):
             if own and plan.blended >> k & 1:
                 blend_state(plan, a, &table, first, t, b0, k, dtype)
-        if plan.offsets != NULL and own:
+        if not ragged:
+            next_step(&table)
+            continue
+        if own:
             keep_final(plan, a.base, first, t, b0, rows)
-        next_step(&table, plan, a.base, first, t, 1, b0, rows)
+        next_ragged_step(&table, plan, a.base, first, t, t + 1, b0, rows)
 
 
 cdef void start_from_input(const plan_t *plan, const arrays_t *a, team_t *team, int number, Py_ssize_t first,
@@ -446,7 +449,7 @@ cdef void backward_steps(const plan_t *plan, const arrays_t *a, team_t *team, in
     cdef const core_t *core = plan.core
     cdef Py_ssize_t t, last = first + steps_with_rows(plan, first, steps, b0, rows) - 1
     cdef int j, k
-    cdef bint own = number == 0 or not team.columns
+    cdef bint own = number == 0 or not team.columns, ragged = plan.offsets != NULL
     cdef table_t table
     if last < first:
         return
@@ -454,8 +457,9 @@ cdef void backward_steps(const plan_t *plan, const arrays_t *a, team_t *team, in
     tabulate_cotangents(&table, plan, a, first, last, b0)
     for t in range(last, first - 1, -1):
         if own:
-            if plan.offsets != NULL:
+            if ragged:
                 align_states(plan, a.base, &table, first, t, b0)
+                add_dy(plan, a, <floating *> table.rows.dstates[core.output].data, t, b0, table.rows.rows)
             # (5) of forward, and room for what this step sends back
             for k in range(core.states.n):
                 add_given(plan, a, <floating *> table.rows.dstates[k].data, k, t, b0, table.rows.rows)
@@ -484,7 +488,10 @@ cdef void backward_steps(const plan_t *plan, const arrays_t *a, team_t *team, in
         for k in range(core.states.n):                      # (2)
             if own and plan.scaled >> k & 1:
                 unscale_state(plan, a, &table, t, b0, k, dtype)
-        next_step(&table, plan, a.base, first, t, -1, b0, rows)
+        if ragged:
+            next_ragged_step(&table, plan, a.base, first, t, t - 1, b0, rows)
+        else:
+            next_step(&table)
         exchange_states(&table, core.states.n)
 
 
@@ -570,15 +577,13 @@ cdef inline void add_given(const plan_t *plan, const arrays_t *a, floating *to, 
                            Py_ssize_t rows) noexcept nogil:
     """Adds what the caller gave for state k after step t."""
     cdef const core_t *core = plan.core
-    cdef Py_ssize_t w = core.states.width[k], at = (row_of(plan, t) + b0) * w, n
+    cdef Py_ssize_t w = core.states.width[k], n
     cdef const floating *given
-    if k == core.output and a.given != NULL:
-        add_dy(plan, a, to, t, b0, rows)
     if k == core.output and a.dy != NULL:
-        given = <const floating *> a.dy + at
+        given = <const floating *> a.dy + (row_of(plan, t) + b0) * w
         for n in range(rows * w):
             to[n] += given[n]
     if a.dstates[k] != NULL:
-        given = <const floating *> a.dstates[k] + at
+        given = <const floating *> a.dstates[k] + (row_of(plan, t) + b0) * w
         for n in range(rows * w):
             to[n] += given[n]
