@@ -48,8 +48,10 @@ work; GFLOP/s; peak: multiply-adds in registers, same run; matmul: numpy's OpenB
 
    (one row reads each weight once: it is bound by the caches, not by arithmetic)
 
-Rejected, measured: gaps between panels against cache conflicts (no effect); prefetches for one row (slower);
-one panel at a time for one row (0.5 to 0.7 of four); 128 terms per block (no gain over 256).
+Rejected, measured: gaps between panels against cache conflicts (no effect); fetching the next rows of C (3 %
+slower); four steps of k at a time (no effect); eight panels for one row beyond the first cache (4 to 9 % slower);
+prefetches for one row (slower); one panel at a time for one row (0.5 to 0.7 of four); 128 terms per block (no gain
+over 256).
 """
 
 from cpython.pycapsule cimport PyCapsule_New
