@@ -25,12 +25,12 @@ def pages_of(page):
 
 
 def test_every_public_name_is_in_the_reference_once():
-    names = sorted(name.removeprefix("pylstm.") for kind, name in entries() if re.fullmatch(r"pylstm\.\w+", name))
-    assert names == sorted([*pylstm.__all__, *pylstm._ESTIMATORS])
+    names = [name.removeprefix("pylstm.") for kind, name in entries() if kind != "module" and name.count(".") == 1]
+    assert sorted(names) == sorted([*pylstm.__all__, *pylstm._ESTIMATORS])
 
 
 def test_what_the_reference_has_beside_them_exists():
-    others = [(kind, name) for kind, name in entries() if name.count(".") > 1]
+    others = [(kind, name) for kind, name in entries() if kind == "module" or name.count(".") > 1]
     assert others
     for kind, name in others:
         module, _, attribute = name.rpartition(".")
