@@ -16,7 +16,7 @@ myst_heading_anchors = 3
 default_role = "py:obj"
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"  # the docstrings have types and shapes
-napoleon_use_ivar = True
+napoleon_custom_sections = [("Attributes", "params_style")]  # several names in one line, as in Parameters
 add_module_names = False
 suppress_warnings = ["ref.python"]  # names of arguments in docstrings, such as `dtype`, are many things
 
