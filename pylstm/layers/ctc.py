@@ -161,7 +161,7 @@ def _by_torch(
     try:
         import torch
     except ModuleNotFoundError as error:
-        raise ModuleNotFoundError("ctc_loss needs torch: pip install 'pylstm[torch]'") from error
+        raise ModuleNotFoundError("ctc_loss needs torch: pip install 'pylstm[torch]'", name="torch") from error
     z = torch.from_numpy(np.ascontiguousarray(logits)).requires_grad_()
     # of torch's loss only what comes out of its log_softmax is right: its gradient holds for those inputs alone
     losses = torch.nn.functional.ctc_loss(

@@ -51,7 +51,7 @@ def plot(results: list[Result], task: Task, path: str | os.PathLike[str]) -> Non
     try:
         from matplotlib.figure import Figure
     except ModuleNotFoundError as error:
-        raise ModuleNotFoundError("a plot needs matplotlib: pip install 'pylstm[plot]'") from error
+        raise ModuleNotFoundError("a plot needs matplotlib: pip install 'pylstm[plot]'", name="matplotlib") from error
     figure = Figure(figsize=(11, 4.5), layout="constrained")
     by_time, by_step = figure.subplots(1, 2, sharey=True)
     for number, result in enumerate(results):

@@ -78,7 +78,7 @@ def fit_lbfgs(
     try:
         from scipy.optimize import minimize
     except ModuleNotFoundError as error:
-        raise ModuleNotFoundError("fit_lbfgs needs scipy: pip install 'pylstm[scipy]'") from error
+        raise ModuleNotFoundError("fit_lbfgs needs scipy: pip install 'pylstm[scipy]'", name="scipy") from error
     for name, value in {"iterations": iterations, "memory": memory}.items():
         if not value >= 1:
             raise ValueError(f"{name} must be at least 1, got {value}")

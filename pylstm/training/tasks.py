@@ -126,7 +126,8 @@ def digits(length: int | None = None, *, batch_size: int = 32) -> Task:
         from sklearn.datasets import load_digits
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(
-            "the digits task needs scikit-learn, which holds the images: pip install 'pylstm[sklearn]'"
+            "the digits task needs scikit-learn, which holds the images: pip install 'pylstm[sklearn]'",
+            name="sklearn",
         ) from error
     images, labels = load_digits(return_X_y=True)
     images, labels = images.T[:, :, None] / 16, labels[None].astype(np.intp)

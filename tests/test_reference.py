@@ -1,0 +1,46 @@
+"""The reference of the documentation has every public name."""
+
+from __future__ import annotations
+
+import importlib
+import re
+from pathlib import Path
+
+import pylstm
+
+DOCS = Path(__file__).resolve().parents[1] / "docs"
+ENTRY = re.compile(r"^\.\. auto(class|exception|function|module):: ([\w.]+)$", re.M)
+TREE = re.compile(r"^```\{toctree\}\n(.*?)^```$", re.M | re.S)
+
+
+def entries():
+    return [match for page in sorted(DOCS.glob("api/*.md")) for match in ENTRY.findall(page.read_text())]
+
+
+def pages_of(page):
+    """Pages that the toctrees of `page` lead to, itself included."""
+    names = [line for tree in TREE.findall(page.read_text()) for line in tree.splitlines() if line and line[0] != ":"]
+    below = [(page.parent / name).with_suffix(".md") for name in names]
+    return [page, *(each for child in below for each in pages_of(child))]
+
+
+def test_every_public_name_is_in_the_reference_once():
+    names = [name.removeprefix("pylstm.") for kind, name in entries() if kind != "module" and name.count(".") == 1]
+    assert sorted(names) == sorted([*pylstm.__all__, *pylstm._ESTIMATORS])
+
+
+def test_what_the_reference_has_beside_them_exists():
+    others = [(kind, name) for kind, name in entries() if kind == "module" or name.count(".") > 1]
+    assert others
+    for kind, name in others:
+        module, _, attribute = name.rpartition(".")
+        if kind == "module":
+            importlib.import_module(name)
+        else:
+            assert hasattr(importlib.import_module(module), attribute), name
+
+
+def test_every_page_is_in_the_index_once():
+    gallery = DOCS / "gallery"  # its pages are generated, all but README.md
+    pages = [page for page in DOCS.glob("**/*.md") if page.parent != gallery and "_build" not in page.parts]
+    assert sorted(pages_of(DOCS / "index.md")) == sorted([*pages, gallery / "README.md"])
