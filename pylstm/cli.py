@@ -16,7 +16,7 @@ from types import ModuleType
 
 from pylstm import commands
 
-USER_ERRORS = (ValueError, TypeError, LookupError, OSError, ImportError)
+USER_ERRORS = (ValueError, TypeError, LookupError, OSError, ImportError, OverflowError, MemoryError)
 """What a user's input can raise: one line and exit status 2. Anything else is a bug of ours and keeps its traceback."""
 
 BUGS = (KeyError, IndexError, UnboundLocalError)

@@ -1,5 +1,7 @@
 """Streams of stacks: the bits of the whole sequence."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -133,3 +135,27 @@ def test_what_a_layer_refuses_leaves_the_stream_where_it_was():
     for ours, theirs in zip(stream.state, before):
         for name, array in theirs.items():
             np.testing.assert_array_equal(ours[name], array)
+
+
+@pytest.mark.parametrize("residual", [(False, True, False), (False, True, True), (True, True, True)])
+def test_out_takes_no_further_arrays(residual):
+    stack = Stack([Recurrent("gru", H, H, seed=k) for k in range(3)], residual=residual)
+    x, whole = draw(300, H), stack.stream()
+    y = whole.feed(x)
+    stream, out = stack.stream(), np.empty((300, H), "float32")
+    assert stream.feed(x, out) is out
+    np.testing.assert_array_equal(out, y)
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        tracemalloc.reset_peak()
+        for _ in range(3):
+            stream.feed(x, out)
+        peak = tracemalloc.get_traced_memory()[1] - before
+    finally:
+        tracemalloc.stop()
+    assert peak < x.nbytes / 2
+    stream, other = stack.stream(), stack.stream()
+    fork, inplace = stream.fork(), x.copy()
+    np.testing.assert_array_equal(stream.feed(inplace, inplace), y)
+    assert (fork.feed(x, out) == y).all() and (other.feed(x, np.empty((300, 2 * H), "float32")[:, ::2]) == y).all()

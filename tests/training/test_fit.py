@@ -292,6 +292,10 @@ def test_a_checkpoint_of_another_fit_is_refused(tmp_path):
         ({"data": (X, Y[:3])}, ValueError, r"\(70, 8, 2\), \(3,\)"),
         ({"data": (X[:0], Y[:0])}, ValueError, "at least one"),
         ({"resume": True}, ValueError, "resume needs a checkpoint"),
+        ({"batch_size": 1.5}, TypeError, "batch_size must be an integer, got 1.5"),
+        ({"optimiser": "adam"}, TypeError, r"optimiser must be such as pylstm.Adam\(model.params\), got 'adam'"),
+        ({"optimiser": pylstm.Adam(make().params)}, ValueError, "the optimiser is of other parameters"),
+        ({"checkpoint": "no/such/folder/run"}, FileNotFoundError, "checkpoint no/such/folder/run: there is no folder"),
     ],
 )
 def test_refusals(options, error, message):
