@@ -52,7 +52,7 @@ class StackStream:
                 raise TypeError(f"layer {k} has two directions: it needs the whole sequence and cannot be streamed")
         self.layer, self.batch_size = layer, batch_size
         self.layers: list[Stream] = [each.stream(batch_size) for each in layer.layers]
-        self._asks = any(set(each.cell.contract.aux) - {"x"} for each in layer.layers)
+        self._fails = any(set(each.cell.contract.aux) - {"x"} or not each._compiled for each in layer.layers)
         self._between: dict[str, list[np.ndarray]] = {}
 
     def step(self, x_t: Any, out: np.ndarray | None = None, *, aux: Any = None) -> np.ndarray:
@@ -62,8 +62,8 @@ class StackStream:
         ----------
         x_t : array_like
         out : ndarray, optional
-            For the result. With it, a call with the sizes of the one before allocates no array, if `x_t` and `out` are
-            C-contiguous and of the layer's dtype (and, for `feed`, the layers are not `batch_first`).
+            For the result. With it, a call with the sizes of the one before allocates no array but a copy of the states,
+            if `x_t` and `out` are C-contiguous and of the layer's dtype (and, for `feed`, not rows first).
         aux : list by layer, optional
             None, or per-step inputs by name, as `Stream.step` takes them.
 
@@ -85,16 +85,16 @@ class StackStream:
         given = by_layer("aux", aux, len(self.layers))
         x = as_array("x", x)
         shape, dtype = (*x.shape[:-1], self.layer.output_size), self.layer.dtype
-        if out is not None and (out.shape != shape or out.dtype != dtype):
-            raise ValueError(f"out must have shape {shape} and dtype {dtype}, got {out.shape} and {out.dtype}")
+        if out is not None:
+            _check_out(out, shape, dtype)
         targets = [None] * len(self.layers) if out is None else self._targets(how, x.shape[:-1], out)
-        before = self.snapshot() if aux is not None or self._asks else None
+        before = self.snapshot() if aux is not None or self._fails or how == "feed" else None
         try:
             for stream, residual, each, target in zip(self.layers, self.layer.residual, given, targets):
                 y = getattr(stream, how)(x, target, aux=each)
                 x = np.add(y, x, target) if residual else y
         except BaseException:
-            if before is not None:  # a later layer has refused its inputs: without any, only the first can
+            if before is not None:  # a later layer has failed; in a compiled step without inputs only the first can
                 self.restore(before)
             raise
         if out is None or x is out:
@@ -146,7 +146,7 @@ class StackStream:
     def fork(self) -> StackStream:
         """A stream of its own that starts from the same states."""
         other = object.__new__(StackStream)
-        other.layer, other.batch_size, other._asks, other._between = self.layer, self.batch_size, self._asks, {}
+        other.layer, other.batch_size, other._fails, other._between = self.layer, self.batch_size, self._fails, {}
         other.layers = [stream.fork() for stream in self.layers]
         return other
 
@@ -160,3 +160,13 @@ class StackStream:
             raise ValueError(f"snapshot of {len(snapshot)} layers, the stack has {len(self.layers)}")
         for stream, each in zip(self.layers, snapshot):
             stream.restore(each)
+
+
+def _check_out(out: Any, shape: tuple[int, ...], dtype: np.dtype) -> None:
+    """Refuse before any layer has moved what the result would not fit into."""
+    if not isinstance(out, np.ndarray):
+        raise TypeError(f"out must be a numpy.ndarray, got {type(out).__name__}")
+    if out.shape != shape or out.dtype != dtype:
+        raise ValueError(f"out must have shape {shape} and dtype {dtype}, got {out.shape} and {out.dtype}")
+    if not out.flags.writeable:
+        raise ValueError("out must be writable")

@@ -22,7 +22,7 @@ from pylstm.training.checkpoint import (
     write_checkpoint,
 )
 from pylstm.training.clipping import as_list, clip_by_norm
-from pylstm.training.divergence import refuse_divergence
+from pylstm.training.divergence import TrainingDiverged, refuse_divergence
 from pylstm.training.history import History
 from pylstm.training.interrupt import stop_on_interrupt
 from pylstm.training.optimisers import Adam, Optimiser
@@ -217,6 +217,10 @@ class Trainer:
 
     def _note_validation(self, loss: float) -> None:
         history = self.history
+        if math.isnan(loss):
+            raise TrainingDiverged(
+                f"the validation loss after epoch {self.epoch + 1} is nan: look for NaN in the validation data"
+            )
         history.validation_loss.append(loss)
         if loss < (math.inf if history.best_epoch < 0 else history.validation_loss[history.best_epoch]):
             history.best_epoch, self._waited = self.epoch, 0

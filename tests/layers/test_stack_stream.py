@@ -5,6 +5,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
+from pylstm import Cell
 from pylstm.layers.recurrent import Recurrent
 from pylstm.layers.stack import Stack
 
@@ -159,3 +160,50 @@ def test_out_takes_no_further_arrays(residual):
     fork, inplace = stream.fork(), x.copy()
     np.testing.assert_array_equal(stream.feed(inplace, inplace), y)
     assert (fork.feed(x, out) == y).all() and (other.feed(x, np.empty((300, 2 * H), "float32")[:, ::2]) == y).all()
+
+
+def frozen(array):
+    array.flags.writeable = False
+    return array
+
+
+@pytest.mark.parametrize(
+    ("out", "error", "message"),
+    [
+        ([0.0] * H, TypeError, "out must be a numpy.ndarray, got list"),
+        (np.empty(H), ValueError, "dtype float32, got .* float64"),
+        (frozen(np.empty(H, "float32")), ValueError, "out must be writable"),
+    ],
+)
+def test_a_refused_out_leaves_the_stream_where_it_was(out, error, message):
+    stream, x = stack_of().stream(), draw(T, I)
+    stream.feed(x)
+    before = stream.state
+    with pytest.raises(error, match=message):
+        stream.step(x[0], out)
+    for ours, theirs in zip(stream.state, before):
+        for name, array in theirs.items():
+            np.testing.assert_array_equal(ours[name], array)
+
+
+def test_a_hook_that_fails_in_a_later_layer_leaves_the_stream_where_it_was():
+    class Failing(Cell):
+        name, states, gates = "failing", ("h",), {"a": "x+h"}
+
+        def forward(z):
+            if z.a.max() > 50:
+                raise ZeroDivisionError("too large")
+            return {"h": z.a}
+
+        def backward(d):
+            return {"a": d.h}
+
+    stack = Stack([Recurrent("rnn_linear", H, H, seed=0), Recurrent(Failing, H, H, seed=1)])
+    stream, x = stack.stream(), draw(T, H)
+    stream.feed(x)
+    before = stream.state
+    for go, each in ((stream.step, x[0]), (stream.feed, x)):
+        with pytest.raises(ZeroDivisionError):
+            go(each + np.float32(1e4))
+        for ours, theirs in zip(stream.state, before):
+            np.testing.assert_array_equal(ours["h"], theirs["h"])

@@ -189,6 +189,13 @@ def test_divergence_names_step_and_norm_and_spares_the_parameters():
     assert trainer.step == 2 and np.isfinite(flats(model)).all()
 
 
+def test_a_validation_loss_that_is_nan_is_no_early_end():
+    bad = X[:9].copy()
+    bad[3, 2] = np.nan
+    with pytest.raises(TrainingDiverged, match="validation loss after epoch 1 is nan: look for NaN in the validation"):
+        fit(make(), (X, Y), validation=(bad, Y[:9]), patience=1)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_the_fit_after_the_step(number, tmp_path):
     received = []
