@@ -62,7 +62,7 @@ class StackStream:
         ----------
         x_t : array_like
         out : ndarray, optional
-            For the result. With it, a call with the sizes of the one before allocates no array but a copy of the states,
+            For the result. With it, a call with the sizes of the one before allocates no array but a copy of states,
             if `x_t` and `out` are C-contiguous and of the layer's dtype (and, for `feed`, not rows first).
         aux : list by layer, optional
             None, or per-step inputs by name, as `Stream.step` takes them.
