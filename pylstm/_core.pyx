@@ -20,21 +20,20 @@
 # H. Rows that end early: sorted by length, so that those of a step are the first of the step before. A plan with
 #    offsets has in each step as many rows as go on, step after step in every array (_ragged.pxd).
 """
-from cpython.buffer cimport PyBUF_C_CONTIGUOUS, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
-from libc.stdint cimport uintptr_t
 from libc.string cimport memcpy, memset
 
+from pylstm._buffers cimport address, line_up, optional
 from pylstm._modifiers cimport blend_state, scale_state, unblend_state, unscale_state
 from pylstm._plan cimport (
-    FROM_EMISSION, FROM_STATE, FROM_X, LINE, PARAM_ROWS, ROWS_GRAIN, Plan, border, core_t, pack, plan_t, product_t,
+    FROM_EMISSION, FROM_STATE, FROM_X, PARAM_ROWS, ROWS_GRAIN, Plan, border, core_t, pack, plan_t, product_t,
     row_of, rows_at)
 from pylstm._ragged cimport (
     add_dy, align_states, bring_x, clear_beyond, keep_final, send_dx, send_y, steps_with_rows, take_given)
 from pylstm._table cimport (
-    arrays_t, call_backward, carry_states, exchange_states, next_step, param_width, table_t, tabulate,
+    arrays_t, call_backward, carry_states, exchange_states, next_ragged_step, next_step, param_width, table_t, tabulate,
     tabulate_cotangents)
 from pylstm._team cimport (
-    await_done, finish, lie_down, mailbox_t, meet, part, post, take, team_t)
+    await_done, finish, lie_down, mailbox_t, meet, next_share, part, post, take, team_t)
 from pylstm._tiles cimport TILES_ADD, TILES_ADD_BACK, TILES_BIAS, tiles_t
 from pylstm.kernel cimport block_t, floating
 
@@ -200,7 +199,7 @@ def backward(Plan layout not None, workspace, dy, dfinal, dstates, dflat, dx, di
 cdef class Worker:
     """A thread's side of a team: `serve` runs in it for ever. `wake` and `sleep` are the ends of its queue.
 
-    Plan, arrays and team live in the frame of the caller, who waits until every share is done."""
+    Plan, arrays and team live in the frame of the caller, who waits for every thread that has taken its pass."""
     cdef mailbox_t box
     cdef object wake
 
@@ -249,45 +248,66 @@ cdef int raise_pending() except -1:
 
 
 cdef void pass_(const plan_t *plan, const arrays_t *a, team_t *team, int number, bint back) noexcept nogil:
-    """Thread `number`'s share of a forward or backward pass, chunk by chunk."""
-    cdef const core_t *core = plan.core
-    cdef Py_ssize_t chunks = plan.chunks_back if back else plan.chunks, first, steps, k, b0 = 0, rows
-    cdef Py_ssize_t grain = PARAM_ROWS if core.params.n else ROWS_GRAIN
+    """What thread `number` does of a forward or backward pass."""
+    cdef Py_ssize_t chunks = plan.chunks_back if back else plan.chunks, chunk, k, phase = 0
+    cdef int share = -1
     if not back and a.flat != NULL:
-        pack(plan, a.base, a.flat, number)
-        meet(team)
+        while next_share(team, &phase, &share):
+            pack(plan, a.base, a.flat, share)
+    if not back and not team.columns and plan.offsets == NULL:
+        while next_share(team, &phase, &share):              # the same rows in all chunks
+            for k in range(chunks):
+                steps_of_chunk(plan, a, team, number, share, back, k)
+                if team.stop:
+                    break
+        return
     for k in range(chunks):
-        first = border(plan, back, chunks - 1 - k if back else k)
-        steps = border(plan, back, chunks - k if back else k + 1) - first
-        rows = rows_at(plan, first, 0, plan.B)               # that any step of the chunk has
-        if not team.columns:
-            b0 = part(rows, grain, number, team.size)
-            rows = part(rows, grain, number + 1, team.size) - b0
-        if core.itemsize == 4:
-            steps_of_chunk(plan, a, team, number, back, first, steps, b0, rows, <float *> NULL)
+        chunk = chunks - 1 - k if back else k
+        if team.columns:
+            steps_of_chunk(plan, a, team, number, number, back, chunk)
+            meet(team)
         else:
-            steps_of_chunk(plan, a, team, number, back, first, steps, b0, rows, <double *> NULL)
-        if number == 0 and interrupted():
-            team.stop = 1
-        meet(team)
+            while next_share(team, &phase, &share):
+                steps_of_chunk(plan, a, team, number, share, back, chunk)
+        if back:                                             # of all rows
+            while next_share(team, &phase, &share):
+                backward_products(plan, a, share, border(plan, back, chunk),
+                                  border(plan, back, chunk + 1) - border(plan, back, chunk))
         if team.stop:
             break
 
 
-cdef inline void steps_of_chunk(const plan_t *plan, const arrays_t *a, team_t *team, int number, bint back,
-                                Py_ssize_t first, Py_ssize_t steps, Py_ssize_t b0, Py_ssize_t rows,
-                                floating *dtype) noexcept nogil:
-    cdef bint own = number == 0 or not team.columns
-    if back:
-        backward_steps(plan, a, team, number, first, steps, b0, rows, dtype)
-        meet(team)                         # the products read all rows
-        backward_products(plan, a, number, first, steps)
-        return
+cdef void steps_of_chunk(const plan_t *plan, const arrays_t *a, team_t *team, int number, int share, bint back,
+                         Py_ssize_t chunk) noexcept nogil:
+    """The steps of a chunk, for a share of its rows, or in a team that shares columns for all rows."""
+    cdef const core_t *core = plan.core
+    cdef Py_ssize_t first = border(plan, back, chunk), steps = border(plan, back, chunk + 1) - first, b0 = 0
+    cdef Py_ssize_t grain = PARAM_ROWS if core.params.n else ROWS_GRAIN
+    cdef Py_ssize_t rows = rows_at(plan, first, 0, plan.B)   # that any step of the chunk has
+    if not team.columns:
+        b0 = part(rows, grain, share, team.size)
+        rows = part(rows, grain, share + 1, team.size) - b0
+    if back and core.itemsize == 4:
+        backward_steps(plan, a, team, share, first, steps, b0, rows, <float *> NULL)
+    elif back:
+        backward_steps(plan, a, team, share, first, steps, b0, rows, <double *> NULL)
+    elif core.itemsize == 4:
+        forward_chunk(plan, a, team, share, first, steps, b0, rows, <float *> NULL)
+    else:
+        forward_chunk(plan, a, team, share, first, steps, b0, rows, <double *> NULL)
+    if number == 0 and interrupted():
+        team.stop = 1
+
+
+cdef void forward_chunk(const plan_t *plan, const arrays_t *a, team_t *team, int share, Py_ssize_t first,
+                        Py_ssize_t steps, Py_ssize_t b0, Py_ssize_t rows, floating *dtype) noexcept nogil:
+    """Forward through a chunk, and what is brought before it and sent after it."""
+    cdef bint own = share == 0 or not team.columns
     if plan.offsets != NULL and own:
         bring_x(plan, a, first, steps, b0, rows)
     if plan.offsets != NULL and team.columns:
         meet(team)
-    forward_steps(plan, a, team, number, first, steps, b0, rows, dtype)
+    forward_steps(plan, a, team, share, first, steps, b0, rows, dtype)
     if not plan.taped and first + steps < plan.T and own:
         carry_states(plan, a.base, first, first + steps, b0, rows_at(plan, first + steps, b0, rows))
     if plan.offsets != NULL and own:
@@ -300,29 +320,6 @@ cdef bint interrupted() noexcept with gil:
 
 
 # --- buffers -------------------------------------------------------------------------------------------------------
-
-cdef char *address(array, nbytes, bint writable) except NULL:
-    """Address of a contiguous buffer of at least `nbytes` bytes. The caller keeps `array` alive."""
-    cdef Py_buffer view
-    if array is None:
-        raise TypeError("an array is missing (None)")
-    PyObject_GetBuffer(array, &view, PyBUF_C_CONTIGUOUS | (PyBUF_WRITABLE if writable else 0))
-    have, start = view.len, <char *> view.buf
-    PyBuffer_Release(&view)
-    if have < nbytes:
-        raise ValueError(f"a buffer of {have} bytes where {nbytes} are needed")
-    return start if start != NULL else <char *> LINE       # an empty array may have no address
-
-
-cdef char *optional(arrays, int k, nbytes, bint writable) except? NULL:
-    if arrays is None or arrays[k] is None:
-        return NULL
-    return address(arrays[k], nbytes, writable)
-
-
-cdef inline char *line_up(char *start) noexcept nogil:
-    return start + (-(<uintptr_t> start) & (LINE - 1))
-
 
 cdef int take_modifiers(arrays_t *a, const plan_t *plan, aux, pre, reset, blend) except -1:
     cdef const core_t *core = plan.core
@@ -349,7 +346,7 @@ cdef void forward_steps(const plan_t *plan, const arrays_t *a, team_t *team, int
     cdef const core_t *core = plan.core
     cdef Py_ssize_t t
     cdef int j, k
-    cdef bint own = number == 0 or not team.columns
+    cdef bint own = number == 0 or not team.columns, ragged = plan.offsets != NULL
     cdef table_t table
     steps = steps_with_rows(plan, first, steps, b0, rows)
     # (1) all steps of the chunk:  z = b + x W_x^T
@@ -381,9 +378,12 @@ cdef void forward_steps(const plan_t *plan, const arrays_t *a, team_t *team, int
         for k in range(core.states.n):
             if own and plan.blended >> k & 1:
                 blend_state(plan, a, &table, first, t, b0, k, dtype)
-        if plan.offsets != NULL and own:
+        if not ragged:
+            next_step(&table)
+            continue
+        if own:
             keep_final(plan, a.base, first, t, b0, rows)
-        next_step(&table, plan, a.base, first, t, 1, b0, rows)
+        next_ragged_step(&table, plan, a.base, first, t, t + 1, b0, rows)
 
 
 cdef void start_from_input(const plan_t *plan, const arrays_t *a, team_t *team, int number, Py_ssize_t first,
@@ -445,7 +445,7 @@ cdef void backward_steps(const plan_t *plan, const arrays_t *a, team_t *team, in
     cdef const core_t *core = plan.core
     cdef Py_ssize_t t, last = first + steps_with_rows(plan, first, steps, b0, rows) - 1
     cdef int j, k
-    cdef bint own = number == 0 or not team.columns
+    cdef bint own = number == 0 or not team.columns, ragged = plan.offsets != NULL
     cdef table_t table
     if last < first:
         return
@@ -453,8 +453,9 @@ cdef void backward_steps(const plan_t *plan, const arrays_t *a, team_t *team, in
     tabulate_cotangents(&table, plan, a, first, last, b0)
     for t in range(last, first - 1, -1):
         if own:
-            if plan.offsets != NULL:
+            if ragged:
                 align_states(plan, a.base, &table, first, t, b0)
+                add_dy(plan, a, <floating *> table.rows.dstates[core.output].data, t, b0, table.rows.rows)
             # (5) of forward, and room for what this step sends back
             for k in range(core.states.n):
                 add_given(plan, a, <floating *> table.rows.dstates[k].data, k, t, b0, table.rows.rows)
@@ -483,7 +484,10 @@ cdef void backward_steps(const plan_t *plan, const arrays_t *a, team_t *team, in
         for k in range(core.states.n):                      # (2)
             if own and plan.scaled >> k & 1:
                 unscale_state(plan, a, &table, t, b0, k, dtype)
-        next_step(&table, plan, a.base, first, t, -1, b0, rows)
+        if ragged:
+            next_ragged_step(&table, plan, a.base, first, t, t - 1, b0, rows)
+        else:
+            next_step(&table)
         exchange_states(&table, core.states.n)
 
 
@@ -569,15 +573,13 @@ cdef inline void add_given(const plan_t *plan, const arrays_t *a, floating *to, 
                            Py_ssize_t rows) noexcept nogil:
     """Adds what the caller gave for state k after step t."""
     cdef const core_t *core = plan.core
-    cdef Py_ssize_t w = core.states.width[k], at = (row_of(plan, t) + b0) * w, n
+    cdef Py_ssize_t w = core.states.width[k], n
     cdef const floating *given
-    if k == core.output and a.given != NULL:
-        add_dy(plan, a, to, t, b0, rows)
     if k == core.output and a.dy != NULL:
-        given = <const floating *> a.dy + at
+        given = <const floating *> a.dy + (row_of(plan, t) + b0) * w
         for n in range(rows * w):
             to[n] += given[n]
     if a.dstates[k] != NULL:
-        given = <const floating *> a.dstates[k] + at
+        given = <const floating *> a.dstates[k] + (row_of(plan, t) + b0) * w
         for n in range(rows * w):
             to[n] += given[n]

@@ -98,6 +98,8 @@ cdef inline void add_dy(const plan_t *plan, const arrays_t *a, floating *to, Py_
     """Adds the cotangents of the output after step t, from the caller's rows."""
     cdef Py_ssize_t w = plan.core.states.width[plan.core.output], b, u
     cdef const floating *dy
+    if a.given == NULL:
+        return
     for b in range(rows):
         dy = <const floating *> (a.given + t * a.given_step + a.order[b0 + b] * a.given_row)
         for u in range(w):

@@ -16,9 +16,9 @@ from cpython.buffer cimport PyBUF_C_CONTIGUOUS, PyBUF_ND, PyBUF_WRITABLE, PyBuff
 from cpython.bytearray cimport PyByteArray_AS_STRING
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from cpython.exc cimport PyErr_CheckSignals, PyErr_Occurred
-from libc.stdint cimport uintptr_t
 from libc.string cimport memcpy, memset
 
+from pylstm._buffers cimport address, line_up
 from pylstm._core cimport forward_steps
 from pylstm._plan cimport LINE, MAX_BLOCKS, Core, Plan, core_t, pack, plan_t
 from pylstm._table cimport arrays_t
@@ -137,11 +137,11 @@ cdef class Stream:
     cdef take_memory(self):
         """A workspace for all but the weights, which lie elsewhere."""
         self.buffer = empty(self.plan.nbytes - self.plan.inner, np.uint8)
-        self.a.base = line_up(address(self.buffer)) - self.plan.inner
+        self.a.base = line_up(address(self.buffer, -1, False)) - self.plan.inner
 
     cdef lay_out(self, weights):
         """Address the packed weights in the buffer `weights` from the base of the workspace."""
-        cdef Py_ssize_t distance = line_up(address(weights)) - (self.a.base + min(
+        cdef Py_ssize_t distance = line_up(address(weights, -1, False)) - (self.a.base + min(
             self.plan.packed, min(self.plan.bias, self.plan.params)))
         self.plan.packed += distance
         self.plan.bias += distance
@@ -181,13 +181,13 @@ cdef class Stream:
         cdef char *y
         if x == NULL:
             x_t = self.bring("x_t", x_t, STEP, True, self.core.c.input_size)
-            x = address(x_t)
+            x = address(x_t, -1, False)
         if out is None:
             out = empty(self.row_shape if self.single else self.shape, self.dtype)
         y = self.look(out, &steps, False, self.width, True)
         if y == NULL:
             plain = self.plain(out, STEP)
-            y = address(plain)
+            y = address(plain, -1, False)
         if aux is not None or self.aux_names:
             aux = self.take_aux(aux, STEP)
         self.run(x, y, 1)
@@ -224,17 +224,17 @@ cdef class Stream:
         x = self.look(chunk, &T, True, self.core.c.input_size, False)
         if x == NULL:
             chunk = self.bring("chunk", chunk, ANY, True, self.core.c.input_size)
-            x, T = address(chunk), len(chunk)
+            x, T = address(chunk, -1, False), len(chunk)
         if out is None:
             out = empty(self.shape_of(T, self.width), self.dtype)
         y = self.look(out, &T, False, self.width, True)
         if y == NULL:
             plain = self.plain(out, T)
-            y = address(plain)
+            y = address(plain, -1, False)
         row = T * self.batch_size * self.core.c.itemsize
         if overlap(x, row * self.core.c.input_size, y, row * self.width):
             chunk = chunk.copy()
-            x = address(chunk)
+            x = address(chunk, -1, False)
         if aux is not None or self.aux_names:
             aux = self.take_aux(aux, T, out)
         self.run(x, y, T)
@@ -253,7 +253,7 @@ cdef class Stream:
         y = empty((len(steps), B, self.width), self.dtype)
         if aux is not None or self.aux_names:
             aux = self.take_aux(aux, len(steps))
-        self.run(address(steps), address(y), len(steps))
+        self.run(address(steps, -1, False), address(y, -1, False), len(steps))
         y = np.swapaxes(y, 0, 1)
         if out is None:
             return y
@@ -409,7 +409,7 @@ cdef class Stream:
         """Take the weights that the layer has now; the states stay. Forks keep theirs."""
         self.need_idle()
         self.lay_out(empty(self.plan.inner + LINE, np.uint8))
-        pack(&self.plan, self.a.base, address(self.layer.params.flat), 0)
+        pack(&self.plan, self.a.base, address(self.layer.params.flat, -1, False), 0)
 
     def fork(self):
         """A stream of its own at the same states, on the same packed weights.
@@ -494,7 +494,7 @@ cdef class Stream:
             array = self.bring(f"aux[{name!r}]", aux[name], T, False, width)
             if out is not None and np.may_share_memory(array, out):
                 array = array.copy()
-            self.aux[k] = address(array)
+            self.aux[k] = address(array, -1, False)
             arrays.append(array)
         return arrays
 
@@ -511,20 +511,6 @@ cdef class Stream:
         if not (out.flags.c_contiguous and out.flags.writeable):
             raise ValueError(f"out must be C-contiguous and writable: {cure}")
         return out.view(self.dtype, ndarray)
-
-
-cdef char *address(array) except NULL:
-    """Of a contiguous buffer. The caller keeps `array` alive."""
-    cdef Py_buffer view
-    cdef char *start
-    PyObject_GetBuffer(array, &view, PyBUF_C_CONTIGUOUS)
-    start = <char *> view.buf
-    PyBuffer_Release(&view)
-    return start if start != NULL else <char *> LINE       # an empty array may have no address
-
-
-cdef inline char *line_up(char *start) noexcept nogil:
-    return start + (-(<uintptr_t> start) & (LINE - 1))
 
 
 cdef inline bint overlap(const char *x, Py_ssize_t x_bytes, const char *y, Py_ssize_t y_bytes) noexcept:

@@ -55,23 +55,21 @@ cdef inline void place(table_t *table, block_t *block, char *start, Py_ssize_t s
     table.advance[block - &table.blocks[0]] = advance
 
 
-cdef inline void next_step(table_t *table, const plan_t *plan, char *base, Py_ssize_t first, Py_ssize_t t,
-                           int direction, Py_ssize_t b0, Py_ssize_t rows) noexcept nogil:
-    """From step t of the chunk that starts at step `first` to the one after or before."""
+cdef inline void next_step(table_t *table) noexcept nogil:
     cdef int k
-    if plan.offsets == NULL:
-        for k in range(table.n):
-            table.blocks[k].data = <char *> table.blocks[k].data + table.advance[k]
-    elif 0 <= t + direction < plan.T:
-        next_ragged_step(table, plan, base, first, t, t + direction, b0, rows)
+    for k in range(table.n):
+        table.blocks[k].data = <char *> table.blocks[k].data + table.advance[k]
 
 
 cdef inline void next_ragged_step(table_t *table, const plan_t *plan, char *base, Py_ssize_t first, Py_ssize_t t,
                                   Py_ssize_t to, Py_ssize_t b0, Py_ssize_t rows) noexcept nogil:
     """From step t to its neighbour, past the rows of the earlier one; the previous states lie one step behind."""
     cdef const core_t *core = plan.core
-    cdef Py_ssize_t passed = plan.offsets[max(t, to)] - plan.offsets[min(t, to)], row
+    cdef Py_ssize_t passed, row
     cdef int k
+    if not 0 <= to < plan.T:
+        return
+    passed = plan.offsets[max(t, to)] - plan.offsets[min(t, to)]
     for k in range(table.n):
         table.blocks[k].data = <char *> table.blocks[k].data + table.advance[k] * passed
     for k in range(core.states.n):

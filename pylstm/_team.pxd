@@ -2,6 +2,7 @@
 cdef extern from *:
     """
     #include <sched.h>
+    #include <stddef.h>
     #if defined(__x86_64__)
     #define PYLSTM_PAUSE() __builtin_ia32_pause()
     #else
@@ -11,6 +12,7 @@ cdef extern from *:
         int size;          /* threads */
         int columns;       /* they share the columns of every product (few rows), not the rows */
         int arrived, phase;
+        ptrdiff_t begun, done; /* shares, counted over all phases */
         int stop;          /* set by thread 0: an error or an interrupt */
     } pylstm_team;
 
@@ -37,7 +39,34 @@ cdef extern from *:
         }
     }
 
-    /* Where a thread finds its next share. It spins for a while after each, since passes often follow one another
+    /* A phase of a pass has as many shares as the team has threads. A thread takes one that nobody has begun, then the
+       next; when none is left it waits until all are done. So a thread that has no processor at the moment keeps nobody
+       waiting, unless it is in the middle of a share: with a busy second processor, a pass that would wait for
+       every thread in every phase took ten times as long. `share` is the one that this thread has done, -1 at first. */
+    static inline int pylstm_next_share(pylstm_team *team, ptrdiff_t *phase, int *share) {
+        const ptrdiff_t first = *phase * team->size, last = first + team->size;
+        ptrdiff_t next;
+        int spins = 0;
+        if (team->size == 1) {
+            *share = *share < 0 ? 0 : -1;
+            return *share == 0;
+        }
+        if (*share >= 0)
+            __atomic_add_fetch(&team->done, 1, __ATOMIC_ACQ_REL);
+        next = __atomic_load_n(&team->begun, __ATOMIC_RELAXED);
+        while (next < last && !__atomic_load_n(&team->stop, __ATOMIC_RELAXED))
+            if (__atomic_compare_exchange_n(&team->begun, &next, next + 1, 1, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED)) {
+                *share = (int)(next - first);
+                return 1;
+            }
+        while (__atomic_load_n(&team->done, __ATOMIC_ACQUIRE) < last && !__atomic_load_n(&team->stop, __ATOMIC_RELAXED))
+            pylstm_pause(&spins);
+        *share = -1;
+        ++*phase;
+        return 0;
+    }
+
+    /* Where a thread finds its next pass. It spins for a while after each, since passes often follow one another
        closely, and then sleeps in Python until the one who posts wakes it. */
     typedef struct {
         int posted, done, sleeping, number, back;
@@ -47,12 +76,17 @@ cdef extern from *:
 
     #define PYLSTM_SPINS 20000             /* pauses: about 200 microseconds */
 
+    /* Either the thread takes what was posted, or the one who has posted it takes it back. */
+    static inline int pylstm_unpost(pylstm_mailbox *box) {
+        int posted = 1;
+        return __atomic_compare_exchange_n(&box->posted, &posted, 0, 0, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
+    }
+
     static inline int pylstm_take(pylstm_mailbox *box, pylstm_mailbox *job) {
         int spins;
         for (spins = 0; spins < PYLSTM_SPINS; spins++) {
-            if (__atomic_load_n(&box->posted, __ATOMIC_ACQUIRE)) {
+            if (__atomic_load_n(&box->posted, __ATOMIC_RELAXED) && pylstm_unpost(box)) {
                 *job = *box;
-                __atomic_store_n(&box->posted, 0, __ATOMIC_RELEASE);
                 return 1;
             }
             PYLSTM_PAUSE();
@@ -69,13 +103,15 @@ cdef extern from *:
         return 0;
     }
 
-    /* The share is done: plan, arrays and team are not looked at any more. */
+    /* The pass is done: plan, arrays and team are not looked at any more. */
     static inline void pylstm_finish(pylstm_mailbox *box) {
         __atomic_store_n(&box->done, 1, __ATOMIC_RELEASE);
     }
 
     static inline void pylstm_await(pylstm_mailbox *box) {
         int spins = 0;
+        if (pylstm_unpost(box))
+            return;                        /* all is done without this thread */
         while (!__atomic_load_n(&box->done, __ATOMIC_ACQUIRE))
             pylstm_pause(&spins);
     }
@@ -92,6 +128,7 @@ cdef extern from *:
         bint columns
         int stop
     void meet "pylstm_meet"(team_t *team) noexcept nogil
+    bint next_share "pylstm_next_share"(team_t *team, Py_ssize_t *phase, int *share) noexcept nogil
 
     ctypedef struct mailbox_t "pylstm_mailbox":
         int number

@@ -95,8 +95,9 @@ class Packing(Layout):
         return (self.last, B, width) if self.order is None else (self.rows, width)
 
     def plan(self, core: Any, T: int, B: int, *options: Any) -> Any:
+        """Where a run over these rows keeps its arrays."""
         if self.order is None:
-            return super().plan(core, self.last, B, *options)
+            return core.plan(self.last, B, *options)
         return core.plan(self.last, B, *options, counts=self.counts)
 
     def given_in(self, array: np.ndarray) -> np.ndarray:

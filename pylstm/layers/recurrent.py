@@ -266,7 +266,8 @@ class Recurrent:
             segments = segments_of(self, checkpoint, T, B, (scaled, blended), threads)
             if segments is not None:
                 return CheckpointedRun(self, kept(self, x, source), start, layout, given, segments)
-        plan = layout.plan(self._core, T, B, tape, scaled, blended, threads)
+        options = (T if B else 0, B, tape, scaled, blended, threads)  # no rows: no step, however many
+        plan = self._core.plan(*options) if lengths is None else layout.plan(self._core, *options)
         buffer = self.workspaces.take(plan.nbytes)
         _core.forward(
             plan, buffer, self.params.flat, x, start,

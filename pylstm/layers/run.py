@@ -49,14 +49,6 @@ class Layout:
     batch_first: bool
     order: np.ndarray | None = None  # of the rows, where the time loop has another
 
-    def given_in(self, array: np.ndarray) -> np.ndarray:
-        """x or dy as the time loop takes them."""
-        return self.steps_in(array)
-
-    def whole_out(self, array: np.ndarray) -> np.ndarray:
-        """What the caller has, from y or dx (T, B, w) as the time loop leaves them."""
-        return self.steps_out(array)
-
     def steps_in(self, array: np.ndarray) -> np.ndarray:
         """(T, B, ...) contiguous, from what the caller has."""
         if self.single:
@@ -71,6 +63,8 @@ class Layout:
             return array[:, 0]
         return array.swapaxes(0, 1) if self.batch_first else array
 
+    given_in, whole_out = steps_in, steps_out  # x and dy as the time loop takes them, y and dx as it leaves them
+
     def steps_shape(self, T: int, B: int, *rest: int) -> tuple[int, ...]:
         """Shape of a per-step array as the caller has it."""
         if self.single:
@@ -80,10 +74,6 @@ class Layout:
     def packed_shape(self, T: int, B: int, width: int) -> tuple[int, ...]:
         """Shape of a per-step array as the time loop has it."""
         return (T, B, width)
-
-    def plan(self, core: Any, T: int, B: int, *options: Any) -> Any:
-        """Where a run over these steps and rows keeps its arrays."""
-        return core.plan(T if B else 0, B, *options)  # no rows: no step, however many
 
     def rows_in(self, array: np.ndarray) -> np.ndarray:
         """(B, width) contiguous."""

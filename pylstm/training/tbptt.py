@@ -163,8 +163,9 @@ def truncated_bptt(
 
 
 def _steps(
-    layer: Any, x: Any, loss: Loss, all_windows: Iterator[Window], states: Any, given: dict[str, Any], axis: int
+    layer: Any, x: Any, loss: Loss, all_windows: Iterator[Window], initial: Any, given: dict[str, Any], axis: int
 ) -> Iterator[TruncatedStep]:
+    states = initial
     for each in all_windows:
         piece = (slice(None),) * axis + (slice(each.start, each.end),)
         run = layer(as_array("x", x[piece]), states, **{kind: _cut(values, piece) for kind, values in given.items()})
@@ -175,7 +176,8 @@ def _steps(
             raise ValueError(f"loss: the cotangent must have the shape of y, {run.y[new].shape}, got {dnew.shape}")
         dy = np.zeros(run.y.shape, dnew.dtype)
         dy[new] = dnew
-        states, final = states_at(run, each.next - each.start), states_at(run, each.end - each.start)
+        final = states_at(run, each.end - each.start)
+        states = states_at(run, each.next - each.start) if each.next else initial  # which may be learned
         yield TruncatedStep(value, run.backward(dy), each, final)
 
 

@@ -75,14 +75,24 @@ def check_threads(found, limit):
     assert all(started <= limit - 1 for *_, started in found)
 
 
-def test_workers_of_joblib_take_their_share_of_the_processors():
+@pytest.fixture
+def no_number_of_threads(monkeypatch):
+    """A number that the user has set would be that of the workers too; and none that run already."""
+    from joblib.externals.loky import get_reusable_executor
+
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.delenv("PYLSTM_NUM_THREADS", raising=False)
+    get_reusable_executor().shutdown(wait=True)
+
+
+def test_workers_of_joblib_take_their_share_of_the_processors(no_number_of_threads):
     with joblib.parallel_config("loky", n_jobs=2):
         found = joblib.Parallel()(joblib.delayed(look())() for _ in range(4))
     check_threads(found, max(1, joblib.cpu_count() // 2))
 
 
 @pytest.fixture
-def cluster():
+def cluster(no_number_of_threads):
     distributed = pytest.importorskip("distributed")
     options = {"n_workers": 2, "threads_per_worker": 1, "processes": True, "dashboard_address": None}
     with distributed.LocalCluster(**options) as cluster, distributed.Client(cluster) as client:

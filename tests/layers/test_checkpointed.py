@@ -114,6 +114,15 @@ def test_layouts():
         assert_same_bits(arrays(run, back), arrays(plain, back))
 
 
+def test_learned_initial_states():
+    layer, x, _, back = problem("peephole", 200, 17, 6, "float32", False, learn_initial=True)
+    layer.params["initial_c"] = np.linspace(-1, 1, 6, dtype="float32")
+    run = layer(x, checkpoint="sqrt")
+    found = arrays(run, back)
+    assert_same_bits(found, arrays(layer(x), back))
+    np.testing.assert_allclose(found["params initial_c"], found["initial c"].sum(axis=0), rtol=1e-5)
+
+
 def test_backward_again_whatever_has_changed():
     layer, x, call, back = problem("peephole", 200, 5, 6, "float32", True)
     expected = arrays(layer(x, **call), back)

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import tracemalloc
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -91,19 +92,22 @@ def test_results_survive_later_runs():
 
 
 SCRIPT = """
-import resource, numpy as np, pylstm
+import re, numpy as np, pylstm
 layer = pylstm.LSTM(32, 64, seed=0)
 x = np.ones(({T}, 8, 32), "float32")
 for _ in range(20):
     layer(x, tape=False).final
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+print(re.search(r"VmHWM:\\s*(\\d+) kB", open("/proc/self/status").read())[1])
 """
 
 
 def test_many_calls_do_not_pile_up():
+    """The peak is the kernel's of each process: that of `getrusage` begins with the size of pytest."""
+    if not Path("/proc/self/status").exists():
+        pytest.skip("this machine has no /proc")
     sizes = [
         int(subprocess.run([sys.executable, "-P", "-c", SCRIPT.format(T=T)], check=True, capture_output=True).stdout)
         for T in (100, 10_000)
     ]
     workspace = pylstm.LSTM(32, 64).workspace_bytes(10_000, 8, tape=False) + 10_000 * 8 * 32 * 4
-    assert (sizes[1] - sizes[0]) * 1024 < 1.5 * workspace
+    assert 0.5 * workspace < (sizes[1] - sizes[0]) * 1024 < 1.5 * workspace

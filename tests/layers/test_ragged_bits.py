@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import pylstm
+from pylstm import _packing
 from pylstm.cells import Cell, tanh
 from pylstm.cells.functions import dtanh_from_y
 from pylstm.layers.recurrent import Recurrent
@@ -211,3 +212,21 @@ def test_arrays_of_any_strides():
         np.testing.assert_array_equal(again.backward(dy).x, grads.x)
     flat = np.broadcast_to(np.float32(0.5), run.y.shape)  # no stride is not 0
     np.testing.assert_array_equal(run.backward(flat).x, run.backward(flat.copy()).x)
+
+
+def test_what_does_not_fit_is_refused_before_the_loop():
+    core = Recurrent("lstm", I, H)._core
+    with pytest.raises(ValueError, match="step 1 has 5 rows, the one before 4"):
+        core.plan(2, 4, counts=np.array([4, 5]))
+    with pytest.raises(ValueError, match="step 1 has 0 rows"):
+        core.plan(2, 4, counts=np.array([4, 0]))
+    with pytest.raises(ValueError, match="1 counts for 2 steps"):
+        core.plan(2, 4, counts=np.array([4]))
+    order, counts = np.array([1, 0]), np.array([2, 1])
+    with pytest.raises(ValueError, match="a row has 3 of 2 steps"):
+        _packing.sort_rows(np.array([3, 1]), order.copy(), order.copy(), counts.copy())
+    for bad_order, bad_counts, rows in ((order + 1, counts, 3), (order, counts + 1, 5), (order, counts, 4)):
+        with pytest.raises(ValueError, match="order and counts do not fit 2 steps of 2 rows"):
+            _packing.pack_rows(np.zeros((2, 2, 3)), bad_order, bad_counts, np.zeros((rows, 3)))
+        with pytest.raises(ValueError, match="order and counts do not fit 2 steps of 2 rows"):
+            _packing.unpack_rows(np.zeros((rows, 3)), bad_order, bad_counts, np.zeros((2, 2, 3)))

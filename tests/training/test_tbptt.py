@@ -163,6 +163,16 @@ def test_only_windows_are_read(tmp_path):
     np.testing.assert_array_equal(found, expected)
 
 
+def test_learned_initial_states_learn_from_windows_that_start_there():
+    layer, x = pylstm.LSTM(I, H, dtype="float64", seed=0, learn_initial="c"), draw(1, T, B, I)
+    layer.params["initial_c"] = draw(2, H)
+    steps = list(truncated_bptt(layer, x, lambda y, s: (y.sum(), np.ones_like(y)), 4, 9))
+    reach = [step.grads.params["initial_c"].any() for step in steps]
+    assert reach == [step.window.start == 0 for step in steps] and reach[1] and not reach[2]
+    np.testing.assert_allclose(steps[0].grads.params["initial_c"], steps[0].grads.initial["c"].sum(axis=0), rtol=1e-12)
+    assert sum(step.value for step in steps) == pytest.approx(layer(x).y.sum(), rel=1e-12)
+
+
 def test_states_of_a_run():
     stack, x = pylstm.LSTM(I, H, 2, dtype="float64", seed=0), draw(1, T, B, I)
     half = states_at(stack(x), 11)
