@@ -11,12 +11,13 @@ import importlib
 import os
 import pkgutil
 import sys
+import warnings
 from collections.abc import Sequence
 from types import ModuleType
 
 from pylstm import commands
 
-USER_ERRORS = (ValueError, TypeError, LookupError, OSError, ImportError)
+USER_ERRORS = (ValueError, TypeError, LookupError, OSError, ImportError, OverflowError, MemoryError)
 """What a user's input can raise: one line and exit status 2. Anything else is a bug of ours and keeps its traceback."""
 
 BUGS = (KeyError, IndexError, UnboundLocalError)
@@ -49,6 +50,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         From argparse: after ``--help`` (status 0), and for wrong arguments (status 2).
     """
     argv = sys.argv[1:] if argv is None else list(argv)
+    standard = warnings.formatwarning
+    if "--traceback" not in argv:
+        warnings.formatwarning = lambda message, *_, **__: f"pylstm: warning: {' '.join(str(message).split())}\n"
     try:
         status = _run(argv)
         sys.stdout.flush()
@@ -65,6 +69,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         message = " ".join(str(error).split()) or type(error).__name__
         print(f"pylstm: error: {message}", file=sys.stderr)
         return 2
+    finally:
+        warnings.formatwarning = standard
 
 
 def _run(argv: list[str]) -> int:

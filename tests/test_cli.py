@@ -141,7 +141,10 @@ def test_exit_status_of_the_command(probe):
     assert probe("probe-it", "7").returncode == 7
 
 
-@pytest.mark.parametrize("kind", ["ValueError", "TypeError", "LookupError", "FileNotFoundError", "ImportError"])
+@pytest.mark.parametrize(
+    "kind",
+    ["ValueError", "TypeError", "LookupError", "FileNotFoundError", "ImportError", "OverflowError", "MemoryError"],
+)
 def test_errors_of_users_are_one_line(probe, kind):
     done = probe("probe-it", kind)
     assert done.returncode == 2

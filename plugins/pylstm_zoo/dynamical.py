@@ -9,6 +9,12 @@ from __future__ import annotations
 from pylstm.cells import Cell, Stage, absolute, exp, relu, sigmoid, tanh, where
 
 
+def _default(cell: type[Cell]) -> type[Cell]:
+    """The cell under the name that this module gives it, by which pickle finds it."""
+    cell.__qualname__ = cell.__name__
+    return cell
+
+
 def cornn(dt: float = 0.1, gamma: float = 1.0, epsilon: float = 1.0) -> type[Cell]:
     """The cell `CoRNN` with this step, frequency and damping."""
 
@@ -31,7 +37,7 @@ def cornn(dt: float = 0.1, gamma: float = 1.0, epsilon: float = 1.0) -> type[Cel
     return CoRNN
 
 
-CoRNN = cornn()
+CoRNN = _default(cornn())
 
 
 def unicornn(dt: float = 0.1, alpha: float = 1.0) -> type[Cell]:
@@ -58,7 +64,7 @@ def unicornn(dt: float = 0.1, alpha: float = 1.0) -> type[Cell]:
     return UnICORNN
 
 
-UnICORNN = unicornn()
+UnICORNN = _default(unicornn())
 
 
 def lem(dt: float = 1.0) -> type[Cell]:
@@ -88,7 +94,7 @@ def lem(dt: float = 1.0) -> type[Cell]:
     return LEM
 
 
-LEM = lem()
+LEM = _default(lem())
 
 
 def antisymmetric(epsilon: float = 0.1) -> type[Cell]:
@@ -113,7 +119,7 @@ def antisymmetric(epsilon: float = 0.1) -> type[Cell]:
     return AntisymmetricRNN
 
 
-AntisymmetricRNN = antisymmetric()
+AntisymmetricRNN = _default(antisymmetric())
 
 
 def gated_antisymmetric(epsilon: float = 0.1) -> type[Cell]:
@@ -137,7 +143,7 @@ def gated_antisymmetric(epsilon: float = 0.1) -> type[Cell]:
     return GatedAntisymmetricRNN
 
 
-GatedAntisymmetricRNN = gated_antisymmetric()
+GatedAntisymmetricRNN = _default(gated_antisymmetric())
 
 
 def lipschitz(epsilon: float = 0.1) -> type[Cell]:
@@ -162,7 +168,7 @@ def lipschitz(epsilon: float = 0.1) -> type[Cell]:
     return LipschitzRNN
 
 
-LipschitzRNN = lipschitz()
+LipschitzRNN = _default(lipschitz())
 
 
 class LeakyRNN(Cell):

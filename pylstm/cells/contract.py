@@ -102,7 +102,9 @@ class Contract:
         for name in extra:
             if name not in self.sizes:
                 known = ", ".join(self.sizes) or "none"
-                raise TypeError(f"cell {self.name!r} has no size {name!r} (its extra sizes: {known})")
+                raise TypeError(
+                    f"{name!r} is no option, and cell {self.name!r} has no size {name!r} (its extra sizes: {known})"
+                )
         sizes: dict[str, Any] = {"input_size": input_size, "hidden_size": hidden_size, **self.sizes}
         sizes.update({name: value for name, value in extra.items() if value is not None})
         for name, value in sizes.items():

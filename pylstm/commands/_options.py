@@ -6,6 +6,13 @@ import argparse
 from typing import Any
 
 
+def seed(text: str) -> int:
+    """The number of ``--seed``, as NumPy takes it."""
+    if int(text) < 0:
+        raise argparse.ArgumentTypeError(f"must be 0 or more, got {text}")
+    return int(text)
+
+
 class Options:
     """Adds options whose help ends with their default.
 
@@ -38,7 +45,7 @@ class Options:
         self.add("--lr", type=float, default=lr, metavar="LR", help="learning rate of Adam at the first step")
         self.add("--validation", type=float, metavar="F", help="share that is not trained on but judged each epoch")
         self.add("--patience", type=int, metavar="N", help="epochs without a lower validation loss before the end")
-        self.add("--seed", type=int, default=0, metavar="S", help="of the parameters and the order of the data")
+        self.add("--seed", type=seed, default=0, metavar="S", help="of the parameters and the order of the data")
 
     def table(self) -> None:
         """How a CSV file is read."""

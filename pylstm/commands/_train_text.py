@@ -9,6 +9,8 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
+from pylstm.commands._options import seed
+
 if TYPE_CHECKING:
     from pylstm.training.settings import Budget, TextSettings
     from pylstm.training.text import TextTrainer
@@ -37,7 +39,7 @@ def add_parser(tasks: argparse._SubParsersAction) -> None:
     add("--cell", default=defaults.cell, metavar="NAME", help="see `pylstm cells`")
     add("--hidden", type=int, default=defaults.hidden_size, metavar="H", help="hidden units")
     add("--embedding", type=int, default=defaults.embedding_size, metavar="E", help="length of a character's vector")
-    add("--seed", type=int, default=defaults.seed, metavar="S", help="of the parameters and the sample")
+    add("--seed", type=seed, default=defaults.seed, metavar="S", help="of the parameters and the sample")
     budget = text.add_mutually_exclusive_group()
     budget.add_argument("--minutes", type=float, metavar="M", help=f"train so long ({MINUTES:g})")
     budget.add_argument("--epochs", type=float, metavar="E", help="passes over the text")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import sys
 
+from pylstm.commands._options import seed
+
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
     """Add ``generate`` to the command line."""
@@ -20,7 +22,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--temperature", type=float, default=0.7, metavar="F", help="lower is safer, 0 the most probable (%(default)s)"
     )
-    parser.add_argument("--seed", type=int, default=0, metavar="S", help="of the draws (%(default)s)")
+    parser.add_argument("--seed", type=seed, default=0, metavar="S", help="of the draws (%(default)s)")
     parser.add_argument("--json", action="store_true", help="one JSON object, when all is written")
 
 

@@ -75,6 +75,8 @@ class MLP:
     ) -> None:
         if activation not in ACTIVATIONS:
             raise ValueError(f"activation must be one of {', '.join(ACTIVATIONS)}, got {activation!r}")
+        if not isinstance(sizes, Iterable):
+            raise TypeError(f"sizes must be the widths between, such as (32,), got {sizes!r}")
         rng, widths = np.random.default_rng(seed), [in_features, *sizes, out_features]
         self.layers = [Linear(*pair, bias=bias, dtype=dtype, seed=rng) for pair in itertools.pairwise(widths)]
         self.activation, self.bias = activation, bool(bias)

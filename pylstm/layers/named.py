@@ -60,10 +60,25 @@ class LSTM(Named):
 
 
 class GRU(Named):
-    """Gated recurrent unit layer as in PyTorch (reset after the product): `Recurrent` with the cell ``gru``."""
+    """Gated recurrent unit layer as in PyTorch: `Recurrent` with the cell ``gru``.
 
-    def __init__(self, input_size: int, hidden_size: int, num_layers: int = 1, **options: Any) -> None:
-        super().__init__("gru", input_size, hidden_size, **options)
+    Parameters
+    ----------
+    reset_after : bool
+        Whether the reset gate scales the recurrent product, as in PyTorch, or, as in the paper and with Keras'
+        ``reset_after=False``, the state before it: the cell ``gru_reset_before``.
+
+    Examples
+    --------
+    >>> import pylstm
+    >>> pylstm.GRU(3, 5, reset_after=False).cell.name
+    'gru_reset_before'
+    """
+
+    def __init__(
+        self, input_size: int, hidden_size: int, num_layers: int = 1, *, reset_after: bool = True, **options: Any
+    ) -> None:
+        super().__init__("gru" if reset_after else "gru_reset_before", input_size, hidden_size, **options)
 
 
 class RNN(Named):

@@ -22,7 +22,7 @@ def check_dtype(dtype: Any) -> np.dtype:
         found = None
     if dtype is None or found is None or found.name not in DTYPES:
         raise TypeError(f"dtype must be 'float32' or 'float64', got {dtype!r}")
-    return found
+    return np.dtype(found.name)  # NumPy's own object, which a stream recognises at once
 
 
 def check_size(name: str, value: Any) -> int:

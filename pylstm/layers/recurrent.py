@@ -118,7 +118,8 @@ class Recurrent:
     ) -> None:
         self.cell = find_cell(cell)
         self.input_size, self.hidden_size = as_size("input_size", input_size), as_size("hidden_size", hidden_size)
-        self.sizes = {name: as_size(name, value) for name, value in sizes.items()}
+        known = self.cell.contract.sizes  # any other name is refused below
+        self.sizes = {name: as_size(name, value) if name in known else value for name, value in sizes.items()}
         self.bias, self.batch_first, self.dtype = bool(bias), bool(batch_first), check_dtype(dtype)
         contract = self.cell.contract
         self.widths = contract.resolve(self.input_size, self.hidden_size, **self.sizes)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -53,7 +52,8 @@ class StackStream:
                 raise TypeError(f"layer {k} has two directions: it needs the whole sequence and cannot be streamed")
         self.layer, self.batch_size = layer, batch_size
         self.layers: list[Stream] = [each.stream(batch_size) for each in layer.layers]
-        self._asks = any(set(each.cell.contract.aux) - {"x"} for each in layer.layers)
+        self._fails = any(set(each.cell.contract.aux) - {"x"} or not each._compiled for each in layer.layers)
+        self._between: dict[str, list[np.ndarray]] = {}
 
     def step(self, x_t: Any, out: np.ndarray | None = None, *, aux: Any = None) -> np.ndarray:
         """One step: (B, input_size), or (input_size,) for one row, to the output of the stack.
@@ -62,7 +62,8 @@ class StackStream:
         ----------
         x_t : array_like
         out : ndarray, optional
-            For the result.
+            For the result. With it, a call with the sizes of the one before allocates no array but a copy of states,
+            if `x_t` and `out` are C-contiguous and of the layer's dtype (and, for `feed`, not rows first).
         aux : list by layer, optional
             None, or per-step inputs by name, as `Stream.step` takes them.
 
@@ -71,36 +72,44 @@ class StackStream:
         TypeError, ValueError
             As `Stream.step` does; a list of another length. The stream is then where it was.
         """
-        return self._through(x_t, out, aux, lambda stream, x, given: stream.step(x, aux=given))
+        return self._through("step", x_t, out, aux)
 
     def feed(self, chunk: Any, out: np.ndarray | None = None, *, aux: Any = None) -> np.ndarray:
         """Some steps: (T, B, input_size), (T, input_size) for one row, or (B, T, input_size) with `batch_first`.
 
         Parameters and errors are those of `step`; every array has the axis of steps.
         """
-        return self._through(chunk, out, aux, lambda stream, x, given: stream.feed(x, aux=given))
+        return self._through("feed", chunk, out, aux)
 
-    def _through(
-        self, x: Any, out: np.ndarray | None, aux: Any, go: Callable[[Stream, Any, Any], np.ndarray]
-    ) -> np.ndarray:
+    def _through(self, how: Literal["step", "feed"], x: Any, out: np.ndarray | None, aux: Any) -> np.ndarray:
         given = by_layer("aux", aux, len(self.layers))
         x = as_array("x", x)
         shape, dtype = (*x.shape[:-1], self.layer.output_size), self.layer.dtype
-        if out is not None and (out.shape != shape or out.dtype != dtype):
-            raise ValueError(f"out must have shape {shape} and dtype {dtype}, got {out.shape} and {out.dtype}")
-        before = self.snapshot() if aux is not None or self._asks else None
+        if out is not None:
+            _check_out(out, shape, dtype)
+        targets = [None] * len(self.layers) if out is None else self._targets(how, x.shape[:-1], out)
+        before = self.snapshot() if aux is not None or self._fails or how == "feed" else None
         try:
-            for stream, residual, each in zip(self.layers, self.layer.residual, given):
-                y = go(stream, x, each)
-                x = y + x if residual else y
+            for stream, residual, each, target in zip(self.layers, self.layer.residual, given, targets):
+                y = getattr(stream, how)(x, target, aux=each)
+                x = np.add(y, x, target) if residual else y
         except BaseException:
-            if before is not None:  # a later layer has refused its inputs: without any, only the first can
+            if before is not None:  # a later layer has failed; in a compiled step without inputs only the first can
                 self.restore(before)
             raise
-        if out is None:
+        if out is None or x is out:
             return x
         out[...] = x
         return out
+
+    def _targets(self, how: str, lead: tuple[int, ...], out: np.ndarray) -> list[np.ndarray]:
+        """Where each layer writes: arrays of our own, kept for the next call, and the last one into `out` if it can."""
+        own = self._between.get(how)
+        if own is None or own[0].shape[:-1] != lead:
+            own = [np.empty((*lead, each.output_size), self.layer.dtype) for each in self.layer.layers]
+            self._between[how] = own
+        straight = out.flags.c_contiguous and not self.layer.residual[-1]
+        return [*own[:-1], out] if straight else own
 
     @property
     def state(self) -> list[dict[str, np.ndarray]]:
@@ -137,7 +146,7 @@ class StackStream:
     def fork(self) -> StackStream:
         """A stream of its own that starts from the same states."""
         other = object.__new__(StackStream)
-        other.layer, other.batch_size, other._asks = self.layer, self.batch_size, self._asks
+        other.layer, other.batch_size, other._fails, other._between = self.layer, self.batch_size, self._fails, {}
         other.layers = [stream.fork() for stream in self.layers]
         return other
 
@@ -151,3 +160,13 @@ class StackStream:
             raise ValueError(f"snapshot of {len(snapshot)} layers, the stack has {len(self.layers)}")
         for stream, each in zip(self.layers, snapshot):
             stream.restore(each)
+
+
+def _check_out(out: Any, shape: tuple[int, ...], dtype: np.dtype) -> None:
+    """Refuse before any layer has moved what the result would not fit into."""
+    if not isinstance(out, np.ndarray):
+        raise TypeError(f"out must be a numpy.ndarray, got {type(out).__name__}")
+    if out.shape != shape or out.dtype != dtype:
+        raise ValueError(f"out must have shape {shape} and dtype {dtype}, got {out.shape} and {out.dtype}")
+    if not out.flags.writeable:
+        raise ValueError("out must be writable")

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from pylstm.layers.parameters import check_size
 from pylstm.training.history import History
 from pylstm.training.optimisers import Adam
 from pylstm.training.schedules import cosine
@@ -123,7 +124,7 @@ class ClassifyModel:
         self.net = SequenceModel(
             self.cell, steps.shape[1], self.hidden_size, len(self.classes), loss="softmax_cross_entropy", **self._net
         )
-        count = epochs * -(-len(rows) // batch_size)
+        count = epochs * -(-len(rows) // check_size("batch_size", batch_size))
         options = {"optimiser": Adam(self.net.params, lr=lr), "schedule": cosine(lr, max(1, count))} | options
         return fit(self.net, (self._standardised(rows), y), epochs=epochs, batch_size=batch_size, **options)
 

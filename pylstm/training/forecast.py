@@ -163,7 +163,7 @@ class ForecastModel:
         self.net = SequenceModel(
             self.cell, self.K + self.M, self.hidden_size, h * self.K, read="every", **self.net_options
         )
-        steps = epochs * -(-len(train[0]) // batch_size)
+        steps = epochs * -(-len(train[0]) // check_size("batch_size", batch_size))
         options = {"optimiser": Adam(self.net.params, lr=lr), "schedule": cosine(lr, max(1, steps))} | options
         history = fit(self.net, train, validation=judged, epochs=epochs, batch_size=batch_size, **options)
         self.tails, self.extra_tails = ([x[-self.window - lost :] for x in each] for each in (series, extras))

@@ -307,6 +307,8 @@ class SequenceModel:
 
 
 def _head(layer: Any, output_size: int, sizes: Iterable[int], activation: str, seed: Any) -> Linear | MLP:
+    if not isinstance(sizes, Iterable):
+        raise TypeError(f"head_sizes must be the widths between, such as (32,), got {sizes!r}")
     sizes = tuple(sizes)
     if not sizes:
         return Linear(layer.output_size, output_size, dtype=layer.dtype, seed=seed)

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from pylstm.layers.parameters import check_size
 from pylstm.plugins import training_hooks
 from pylstm.training.batches import batches_of, check_data, digest_of, split
 from pylstm.training.checkpoint import (
@@ -21,7 +22,7 @@ from pylstm.training.checkpoint import (
     write_checkpoint,
 )
 from pylstm.training.clipping import as_list, clip_by_norm
-from pylstm.training.divergence import refuse_divergence
+from pylstm.training.divergence import TrainingDiverged, refuse_divergence
 from pylstm.training.history import History
 from pylstm.training.interrupt import stop_on_interrupt
 from pylstm.training.optimisers import Adam, Optimiser
@@ -91,8 +92,8 @@ class Trainer:
         progress: bool | None = None,
     ) -> None:
         for name, value in {"epochs": epochs, "batch_size": batch_size, "patience": patience}.items():
-            if value is not None and not value >= 1:
-                raise ValueError(f"{name} must be at least 1, got {value}")
+            if value is not None:
+                check_size(name, value)
         if patience is not None and validation is None:
             raise ValueError("patience needs validation: a share of the rows such as 0.1, or other data")
         if clip is not None and not clip > 0:
@@ -103,11 +104,20 @@ class Trainer:
         self.data, self.validation = split(check_data("data", data), validation, seed)
         self.optimiser = Adam(model.params) if optimiser is None else optimiser
         self.params = as_list(model.params)
+        self._check_optimiser()
         self.history = History()
         self.step = self.epoch = 0
         self._sum, self._waited, self._stop = 0.0, 0, ""
         self._best: dict[str, Any] = {}
         self._order_of, self._order = -1, np.arange(0)
+
+    def _check_optimiser(self) -> None:
+        """Refuse what is no optimiser, and one of another model, by whose steps this one would not change."""
+        if not callable(getattr(self.optimiser, "step", None)):
+            raise TypeError(f"optimiser must be such as pylstm.Adam(model.params), got {self.optimiser!r}")
+        theirs = getattr(self.optimiser, "params", self.params)
+        if len(theirs) != len(self.params) or any(a.flat is not b.flat for a, b in zip(theirs, self.params)):
+            raise ValueError("the optimiser is of other parameters: make it with those of this model, model.params")
 
     @property
     def steps_per_epoch(self) -> int:
@@ -137,7 +147,11 @@ class Trainer:
         ------
         TrainingDiverged
             Loss or gradient is not finite: names step and norm. The parameters are those before that step.
+        OSError
+            The checkpoint cannot be written; without its folder before the first step.
         """
+        if checkpoint is not None and not os.path.isdir(folder := os.path.dirname(os.path.realpath(checkpoint))):
+            raise FileNotFoundError(f"checkpoint {os.fspath(checkpoint)}: there is no folder {folder}")
         hooks, written, number = training_hooks(), time.perf_counter(), 0
         self._stop = self.history.stopped if self.history.stopped in ("early", "callback") else ""
         hooks.pylstm_on_fit_begin(trainer=self)
@@ -203,6 +217,10 @@ class Trainer:
 
     def _note_validation(self, loss: float) -> None:
         history = self.history
+        if math.isnan(loss):
+            raise TrainingDiverged(
+                f"the validation loss after epoch {self.epoch + 1} is nan: look for NaN in the validation data"
+            )
         history.validation_loss.append(loss)
         if loss < (math.inf if history.best_epoch < 0 else history.validation_loss[history.best_epoch]):
             history.best_epoch, self._waited = self.epoch, 0

@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 from pylstm_gru import GRU, GRUResetBefore
 
+import pylstm
+
 
 def logistic(x):
     return 1 / (1 + np.exp(-x))
@@ -110,3 +112,11 @@ def test_reset_before_and_after_differ_only_in_where_the_reset_gate_acts(one_ste
     before.forward(1)
     after.forward()
     close(before.states["h"], after.states["h"], 1e-12, "h")
+
+
+@pytest.mark.parametrize(("reset_after", "cell"), [(True, "gru"), (False, "gru_reset_before")])
+def test_where_the_reset_acts_is_an_option_of_the_layer(reset_after, cell):
+    x = np.random.default_rng(0).normal(size=(6, 2, 3)).astype("float32")
+    ours = pylstm.GRU(3, 4, num_layers=2, bidirectional=True, reset_after=reset_after, seed=0)
+    theirs = pylstm.Recurrent(cell, 3, 4, num_layers=2, bidirectional=True, seed=0)
+    np.testing.assert_array_equal(ours(x).y, theirs(x).y)

@@ -3,6 +3,8 @@
 import csv
 import importlib.util
 import io
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -206,3 +208,15 @@ def test_labels_that_the_model_does_not_know(run, walks, tmp_path):
     assert done.status == 2 and "new.csv, sequence z: 'sideways' is none of the classes down, stay, up" in done.err
     (tmp_path / "new.csv").write_text("who,t,x,kind\nz,0,1,up\n")
     assert "there is no column 'noise'" in run("predict", MODEL, "new.csv").err
+
+
+def test_warnings_are_one_line(walks):
+    command = [sys.executable, "-P", "-m", "pylstm", "train", "classify", walks, *READ, *SMALL, "--dropout", "0.5"]
+    done = subprocess.run([*map(str, command)], cwd=walks.parent, capture_output=True, text=True, check=True)
+    assert done.stderr == "pylstm: warning: dropout=0.5 acts between layers: with num_layers=1 it does nothing\n"
+
+
+@pytest.mark.parametrize("command", [("train", "classify", "digits"), ("train", "text"), ("generate", "model")])
+def test_a_seed_is_not_negative(run, command):
+    done = run(*command, "--seed", -1)
+    assert done.status == 2 and "argument --seed: must be 0 or more, got -1" in done.err

@@ -6,6 +6,7 @@ import pickle
 import numpy as np
 import pytest
 
+import pylstm
 from pylstm.layers.parameters import Parameters
 
 SHAPES = {"weight_x": (4, 3), "bias": (4,)}
@@ -94,3 +95,9 @@ def test_impossible_sizes_are_refused():
         Parameters({"a": (-1,)})
     with pytest.raises(ValueError, match="do not fit"):
         Parameters({"a": (2**40, 2**40)})
+
+
+@pytest.mark.parametrize("dtype", ["float32", np.float32, ">f4", np.dtype("float32").newbyteorder("<")])
+def test_the_dtype_is_the_object_of_numpy(dtype):
+    """Streams know arrays made with ``layer.dtype`` at once only if it is."""
+    assert pylstm.LSTM(2, 3, 2, dtype=dtype).dtype is Parameters(SHAPES, dtype).dtype is np.dtype("float32")

@@ -1,8 +1,11 @@
 """Streams of stacks: the bits of the whole sequence."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
+from pylstm import Cell
 from pylstm.layers.recurrent import Recurrent
 from pylstm.layers.stack import Stack
 
@@ -133,3 +136,74 @@ def test_what_a_layer_refuses_leaves_the_stream_where_it_was():
     for ours, theirs in zip(stream.state, before):
         for name, array in theirs.items():
             np.testing.assert_array_equal(ours[name], array)
+
+
+@pytest.mark.parametrize("residual", [(False, True, False), (False, True, True), (True, True, True)])
+def test_out_takes_no_further_arrays(residual):
+    stack = Stack([Recurrent("gru", H, H, seed=k) for k in range(3)], residual=residual)
+    x, whole = draw(300, H), stack.stream()
+    y = whole.feed(x)
+    stream, out = stack.stream(), np.empty((300, H), "float32")
+    assert stream.feed(x, out) is out
+    np.testing.assert_array_equal(out, y)
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        tracemalloc.reset_peak()
+        for _ in range(3):
+            stream.feed(x, out)
+        peak = tracemalloc.get_traced_memory()[1] - before
+    finally:
+        tracemalloc.stop()
+    assert peak < x.nbytes / 2
+    stream, other = stack.stream(), stack.stream()
+    fork, inplace = stream.fork(), x.copy()
+    np.testing.assert_array_equal(stream.feed(inplace, inplace), y)
+    assert (fork.feed(x, out) == y).all() and (other.feed(x, np.empty((300, 2 * H), "float32")[:, ::2]) == y).all()
+
+
+def frozen(array):
+    array.flags.writeable = False
+    return array
+
+
+@pytest.mark.parametrize(
+    ("out", "error", "message"),
+    [
+        ([0.0] * H, TypeError, "out must be a numpy.ndarray, got list"),
+        (np.empty(H), ValueError, "dtype float32, got .* float64"),
+        (frozen(np.empty(H, "float32")), ValueError, "out must be writable"),
+    ],
+)
+def test_a_refused_out_leaves_the_stream_where_it_was(out, error, message):
+    stream, x = stack_of().stream(), draw(T, I)
+    stream.feed(x)
+    before = stream.state
+    with pytest.raises(error, match=message):
+        stream.step(x[0], out)
+    for ours, theirs in zip(stream.state, before):
+        for name, array in theirs.items():
+            np.testing.assert_array_equal(ours[name], array)
+
+
+def test_a_hook_that_fails_in_a_later_layer_leaves_the_stream_where_it_was():
+    class Failing(Cell):
+        name, states, gates = "failing", ("h",), {"a": "x+h"}
+
+        def forward(z):
+            if z.a.max() > 50:
+                raise ZeroDivisionError("too large")
+            return {"h": z.a}
+
+        def backward(d):
+            return {"a": d.h}
+
+    stack = Stack([Recurrent("rnn_linear", H, H, seed=0), Recurrent(Failing, H, H, seed=1)])
+    stream, x = stack.stream(), draw(T, H)
+    stream.feed(x)
+    before = stream.state
+    for go, each in ((stream.step, x[0]), (stream.feed, x)):
+        with pytest.raises(ZeroDivisionError):
+            go(each + np.float32(1e4))
+        for ours, theirs in zip(stream.state, before):
+            np.testing.assert_array_equal(ours["h"], theirs["h"])

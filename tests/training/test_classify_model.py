@@ -91,3 +91,12 @@ def test_refusals():
 
 def test_confusion_counts_truth_in_rows():
     assert confusion(np.array([0, 0, 2]), np.array([1, 1, 2]), 3).tolist() == [[0, 2, 0], [0, 0, 0], [0, 0, 1]]
+
+
+@pytest.mark.parametrize(("batch_size", "error"), [(0, ValueError), (-1, ValueError), (1.5, TypeError)])
+def test_impossible_batches(batch_size, error):
+    x, y = sequences()
+    with pytest.raises(error, match="batch_size must be"):
+        ClassifyModel(["neg", "pos"], "gru", 4).fit(x, y, batch_size=batch_size)
+    with pytest.raises(error, match="batch_size must be"):
+        pylstm.ForecastModel("gru", 4).fit(np.sin(np.arange(90.0)), batch_size=batch_size)

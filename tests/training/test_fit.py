@@ -189,6 +189,13 @@ def test_divergence_names_step_and_norm_and_spares_the_parameters():
     assert trainer.step == 2 and np.isfinite(flats(model)).all()
 
 
+def test_a_validation_loss_that_is_nan_is_no_early_end():
+    bad = X[:9].copy()
+    bad[3, 2] = np.nan
+    with pytest.raises(TrainingDiverged, match="validation loss after epoch 1 is nan: look for NaN in the validation"):
+        fit(make(), (X, Y), validation=(bad, Y[:9]), patience=1)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_the_fit_after_the_step(number, tmp_path):
     received = []
@@ -292,6 +299,10 @@ def test_a_checkpoint_of_another_fit_is_refused(tmp_path):
         ({"data": (X, Y[:3])}, ValueError, r"\(70, 8, 2\), \(3,\)"),
         ({"data": (X[:0], Y[:0])}, ValueError, "at least one"),
         ({"resume": True}, ValueError, "resume needs a checkpoint"),
+        ({"batch_size": 1.5}, TypeError, "batch_size must be an integer, got 1.5"),
+        ({"optimiser": "adam"}, TypeError, r"optimiser must be such as pylstm.Adam\(model.params\), got 'adam'"),
+        ({"optimiser": pylstm.Adam(make().params)}, ValueError, "the optimiser is of other parameters"),
+        ({"checkpoint": "no/such/folder/run"}, FileNotFoundError, "checkpoint no/such/folder/run: there is no folder"),
     ],
 )
 def test_refusals(options, error, message):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib.util
 import inspect
+import pickle
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -148,3 +149,8 @@ def test_the_page_names_every_cell():
     rows = {line.split("`")[1]: line for line in page.splitlines() if line.startswith("| `")}
     for name, cell in CELLS.items():
         assert name in rows[cell.__module__.rpartition(".")[2]].split(), name
+
+
+@each_cell
+def test_its_layers_can_be_pickled(name):
+    assert pickle.loads(pickle.dumps(CELLS[name])) is CELLS[name]
