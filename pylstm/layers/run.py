@@ -88,6 +88,11 @@ class Layout:
         return (width,) if self.single else (B, width)
 
 
+def refuse_unpacking(run: Any) -> Any:
+    """For those who write ``y, (h, c) = layer(x)``."""
+    raise TypeError("a run is no pair (output, states): take run.y, and run.final, which has every state by its name")
+
+
 class Run:
     """One pass of a layer over a batch of sequences, open for inspection and for back-propagation.
 
@@ -130,6 +135,8 @@ class Run:
         self._T, self._B = sizes
         self._start = _core.aligned(buffer)
         self._lock = threading.Lock()
+
+    __iter__ = refuse_unpacking
 
     def __reduce__(self) -> Any:
         raise TypeError("a run cannot be copied or pickled: take its arrays, or pickle the layer and run it again")

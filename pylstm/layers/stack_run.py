@@ -11,7 +11,7 @@ import numpy as np
 from pylstm.layers.checkpointed import shares
 from pylstm.layers.parameters import Parameters, as_array, check_array
 from pylstm.layers.ragged import check_lengths, turned, within
-from pylstm.layers.run import Gradients, check_names
+from pylstm.layers.run import Gradients, check_names, refuse_unpacking
 
 if TYPE_CHECKING:
     from pylstm.layers.stack import Bidirectional, Composite, Stack
@@ -56,6 +56,8 @@ class CompositeRun:
 
     y: np.ndarray
     layers: list[Any]
+
+    __iter__ = refuse_unpacking
 
     def __init__(self, layer: Composite) -> None:
         self.layer = layer

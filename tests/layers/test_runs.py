@@ -252,3 +252,9 @@ def test_runs_are_not_copied():
     for make in (copy.copy, copy.deepcopy, pickle.dumps):
         with pytest.raises(TypeError, match="take its arrays, or pickle the layer"):
             make(run)
+
+
+@pytest.mark.parametrize("layers", [1, 2])
+def test_a_run_unpacked_like_torchs_pair_says_where_things_are(layers):
+    with pytest.raises(TypeError, match=r"take run\.y, and run\.final"):
+        _y, (_h, _c) = pylstm.LSTM(2, 3, layers)(np.ones((4, 1, 2), "float32"))
