@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterable
 from typing import Any
 
@@ -150,6 +151,10 @@ class SequenceModel:
             raise ValueError(f"loss must be one of {', '.join(LOSSES | ALIGNED)}, got {loss!r}")
         if loss in ALIGNED and read != "every":
             raise ValueError(f"loss={loss!r} needs read='every', got {read!r}")
+        known = inspect.signature((LOSSES | ALIGNED)[loss]).parameters
+        if not loss_options.keys() <= known.keys():
+            unknown = ", ".join(sorted(loss_options.keys() - known.keys()))
+            raise ValueError(f"loss_options: {loss} has no {unknown} (there is: {', '.join(list(known)[2:])})")
         self.layer, self.head = layer, head
         self.read, self.loss_name, self.loss_options = read, loss, dict(loss_options)
         self._rng: np.random.Generator | None = None

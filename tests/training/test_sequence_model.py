@@ -102,3 +102,8 @@ def test_a_saved_model_comes_back(tmp_path):
 def test_refusals(call, error, message):
     with pytest.raises(error, match=message):
         call()
+
+
+def test_options_that_the_loss_does_not_have_are_refused():
+    with pytest.raises(ValueError, match=r"loss_options: huber has no sigma \(there is: .*delta"):
+        SequenceModel("gru", 2, 3, 1, loss="huber", loss_options={"sigma": 2.0})
