@@ -6,7 +6,7 @@ Before anything is timed, outputs and gradients of all are compared. Then every 
 by round, each contestant once a round; a time is the median over the rounds, a ratio is the time of the fastest peer
 by that of pylstm. "Training" is forward and backward with gradients of the input and all weights, dropped before each
 call, without an optimiser; there are as many inputs as units unless said. Peers that are not installed are left out.
-Works of two threads run in a process of their own, on two cores. A full run takes about ten minutes.
+Works of two threads run in a process of their own, on two cores. A full run takes under ten minutes.
 """
 
 from __future__ import annotations

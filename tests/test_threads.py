@@ -123,3 +123,26 @@ def test_callers_may_end_at_once():
             caller.join()
     assert len(found) == 300
     assert all(np.array_equal(h, expected) for h in found)
+
+
+def test_a_thread_that_never_gets_a_processor_keeps_nobody_waiting(monkeypatch):
+    """Its shares are done by the others, and what was posted to it is taken back."""
+
+    class Absent:
+        def reserve(self, count, kind):
+            return [kind() for _ in range(count)]  # which nobody serves
+
+        def release(self, workers):
+            pass
+
+    layer = pylstm.LSTM(32, 32, seed=0)
+    x = np.random.default_rng(0).normal(size=(40, 64, 32)).astype("float32")
+    monkeypatch.setattr(pylstm.threads, "_number", 1)
+    expected = layer(x).backward(x).params.flat.tobytes()
+    monkeypatch.setattr(pylstm.threads, "_number", 3)
+    monkeypatch.setattr(pylstm.threads, "workers", Absent())
+    found = []
+    caller = threading.Thread(target=lambda: found.append(layer(x).backward(x).params.flat.tobytes()), daemon=True)
+    caller.start()
+    caller.join(20)
+    assert found == [expected]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from typing import Any
 
@@ -12,7 +13,7 @@ from pylstm.layers.parameters import Parameters, check_array
 from pylstm.training.clipping import as_list
 
 
-class Optimiser:
+class Optimiser(ABC):
     """What `SGD` and `Adam` share: the parameters, checks, and the state as a dict.
 
     Attributes
@@ -66,8 +67,9 @@ class Optimiser:
             slots = [self._slots[name][number] for name in self.slots]
             self._update(each.flat, grad.flat, self._scratch[number], *slots)
 
+    @abstractmethod
     def _update(self, p: np.ndarray, g: np.ndarray, scratch: np.ndarray, *slots: np.ndarray) -> None:
-        raise NotImplementedError
+        """Change the flat parameters `p` and their `slots`, in place, by the flat gradient `g`."""
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that the next step depends on, besides the parameters: numbers and copies of flat arrays."""

@@ -56,7 +56,7 @@ PYLSTM_INLINE float pylstm_log_tailf(float z) {
 #define ROUNDER 0x1.8p23f        /* adding this rounds to the nearest integer, of either sign */
 #define LN2_HI 0x1.63p-1f        /* few bits: n * LN2_HI is exact */
 #define LN2_LO -0x1.bd0106p-13f
-#define LN2 0x1.62e43p-1f        /* float has room below its 4 ulp for chains that are shorter by 8 and 11 cycles */
+#define LN2 0x1.62e43p-1f        /* float has room below its 4 ulp for shorter chains */
 #ifdef __FMA__                   /* n * LN2 is exact on its way into the sum, */
 #define LN2_LOST -0x1.05c61p-29f /* less ln2 than LN2 has */
 #endif

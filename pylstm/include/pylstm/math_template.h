@@ -101,7 +101,7 @@ PYLSTM_INLINE REAL F(sigmoid)(REAL x) {
 
 /* With e^(-2|x|) = s (1 + q): tanh|x| = (1 - s - s q) / (1 + s + s q). For small x it is s = 1 and nothing cancels. For
    float n LN2 need not be n ln2: where n is large, s is so small that it does not matter. (A rational x P(x^2) / Q(x^2)
-   of degrees 4 and 4 has a chain shorter by 10 cycles, but its rounding errors reach 5 ulp.) Worst 2.79 / 1.95 ulp. */
+   of degrees 4 and 4 is shorter still, but its rounding errors reach 5 ulp.) Worst 2.79 / 1.95 ulp. */
 PYLSTM_INLINE REAL F(tanh)(REAL x) {
     const REAL half = F(minus_abs)(x);
 #ifdef LN2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
 
 from pylstm.cells.formula.graph import COMPARISONS, LOGICAL
@@ -29,7 +30,7 @@ def fresh(wish: str, taken: set[str]) -> str:
     return wish
 
 
-class Printer:
+class Printer(ABC):
     """Turns a program into statements ``name = expression``; languages override the four methods at the end.
 
     Parameters
@@ -111,10 +112,10 @@ class Printer:
         text = str(int(value)) if value == int(value) and abs(value) < 1e6 else repr(value)
         return text, 3 if value < 0 else ATOM
 
+    @abstractmethod
     def load(self, operation: Operation) -> str:
         """An element of a block."""
-        raise NotImplementedError
 
+    @abstractmethod
     def call(self, operation: Operation) -> str:
         """A function call."""
-        raise NotImplementedError
