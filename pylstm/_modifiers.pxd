@@ -1,5 +1,5 @@
 # The two modifiers that every cell has, forward and backward: what happens to a state before the step reads it (reset,
-# pre) and after the step has made it (blend).
+# pre) and after the step has made it (blend). And the cotangents of states that the caller gives.
 from pylstm._plan cimport core_t, plan_t, row_of, state_row
 from pylstm._table cimport arrays_t, table_t
 from pylstm.kernel cimport floating
@@ -65,9 +65,9 @@ cdef inline void blend_state(const plan_t *plan, const arrays_t *a, table_t *tab
     cdef const floating *made = <const floating *> table.rows.states[k].data
     cdef floating *to = state_at(plan, a, k, first, t + 1, b0, dtype)
     for n in range(table.rows.rows * w):
-        if blend[n] == 1:
+        if blend[n] == <floating> 1:
             to[n] = made[n]
-        elif blend[n] == 0:
+        elif blend[n] == <floating> 0:
             to[n] = prev[n]
         else:
             to[n] = prev[n] + blend[n] * (made[n] - prev[n])
@@ -87,9 +87,25 @@ cdef inline void unblend_state(const plan_t *plan, const arrays_t *a, table_t *t
     for n in range(table.rows.rows * w):
         if dblend != NULL:
             dblend[at + n] = ds[n] * (made[n] - prev[n])
-        if blend[n] == 0:
+        if blend[n] == <floating> 0:
             dprev[n] += ds[n]
             ds[n] = 0
         else:
-            dprev[n] += (1 - blend[n]) * ds[n]
+            dprev[n] += (<floating> 1 - blend[n]) * ds[n]
             ds[n] = blend[n] * ds[n]
+
+
+cdef inline void add_given(const plan_t *plan, const arrays_t *a, floating *to, int k, Py_ssize_t t, Py_ssize_t b0,
+                           Py_ssize_t rows) noexcept nogil:
+    """Adds what the caller gave for state k after step t."""
+    cdef const core_t *core = plan.core
+    cdef Py_ssize_t w = core.states.width[k], n
+    cdef const floating *given
+    if k == core.output and a.dy != NULL:
+        given = <const floating *> a.dy + (row_of(plan, t) + b0) * w
+        for n in range(rows * w):
+            to[n] += given[n]
+    if a.dstates[k] != NULL:
+        given = <const floating *> a.dstates[k] + (row_of(plan, t) + b0) * w
+        for n in range(rows * w):
+            to[n] += given[n]

@@ -160,20 +160,14 @@ cdef void _pack_transposed(Py_ssize_t K, Py_ssize_t N, const floating *W, Py_ssi
 
 # ---- C = start + A @ packed ------------------------------------------------------------------------------
 
-cdef void _product(int mode, Py_ssize_t M, Py_ssize_t N, Py_ssize_t K, const floating *A, Py_ssize_t lda,
-                   const floating *packed, const floating *bias, floating *C, Py_ssize_t ldc) noexcept nogil:
-    cdef Py_ssize_t lane = lanes(C), columns = 2 * lane
-    # Tiles as even as possible: a tile of one row beside full ones would cost as much as they do.
-    cdef Py_ssize_t tiles = (M + TILE_ROWS - 1) // TILE_ROWS
-    cdef Py_ssize_t blocks = (K + BLOCK_K - 1) // BLOCK_K if tiles > 1 and K > BLOCK_K else 1
-    cdef Py_ssize_t done = 0, n, used, width, block, k, terms, t, m, rows, first_step
-    cdef Py_ssize_t start_step = ldc if mode == TILES_ADD or mode == TILES_ADD_BACK else 0
-    cdef int vectors = tile_vectors(M, K * N * <Py_ssize_t> sizeof(floating)) if tiles == 1 else 2
+cdef void one_tile(bint back, Py_ssize_t M, Py_ssize_t N, Py_ssize_t K, const floating *A, Py_ssize_t lda,
+                   const floating *packed, const floating *start, Py_ssize_t start_step, floating *C,
+                   Py_ssize_t ldc) noexcept nogil:
+    """M <= TILE_ROWS: several panels at a time where the rows are few."""
+    cdef Py_ssize_t lane = lanes(C), done = 0, n, used, width
+    cdef int vectors = tile_vectors(M, K * N * <Py_ssize_t> sizeof(floating))
     # Columns in whole groups of panels: these are what TILES_ADD_BACK takes from the last to the first.
-    cdef Py_ssize_t whole = N & -(vectors * lane) if mode == TILES_ADD_BACK else 0
-    cdef const floating *start = bias if mode == TILES_BIAS else C
-    cdef const floating *first
-    cdef floating *c
+    cdef Py_ssize_t whole = N & -(vectors * lane) if back else 0
     while done < N:
         while vectors > 2 and N - done < vectors * lane:
             vectors //= 2
@@ -182,23 +176,48 @@ cdef void _product(int mode, Py_ssize_t M, Py_ssize_t N, Py_ssize_t K, const flo
             vectors = 1
         width = min(vectors, 2) * lane
         n = whole - done - used if done < whole else done
+        tile_product(C + n, ldc, M, vectors, used, K, A, lda, packed + n * K, width, 2 * lane * K,
+                     start + n if start != NULL else NULL, start_step)
+        done += used
+
+
+cdef void many_tiles(bint back, Py_ssize_t M, Py_ssize_t N, Py_ssize_t K, const floating *A, Py_ssize_t lda,
+                     const floating *packed, const floating *start, Py_ssize_t start_step, floating *C,
+                     Py_ssize_t ldc) noexcept nogil:
+    cdef Py_ssize_t lane = lanes(C), columns = 2 * lane
+    # Tiles as even as possible: a tile of one row beside full ones would cost as much as they do.
+    cdef Py_ssize_t tiles = (M + TILE_ROWS - 1) // TILE_ROWS, blocks = max(1, (K + BLOCK_K - 1) // BLOCK_K)
+    cdef Py_ssize_t done = 0, whole = N & -columns if back else 0, n, used, width, block, k, terms, t, m, rows
+    cdef const floating *first
+    cdef floating *c
+    while done < N:
+        used = min(columns, N - done)
+        width = padded(used, lane)
+        n = whole - done - used if done < whole else done
         for block in range(blocks):
             k = block * BLOCK_K
-            terms = min(BLOCK_K, K - k) if blocks > 1 else K
+            terms = min(BLOCK_K, K - k)
             m = 0
             for t in range(tiles):
-                rows = M if tiles == 1 else (M - m) // (tiles - t)
+                rows = (M - m) // (tiles - t)
                 c = C + m * ldc + n
-                if block > 0:
-                    first, first_step = c, ldc
-                elif mode == TILES_SET:
-                    first, first_step = NULL, 0
-                else:
-                    first, first_step = start + m * start_step + n, start_step
-                tile_product(c, ldc, rows, vectors, used, terms, A + m * lda + k, lda,
-                             packed + n * K + k * width, width, columns * K, first, first_step)
+                first = c if block > 0 else (start + m * start_step + n if start != NULL else NULL)
+                tile_product(c, ldc, rows, <int> (width // lane), used, terms, A + m * lda + k, lda,
+                             packed + n * K + k * width, width, columns * K, first, ldc if block > 0 else start_step)
                 m += rows
         done += used
+
+
+cdef void _product(int mode, Py_ssize_t M, Py_ssize_t N, Py_ssize_t K, const floating *A, Py_ssize_t lda,
+                   const floating *packed, const floating *bias, floating *C, Py_ssize_t ldc) noexcept nogil:
+    cdef const floating *start = C
+    cdef Py_ssize_t step = ldc
+    if mode == TILES_SET or mode == TILES_BIAS:
+        start, step = NULL if mode == TILES_SET else bias, 0
+    if M <= TILE_ROWS:
+        one_tile(mode == TILES_ADD_BACK, M, N, K, A, lda, packed, start, step, C, ldc)
+    else:
+        many_tiles(mode == TILES_ADD_BACK, M, N, K, A, lda, packed, start, step, C, ldc)
 
 
 # ---- C += A.T @ B ----------------------------------------------------------------------------------------

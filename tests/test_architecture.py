@@ -5,6 +5,10 @@ from __future__ import annotations
 import ast
 import importlib.util
 import re
+import shutil
+import subprocess
+import sys
+import sysconfig
 from pathlib import Path
 
 import pytest
@@ -127,6 +131,24 @@ LOOPS = [path for path in (PACKAGE / "_core.pyx", PACKAGE / "_core.pxd") if path
 def test_the_core_names_no_gate(path):
     lines = path.read_text().splitlines()
     assert not [line for line in lines if re.search("forget|gate", line, re.I)]
+
+
+COMPILER = shutil.which("cc") or shutil.which("gcc")
+COMPILED = [path for path in CYTHON if path.suffix == ".pyx"]
+
+
+@pytest.mark.skipif(not (COMPILER and importlib.util.find_spec("Cython")), reason="needs Cython and a C compiler")
+@pytest.mark.parametrize("path", COMPILED, ids=names(COMPILED))
+def test_float32_stays_float32(path, tmp_path):
+    """A bare number, as in `1 - z[k]`, is a double in the C that Cython writes, and so is all that it meets."""
+    source = tmp_path / "kernel.c"
+    command = [sys.executable, "-m", "cython", "-3", "-I", str(ROOT), str(path), "-o", str(source)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    include = [f"-I{PACKAGE / 'include'}", f"-I{sysconfig.get_paths()['include']}"]
+    command = [COMPILER, "-fsyntax-only", "-Wdouble-promotion", "-Werror=double-promotion", *include, str(source)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize("path", [*PYTHON, *CYTHON], ids=names([*PYTHON, *CYTHON]))

@@ -12,7 +12,7 @@ cdef row_void forward_row(
         f[k] = sigmoid(f[k])
         g[k] = tanh(g[k])
         o[k] = sigmoid(o[k])
-        c[k] = f[k] * c_prev[k] + (1 - f[k]) * g[k]                     # (1)
+        c[k] = f[k] * c_prev[k] + (<floating> 1 - f[k]) * g[k]                     # (1)
         tanh_c[k] = tanh(c[k])                                          # (2)
         h[k] = o[k] * tanh_c[k]                                         # (3)
 
@@ -29,7 +29,7 @@ cdef row_void backward_row(
         do_[k] = dh[k] * tanh_c[k] * dsigmoid_from_y(o[k])              # of (3)
         dc = dc_new[k] + dh[k] * o[k] * dtanh_from_y(tanh_c[k])         # of (3), (2)
         df[k] = dc * (c_prev[k] - g[k]) * dsigmoid_from_y(f[k])         # of (1)
-        dg[k] = dc * (1 - f[k]) * dtanh_from_y(g[k])
+        dg[k] = dc * (<floating> 1 - f[k]) * dtanh_from_y(g[k])
         dc_prev[k] += dc * f[k]
 
 

@@ -13,7 +13,7 @@ cdef row_void forward_row(
         r[k] = sigmoid(r[k])
         z[k] = sigmoid(z[k])
         n[k] = tanh(n[k] + r[k] * m[k])                                 # (1)
-        h[k] = (1 - z[k]) * n[k] + z[k] * h_prev[k]                     # (2)
+        h[k] = (<floating> 1 - z[k]) * n[k] + z[k] * h_prev[k]                     # (2)
 
 
 cdef row_void backward_row(
@@ -24,7 +24,7 @@ cdef row_void backward_row(
     cdef Py_ssize_t k
     for k in range(H):
         dz[k] = dh[k] * (h_prev[k] - n[k]) * dsigmoid_from_y(z[k])      # of (2)
-        dn[k] = dh[k] * (1 - z[k]) * dtanh_from_y(n[k])                 # of (2), (1)
+        dn[k] = dh[k] * (<floating> 1 - z[k]) * dtanh_from_y(n[k])                 # of (2), (1)
         dr[k] = dn[k] * m[k] * dsigmoid_from_y(r[k])                    # of (1)
         dm[k] = dn[k] * r[k]
         dh_prev[k] += dh[k] * z[k]
@@ -79,7 +79,7 @@ cdef row_void forward_update_row(
     for k in range(H):
         z[k] = sigmoid(z[k])
         n[k] = tanh(n[k])
-        h[k] = (1 - z[k]) * n[k] + z[k] * h_prev[k]                     # (2)
+        h[k] = (<floating> 1 - z[k]) * n[k] + z[k] * h_prev[k]                     # (2)
 
 
 cdef row_void backward_update_row(
@@ -89,7 +89,7 @@ cdef row_void backward_update_row(
     cdef Py_ssize_t k
     for k in range(H):
         dz[k] = dh[k] * (h_prev[k] - n[k]) * dsigmoid_from_y(z[k])      # of (2)
-        dn[k] = dh[k] * (1 - z[k]) * dtanh_from_y(n[k])
+        dn[k] = dh[k] * (<floating> 1 - z[k]) * dtanh_from_y(n[k])
         dh_prev[k] += dh[k] * z[k]
 
 

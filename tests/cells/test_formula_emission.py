@@ -29,6 +29,7 @@ spec.loader.exec_module(fc)
 COMPILER = shutil.which("cc") or shutil.which("gcc")
 TOLERANCE = {np.float64: (1e-12, 1e-11), np.float32: (2e-6, 1e-5)}
 DIRECTIVES = ["language_level=3", "boundscheck=False", "wraparound=False", "cdivision=True", "initializedcheck=False"]
+STRICT = ["-Wdouble-promotion", "-Werror=double-promotion"]  # float32 is computed in float32
 pytestmark = pytest.mark.skipif(COMPILER is None, reason="needs a C compiler")
 
 
@@ -38,7 +39,7 @@ def compile_c(source, name, folder, *flags):
     file.write_text(source)
     target = folder / (name + sysconfig.get_config_var("EXT_SUFFIX"))
     include = f"-I{sysconfig.get_paths()['include']}"
-    command = [COMPILER, "-shared", "-fPIC", "-std=gnu11", include, *building.compile_args(), "-O1", *flags]
+    command = [COMPILER, "-shared", "-fPIC", "-std=gnu11", include, *building.compile_args(), "-O1", *STRICT, *flags]
     done = subprocess.run([*command, file, "-o", target, "-lm"], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     loader = importlib.util.spec_from_file_location(name, target)

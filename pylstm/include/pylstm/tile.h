@@ -72,21 +72,37 @@ TILE_VECTOR(double, tile_double);
 #define NAME(stem) stem##_float
 #define MASKED_LOAD _mm512_maskz_loadu_ps
 #define MASKED_STORE _mm512_mask_storeu_ps
+#define HALF_LOAD _mm256_loadu_ps
+#define HALF_STORE _mm256_storeu_ps
+#define WIDENED _mm512_zextps256_ps512
+#define NARROWED _mm512_castps512_ps256
 #include "tile_body.h"
 #undef T
 #undef NAME
 #undef MASKED_LOAD
 #undef MASKED_STORE
+#undef HALF_LOAD
+#undef HALF_STORE
+#undef WIDENED
+#undef NARROWED
 
 #define T double
 #define NAME(stem) stem##_double
 #define MASKED_LOAD _mm512_maskz_loadu_pd
 #define MASKED_STORE _mm512_mask_storeu_pd
+#define HALF_LOAD _mm256_loadu_pd
+#define HALF_STORE _mm256_storeu_pd
+#define WIDENED _mm512_zextpd256_pd512
+#define NARROWED _mm512_castpd512_pd256
 #include "tile_body.h"
 #undef T
 #undef NAME
 #undef MASKED_LOAD
 #undef MASKED_STORE
+#undef HALF_LOAD
+#undef HALF_STORE
+#undef WIDENED
+#undef NARROWED
 
 /* The type of the first argument, float * or double *, chooses the function. */
 #define TILE_OF(stem, first) _Generic((first), float *: stem##_float, double *: stem##_double)

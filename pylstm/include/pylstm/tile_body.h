@@ -6,10 +6,12 @@
 #define NAME_REGISTER(v) NAME_REGISTER_(v)
 #define NAME_REGISTER_(v) v##_register
 
-/* The first n of a register's elements, 0 < n < LANES; the others are 0, or are not stored. */
+/* The first n of a register's elements, 0 < n < LANES; the others are 0, or are not stored. Half a register goes without
+ * a mask: loads that follow a masked store wait 4 to 6 cycles longer for it (Zen 5). */
 TILE_INLINE REGISTER NAME(tile_load_part)(const T *p, ptrdiff_t n)
 {
 #ifdef __AVX512F__
+    if (n == LANES / 2) return WIDENED(HALF_LOAD(p));
     return MASKED_LOAD((1u << n) - 1, p);
 #else
     T all[LANES] = {0};
@@ -22,7 +24,8 @@ TILE_INLINE REGISTER NAME(tile_load_part)(const T *p, ptrdiff_t n)
 TILE_INLINE void NAME(tile_store_part)(T *p, ptrdiff_t n, REGISTER value)
 {
 #ifdef __AVX512F__
-    MASKED_STORE(p, (1u << n) - 1, value);
+    if (n == LANES / 2) HALF_STORE(p, NARROWED(value));
+    else MASKED_STORE(p, (1u << n) - 1, value);
 #else
     T all[LANES];
     *(VECTOR *)all = value;

@@ -19,8 +19,8 @@ _HELPERS = {
     "select": ("bint condition, floating a, floating b", "a if condition else b"),
     "maximum": ("floating a, floating b", "a if a > b or a != a else b"),
     "minimum": ("floating a, floating b", "a if a < b or a != a else b"),
-    "absolute": ("floating x", "-x if x < 0 else x"),
-    "dabs_from_x": ("floating x", "<floating> (x > 0) - <floating> (x < 0)"),
+    "absolute": ("floating x", "-x if x < <floating> 0 else x"),
+    "dabs_from_x": ("floating x", "<floating> (x > <floating> 0) - <floating> (x < <floating> 0)"),
 }
 _CALLS = {"max": "maximum", "min": "minimum", "abs": "absolute", "where": "select"}
 _MATH = (*FUNCTIONS, "relu", *FROM_OUTPUT)
@@ -32,8 +32,7 @@ class CythonPrinter(RowPrinter):
     reserved = (*WORDS, *_HELPERS, *_MATH, "float32", "float64", "forward", "backward", "floating")
 
     def const(self, value: float) -> tuple[str, int]:
-        text, level = super().const(value)
-        return (text, level) if "." not in text and "e" not in text else (f"<floating> {text}", 5)
+        return f"<floating> {super().const(value)[0]}", 5  # a bare 1 is a double in the C that Cython writes
 
     def call(self, operation) -> str:
         op, args = operation.op, operation.args
@@ -46,8 +45,6 @@ class CythonPrinter(RowPrinter):
         texts = [self.text(index) for index in args]
         if op == "where":
             texts[0] = self.condition(args[0])
-        if op in ("where", "max", "min"):  # a bare number would make the arguments differ in type
-            texts = [f"<floating> {text}" if re.fullmatch(r"-?\d+", text) else text for text in texts]
         return f"{_CALLS.get(op, op)}({', '.join(texts)})"
 
 

@@ -90,7 +90,7 @@ class Printer(ABC):
     def condition(self, index: int) -> str:
         """Text of a value as a condition: one that was stored is a number by now."""
         plain = self.program.operations[index].op in LOGICAL and index not in self.names
-        return self.text(index, 2) if plain else f"{self.text(index, 3)} != 0"
+        return self.text(index, 2) if plain else f"{self.text(index, 3)} != {self.const(0)[0]}"
 
     def expression(self, operation: Operation) -> tuple[str, int]:
         """Text and binding strength of one operation."""
