@@ -1,12 +1,18 @@
 """pylstm beside PyTorch, ONNX Runtime and JAX: the same work, in turn, in one process on one core.
 
     python benchmarks/peers.py [--quick] [--works NAME,...] [--plot FILE.png] [--json FILE] [--threads 1|2]
+                               [--rtneural FOLDER]
 
 Before anything is timed, outputs and gradients of all are compared. Then every size of every work is measured round
 by round, each contestant once a round; a time is the median over the rounds, a ratio is the time of the fastest peer
 by that of pylstm. "Training" is forward and backward with gradients of the input and all weights, dropped before each
 call, without an optimiser; there are as many inputs as units unless said. Peers that are not installed are left out.
 Works of two threads run in a process of their own, on two cores. A full run takes under ten minutes.
+
+RTNeural, a C++ library that knows its sizes when it is compiled, takes part in the streams by its published times,
+scaled by the peaks of the two machines. With --rtneural and a clone of its repository, submodules included, it also
+takes part itself, as "RTNeural here": compiled with g++ (or CXX) in a minute or two, with each of its backends that
+compiles, the fastest of them at each size, its outputs compared as those of all others.
 """
 
 from __future__ import annotations
@@ -47,11 +53,14 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def parse(arguments: list[str] | None, names: list[str]) -> argparse.Namespace:
+    from contest.of_rtneural import sources
+
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="fewer rounds, no large sizes: a look, not a result")
     parser.add_argument("--works", help=f"of {', '.join(names)}")
     parser.add_argument("--sizes", help="instead of the table's: BxTxH,...")
     parser.add_argument("--threads", type=int, choices=(1, 2), help="only the works of so many threads")
+    parser.add_argument("--rtneural", type=sources, metavar="FOLDER", help="RTNeural's sources, to run it, too")
     parser.add_argument("--plot", metavar="FILE.png")
     parser.add_argument("--json", metavar="FILE")
     parser.add_argument("--from", dest="redraw", metavar="FILE", help="tables and plot of an earlier --json, no run")
@@ -78,6 +87,10 @@ def measure(options: argparse.Namespace, threads: int) -> int:
     if machine.available_cores() < threads:
         print(f"Works of {threads} threads are left out: this process may only use {machine.available_cores()} core.")
         return finish({"machine": None, "works": []}, options, tables=False)
+    sizes = [Size.parse(each) for each in options.sizes.split(",")] if options.sizes else None
+    works = [BY_NAME[name] for name in options.works if BY_NAME[name].threads == threads]
+    if options.rtneural:
+        works = join_rtneural(works, sizes, options)
     cores = machine.pin(threads)
     there = run.prepare(threads)
     found: dict[str, Any] = {"machine": machine.describe(there), "works": []}
@@ -85,8 +98,6 @@ def measure(options: argparse.Namespace, threads: int) -> int:
     print(f"{threads} thread(s) on {f'core {cores}' if cores else 'any core'}; load {found['machine']['load']} before")
     if len(there) < len(LIBRARIES):
         print("Not installed, left out:", ", ".join(name for name in LIBRARIES if name not in there))
-    sizes = [Size.parse(each) for each in options.sizes.split(",")] if options.sizes else None
-    works = [BY_NAME[name] for name in options.works if BY_NAME[name].threads == threads]
     start = time.perf_counter(), time.process_time()
     try:
         for result in run.run_works(works, there, sizes, options.quick):
@@ -102,6 +113,19 @@ def measure(options: argparse.Namespace, threads: int) -> int:
     return finish(found, options, tables=False)
 
 
+def join_rtneural(works: list[Any], sizes: list[Any] | None, options: argparse.Namespace) -> list[Any]:
+    """The works with RTNeural in those where it has something to do, compiled for their sizes."""
+    from contest import of_rtneural
+    from contest.works import with_rtneural
+
+    joined = [with_rtneural(work) for work in works]
+    chosen = [work.chosen(sizes, options.quick) for work, before in zip(joined, works) if work is not before]
+    units = sorted({size.H for each in chosen for size in each})
+    if units:
+        print(of_rtneural.prepare(options.rtneural, units), flush=True)
+    return joined
+
+
 def in_a_process(options: argparse.Namespace, threads: int) -> dict[str, Any]:
     """Run the works of `threads` threads in another process: libraries fix their threads when they are imported."""
     with tempfile.TemporaryDirectory() as folder:
@@ -109,6 +133,7 @@ def in_a_process(options: argparse.Namespace, threads: int) -> dict[str, Any]:
         command = [sys.executable, __file__, "--part", "--threads", str(threads), "--works", ",".join(options.works)]
         command += ["--quick"] if options.quick else []
         command += ["--sizes", options.sizes] if options.sizes else []
+        command += ["--rtneural", str(options.rtneural)] if options.rtneural else []
         code = subprocess.run([*command, "--json", str(path)]).returncode
         if code:
             raise SystemExit(code)

@@ -34,7 +34,10 @@ def lstm_training_at_peak(problem: Problem) -> Contestant:
 
 
 def rtneural(problem: Problem) -> Contestant | None:
-    """RTNeural at this machine's speed: as many operations at the peak as it would take there. None: not measured."""
+    """RTNeural's published figures at this machine's speed: as many operations at the peak as it took there.
+
+    None: not measured there. RTNeural itself is in `of_rtneural`.
+    """
     seconds = RTNEURAL[problem.cell].get(problem.H)
     return seconds and _at_peak(seconds * problem.T * RTNEURAL_PEAK, "float32")
 

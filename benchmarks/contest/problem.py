@@ -92,11 +92,14 @@ class Contestant:
         Takes what `call` gave, gives arrays by name for the check of agreement.
     scale : float
         What a measured time is multiplied by.
+    note : str
+        Said of it, with the size, below the table.
     """
 
     call: Callable[[], Any]
     results: Callable[[Any], dict[str, np.ndarray]] | None = None
     scale: float = 1.0
+    note: str = ""
 
 
 def in_torch_layout(cell: str, inputs: int, units: int, params: Any) -> dict[str, np.ndarray]:

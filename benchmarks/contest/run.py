@@ -1,8 +1,8 @@
 """Works to results: plain dicts and lists, as they are written to JSON.
 
 A work's result has ``name``, ``title``, ``threads``, ``rows`` (one a size: ``size``, ``contestants`` with what
-`measure.in_turn` gives, ``ratios`` one a target) and ``targets`` (``label``, ``mean``, ``worst``, ``worst_size``,
-``wanted_mean``, ``wanted_worst``, ``at_most``, ``met``).
+`measure.in_turn` gives, ``ratios`` one a target, and ``notes`` by contestant if there are any) and ``targets``
+(``label``, ``mean``, ``worst``, ``worst_size``, ``wanted_mean``, ``wanted_worst``, ``at_most``, ``met``).
 """
 
 from __future__ import annotations
@@ -85,10 +85,12 @@ def _run_size(work: Work, size: Size, there: tuple[str, ...], quick: bool) -> di
             raise Disagreement(f"{work.name} {label(work, size)}: {error}") from None
     effort = QUICK if quick else FULL
     times = in_turn(contestants, replace(effort, pause=PAUSE if work.threads > 1 else 0.0))
+    notes = {name: contestant.note for name, contestant in contestants.items() if contestant.note}
     return {
         "size": label(work, size),
         "contestants": times,
         "ratios": [_ratio(target, times) for target in work.targets],
+        **({"notes": notes} if notes else {}),
     }
 
 

@@ -28,7 +28,16 @@ def work_table(result: dict[str, Any]) -> str:
         for target in targets:
             line += [_number(target[what]), _wanted(target, what)]
         body.append(line)
-    return f"## {result['title']}\n\n{_markdown(head, body)}"
+    return f"## {result['title']}\n\n{_markdown(head, body)}{_notes(result['rows'])}"
+
+
+def _notes(rows: list[dict[str, Any]]) -> str:
+    """A paragraph for each contestant of which something is to be said: at which sizes it is what."""
+    found: dict[str, list[str]] = {}
+    for row in rows:
+        for name, note in row.get("notes", {}).items():
+            found.setdefault(name, []).append(f"{note} at {row['size']}")
+    return "".join(f"\n\n{name}: {', '.join(notes)}." for name, notes in found.items())
 
 
 def summary(results: list[dict[str, Any]]) -> str:
