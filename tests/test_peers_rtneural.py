@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from time import sleep
 
 import numpy as np
 import pytest
@@ -252,3 +253,30 @@ def test_a_table_without_notes_is_as_it_was(contest):
     (row,) = result["rows"]
     assert [*row] == ["size", "contestants", "ratios"] and [*row["contestants"]] == ["pylstm", "RTNeural"]
     assert contest("table").work_table(result).endswith(" |")
+
+
+@pytest.mark.parametrize("slow", ["first", "second"])
+def test_the_fastest_build_is_the_contestant(contest, rtneural, monkeypatch, slow):
+    make, problem = contest("problem").Contestant, a_problem(contest, "gru")
+    monkeypatch.setattr(rtneural, "_libraries", dict.fromkeys(("first", "other", "second")))
+    calls = {"first": lambda: None, "other": None, "second": lambda: None} | {slow: lambda: sleep(1e-3)}
+    monkeypatch.setattr(rtneural, "_contestant", lambda name, _: calls[name] and make(calls[name], note=name))
+    assert rtneural.feed(problem).note == {"first": "second", "second": "first"}[slow]
+
+
+@pytest.mark.parametrize(
+    ("level", "machine", "expected"),
+    [
+        ("v1", "v4", ["x86-64"]),
+        ("v3", "v4", ["x86-64-v3"]),
+        ("v3", "v3", ["x86-64-v3", "native"]),
+        ("v4", "v4", ["x86-64-v3", "x86-64-v4", "native"]),
+    ],
+)
+def test_no_build_is_above_the_level_in_use(contest, monkeypatch, level, machine, expected):
+    monkeypatch.setattr("pylstm.levels.level", level)
+    monkeypatch.setattr("pylstm._cpu.machine_level", lambda: machine)
+    found = [name.split() for name in contest("of_rtneural")._builds()]
+    for backend in ("xsimd", "Eigen"):
+        assert [architecture for name, architecture in found if name == backend] == expected
+    assert found[-1] == ["STL", expected[-1]]
