@@ -11,7 +11,7 @@ Works of two threads run in a process of their own, on two cores. A full run tak
 
 RTNeural, a C++ library that knows its sizes when it is compiled, takes part in the streams by its published times,
 scaled by the peaks of the two machines. With --rtneural and a clone of its repository, submodules included, it also
-takes part itself, as "RTNeural here": compiled with g++ (or CXX) in a minute or two, with each of its backends that
+takes part itself, as "RTNeural here": compiled with g++ (or CXX) within a minute or two, with each of its backends that
 compiles, the fastest of them at each size, its outputs compared as those of all others.
 """
 

@@ -77,7 +77,9 @@ def prepare(folder: Path, units: Iterable[int]) -> str:
         for name, command in jobs.items():
             if not errors[name]:
                 _libraries[name] = _load(command[-1])
-    missing = "; ".join(f"not {name}: {error}" for name, error in errors.items() if error)
+    reasons = dict.fromkeys(error for error in errors.values() if error)
+    without = {reason: ", ".join(name for name in errors if errors[name] == reason) for reason in reasons}
+    missing = "; ".join(f"not {names}: {reason}" for reason, names in without.items())
     if not _libraries:
         raise SystemExit(f"RTNeural could not be compiled: {missing}")
     return f"RTNeural is compiled here: {', '.join(_libraries)}{missing and '; '}{missing}"
