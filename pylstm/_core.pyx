@@ -21,18 +21,20 @@
 #    offsets has in each step as many rows as go on, step after step in every array (_ragged.pxd).
 # I. Threads take shares of the rows that nobody has begun (_team.pxd). With a few rows they share the columns of every
 #    product instead, and meet in every step.
+# J. While a product is computed, what follows it is brought near, line by line (_ahead.pxd).
 #
 # Measured and rejected, float32, B x H from 32 x 128 to 64 x 512: chunks of 64 to 1024 rows (0 to 3 % slower); fetching the
-# tape of the next step during a product, gaps between the rows of dz (no effect); beginning the cotangent of a state
-# with dy instead of adding it (1 %, and a segment of a longer run would have other bits).
+# tape of the next step at once, gaps between the rows of dz (no effect); beginning the cotangent of a state with dy instead
+# of adding it (1 %, and a segment of a longer run would have other bits).
 """
 from libc.string cimport memcpy, memset
 
+from pylstm._ahead cimport look_ahead, look_back
 from pylstm._buffers cimport address, line_up, optional
 from pylstm._modifiers cimport add_given, blend_state, scale_state, unblend_state, unscale_state
 from pylstm._plan cimport (
     FROM_EMISSION, FROM_STATE, FROM_X, PARAM_ROWS, ROWS_GRAIN, Plan, border, core_t, pack, plan_t, product_t,
-    row_of, rows_at)
+    row_of, rows_at, starts_dx)
 from pylstm._ragged cimport (
     add_dy, align_states, bring_x, clear_beyond, keep_final, send_dx, send_y, steps_with_rows, take_given)
 from pylstm._table cimport (
@@ -40,7 +42,7 @@ from pylstm._table cimport (
     tabulate_cotangents)
 from pylstm._team cimport (
     await_done, finish, lie_down, mailbox_t, meet, next_share, part, post, take, team_t)
-from pylstm._tiles cimport TILES_ADD, TILES_ADD_BACK, TILES_BIAS, tiles_t
+from pylstm._tiles cimport TILES_ADD, TILES_ADD_BACK, TILES_BIAS, TILES_SET, tiles_t
 from pylstm.kernel cimport block_t, floating
 
 from pylstm import threads
@@ -109,9 +111,6 @@ def forward(Plan layout not None, workspace, flat, x, initial=None, aux=None, pr
                    step)
         if plan.offsets != NULL:
             memcpy(a.base + plan.final[k], a.base + plan.states[k], step)    # of rows without steps
-    if plan.taped and plan.offsets == NULL:
-        memcpy(a.base + plan.x, a.x, rows * core.input_size * size)
-        a.x = a.base + plan.x
     a.flat = NULL if packed else weights
     run_team(layout, &a, False)
 
@@ -168,7 +167,8 @@ def backward(Plan layout not None, workspace, dy, dfinal, dstates, dflat, dx, di
     else:
         a.dy = NULL if dy is None else address(dy, rows * core.states.width[core.output] * size, False)
         a.dx = address(dx, rows * core.input_size * size, True)
-        memset(a.dx, 0, rows * core.input_size * size)
+        if starts_dx(plan) < 0:
+            memset(a.dx, 0, rows * core.input_size * size)
     for k in range(core.states.n):
         step = B * core.states.width[k] * size
         a.dinitial[k] = address(dinitial[k], step, True)
@@ -359,7 +359,7 @@ cdef void forward_steps(const plan_t *plan, const arrays_t *a, team_t *team, int
     start_from_input(plan, a, team, number, first, steps, b0, rows, dtype)
     tabulate(&table, plan, a, first, first, 1, b0, rows)
     if not (plan.scaled or plan.blended or team.columns or ragged or core.emissions.n):
-        plain_steps(plan, a, team, first, steps, &table)
+        plain_steps(plan, a, team, first, steps, b0, &table)
         return
     for t in range(first, first + steps):
         # (2) previous states, after reset and pre
@@ -368,6 +368,8 @@ cdef void forward_steps(const plan_t *plan, const arrays_t *a, team_t *team, int
                 scale_state(plan, a, &table, first, t, b0, k, dtype)
         if team.columns:
             meet(team)
+        if own:
+            look_ahead(&table, plan, a, t, b0)
         # (3) z += s_{t-1} W_s^T
         for k in range(core.n_products):
             if core.products[k].source == FROM_STATE:
@@ -396,12 +398,13 @@ cdef void forward_steps(const plan_t *plan, const arrays_t *a, team_t *team, int
 
 
 cdef inline void plain_steps(const plan_t *plan, const arrays_t *a, const team_t *team, Py_ssize_t first, Py_ssize_t steps,
-                             table_t *table) noexcept nogil:
+                             Py_ssize_t b0, table_t *table) noexcept nogil:
     """(3) and (4) where there is nothing else: 5 % of a step of 32 units, in a stream, is spent on asking."""
     cdef const core_t *core = plan.core
     cdef Py_ssize_t t
     cdef int j, k
     for t in range(first, first + steps):
+        look_ahead(table, plan, a, t, b0)
         for k in range(core.n_products):
             if core.products[k].source == FROM_STATE:
                 add_product(plan, a.base, team, 0, t, table, &core.products[k], table.rows.prev)
@@ -435,11 +438,13 @@ cdef void start_rows(const plan_t *plan, const arrays_t *a, Py_ssize_t first, Py
     cdef char *z = a.base + plan.z + (at if plan.taped else at - row_of(plan, first)) * core.z_columns * size
     cdef const char *x = a.x + at * core.input_size * size
     cdef const char *bias = a.base + plan.bias
+    if plan.taped and plan.offsets == NULL:
+        x = <const char *> memcpy(a.base + plan.x + at * core.input_size * size, x, rows * core.input_size * size)
     for k in range(core.n_products):
         p = &core.products[k]
         if p.source == FROM_X:
             core.tiles.product(TILES_BIAS, rows, p.N, p.K, x, p.K, a.base + plan.packed + p.packed * size,
-                               bias + p.column * size, z + p.column * size, core.z_columns)
+                               bias + p.column * size, z + p.column * size, core.z_columns, NULL)
     for k in range(core.n_bias):
         if not core.bias[k].from_x:
             for b in range(rows):
@@ -458,7 +463,7 @@ cdef inline void add_product(const plan_t *plan, char *base, const team_t *team,
         packed += core.tiles.packed_size(p.K, n)
     core.tiles.product(TILES_ADD_BACK if t & 1 else TILES_ADD, table.rows.rows, m, p.K, sources[p.index].data, p.K,
                        base + plan.packed + packed * core.itemsize, NULL,
-                       <char *> table.rows.z[0].data + (p.column + n) * core.itemsize, core.z_columns)
+                       <char *> table.rows.z[0].data + (p.column + n) * core.itemsize, core.z_columns, table.ahead)
 
 
 # --- backward ------------------------------------------------------------------------------------------------------
@@ -477,6 +482,7 @@ cdef void backward_steps(const plan_t *plan, const arrays_t *a, team_t *team, in
     tabulate_cotangents(&table, plan, a, first, last, b0)
     for t in range(last, first - 1, -1):
         if own:
+            look_back(&table, plan, a, first, t, b0, rows)
             if ragged:
                 align_states(plan, a.base, &table, first, t, b0)
                 add_dy(plan, a, <floating *> table.rows.dstates[core.output].data, t, b0, table.rows.rows)
@@ -536,8 +542,9 @@ cdef void backward_products(const plan_t *plan, const arrays_t *a, int number, P
         if p.source == FROM_X:
             A = a.x
             n = share if plan.offsets != NULL else from_ + share
-            tiles.product(TILES_ADD, shared, p.K, p.N, dz + (share * core.z_columns + p.column) * size, core.z_columns,
-                          a.base + plan.packed_back + p.packed_back * size, NULL, a.dx + n * p.K * size, p.K)
+            tiles.product(TILES_SET if k == starts_dx(plan) else TILES_ADD, shared, p.K, p.N,
+                          dz + (share * core.z_columns + p.column) * size, core.z_columns,
+                          a.base + plan.packed_back + p.packed_back * size, NULL, a.dx + n * p.K * size, p.K, NULL)
         elif p.source == FROM_STATE:
             A = a.base + (plan.states[p.index] if plan.prev[p.index] < 0 else plan.prev[p.index])
             if plan.offsets != NULL and not plan.scaled >> p.index & 1:
@@ -590,4 +597,4 @@ cdef inline void add_cotangent(const plan_t *plan, char *base, const team_t *tea
     core.tiles.product(TILES_ADD, table.rows.rows, m, p.N, <char *> table.rows.dz[0].data + p.column * core.itemsize,
                        core.z_columns,
                        base + plan.packed_back + packed * core.itemsize, NULL,
-                       <char *> to[p.index].data + n * core.itemsize, p.K)
+                       <char *> to[p.index].data + n * core.itemsize, p.K, table.ahead)

@@ -117,6 +117,16 @@ cdef inline Py_ssize_t state_row(const plan_t *plan, Py_ssize_t first, Py_ssize_
     return 0 if t == first else plan.B + plan.offsets[t - 1] - plan.offsets[first]
 
 
+cdef inline int starts_dx(const plan_t *plan) noexcept nogil:
+    """The product that is the first to write dx; -1: nothing is, dx starts from zeros."""
+    cdef int k
+    if plan.offsets == NULL and plan.core.aux_x < 0:
+        for k in range(plan.core.n_products):
+            if plan.core.products[k].source == FROM_X:
+                return k
+    return -1
+
+
 cdef inline Py_ssize_t rows_at(const plan_t *plan, Py_ssize_t t, Py_ssize_t b0, Py_ssize_t rows) noexcept nogil:
     """How many of the rows b0 .. b0 + rows - 1 step t has; none after the last step."""
     if plan.offsets == NULL:

@@ -3,6 +3,7 @@
 from libc.string cimport memcpy
 
 from pylstm._plan cimport MAX_BLOCKS, PARAM_ROWS, core_t, kind_t, plan_t, row_of, rows_at, state_row
+from pylstm._tiles cimport fetch_t
 from pylstm.kernel cimport block_t, floating, rows_t
 
 cdef struct arrays_t:          # what a call brings or takes away; NULL where absent
@@ -34,6 +35,7 @@ cdef struct table_t:
     int n
     block_t blocks[13 * MAX_BLOCKS]
     Py_ssize_t advance[13 * MAX_BLOCKS]
+    fetch_t ahead[4 * MAX_BLOCKS]          # see _ahead.pxd
 
 
 cdef inline block_t *put(table_t *table, const kind_t *kind) noexcept nogil:
@@ -97,7 +99,7 @@ cdef inline void tabulate(table_t *table, const plan_t *plan, const arrays_t *a,
     cdef block_t *states
     cdef block_t *params
     cdef block_t *aux
-    table.n = 0
+    table.n, table.ahead[0].at = 0, NULL
     z, prev, emissions = put(table, &core.z), put(table, &core.states), put(table, &core.emissions)
     keep, states = put(table, &core.keep), put(table, &core.states)
     params, aux = put(table, &core.params), put(table, &core.aux)

@@ -6,6 +6,10 @@ cdef enum:
     TILES_BIAS = 2     # C = bias + A @ packed, bias (N,) for every row
     TILES_ADD_BACK = 3 # TILES_ADD, same bits, from the last columns to the first: what the call before read last is still near
 
+cdef struct fetch_t:           # cache lines to be brought near; a list of them ends with at = NULL
+    const char *at
+    Py_ssize_t lines
+
 # The capsule "pylstm.tiles.v1" holds tiles_t[2]: float32, float64. Sizes and strides in elements; void * is
 # float * (itemsize 4) or double * (itemsize 8). Nothing needs alignment (64 bytes is fastest for packed and
 # scratch). No output overlaps an input or another output. Sizes may be 0.
@@ -19,9 +23,10 @@ ctypedef struct tiles_t:
                             void *packed) noexcept nogil
     # U (K, N) row-major IN -> packed OUT, right-hand side of C = A @ U
     void (*pack)(Py_ssize_t K, Py_ssize_t N, const void *U, Py_ssize_t ldu, void *packed) noexcept nogil
-    # C (M, N) OUT (IN+OUT for TILES_ADD) = start + A (M, K) @ packed; bias (N,) IN, read for TILES_BIAS only
+    # C (M, N) OUT (IN+OUT for TILES_ADD) = start + A (M, K) @ packed; bias (N,) IN, read for TILES_BIAS only.
+    # On the way it brings near what it has the time for of the list `ahead` (or NULL) IN+OUT: what is left stays in it.
     void (*product)(int mode, Py_ssize_t M, Py_ssize_t N, Py_ssize_t K, const void *A, Py_ssize_t lda,
-                    const void *packed, const void *bias, void *C, Py_ssize_t ldc) noexcept nogil
+                    const void *packed, const void *bias, void *C, Py_ssize_t ldc, fetch_t *ahead) noexcept nogil
     # elements of `scratch` of `outer`; grows with each argument
     Py_ssize_t (*outer_scratch)(Py_ssize_t M, Py_ssize_t N, Py_ssize_t R) noexcept nogil
     # C (M, N) IN+OUT += A (R, M).T @ B (R, N)

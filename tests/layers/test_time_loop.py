@@ -135,6 +135,19 @@ def test_a_row_has_the_same_bits_alone(cell, dtype, modified):
         assert all(np.array_equal(a[0], full[b]) for a, full in zip(alone_rows, rows))
 
 
+@pytest.mark.parametrize("modified", [False, True], ids=["plain", "pre, blend, reset"])
+@pytest.mark.parametrize("cell", ["lstm", "gru", "gru_reset_before", "peephole"])
+def test_a_row_of_a_large_run_has_the_same_bits_alone(cell, modified):
+    """Products of a run of more than 2 MB bring near what follows them; those of a row alone do not."""
+    layer, x, call, back = problem(cell, 70, 27, 33, 72, "float32", modified)
+    assert layer(x, **call)._buffer.nbytes > 2 << 20
+    steps, rows, _ = results(layer, x, call, back)
+    for b in (0, 9, 26):
+        alone_steps, alone_rows, _ = results(layer, row(x, b), row(call, b), row(back, b))
+        assert all(np.array_equal(a[:, 0], full[:, b]) for a, full in zip(alone_steps, steps))
+        assert all(np.array_equal(a[0], full[b]) for a, full in zip(alone_rows, rows))
+
+
 @pytest.mark.parametrize("cell", CELLS)
 def test_chunks_have_the_same_bits_as_the_whole(cell):
     layer, x, call, _ = problem(cell, 50, 3, 5, 37, "float32", False)

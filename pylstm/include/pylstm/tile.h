@@ -57,6 +57,13 @@ TILE_INLINE int tile_vectors(ptrdiff_t rows, ptrdiff_t bytes)
     return rows * 4 <= TILE_ACCUMULATORS ? 4 : 2;
 }
 
+/* Into the second cache: what will be needed later, by others. */
+#if defined(__GNUC__)
+#define TILE_FETCH(p) __builtin_prefetch(p, 0, 2)
+#else
+#define TILE_FETCH(p)
+#endif
+
 /* Bytes from the loads of the right-hand side to its prefetches, 0 for none: tiles with many multiply-adds per
  * load have the time to ask for it, and weights that live beyond the second cache arrive early enough. */
 #define TILE_AHEAD(rows, vectors) ((rows) < 3 || (rows) * (vectors) < 8 ? 0 : 8192)
@@ -107,6 +114,7 @@ TILE_VECTOR(double, tile_double);
 /* The type of the first argument, float * or double *, chooses the function. */
 #define TILE_OF(stem, first) _Generic((first), float *: stem##_float, double *: stem##_double)
 #define tile_product(c, ...) TILE_OF(tile_product, c)(c, __VA_ARGS__)
+#define tile_fetching(c, ...) TILE_OF(tile_fetching, c)(c, __VA_ARGS__)
 #define tile_outer(c, ...) TILE_OF(tile_outer, c)(c, __VA_ARGS__)
 #define tile_pack(to, ...) TILE_OF(tile_pack, to)(to, __VA_ARGS__)
 #define tile_peak(out, ...) TILE_OF(tile_peak, out)(out, __VA_ARGS__)
