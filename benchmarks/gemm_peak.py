@@ -37,9 +37,9 @@ def aligned(shape, dtype, rng):
     return out
 
 
-def packed(tiles, U):
+def packed(tiles, U, panel):
     out = aligned(tiles.packed_size(*U.shape, U.itemsize), U.dtype, np.random.default_rng(0))
-    tiles.pack(U, out)
+    tiles.pack(U, out, panel=panel)
     return out
 
 
@@ -67,11 +67,12 @@ def work(tiles, kind, M, N, K, dtype):
         scratch = aligned(tiles.outer_scratch(M, N, K, A.itemsize), dtype, rng)
         return lambda n: tiles.outer(A, B, C, scratch, n), lambda: np.matmul(A.T, B, out=C), 2 * M * N * K
     A, U = aligned((M, K), dtype, rng), aligned((K, N), dtype, rng)
-    P = packed(tiles, U)
+    panel = tiles.panel(M, U.nbytes)
+    P = packed(tiles, U, panel)
     if kind == "pack":
         W = np.ascontiguousarray(U.T)
         return lambda n: tiles.pack(W, P, True, n), lambda: np.copyto(U, W.T), 2 * N * K
-    return lambda n: tiles.product(A, P, C, 0, None, n), lambda: np.matmul(A, U, out=C), 2 * M * N * K
+    return lambda n: tiles.product(A, P, C, 0, None, n, panel), lambda: np.matmul(A, U, out=C), 2 * M * N * K
 
 
 def seconds(function, *arguments):

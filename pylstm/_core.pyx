@@ -443,7 +443,7 @@ cdef void start_rows(const plan_t *plan, const arrays_t *a, Py_ssize_t first, Py
     for k in range(core.n_products):
         p = &core.products[k]
         if p.source == FROM_X:
-            core.tiles.product(TILES_BIAS, rows, p.N, p.K, x, p.K, a.base + plan.packed + p.packed * size,
+            core.tiles.product(TILES_BIAS, rows, p.N, p.K, x, p.K, a.base + plan.packed + p.packed * size, 2,
                                bias + p.column * size, z + p.column * size, core.z_columns, NULL)
     for k in range(core.n_bias):
         if not core.bias[k].from_x:
@@ -456,13 +456,13 @@ cdef inline void add_product(const plan_t *plan, char *base, const team_t *team,
                              table_t *table, const product_t *p, const block_t *sources) noexcept nogil:
     """z[:, column:] += A @ W.T; of a team that shares columns, this thread's. Odd steps read the weights backwards."""
     cdef const core_t *core = plan.core
-    cdef Py_ssize_t n = 0, m = p.N, packed = p.packed
+    cdef Py_ssize_t n = 0, m = p.N, packed = p.packed, panel = plan.panel[p - core.products]
     if team.columns and team.size > 1:
-        n = part(p.N, core.tiles.columns, number, team.size)
-        m = part(p.N, core.tiles.columns, number + 1, team.size) - n
+        n = part(p.N, panel * core.tiles.lanes, number, team.size)
+        m = part(p.N, panel * core.tiles.lanes, number + 1, team.size) - n
         packed += core.tiles.packed_size(p.K, n)
     core.tiles.product(TILES_ADD_BACK if t & 1 else TILES_ADD, table.rows.rows, m, p.K, sources[p.index].data, p.K,
-                       base + plan.packed + packed * core.itemsize, NULL,
+                       base + plan.packed + packed * core.itemsize, panel, NULL,
                        <char *> table.rows.z[0].data + (p.column + n) * core.itemsize, core.z_columns, table.ahead)
 
 
@@ -544,15 +544,15 @@ cdef void backward_products(const plan_t *plan, const arrays_t *a, int number, P
             n = share if plan.offsets != NULL else from_ + share
             tiles.product(TILES_SET if k == starts_dx(plan) else TILES_ADD, shared, p.K, p.N,
                           dz + (share * core.z_columns + p.column) * size, core.z_columns,
-                          a.base + plan.packed_back + p.packed_back * size, NULL, a.dx + n * p.K * size, p.K, NULL)
+                          a.base + plan.packed_back + p.packed_back * size, 2, NULL, a.dx + n * p.K * size, p.K, NULL)
         elif p.source == FROM_STATE:
             A = a.base + (plan.states[p.index] if plan.prev[p.index] < 0 else plan.prev[p.index])
             if plan.offsets != NULL and not plan.scaled >> p.index & 1:
                 row = 0                        # align_states
         else:
             A = a.base + plan.emissions[p.index]
-        n = part(p.N, tiles.columns, number, plan.threads)
-        m = part(p.N, tiles.columns, number + 1, plan.threads) - n
+        n = part(p.N, 2 * tiles.lanes, number, plan.threads)
+        m = part(p.N, 2 * tiles.lanes, number + 1, plan.threads) - n
         tiles.outer(m, p.K, rows, dz + (p.column + n) * size, core.z_columns, A + row * p.K * size, p.K,
                     a.dflat + (p.weight + n * p.K) * size, p.K, a.base + plan.outer + number * plan.outer_size)
     if plan.offsets != NULL:
@@ -589,12 +589,11 @@ cdef inline void add_cotangent(const plan_t *plan, char *base, const team_t *tea
                                const product_t *p, const block_t *to) noexcept nogil:
     """dA += dz[:, column:] @ W; of a team that shares columns, this thread's."""
     cdef const core_t *core = plan.core
-    cdef Py_ssize_t n = 0, m = p.K, packed = p.packed_back
+    cdef Py_ssize_t n = 0, m = p.K, packed = p.packed_back, panel = plan.panel[p - core.products]
     if team.columns and team.size > 1:
-        n = part(p.K, core.tiles.columns, number, team.size)
-        m = part(p.K, core.tiles.columns, number + 1, team.size) - n
+        n = part(p.K, panel * core.tiles.lanes, number, team.size)
+        m = part(p.K, panel * core.tiles.lanes, number + 1, team.size) - n
         packed += core.tiles.packed_size(p.N, n)
     core.tiles.product(TILES_ADD, table.rows.rows, m, p.N, <char *> table.rows.dz[0].data + p.column * core.itemsize,
-                       core.z_columns,
-                       base + plan.packed_back + packed * core.itemsize, NULL,
+                       core.z_columns, base + plan.packed_back + packed * core.itemsize, panel, NULL,
                        <char *> to[p.index].data + n * core.itemsize, p.K, table.ahead)

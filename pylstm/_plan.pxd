@@ -62,6 +62,7 @@ cdef struct plan_t:             # a run
     const Py_ssize_t *borders
     const Py_ssize_t *borders_back
     int threads, columns                                  # see team_t
+    int panel[MAX_PRODUCTS]                               # vectors of a panel of the packed weights, forward and back
     Py_ssize_t outer_size                                 # of the scratch of one thread
     Py_ssize_t nbytes
     bint taped

@@ -145,6 +145,9 @@ cdef class Plan:
         self.p.chunks, self.p.chunks_back = -(-T // self.p.chunk), -(-T // self.p.chunk_back)
         if counts is not None:
             self.take_steps(counts)
+        for k in range(core.n_products):
+            few = core.products[k].source != FROM_X and counts is None    # as many rows as a step has, at every step
+            self.p.panel[k] = core.tiles.panel(B, core.products[k].N * core.products[k].K * size) if few else 2
         self.share(threads)
         kept = self.p.rows if taped else largest_chunk(&self.p, False)   # rows of which the tape holds the inner arrays
         self.p.packed = at.take(core.packed_size)
@@ -322,21 +325,22 @@ cdef void pack(const plan_t *plan, char *base, const char *weights, int member) 
     """Weights into column panels, biases to their columns, per-unit parameters beside them: one thread's share."""
     cdef const core_t *core = plan.core
     cdef const tiles_t *tiles = core.tiles
-    cdef Py_ssize_t size = core.itemsize, n, m
+    cdef Py_ssize_t size = core.itemsize, n, m, grain
     cdef int k
     cdef char *to
     cdef const product_t *p
     for k in range(core.n_products):
         p = &core.products[k]
-        n = part(p.N, tiles.columns, member, plan.threads)
-        m = part(p.N, tiles.columns, member + 1, plan.threads) - n
+        grain = tiles.lanes * plan.panel[k]
+        n = part(p.N, grain, member, plan.threads)
+        m = part(p.N, grain, member + 1, plan.threads) - n
         to = base + plan.packed + (p.packed + tiles.packed_size(p.K, n)) * size
-        tiles.pack_transposed(p.K, m, weights + (p.weight + n * p.K) * size, p.K, to)
+        tiles.pack_transposed(p.K, m, weights + (p.weight + n * p.K) * size, p.K, to, plan.panel[k])
         if plan.taped:
-            n = part(p.K, tiles.columns, member, plan.threads)
-            m = part(p.K, tiles.columns, member + 1, plan.threads) - n
+            n = part(p.K, grain, member, plan.threads)
+            m = part(p.K, grain, member + 1, plan.threads) - n
             to = base + plan.packed_back + (p.packed_back + tiles.packed_size(p.N, n)) * size
-            tiles.pack(p.N, m, weights + (p.weight + n) * size, p.K, to)
+            tiles.pack(p.N, m, weights + (p.weight + n) * size, p.K, to, plan.panel[k])
     if member > 0:
         return
     for k in range(core.n_bias):

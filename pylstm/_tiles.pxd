@@ -15,18 +15,21 @@ cdef struct fetch_t:           # cache lines to be brought near; a list of them 
 # scratch). No output overlaps an input or another output. Sizes may be 0.
 ctypedef struct tiles_t:
     Py_ssize_t itemsize
-    Py_ssize_t columns          # of a panel
+    Py_ssize_t lanes            # of a vector
+    # vectors of a panel, 2 or 4, for products of so many rows with `bytes` of packed right-hand side; 2 serves any
+    int (*panel)(Py_ssize_t rows, Py_ssize_t bytes) noexcept nogil
     # elements of the packed form of a (K, N) right-hand side: whole cache lines
     Py_ssize_t (*packed_size)(Py_ssize_t K, Py_ssize_t N) noexcept nogil
     # W (N, K) row-major IN -> packed OUT, right-hand side of C = A @ W.T
-    void (*pack_transposed)(Py_ssize_t K, Py_ssize_t N, const void *W, Py_ssize_t ldw,
-                            void *packed) noexcept nogil
+    void (*pack_transposed)(Py_ssize_t K, Py_ssize_t N, const void *W, Py_ssize_t ldw, void *packed,
+                            int panel) noexcept nogil
     # U (K, N) row-major IN -> packed OUT, right-hand side of C = A @ U
-    void (*pack)(Py_ssize_t K, Py_ssize_t N, const void *U, Py_ssize_t ldu, void *packed) noexcept nogil
+    void (*pack)(Py_ssize_t K, Py_ssize_t N, const void *U, Py_ssize_t ldu, void *packed, int panel) noexcept nogil
     # C (M, N) OUT (IN+OUT for TILES_ADD) = start + A (M, K) @ packed; bias (N,) IN, read for TILES_BIAS only.
     # On the way it brings near what it has the time for of the list `ahead` (or NULL) IN+OUT: what is left stays in it.
     void (*product)(int mode, Py_ssize_t M, Py_ssize_t N, Py_ssize_t K, const void *A, Py_ssize_t lda,
-                    const void *packed, const void *bias, void *C, Py_ssize_t ldc, fetch_t *ahead) noexcept nogil
+                    const void *packed, int panel, const void *bias, void *C, Py_ssize_t ldc,
+                    fetch_t *ahead) noexcept nogil
     # elements of `scratch` of `outer`; grows with each argument
     Py_ssize_t (*outer_scratch)(Py_ssize_t M, Py_ssize_t N, Py_ssize_t R) noexcept nogil
     # C (M, N) IN+OUT += A (R, M).T @ B (R, N)

@@ -15,8 +15,9 @@ C. *Same bits.* An element is one chain of multiply-adds in the order of k that 
    in it. Blocks of K store and reload C, which keeps the chain. `outer` may sum blocks of rows, from 0, for
    accuracy.
 D. *Few rows.* One row has one chain per vector and needs eight at a time to hide the latency: it takes four
-   panels at once (two if the weights exceed the first cache: four streams are fetched slower, 61 against 84
-   GFLOP/s at 1 x 512 x 128). M rows are cut into tiles as even as possible, not into full ones and a rest.
+   panels at once, or, if the weights exceed the first cache, panels of four vectors, which are one stream of lines:
+   1 x 512 x 128 in 0.90 of the time of two panels at once, whose time moreover changes by a third with where the
+   code and the weights happen to lie. M rows are cut into tiles as even as possible, not into full ones and a rest.
 E. *Ends.* Columns that do not fill a panel take half a panel if one vector is enough, and masked loads and
    stores of C: at N = 8, float32, 2.1 times faster than through a buffer. Padding lanes are never stored.
 F. *Order.* Panels outside, 256 terms (32 KB of a panel, AVX-512) in the middle, row tiles inside;
@@ -68,6 +69,7 @@ cdef extern from "pylstm/tile.h" nogil:
         TILE_BYTES
         TILE_ROWS
     int tile_vectors(Py_ssize_t rows, Py_ssize_t bytes) noexcept
+    int tile_panel(Py_ssize_t rows, Py_ssize_t bytes) noexcept
     # macros: the type of the first argument, float * or double *, chooses the function
     void tile_product(void *c, Py_ssize_t c_step, Py_ssize_t rows, int vectors, Py_ssize_t columns,
                       Py_ssize_t K, const void *a, Py_ssize_t a_step, const void *b, Py_ssize_t b_step,
@@ -119,12 +121,20 @@ cdef Py_ssize_t _packed_size_double(Py_ssize_t K, Py_ssize_t N) noexcept nogil:
 
 
 # ---- packing ---------------------------------------------------------------------------------------------
-# Panel p holds columns p * columns ... as rows of `columns` elements, k after k. The last panel is one vector
-# wide if that is enough. Missing columns are zeros; their sums are never stored.
+# A panel holds `panel` vectors of columns as rows, k after k: two, or four. The last columns are in panels of two vectors,
+# or of one if that is enough. Missing columns are zeros; their sums are never stored.
 
-cdef void _pack(Py_ssize_t K, Py_ssize_t N, const floating *U, Py_ssize_t ldu,
-                floating *packed) noexcept nogil:
-    cdef Py_ssize_t lane = lanes(packed), n = 0, used
+cdef int _panel(Py_ssize_t rows, Py_ssize_t bytes) noexcept nogil:
+    return tile_panel(rows, bytes)
+
+
+cdef void _pack(Py_ssize_t K, Py_ssize_t N, const floating *U, Py_ssize_t ldu, floating *packed,
+                int panel) noexcept nogil:
+    cdef Py_ssize_t lane = lanes(packed), n = 0, used, k
+    while panel == 4 and N - n >= 4 * lane:
+        for k in range(K):
+            memcpy(packed + n * K + k * 4 * lane, U + n + k * ldu, 4 * lane * sizeof(floating))
+        n += 4 * lane
     while n < N:
         used = min(2 * lane, N - n)
         tile_pack(packed + n * K, K, used, U + n, ldu)
@@ -147,11 +157,11 @@ cdef inline void transpose(Py_ssize_t K, Py_ssize_t n, const floating *W, Py_ssi
                 to[k * width + j] = 0
 
 
-cdef void _pack_transposed(Py_ssize_t K, Py_ssize_t N, const floating *W, Py_ssize_t ldw,
-                           floating *packed) noexcept nogil:
+cdef void _pack_transposed(Py_ssize_t K, Py_ssize_t N, const floating *W, Py_ssize_t ldw, floating *packed,
+                           int panel) noexcept nogil:
     cdef Py_ssize_t lane = lanes(packed), n = 0, width, used, j, left
     while n < N:
-        used = min(2 * lane, N - n)
+        used = min((panel if N - n >= panel * lane else 2) * lane, N - n)
         width = padded(used, lane)
         j = 0
         while j < width:            # eight rows of W at a time: they share the ways of the first cache
@@ -164,11 +174,12 @@ cdef void _pack_transposed(Py_ssize_t K, Py_ssize_t N, const floating *W, Py_ssi
 # ---- C = start + A @ packed ------------------------------------------------------------------------------
 
 cdef void one_tile(bint back, Py_ssize_t M, Py_ssize_t N, Py_ssize_t K, const floating *A, Py_ssize_t lda,
-                   const floating *packed, const floating *start, Py_ssize_t start_step, floating *C,
+                   const floating *packed, int panel, const floating *start, Py_ssize_t start_step, floating *C,
                    Py_ssize_t ldc) noexcept nogil:
-    """M <= TILE_ROWS: several panels at a time where the rows are few."""
+    """M <= TILE_ROWS: several panels at a time, or a panel of four vectors, where the rows are few."""
     cdef Py_ssize_t lane = lanes(C), done = 0, n, used, width
-    cdef int vectors = tile_vectors(M, K * N * <Py_ssize_t> sizeof(floating))
+    cdef Py_ssize_t apart = 2 * lane * (1 if panel == 4 else K)      # from two vectors to the next two
+    cdef int vectors = 4 if panel == 4 else tile_vectors(M, K * N * <Py_ssize_t> sizeof(floating))
     # Columns in whole groups of panels: these are what TILES_ADD_BACK takes from the last to the first.
     cdef Py_ssize_t whole = N & -(vectors * lane) if back else 0
     while done < N:
@@ -177,9 +188,9 @@ cdef void one_tile(bint back, Py_ssize_t M, Py_ssize_t N, Py_ssize_t K, const fl
         used = min(vectors * lane, N - done)
         if used <= lane:
             vectors = 1
-        width = min(vectors, 2) * lane
+        width = min(vectors, panel) * lane
         n = whole - done - used if done < whole else done
-        tile_product(C + n, ldc, M, vectors, used, K, A, lda, packed + n * K, width, 2 * lane * K,
+        tile_product(C + n, ldc, M, vectors, used, K, A, lda, packed + n * K, width, apart,
                      start + n if start != NULL else NULL, start_step)
         done += used
 
@@ -252,14 +263,14 @@ cdef inline void many_tiles(bint back, Py_ssize_t M, Py_ssize_t N, Py_ssize_t K,
 
 
 cdef void _product(int mode, Py_ssize_t M, Py_ssize_t N, Py_ssize_t K, const floating *A, Py_ssize_t lda,
-                   const floating *packed, const floating *bias, floating *C, Py_ssize_t ldc,
+                   const floating *packed, int panel, const floating *bias, floating *C, Py_ssize_t ldc,
                    fetch_t *ahead) noexcept nogil:
     cdef const floating *start = C
     cdef Py_ssize_t step = ldc
     if mode == TILES_SET or mode == TILES_BIAS:
         start, step = NULL if mode == TILES_SET else bias, 0
     if M <= TILE_ROWS:
-        one_tile(mode == TILES_ADD_BACK, M, N, K, A, lda, packed, start, step, C, ldc)
+        one_tile(mode == TILES_ADD_BACK, M, N, K, A, lda, packed, panel, start, step, C, ldc)
     elif ahead == NULL or ahead.at == NULL:
         # a call of its own, for which the compiler leaves out all that brings: 16 x 64 x 16 in 0.9 of the time
         many_tiles(mode == TILES_ADD_BACK, M, N, K, A, lda, packed, start, step, C, ldc, NULL)
@@ -332,7 +343,7 @@ cdef void _outer(Py_ssize_t M, Py_ssize_t N, Py_ssize_t R, const floating *A, Py
     cdef floating *packed
     for block_r in range((R + BLOCK_R - 1) // BLOCK_R):
         r = min(BLOCK_R, R - block_r * BLOCK_R)
-        _pack(r, N, B + block_r * BLOCK_R * ldb, ldb, scratch)
+        _pack(r, N, B + block_r * BLOCK_R * ldb, ldb, scratch, 2)
         packed = scratch + _packed_size(r, N, scratch)
         for block_m in range((M + BLOCK_M - 1) // BLOCK_M):
             m = min(BLOCK_M, M - block_m * BLOCK_M)
@@ -371,8 +382,8 @@ cdef void _column_sums(Py_ssize_t R, Py_ssize_t N, const floating *A, Py_ssize_t
 
 # ---- the table -------------------------------------------------------------------------------------------
 
-ctypedef void (*pack_t)(Py_ssize_t, Py_ssize_t, const void *, Py_ssize_t, void *) noexcept nogil
-ctypedef void (*product_t)(int, Py_ssize_t, Py_ssize_t, Py_ssize_t, const void *, Py_ssize_t, const void *,
+ctypedef void (*pack_t)(Py_ssize_t, Py_ssize_t, const void *, Py_ssize_t, void *, int) noexcept nogil
+ctypedef void (*product_t)(int, Py_ssize_t, Py_ssize_t, Py_ssize_t, const void *, Py_ssize_t, const void *, int,
                            const void *, void *, Py_ssize_t, fetch_t *) noexcept nogil
 ctypedef void (*outer_t)(Py_ssize_t, Py_ssize_t, Py_ssize_t, const void *, Py_ssize_t, const void *,
                          Py_ssize_t, void *, Py_ssize_t, void *) noexcept nogil
@@ -380,13 +391,13 @@ ctypedef void (*sums_t)(Py_ssize_t, Py_ssize_t, const void *, Py_ssize_t, void *
 
 cdef tiles_t tables[2]
 tables[0] = tiles_t(
-    itemsize=sizeof(float), columns=2 * TILE_LANES_FLOAT,
+    itemsize=sizeof(float), lanes=TILE_LANES_FLOAT, panel=_panel,
     packed_size=_packed_size_float, pack_transposed=<pack_t> _pack_transposed[float],
     pack=<pack_t> _pack[float],
     product=<product_t> _product[float], outer_scratch=_outer_scratch_float, outer=<outer_t> _outer[float],
     column_sums=<sums_t> _column_sums[float])
 tables[1] = tiles_t(
-    itemsize=sizeof(double), columns=2 * TILE_LANES_DOUBLE,
+    itemsize=sizeof(double), lanes=TILE_LANES_DOUBLE, panel=_panel,
     packed_size=_packed_size_double, pack_transposed=<pack_t> _pack_transposed[double],
     pack=<pack_t> _pack[double],
     product=<product_t> _product[double], outer_scratch=_outer_scratch_double, outer=<outer_t> _outer[double],
@@ -421,9 +432,20 @@ cdef int at_least(str what, Py_ssize_t came, Py_ssize_t expected) except -1:
     return 0
 
 
+cdef int check_panel(int panel) except -1:
+    if panel not in (2, 4):
+        raise ValueError(f"panel: {panel}, expected 2 or 4 vectors")
+    return panel
+
+
 def sizes(Py_ssize_t itemsize):
-    """Rows of a tile and columns of a panel for elements of `itemsize` bytes."""
-    return TILE_ROWS, tables[itemsize // 8].columns
+    """Rows of a tile and columns of a panel of two vectors, for elements of `itemsize` bytes."""
+    return TILE_ROWS, 2 * tables[itemsize // 8].lanes
+
+
+def panel(Py_ssize_t rows, Py_ssize_t nbytes):
+    """How many vectors wide a panel is for products of `rows` rows with `nbytes` of packed right-hand side."""
+    return tile_panel(rows, nbytes)
 
 
 def packed_size(Py_ssize_t K, Py_ssize_t N, Py_ssize_t itemsize):
@@ -437,21 +459,22 @@ def outer_scratch(Py_ssize_t M, Py_ssize_t N, Py_ssize_t R, Py_ssize_t itemsize)
 
 
 def pack(const floating[:, :] W not None, floating[::1] packed not None, bint transposed=False,
-         Py_ssize_t repeat=1):
-    """Pack `W`, (K, N) or with `transposed` (N, K), `repeat` times."""
+         Py_ssize_t repeat=1, int panel=2):
+    """Pack `W`, (K, N) or with `transposed` (N, K), in panels of 2 or 4 vectors, `repeat` times."""
     cdef Py_ssize_t ldw = leading("W", W.shape, W.strides, sizeof(floating)), i
     cdef Py_ssize_t K = W.shape[1] if transposed else W.shape[0], N = W.shape[0] if transposed else W.shape[1]
     cdef tiles_t *table = &tables[sizeof(floating) // 8]
     at_least("packed", packed.shape[0], table.packed_size(K, N))
+    check_panel(panel)
     if K == 0 or N == 0:
         return
     with nogil:
         for i in range(repeat):
-            (table.pack_transposed if transposed else table.pack)(K, N, &W[0, 0], ldw, &packed[0])
+            (table.pack_transposed if transposed else table.pack)(K, N, &W[0, 0], ldw, &packed[0], panel)
 
 
 def product(const floating[:, :] A not None, const floating[::1] packed not None, floating[:, :] C not None,
-            int mode=TILES_SET, const floating[::1] bias=None, Py_ssize_t repeat=1):
+            int mode=TILES_SET, const floating[::1] bias=None, Py_ssize_t repeat=1, int panel=2):
     """C (M, N) = start + A (M, K) @ packed, `repeat` times; start is 0, C, bias, C for `mode` 0 to 3."""
     cdef Py_ssize_t lda = leading("A", A.shape, A.strides, sizeof(floating))
     cdef Py_ssize_t ldc = leading("C", C.shape, C.strides, sizeof(floating)), i
@@ -464,6 +487,8 @@ def product(const floating[:, :] A not None, const floating[::1] packed not None
     at_least("packed", packed.shape[0], table.packed_size(K, N))
     if mode not in (TILES_SET, TILES_ADD, TILES_BIAS, TILES_ADD_BACK):
         raise ValueError(f"mode: {mode}, expected 0, 1, 2 or 3")
+    if check_panel(panel) == 4 and tile_panel(M, 1 << 20) != 4:
+        raise ValueError(f"panels of 4 vectors are for few rows, not for {M}")
     if mode == TILES_BIAS:
         if bias is None:
             raise ValueError("mode 2 needs a bias")
@@ -475,7 +500,7 @@ def product(const floating[:, :] A not None, const floating[::1] packed not None
     b = &packed[0] if K > 0 else &C[0, 0]
     with nogil:
         for i in range(repeat):
-            table.product(mode, M, N, K, a, lda, b, first, &C[0, 0], ldc, NULL)
+            table.product(mode, M, N, K, a, lda, b, panel, first, &C[0, 0], ldc, NULL)
 
 
 def outer(const floating[:, :] A not None, const floating[:, :] B not None, floating[:, :] C not None,

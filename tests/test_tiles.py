@@ -39,10 +39,10 @@ def draw(rng, rows, columns, dtype, gap=3):
     return rng.uniform(-1, 1, (rows, columns + gap)).astype(dtype)[:, :columns]
 
 
-def packed(tiles, W, transposed=False):
+def packed(tiles, W, transposed=False, panel=2):
     K, N = W.shape[::-1] if transposed else W.shape
     out = np.full(tiles.packed_size(K, N, W.itemsize), np.nan, W.dtype)
-    tiles.pack(W, out, transposed)
+    tiles.pack(W, out, transposed, panel=panel)
     return out
 
 
@@ -147,6 +147,34 @@ def test_same_bits_for_every_number_of_columns(tiles, dtype):
             C = np.empty((M, N), dtype)
             tiles.product(A[:M], packed(tiles, U[:, :N]), C, SET)
             np.testing.assert_array_equal(C, whole[:, :N])
+
+
+@pytest.mark.parametrize("transposed", [False, True])
+@pytest.mark.parametrize("mode", [SET, ADD, BIAS, ADD_BACK])
+@pytest.mark.parametrize(("N", "K"), [(64, 128), (32, 5), (1, 9), (131, 50), (257, 23), (48, 1100)])
+def test_panels_of_four_vectors_give_the_same_bits(tiles, dtype, mode, transposed, N, K):
+    rng = np.random.default_rng([N, K])
+    W, bias = draw(rng, *((N, K) if transposed else (K, N)), dtype), rng.uniform(-1, 1, N).astype(dtype)
+    narrow, wide = (packed(tiles, W, transposed, panel) for panel in (2, 4))
+    few = [M for M in range(1, 9) if tiles.panel(M, 1 << 20) == 4]
+    assert few
+    for M in few:
+        A, (whole, C) = draw(rng, M, K, dtype), guarded(rng, M, N, dtype)
+        expected = C.copy()
+        tiles.product(A, narrow, expected, mode, bias)
+        tiles.product(A, wide, C, mode, bias, panel=4)
+        np.testing.assert_array_equal(C, expected)
+        assert margin_untouched(whole, C)
+
+
+def test_panels_of_four_vectors_are_for_few_rows_and_many_weights(tiles):
+    assert [tiles.panel(1, nbytes) for nbytes in (1 << 10, 1 << 18)] == [2, 4]
+    assert tiles.panel(40, 1 << 18) == 2
+    A, C = np.ones((40, 4), np.float32), np.zeros((40, 5), np.float32)
+    with pytest.raises(ValueError, match="few rows"):
+        tiles.product(A, packed(tiles, np.ones((4, 5), np.float32), panel=4), C, panel=4)
+    with pytest.raises(ValueError, match="panel: 3"):
+        packed(tiles, np.ones((4, 5), np.float32), panel=3)
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])

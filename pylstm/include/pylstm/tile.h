@@ -57,6 +57,13 @@ TILE_INLINE int tile_vectors(ptrdiff_t rows, ptrdiff_t bytes)
     return rows * 4 <= TILE_ACCUMULATORS ? 4 : 2;
 }
 
+/* How many vectors wide a panel is packed: four where a product of so many rows takes four at a time, so that it reads one
+ * stream. */
+TILE_INLINE int tile_panel(ptrdiff_t rows, ptrdiff_t bytes)
+{
+    return tile_vectors(rows, bytes) == 4 ? 4 : 2;
+}
+
 /* Into the second cache: what will be needed later, by others. */
 #if defined(__GNUC__)
 #define TILE_FETCH(p) __builtin_prefetch(p, 0, 2)
