@@ -82,6 +82,14 @@ TILE_INLINE int tile_panel(ptrdiff_t rows, ptrdiff_t bytes)
 TILE_VECTOR(float, tile_float);
 TILE_VECTOR(double, tile_double);
 
+/* A block of 8 x 8 floats is transposed in AVX registers; what does not fit into them, doubles too, is slower there than
+ * number by number. */
+#if defined(__AVX2__) && defined(__has_builtin)
+#if __has_builtin(__builtin_shufflevector)
+#define SHUFFLE __builtin_shufflevector
+#endif
+#endif
+
 #define T float
 #define NAME(stem) stem##_float
 #define MASKED_LOAD _mm512_maskz_loadu_ps
@@ -99,6 +107,7 @@ TILE_VECTOR(double, tile_double);
 #undef HALF_STORE
 #undef WIDENED
 #undef NARROWED
+#undef SHUFFLE
 
 #define T double
 #define NAME(stem) stem##_double
@@ -123,6 +132,7 @@ TILE_VECTOR(double, tile_double);
 #define tile_product(c, ...) TILE_OF(tile_product, c)(c, __VA_ARGS__)
 #define tile_fetching(c, ...) TILE_OF(tile_fetching, c)(c, __VA_ARGS__)
 #define tile_outer(c, ...) TILE_OF(tile_outer, c)(c, __VA_ARGS__)
+#define tile_transpose(to, ...) TILE_OF(tile_transpose, to)(to, __VA_ARGS__)
 #define tile_pack(to, ...) TILE_OF(tile_pack, to)(to, __VA_ARGS__)
 #define tile_peak(out, ...) TILE_OF(tile_peak, out)(out, __VA_ARGS__)
 

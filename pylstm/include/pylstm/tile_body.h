@@ -160,6 +160,35 @@ static void NAME(tile_pack)(T *restrict to, ptrdiff_t K, ptrdiff_t n, const T *r
             *(VECTOR *)to = NAME(tile_load_part)(from, n);
 }
 
+/* to[k, j] = from[j, k] for eight j and the first k of K, as many as it returns: blocks of 8 x 8, by pairs of elements, of
+ * pairs, and of fours. */
+static ptrdiff_t NAME(tile_transpose)(T *restrict to, ptrdiff_t width, ptrdiff_t K, const T *restrict from, ptrdiff_t ld)
+{
+    ptrdiff_t k = 0;
+#ifdef SHUFFLE
+    typedef T eight __attribute__((vector_size(8 * sizeof(T)), aligned(sizeof(T)), may_alias));
+    for (; k + 8 <= K; k += 8) {
+        eight row[8], pair[8], four[8];
+        TILE_UNROLL for (int j = 0; j < 8; j++)
+            row[j] = *(const eight *)(from + j * ld + k);
+        TILE_UNROLL for (int j = 0; j < 8; j += 2) {
+            pair[j] = SHUFFLE(row[j], row[j + 1], 0, 8, 1, 9, 4, 12, 5, 13);
+            pair[j + 1] = SHUFFLE(row[j], row[j + 1], 2, 10, 3, 11, 6, 14, 7, 15);
+        }
+        TILE_UNROLL for (int j = 0; j < 8; j++) {          /* four[j], four[j + 4]: columns j and j + 4 of half the rows */
+            const int at = j / 4 * 4 + j % 4 / 2;
+            four[j] = j % 2 ? SHUFFLE(pair[at], pair[at + 2], 2, 3, 10, 11, 6, 7, 14, 15)
+                            : SHUFFLE(pair[at], pair[at + 2], 0, 1, 8, 9, 4, 5, 12, 13);
+        }
+        TILE_UNROLL for (int j = 0; j < 4; j++) {
+            *(eight *)(to + (k + j) * width) = SHUFFLE(four[j], four[j + 4], 0, 1, 2, 3, 8, 9, 10, 11);
+            *(eight *)(to + (k + j + 4) * width) = SHUFFLE(four[j], four[j + 4], 4, 5, 6, 7, 12, 13, 14, 15);
+        }
+    }
+#endif
+    return k;
+}
+
 /* steps x 16 (or 12) independent multiply-adds of whole registers and nothing else: the peak
  * that the benchmarks compare with. Returns how many operations (2 per multiply-add and lane) that was. */
 static double NAME(tile_peak)(T *out, ptrdiff_t steps, T factor, T term)
