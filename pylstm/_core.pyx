@@ -33,8 +33,8 @@ from pylstm._ahead cimport look_ahead, look_back
 from pylstm._buffers cimport address, line_up, optional
 from pylstm._modifiers cimport add_given, blend_state, scale_state, unblend_state, unscale_state
 from pylstm._plan cimport (
-    FROM_EMISSION, FROM_STATE, FROM_X, PARAM_ROWS, ROWS_GRAIN, Plan, border, core_t, pack, plan_t, product_t,
-    row_of, rows_at, starts_dx)
+    FROM_EMISSION, FROM_STATE, FROM_X, PARAM_ROWS, ROWS_GRAIN, Plan, border, columns_grain, core_t, pack, plan_t,
+    product_t, row_of, rows_at, starts_dx)
 from pylstm._ragged cimport (
     add_dy, align_states, bring_x, clear_beyond, keep_final, send_dx, send_y, steps_with_rows, take_given)
 from pylstm._table cimport (
@@ -458,8 +458,8 @@ cdef inline void add_product(const plan_t *plan, char *base, const team_t *team,
     cdef const core_t *core = plan.core
     cdef Py_ssize_t n = 0, m = p.N, packed = p.packed, panel = plan.panel[p - core.products]
     if team.columns and team.size > 1:
-        n = part(p.N, panel * core.tiles.lanes, number, team.size)
-        m = part(p.N, panel * core.tiles.lanes, number + 1, team.size) - n
+        n = part(p.N, columns_grain(plan, p - core.products), number, team.size)
+        m = part(p.N, columns_grain(plan, p - core.products), number + 1, team.size) - n
         packed += core.tiles.packed_size(p.K, n)
     core.tiles.product(TILES_ADD_BACK if t & 1 else TILES_ADD, table.rows.rows, m, p.K, sources[p.index].data, p.K,
                        base + plan.packed + packed * core.itemsize, panel, NULL,
@@ -591,8 +591,8 @@ cdef inline void add_cotangent(const plan_t *plan, char *base, const team_t *tea
     cdef const core_t *core = plan.core
     cdef Py_ssize_t n = 0, m = p.K, packed = p.packed_back, panel = plan.panel[p - core.products]
     if team.columns and team.size > 1:
-        n = part(p.K, panel * core.tiles.lanes, number, team.size)
-        m = part(p.K, panel * core.tiles.lanes, number + 1, team.size) - n
+        n = part(p.K, columns_grain(plan, p - core.products), number, team.size)
+        m = part(p.K, columns_grain(plan, p - core.products), number + 1, team.size) - n
         packed += core.tiles.packed_size(p.N, n)
     core.tiles.product(TILES_ADD, table.rows.rows, m, p.N, <char *> table.rows.dz[0].data + p.column * core.itemsize,
                        core.z_columns, base + plan.packed_back + packed * core.itemsize, panel, NULL,

@@ -118,6 +118,11 @@ cdef inline Py_ssize_t state_row(const plan_t *plan, Py_ssize_t first, Py_ssize_
     return 0 if t == first else plan.B + plan.offsets[t - 1] - plan.offsets[first]
 
 
+cdef inline Py_ssize_t columns_grain(const plan_t *plan, Py_ssize_t k) noexcept nogil:
+    """Threads share the columns of product k in multiples of this: whole panels, of whole cache lines for any K."""
+    return max(plan.panel[k] * plan.core.tiles.lanes, LINE // plan.core.itemsize)
+
+
 cdef inline int starts_dx(const plan_t *plan) noexcept nogil:
     """The product that is the first to write dx; -1: nothing is, dx starts from zeros."""
     cdef int k

@@ -331,7 +331,7 @@ cdef void pack(const plan_t *plan, char *base, const char *weights, int member) 
     cdef const product_t *p
     for k in range(core.n_products):
         p = &core.products[k]
-        grain = tiles.lanes * plan.panel[k]
+        grain = columns_grain(plan, k)
         n = part(p.N, grain, member, plan.threads)
         m = part(p.N, grain, member + 1, plan.threads) - n
         to = base + plan.packed + (p.packed + tiles.packed_size(p.K, n)) * size
