@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -20,26 +22,49 @@ NO_SKIPS = os.environ.get("PYLSTM_NO_SKIPS") == "1"
 EXCUSES = ("this machine", "editable install")
 
 
-def unskip(report: pytest.TestReport | pytest.CollectReport) -> None:
-    """Turn the report of a skip into that of a failure."""
-    reason = report.longrepr[-1] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+def extras() -> dict[str, str]:
+    """Import name of an optional package -> the extra that brings it."""
+    optional = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    found = {"sklearn": "sklearn", "joblib": "sklearn"}
+    for extra, requirements in optional.items():
+        for requirement in requirements:
+            name = re.match(r"[\w-]+", requirement)[0]
+            found.setdefault(name.replace("-", "_"), extra)
+            found.setdefault(name, extra)
+    return found
+
+
+EXTRAS = extras()
+
+
+def explain_skip(report: pytest.TestReport | pytest.CollectReport) -> None:
+    """Name the extra whose package a skipped test needs; any other skip, or one under NO_SKIPS, is a failure."""
+    if not report.skipped or hasattr(report, "wasxfail"):
+        return
+    *where, reason = report.longrepr if isinstance(report.longrepr, tuple) else (str(report.longrepr),)
     reason = reason.removeprefix("Skipped: ")
-    if NO_SKIPS and report.skipped and not hasattr(report, "wasxfail") and not reason.startswith(EXCUSES):
+    if reason.startswith(EXCUSES):
+        return
+    needed = {EXTRAS[word] for word in re.findall(r"[\w-]+", reason) if word in EXTRAS}
+    if NO_SKIPS or not needed:
         report.outcome = "failed"
-        report.longrepr = f"skipped under PYLSTM_NO_SKIPS=1: {reason}"
+        why = "under PYLSTM_NO_SKIPS=1" if NO_SKIPS else "for a reason that names neither a package nor this machine"
+        report.longrepr = f"skipped {why}: {reason}"
+    elif where:
+        report.longrepr = (*where, f"{reason} (extra {', '.join(sorted(needed))})")
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport():
     report = yield
-    unskip(report)
+    explain_skip(report)
     return report
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_make_collect_report():
     report = yield
-    unskip(report)
+    explain_skip(report)
     return report
 
 

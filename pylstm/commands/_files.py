@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from typing import Any
@@ -27,11 +28,18 @@ def check_plot(path: str | None) -> None:
 
     if path is None:
         return
-    if importlib.util.find_spec("matplotlib") is None:
-        raise ModuleNotFoundError("--plot needs matplotlib: pip install 'pylstm[plot]'", name="matplotlib")
     if not path.lower().endswith(FIGURES):
         raise ValueError(f"--plot {path}: the name must end in {', '.join(FIGURES[:-1])} or {FIGURES[-1]}")
     check_target("--plot", path)
+    if importlib.util.find_spec("matplotlib") is None:
+        raise ModuleNotFoundError("--plot needs matplotlib: pip install 'pylstm[plot]'", name="matplotlib")
+
+
+def drop_checkpoint(args: Any, path: str | None, signal: int) -> None:
+    """Remove the checkpoint of a finished run, whose model is saved by now; one that a signal ended goes on from it."""
+    if path is not None and not signal and not args.keep_checkpoint:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path)
 
 
 def exit_status(signal: int) -> int:

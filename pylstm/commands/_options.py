@@ -5,6 +5,9 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+KEEP_CHECKPOINT = "keep the checkpoint of a finished run, to train longer from it; otherwise it is removed"
+"""Help of the option of that name."""
+
 
 def seed(text: str) -> int:
     """The number of ``--seed``, as NumPy takes it."""
@@ -57,6 +60,7 @@ class Options:
         self.add("--save", default=save, metavar="PATH", help="where the model goes; an older file is replaced")
         self.add("--checkpoint", metavar="PATH", help="written regularly, to go on from")
         self.add("--checkpoint-every", type=float, default=30.0, metavar="S", help="seconds between two checkpoints")
+        self.add("--keep-checkpoint", action="store_true", help=KEEP_CHECKPOINT)
         self.add("--resume", metavar="PATH", help="go on from a checkpoint, with the same data and settings")
         self.add("--plot", metavar="FILE", help="write a figure (.png, .svg, .pdf)")
         self.add("--json", action="store_true", help="one JSON object on standard output; the rest on the other")

@@ -50,7 +50,7 @@ def add_parser(tasks: argparse._SubParsersAction) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the command; the exit status: 0, 130 after Ctrl-C, 143 after SIGTERM."""
-    from pylstm.commands._files import exit_status
+    from pylstm.commands._files import drop_checkpoint, exit_status
     from pylstm.commands._fitting import ended, run_fit
     from pylstm.commands._options import check_output, training_of
     from pylstm.commands._output import print_json
@@ -79,6 +79,7 @@ def run(args: argparse.Namespace) -> int:
         print(f"saved   {args.save}")
     if args.plot:
         _plot(args.plot, series, history, test)
+    drop_checkpoint(args, target.get("checkpoint"), number)
     return exit_status(number)
 
 

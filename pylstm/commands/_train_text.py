@@ -9,7 +9,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
-from pylstm.commands._options import seed
+from pylstm.commands._options import KEEP_CHECKPOINT, seed
 
 if TYPE_CHECKING:
     from pylstm.training.settings import Budget, TextSettings
@@ -52,6 +52,7 @@ def add_parser(tasks: argparse._SubParsersAction) -> None:
     add("--save", default=SAVE, metavar="PATH", help="where the model goes; an older file is replaced")
     text.add_argument("--checkpoint", metavar="PATH", help="written regularly, to go on from (SAVE.checkpoint)")
     add("--checkpoint-every", type=float, default=30.0, metavar="S", help="seconds between two checkpoints")
+    text.add_argument("--keep-checkpoint", action="store_true", help=KEEP_CHECKPOINT)
     text.add_argument("--resume", metavar="PATH", help="go on from a checkpoint, with the same text and settings")
     add("--sample", type=int, default=400, metavar="N", help="characters of generated text to show")
     add("--temperature", type=float, default=0.6, metavar="F", help="of the sample; lower is safer")
@@ -62,7 +63,7 @@ def add_parser(tasks: argparse._SubParsersAction) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the command; the exit status: 0, 130 after Ctrl-C, 143 after SIGTERM."""
-    from pylstm.commands._files import check_plot, check_target, exit_status
+    from pylstm.commands._files import check_plot, check_target, drop_checkpoint, exit_status
     from pylstm.commands._output import print_json
     from pylstm.datasets import manual_topics, read_text
     from pylstm.saving import save
@@ -90,6 +91,7 @@ def run(args: argparse.Namespace) -> int:
         _plot(trainer, args.plot)
     if args.json:
         print_json(found)
+    drop_checkpoint(args, args.checkpoint, trainer.signal)
     return exit_status(trainer.signal)
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import statistics
-import time
 from pathlib import Path
 
 import numpy as np
@@ -286,16 +284,6 @@ def test_message_names_path_form_and_numbers():
         CertificationError, match=r"d c / d previous c: twin 0, complex steps -?0\.\d+ at row \d, unit \d"
     ):
         certify(wrong)
-
-
-@pytest.mark.slow
-def test_certifying_the_lstm_is_quick():
-    def seconds():
-        start = time.perf_counter()
-        certify(LSTM)
-        return time.perf_counter() - start
-
-    assert statistics.median(seconds() for _ in range(9)) < 0.1
 
 
 def test_a_pole_nearby_is_no_reason_to_leave_complex_steps():

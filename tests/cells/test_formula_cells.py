@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -90,16 +89,6 @@ def test_the_lstm_as_formula_is_the_lstm():
     np.testing.assert_allclose(runs[0].y, runs[1].y, rtol=0, atol=2e-6)
     grads = [run.backward(np.ones_like(run.y)) for run in runs]
     np.testing.assert_allclose(grads[0].params.flat, grads[1].params.flat, rtol=0, atol=1e-5 * 8)
-
-
-def test_defining_with_certification_is_fast():
-    times = []
-    for _ in range(3):
-        body = {key: value for key, value in vars(fc.FormulaPeephole).items() if key in ("states", "gates", "params")}
-        start = time.perf_counter()
-        certify(type("Timed", (Cell,), body | {"forward": fc.FormulaPeephole.formulas[""]}))
-        times.append(time.perf_counter() - start)
-    assert min(times) < 0.05
 
 
 def test_relu_keeps_nan_as_the_kernels_do():

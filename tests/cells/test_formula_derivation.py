@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -232,7 +231,7 @@ def test_derivatives_from_outputs_and_from_arguments():
     assert list(stage.keep) == ["z_b"]
 
 
-def test_defining_is_lazy_and_deriving_is_fast():
+def test_defining_is_lazy_and_derives_once():
     calls = []
 
     class Watched(Cell):
@@ -247,12 +246,6 @@ def test_defining_is_lazy_and_deriving_is_fast():
     assert Watched.contract.keep == ()
     assert Watched.backward is Watched.backward
     assert calls == [1]
-    times = []
-    for _ in range(5):
-        start = time.perf_counter()
-        derive(LSTM)
-        times.append(time.perf_counter() - start)
-    assert min(times) < 0.01
 
 
 def test_a_given_backward_is_kept():

@@ -31,7 +31,7 @@ def waves(tmp_path):
 def test_the_defaults_beat_the_baselines(run, name, beaten, seed):
     found = run("train", "forecast", name, "--json", "--quiet", "--seed", seed).json
     assert found["mae_ratio_to"][beaten] < (0.7 if name == "sunspots" else 0.5)
-    assert found["seconds"] < 30 and found["mae_ratio_to"]["naive"] < 0.7
+    assert found["mae_ratio_to"]["naive"] < 0.7
 
 
 @needs_statsmodels

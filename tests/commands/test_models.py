@@ -33,7 +33,7 @@ def book(tmp_path):
 
 @pytest.fixture
 def text_model(run, book):
-    options = ["--hidden", 12, "--batch-size", 4, "--length", 16, "--steps", 30]
+    options = ["--hidden", 12, "--batch-size", 4, "--length", 16, "--steps", 30, "--keep-checkpoint"]
     return run("train", "text", book, *options, "--json", "--quiet").json
 
 

@@ -14,6 +14,7 @@ from pylstm.training.checkpoint import read_checkpoint
 
 COMMAND = [sys.executable, "-P", "-c", "from pylstm.cli import main; raise SystemExit(main())", "train", "text"]
 SMALL = ["--hidden", "12", "--batch-size", "4", "--length", "16"]
+KEEP = "--keep-checkpoint"
 
 
 @pytest.fixture
@@ -120,15 +121,24 @@ def test_killed_training_resumes_with_the_same_bits(tmp_path, book):
     assert not (tmp_path / "m").exists()
     killed = len(read_checkpoint(tmp_path / "m.checkpoint", "text")["trace"])
     steps = killed + 41  # into the next epoch: one is less
-    done = call(tmp_path, book, *SMALL, "--steps", steps, "--save", "m", "--resume", "m.checkpoint")
+    done = call(tmp_path, book, *SMALL, "--steps", steps, "--save", "m", "--resume", "m.checkpoint", KEEP)
     assert (done.returncode, done.stderr) == (0, "") and f"resume after {killed} steps" in done.stdout
     (tmp_path / "whole").mkdir()
-    assert call(tmp_path / "whole", book, *SMALL, "--steps", steps, "--save", "m").returncode == 0
+    assert call(tmp_path / "whole", book, *SMALL, "--steps", steps, "--save", "m", KEEP).returncode == 0
     (resumed, model), (whole, whole_model) = ended(tmp_path), ended(tmp_path / "whole")
     assert model == whole_model and len(whole["trace"]) == steps
     for state in (resumed, whole):
         del state["seconds"]
     assert flatten(resumed) == flatten(whole)
+
+
+@pytest.mark.parametrize("more", [[], ["--checkpoint", "m.checkpoint"]])
+def test_a_finished_run_leaves_nothing_but_the_model(tmp_path, book, more):
+    assert call(tmp_path, book, *SMALL, "--steps", 2, "--save", "m", *more).returncode == 0
+    assert {path.name for path in tmp_path.iterdir()} == {"book.txt", "m"}
+    assert call(tmp_path, book, *SMALL, "--steps", 2, "--save", "m", *more, KEEP).returncode == 0
+    assert call(tmp_path, book, *SMALL, "--steps", 4, "--save", "m", "--resume", "m.checkpoint").returncode == 0
+    assert {path.name for path in tmp_path.iterdir()} == {"book.txt", "m"}
 
 
 def flatten(tree):
@@ -144,6 +154,7 @@ def test_sigterm_leaves_a_model_and_a_checkpoint(tmp_path, book):
     _, err = process.communicate(timeout=60)
     assert (process.returncode, err) == (143, "")
     assert len(load(tmp_path / "m").generate(10)) == 10
+    assert len(read_checkpoint(tmp_path / "m.checkpoint", "text")["trace"]) >= 30
 
 
 def test_a_second_ctrl_c_does_not_lose_the_checkpoint(tmp_path, book):
@@ -160,7 +171,7 @@ def test_a_second_ctrl_c_does_not_lose_the_checkpoint(tmp_path, book):
 
 
 def test_a_checkpoint_of_something_else_is_refused(tmp_path, book):
-    assert call(tmp_path, book, *SMALL, "--steps", 2, "--save", "m", "--quiet").returncode == 0
+    assert call(tmp_path, book, *SMALL, "--steps", 2, "--save", "m", "--quiet", KEEP).returncode == 0
     other = tmp_path / "other.txt"
     other.write_text(book.read_text().replace("and", "or"))
     cut = tmp_path / "cut"

@@ -1,0 +1,49 @@
+"""A test is skipped for a missing package, whose extra is then named, or because of the machine; for nothing else."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+
+
+@pytest.fixture
+def conftest(request, monkeypatch):
+    manager = request.config.pluginmanager
+    (module,) = (plugin for plugin in manager.get_plugins() if hasattr(plugin, "explain_skip"))
+    monkeypatch.setattr(module, "NO_SKIPS", False)
+    return module
+
+
+def skipped(conftest, reason):
+    report = SimpleNamespace(outcome="skipped", skipped=True, longrepr=("test_file.py", 3, f"Skipped: {reason}"))
+    conftest.explain_skip(report)
+    return report
+
+
+@pytest.mark.parametrize(
+    ("reason", "extra"),
+    [
+        ("could not import 'sklearn': No module named 'sklearn'", "sklearn"),
+        ("needs statsmodels", "data"),
+        ("needs scikit-learn", "sklearn"),
+        ("could not import 'distributed': No module named 'distributed'", "dask"),
+        ("could not import 'onnxruntime': x", "onnx"),
+        ("needs matplotlib", "plot"),
+    ],
+)
+def test_a_skip_names_the_extra(conftest, reason, extra):
+    report = skipped(conftest, reason)
+    assert report.outcome == "skipped" and report.longrepr == ("test_file.py", 3, f"{reason} (extra {extra})")
+
+
+def test_a_skip_because_of_the_machine(conftest):
+    assert skipped(conftest, "this machine has no g++").outcome == "skipped"
+
+
+def test_any_other_skip_is_a_failure(conftest, monkeypatch):
+    report = skipped(conftest, "not today")
+    assert report.outcome == "failed" and "names neither a package nor this machine: not today" in report.longrepr
+    monkeypatch.setattr(conftest, "NO_SKIPS", True)
+    assert skipped(conftest, "needs statsmodels").outcome == "failed"
+    assert skipped(conftest, "this machine has no g++").outcome == "skipped"
