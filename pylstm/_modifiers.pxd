@@ -15,18 +15,23 @@ cdef inline floating *state_at(const plan_t *plan, const arrays_t *a, int k, Py_
 
 cdef inline void scale_state(const plan_t *plan, const arrays_t *a, table_t *table, Py_ssize_t first, Py_ssize_t t, Py_ssize_t b0,
                       int k, floating *dtype) noexcept nogil:
-    """s <- pre_t s, where s = s_0 in rows that are reset, else s_{t-1}."""
+    """s <- pre_t s, where s = s_0 in rows that are reset, else s_{t-1}; 0 for pre_t = 0, whatever s holds."""
     cdef const core_t *core = plan.core
     cdef Py_ssize_t w = core.states.width[k], b, u, at = row_of(plan, t) + b0
     cdef const floating *pre = <const floating *> a.pre[k]
     cdef const floating *from_
     cdef floating *to = <floating *> table.rows.prev[k].data
+    cdef floating factor
     for b in range(table.rows.rows):
         from_ = state_at(plan, a, k, first, t, b0 + b, dtype)
         if a.reset != NULL and a.reset[at + b]:
             from_ = <const floating *> (a.base + plan.initial[k]) + (b0 + b) * w
         for u in range(w):
-            to[b * w + u] = from_[u] if pre == NULL else pre[(at + b) * w + u] * from_[u]
+            if pre == NULL:
+                to[b * w + u] = from_[u]
+            else:
+                factor = pre[(at + b) * w + u]
+                to[b * w + u] = factor * from_[u] if factor != <floating> 0 else <floating> 0
 
 
 cdef inline void unscale_state(const plan_t *plan, const arrays_t *a, table_t *table, Py_ssize_t t, Py_ssize_t b0, int k,

@@ -183,7 +183,7 @@ def _forward_step(tape: Tape, t: int) -> None:
     # (1)  prev = r_t (initial where reset_t, else s_{t-1})
     for name in contract.states:
         held = np.where(tape.reset[t][:, None], tape.states[name][0], tape.states[name][t])
-        tape.prev[name][t] = tape.pre[name][t] * held if name in tape.pre else held
+        tape.prev[name][t] = _scaled(tape.pre[name][t], held) if name in tape.pre else held
 
     # (2)  z_g = sum_s W_s[g] s + b_g        (3)  emissions, or new states = forward(z, prev, e, p, u)
     prev, u = at_step(tape.prev, t), at_step(tape.aux, t)
@@ -329,6 +329,11 @@ def local_derivatives(tape: Tape, stage: Stage, d: Arrays, t: int, function: Any
 def at_step(arrays: Arrays, t: int) -> Arrays:
     """Every array at step t."""
     return {name: array[t] for name, array in arrays.items()}
+
+
+def _scaled(factor: np.ndarray, held: np.ndarray) -> np.ndarray:
+    """factor held; 0 where the factor is, whatever the state holds."""
+    return factor * np.where(factor == 0, held.dtype.type(0), held)
 
 
 def _fit(value: np.ndarray, like: np.ndarray) -> np.ndarray:

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.model_selection import train_test_split
-from sklearn.utils import check_consistent_length, check_random_state
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted
+from sklearn.utils import _safe_indexing, check_consistent_length, check_random_state
+from sklearn.utils.validation import _check_sample_weight, _num_samples, check_is_fitted
 
 from pylstm.estimators.inputs import take
 from pylstm.training.optimisers import SGD, Adam, AdamW, RMSProp
@@ -38,7 +38,7 @@ class SequenceEstimator(BaseEstimator):
             Flat rows are cut into steps of `features_per_step` numbers.
         y : array_like, shape (N,), or (N, K) for a regressor
         sample_weight : array_like, shape (N,), optional
-            0 or more; sequences of weight 0 are left out.
+            0 or more; sequences of weight 0 are left out, whatever they and their targets are.
 
         Returns
         -------
@@ -55,6 +55,7 @@ class SequenceEstimator(BaseEstimator):
         if y is None:
             raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None.")
         warm = getattr(self, "_net_of", None) if self.warm_start else None
+        X, y, sample_weight = counted(X, y, sample_weight)
         x = take(self, X, reset=True)
         targets = self._take_targets(y)
         check_consistent_length(x, targets)
@@ -207,6 +208,15 @@ class SequenceEstimator(BaseEstimator):
 
     def _set_own(self, metadata: dict[str, Any]) -> None:
         """What `_own_metadata` gave."""
+
+
+def counted(X: Any, y: Any, sample_weight: Any) -> tuple[Any, Any, Any]:
+    """The samples whose weight is not 0; all where there is none, or where the weights do not fit and are refused."""
+    weights = np.asarray(sample_weight)
+    rows = np.flatnonzero(weights != 0) if weights.ndim == 1 and weights.dtype.kind in "biuf" else ()
+    if not len(rows) or len(rows) == len(weights) or {_num_samples(X), _num_samples(y)} != {len(weights)}:
+        return X, y, sample_weight
+    return _safe_indexing(X, rows), _safe_indexing(y, rows), weights[rows]
 
 
 def steps_of(x: np.ndarray | Sequences, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -37,7 +37,8 @@ def ctc_loss(
     blank : int
         Which of the V is the blank.
     weights : array_like, shape (N,), optional
-        A bool mask, or factors >= 0 of the dtype of `logits`.
+        A bool mask, or factors >= 0 of the dtype of `logits`. Of a row of weight 0 neither logits nor labels are looked
+        at.
     reduction : {"mean", "sum"}
         ``mean`` divides by the sum of the weights (by N without weights), not by the lengths of the targets.
     zero_infinity : bool
@@ -74,8 +75,9 @@ def ctc_loss(
     if not 0 <= blank < V:
         raise ValueError(f"blank must be in 0..{V - 1}, got {blank}")
     steps = np.full(N, T) if input_lengths is None else _lengths("input_lengths", input_lengths, T, N)
-    targets, labels = _check_targets(targets, target_lengths, N, V, blank)
     weights = check_weights(weights, (N,), logits.dtype)
+    counts = np.full(N, True) if weights is None else weights != 0
+    targets, labels = _check_targets(targets, target_lengths, counts, V, blank)
     possible = _possible(targets, labels, steps)
     if not (possible.all() or zero_infinity):
         row = int(np.argmin(possible))
@@ -84,7 +86,7 @@ def ctc_loss(
             "two that are the same); zero_infinity=True leaves such rows out"
         )
     losses, dlogits = np.zeros(N, logits.dtype), np.zeros_like(logits)
-    some = np.flatnonzero(possible & (steps > 0))
+    some = np.flatnonzero(possible & counts & (steps > 0))
     if some.size:
         losses[some], dlogits[:, some] = _by_torch(logits[:, some], targets[some], steps[some], labels[some], blank)
         dlogits[np.arange(T)[:, None] >= steps] = 0
@@ -132,13 +134,14 @@ def _lengths(name: str, values: Any, most: int, N: int) -> np.ndarray:
     return values
 
 
-def _check_targets(targets: Any, lengths: Any, N: int, V: int, blank: int) -> tuple[np.ndarray, np.ndarray]:
-    """Targets (N, S) with S >= 1 and blanks beyond the ends, and their lengths."""
-    targets = as_array("targets", targets)
+def _check_targets(targets: Any, lengths: Any, counts: np.ndarray, V: int, blank: int) -> tuple[np.ndarray, np.ndarray]:
+    """Targets (N, S) with S >= 1 and blanks beyond the ends, and their lengths: 0 in rows that do not count."""
+    targets, N = as_array("targets", targets), len(counts)
     if targets.ndim != 2 or len(targets) != N:
         raise ValueError(f"targets must have shape ({N}, S), got {targets.shape}")
     S = targets.shape[1]
     labels = np.full(N, S) if lengths is None else _lengths("target_lengths", lengths, S, N)
+    labels = np.where(counts, labels, 0)
     inside = np.arange(S) < labels[:, None]
     found = check_indices("targets", targets[inside] if targets.size else np.zeros(0, int), V)
     if (found == blank).any():

@@ -1,6 +1,7 @@
 """Losses: functions that return the value and its cotangent, ``(value, dy)``.
 
-Values are Python floats, summed in float64; ``dy`` has the shape and the dtype of the first argument.
+Values are Python floats, summed in float64; ``dy`` has the shape and the dtype of the first argument. What has a
+weight of 0 has no effect: outputs and targets there may be NaN or out of range, and the cotangent is 0 (`leave_out`).
 """
 
 from __future__ import annotations
@@ -67,7 +68,7 @@ def softmax_cross_entropy(
     targets : array_like of int, shape (...)
         The right class of each position, in 0..V-1.
     weights : array_like, shape (...), optional
-        A bool mask, or factors >= 0 of the dtype of `logits`. Targets under a weight of 0 must still be in range.
+        A bool mask, or factors >= 0 of the dtype of `logits`. Under a weight of 0 may stand any target, such as -100.
     reduction : {"mean", "sum"}
         ``mean`` divides by the sum of the weights (by the number of positions without weights); where that is 0,
         value and cotangent are 0.
@@ -98,13 +99,15 @@ def softmax_cross_entropy(
     logits = check_floats("logits", logits)
     if logits.ndim == 0 or logits.shape[-1] == 0:
         raise ValueError(f"logits must have shape (..., V) with V >= 1, got {logits.shape}")
-    targets = check_indices("targets", targets, logits.shape[-1])
+    targets = as_array("targets", targets)
     if targets.shape != logits.shape[:-1]:
         raise ValueError(
             f"targets must have shape {logits.shape[:-1]}, that of logits {logits.shape} without the last axis, "
             f"got {targets.shape}"
         )
     weights = check_weights(weights, logits.shape[:-1], logits.dtype)
+    logits, targets = leave_out(weights, logits, targets)
+    targets = check_indices("targets", targets, logits.shape[-1])
     if not 0 <= smoothing <= 1:
         raise ValueError(f"smoothing must be in 0..1, got {smoothing}")
     at = targets[..., None]
@@ -162,10 +165,10 @@ def sigmoid_cross_entropy(
     targets = as_array("targets", targets)
     if targets.dtype.kind in "biu":
         targets = targets.astype(z.dtype)
-    t = check_array("targets", targets, z.shape, z.dtype)
+    weights = check_weights(weights, z.shape, z.dtype)
+    z, t = leave_out(weights, z, check_array("targets", targets, z.shape, z.dtype))
     if t.size and not (t.min() >= 0 and t.max() <= 1):
         raise ValueError(f"targets must be in 0..1, got values from {t.min()} to {t.max()}")
-    weights = check_weights(weights, z.shape, z.dtype)
     losses = np.maximum(z, 0) - z * t + np.log1p(np.exp(-np.abs(z)))
     return reduce_losses(losses, np.asarray(sigmoid(z) - t), weights, reduction, per_row=False)
 
@@ -184,9 +187,34 @@ def check_weights(weights: Any, shape: tuple[int, ...], dtype: np.dtype) -> np.n
     if weights.dtype.kind == "b":
         weights = weights.astype(dtype)
     weights = check_array("weights", weights, shape, dtype)
-    if weights.size and not weights.min() >= 0:
-        raise ValueError(f"weights must be 0 or more, got {weights.min()}")
+    if weights.size and not (weights.min() >= 0 and weights.max() < np.inf):
+        wrong = weights[~((weights >= 0) & (weights < np.inf))][0]
+        raise ValueError(f"weights must be 0 or more and finite, got {wrong}")
     return weights
+
+
+def leave_out(weights: np.ndarray | None, *arrays: np.ndarray) -> tuple[np.ndarray, ...]:
+    """`arrays` with 0 where the weight is 0, so that what stands there has no effect: 0 times NaN would be NaN.
+
+    Parameters
+    ----------
+    weights : ndarray or None
+        Without weights, or where none is 0, the arrays are returned as they are.
+    *arrays : ndarray
+        Of the shape of `weights`, or with further axes.
+
+    Examples
+    --------
+    >>> leave_out(np.array([0.0, 2.0]), np.array([np.nan, 1.0]))
+    (array([0., 1.]),)
+    """
+    if weights is None or weights.all():
+        return arrays
+    counts = weights != 0
+    return tuple(
+        np.where(counts.reshape(counts.shape + (1,) * (each.ndim - counts.ndim)), each, each.dtype.type(0))
+        for each in arrays
+    )
 
 
 def reduce_losses(

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from pylstm.layers.losses import check_floats, check_weights, reduce_losses
+from pylstm.layers.losses import check_floats, check_weights, leave_out, reduce_losses
 from pylstm.layers.parameters import as_array, check_array
 
 LOG_2PI = float(np.log(2 * np.pi))
@@ -42,7 +42,7 @@ def mean_squared_error(
     Examples
     --------
     >>> mean_squared_error(np.array([1.0, 2.0]), np.array([0.0, 4.0]), weights=np.array([True, False]))
-    (1.0, array([ 2., -0.]))
+    (1.0, array([2., 0.]))
     """
     y, target, weights = _check(y, target, weights)
     r = y - target
@@ -130,6 +130,7 @@ def gaussian_likelihood(
     mu, s = np.split(y, 2, axis=-1)
     target = check_array("target", target, mu.shape, y.dtype)
     weights = check_weights(weights, mu.shape, y.dtype)
+    mu, s, target = leave_out(weights, mu, s, target)
     precision = np.exp(-s)
     r = mu - target
     square = r * r * precision
@@ -190,6 +191,7 @@ def quantile_loss(
         target = target[..., 0]
     target = check_array("target", target, y.shape[:-1], y.dtype)
     weights = check_weights(weights, y.shape[:-1], y.dtype)
+    y, target = leave_out(weights, y, target)
     if weights is not None:
         weights = np.repeat(weights[..., None], q.size, axis=-1)
     r = target[..., None] - y
@@ -200,4 +202,5 @@ def quantile_loss(
 
 def _check(y: Any, target: Any, weights: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
     y = check_floats("y", y)
-    return y, check_array("target", target, y.shape, y.dtype), check_weights(weights, y.shape, y.dtype)
+    target, weights = check_array("target", target, y.shape, y.dtype), check_weights(weights, y.shape, y.dtype)
+    return *leave_out(weights, y, target), weights

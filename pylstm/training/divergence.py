@@ -1,16 +1,34 @@
-"""The error of a training run that has lost its numbers."""
+"""`TrainingDiverged`: the loss or its gradient became NaN or infinite; and what to do, by the cause."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterable
+
+import numpy as np
+
+from pylstm.layers.parameters import Parameters
 
 
 class TrainingDiverged(FloatingPointError):
     """The loss or the gradient is no longer a finite number."""
 
 
-def refuse_divergence(step: int, loss: float, norm: float, lr: float, *, unit: str = "", last: float | None) -> None:
+def refuse_divergence(
+    step: int,
+    loss: float,
+    norm: float,
+    lr: float,
+    *,
+    unit: str = "",
+    last: float | None,
+    params: Iterable[Parameters] = (),
+    data: Callable[[], str] | None = None,
+) -> None:
     """Raise `TrainingDiverged` unless `loss` and `norm`, of the step numbered from 0, are finite.
+
+    The message names the cause: a value of the data that is not finite, which `data` looks for, or of `params`; at the
+    first step, before which no learning rate has had an effect, too large numbers; otherwise the learning rate.
 
     Examples
     --------
@@ -25,5 +43,19 @@ def refuse_divergence(step: int, loss: float, norm: float, lr: float, *, unit: s
     before = "" if last is None else f", {last:.3f} the step before"
     raise TrainingDiverged(
         f"training diverged at step {step + 1}: loss {loss}{unit}{before}, norm of the gradient {norm}, "
-        f"learning rate {lr:.3g}: try a lower learning rate"
+        f"learning rate {lr:.3g}: {cause(step, params, data) or 'try a lower learning rate'}"
     )
+
+
+def cause(step: int, params: Iterable[Parameters], data: Callable[[], str] | None) -> str:
+    """Why loss or gradient are not finite at the step numbered from 0, and what to do; "" if it may be the steps."""
+    found = data() if data else ""
+    if found:
+        return f"{found}: fill it or leave it out; the learning rate is not the cause"
+    for each in params:
+        for name in each:
+            if not np.isfinite(each[name]).all():
+                return f"the parameter {name} was not finite before this step: load or make the model anew"
+    if step == 0:
+        return "no step was made before, so it is not the learning rate: scale the data or make the parameters smaller"
+    return ""

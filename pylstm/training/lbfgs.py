@@ -11,7 +11,8 @@ import numpy as np
 
 from pylstm.training.batches import check_data
 from pylstm.training.clipping import as_list
-from pylstm.training.divergence import TrainingDiverged
+from pylstm.training.divergence import TrainingDiverged, cause
+from pylstm.training.finite import not_finite, refuse_not_finite
 from pylstm.training.history import History
 from pylstm.training.interrupt import stop_on_interrupt
 
@@ -59,7 +60,7 @@ def fit_lbfgs(
     TypeError, ValueError
         As `Trainer`; a model with dropout in training mode.
     TrainingDiverged
-        Loss or gradient is not finite.
+        Loss or gradient is not finite; the cause is named where it is known.
 
     Notes
     -----
@@ -84,9 +85,10 @@ def fit_lbfgs(
             raise ValueError(f"{name} must be at least 1, got {value}")
     if getattr(model, "training", False) and getattr(getattr(model, "layer", None), "dropout", 0):
         raise ValueError("L-BFGS needs the same loss at every evaluation: turn dropout off with model.eval()")
-    number = 0
+    data, number = check_data("data", data), 0
+    refuse_not_finite("data", data, model)
     with stop_on_interrupt() as stopped:
-        objective = _Objective(model, check_data("data", data), list(callbacks), stopped)
+        objective = _Objective(model, data, list(callbacks), stopped)
         # Converged: all of the gradient below gtol, or a fall of less than ftol times the largest of both losses and 1.
         options = {"maxiter": iterations, "maxfun": math.inf, "maxcor": memory}
         options |= {"gtol": gradient_tolerance, "ftol": loss_tolerance}
@@ -129,9 +131,11 @@ class _Objective:
         gradient = np.concatenate([each.flat for each in as_list(grads, "grads")], dtype=np.float64)
         norm = float(np.linalg.norm(gradient))
         if not (math.isfinite(loss) and math.isfinite(norm)):
+            count, model, data = len(self.history.steps), self._model, self._data
+            why = cause(count, self._params, lambda: not_finite("data", data, model))
             raise TrainingDiverged(
-                f"training diverged at evaluation {len(self.history.steps) + 1}: loss {loss}, norm of the gradient "
-                f"{norm}; the lowest loss before was {self._lowest:.3f}, whose parameters are set"
+                f"training diverged at evaluation {count + 1}: loss {loss}, norm of the gradient {norm}; "
+                f"the lowest loss before was {self._lowest:.3f}, whose parameters are set{why and ': '}{why}"
             )
         self.history.steps.append(float(loss))
         self.history.norms.append(norm)

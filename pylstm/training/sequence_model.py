@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 
 from pylstm.layers.linear import Linear
+from pylstm.layers.losses import leave_out
 from pylstm.layers.mlp import MLP
 from pylstm.layers.parameters import Parameters, as_array, check_size
 from pylstm.layers.recurrent import Recurrent
 from pylstm.layers.stack import Bidirectional, Stack
+from pylstm.training.finite import Masks, counting
 from pylstm.training.reading import READS, Reading
 from pylstm.training.sequences import Sequences
 from pylstm.training.targets import ALIGNED, LOSSES, PER_ROW, loss_of_labels, loss_of_rows, loss_of_steps
@@ -242,7 +244,7 @@ class SequenceModel:
 
     def loss(self, x: Any, y: Any, weights: Any = None) -> float:
         """Mean loss on a batch, without dropout; arguments as for `gradients`."""
-        x, lengths = self._take(x)
+        x, lengths = self._take(self._counted(x, y, weights))
         out = self.head(self._reading(self._run(x, tape=False), lengths).features).y
         return self._loss(out, lengths, y, weights)[0]
 
@@ -257,20 +259,49 @@ class SequenceModel:
             (N, K) or (N, T, K); (N,) or (N, T) for classes, quantiles and where K is 1. Steps beyond the end of a row
             are left out of the loss. For ``ctc`` labels as `Sequences` of int, or in a list.
         weights : array_like or Sequences, optional
-            A bool mask or factors, of one sequence (N,), step (N, T) or element; 0 leaves a target out.
+            A bool mask or factors, of one sequence (N,), step (N, T) or element; 0 leaves a target out, and the inputs
+            that reach no other: what stands there has no effect, NaN included.
 
         Raises
         ------
         TypeError, ValueError
             A wrong dtype or shape, as the loss says it; an array without steps.
         """
-        x, lengths = self._take(x)
+        x, lengths = self._take(self._counted(x, y, weights))
         run = self._run(x, tape=True)
         reading = self._reading(run, lengths)
         out = self.head(reading.features)
         value, dout = self._loss(out.y, lengths, y, weights)
         dhead = out.backward(dout)
         return value, [run.backward(self._steps_first(reading.backward(dhead.x))).params, dhead.params]
+
+    def counting(self, x: Any, y: Any, weights: Any = None) -> Masks:
+        """Which values of a batch have an effect on its loss, as masks by the first axes of each array; None: all.
+
+        Parameters
+        ----------
+        x, y, weights
+            As for `gradients`.
+
+        Examples
+        --------
+        >>> model = SequenceModel("gru", 3, 8, 1, seed=0)
+        >>> model.counting(np.zeros((2, 7, 3)), np.zeros(2), np.array([True, False]))[0]
+        array([ True, False])
+        """
+        layers = self.layer.layers if isinstance(self.layer, Stack) else [self.layer]
+        ahead = any(isinstance(each, Bidirectional) for each in layers)
+        steps = self.read == "every" and self.loss_name not in ALIGNED
+        return counting(x if isinstance(x, Sequences) else as_array("x", x), y, weights, steps=steps, ahead=ahead)
+
+    def _counted(self, x: Any, y: Any, weights: Any) -> np.ndarray | Sequences:
+        """`x` with 0 where nothing counts: a cotangent of 0 times NaN would be NaN."""
+        x = self._check(x)
+        if weights is None:
+            return x
+        ragged = isinstance(x, Sequences)
+        (values,) = leave_out(self.counting(x, y, weights)[0], x.padded if ragged else x)
+        return Sequences(values, x.lengths) if ragged else values
 
     def _check(self, x: Any) -> np.ndarray | Sequences:
         x = x if isinstance(x, Sequences) else as_array("x", x)

@@ -10,6 +10,7 @@ import numpy as np
 
 from pylstm.layers.parameters import as_array, check_size
 from pylstm.layers.stack import Bidirectional, Stack
+from pylstm.training.finite import first_not_finite
 
 Loss = Callable[[np.ndarray, slice], tuple[float, np.ndarray]]
 
@@ -134,7 +135,8 @@ def truncated_bptt(
     TypeError
         Two directions; `k1` or `k2` is no integer.
     ValueError
-        `k1` below 1, or `k2` below `k1`; a cotangent of another shape.
+        `k1` below 1, or `k2` below `k1`; a cotangent of another shape; a loss that is not finite, where `x` is not
+        either: the index is named.
 
     Notes
     -----
@@ -168,9 +170,12 @@ def _steps(
     states = initial
     for each in all_windows:
         piece = (slice(None),) * axis + (slice(each.start, each.end),)
-        run = layer(as_array("x", x[piece]), states, **{kind: _cut(values, piece) for kind, values in given.items()})
+        inputs = as_array("x", x[piece])
+        run = layer(inputs, states, **{kind: _cut(values, piece) for kind, values in given.items()})
         new = (slice(None),) * axis + (slice(each.first - each.start, None),)
         value, dnew = loss(run.y[new], slice(each.first, each.end))
+        if not np.isfinite(value):
+            _refuse_not_finite(inputs, axis, each.start)
         dnew = np.asarray(dnew)
         if dnew.shape != run.y[new].shape:
             raise ValueError(f"loss: the cotangent must have the shape of y, {run.y[new].shape}, got {dnew.shape}")
@@ -179,6 +184,14 @@ def _steps(
         final = states_at(run, each.end - each.start)
         states = states_at(run, each.next - each.start) if each.next else initial  # which may be learned
         yield TruncatedStep(value, run.backward(dy), each, final)
+
+
+def _refuse_not_finite(inputs: np.ndarray, axis: int, start: int) -> None:
+    """Refuse a window from step `start` on of which a value is NaN or infinite."""
+    at = first_not_finite(inputs)
+    if at is not None:
+        index = tuple(k + start if n == axis else k for n, k in enumerate(at))
+        raise ValueError(f"the loss is not finite: x holds {inputs[at]} at index {index}: fill it or leave it out")
 
 
 def states_at(run: Any, steps: int) -> Any:

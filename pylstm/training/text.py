@@ -220,7 +220,7 @@ class TextTrainer:
         norm = clip_by_norm(grads, self.settings.clip)
         lr = learning_rate(step, self.settings.lr)
         last = self.trace[-1] if self.trace else None
-        refuse_divergence(step, bits, norm, lr, unit=" bits per character", last=last)
+        refuse_divergence(step, bits, norm, lr, unit=" bits per character", last=last, params=self.model.params)
         self._optimiser.lr = lr
         self._optimiser.step(grads)
         self.trace.append(bits)

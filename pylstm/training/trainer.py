@@ -22,7 +22,8 @@ from pylstm.training.checkpoint import (
     write_checkpoint,
 )
 from pylstm.training.clipping import as_list, clip_by_norm
-from pylstm.training.divergence import TrainingDiverged, refuse_divergence
+from pylstm.training.divergence import TrainingDiverged, cause, refuse_divergence
+from pylstm.training.finite import not_finite, refuse_not_finite
 from pylstm.training.history import History
 from pylstm.training.interrupt import stop_on_interrupt
 from pylstm.training.optimisers import Adam, Optimiser
@@ -38,7 +39,8 @@ class Trainer:
     model : object
         With ``params`` (one `Parameters` or several), ``gradients(*batch) -> (loss, grads)`` in the same order, and,
         for validation, ``loss(*batch) -> float``. If it draws random numbers: from ``rng``, a
-        `numpy.random.Generator`, which checkpoints then hold.
+        `numpy.random.Generator`, which checkpoints then hold. If it has ``counting(*batch)``, a mask of the values that
+        count for each array (or None), all of these must be finite.
     data : tuple of arrays or Sequences
         Of N rows each; a batch has the same rows of all: ``(x, y)`` or ``(x, y, weights)`` for a `SequenceModel`.
     validation : float or tuple of arrays, optional
@@ -71,7 +73,8 @@ class Trainer:
     Raises
     ------
     TypeError, ValueError
-        Data with unequal numbers of rows or none, numbers out of range, `patience` without validation.
+        Data with unequal numbers of rows or none; NaN or infinity in them, where no weight of 0 and no length excludes
+        it (the array and the index are named); numbers out of range; `patience` without validation.
     """
 
     def __init__(
@@ -101,7 +104,11 @@ class Trainer:
         self.model, self.epochs, self.batch_size, self.clip = model, epochs, batch_size, clip
         self.shuffle, self.seed, self.patience = shuffle, seed, patience
         self.callbacks, self.schedule, self.progress = list(callbacks), schedule, progress
-        self.data, self.validation = split(check_data("data", data), validation, seed)
+        data = check_data("data", data)
+        refuse_not_finite("data", data, model)
+        self.data, self.validation = split(data, validation, seed)
+        if self.validation is not None and not isinstance(validation, (int, float)):
+            refuse_not_finite("validation", self.validation, model)
         self.optimiser = Adam(model.params) if optimiser is None else optimiser
         self.params = as_list(model.params)
         self._check_optimiser()
@@ -146,7 +153,7 @@ class Trainer:
         Raises
         ------
         TrainingDiverged
-            Loss or gradient is not finite: names step and norm. The parameters are those before that step.
+            Loss or gradient is not finite: names step, norm and cause. The parameters are those before that step.
         OSError
             The checkpoint cannot be written; without its folder before the first step.
         """
@@ -189,7 +196,10 @@ class Trainer:
             self.optimiser.lr = self.schedule(self.step)
         history = self.history
         last = history.steps[-1] if history.steps else None
-        refuse_divergence(self.step, loss, norm, self.optimiser.lr, last=last)
+        refuse_divergence(
+            self.step, loss, norm, self.optimiser.lr, last=last, params=self.params,
+            data=lambda: not_finite("data", self.data, self.model, rows),
+        )  # fmt: skip
         self.optimiser.step(grads)
         history.steps.append(float(loss))
         history.norms.append(norm)
@@ -218,8 +228,9 @@ class Trainer:
     def _note_validation(self, loss: float) -> None:
         history = self.history
         if math.isnan(loss):
+            why = cause(self.step, self.params, lambda: not_finite("validation", self.validation or (), self.model))
             raise TrainingDiverged(
-                f"the validation loss after epoch {self.epoch + 1} is nan: look for NaN in the validation data"
+                f"the validation loss after epoch {self.epoch + 1} is nan: {why or 'try a lower learning rate'}"
             )
         history.validation_loss.append(loss)
         if loss < (math.inf if history.best_epoch < 0 else history.validation_loss[history.best_epoch]):

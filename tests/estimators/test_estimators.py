@@ -13,6 +13,7 @@ from sklearn.utils.class_weight import compute_sample_weight
 
 import pylstm
 from pylstm import SequenceClassifier, SequenceRegressor
+from pylstm.training.sequences import Sequences
 
 RNG = np.random.default_rng(6)
 X = RNG.normal(size=(60, 5, 2))
@@ -85,6 +86,29 @@ def test_a_weight_of_two_is_the_sample_twice_and_of_zero_none(estimator):
     )
     with pytest.raises(ValueError, match=r"[Ss]ample.weight"):
         estimator(**options).fit(X, y, np.zeros(60))
+
+
+@pytest.mark.parametrize("form", ["array", "rows", "list", "Sequences", "frame"])
+@pytest.mark.parametrize("estimator", [SequenceClassifier, SequenceRegressor])
+def test_a_sample_of_weight_zero_may_be_anything(estimator, form):
+    pandas = pytest.importorskip("pandas")
+    weights, x, target = np.where(np.arange(60) % 4 == 2, 0.0, 1.5), np.array(X), np.arange(60) % 3
+    y = target if estimator is SequenceClassifier else target + 0.25
+    spoilt, wrong = x.copy(), y.astype("float64")
+    spoilt[weights == 0], wrong[weights == 0] = np.nan, np.nan
+    give = {
+        "array": lambda each: each,
+        "rows": lambda each: each.reshape(60, -1),
+        "list": list,
+        "Sequences": lambda each: Sequences(each, np.arange(60) % x.shape[1] + 1),
+        "frame": lambda each: pandas.DataFrame(each.reshape(60, -1)).add_prefix("c"),
+    }[form]
+    options = SMALL | {"features_per_step": x.shape[2], "dropout": 0.0}
+    got = estimator(**options).fit(give(spoilt), wrong, weights)
+    expected = estimator(**options).fit(give(x), y, weights)
+    np.testing.assert_array_equal(flat(got), flat(expected))
+    if estimator is SequenceRegressor:
+        assert np.isfinite(got.loss_curve_).all()
 
 
 @pytest.mark.parametrize("class_weight", ["balanced", {0: 1.0, 1: 5.0, 2: 0.5}])

@@ -180,20 +180,18 @@ def test_a_share_for_validation_is_not_trained_on():
 
 
 def test_divergence_names_step_and_norm_and_spares_the_parameters():
-    y = Y.copy()
-    y[40] = np.nan
     model = make()
-    trainer = Trainer(model, (X, y), batch_size=16, shuffle=False)
-    with pytest.raises(TrainingDiverged, match=r"at step 3: loss nan, .* the step before, norm of the gradient nan"):
+    trainer = Trainer(model, (X, Y), batch_size=16, shuffle=False, optimiser=pylstm.SGD(model.params, lr=0.1))
+    trainer.callbacks.append(lambda trainer: trainer.model.head.params.flat.fill(1e30))
+    with (
+        np.errstate(over="ignore", invalid="ignore"),
+        pytest.raises(
+            TrainingDiverged,
+            match=r"at step 6: loss inf, .* the step before, norm of the gradient .*: try a lower learning rate",
+        ),
+    ):
         trainer.run()
-    assert trainer.step == 2 and np.isfinite(flats(model)).all()
-
-
-def test_a_validation_loss_that_is_nan_is_no_early_end():
-    bad = X[:9].copy()
-    bad[3, 2] = np.nan
-    with pytest.raises(TrainingDiverged, match="validation loss after epoch 1 is nan: look for NaN in the validation"):
-        fit(make(), (X, Y), validation=(bad, Y[:9]), patience=1)
+    assert trainer.step == 5 and np.isfinite(flats(model)).all()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
