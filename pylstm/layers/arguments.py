@@ -6,11 +6,8 @@ import operator
 import warnings
 from typing import Any
 
-import numpy as np
-
 from pylstm.cells.cell import Cell
-from pylstm.layers.parameters import as_array, check_size
-from pylstm.layers.run import Layout
+from pylstm.layers.parameters import check_size
 
 
 def several(num_layers: Any, bidirectional: Any, dropout: Any) -> bool:
@@ -40,13 +37,3 @@ def as_size(name: str, value: Any) -> int:
         return operator.index(value)
     except TypeError:
         raise TypeError(f"{name} must be an integer, got {value!r}") from None
-
-
-def take_reset(reset: Any, layout: Layout, T: int, B: int) -> np.ndarray:
-    """`reset` as the time loop has it: bytes, (T, B)."""
-    reset = as_array("reset", reset)
-    if reset.dtype != np.bool_:
-        raise TypeError(f"reset must be an array of bool, got {reset.dtype}")
-    if reset.shape != layout.steps_shape(T, B):
-        raise ValueError(f"reset must have shape {layout.steps_shape(T, B)}, got {reset.shape}")
-    return layout.steps_in(reset.view(np.uint8)).copy()

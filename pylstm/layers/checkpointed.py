@@ -21,7 +21,8 @@ import numpy as np
 
 from pylstm import _core
 from pylstm._plan import Plan
-from pylstm.layers.run import Layout, Run
+from pylstm.layers.given import Given, cut_arrays
+from pylstm.layers.run import KINDS, Layout, Run
 
 if TYPE_CHECKING:
     from pylstm.layers.recurrent import Recurrent
@@ -183,7 +184,7 @@ class CheckpointedRun(Run):
     """
 
     def __init__(
-        self, layer: Recurrent, x: np.ndarray, start: Any, layout: Layout, given: dict[str, Any], segments: Segments
+        self, layer: Recurrent, x: np.ndarray, start: Any, layout: Layout, given: Given, segments: Segments
     ) -> None:
         self.layer, self._x, self._layout, self._given, self._segments = layer, x, layout, given, segments
         self._T, self._B = segments.T, segments.B
@@ -212,15 +213,14 @@ class CheckpointedRun(Run):
         self.final = {name: layout.rows_out(_frozen(array)) for name, array in zip(contract.states, last)}
 
     def _run_segment(self, plan: Plan, buffer: np.ndarray, k: int, piece: slice, *, packed: bool) -> None:
-        given = self._given
+        given = self._given.cut(piece)
         _core.forward(
             plan, buffer, self._flat, self._x[piece], [border[k] for border in self._borders],
-            _cut(given["aux"], piece), _cut(given["pre"], piece), _cut_array(given["reset"], piece),
-            _cut(given["blend"], piece), [border[0] for border in self._borders], packed,
+            given.aux, given.pre, given.reset, given.blend, [border[0] for border in self._borders], packed,
         )  # fmt: skip
 
     def _pass_back(self, dy: Any, rows: Any, steps: Any, flat: Any, dx: Any, dinitial: Any, back: dict) -> None:
-        given, segments = self._given, self._segments
+        segments = self._segments
         with self._lock:
             buffer, self._ready = self._ready, None
         ready = buffer is not None
@@ -231,11 +231,10 @@ class CheckpointedRun(Run):
             plan = segments.plan(piece, tape=True)
             if not (begin and ready):
                 self._run_segment(plan, buffer, k, piece, packed=not begin)
+            given, (daux, dpre, dblend) = self._given.cut(piece), (cut_arrays(back[kind], piece) for kind in KINDS)
             _core.backward(
-                plan, buffer, _cut_array(dy, piece), rows, _cut(steps, piece), flat, dx[piece], dinitial,
-                _cut(given["aux"], piece), _cut(given["pre"], piece), _cut_array(given["reset"], piece),
-                _cut(given["blend"], piece), _cut(back["aux"], piece), _cut(back["pre"], piece),
-                _cut(back["blend"], piece), begin, k == 0,
+                plan, buffer, None if dy is None else dy[piece], rows, cut_arrays(steps, piece), flat, dx[piece],
+                dinitial, given.aux, given.pre, given.reset, given.blend, daux, dpre, dblend, begin, k == 0,
             )  # fmt: skip
 
     def _need_tape(self, what: str) -> None:
@@ -313,11 +312,3 @@ def _frozen(array: np.ndarray) -> np.ndarray:
     array = array.copy()
     array.flags.writeable = False
     return array
-
-
-def _cut_array(array: np.ndarray | None, piece: slice) -> np.ndarray | None:
-    return None if array is None else array[piece]
-
-
-def _cut(arrays: Any, piece: slice) -> Any:
-    return arrays and [_cut_array(array, piece) for array in arrays]

@@ -13,12 +13,13 @@ from pylstm._stream import Stream
 from pylstm.cells.cell import Cell
 from pylstm.cells.kernels import load_kernel
 from pylstm.cells.twin import twin_kernel
-from pylstm.layers.arguments import as_size, find_cell, several, take_reset
+from pylstm.layers.arguments import as_size, find_cell, several
 from pylstm.layers.checkpointed import CheckpointedRun, kept, refuse_with_checkpoint, segments_of
+from pylstm.layers.given import take_given, take_initial
 from pylstm.layers.learned import begin, check_learned
 from pylstm.layers.parameters import Parameters, as_array, check_array, check_dtype
 from pylstm.layers.ragged import Packing, RaggedRun, check_lengths
-from pylstm.layers.run import Layout, Run, check_names
+from pylstm.layers.run import Layout, Run
 from pylstm.layers.structure import core_of
 from pylstm.layers.workspace import Workspaces
 from pylstm.threads import get_num_threads
@@ -257,40 +258,22 @@ class Recurrent:
         """
         initial = begin(self, x, initial)
         source, (layout, x, T, B) = x, self._take_input(x, lengths)
-        given, scaled, blended = self._take_given(aux, pre, reset, blend, layout, T, B)
-        given["learned"] = getattr(initial, "learned", ())
-        start = None if initial is None else self._take_initial(initial, layout, B)
+        given = take_given(self, layout, (T, B), getattr(initial, "learned", ()), aux, pre, reset, blend)
+        start = None if initial is None else take_initial(self, layout, B, initial)
         threads = get_num_threads() if self._compiled else 1
         if checkpoint is not None:
             refuse_with_checkpoint(lengths, tape)
-            segments = segments_of(self, checkpoint, T, B, (scaled, blended), threads)
+            segments = segments_of(self, checkpoint, T, B, (given.scaled, given.blended), threads)
             if segments is not None:
                 return CheckpointedRun(self, kept(self, x, source), start, layout, given, segments)
-        options = (T if B else 0, B, tape, scaled, blended, threads)  # no rows: no step, however many
+        options = (T if B else 0, B, tape, given.scaled, given.blended, threads)  # no rows: no step, however many
         plan = self._core.plan(*options) if lengths is None else layout.plan(self._core, *options)
         buffer = self.workspaces.take(plan.nbytes)
         _core.forward(
             plan, buffer, self.params.flat, x, start,
-            given["aux"], given["pre"], given["reset"], given["blend"], order=layout.order,
+            given.aux, given.pre, given.reset, given.blend, order=layout.order,
         )  # fmt: skip
         return (Run if lengths is None else RaggedRun)(self, plan, buffer, layout, (T, B), given)
-
-    def _take_given(
-        self, aux: Any, pre: Any, reset: Any, blend: Any, layout: Layout, T: int, B: int
-    ) -> tuple[dict[str, Any], int, int]:
-        """What comes with each step; the bit sets of the states scaled before and of those blended after it."""
-        states = self.cell.contract.states
-        given: dict[str, Any] = {"aux": None, "pre": None, "reset": None, "blend": None, "widths": {}}
-        scaled = blended = 0
-        if self.cell.contract.aux or aux is not None:
-            given["aux"] = self._take_aux(aux, layout, T, B, given["widths"])
-        if pre is not None:
-            given["pre"], scaled = self._take_modifier("pre", pre, layout, T, B, given["widths"])
-        if blend is not None:
-            given["blend"], blended = self._take_modifier("blend", blend, layout, T, B, given["widths"])
-        if reset is not None:
-            given["reset"], scaled = take_reset(reset, layout, T, B), (1 << len(states)) - 1
-        return given, scaled, blended
 
     def _take_input(self, x: Any, lengths: Any) -> tuple[Layout, np.ndarray, int, int]:
         """The layout, the input in it, and T and B."""
@@ -317,55 +300,6 @@ class Recurrent:
         if ndim == 2:
             return ("T", self.input_size)
         return ("B", "T", self.input_size) if self.batch_first else ("T", "B", self.input_size)
-
-    def _take_initial(self, initial: Any, layout: Layout, B: int) -> list[np.ndarray | None]:
-        states = self.cell.contract.states
-        check_names("initial", initial, states)
-        return [
-            None
-            if initial.get(name) is None
-            else layout.rows_in(
-                check_array(f"initial[{name!r}]", initial[name], layout.rows_shape(B, self.widths[name]), self.dtype)
-            )
-            for name in states
-        ]
-
-    def _take_aux(self, aux: Any, layout: Layout, T: int, B: int, widths: dict) -> list[np.ndarray | None]:
-        names = tuple(name for name in self.cell.contract.aux if name != "x")
-        aux = {} if aux is None else aux
-        check_names("aux", aux, names)
-        for name in names:
-            if aux.get(name) is None:
-                raise ValueError(
-                    f"cell {self.cell.name!r} needs aux[{name!r}] at every step: "
-                    f"shape {layout.steps_shape(T, B, self.widths[name])}"
-                )
-        taken = []
-        for name in self.cell.contract.aux:
-            if name == "x":
-                taken.append(None)
-                continue
-            shape = layout.steps_shape(T, B, self.widths[name])
-            taken.append(layout.steps_in(check_array(f"aux[{name!r}]", aux[name], shape, self.dtype)).copy())
-            widths["aux", name] = self.widths[name]
-        return taken
-
-    def _take_modifier(self, what: str, values: Any, layout: Layout, T: int, B: int, widths: dict) -> tuple[list, int]:
-        """`values` by state, widened to the state; and the bit set of the states that have one."""
-        states, taken, bits = self.cell.contract.states, [], 0
-        check_names(what, values, states)
-        for k, name in enumerate(states):
-            if values.get(name) is None:
-                taken.append(None)
-                continue
-            array = as_array(f"{what}[{name!r}]", values[name])
-            width = 1 if array.shape[-1:] == (1,) else self.widths[name]
-            shape = layout.steps_shape(T, B, width)
-            array = layout.steps_in(check_array(f"{what}[{name!r}]", array, shape, self.dtype))
-            taken.append(np.array(np.broadcast_to(array, (*array.shape[:-1], self.widths[name])), order="C"))
-            widths[what, name] = width
-            bits |= 1 << k
-        return taken, bits
 
     def stream(self, batch_size: int = 1) -> Stream:
         """A stream of this layer: fed step by step, it keeps its states (at first 0) between calls.

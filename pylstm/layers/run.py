@@ -14,7 +14,10 @@ from pylstm.layers.learned import add_learned
 from pylstm.layers.parameters import Parameters, check_array
 
 if TYPE_CHECKING:
+    from pylstm.layers.given import Given
     from pylstm.layers.recurrent import Recurrent
+
+KINDS = ("aux", "pre", "blend")  # per-step inputs that have gradients
 
 
 @dataclass(slots=True)
@@ -128,7 +131,7 @@ class Run:
         buffer: np.ndarray,
         layout: Layout,
         sizes: tuple[int, int],
-        given: dict[str, Any],
+        given: Given,
     ) -> None:
         self.layer = layer
         self._plan, self._buffer, self._layout, self._given = plan, buffer, layout, given
@@ -217,9 +220,9 @@ class Run:
             dtype, (layer.params.size,), (T, B, layer.input_size), *((B, widths[name]) for name in names)
         )
         params = layer.params.around(flat)
-        back = {kind: _like(given[kind]) for kind in ("aux", "pre", "blend")}
+        back = {kind: _like(getattr(given, kind)) for kind in KINDS}
         self._pass_back(dy, rows, steps, flat, dx, dinitial, back)
-        add_learned(params, given["learned"], dict(zip(names, dinitial)))
+        add_learned(params, given.learned, dict(zip(names, dinitial)))
         return Gradients(
             x=layout.whole_out(dx),
             initial={name: layout.rows_out(array) for name, array in zip(names, dinitial)},
@@ -235,7 +238,7 @@ class Run:
         with self._lock:  # the loop works without the GIL, and in the run's only workspace
             _core.backward(
                 self._plan, self._buffer, dy, rows, steps, flat, dx, dinitial,
-                given["aux"], given["pre"], given["reset"], given["blend"], back["aux"], back["pre"], back["blend"],
+                given.aux, given.pre, given.reset, given.blend, back["aux"], back["pre"], back["blend"],
                 order=self._layout.order,
             )  # fmt: skip
 
@@ -284,7 +287,7 @@ class Run:
         out = {}
         for name, array in zip(names, arrays or ()):
             if array is not None:
-                if self._given["widths"][kind, name] == 1 != array.shape[-1]:
+                if self._given.widths[kind, name] == 1 != array.shape[-1]:
                     array = array.sum(axis=-1, keepdims=True)
                 out[name] = self._layout.steps_out(array)
         return out

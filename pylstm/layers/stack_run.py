@@ -11,12 +11,10 @@ import numpy as np
 from pylstm.layers.checkpointed import shares
 from pylstm.layers.parameters import Parameters, as_array, check_array
 from pylstm.layers.ragged import check_lengths, turned, within
-from pylstm.layers.run import Gradients, check_names, refuse_unpacking
+from pylstm.layers.run import KINDS, Gradients, check_names, refuse_unpacking
 
 if TYPE_CHECKING:
     from pylstm.layers.stack import Bidirectional, Composite, Stack
-
-KINDS = ("aux", "pre", "blend")
 
 
 @dataclass(slots=True)

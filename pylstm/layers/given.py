@@ -1,0 +1,156 @@
+"""`Given`: what comes with every step of a run, checked, and as the time loop takes it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pylstm.layers.parameters import as_array, check_array
+from pylstm.layers.run import Layout, check_names
+
+if TYPE_CHECKING:
+    from pylstm.layers.recurrent import Recurrent
+
+
+class Given:
+    """What comes with every step of a run.
+
+    Attributes
+    ----------
+    aux : list of ndarray by aux block of the cell, or None
+        (T, B, width) each; None for the block that is the input itself.
+    pre, blend : list of ndarray by state, or None
+        (T, B, width) each, widened to the state; None where the state has none.
+    reset : ndarray of uint8, shape (T, B), or None
+    learned : tuple of str
+        States that start from the layer's parameters.
+    widths : dict of (kind, name) to int
+        Width in which an array was given.
+    scaled, blended : int
+        Bit k: state k is scaled before a step (pre or reset), blended after it.
+    """
+
+    __slots__ = ("aux", "blend", "blended", "learned", "pre", "reset", "scaled", "widths")
+
+    def __init__(self, learned: tuple[str, ...] = ()) -> None:
+        self.aux: list[np.ndarray | None] | None = None
+        self.pre: list[np.ndarray | None] | None = None
+        self.blend: list[np.ndarray | None] | None = None
+        self.reset: np.ndarray | None = None
+        self.learned = learned
+        self.widths: dict[tuple[str, str], int] = {}
+        self.scaled = self.blended = 0
+
+    def cut(self, piece: slice) -> Given:
+        """The steps of a segment."""
+        part = Given(self.learned)
+        part.aux, part.pre, part.blend = (cut_arrays(arrays, piece) for arrays in (self.aux, self.pre, self.blend))
+        part.reset = None if self.reset is None else self.reset[piece]
+        part.widths, part.scaled, part.blended = self.widths, self.scaled, self.blended
+        return part
+
+
+NOTHING = Given()  # of most runs: nobody may write to it
+
+
+def cut_arrays(arrays: Any, piece: slice) -> Any:
+    """The steps of a segment, of a list of arrays or None."""
+    return arrays and [None if array is None else array[piece] for array in arrays]
+
+
+def take_given(
+    layer: Recurrent,
+    layout: Layout,
+    sizes: tuple[int, int],
+    learned: tuple[str, ...],
+    aux: Any,
+    pre: Any,
+    reset: Any,
+    blend: Any,
+) -> Given:
+    """What the caller of `layer` gives with the steps of a run of sizes (T, B).
+
+    Raises
+    ------
+    TypeError, ValueError
+        A wrong dtype or shape, an unknown name, an aux block that is missing.
+    """
+    contract = layer.cell.contract
+    if aux is pre is reset is blend is None and not (contract.aux or learned):
+        return NOTHING
+    given = Given(learned)
+    if contract.aux or aux is not None:
+        given.aux = _take_aux(layer, layout, sizes, {} if aux is None else aux, given.widths)
+    if pre is not None:
+        given.pre, given.scaled = _take_modifier(layer, layout, sizes, "pre", pre, given.widths)
+    if blend is not None:
+        given.blend, given.blended = _take_modifier(layer, layout, sizes, "blend", blend, given.widths)
+    if reset is not None:
+        given.reset, given.scaled = _take_reset(layout, sizes, reset), (1 << len(contract.states)) - 1
+    return given
+
+
+def take_initial(layer: Recurrent, layout: Layout, B: int, initial: Any) -> list[np.ndarray | None]:
+    """Initial states by state, (B, width) each; None where there is none."""
+    states = layer.cell.contract.states
+    check_names("initial", initial, states)
+    return [
+        None
+        if initial.get(name) is None
+        else layout.rows_in(
+            check_array(f"initial[{name!r}]", initial[name], layout.rows_shape(B, layer.widths[name]), layer.dtype)
+        )
+        for name in states
+    ]
+
+
+def _take_aux(layer: Recurrent, layout: Layout, sizes: tuple[int, int], aux: Any, widths: dict) -> list:
+    names = tuple(name for name in layer.cell.contract.aux if name != "x")
+    check_names("aux", aux, names)
+    for name in names:
+        if aux.get(name) is None:
+            raise ValueError(
+                f"cell {layer.cell.name!r} needs aux[{name!r}] at every step: "
+                f"shape {layout.steps_shape(*sizes, layer.widths[name])}"
+            )
+    taken: list[np.ndarray | None] = []
+    for name in layer.cell.contract.aux:
+        if name == "x":
+            taken.append(None)
+            continue
+        widths["aux", name] = layer.widths[name]
+        shape = layout.steps_shape(*sizes, layer.widths[name])
+        taken.append(layout.steps_in(check_array(f"aux[{name!r}]", aux[name], shape, layer.dtype)).copy())
+    return taken
+
+
+def _take_modifier(
+    layer: Recurrent, layout: Layout, sizes: tuple[int, int], what: str, values: Any, widths: dict
+) -> tuple[list, int]:
+    """`values` by state, widened to the state; and the bit set of the states that have one."""
+    taken: list[np.ndarray | None] = []
+    states, bits = layer.cell.contract.states, 0
+    check_names(what, values, states)
+    for k, name in enumerate(states):
+        if values.get(name) is None:
+            taken.append(None)
+            continue
+        array = as_array(f"{what}[{name!r}]", values[name])
+        width = 1 if array.shape[-1:] == (1,) else layer.widths[name]
+        shape = layout.steps_shape(*sizes, width)
+        array = layout.steps_in(check_array(f"{what}[{name!r}]", array, shape, layer.dtype))
+        taken.append(np.array(np.broadcast_to(array, (*array.shape[:-1], layer.widths[name])), order="C"))
+        widths[what, name] = width
+        bits |= 1 << k
+    return taken, bits
+
+
+def _take_reset(layout: Layout, sizes: tuple[int, int], reset: Any) -> np.ndarray:
+    """`reset` as the time loop has it: bytes, (T, B)."""
+    reset = as_array("reset", reset)
+    if reset.dtype != np.bool_:
+        raise TypeError(f"reset must be an array of bool, got {reset.dtype}")
+    if reset.shape != layout.steps_shape(*sizes):
+        raise ValueError(f"reset must have shape {layout.steps_shape(*sizes)}, got {reset.shape}")
+    return layout.steps_in(reset.view(np.uint8)).copy()
