@@ -49,7 +49,7 @@ def lstm_recursion(run, claimed):
 
 
 def test_pinards_recursion_of_delta_h():
-    """DESIGN.md section 9, item 1."""
+    """docs/derivations/delta-h.md: what reaches c(t+1) from t+2 on is lost."""
     found = pylstm.audit(LSTM, lambda run: lstm_recursion(run, claimed=True))
     assert not found.exact and found.wrong_from == 3
     assert found.findings["h"].paths == ("c(t+1) <- c(t+2)",)
@@ -82,7 +82,7 @@ def test_pinards_error_is_that_of_the_oracle():
 
 
 def test_the_product_of_forget_gates():
-    """DESIGN.md section 9, item 3: dC_j/dC_{j-1} = f with h_{j-1} held fixed."""
+    """docs/derivations/product-of-gates.md: dC_j/dC_{j-1} = f with h_{j-1} held fixed."""
 
     def product(run):
         dc = run.dstates["c"].copy()
@@ -96,7 +96,7 @@ def test_the_product_of_forget_gates():
 
 
 def test_equation_37_is_right():
-    """DESIGN.md section 9, item 4."""
+    """docs/derivations/lstm-equations.md: with the full cotangent of c."""
     found = pylstm.audit(LSTM, lambda run: lstm_recursion(run, claimed=False))
     assert found.exact and str(found) == "exact" and found.wrong_from is None and found.paths == ()
 

@@ -1,6 +1,6 @@
 r"""Derivations as mathematics: aligned LaTeX equations of every program.
 
-Notation of DESIGN.md, section 6: `d` + name is the full cotangent of a block, z_g the pre-activation of gate g, index t
+Notation of docs/development/contract.md: `d` + name is the full cotangent of a block, z_g the pre-activation of gate g, index t
 the step; delta + name is the cotangent of an intermediate value within the step, products are per unit.
 """
 
