@@ -1,4 +1,4 @@
-"""The rules of docs/development that a machine can check: who imports whom, sizes of files and functions, what is installed."""
+"""The rules that a machine can check: who imports whom, sizes of files and functions, what is installed."""
 
 from __future__ import annotations
 

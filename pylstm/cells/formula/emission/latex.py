@@ -1,7 +1,7 @@
 r"""Derivations as mathematics: aligned LaTeX equations of every program.
 
-Notation of docs/development/contract.md: `d` + name is the full cotangent of a block, z_g the pre-activation of gate g, index t
-the step; delta + name is the cotangent of an intermediate value within the step, products are per unit.
+Notation of docs/development/contract.md: `d` + name is the full cotangent of a block, z_g the pre-activation of gate
+g, index t the step; delta + name is the cotangent of an intermediate value within the step, products are per unit.
 """
 
 from __future__ import annotations
