@@ -6,7 +6,7 @@ output.
 
 from __future__ import annotations
 
-from pylstm.cells import Cell, Stage, cos, exp, expm1, log, relu, sigmoid, sin, softplus, sqrt, tanh
+from pylstm.cells import Cell, Stage, cos, exp, expm1, log, relu, sigmoid, sin, softplus, sqrt, tanh, where
 
 
 class IndRNN(Cell):
@@ -106,7 +106,8 @@ class MinGRU(Cell):
 class MinLSTM(Cell):
     """Minimal LSTM without recurrent product, its gates normalised to sum 1.
 
-    f = s(W_f x + b_f), i = s(W_i x + b_i), h = (f h- + i (W_n x + b_n)) / (f + i).
+    f = s(W_f x + b_f), i = s(W_i x + b_i), h = (f h- + i (W_n x + b_n)) / (f + i). The share f / (f + i) is
+    computed as s(log f - log i), which holds where f and i are too small to be numbers.
     """
 
     states = ("h",)
@@ -114,8 +115,7 @@ class MinLSTM(Cell):
     reference = MinGRU.reference
 
     def forward(z, prev):
-        f, i = sigmoid(z.f), sigmoid(z.i)
-        share = f / (f + i)
+        share = sigmoid(softplus(-z.i) - softplus(-z.f))
         return dict(h=share * prev.h + (1 - share) * z.n)
 
 
@@ -144,7 +144,9 @@ class RGLRU(Cell):
 
     def forward(z, prev, p):
         log_a = -8 * sigmoid(z.r) * softplus(-p.lam)
-        return dict(h=exp(log_a) * prev.h + sqrt(-expm1(2 * log_a)) * sigmoid(z.i) * z.v)
+        rest = -expm1(2 * log_a)
+        taken = where(rest > 0, sqrt(where(rest > 0, rest, 1)), 0)  # where r is 0, its gradient is 0, not 0 / 0
+        return dict(h=exp(log_a) * prev.h + taken * sigmoid(z.i) * z.v)
 
 
 TYPED = "Balduzzi & Ghifary (2016), Strongly-typed recurrent neural networks"
