@@ -20,7 +20,8 @@
 # H. Rows that end early: sorted by length, so that those of a step are the first of the step before. A plan with
 #    offsets has in each step as many rows as go on, step after step in every array (_ragged.pxd).
 # I. Threads take shares of the rows that nobody has begun (_team.pxd). With a few rows they share the columns of every
-#    product instead, and meet in every step.
+#    product instead, and meet in every step. Between two meetings a column has one owner, who does all products that add
+#    to it (`part_t`): the sum has its order, and no addition is lost.
 # J. While a product is computed, what follows it is brought near, line by line (_ahead.pxd).
 #
 # Measured and rejected, float32, B x H from 32 x 128 to 64 x 512: chunks of 64 to 1024 rows (0 to 3 % slower); fetching the
@@ -33,7 +34,7 @@ from pylstm._ahead cimport look_ahead, look_back
 from pylstm._buffers cimport address, line_up, optional
 from pylstm._modifiers cimport add_given, blend_state, scale_state, unblend_state, unscale_state
 from pylstm._plan cimport (
-    FROM_EMISSION, FROM_STATE, FROM_X, PARAM_ROWS, ROWS_GRAIN, Plan, border, columns_grain, core_t, pack, plan_t,
+    FROM_EMISSION, FROM_STATE, FROM_X, PARAM_ROWS, ROWS_GRAIN, Plan, border, core_t, pack, part_t, plan_t,
     product_t, row_of, rows_at, starts_dx)
 from pylstm._ragged cimport (
     add_dy, align_states, bring_x, clear_beyond, keep_final, send_dx, send_y, steps_with_rows, take_given)
@@ -443,7 +444,8 @@ cdef void start_rows(const plan_t *plan, const arrays_t *a, Py_ssize_t first, Py
     for k in range(core.n_products):
         p = &core.products[k]
         if p.source == FROM_X:
-            core.tiles.product(TILES_BIAS, rows, p.N, p.K, x, p.K, a.base + plan.packed + p.packed * size, 2,
+            core.tiles.product(TILES_BIAS, rows, p.N, p.K, x, p.K,
+                               a.base + plan.packed + plan.parts[k * plan.threads].packed * size, 2,
                                bias + p.column * size, z + p.column * size, core.z_columns, NULL)
     for k in range(core.n_bias):
         if not core.bias[k].from_x:
@@ -456,14 +458,12 @@ cdef inline void add_product(const plan_t *plan, char *base, const team_t *team,
                              table_t *table, const product_t *p, const block_t *sources) noexcept nogil:
     """z[:, column:] += A @ W.T; of a team that shares columns, this thread's. Odd steps read the weights backwards."""
     cdef const core_t *core = plan.core
-    cdef Py_ssize_t n = 0, m = p.N, packed = p.packed, panel = plan.panel[p - core.products]
-    if team.columns and team.size > 1:
-        n = part(p.N, columns_grain(plan, p - core.products), number, team.size)
-        m = part(p.N, columns_grain(plan, p - core.products), number + 1, team.size) - n
-        packed += core.tiles.packed_size(p.K, n)
-    core.tiles.product(TILES_ADD_BACK if t & 1 else TILES_ADD, table.rows.rows, m, p.K, sources[p.index].data, p.K,
-                       base + plan.packed + packed * core.itemsize, panel, NULL,
-                       <char *> table.rows.z[0].data + (p.column + n) * core.itemsize, core.z_columns, table.ahead)
+    cdef Py_ssize_t k = p - core.products
+    cdef const part_t *own = &plan.parts[k * plan.threads + (number if team.columns else 0)]
+    core.tiles.product(TILES_ADD_BACK if t & 1 else TILES_ADD, table.rows.rows, own.n if team.columns else p.N, p.K,
+                       sources[p.index].data, p.K, base + plan.packed + own.packed * core.itemsize, plan.panel[k], NULL,
+                       <char *> table.rows.z[0].data + (p.column + own.first) * core.itemsize, core.z_columns,
+                       table.ahead)
 
 
 # --- backward ------------------------------------------------------------------------------------------------------
@@ -544,7 +544,8 @@ cdef void backward_products(const plan_t *plan, const arrays_t *a, int number, P
             n = share if plan.offsets != NULL else from_ + share
             tiles.product(TILES_SET if k == starts_dx(plan) else TILES_ADD, shared, p.K, p.N,
                           dz + (share * core.z_columns + p.column) * size, core.z_columns,
-                          a.base + plan.packed_back + p.packed_back * size, 2, NULL, a.dx + n * p.K * size, p.K, NULL)
+                          a.base + plan.packed_back + plan.parts_back[k * plan.threads].packed * size, 2, NULL,
+                          a.dx + n * p.K * size, p.K, NULL)
         elif p.source == FROM_STATE:
             A = a.base + (plan.states[p.index] if plan.prev[p.index] < 0 else plan.prev[p.index])
             if plan.offsets != NULL and not plan.scaled >> p.index & 1:
@@ -589,11 +590,9 @@ cdef inline void add_cotangent(const plan_t *plan, char *base, const team_t *tea
                                const product_t *p, const block_t *to) noexcept nogil:
     """dA += dz[:, column:] @ W; of a team that shares columns, this thread's."""
     cdef const core_t *core = plan.core
-    cdef Py_ssize_t n = 0, m = p.K, packed = p.packed_back, panel = plan.panel[p - core.products]
-    if team.columns and team.size > 1:
-        n = part(p.K, columns_grain(plan, p - core.products), number, team.size)
-        m = part(p.K, columns_grain(plan, p - core.products), number + 1, team.size) - n
-        packed += core.tiles.packed_size(p.N, n)
-    core.tiles.product(TILES_ADD, table.rows.rows, m, p.N, <char *> table.rows.dz[0].data + p.column * core.itemsize,
-                       core.z_columns, base + plan.packed_back + packed * core.itemsize, panel, NULL,
-                       <char *> to[p.index].data + n * core.itemsize, p.K, table.ahead)
+    cdef Py_ssize_t k = p - core.products
+    cdef const part_t *own = &plan.parts_back[k * plan.threads + (number if team.columns else 0)]
+    core.tiles.product(TILES_ADD, table.rows.rows, own.n if team.columns else p.K, p.N,
+                       <char *> table.rows.dz[0].data + p.column * core.itemsize, core.z_columns,
+                       base + plan.packed_back + own.packed * core.itemsize, plan.panel[k], NULL,
+                       <char *> to[p.index].data + own.first * core.itemsize, p.K, table.ahead)

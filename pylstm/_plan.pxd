@@ -26,8 +26,10 @@ cdef struct product_t:         # z[:, column:column + N] += A @ W.T, with W (N, 
     Py_ssize_t N
     Py_ssize_t K
     Py_ssize_t weight          # of W[0, 0] in the flat parameter buffer, in elements
-    Py_ssize_t packed          # of the packed W.T and W among the packed weights, in elements
-    Py_ssize_t packed_back
+
+cdef struct part_t:            # the columns of a product that one thread packs, and adds to if threads share columns
+    Py_ssize_t first, n
+    Py_ssize_t packed          # of their panels among the packed weights, in elements
 
 cdef struct kind_t:            # the blocks of one kind
     int n
@@ -45,7 +47,7 @@ cdef struct core_t:             # a layer
     Py_ssize_t itemsize
     int n_stages, n_products, n_bias, output, aux_x
     kind_t z, states, emissions, keep, params, aux
-    Py_ssize_t z_columns, input_size, n_parameters, packed_size, packed_back_size
+    Py_ssize_t z_columns, input_size, n_parameters
     Py_ssize_t param_weight[MAX_BLOCKS]
     product_t products[MAX_PRODUCTS]
     bias_t bias[MAX_PRODUCTS]
@@ -63,6 +65,9 @@ cdef struct plan_t:             # a run
     const Py_ssize_t *borders_back
     int threads, columns                                  # see team_t
     int panel[MAX_PRODUCTS]                               # vectors of a panel of the packed weights, forward and back
+    const part_t *parts                                   # of product k and thread i: parts[k * threads + i]
+    const part_t *parts_back
+    Py_ssize_t packed_size, packed_back_size              # elements
     Py_ssize_t outer_size                                 # of the scratch of one thread
     Py_ssize_t nbytes
     bint taped
@@ -92,8 +97,10 @@ cdef class Plan:
     cdef plan_t p
     cdef readonly Core core
     cdef bytearray steps                             # offsets and borders
+    cdef bytearray tables                            # parts
     cdef take_steps(self, const Py_ssize_t[::1] counts)
     cdef share(self, int threads)
+    cdef cut_products(self)
     cdef plan_backward(self, at)
 
 cdef void pack(const plan_t *plan, char *base, const char *weights, int member) noexcept nogil

@@ -62,9 +62,6 @@ cdef class Core:
         for k in range(self.c.n_products):
             p = &self.c.products[k]
             p.source, p.index, p.stage, p.column, p.N, p.K, p.weight = products[k]
-            p.packed, p.packed_back = self.c.packed_size, self.c.packed_back_size
-            self.c.packed_size += self.c.tiles.packed_size(p.K, p.N)
-            self.c.packed_back_size += self.c.tiles.packed_size(p.N, p.K)
         for k in range(self.c.n_bias):
             self.c.bias[k].column, self.c.bias[k].N, self.c.bias[k].weight, self.c.bias[k].from_x = bias[k]
         for k in range(self.c.params.n):
@@ -112,6 +109,10 @@ cdef class Plan:
     nbytes : int
         Size of the workspace in bytes.
     taped : bool
+    threads : int
+        That work on the run.
+    columns : bool
+        Whether they share the columns of every product; otherwise its rows.
     chunk_back : int
         Steps of a chunk of the backward pass.
 
@@ -149,13 +150,14 @@ cdef class Plan:
             few = core.products[k].source != FROM_X and counts is None    # as many rows as a step has, at every step
             self.p.panel[k] = core.tiles.panel(B, core.products[k].N * core.products[k].K * size) if few else 2
         self.share(threads)
+        self.cut_products()
         kept = self.p.rows if taped else largest_chunk(&self.p, False)   # rows of which the tape holds the inner arrays
-        self.p.packed = at.take(core.packed_size)
+        self.p.packed = at.take(self.p.packed_size)
         self.p.bias = at.take(core.z_columns)
         self.p.params = at.take(sum([core.params.width[k] for k in range(core.params.n)]))
         self.p.inner = at.bytes
         if taped:
-            self.p.packed_back = at.take(core.packed_back_size)
+            self.p.packed_back = at.take(self.p.packed_back_size)
             self.plan_backward(at)
         for k in range(core.states.n):
             whole = taped or k == core.output
@@ -215,6 +217,27 @@ cdef class Plan:
         elif not self.p.columns and work >= ROWS_WORK:
             self.p.threads = min(threads, rows)
 
+    cdef cut_products(self):
+        """The parts of every product, forward and backward, and where their packed weights lie."""
+        cdef const core_t *core = self.p.core
+        cdef const product_t *p
+        cdef part_t *forth
+        cdef part_t *back
+        cdef int k, i
+        self.tables = bytearray(2 * core.n_products * self.p.threads * sizeof(part_t))
+        forth = <part_t *> PyByteArray_AS_STRING(self.tables)
+        back = forth + core.n_products * self.p.threads
+        self.p.parts, self.p.parts_back = forth, back
+        for k in range(core.n_products):
+            p = &core.products[k]
+            for i in range(self.p.threads):
+                forth.first, back.first = cut(&self.p, k, i), cut_back(&self.p, k, i)
+                forth.n, back.n = cut(&self.p, k, i + 1) - forth.first, cut_back(&self.p, k, i + 1) - back.first
+                forth.packed, back.packed = self.p.packed_size, self.p.packed_back_size
+                self.p.packed_size += core.tiles.packed_size(p.K, forth.n)
+                self.p.packed_back_size += core.tiles.packed_size(p.N, back.n)
+                forth, back = forth + 1, back + 1
+
     cdef plan_backward(self, at):
         cdef const core_t *core = self.p.core
         cdef int k
@@ -245,6 +268,14 @@ cdef class Plan:
         return bool(self.p.taped)
 
     @property
+    def threads(self):
+        return self.p.threads
+
+    @property
+    def columns(self):
+        return bool(self.p.columns)
+
+    @property
     def chunk_back(self):
         return self.p.chunk_back
 
@@ -252,6 +283,24 @@ cdef class Plan:
         """Where array `k` of a kind starts, in bytes from the lined-up workspace; "y" is of plans with counts."""
         return {"z": self.p.z, "y": self.p.y, "states": self.p.states[k], "emissions": self.p.emissions[k],
                 "keep": self.p.keep[k]}[kind]
+
+    def parts(self, bint back=False):
+        """Of every product (source, index, stage) and the parts of the threads, one (first, n, packed) each.
+
+        `first` counts the columns of z, or backward those of the cotangent of the source; `packed` the elements of the
+        packed weights.
+        """
+        cdef const part_t *at = self.p.parts_back if back else self.p.parts
+        cdef const product_t *p
+        cdef int k, i
+        found = []
+        for k in range(self.p.core.n_products):
+            p, ranges = &self.p.core.products[k], []
+            for i in range(self.p.threads):
+                ranges.append((at.first + (0 if back else p.column), at.n, at.packed))
+                at += 1
+            found.append((p.source, p.index, p.stage, ranges))
+        return found
 
     def final_offset(self, int k):
         """Where the final state `k` starts, likewise."""
@@ -303,6 +352,67 @@ cdef Py_ssize_t set_borders(Py_ssize_t *borders, const Py_ssize_t *offsets, Py_s
     return chunks + 1 if T else 0
 
 
+# In a team that shares columns, each column of z has one owner between two meetings, and so has each column of the
+# cotangents of states and emissions: all products that add to a column do so in one thread, in their order. Were each
+# product cut by itself, two threads would add to one column, in another order from call to call or at once. A border of
+# the owners need not be a border of panels of every product: a part is packed by itself, and an element has the same
+# bits in any panel.
+
+cdef Py_ssize_t cut(const plan_t *plan, int k, int i) noexcept:
+    """Where the part of thread i of product k starts, from the first column of the product."""
+    cdef const product_t *p = &plan.core.products[k]
+    if plan.columns and p.source != FROM_X:
+        return min(max(owned(plan, max(p.stage, 0), i) - p.column, 0), p.N)
+    return part(p.N, columns_grain(plan, k), i, plan.threads)
+
+
+cdef Py_ssize_t owned(const plan_t *plan, int stage, int i) noexcept:
+    """The first column of z that thread i owns before the hook of a stage: all have about as many multiply-adds."""
+    cdef const product_t *p
+    cdef Py_ssize_t first = plan.core.z_columns, last = 0, grain = 1, low = 0, high, middle
+    cdef double all_ = 0
+    cdef int k
+    if i == plan.threads:
+        return plan.core.z_columns
+    for k in range(plan.core.n_products):
+        p = &plan.core.products[k]
+        if p.source != FROM_X and max(p.stage, 0) == stage:
+            first, last = min(first, p.column), max(last, p.column + p.N)
+            grain = max(grain, columns_grain(plan, k))
+            all_ += <double> p.N * p.K
+    high = (last - first) // grain
+    while low < high:                                      # the nearest multiple of the grain
+        middle = (low + high + 1) // 2
+        if work_before(plan, stage, first + middle * grain - grain // 2) * plan.threads < all_ * i:
+            low = middle
+        else:
+            high = middle - 1
+    return first + low * grain
+
+
+cdef double work_before(const plan_t *plan, int stage, Py_ssize_t column) noexcept:
+    """Multiply-adds of a row in the columns of z before `column`, of the products right before the hook of a stage."""
+    cdef const product_t *p
+    cdef double work = 0
+    cdef int k
+    for k in range(plan.core.n_products):
+        p = &plan.core.products[k]
+        if p.source != FROM_X and max(p.stage, 0) == stage:
+            work += <double> p.K * min(max(column - p.column, 0), p.N)
+    return work
+
+
+cdef Py_ssize_t cut_back(const plan_t *plan, int k, int i) noexcept:
+    """Likewise backward, where the products of a source have the same columns: whole panels of all of them."""
+    cdef const product_t *p = &plan.core.products[k]
+    cdef Py_ssize_t grain = 1
+    cdef int q
+    for q in range(plan.core.n_products):
+        if plan.core.products[q].source == p.source and plan.core.products[q].index == p.index:
+            grain = max(grain, columns_grain(plan, q))
+    return part(p.K, grain, i, plan.threads)
+
+
 cdef bint feeds_product(const core_t *core, int state) noexcept:
     cdef int k
     for k in range(core.n_products):
@@ -325,22 +435,20 @@ cdef void pack(const plan_t *plan, char *base, const char *weights, int member) 
     """Weights into column panels, biases to their columns, per-unit parameters beside them: one thread's share."""
     cdef const core_t *core = plan.core
     cdef const tiles_t *tiles = core.tiles
-    cdef Py_ssize_t size = core.itemsize, n, m, grain
+    cdef Py_ssize_t size = core.itemsize
     cdef int k
     cdef char *to
     cdef const product_t *p
+    cdef const part_t *own
     for k in range(core.n_products):
         p = &core.products[k]
-        grain = columns_grain(plan, k)
-        n = part(p.N, grain, member, plan.threads)
-        m = part(p.N, grain, member + 1, plan.threads) - n
-        to = base + plan.packed + (p.packed + tiles.packed_size(p.K, n)) * size
-        tiles.pack_transposed(p.K, m, weights + (p.weight + n * p.K) * size, p.K, to, plan.panel[k])
+        own = &plan.parts[k * plan.threads + member]
+        tiles.pack_transposed(p.K, own.n, weights + (p.weight + own.first * p.K) * size, p.K,
+                              base + plan.packed + own.packed * size, plan.panel[k])
         if plan.taped:
-            n = part(p.K, grain, member, plan.threads)
-            m = part(p.K, grain, member + 1, plan.threads) - n
-            to = base + plan.packed_back + (p.packed_back + tiles.packed_size(p.N, n)) * size
-            tiles.pack(p.N, m, weights + (p.weight + n) * size, p.K, to, plan.panel[k])
+            own = &plan.parts_back[k * plan.threads + member]
+            tiles.pack(p.N, own.n, weights + (p.weight + own.first) * size, p.K,
+                       base + plan.packed_back + own.packed * size, plan.panel[k])
     if member > 0:
         return
     for k in range(core.n_bias):

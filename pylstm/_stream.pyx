@@ -96,6 +96,7 @@ cdef class Stream:
     {'h': (1, 5), 'c': (1, 5)}
     """
     cdef plan_t plan
+    cdef Plan layout                           # holds the tables that `plan` points to
     cdef arrays_t a
     cdef team_t alone                          # a stream runs on one thread
     cdef Core core
@@ -112,12 +113,12 @@ cdef class Stream:
     cdef bint busy, batch_first
 
     def __init__(self, layer, batch_size=1):
-        cdef Plan plan
         B = check_size("batch_size", batch_size)
         self.take_layer(layer, B)
         row = self.core.c.z_columns * self.core.c.itemsize
-        plan = Plan(self.core, max(1, min(CHUNK_ROWS, CHUNK_BYTES // max(row, 1)) // B), B, False, 0, 0, 1)
-        self.plan = plan.p
+        self.layout = Plan(self.core, max(1, min(CHUNK_ROWS, CHUNK_BYTES // max(row, 1)) // B), B, False, 0, 0, 1)
+        self.plan = self.layout.p
+        self.work = B * self.plan.packed_size
         self.take_memory()
         self.refresh()
         self.reset()
@@ -128,7 +129,6 @@ cdef class Stream:
         self.batch_first, self.width = layer.batch_first, layer.output_size
         self.row_shape, self.shape = (self.width,), (B, self.width)
         self.aux_names = tuple([name for name in layer.cell.contract.aux if name != "x"])
-        self.work = B * self.core.c.packed_size
         states = sum([layer.widths[name] for name in layer.cell.contract.states])
         self.spare = bytearray(B * states * self.core.c.itemsize)
         widths = tuple([(name, layer.widths[name]) for name in layer.cell.contract.states])
@@ -421,7 +421,8 @@ cdef class Stream:
         cdef Stream new
         self.need_idle()
         new = Stream.__new__(Stream)
-        new.layer, new.core, new.plan, new.alone = self.layer, self.core, self.plan, self.alone
+        new.layer, new.core, new.layout, new.plan = self.layer, self.core, self.layout, self.plan
+        new.alone = self.alone
         new.batch_size, new.batch_first, new.dtype, new.width = self.batch_size, self.batch_first, self.dtype, self.width
         new.shape, new.row_shape, new.aux_names, new.kind = self.shape, self.row_shape, self.aux_names, self.kind
         new.work, new.spare = self.work, bytearray(self.spare)
