@@ -75,8 +75,8 @@ def forward(Plan layout not None, workspace, flat, x, initial=None, aux=None, pr
     aux : sequence over the aux blocks
         Elements (T, B, w); None for the input itself.
     reset : array (T, B) of uint8, or None
-    origin : sequence over the states, or None
-        Elements (B, w): what a reset goes back to, where this is a segment of a longer run; None: `initial`.
+    origin : sequence over the states
+        Elements (w,): what a row starts from at a reset. Needed with `reset` only.
     packed : bool
         The segment before has left the packed weights in `workspace`.
     order : array (B,) of intp
@@ -99,7 +99,7 @@ def forward(Plan layout not None, workspace, flat, x, initial=None, aux=None, pr
         clear_beyond(plan, &a, plan.given_T, core.states.width[core.output] * size)
     else:
         a.x = address(x, rows * core.input_size * size, False)
-    take_modifiers(&a, plan, aux, pre, reset, blend)
+    take_modifiers(&a, plan, aux, pre, reset, blend, origin)
     for k in range(core.states.n):
         given = None if initial is None else initial[k]
         step = plan.B * core.states.width[k] * size
@@ -107,9 +107,6 @@ def forward(Plan layout not None, workspace, flat, x, initial=None, aux=None, pr
             memset(a.base + plan.states[k], 0, step)
         else:
             memcpy(a.base + plan.states[k], address(given, step, False), step)
-        if plan.scaled >> k & 1:
-            memcpy(a.base + plan.initial[k], a.base + plan.states[k] if origin is None else address(origin[k], step, False),
-                   step)
         if plan.offsets != NULL:
             memcpy(a.base + plan.final[k], a.base + plan.states[k], step)    # of rows without steps
     a.flat = NULL if packed else weights
@@ -117,7 +114,7 @@ def forward(Plan layout not None, workspace, flat, x, initial=None, aux=None, pr
 
 
 def backward(Plan layout not None, workspace, dy, dfinal, dstates, dflat, dx, dinitial,
-             aux=None, pre=None, reset=None, blend=None, daux=None, dpre=None, dblend=None,
+             aux=None, pre=None, reset=None, blend=None, origin=None, daux=None, dpre=None, dblend=None, dorigin=None,
              bint begin=True, bint end=True, order=None):
     """Backward through a run of `forward` with a tape; may be called again.
 
@@ -134,14 +131,16 @@ def backward(Plan layout not None, workspace, dy, dfinal, dstates, dflat, dx, di
         Gradient of the flat parameter buffer, OUT.
     dx : writable array (T, B, I), OUT
     dinitial : sequence of writable arrays (B, w), OUT
-    aux, pre, reset, blend
+    aux, pre, reset, blend, origin
         As given to `forward`.
     daux, dpre, dblend : sequences of writable arrays like them, or None, OUT
+    dorigin : sequence over the states, or None
+        Elements (B, w), writable, or None where the state's origin is constant. OUT: the sum over a row's resets.
     begin : bool
-        The last segment. At the others `dflat` and `dinitial` go on, and the cotangents of the final states and the
+        The last segment. At the others `dflat` and `dorigin` go on, and the cotangents of the final states and the
         sums of the per-unit parameters are where the call before left them in `workspace`.
     end : bool
-        The first segment: after it, `dflat` and `dinitial` are complete.
+        The first segment: after it, `dflat` and `dorigin` are complete, and `dinitial` is set.
     order
         As given to `forward`; `dy` is the caller's then, and `dx` has the caller's rows and all steps.
     """
@@ -155,7 +154,7 @@ def backward(Plan layout not None, workspace, dy, dfinal, dstates, dflat, dx, di
     memset(&a, 0, sizeof(a))
     a.base = line_up(address(workspace, plan.nbytes, True))
     a.x = a.base + plan.x
-    take_modifiers(&a, plan, aux, pre, reset, blend)
+    take_modifiers(&a, plan, aux, pre, reset, blend, origin)
     a.dflat = address(dflat, core.n_parameters * size, True)
     if begin:
         memset(a.dflat, 0, core.n_parameters * size)
@@ -177,9 +176,11 @@ def backward(Plan layout not None, workspace, dy, dfinal, dstates, dflat, dx, di
         a.dstates[k] = optional(dstates, k, steps, False)
         a.dpre[k] = optional(dpre, k, steps, True)
         a.dblend[k] = optional(dblend, k, steps, True)
+        a.dorigin[k] = optional(dorigin, k, step, True)
         if not begin:
             continue
-        memset(a.dinitial[k], 0, step)
+        if a.dorigin[k] != NULL:
+            memset(a.dorigin[k], 0, step)
         if dfinal is not None and dfinal[k] is not None:
             memcpy(a.base + plan.dstates[k], address(dfinal[k], step, False), step)
         else:
@@ -195,10 +196,13 @@ def backward(Plan layout not None, workspace, dy, dfinal, dstates, dflat, dx, di
         if plan.T & 1:
             for k in range(core.states.n):
                 memcpy(a.base + plan.dstates[k], a.base + plan.dprev[k], B * core.states.width[k] * size)
-    elif size == 4:
-        finish_backward(plan, &a, <float *> NULL)
+        return
+    for k in range(core.states.n):
+        memcpy(a.dinitial[k], a.base + (plan.dprev[k] if plan.T & 1 else plan.dstates[k]), B * core.states.width[k] * size)
+    if size == 4:
+        add_params(plan, &a, <float *> NULL)
     else:
-        finish_backward(plan, &a, <double *> NULL)
+        add_params(plan, &a, <double *> NULL)
 
 
 # --- threads -------------------------------------------------------------------------------------------------------
@@ -328,7 +332,7 @@ cdef bint interrupted() noexcept with gil:
 
 # --- buffers -------------------------------------------------------------------------------------------------------
 
-cdef int take_modifiers(arrays_t *a, const plan_t *plan, aux, pre, reset, blend) except -1:
+cdef int take_modifiers(arrays_t *a, const plan_t *plan, aux, pre, reset, blend, origin) except -1:
     cdef const core_t *core = plan.core
     cdef Py_ssize_t rows = plan.rows, size = core.itemsize
     cdef int k
@@ -338,6 +342,8 @@ cdef int take_modifiers(arrays_t *a, const plan_t *plan, aux, pre, reset, blend)
     for k in range(core.states.n):
         if plan.scaled >> k & 1:
             a.pre[k] = optional(pre, k, rows * core.states.width[k] * size, False)
+        if reset is not None:
+            a.origin[k] = address(origin[k], core.states.width[k] * size, False)
         if plan.blended >> k & 1:
             a.blend[k] = address(blend[k], rows * core.states.width[k] * size, False)
     return 0
@@ -564,18 +570,13 @@ cdef void backward_products(const plan_t *plan, const arrays_t *a, int number, P
                               a.dflat + core.bias[k].weight * size)
 
 
-cdef void finish_backward(const plan_t *plan, const arrays_t *a, floating *dtype) noexcept nogil:
-    """Cotangents of the initial states and of the per-unit parameters, from where the loop left them."""
+cdef void add_params(const plan_t *plan, const arrays_t *a, floating *dtype) noexcept nogil:
+    """Cotangents of the per-unit parameters, from where the loop left them."""
     cdef const core_t *core = plan.core
     cdef Py_ssize_t w, n, g, width = param_width(core), at = 0
     cdef const floating *sent
     cdef floating *to
     cdef int k
-    for k in range(core.states.n):
-        sent = <const floating *> (a.base + (plan.dprev[k] if plan.T & 1 else plan.dstates[k]))
-        to = <floating *> a.dinitial[k]
-        for n in range(plan.B * core.states.width[k]):
-            to[n] += sent[n]
     for k in range(core.params.n):
         w = core.params.width[k]
         to = <floating *> a.dflat + core.param_weight[k]

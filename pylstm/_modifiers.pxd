@@ -1,5 +1,7 @@
 # The two modifiers that every cell has, forward and backward: what happens to a state before the step reads it (reset,
 # pre) and after the step has made it (blend). And the cotangents of states that the caller gives.
+from libc.string cimport memset
+
 from pylstm._plan cimport core_t, plan_t, row_of, state_row
 from pylstm._table cimport arrays_t, table_t
 from pylstm.kernel cimport floating
@@ -13,9 +15,14 @@ cdef inline floating *state_at(const plan_t *plan, const arrays_t *a, int k, Py_
     return <floating *> (a.base + plan.states[k]) + (row + b0) * core.states.width[k]
 
 
+cdef inline bint resets(const plan_t *plan, const arrays_t *a, Py_ssize_t t, Py_ssize_t b) noexcept nogil:
+    """Whether row b starts anew before step t."""
+    return a.reset != NULL and a.reset[row_of(plan, t) + b]
+
+
 cdef inline void scale_state(const plan_t *plan, const arrays_t *a, table_t *table, Py_ssize_t first, Py_ssize_t t, Py_ssize_t b0,
                       int k, floating *dtype) noexcept nogil:
-    """s <- pre_t s, where s = s_0 in rows that are reset, else s_{t-1}; 0 for pre_t = 0, whatever s holds."""
+    """s <- pre_t s, where s = origin in rows that are reset, else s_{t-1}; 0 for pre_t = 0, whatever s holds."""
     cdef const core_t *core = plan.core
     cdef Py_ssize_t w = core.states.width[k], b, u, at = row_of(plan, t) + b0
     cdef const floating *pre = <const floating *> a.pre[k]
@@ -24,8 +31,8 @@ cdef inline void scale_state(const plan_t *plan, const arrays_t *a, table_t *tab
     cdef floating factor
     for b in range(table.rows.rows):
         from_ = state_at(plan, a, k, first, t, b0 + b, dtype)
-        if a.reset != NULL and a.reset[at + b]:
-            from_ = <const floating *> (a.base + plan.initial[k]) + (b0 + b) * w
+        if resets(plan, a, t, b0 + b):
+            from_ = <const floating *> a.origin[k]
         for u in range(w):
             if pre == NULL:
                 to[b * w + u] = from_[u]
@@ -36,28 +43,29 @@ cdef inline void scale_state(const plan_t *plan, const arrays_t *a, table_t *tab
 
 cdef inline void unscale_state(const plan_t *plan, const arrays_t *a, table_t *table, Py_ssize_t t, Py_ssize_t b0, int k,
                         floating *dtype) noexcept nogil:
-    """Of scale_state: dpre = d s, ds = pre d (in place); in rows that were reset to the initial state's cotangent."""
+    """Of scale_state: dpre = d s, ds = pre d (in place); in rows that were reset dorigin += ds, and ds = 0."""
     cdef const core_t *core = plan.core
     cdef Py_ssize_t w = core.states.width[k], b, u, at = row_of(plan, t) + b0
     cdef const floating *pre = <const floating *> a.pre[k]
     cdef floating *d = <floating *> table.rows.dprev[k].data
     cdef floating *dpre = <floating *> a.dpre[k]
-    cdef floating *dinitial
+    cdef floating *dorigin
     cdef const floating *from_
     for b in range(table.rows.rows):
         from_ = state_at(plan, a, k, t, t, b0 + b, dtype)
-        if a.reset != NULL and a.reset[at + b]:
-            from_ = <const floating *> (a.base + plan.initial[k]) + (b0 + b) * w
+        if resets(plan, a, t, b0 + b):
+            from_ = <const floating *> a.origin[k]
         for u in range(w):
             if dpre != NULL:
                 dpre[(at + b) * w + u] = d[b * w + u] * from_[u]
             if pre != NULL:
                 d[b * w + u] *= pre[(at + b) * w + u]
-        if a.reset != NULL and a.reset[at + b]:
-            dinitial = <floating *> a.dinitial[k] + (b0 + b) * w
-            for u in range(w):
-                dinitial[u] += d[b * w + u]
-                d[b * w + u] = 0
+        if resets(plan, a, t, b0 + b):
+            if a.dorigin[k] != NULL:
+                dorigin = <floating *> a.dorigin[k] + (b0 + b) * w
+                for u in range(w):
+                    dorigin[u] += d[b * w + u]
+            memset(d + b * w, 0, w * sizeof(floating))
 
 
 cdef inline void blend_state(const plan_t *plan, const arrays_t *a, table_t *table, Py_ssize_t first, Py_ssize_t t, Py_ssize_t b0,

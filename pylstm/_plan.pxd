@@ -76,7 +76,6 @@ cdef struct plan_t:             # a run
     Py_ssize_t x, z, bias, params, packed, packed_back
     Py_ssize_t inner                                 # of what follows the weights: packed, bias, params come first
     Py_ssize_t states[MAX_BLOCKS]
-    Py_ssize_t initial[MAX_BLOCKS]                   # initial states, kept where a reset may need them
     Py_ssize_t prev[MAX_BLOCKS]                      # previous states after pre and reset; or see align_states
     Py_ssize_t final[MAX_BLOCKS]                     # with offsets: every row's states after its last step
     Py_ssize_t made[MAX_BLOCKS]                      # new states before blend

@@ -162,7 +162,6 @@ cdef class Plan:
         for k in range(core.states.n):
             whole = taped or k == core.output
             self.p.states[k] = at.take(((self.p.rows if whole else kept) + B) * core.states.width[k])
-            self.p.initial[k] = at.take(B * core.states.width[k]) if scaled >> k & 1 else -1
             self.p.prev[k] = at.take(kept * core.states.width[k]) if scaled >> k & 1 else -1
             if counts is not None and taped and not scaled >> k & 1 and feeds_product(core, k):
                 self.p.prev[k] = at.take(largest_chunk(&self.p, True) * core.states.width[k])

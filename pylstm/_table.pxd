@@ -11,6 +11,7 @@ cdef struct arrays_t:          # what a call brings or takes away; NULL where ab
     const char *flat           # parameters
     const char *x
     const unsigned char *reset
+    const char *origin[MAX_BLOCKS]         # states of one row, from which it starts at a reset
     const char *aux[MAX_BLOCKS]
     const char *pre[MAX_BLOCKS]
     const char *blend[MAX_BLOCKS]
@@ -19,6 +20,7 @@ cdef struct arrays_t:          # what a call brings or takes away; NULL where ab
     char *dflat
     char *dx
     char *dinitial[MAX_BLOCKS]
+    char *dorigin[MAX_BLOCKS]              # of every row; NULL where it is constant
     char *daux[MAX_BLOCKS]
     char *dpre[MAX_BLOCKS]
     char *dblend[MAX_BLOCKS]

@@ -4,7 +4,7 @@ Written to be read, not to be fast. Notation: W_s is ``weight_<s>``, s_t a state
 r_t the factor ``pre``, `d` + name the cotangent of a name. One step of the loop, for all batch rows:
 
 .. math::
-    \bar s_{t-1} &= r_t \cdot (\text{initial where reset}_t \text{ is set, else } s_{t-1})      && (1) \\
+    \bar s_{t-1} &= r_t \cdot (\text{0 where reset}_t \text{ is set, else } s_{t-1})      && (1) \\
     z_g &= \textstyle\sum_{s} W_s[g]\, s + b_g, \quad s \in \{x_t, \bar s_{t-1}, e_t\}          && (2) \\
     e_t, \; \hat s_t &= \text{forward}(z, \bar s_{t-1}, e_t, p, u_t)                            && (3) \\
     s_t &= \bar s_{t-1} + k_t (\hat s_t - \bar s_{t-1})                                         && (4)
@@ -180,9 +180,9 @@ def forward(
 def _forward_step(tape: Tape, t: int) -> None:
     contract = tape.cell.contract
 
-    # (1)  prev = r_t (initial where reset_t, else s_{t-1})
+    # (1)  prev = r_t (0 where reset_t, else s_{t-1})
     for name in contract.states:
-        held = np.where(tape.reset[t][:, None], tape.states[name][0], tape.states[name][t])
+        held = np.where(tape.reset[t][:, None], 0, tape.states[name][t])
         tape.prev[name][t] = _scaled(tape.pre[name][t], held) if name in tape.pre else held
 
     # (2)  z_g = sum_s W_s[g] s + b_g        (3)  emissions, or new states = forward(z, prev, e, p, u)
@@ -288,13 +288,12 @@ def _backward_step(tape: Tape, grads: Gradients, ds: Arrays, t: int) -> Arrays:
                 grads.aux[name][t] += out[name]
         _products(tape, grads, stage, out, values, cotangents)
 
-    # of (1)  dr = dprev held;  d held = r dprev;  where reset, it goes to initial
+    # of (1)  dr = dprev held;  d held = r dprev;  ds = d held, 0 where reset
     for name in contract.states:
-        held = np.where(tape.reset[t][:, None], tape.states[name][0], tape.states[name][t])
+        held = np.where(tape.reset[t][:, None], 0, tape.states[name][t])
         if name in tape.pre:
             grads.pre[name][t] = _fit(dprev[name] * held, tape.pre[name][t])
             dprev[name] = tape.pre[name][t] * dprev[name]
-        grads.initial[name] += np.where(tape.reset[t][:, None], dprev[name], 0)
         dprev[name] = np.where(tape.reset[t][:, None], 0, dprev[name])
     return dprev
 

@@ -216,7 +216,7 @@ class CheckpointedRun(Run):
         given = self._given.cut(piece)
         _core.forward(
             plan, buffer, self._flat, self._x[piece], [border[k] for border in self._borders],
-            given.aux, given.pre, given.reset, given.blend, [border[0] for border in self._borders], packed,
+            given.aux, given.pre, given.reset, given.blend, given.origin, packed,
         )  # fmt: skip
 
     def _pass_back(self, dy: Any, rows: Any, steps: Any, flat: Any, dx: Any, dinitial: Any, back: dict) -> None:
@@ -234,7 +234,8 @@ class CheckpointedRun(Run):
             given, (daux, dpre, dblend) = self._given.cut(piece), (cut_arrays(back[kind], piece) for kind in KINDS)
             _core.backward(
                 plan, buffer, None if dy is None else dy[piece], rows, cut_arrays(steps, piece), flat, dx[piece],
-                dinitial, given.aux, given.pre, given.reset, given.blend, daux, dpre, dblend, begin, k == 0,
+                dinitial, given.aux, given.pre, given.reset, given.blend, given.origin,
+                daux, dpre, dblend, back["origin"], begin, k == 0,
             )  # fmt: skip
 
     def _need_tape(self, what: str) -> None:

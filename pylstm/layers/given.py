@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pylstm.layers.learned import origin_of
 from pylstm.layers.parameters import as_array, check_array
 from pylstm.layers.run import Layout, check_names
 
@@ -23,21 +24,24 @@ class Given:
     pre, blend : list of ndarray by state, or None
         (T, B, width) each, widened to the state; None where the state has none.
     reset : ndarray of uint8, shape (T, B), or None
+    origin : list of ndarray by state, or None
+        With `reset`: what a row starts from, (width,) each, the learned states at the time of the run.
     learned : tuple of str
-        States that start from the layer's parameters.
+        States that start from the layer's parameters at step 0.
     widths : dict of (kind, name) to int
         Width in which an array was given.
     scaled, blended : int
         Bit k: state k is scaled before a step (pre or reset), blended after it.
     """
 
-    __slots__ = ("aux", "blend", "blended", "learned", "pre", "reset", "scaled", "widths")
+    __slots__ = ("aux", "blend", "blended", "learned", "origin", "pre", "reset", "scaled", "widths")
 
     def __init__(self, learned: tuple[str, ...] = ()) -> None:
         self.aux: list[np.ndarray | None] | None = None
         self.pre: list[np.ndarray | None] | None = None
         self.blend: list[np.ndarray | None] | None = None
         self.reset: np.ndarray | None = None
+        self.origin: list[np.ndarray] | None = None
         self.learned = learned
         self.widths: dict[tuple[str, str], int] = {}
         self.scaled = self.blended = 0
@@ -47,7 +51,7 @@ class Given:
         part = Given(self.learned)
         part.aux, part.pre, part.blend = (cut_arrays(arrays, piece) for arrays in (self.aux, self.pre, self.blend))
         part.reset = None if self.reset is None else self.reset[piece]
-        part.widths, part.scaled, part.blended = self.widths, self.scaled, self.blended
+        part.origin, part.widths, part.scaled, part.blended = self.origin, self.widths, self.scaled, self.blended
         return part
 
 
@@ -88,6 +92,7 @@ def take_given(
         given.blend, given.blended = _take_modifier(layer, layout, sizes, "blend", blend, given.widths)
     if reset is not None:
         given.reset, given.scaled = _take_reset(layout, sizes, reset), (1 << len(contract.states)) - 1
+        given.origin = [origin_of(layer, name) for name in contract.states]
     return given
 
 

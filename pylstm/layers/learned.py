@@ -1,7 +1,7 @@
 """Initial states that are learned: parameters ``initial_<state>`` of a layer, one number for each unit.
 
-They stand for an initial state wherever none is given: at the first step of a run, at its resets, in a new stream. The
-loop sees them as any initial states, the same for all rows, and knows nothing of where they come from.
+They stand for an initial state that is not given, and are what a row starts from at every reset and in a new stream.
+The loop takes them as arrays and knows nothing of where they come from.
 """
 
 from __future__ import annotations
@@ -54,16 +54,27 @@ def begin(layer: Recurrent, x: Any, initial: Any) -> Any:
     return begun
 
 
-def add_learned(params: Parameters, learned: Iterable[str], dinitial: dict[str, np.ndarray]) -> None:
-    """Add the cotangents of the initial states (B, width) that were learned, summed over the rows, to `params`."""
+def origin_of(layer: Recurrent, name: str) -> np.ndarray:
+    """What a row starts from in state `name`, (width,): a copy of what `layer` has learned, else 0."""
+    if name in layer.learn_initial:
+        return layer.params[f"initial_{name}"].copy()
+    return np.zeros(layer.widths[name], layer.dtype)
+
+
+def rows_of_learned(layer: Recurrent, B: int) -> list[np.ndarray | None]:
+    """Room by state for the cotangents of what B rows start from, (B, width); None where that is constant."""
+    return [
+        np.empty((B, layer.widths[name]), layer.dtype) if name in layer.learn_initial else None
+        for name in layer.cell.contract.states
+    ]
+
+
+def add_learned(params: Parameters, learned: Iterable[str], rows: dict[str, np.ndarray]) -> None:
+    """Add the cotangents (B, width) of the states `learned`, summed over the rows, to those of their parameters."""
     for name in learned:
-        params[f"initial_{name}"] += dinitial[name].sum(axis=0)
+        params[f"initial_{name}"] += rows[name].sum(axis=0)
 
 
 def first_states(layer: Recurrent, batch_size: int) -> bytes:
     """The states, one after the other, that a stream of `layer` begins with."""
-    pieces = []
-    for name in layer.cell.contract.states:
-        value = layer.params[f"initial_{name}"] if name in layer.learn_initial else np.zeros(layer.widths[name])
-        pieces.append(np.tile(value.astype(layer.dtype), batch_size).tobytes())
-    return b"".join(pieces)
+    return b"".join(np.tile(origin_of(layer, name), batch_size).tobytes() for name in layer.cell.contract.states)

@@ -50,7 +50,7 @@ class Recurrent:
         Of the initial parameters, uniform between -1/sqrt(hidden_size) and 1/sqrt(hidden_size) as in PyTorch.
     learn_initial : bool or iterable of str
         Whether the initial states, or those named, are parameters ``initial_<state>`` (width,), at first 0: of every
-        row whose initial state is not given, and at resets.
+        row whose initial state is not given, and at all resets.
     **sizes : int
         Extra sizes of the cell (`Cell.sizes`).
 
@@ -231,7 +231,8 @@ class Recurrent:
         pre : dict of str to array_like, shape (T, B, width) or (T, B, 1)
             Factor on a previous state before it is used at a step (decay, dropout).
         reset : array_like of bool, shape (T, B)
-            Where True, the previous states of that row are replaced by its initial states (before `pre`).
+            Where True, the row starts anew before that step (and before its `pre`): from 0, or the learned initial
+            states, never from `initial`, which belongs to step 0 alone. Nothing flows back past it.
         blend : dict of str to array_like, shape (T, B, width) or (T, B, 1)
             s_t = s_prev + blend (s_new - s_prev), where s_prev is the previous state after reset and `pre`.
         lengths : array_like of int, shape (B,)
@@ -271,7 +272,7 @@ class Recurrent:
         buffer = self.workspaces.take(plan.nbytes)
         _core.forward(
             plan, buffer, self.params.flat, x, start,
-            given.aux, given.pre, given.reset, given.blend, order=layout.order,
+            given.aux, given.pre, given.reset, given.blend, given.origin, order=layout.order,
         )  # fmt: skip
         return (Run if lengths is None else RaggedRun)(self, plan, buffer, layout, (T, B), given)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pylstm import _core
-from pylstm.layers.learned import add_learned
+from pylstm.layers.learned import add_learned, rows_of_learned
 from pylstm.layers.parameters import Parameters, check_array
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ class Gradients:
     x : ndarray
         Of the input, in its shape.
     initial : dict of str to ndarray
-        Of the initial states, (B, width) each.
+        Of the states at step 0, (B, width) each, given or not; exactly 0 in rows with a reset at step 0.
     params : Parameters
         Of the layer's parameters, by the same names.
     aux, pre, blend : dict of str to ndarray
@@ -221,8 +221,11 @@ class Run:
         )
         params = layer.params.around(flat)
         back = {kind: _like(getattr(given, kind)) for kind in KINDS}
+        back["origin"] = None if given.reset is None else rows_of_learned(layer, B)
         self._pass_back(dy, rows, steps, flat, dx, dinitial, back)
         add_learned(params, given.learned, dict(zip(names, dinitial)))
+        if given.reset is not None:
+            add_learned(params, layer.learn_initial, dict(zip(names, back["origin"])))
         return Gradients(
             x=layout.whole_out(dx),
             initial={name: layout.rows_out(array) for name, array in zip(names, dinitial)},
@@ -238,7 +241,8 @@ class Run:
         with self._lock:  # the loop works without the GIL, and in the run's only workspace
             _core.backward(
                 self._plan, self._buffer, dy, rows, steps, flat, dx, dinitial,
-                given.aux, given.pre, given.reset, given.blend, back["aux"], back["pre"], back["blend"],
+                given.aux, given.pre, given.reset, given.blend, given.origin,
+                back["aux"], back["pre"], back["blend"], back["origin"],
                 order=self._layout.order,
             )  # fmt: skip
 

@@ -188,6 +188,7 @@ class Bidirectional(Composite):
             As for `Recurrent`, forward before reverse; both in the order of the steps of `x`.
         reset : array_like of bool, shape (T, B)
             Where True, a new sequence begins: in neither direction does anything pass from step t - 1 to t or back.
+            Both start it as `Recurrent` does; `initial` is for step 0, and in the reverse direction for the last step.
         lengths : array_like of int, shape (B,)
             As for `Recurrent`; the reverse direction starts at the own end of each row.
         tape : bool
@@ -325,7 +326,7 @@ class Stack(Composite):
         aux, pre, blend : list by layer, optional
             None or what the layer takes by that name.
         reset : array_like of bool, shape (T, B)
-            For all layers.
+            As for `Recurrent`, or `Bidirectional`: for all layers.
         lengths : array_like of int, shape (B,)
             As for `Recurrent`, for all layers.
         tape : bool

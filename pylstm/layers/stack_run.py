@@ -26,7 +26,8 @@ class CompositeGradients:
     x : ndarray
         Of the input, in its shape.
     initial : dict of str to ndarray, shape (number of single layers, B, width)
-        Of the initial states that can be stacked (`state_names`); those of every layer are in `layers`.
+        Of the initial states that can be stacked (`state_names`); those of every layer are in `layers`. Exactly 0 where
+        a row starts with a reset.
     params : Parameters
         Of all parameters, laid out as those of the stack.
     layers : list of Gradients
@@ -130,10 +131,11 @@ class BidirectionalRun(CompositeRun):
 
     def _turn_reset(self, reset: np.ndarray) -> np.ndarray:
         """Where the reversed sequence has to begin anew: a boundary before step t is one after step t - 1."""
-        moved = np.roll(reset, -1, self._axis)  # what comes to a row's own start does nothing there
-        if self._lengths is None or reset.ndim != 2:
-            return np.flip(moved, self._axis)
-        return self._flip(moved[..., None])[..., 0]
+        moved = np.roll(reset, -1, self._axis)
+        lengths = self._lengths is not None and reset.ndim == 2
+        moved = self._flip(moved[..., None])[..., 0] if lengths else np.flip(moved, self._axis).copy()
+        moved.swapaxes(0, self._axis)[:1] = False  # no boundary of the row's own: its passed-in states hold there
+        return moved
 
     def backward(self, dy: Any = None, *, dfinal: Any = None, dstates: Any = None) -> CompositeGradients:
         """Back-propagate through both directions.

@@ -73,13 +73,13 @@ def test_layouts():
     check_gradients(make(num_layers=2), X[:, 0])
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_they_are_the_initial_states(kind):
+@pytest.mark.parametrize("options", [{}, {"lengths": LENGTHS}, {"checkpoint": "sqrt"}], ids=str)
+def test_they_are_the_initial_states(options):
     layer, plain = make(), make(learn=False)
     assert plain.params.names == layer.params.names[:-2]
     np.testing.assert_array_equal(plain.params.flat, layer.params.flat[: plain.params.size])
     given = {name: np.tile(layer.params[f"initial_{name}"], (B, 1)) for name in "hc"}
-    run, same = layer(X, **KINDS[kind]), plain(X, given, **KINDS[kind])
+    run, same = layer(X, **options), plain(X, given, **options)
     np.testing.assert_array_equal(run.y, same.y)
     np.testing.assert_array_equal(run.final["c"], same.final["c"])
     one, two = run.backward(DY[..., :H]), same.backward(DY[..., :H])
