@@ -28,6 +28,8 @@ cdef extern from "pylstm/math.h" nogil:
     double pylstm_sin(double x) noexcept
     float pylstm_cosf(float x) noexcept
     double pylstm_cos(double x) noexcept
+    float pylstm_powerf(float x, float y) noexcept
+    double pylstm_power(double x, double y) noexcept
     float pylstm_sqrtf(float x) noexcept
     double pylstm_sqrt(double x) noexcept
     float pylstm_dsigmoid_from_yf(float y) noexcept
@@ -116,6 +118,14 @@ cdef inline floating cos(floating x) noexcept nogil:
         return pylstm_cosf(x)
     else:
         return pylstm_cos(x)
+
+
+cdef inline floating power(floating x, floating y) noexcept nogil:
+    """x to the power of y"""
+    if floating is float:
+        return pylstm_powerf(x, y)
+    else:
+        return pylstm_power(x, y)
 
 
 cdef inline floating sqrt(floating x) noexcept nogil:

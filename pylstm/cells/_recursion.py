@@ -41,6 +41,7 @@ _ARRAY_OPS: dict[str, Callable[..., Any]] = {
     "mul": operator.mul,
     "div": operator.truediv,
     "neg": operator.neg,
+    "power": operator.pow,
     "abs": functions.absolute,
     "dabs_from_x": np.sign,
     "max": np.maximum,

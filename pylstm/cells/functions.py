@@ -24,7 +24,8 @@ def _function(name: str, array: Callable[[Any], Any], text: str) -> Callable[[An
 
 
 def _sigmoid(x):
-    return 0.5 * (1 + np.tanh(0.5 * x))
+    e = np.exp(-absolute(x))
+    return np.where(np.real(x) < 0, e, np.ones_like(e)) / (1 + e)
 
 
 def _relu(x):
@@ -43,7 +44,7 @@ sqrt = _function("sqrt", np.sqrt, "Square root.")
 tanh = _function("tanh", np.tanh, "Hyperbolic tangent.")
 sin = _function("sin", np.sin, "Sine.")
 cos = _function("cos", np.cos, "Cosine.")
-sigmoid = _function("sigmoid", _sigmoid, "1 / (1 + exp(-x)), without overflow: 0.5 (1 + tanh(x / 2)).")
+sigmoid = _function("sigmoid", _sigmoid, "1 / (1 + exp(-x)), without overflow: e / (1 + e) below 0, e = exp(-abs(x)).")
 relu = _function("relu", _relu, "x where x > 0, else 0.")
 softplus = _function("softplus", _softplus, "log(1 + exp(x)), without overflow: relu(x) + log1p(exp(-abs(x))).")
 
@@ -81,8 +82,8 @@ def dsigmoid_from_y(y):
 
 
 def dtanh_from_y(y):
-    """Derivative of tanh from its output: 1 - y^2."""
-    return 1 - y * y
+    """Derivative of tanh from its output: 1 - y^2, as (1 - y) (1 + y): exact near 1."""
+    return (1 - y) * (1 + y)
 
 
 def drelu_from_y(y):

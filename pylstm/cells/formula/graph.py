@@ -17,7 +17,7 @@ Width = str | int
 COMPARISONS = {"lt": "<", "le": "<=", "gt": ">", "ge": ">=", "eq": "==", "ne": "!="}
 LOGICAL = (*COMPARISONS, "and", "or", "not")
 """Operations whose result is a condition: 1 or 0 where a number is wanted."""
-FUNCTIONS = ("exp", "expm1", "log", "log1p", "sqrt", "sigmoid", "tanh", "softplus", "sin", "cos")
+FUNCTIONS = ("exp", "expm1", "log", "log1p", "sqrt", "sigmoid", "tanh", "softplus", "sin", "cos", "power")
 """Costly: a value of one of these that the backward pass needs is kept rather than computed again."""
 ACTIVATIONS = (*FUNCTIONS, "relu")
 FROM_OUTPUT = ("dsigmoid_from_y", "dtanh_from_y", "drelu_from_y")
@@ -47,7 +47,8 @@ class Node:
 
 
 def _fold_sigmoid(x: float) -> float:
-    return 0.5 * (1 + math.tanh(0.5 * x))
+    e = math.exp(-abs(x))
+    return e / (1 + e) if x < 0 else 1 / (1 + e)
 
 
 FOLD: dict[str, Callable[..., float]] = {
@@ -62,6 +63,7 @@ FOLD: dict[str, Callable[..., float]] = {
     "where": lambda condition, a, b: a if condition else b,
     "relu": lambda x: max(x, 0.0),
     "sigmoid": _fold_sigmoid,
+    "power": math.pow,
     "softplus": lambda x: max(x, 0.0) + math.log1p(math.exp(-abs(x))),
     **{name: getattr(math, name) for name in ("exp", "expm1", "log", "log1p", "sqrt", "tanh", "sin", "cos")},
     **{name: getattr(operator, name) for name in COMPARISONS},

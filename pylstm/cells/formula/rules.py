@@ -38,6 +38,10 @@ RULES: dict[str, tuple[Rule | None, ...]] = {
     "log1p": (lambda c, y, a: c / (1 + a),),
     "sqrt": (lambda c, y, a: 0.5 * c / y,),
     "softplus": (lambda c, y, a: c * -y.apply("expm1", -y),),  # 1 - exp(-y)
+    "power": (  # as PyTorch: 0 where the exponent is 0; by the exponent 0 at x = 0, for exponents of 0 or more
+        lambda c, y, a, b: _where(b == 0, 0, c * (b * a ** (b - 1))),
+        lambda c, y, a, b: _where((a == 0) & (b >= 0), 0, c * (y * a.apply("log", a))),
+    ),
     "sin": (lambda c, y, a: c * a.apply("cos", a),),
     "cos": (lambda c, y, a: c * -a.apply("sin", a),),
     "fill": (lambda c, y, a: c,),

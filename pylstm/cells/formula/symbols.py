@@ -108,17 +108,16 @@ class Symbol:
         return self.apply("not", self)
 
     def __pow__(self, exponent: Any) -> Symbol:
-        """Integer powers by products, ``x ** 0.5`` by the root, others as exp(exponent log(x)), for x >= 0."""
-        if isinstance(exponent, Symbol):
-            return self.apply("exp", exponent * self.apply("log", self))
-        number = self.lift(exponent).value
-        if number < 0:
-            return 1 / self**-number
-        if number == int(number):
+        """Natural numbers by products, ``x ** -1`` by division, ``x ** 0.5`` by the root, others by `power`."""
+        node = self.lift(exponent)
+        if node.op != "const":
+            return self.apply("power", self, exponent)
+        number = node.value
+        if number >= 0 and number == int(number):
             return self._product(int(number))
-        if number == 0.5:
-            return self.apply("sqrt", self)
-        return self.apply("exp", number * self.apply("log", self))
+        if number == -1:
+            return 1 / self
+        return self.apply("sqrt", self) if number == 0.5 else self.apply("power", self, number)
 
     def _product(self, count: int) -> Symbol:
         if count < 2:

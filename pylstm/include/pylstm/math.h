@@ -1,4 +1,4 @@
-/* Activations that the compiler turns into SIMD (all but sin and cos), for C kernels and for `pylstm/_math.pxd`.
+/* Activations that the compiler turns into SIMD (all but sin, cos and power), for C kernels and for `pylstm/_math.pxd`.
 
    Every other function is straight-line: clamps, selects, a polynomial, exponent bits put together by integers. So a plain
    loop `for (k = 0; k < n; k++) y[k] = pylstm_sigmoidf(x[k]);` vectorises at every level, SSE2 included, and one loop

@@ -7,10 +7,10 @@
    exponent of the scale) rounds x / ln2 and leaves n plus that integer in the low bits of `sum`. The low part of n ln2
    joins after the polynomial, so that r is not rounded where it counts. Garbage if x is far out of the range of exp: the
    callers replace such results at the end, where it costs no latency. */
-typedef struct { REAL q, sum; } F(power);
+typedef struct { REAL q, sum; } F(split);
 
-PYLSTM_INLINE F(power) F(reduce)(REAL x, REAL rounder) {
-    F(power) p;
+PYLSTM_INLINE F(split) F(reduce)(REAL x, REAL rounder) {
+    F(split) p;
     p.sum = x * LOG2E + rounder;
     const REAL n = p.sum - rounder;
     const REAL high = x - n * LN2_HI, low = n * LN2_LO, r = high - low;
@@ -18,13 +18,13 @@ PYLSTM_INLINE F(power) F(reduce)(REAL x, REAL rounder) {
     return p;
 }
 
-PYLSTM_INLINE REAL F(scale)(F(power) p) { return F(from_bits)(F(bits)(p.sum) << MANTISSA); }
+PYLSTM_INLINE REAL F(scale)(F(split) p) { return F(from_bits)(F(bits)(p.sum) << MANTISSA); }
 PYLSTM_INLINE REAL F(minus_abs)(REAL x) { return F(from_bits)(F(bits)(x) | SIGN_BIT); }
 
 /* For x in [EXP_LOWEST, EXP_HIGHEST] or NaN. 2^n comes in two halves, because 2^-150 and 2^128 are not floats; the
    first product is exact, so a subnormal is rounded once. */
 PYLSTM_INLINE REAL F(exp_in_range)(REAL x) {
-    const F(power) p = F(reduce)(x, ROUNDER + 2 * BIAS);
+    const F(split) p = F(reduce)(x, ROUNDER + 2 * BIAS);
     const UINT both = F(bits)(p.sum), half = both >> 1;
     const REAL y = C(1.0) + p.q;
     return (y * F(from_bits)(half << MANTISSA)) * F(from_bits)((both - half) << MANTISSA);
@@ -46,7 +46,7 @@ PYLSTM_INLINE REAL F(exp_minus_abs)(REAL x) {
    apart to keep subnormals, the sign bit to keep -0. Worst 1.70 / 1.71 ulp. */
 PYLSTM_INLINE REAL F(expm1)(REAL x) {
     const REAL low = x < EXPM1_LOWEST ? EXPM1_LOWEST : x, a = low > EXP_HIGHEST ? EXP_HIGHEST : low;
-    const F(power) p = F(reduce)(a, ROUNDER + (BIAS - 1));
+    const F(split) p = F(reduce)(a, ROUNDER + (BIAS - 1));
     const REAL s = F(scale)(p), far = C(2.0) * (s * p.q + (s - C(0.5)));
     const REAL y = s == C(0.5) ? p.q : far;
     return F(from_bits)(F(bits)(y) | (F(bits)(x) & SIGN_BIT));
@@ -92,7 +92,7 @@ PYLSTM_INLINE REAL F(sigmoid)(REAL x) {
     const REAL power = F(from_bits)(F(bits)(sum) << MANTISSA), s = power - power * (n * LN2_LOST);
     const REAL y = TINY / (((s + TINY) + s * r) + (s * (r * r)) * F(exp_tail)(r));
 #else
-    const F(power) p = F(reduce)(-x, ROUNDER + (BIAS - 64));
+    const F(split) p = F(reduce)(-x, ROUNDER + (BIAS - 64));
     const REAL s = F(scale)(p), y = TINY / ((s * p.q + TINY) + s);
 #endif
     const REAL low = x < EXP_LOWEST ? C(0.0) : y;
@@ -109,7 +109,7 @@ PYLSTM_INLINE REAL F(tanh)(REAL x) {
     const REAL s = F(from_bits)(F(bits)(sum) << MANTISSA), sr = s * r, rest = (s * (r * r)) * F(exp_tail)(r);
     const REAL quotient = (((C(1.0) - s) - sr) - rest) / (((C(1.0) + s) + sr) + rest);
 #else
-    const F(power) p = F(reduce)(C(2.0) * half, ROUNDER + BIAS);
+    const F(split) p = F(reduce)(C(2.0) * half, ROUNDER + BIAS);
     const REAL s = F(scale)(p), quotient = ((C(1.0) - s) - s * p.q) / ((C(1.0) + s) + s * p.q);
 #endif
     const REAL y = half < -TANH_IS_ONE ? C(1.0) : quotient;
@@ -128,9 +128,10 @@ PYLSTM_INLINE REAL F(relu)(REAL x) { return x <= 0 ? C(0.0) : x; }
 /* In hardware. Worst 0.5 ulp. */
 PYLSTM_INLINE REAL F(sqrt)(REAL x) { return LIBM(sqrt)(x); }
 
-/* libm, one by one: the only two that do not vectorise. Worst 0.56 / 0.52 ulp (glibc). */
+/* libm, one by one: the only three that do not vectorise. sin, cos: worst 0.56 / 0.52 ulp (glibc). */
 PYLSTM_INLINE REAL F(sin)(REAL x) { return LIBM(sin)(x); }
 PYLSTM_INLINE REAL F(cos)(REAL x) { return LIBM(cos)(x); }
+PYLSTM_INLINE REAL F(power)(REAL x, REAL y) { return LIBM(pow)(x, y); }
 
 /* Derivatives from the output y. Not 1 - y^2: without FMA its error near |y| = 1 is unbounded, and 1 - y is exact there.
    Worst 1.50 / 1.50 ulp of the formula at the given y. */

@@ -20,7 +20,7 @@ _HELPERS = {
     "maximum": ("REAL a, REAL b", "a > b || a != a ? a : b"),
     "minimum": ("REAL a, REAL b", "a < b || a != a ? a : b"),
     "absolute": ("REAL x", "x < 0 ? -x : x"),
-    "dabs_from_x": ("REAL x", "(REAL)(x > 0) - (REAL)(x < 0)"),
+    "dabs_from_x": ("REAL x", "x > 0 ? 1 : x < 0 ? -1 : x"),
 }
 _CALLS = {"max": "maximum", "min": "minimum", "abs": "absolute"}
 _MACROS = ("REAL", "MATH", "TYPED", "ROW")

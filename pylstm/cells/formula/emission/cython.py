@@ -20,7 +20,7 @@ _HELPERS = {
     "maximum": ("floating a, floating b", "a if a > b or a != a else b"),
     "minimum": ("floating a, floating b", "a if a < b or a != a else b"),
     "absolute": ("floating x", "-x if x < <floating> 0 else x"),
-    "dabs_from_x": ("floating x", "<floating> (x > <floating> 0) - <floating> (x < <floating> 0)"),
+    "dabs_from_x": ("floating x", "<floating> 1 if x > <floating> 0 else <floating> -1 if x < <floating> 0 else x"),
 }
 _CALLS = {"max": "maximum", "min": "minimum", "abs": "absolute", "where": "select"}
 _MATH = (*FUNCTIONS, "relu", *FROM_OUTPUT)

@@ -136,6 +136,10 @@ class LatexPrinter(Printer):
             return rf"\begin{{cases}} {texts[1]} & {texts[0]} \\ {texts[2]} & \text{{else}} \end{{cases}}"
         if op == "abs":
             return rf"\lvert {texts[0]} \rvert"
+        if op == "power":
+            base = self.text(operation.args[0], ATOM)
+            plain = " " not in base and not base.startswith(("\\", "("))
+            return (base if plain else rf"\left({self.text(operation.args[0])}\right)") + f"^{{{texts[1]}}}"
         if op == "sqrt":
             return rf"\sqrt{{{texts[0]}}}"
         if op == "not":

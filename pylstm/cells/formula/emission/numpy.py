@@ -12,7 +12,7 @@ from typing import Any
 
 from pylstm.cells.contract import Contract, hook_name
 from pylstm.cells.formula.derivation import StageDerivation
-from pylstm.cells.formula.emission.printer import Printer
+from pylstm.cells.formula.emission.printer import ATOM, Printer
 from pylstm.cells.formula.graph import LOGICAL, Width
 from pylstm.cells.formula.program import Block, Operation, Program, Store
 
@@ -41,6 +41,11 @@ class NumpyPrinter(Printer):
         """A block as attribute of its namespace."""
         space = "y" if block.kind == "emissions" and block.name in self.own else self.spaces[block.kind]
         return f"{space}.{block.name}"
+
+    def expression(self, operation: Operation) -> tuple[str, int]:
+        if operation.op == "power":  # binds closer than a sign, and to the right
+            return " ** ".join(self.text(index, ATOM) for index in operation.args), 6
+        return super().expression(operation)
 
     def call(self, operation: Operation) -> str:
         op, texts = operation.op, [self.text(index) for index in operation.args]
