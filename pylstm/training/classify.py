@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from pylstm.layers.parameters import check_size
+from pylstm.training.finite import refuse_array
 from pylstm.training.history import History
 from pylstm.training.optimisers import Adam
 from pylstm.training.schedules import cosine
@@ -193,8 +194,7 @@ def _rows(x: Any) -> list[np.ndarray]:
     for k, each in enumerate(rows):
         if each.ndim != 2 or each.shape[1] != rows[0].shape[-1] or each.shape[1] == 0:
             raise ValueError(f"sequence {k} must have shape (T, I) with the I of all, got {each.shape}")
-        if not np.isfinite(each).all():
-            raise ValueError(f"sequence {k} contains NaN or infinity")
+        refuse_array(f"sequence {k}", each, "fill the gaps, or leave the sequence out")
     return rows
 
 

@@ -89,6 +89,21 @@ def _both(one: np.ndarray, other: np.ndarray | None) -> np.ndarray:
     return one & other
 
 
+def refuse_array(name: str, values: np.ndarray, cure: str) -> None:
+    """Refuse an array of numbers in which one is NaN or infinite.
+
+    Examples
+    --------
+    >>> refuse_array("y", np.array([1.0, np.nan]), "fill the gaps")
+    Traceback (most recent call last):
+    ...
+    ValueError: y contains NaN or infinity, first at index (1,): fill the gaps
+    """
+    at = first_not_finite(values)
+    if at is not None:
+        raise ValueError(f"{name} contains NaN or infinity, first at index {at}: {cure}")
+
+
 def refuse_not_finite(name: str, data: Data, model: Any) -> None:
     """Refuse data in which a value that counts is NaN or infinite; only of a model that says what counts.
 

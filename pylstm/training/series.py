@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from pylstm.training.finite import refuse_array
 from pylstm.training.sequences import Sequences
 
 
@@ -169,8 +170,7 @@ def as_series(y: Any, joint: bool) -> tuple[list[np.ndarray], str]:
         where = f"series {number}" if len(arrays) > 1 else "y"
         if each.ndim != 1 and not (joint and each.ndim == 2):
             raise ValueError(f"{where} must have shape (T,){' or (T, K)' if joint else ''}, got {each.shape}")
-        if not np.isfinite(each).all():
-            raise ValueError(f"{where} contains NaN or infinity: fill the gaps, or cut there and give a list of series")
+        refuse_array(where, each, "fill the gaps, or cut there and give a list of series")
     arrays = [each.reshape(len(each), -1) for each in arrays]
     if not arrays or not all(each.size for each in arrays) or len({each.shape[1] for each in arrays}) > 1:
         raise ValueError(f"y must be series with at least one step and equal widths, got {[a.shape for a in arrays]}")
@@ -261,6 +261,5 @@ def as_extras(name: str, values: Any, count: int, width: int | None, lengths: It
     for each, length in zip(arrays, lengths):
         if each.shape != (length, width):
             raise ValueError(f"{name} must have shape {(length, width)}, got {each.shape}")
-        if not np.isfinite(each).all():
-            raise ValueError(f"{name} contains NaN or infinity")
+        refuse_array(name, each, "fill the gaps")
     return arrays

@@ -78,8 +78,8 @@ def test_refusals():
     ]:
         with pytest.raises(ValueError, match=message):
             model.fit(x, wrong)
-    with pytest.raises(ValueError, match="sequence 1 contains NaN or infinity"):
-        model.fit([x[0], np.full((2, 2), np.nan)], [0, 1])
+    with pytest.raises(ValueError, match=r"sequence 1 contains NaN or infinity, first at index \(1, 0\)"):
+        model.fit([x[0], np.array([[0.5, 1.0], [np.nan, np.inf]])], [0, 1])
     with pytest.raises(ValueError, match="sequence 1 must have shape"):
         model.fit([x[0], np.zeros((2, 3))], [0, 1])
     with pytest.raises(ValueError, match="at least one sequence"):

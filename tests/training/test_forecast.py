@@ -203,11 +203,18 @@ FITS = {
     "season must be 0 or more": lambda: small(season=-1),
     "loss must be one of": lambda: small(loss="quantile_loss"),
     "log needs values above 0, got -1": lambda: small(log=True).fit(np.array([1.0, -1.0, 2.0, 3.0])),
-    "y contains NaN": lambda: small().fit(np.array([1.0, np.nan, 2.0])),
-    "series 1 contains NaN": lambda: small().fit([wave(30), np.array([1.0, np.inf, 2.0])]),
+    r"y contains NaN or infinity, first at index \(1,\): fill the gaps": lambda: small().fit(
+        np.array([1.0, np.nan, 2.0])
+    ),
+    r"series 1 contains NaN or infinity, first at index \(1,\)": lambda: small().fit(
+        [wave(30), np.array([1.0, np.inf, 2.0])]
+    ),
     r"y must have shape \(T,\) or \(T, S\)": lambda: small().fit(np.zeros((2, 3, 4))),
     "a series of 5 steps is too short: 6 are": lambda: small(season=4).fit(np.arange(5.0)),
     "exogenous values need horizon=1": lambda: small(horizon=2).fit(wave(30), np.zeros(30)),
+    r"exogenous contains NaN or infinity, first at index \(7, 0\)": lambda: small().fit(
+        wave(30), np.where(np.arange(30) == 7, np.inf, 0.5)
+    ),
     r"exogenous must have shape \(30, 1\), got \(29, 1\)": lambda: small().fit(wave(30), np.zeros(29)),
     "validation must be a share": lambda: small().fit(wave(30), validation=1.0),
     "has not been fitted": lambda: small().predict(3),
