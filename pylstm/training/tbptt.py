@@ -96,6 +96,7 @@ def truncated_bptt(
     aux: Any = None,
     pre: Any = None,
     blend: Any = None,
+    reset: Any = None,
 ) -> Iterator[TruncatedStep]:
     """Back-propagate the losses of every `k1` steps of a long sequence through the last `k2` steps.
 
@@ -122,8 +123,10 @@ def truncated_bptt(
     initial : optional
         Initial states, as the layer takes them.
     aux, pre, blend : optional
-        Per-step inputs of the whole sequence, as the layer takes them. Where a new sequence begins, ``pre = 0`` sets
-        the states to 0.
+        Per-step inputs of the whole sequence, as the layer takes them.
+    reset : array_like of bool, shape (T, B), (B, T) with `batch_first`, or (T,), optional
+        Where True, a new sequence begins in that row, as in a run: from what the layer starts with, whatever the window
+        before has left, and no loss goes back past it. Or whatever has that shape and can be sliced.
 
     Yields
     ------
@@ -135,8 +138,8 @@ def truncated_bptt(
     TypeError
         Two directions; `k1` or `k2` is no integer.
     ValueError
-        `k1` below 1, or `k2` below `k1`; a cotangent of another shape; a loss that is not finite, where `x` is not
-        either: the index is named.
+        `k1` below 1, or `k2` below `k1`; `reset` or a cotangent of another shape; a loss that is not finite,
+        where `x` is not either: the index is named.
 
     Notes
     -----
@@ -160,7 +163,11 @@ def truncated_bptt(
     k1, k2 = check_truncation(k1, k2)
     x = x if hasattr(x, "shape") else as_array("x", x)
     axis = 1 if layer.batch_first and len(x.shape) == 3 else 0
-    given = {"aux": aux, "pre": pre, "blend": blend}
+    if reset is not None:
+        reset = reset if hasattr(reset, "shape") else as_array("reset", reset)
+        if reset.shape != x.shape[:-1]:
+            raise ValueError(f"reset must have shape {x.shape[:-1]}, as the steps and rows of x, got {reset.shape}")
+    given = {"aux": aux, "pre": pre, "blend": blend, "reset": reset}
     return _steps(layer, x, loss, windows(x.shape[axis], k1, k2), initial, given, axis)
 
 

@@ -152,6 +152,64 @@ def test_layouts_and_per_step_inputs():
     assert last.grads.aux["dt"].shape == (8, B, 1)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(("k1", "k2"), CUTS)
+@pytest.mark.parametrize("cell", ["lstm", "gru", "slstm"])
+def test_resets_are_those_of_one_run(cell, k1, k2, dtype):
+    """The bits of y and of the final states; and what resets at all borders keep from being truncated is exact."""
+    layer = pylstm.Recurrent(cell, I, H, dtype=dtype, seed=0, learn_initial=True)
+    for name in layer.learn_initial:
+        layer.params[f"initial_{name}"][...] = np.abs(draw(4, H)) + 0.5
+    x, dy = draw(1, T, B, I).astype(dtype), draw(2, T, B, H).astype(dtype)
+    first = {name: (np.abs(draw(3, B, H)) + 0.5).astype(dtype) for name in layer.cell.contract.states}
+    for reset in (draw(5, T, B) > 0.7, np.arange(T)[:, None].repeat(B, 1) % k1 == 0):
+        reset[0, 0] = True
+        whole, params, ys = layer(x, first, reset=reset), layer.params.zeros_like(), []
+
+        def loss(y, s, ys=ys):
+            ys.append(y.copy())
+            return 0.0, dy[s]
+
+        for step in truncated_bptt(layer, x, loss, k1, k2, first, reset=reset):
+            params.flat[...] += step.grads.params.flat
+            if reset[step.window.start].all():
+                assert not any(array.any() for array in step.grads.initial.values())
+        np.testing.assert_array_equal(np.concatenate(ys), whole.y)
+        for name, array in whole.final.items():
+            np.testing.assert_array_equal(step.final[name], array)
+    expected = whole.backward(dy).params
+    for name, array in params.items():  # a loss that would be truncated ends at its reset before
+        close(array, expected[name], 1e-11 if dtype == "float64" else 3e-5)
+
+
+def test_resets_in_layouts_and_stacks():
+    options = {"dtype": "float64", "seed": 0, "learn_initial": True, "residual": True}
+    plain, turned = (pylstm.LSTM(I, H, 2, batch_first=b, **options) for b in (False, True))
+    x, dy, reset = draw(1, T, B, I), draw(2, T, B, H), draw(5, T, B) > 0.7
+    over = list(truncated_bptt(plain, x, lambda y, s: (y.sum(), dy[s]), 4, 9, reset=reset))
+    back, rows = dy.swapaxes(0, 1), reset.T
+    for given in (rows, rows.tolist()):
+        also = truncated_bptt(turned, x.swapaxes(0, 1), lambda y, s: (y.sum(), back[:, s]), 4, 9, reset=given)
+        for ours, theirs in zip(also, over, strict=True):
+            np.testing.assert_array_equal(ours.grads.params.flat, theirs.grads.params.flat)
+            np.testing.assert_array_equal(ours.final[1]["c"], theirs.final[1]["c"])
+    alone = truncated_bptt(plain, x[:, 1], lambda y, s: (y.sum(), dy[s, 1]), 4, 9, reset=reset[:, 1])
+    for ours, theirs in zip(alone, over, strict=True):
+        np.testing.assert_array_equal(ours.grads.x, theirs.grads.x[:, 1])
+    final = plain(x, reset=reset).layers[1].final["c"]
+    np.testing.assert_array_equal(over[-1].final[1]["c"], final)
+    assert np.abs(final - plain(x).layers[1].final["c"]).max() > 1e-3
+
+
+@pytest.mark.parametrize("shape", [(T + 1, B), (T, B + 1), (T,), (B, T), (T, B, 1)])
+def test_resets_of_another_shape_are_refused(shape):
+    layer = pylstm.LSTM(I, H, seed=0)
+    with pytest.raises(ValueError, match=r"reset must have shape \(23, 3\), as the steps and rows of x, got"):
+        truncated_bptt(layer, np.zeros((T, B, I), "f4"), None, 4, reset=np.zeros(shape, bool))
+    with pytest.raises(TypeError, match="reset must be an array of bool, got int64"):
+        next(truncated_bptt(layer, np.zeros((T, B, I), "f4"), None, 4, reset=np.zeros((T, B), int)))
+
+
 def test_only_windows_are_read(tmp_path):
     x, layer = draw(1, T, B, I), pylstm.GRU(I, H, dtype="float64", seed=0)
     np.save(tmp_path / "x.npy", x)
