@@ -26,6 +26,8 @@ from pylstm._team cimport team_t
 
 import numpy as np
 
+from pylstm.layers.arguments import which_rows
+from pylstm.layers.given import check_reset
 from pylstm.layers.learned import first_states
 from pylstm.layers.parameters import check_array, check_size
 from pylstm.layers.run import check_names
@@ -150,7 +152,7 @@ cdef class Stream:
 
     # --- steps -----------------------------------------------------------------------------------------------------
 
-    def step(self, x_t, out=None, *, aux=None):
+    def step(self, x_t, out=None, *, aux=None, reset=None):
         """One step.
 
         Parameters
@@ -161,6 +163,8 @@ cdef class Stream:
             Where the output goes: C-contiguous, of the layer's dtype. With it, a step allocates nothing.
         aux : dict of str to array_like, shape (batch_size, width), or (width,) for one row
             The cell's per-step inputs, if it has any.
+        reset : array_like of bool, shape (batch_size,), or () for one row
+            Where True, the row starts anew before the step, as by `reset`.
 
         Returns
         -------
@@ -190,10 +194,13 @@ cdef class Stream:
             y = address(plain, -1, False)
         if aux is not None or self.aux_names:
             aux = self.take_aux(aux, STEP)
-        self.run(x, y, 1)
+        if reset is None:
+            self.run(x, y, 1, NULL, NULL)
+        else:
+            self.run_with_resets(x, y, 1, check_reset(reset, self.shape_of(STEP, 0)[:-1]))
         return out
 
-    def feed(self, chunk, out=None, *, aux=None):
+    def feed(self, chunk, out=None, *, aux=None, reset=None):
         """Many steps in one call.
 
         Parameters
@@ -205,6 +212,9 @@ cdef class Stream:
             layer is `batch_first`.
         aux : dict of str to array_like, shape (T, batch_size, width), or (T, width) for one row
             The cell's per-step inputs, if it has any.
+        reset : array_like of bool, shape (T, batch_size), or (T,) for one row
+            Where True, the row starts anew before the step, as by `reset`; (batch_size, T) if the layer is
+            `batch_first`.
 
         Returns
         -------
@@ -220,7 +230,7 @@ cdef class Stream:
         cdef char *x
         cdef char *y
         if self.batch_first and np.ndim(chunk) == 3:
-            return self.feed_rows_first(chunk, out, aux)
+            return self.feed_rows_first(chunk, out, aux, reset)
         x = self.look(chunk, &T, True, self.core.c.input_size, False)
         if x == NULL:
             chunk = self.bring("chunk", chunk, ANY, True, self.core.c.input_size)
@@ -237,10 +247,13 @@ cdef class Stream:
             x = address(chunk, -1, False)
         if aux is not None or self.aux_names:
             aux = self.take_aux(aux, T, out)
-        self.run(x, y, T)
+        if reset is None:
+            self.run(x, y, T, NULL, NULL)
+        else:
+            self.run_with_resets(x, y, T, check_reset(reset, self.shape_of(T, 0)[:-1]))
         return out
 
-    cdef feed_rows_first(self, chunk, out, aux):
+    cdef feed_rows_first(self, chunk, out, aux, reset):
         cdef Py_ssize_t B = self.batch_size
         steps = np.swapaxes(check_array("chunk", chunk, (B, "T", self.core.c.input_size), self.dtype), 0, 1)
         if aux:
@@ -253,17 +266,28 @@ cdef class Stream:
         y = empty((len(steps), B, self.width), self.dtype)
         if aux is not None or self.aux_names:
             aux = self.take_aux(aux, len(steps))
-        self.run(address(steps, -1, False), address(y, -1, False), len(steps))
+        if reset is None:
+            self.run(address(steps, -1, False), address(y, -1, False), len(steps), NULL, NULL)
+        else:
+            resets = check_reset(reset, shape[:2]).T
+            self.run_with_resets(address(steps, -1, False), address(y, -1, False), len(steps), resets)
         y = np.swapaxes(y, 0, 1)
         if out is None:
             return y
         out[...] = y
         return out
 
-    cdef int run(self, const char *x, char *y, Py_ssize_t T) except -1:
-        """T steps on from the state, which moves only if all went well."""
+    cdef run_with_resets(self, const char *x, char *y, Py_ssize_t T, resets):
+        """`run`, with an array of bytes (T, B) that says where rows start anew."""
+        resets = np.ascontiguousarray(resets)
+        cdef bytes origin = first_states(self.layer, 1)
+        self.run(x, y, T, <const unsigned char *> address(resets, T * self.batch_size, False), PyBytes_AS_STRING(origin))
+
+    cdef int run(self, const char *x, char *y, Py_ssize_t T, const unsigned char *resets, const char *origin) except -1:
+        """T steps on from the state, which moves only if all went well; with `resets`, from the states of a row `origin`
+        where they are set."""
         cdef Py_ssize_t t = 0, last, burst
-        cdef bint whole = T <= self.plan.T, failed = False
+        cdef bint whole = T <= self.plan.T and resets == NULL, failed = False     # row 0 keeps the state of before
         self.need_idle()
         self.busy = True
         if not whole:
@@ -272,10 +296,10 @@ cdef class Stream:
         while t < T and not failed:
             last = min(T, t + burst)
             if (last - t) * self.work < RELEASE:
-                self.run_burst(x, y, t, last)
+                self.run_burst(x, y, t, last, resets, origin)
             else:
                 with nogil:
-                    self.run_burst(x, y, t, last)
+                    self.run_burst(x, y, t, last, resets, origin)
             t = last
             failed = PyErr_Occurred() != NULL or (not whole and PyErr_CheckSignals() < 0)
         if failed:
@@ -285,7 +309,8 @@ cdef class Stream:
         self.busy = False
         return -1 if failed else 0
 
-    cdef void run_burst(self, const char *x, char *y, Py_ssize_t t, Py_ssize_t last) noexcept nogil:
+    cdef void run_burst(self, const char *x, char *y, Py_ssize_t t, Py_ssize_t last, const unsigned char *resets,
+                        const char *origin) noexcept nogil:
         """Steps t .. last - 1 of a call."""
         cdef const core_t *core = self.plan.core
         cdef Py_ssize_t size = core.itemsize, row = self.width * self.plan.B * size, steps, rows
@@ -294,6 +319,9 @@ cdef class Stream:
             steps = min(self.plan.T, last - t)
             self.carry_states()
             rows = t * self.plan.B
+            if resets != NULL:
+                self.start_rows(resets + rows, origin)
+                steps = until_reset(resets, t, steps, self.plan.B)
             self.a.x = x + rows * core.input_size * size
             for k in range(core.aux.n):
                 self.a.aux[k] = self.a.x if k == core.aux_x else self.aux[k] + rows * core.aux.width[k] * size
@@ -316,6 +344,19 @@ cdef class Stream:
                 states = self.a.base + self.plan.states[k]
                 memcpy(states, states + self.row * n, n)
             self.row = 0
+
+    cdef void start_rows(self, const unsigned char *rows, const char *origin) noexcept nogil:
+        """The states of the rows for which the byte is set: those of a row that starts."""
+        cdef Py_ssize_t n, b, B = self.plan.B
+        cdef char *states
+        cdef int k
+        for k in range(self.plan.core.states.n):
+            n = self.plan.core.states.width[k] * self.plan.core.itemsize
+            states = self.a.base + self.plan.states[k] + self.row * B * n
+            for b in range(B):
+                if rows[b]:
+                    memcpy(states + b * n, origin, n)
+            origin += n
 
     cdef int need_idle(self) except -1:
         if self.busy:
@@ -352,9 +393,32 @@ cdef class Stream:
             rows.append(np.asarray(array, self.dtype).tobytes())
         self.put_states(b"".join(rows))
 
-    def reset(self):
-        """Set all states to 0, or to the initial states that the layer has learned, as it has them now."""
-        self.put_states(first_states(self.layer, self.batch_size))
+    def reset(self, rows=None):
+        """Start rows anew: their states are 0, or the initial states that the layer has learned, as it has them now.
+
+        Parameters
+        ----------
+        rows : int, array_like of int, or array_like of bool of shape (batch_size,), optional
+            Which rows; all without.
+
+        Raises
+        ------
+        TypeError, ValueError
+            Rows that the stream does not have; a mask of another shape; neither integers nor bool.
+
+        Examples
+        --------
+        >>> import numpy as np, pylstm
+        >>> stream = pylstm.LSTM(3, 5, seed=0).stream(batch_size=3)
+        >>> y = stream.step(np.ones((3, 3), "float32"))
+        >>> stream.reset(rows=[0, 2])
+        >>> stream.state["h"].any(axis=1)
+        array([False,  True, False])
+        """
+        cdef bytes origin = first_states(self.layer, 1)
+        chosen = which_rows(rows, self.batch_size)
+        self.need_idle()
+        self.start_rows(<const unsigned char *> address(chosen, self.batch_size, False), PyBytes_AS_STRING(origin))
 
     def snapshot(self):
         """The states as they are now, for `restore`.
@@ -512,6 +576,15 @@ cdef class Stream:
         if not (out.flags.c_contiguous and out.flags.writeable):
             raise ValueError(f"out must be C-contiguous and writable: {cure}")
         return out.view(self.dtype, ndarray)
+
+
+cdef inline Py_ssize_t until_reset(const unsigned char *resets, Py_ssize_t t, Py_ssize_t steps, Py_ssize_t B) noexcept nogil:
+    """How many of the steps from t there are before the next reset after step t."""
+    cdef Py_ssize_t n
+    for n in range((t + 1) * B, (t + steps) * B):
+        if resets[n]:
+            return n // B - t
+    return steps
 
 
 cdef inline bint overlap(const char *x, Py_ssize_t x_bytes, const char *y, Py_ssize_t y_bytes) noexcept:

@@ -151,11 +151,22 @@ def _take_modifier(
     return taken, bits
 
 
-def _take_reset(layout: Layout, sizes: tuple[int, int], reset: Any) -> np.ndarray:
-    """`reset` as the time loop has it: bytes, (T, B)."""
+def check_reset(reset: Any, shape: tuple[int, ...]) -> np.ndarray:
+    """`reset` as bytes.
+
+    Raises
+    ------
+    TypeError, ValueError
+        No array of bool; another shape.
+    """
     reset = as_array("reset", reset)
     if reset.dtype != np.bool_:
         raise TypeError(f"reset must be an array of bool, got {reset.dtype}")
-    if reset.shape != layout.steps_shape(*sizes):
-        raise ValueError(f"reset must have shape {layout.steps_shape(*sizes)}, got {reset.shape}")
-    return layout.steps_in(reset.view(np.uint8)).copy()
+    if reset.shape != shape:
+        raise ValueError(f"reset must have shape {shape}, got {reset.shape}")
+    return reset.view(np.uint8)
+
+
+def _take_reset(layout: Layout, sizes: tuple[int, int], reset: Any) -> np.ndarray:
+    """`reset` as the time loop has it: bytes, (T, B)."""
+    return layout.steps_in(check_reset(reset, layout.steps_shape(*sizes))).copy()

@@ -55,7 +55,7 @@ class StackStream:
         self._fails = any(set(each.cell.contract.aux) - {"x"} or not each._compiled for each in layer.layers)
         self._between: dict[str, list[np.ndarray]] = {}
 
-    def step(self, x_t: Any, out: np.ndarray | None = None, *, aux: Any = None) -> np.ndarray:
+    def step(self, x_t: Any, out: np.ndarray | None = None, *, aux: Any = None, reset: Any = None) -> np.ndarray:
         """One step: (B, input_size), or (input_size,) for one row, to the output of the stack.
 
         Parameters
@@ -66,22 +66,26 @@ class StackStream:
             if `x_t` and `out` are C-contiguous and of the layer's dtype (and, for `feed`, not rows first).
         aux : list by layer, optional
             None, or per-step inputs by name, as `Stream.step` takes them.
+        reset : array_like of bool, optional
+            As `Stream.step` takes it, for all layers.
 
         Raises
         ------
         TypeError, ValueError
             As `Stream.step` does; a list of another length. The stream is then where it was.
         """
-        return self._through("step", x_t, out, aux)
+        return self._through("step", x_t, out, aux, reset)
 
-    def feed(self, chunk: Any, out: np.ndarray | None = None, *, aux: Any = None) -> np.ndarray:
+    def feed(self, chunk: Any, out: np.ndarray | None = None, *, aux: Any = None, reset: Any = None) -> np.ndarray:
         """Some steps: (T, B, input_size), (T, input_size) for one row, or (B, T, input_size) with `batch_first`.
 
         Parameters and errors are those of `step`; every array has the axis of steps.
         """
-        return self._through("feed", chunk, out, aux)
+        return self._through("feed", chunk, out, aux, reset)
 
-    def _through(self, how: Literal["step", "feed"], x: Any, out: np.ndarray | None, aux: Any) -> np.ndarray:
+    def _through(
+        self, how: Literal["step", "feed"], x: Any, out: np.ndarray | None, aux: Any, reset: Any
+    ) -> np.ndarray:
         given = by_layer("aux", aux, len(self.layers))
         x = as_array("x", x)
         shape, dtype = (*x.shape[:-1], self.layer.output_size), self.layer.dtype
@@ -91,7 +95,7 @@ class StackStream:
         before = self.snapshot() if aux is not None or self._fails or how == "feed" else None
         try:
             for stream, residual, each, target in zip(self.layers, self.layer.residual, given, targets):
-                y = getattr(stream, how)(x, target, aux=each)
+                y = getattr(stream, how)(x, target, aux=each, reset=reset)
                 x = np.add(y, x, target) if residual else y
         except BaseException:
             if before is not None:  # a later layer has failed; in a compiled step without inputs only the first can
@@ -133,10 +137,10 @@ class StackStream:
                 stream.state = each
             raise
 
-    def reset(self) -> None:
-        """All states to 0."""
+    def reset(self, rows: Any = None) -> None:
+        """Start all rows anew, or those that `rows` names, in every layer, as `Stream.reset` does."""
         for stream in self.layers:
-            stream.reset()
+            stream.reset(rows)
 
     def refresh(self) -> None:
         """Take the parameters as they are now."""
