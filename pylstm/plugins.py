@@ -97,7 +97,9 @@ class Plugins:
             plugin = entry_point.load()
             step = "pylstm_register_cells failed"
             self._admit(owner, plugin)
-        except (Exception, SystemExit) as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # a plugin may raise anything, at import too
             reason = str(error) if isinstance(error, PluginError) else f"{step}: {_describe(error)}"
             return replace(_record(owner, f"broken: {reason}"), traceback="".join(traceback.format_exception(error)))
         return _record(owner, "ok", (entry.cell.name for entry in self.registry.entries() if entry.owner == owner))

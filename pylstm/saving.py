@@ -7,6 +7,8 @@ kind, sizes and dtype, for recurrent layers the cell with its package and its bl
 from __future__ import annotations
 
 import contextlib
+import fcntl
+import glob
 import hashlib
 import importlib
 import json
@@ -14,7 +16,7 @@ import os
 import secrets
 import sys
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -50,6 +52,7 @@ def save(path: str | os.PathLike[str], model: Any, *, about: Mapping[str, Any] |
     """Write a layer or a model to a safetensors file.
 
     The file is written whole under another name and then renamed: whoever reads `path` sees the old file or the new.
+    The temporary file of a writer that was killed, ``PATH.xxxxxxxx.tmp``, is removed by the next write.
 
     Parameters
     ----------
@@ -243,7 +246,7 @@ def read_file(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, n
     import safetensors
 
     with open(path, "rb"):
-        pass
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     try:
         with safetensors.safe_open(path, framework="numpy") as file:
             metadata = file.metadata() or {}
@@ -265,21 +268,41 @@ def read_file(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, n
 
 
 def _write(path: str | os.PathLike[str], data: bytes) -> None:
-    """Write `data` to a new file beside `path`, then rename it."""
+    """Write `data` to a new file beside `path`, then rename it; remove what killed writers have left there."""
     target = os.path.realpath(path)
     if os.path.exists(target) and not os.path.isfile(target):
-        raise ValueError(f"{path}: is there and is not a regular file")
+        raise ValueError(f"{path}: exists but is not a regular file")
+    for left in glob.glob(f"{glob.escape(target)}.{'[0-9a-f]' * 8}.tmp"):
+        _remove_unlocked(left)
     temporary = f"{target}.{secrets.token_hex(4)}.tmp"
     try:
-        with open(temporary, "xb") as file:
+        with _create_locked(temporary) as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(temporary, target)
+            os.replace(temporary, target)
     except BaseException:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(temporary)
         raise
+
+
+def _create_locked(path: str) -> BinaryIO:
+    """A new file, locked as long as it is open: a temporary file without a lock is one of a writer that was killed."""
+    while True:
+        file = open(path, "xb")  # noqa: SIM115 (the caller closes it)
+        with contextlib.suppress(OSError):  # a file system without locks: there nobody gets one to remove the file
+            fcntl.flock(file, fcntl.LOCK_EX)
+        if os.fstat(file.fileno()).st_nlink:
+            return file
+        file.close()  # removed by another writer before it was locked
+
+
+def _remove_unlocked(path: str) -> None:
+    """Remove a temporary file unless its writer lives."""
+    with contextlib.suppress(OSError), open(path, "r+b") as file:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.unlink(path)
 
 
 def _digest(header: dict[str, Any], tensors: Mapping[str, np.ndarray]) -> str:

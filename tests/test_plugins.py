@@ -79,6 +79,8 @@ def test_lstm_is_a_plugin_like_any_other():
 BROKEN = {
     "import": ("import not_there_at_all", "it cannot be imported: ModuleNotFoundError: No module named 'not_there"),
     "exit": ("raise SystemExit('bye')", "it cannot be imported: SystemExit: bye"),
+    "base": ("class Odd(BaseException): pass\nraise Odd('any')", "it cannot be imported: Odd: any"),
+    "hook_base": (GOOD + "    raise GeneratorExit", "pylstm_register_cells failed: GeneratorExit"),
     "raises": (
         GOOD + "    registry.nothing",
         "pylstm_register_cells failed: AttributeError: 'Registry' object has no attribute 'nothing'",

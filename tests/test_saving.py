@@ -2,6 +2,8 @@
 
 import json
 import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -186,6 +188,79 @@ def test_the_old_file_stays_when_writing_fails(path, monkeypatch):
         save(path, Linear(3, 2, seed=1))
     assert path.read_bytes() == before
     assert [entry.name for entry in path.parent.iterdir()] == [path.name]
+
+
+STOPPED = """
+import os, sys
+from pylstm import saving
+from pylstm.layers.linear import Linear
+sync = os.fsync
+def stop(file):
+    print("written", flush=True)
+    sys.stdin.read()  # until the test lets it go, or kills it
+    sync(file)
+os.fsync = stop
+saving.save(sys.argv[1], Linear(3, 2, seed=7))
+"""
+
+
+@pytest.fixture
+def stopped_writer(path):
+    """Starts a process that stands still between writing its temporary file and renaming it."""
+    started = []
+
+    def start():
+        command = [sys.executable, "-P", "-c", STOPPED, str(path)]
+        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        started.append(process)
+        assert process.stdout.readline() == "written\n"
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def test_the_next_write_removes_what_a_killed_writer_left(path, stopped_writer):
+    for _ in range(2):
+        writer = stopped_writer()
+        writer.kill()
+        writer.wait()
+    kept = {f"{path.name}.{end}" for end in ("bak", "01234567.tmp.bak", "notes.tmp", "XYZ34567.tmp")}
+    for name in kept:
+        (path.parent / name).touch()
+    left = {entry.name for entry in path.parent.iterdir()} - kept
+    assert len(left) == 1  # the second writer has removed the file of the first
+    save(path, Linear(3, 2, seed=1))
+    assert {entry.name for entry in path.parent.iterdir()} == {path.name} | kept
+
+
+def test_the_file_of_a_living_writer_is_left_alone(path, stopped_writer):
+    writer = stopped_writer()
+    save(path, Linear(3, 2, seed=1))
+    assert len(list(path.parent.iterdir())) == 2
+    writer.communicate("")
+    assert writer.returncode == 0
+    assert load(path).params.flat.tobytes() == Linear(3, 2, seed=7).params.flat.tobytes()
+    assert [entry.name for entry in path.parent.iterdir()] == [path.name]
+
+
+def test_a_temporary_file_that_is_removed_before_it_is_locked_is_made_anew(path, monkeypatch):
+    import fcntl
+
+    lock, taken = fcntl.flock, []
+
+    def late(file, how):
+        if not taken:
+            os.unlink(file.name)  # another writer has found it without a lock
+        taken.append(how)
+        lock(file, how)
+
+    monkeypatch.setattr(fcntl, "flock", late)
+    save(path, Linear(3, 2, seed=1))
+    assert taken == [fcntl.LOCK_EX] * 2
+    assert load(path).in_features == 3
 
 
 def test_what_is_no_regular_file_is_not_replaced(path):
