@@ -246,7 +246,7 @@ def read_file(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, n
     import safetensors
 
     with open(path, "rb"):
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        pass
     try:
         with safetensors.safe_open(path, framework="numpy") as file:
             metadata = file.metadata() or {}
