@@ -1,4 +1,4 @@
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -6,9 +6,6 @@ import numpy as np
 from pylstm._plan import Plan
 
 _Arrays = Sequence[np.ndarray | None] | None
-
-class Worker:
-    def serve(self, wake: Callable[[None], None], sleep: Callable[[], object]) -> None: ...
 
 def aligned(workspace: Any) -> int: ...
 def forward(

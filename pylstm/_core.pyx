@@ -41,12 +41,9 @@ from pylstm._ragged cimport (
 from pylstm._table cimport (
     arrays_t, call_backward, carry_states, exchange_states, next_ragged_step, next_step, param_width, table_t, tabulate,
     tabulate_cotangents)
-from pylstm._team cimport (
-    await_done, finish, lie_down, mailbox_t, meet, next_share, part, post, take, team_t)
+from pylstm._team cimport meet, next_share, part, run_team, team_t
 from pylstm._tiles cimport TILES_ADD, TILES_ADD_BACK, TILES_BIAS, TILES_SET, tiles_t
 from pylstm.kernel cimport block_t, floating
-
-from pylstm import threads
 
 cdef extern from "Python.h":
     int PyErr_CheckSignals() noexcept      # leaves the exception set, as a row hook does: see `interrupted`
@@ -110,7 +107,7 @@ def forward(Plan layout not None, workspace, flat, x, initial=None, aux=None, pr
         if plan.offsets != NULL:
             memcpy(a.base + plan.final[k], a.base + plan.states[k], step)    # of rows without steps
     a.flat = NULL if packed else weights
-    run_team(layout, &a, False)
+    run_pass(layout, &a, False)
 
 
 def backward(Plan layout not None, workspace, dy, dfinal, dstates, dflat, dx, dinitial,
@@ -191,7 +188,7 @@ def backward(Plan layout not None, workspace, dy, dfinal, dstates, dflat, dx, di
         a.daux[k] = a.dx if k == core.aux_x else optional(daux, k, rows * core.aux.width[k] * size, True)
         if k != core.aux_x:
             memset(a.daux[k], 0, rows * core.aux.width[k] * size)
-    run_team(layout, &a, True)
+    run_pass(layout, &a, True)
     if not end:
         if plan.T & 1:
             for k in range(core.states.n):
@@ -207,59 +204,15 @@ def backward(Plan layout not None, workspace, dy, dfinal, dstates, dflat, dx, di
 
 # --- threads -------------------------------------------------------------------------------------------------------
 
-cdef class Worker:
-    """A thread's side of a team: `serve` runs in it for ever. `wake` and `sleep` are the ends of its queue.
-
-    Plan, arrays and team live in the frame of the caller, who waits for every thread that has taken its pass."""
-    cdef mailbox_t box
-    cdef object wake
-
-    def serve(self, wake, sleep):
-        cdef mailbox_t job
-        self.wake = wake
-        while True:
-            with nogil:
-                while take(&self.box, &job):
-                    pass_(<const plan_t *> job.plan, <const arrays_t *> job.arrays, job.team, job.number, job.back)
-                    finish(&self.box)
-            if lie_down(&self.box):
-                sleep()
-
-
-cdef int run_team(Plan layout, const arrays_t *a, bint back) except -1:
+cdef int run_pass(Plan layout, const arrays_t *a, bint back) except -1:
     """A pass on as many threads as its plan says; raises what a Python row hook or Ctrl-C left behind."""
-    cdef team_t team
-    cdef Worker worker
-    cdef int number
-    workers = None
-    memset(&team, 0, sizeof(team))
-    team.size, team.columns = layout.p.threads, layout.p.columns
-    if team.size > 1:
-        workers = threads.workers.reserve(team.size - 1, Worker)  # may fail, or be interrupted
-        for number in range(1, team.size):                  # from here on no Python code runs in this thread
-            worker = workers[number - 1]
-            worker.box.plan, worker.box.arrays, worker.box.team = &layout.p, a, &team
-            worker.box.number, worker.box.back = number, back
-            if post(&worker.box):
-                worker.wake(None)
-    with nogil:
-        pass_(&layout.p, a, &team, 0, back)
-    if workers is not None:
-        for worker in workers:
-            with nogil:
-                await_done(&worker.box)
-        threads.workers.release(workers)
-    if team.stop:
-        raise_pending()
-    return 0
+    return run_team(pass_, &layout.p, a, layout.p.threads, layout.p.columns, back)
 
 
-cdef int raise_pending() except -1:
-    return -1 if PyErr_Occurred() != NULL else 0
-
-
-cdef void pass_(const plan_t *plan, const arrays_t *a, team_t *team, int number, bint back) noexcept nogil:
+cdef void pass_(const void *plan_, const void *arrays, team_t *team, int number, bint back) noexcept nogil:
     """What thread `number` does of a forward or backward pass."""
+    cdef const plan_t *plan = <const plan_t *> plan_
+    cdef const arrays_t *a = <const arrays_t *> arrays
     cdef Py_ssize_t chunks = plan.chunks_back if back else plan.chunks, chunk, k, phase = 0
     cdef int share = -1
     if not back and a.flat != NULL:

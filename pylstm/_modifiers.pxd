@@ -122,3 +122,12 @@ cdef inline void add_given(const plan_t *plan, const arrays_t *a, floating *to, 
         given = <const floating *> a.dstates[k] + (row_of(plan, t) + b0) * w
         for n in range(rows * w):
             to[n] += given[n]
+
+
+cdef inline Py_ssize_t until_reset(const unsigned char *resets, Py_ssize_t t, Py_ssize_t steps, Py_ssize_t B) noexcept nogil:
+    """How many of the steps from t there are before the next reset after step t."""
+    cdef Py_ssize_t n
+    for n in range((t + 1) * B, (t + steps) * B):
+        if resets[n]:
+            return n // B - t
+    return steps

@@ -10,16 +10,18 @@
 #    their distance from its base (`lay_out`).
 # D. A step from Python costs what its arguments cost: an array that is just as it must be is known by its type, its
 #    dtype object and one look at its buffer; all others take the slow path, where checks, messages and copies are.
-# E. Other threads may run meanwhile only where the work is large in comparison (RELEASE).
+# E. A call holds the stream (`hold`) from before it stores anything until it ends, however it ends.
+# F. Other threads may run meanwhile only where the work is large in comparison (RELEASE).
 """
 from cpython.buffer cimport PyBUF_C_CONTIGUOUS, PyBUF_ND, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytearray cimport PyByteArray_AS_STRING
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
-from cpython.exc cimport PyErr_CheckSignals, PyErr_Occurred
 from libc.string cimport memcpy, memset
 
 from pylstm._buffers cimport address, line_up
 from pylstm._core cimport forward_steps
+from pylstm._hold cimport FREE_THREADED, let_go, raise_pending, refuse_held, was_held
+from pylstm._modifiers cimport until_reset
 from pylstm._plan cimport LINE, MAX_BLOCKS, Core, Plan, core_t, pack, plan_t
 from pylstm._table cimport arrays_t
 from pylstm._team cimport team_t
@@ -31,10 +33,13 @@ from pylstm.layers.given import check_reset
 from pylstm.layers.learned import first_states
 from pylstm.layers.parameters import check_array, check_size
 from pylstm.layers.run import check_names
+from pylstm.layers.stream_arguments import check_out, pack_states, unpack_states
 
 cdef extern from "Python.h":
     int look_at "PyObject_GetBuffer"(object array, Py_buffer *view, int flags) noexcept
     void PyErr_Clear() noexcept
+    int PyErr_CheckSignals() noexcept
+    void *PyErr_Occurred() noexcept
 
 cdef enum:
     CHUNK_ROWS = 128
@@ -112,7 +117,9 @@ cdef class Stream:
     cdef Py_ssize_t width                      # of the output
     cdef Py_ssize_t work                       # multiply-adds of a step
     cdef bint single                           # the arrays of this call have no axis of rows
-    cdef bint busy, batch_first
+    cdef bint batch_first
+    cdef int held                              # by a call that is at work
+    cdef readonly Py_ssize_t calls             # of `step` that have moved the state: see `take_back`
 
     def __init__(self, layer, batch_size=1):
         B = check_size("batch_size", batch_size)
@@ -181,24 +188,45 @@ cdef class Stream:
             The stream is at work in another thread.
         """
         cdef Py_ssize_t steps = STEP
-        cdef char *x = self.look(x_t, &steps, True, self.core.c.input_size, False)
+        cdef char *x
         cdef char *y
+        cdef bint failed
+        if FREE_THREADED or aux is not None or reset is not None or self.aux_names:
+            return self.step_checked(x_t, out, aux, reset)
+        if self.held:
+            refuse_held()
+        x = self.look(x_t, &steps, True, self.core.c.input_size, False)    # no Python code runs from here to `run`
         if x == NULL:
-            x_t = self.bring("x_t", x_t, STEP, True, self.core.c.input_size)
-            x = address(x_t, -1, False)
+            return self.step_checked(x_t, out, aux, reset)
         if out is None:
             out = empty(self.row_shape if self.single else self.shape, self.dtype)
         y = self.look(out, &steps, False, self.width, True)
         if y == NULL:
-            plain = self.plain(out, STEP)
-            y = address(plain, -1, False)
-        if aux is not None or self.aux_names:
-            aux = self.take_aux(aux, STEP)
-        if reset is None:
-            self.run(x, y, 1, NULL, NULL)
-        else:
-            self.run_with_resets(x, y, 1, check_reset(reset, self.shape_of(STEP, 0)[:-1]))
+            return self.step_checked(x_t, out, aux, reset)
+        self.held = True
+        failed = self.run(x, y, 1, NULL, NULL)
+        self.held = False
+        if failed:
+            raise_pending()
+        self.calls += 1
         return out
+
+    cdef step_checked(self, x_t, out, aux, reset):
+        """A step whose arguments need Python to be checked or copied."""
+        self.hold()
+        try:
+            x_t = self.bring("x_t", x_t, STEP, True, self.core.c.input_size)
+            if out is None:
+                out = empty(self.row_shape if self.single else self.shape, self.dtype)
+            plain = check_out(out, self.shape_of(STEP, self.width), self.dtype)
+            if aux is not None or self.aux_names:
+                aux = self.take_aux(aux, STEP)
+            self.run_checked(address(x_t, -1, False), address(plain, -1, False), 1,
+                             None if reset is None else check_reset(reset, self.shape_of(STEP, 0)[:-1]))
+            self.calls += reset is None
+            return out
+        finally:
+            let_go(&self.held)
 
     def feed(self, chunk, out=None, *, aux=None, reset=None):
         """Many steps in one call.
@@ -226,6 +254,13 @@ cdef class Stream:
         TypeError, ValueError, RuntimeError
             As `step`. The states are then those before the call.
         """
+        self.hold()
+        try:
+            return self.feed_held(chunk, out, aux, reset)
+        finally:
+            let_go(&self.held)
+
+    cdef feed_held(self, chunk, out, aux, reset):
         cdef Py_ssize_t T = ANY, row
         cdef char *x
         cdef char *y
@@ -239,7 +274,7 @@ cdef class Stream:
             out = empty(self.shape_of(T, self.width), self.dtype)
         y = self.look(out, &T, False, self.width, True)
         if y == NULL:
-            plain = self.plain(out, T)
+            plain = check_out(out, self.shape_of(T, self.width), self.dtype)
             y = address(plain, -1, False)
         row = T * self.batch_size * self.core.c.itemsize
         if overlap(x, row * self.core.c.input_size, y, row * self.width):
@@ -247,10 +282,7 @@ cdef class Stream:
             x = address(chunk, -1, False)
         if aux is not None or self.aux_names:
             aux = self.take_aux(aux, T, out)
-        if reset is None:
-            self.run(x, y, T, NULL, NULL)
-        else:
-            self.run_with_resets(x, y, T, check_reset(reset, self.shape_of(T, 0)[:-1]))
+        self.run_checked(x, y, T, None if reset is None else check_reset(reset, self.shape_of(T, 0)[:-1]))
         return out
 
     cdef feed_rows_first(self, chunk, out, aux, reset):
@@ -266,30 +298,28 @@ cdef class Stream:
         y = empty((len(steps), B, self.width), self.dtype)
         if aux is not None or self.aux_names:
             aux = self.take_aux(aux, len(steps))
-        if reset is None:
-            self.run(address(steps, -1, False), address(y, -1, False), len(steps), NULL, NULL)
-        else:
-            resets = check_reset(reset, shape[:2]).T
-            self.run_with_resets(address(steps, -1, False), address(y, -1, False), len(steps), resets)
+        self.run_checked(address(steps, -1, False), address(y, -1, False), len(steps),
+                         None if reset is None else check_reset(reset, shape[:2]).T)
         y = np.swapaxes(y, 0, 1)
         if out is None:
             return y
         out[...] = y
         return out
 
-    cdef run_with_resets(self, const char *x, char *y, Py_ssize_t T, resets):
-        """`run`, with an array of bytes (T, B) that says where rows start anew."""
-        resets = np.ascontiguousarray(resets)
-        cdef bytes origin = first_states(self.layer, 1)
-        self.run(x, y, T, <const unsigned char *> address(resets, T * self.batch_size, False), PyBytes_AS_STRING(origin))
+    cdef int run_checked(self, const char *x, char *y, Py_ssize_t T, resets) except -1:
+        """`run`; `resets` is None or an array of bytes (T, B) that says where rows start anew."""
+        cdef const unsigned char *rows = NULL
+        cdef bytes origin = b""
+        if resets is not None:
+            resets, origin = np.ascontiguousarray(resets), first_states(self.layer, 1)
+            rows = <const unsigned char *> address(resets, T * self.batch_size, False)
+        return -1 if self.run(x, y, T, rows, PyBytes_AS_STRING(origin)) else 0
 
-    cdef int run(self, const char *x, char *y, Py_ssize_t T, const unsigned char *resets, const char *origin) except -1:
-        """T steps on from the state, which moves only if all went well; with `resets`, from the states of a row `origin`
-        where they are set."""
+    cdef bint run(self, const char *x, char *y, Py_ssize_t T, const unsigned char *resets, const char *origin) noexcept:
+        """T steps on from the state, which moves only if all went well; else an exception is pending. With `resets`, rows
+        start from the states of a row `origin` where they are set."""
         cdef Py_ssize_t t = 0, last, burst
         cdef bint whole = T <= self.plan.T and resets == NULL, failed = False     # row 0 keeps the state of before
-        self.need_idle()
-        self.busy = True
         if not whole:
             self.copy_states(PyByteArray_AS_STRING(self.spare), True)
         burst = max(1, BURST // (self.work * self.plan.T + 1)) * self.plan.T
@@ -301,13 +331,12 @@ cdef class Stream:
                 with nogil:
                     self.run_burst(x, y, t, last, resets, origin)
             t = last
-            failed = PyErr_Occurred() != NULL or (not whole and PyErr_CheckSignals() < 0)
+            failed = PyErr_Occurred() != NULL or (not whole and PyErr_CheckSignals() != 0)
         if failed:
             self.row = 0
             if not whole:
                 self.copy_states(PyByteArray_AS_STRING(self.spare), False)
-        self.busy = False
-        return -1 if failed else 0
+        return failed
 
     cdef void run_burst(self, const char *x, char *y, Py_ssize_t t, Py_ssize_t last, const unsigned char *resets,
                         const char *origin) noexcept nogil:
@@ -358,40 +387,20 @@ cdef class Stream:
                     memcpy(states + b * n, origin, n)
             origin += n
 
-    cdef int need_idle(self) except -1:
-        if self.busy:
-            raise RuntimeError("this stream is at work in another thread: give every thread a fork() of its own")
-        return 0
+    cdef int hold(self) except -1:
+        """The stream is this call's until `let_go`."""
+        return refuse_held() if was_held(&self.held) else 0
 
     # --- states ----------------------------------------------------------------------------------------------------
 
     @property
     def state(self):
         """Name -> copy of the state, (batch_size, width). Assign a dict of all states to set them."""
-        cdef Py_ssize_t at = 0
-        self.need_idle()
-        self.copy_states(PyByteArray_AS_STRING(self.spare), True)
-        states = {}
-        for name in self.layer.cell.contract.states:
-            shape = (self.batch_size, self.layer.widths[name])
-            states[name] = ndarray(shape, self.dtype, self.spare, at).copy()
-            at += states[name].nbytes
-        return states
+        return unpack_states(self.layer, self.batch_size, self.snapshot().states)
 
     @state.setter
     def state(self, values):
-        names = self.layer.cell.contract.states
-        check_names("state", values, names)
-        missing = [name for name in names if values.get(name) is None]
-        if missing:
-            raise ValueError(f"state needs all of {', '.join(names)}; missing: {', '.join(missing)}")
-        rows = []
-        for name in names:
-            w = self.layer.widths[name]
-            shape = (w,) if self.batch_size == 1 and np.ndim(values[name]) == 1 else (self.batch_size, w)
-            array = check_array(f"state[{name!r}]", values[name], shape, self.dtype)
-            rows.append(np.asarray(array, self.dtype).tobytes())
-        self.put_states(b"".join(rows))
+        self.put_states(pack_states(self.layer, self.batch_size, values))
 
     def reset(self, rows=None):
         """Start rows anew: their states are 0, or the initial states that the layer has learned, as it has them now.
@@ -417,8 +426,9 @@ cdef class Stream:
         """
         cdef bytes origin = first_states(self.layer, 1)
         chosen = which_rows(rows, self.batch_size)
-        self.need_idle()
+        self.hold()
         self.start_rows(<const unsigned char *> address(chosen, self.batch_size, False), PyBytes_AS_STRING(origin))
+        let_go(&self.held)
 
     def snapshot(self):
         """The states as they are now, for `restore`.
@@ -428,9 +438,10 @@ cdef class Stream:
         Snapshot
             Of this stream or any other of the same cell, sizes, dtype and number of rows. Can be pickled.
         """
-        self.need_idle()
         states = PyBytes_FromStringAndSize(NULL, len(self.spare))
+        self.hold()
         self.copy_states(PyBytes_AS_STRING(states), True)
+        let_go(&self.held)
         return Snapshot(self.kind, states)
 
     def restore(self, Snapshot snapshot not None):
@@ -448,9 +459,17 @@ cdef class Stream:
         self.put_states(snapshot.states)
 
     cdef put_states(self, bytes states):
-        self.need_idle()
+        self.hold()
         self.row = 0
         self.copy_states(PyBytes_AS_STRING(states), False)
+        let_go(&self.held)
+
+    def take_back(self):
+        """Undo the last `step`, directly after it: the state before it still lies in row 0."""
+        self.calls -= 1
+        self.hold()
+        self.row = 0
+        let_go(&self.held)
 
     cdef void copy_states(self, char *states, bint out) noexcept:
         """All states, one after the other, to (`out`) or from `states`."""
@@ -471,9 +490,14 @@ cdef class Stream:
 
     def refresh(self):
         """Take the weights that the layer has now; the states stay. Forks keep theirs."""
-        self.need_idle()
-        self.lay_out(empty(self.plan.inner + LINE, np.uint8))
-        pack(&self.plan, self.a.base, address(self.layer.params.flat, -1, False), 0)
+        flat, weights = self.layer.params.flat, empty(self.plan.inner + LINE, np.uint8)
+        start = address(flat, self.core.c.n_parameters * self.core.c.itemsize, False)
+        self.hold()
+        try:
+            self.lay_out(weights)
+            pack(&self.plan, self.a.base, start, 0)
+        finally:
+            let_go(&self.held)
 
     def fork(self):
         """A stream of its own at the same states, on the same packed weights.
@@ -483,17 +507,20 @@ cdef class Stream:
         Stream
         """
         cdef Stream new
-        self.need_idle()
-        new = Stream.__new__(Stream)
-        new.layer, new.core, new.layout, new.plan = self.layer, self.core, self.layout, self.plan
-        new.alone = self.alone
-        new.batch_size, new.batch_first, new.dtype, new.width = self.batch_size, self.batch_first, self.dtype, self.width
-        new.shape, new.row_shape, new.aux_names, new.kind = self.shape, self.row_shape, self.aux_names, self.kind
-        new.work, new.spare = self.work, bytearray(self.spare)
-        new.take_memory()
-        new.lay_out(self.weights)
-        self.copy_states(PyByteArray_AS_STRING(new.spare), True)
-        new.copy_states(PyByteArray_AS_STRING(new.spare), False)
+        self.hold()
+        try:
+            new = Stream.__new__(Stream)
+            new.layer, new.core, new.layout, new.plan = self.layer, self.core, self.layout, self.plan
+            new.alone = self.alone
+            new.batch_size, new.batch_first, new.dtype, new.width = self.batch_size, self.batch_first, self.dtype, self.width
+            new.shape, new.row_shape, new.aux_names, new.kind = self.shape, self.row_shape, self.aux_names, self.kind
+            new.work, new.spare = self.work, bytearray(self.spare)
+            new.take_memory()
+            new.lay_out(self.weights)
+            self.copy_states(PyByteArray_AS_STRING(new.spare), True)
+            new.copy_states(PyByteArray_AS_STRING(new.spare), False)
+        finally:
+            let_go(&self.held)
         return new
 
     def __reduce__(self):
@@ -562,29 +589,6 @@ cdef class Stream:
             self.aux[k] = address(array, -1, False)
             arrays.append(array)
         return arrays
-
-    cdef plain(self, out, Py_ssize_t T):
-        """`out` as an array that is just as it must be; an error where that needs a copy."""
-        shape = self.shape_of(T, self.width)
-        cure = f"make it once with np.empty({shape}, {self.dtype.name!r})"
-        if not isinstance(out, ndarray) or isinstance(out, np.ma.MaskedArray):
-            raise TypeError(f"out must be a numpy.ndarray, got {type(out).__name__}: {cure}")
-        if out.dtype != self.dtype:
-            raise TypeError(f"out must be {self.dtype}, got {out.dtype}: {cure}")
-        if out.shape != shape:
-            raise ValueError(f"out must have shape {shape}, got {out.shape}: {cure}")
-        if not (out.flags.c_contiguous and out.flags.writeable):
-            raise ValueError(f"out must be C-contiguous and writable: {cure}")
-        return out.view(self.dtype, ndarray)
-
-
-cdef inline Py_ssize_t until_reset(const unsigned char *resets, Py_ssize_t t, Py_ssize_t steps, Py_ssize_t B) noexcept nogil:
-    """How many of the steps from t there are before the next reset after step t."""
-    cdef Py_ssize_t n
-    for n in range((t + 1) * B, (t + steps) * B):
-        if resets[n]:
-            return n // B - t
-    return steps
 
 
 cdef inline bint overlap(const char *x, Py_ssize_t x_bytes, const char *y, Py_ssize_t y_bytes) noexcept:

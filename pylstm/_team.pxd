@@ -1,4 +1,5 @@
-# Threads that run one pass together: what each of them does, and where they wait for each other.
+# Threads that run one pass together: what each of them does, and where they wait for each other. The threads themselves
+# are in _team.pyx.
 cdef extern from *:
     """
     #include <sched.h>
@@ -67,9 +68,12 @@ cdef extern from *:
     }
 
     /* Where a thread finds its next pass. It spins for a while after each, since passes often follow one another
-       closely, and then sleeps in Python until the one who posts wakes it. */
+       closely, and then sleeps until the one who posts wakes it. */
+    typedef void (*pylstm_work)(const void *plan, const void *arrays, pylstm_team *team, int number, int back);
+
     typedef struct {
         int posted, done, sleeping, number, back;
+        pylstm_work work;
         const void *plan, *arrays;
         pylstm_team *team;
     } pylstm_mailbox;
@@ -94,13 +98,12 @@ cdef extern from *:
         return 0;
     }
 
-    /* Whether it may sleep: nothing has been posted before it said so. */
+    /* Whether it must sleep: nothing had been posted when it said so, or the one who posts has heard it and wakes it. */
     static inline int pylstm_lie_down(pylstm_mailbox *box) {
         __atomic_store_n(&box->sleeping, 1, __ATOMIC_SEQ_CST);
         if (!__atomic_load_n(&box->posted, __ATOMIC_SEQ_CST))
             return 1;
-        __atomic_store_n(&box->sleeping, 0, __ATOMIC_SEQ_CST);
-        return 0;
+        return !__atomic_exchange_n(&box->sleeping, 0, __ATOMIC_SEQ_CST);
     }
 
     /* The pass is done: plan, arrays and team are not looked at any more. */
@@ -130,8 +133,13 @@ cdef extern from *:
     void meet "pylstm_meet"(team_t *team) noexcept nogil
     bint next_share "pylstm_next_share"(team_t *team, Py_ssize_t *phase, int *share) noexcept nogil
 
+    ctypedef void (*work_t "pylstm_work")(const void *plan, const void *arrays, team_t *team, int number,
+                                          bint back) noexcept nogil
+
     ctypedef struct mailbox_t "pylstm_mailbox":
+        bint done
         int number
+        work_t work
         bint back
         const void *plan
         const void *arrays
@@ -141,6 +149,9 @@ cdef extern from *:
     bint post "pylstm_post"(mailbox_t *box) noexcept nogil
     void finish "pylstm_finish"(mailbox_t *box) noexcept nogil
     void await_done "pylstm_await"(mailbox_t *box) noexcept nogil
+
+
+cdef int run_team(work_t work, const void *plan, const void *arrays, int size, bint columns, bint back) except -1
 
 
 cdef inline Py_ssize_t part(Py_ssize_t n, Py_ssize_t grain, int member, int size) noexcept nogil:

@@ -1,12 +1,8 @@
-"""How many threads a layer may use, and the threads themselves."""
+"""How many threads a layer may use."""
 
 from __future__ import annotations
 
 import os
-import threading
-from collections.abc import Callable
-from queue import SimpleQueue
-from typing import Any
 
 _LIMIT = 64
 
@@ -70,51 +66,3 @@ def set_num_threads(n: int) -> None:
     """
     global _number
     _number = _checked(n)
-
-
-class _Workers:
-    """Daemon threads that run shares of passes. They are started when first needed, and anew after a fork."""
-
-    def __init__(self) -> None:
-        self._idle: list[Any] = []
-        self._lock = threading.Lock()
-
-    def reserve(self, n: int, make: Callable[[], Any]) -> list[Any]:
-        """n workers that nobody else uses: each must be given one share, then released. `make` makes a new one.
-
-        Raises
-        ------
-        RuntimeError
-            The system has no more threads.
-        """
-        with self._lock:
-            while len(self._idle) < n:
-                self._idle.append(_start(make))
-            reserved, self._idle = self._idle[:n], self._idle[n:]
-        return reserved
-
-    def release(self, workers: list[Any]) -> None:
-        """Give back workers whose share is done, though their thread may still be on its way home."""
-        with self._lock:
-            self._idle += workers
-
-
-def _start(make: Callable[[], Any]) -> Any:
-    worker, queue = make(), SimpleQueue()
-    try:
-        threading.Thread(target=worker.serve, args=(queue.put, queue.get), name="pylstm", daemon=True).start()
-    except RuntimeError as error:
-        raise RuntimeError(f"{error}: call pylstm.set_num_threads(1)") from None
-    return worker
-
-
-workers = _Workers()
-
-
-def _after_fork() -> None:
-    global workers
-    workers = _Workers()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)

@@ -91,3 +91,48 @@ def test_one_thread_at_a_time():
         time.sleep(0.001)
     thread.join()
     assert len(errors) > 5 and all("at work in another thread" in error for error in errors)
+
+
+class Meddler:
+    """An input whose conversion to an array uses the stream that asks for it, as another thread could just then."""
+
+    def __init__(self, stream, value, x, aux):
+        self.value = value
+        state, snapshot = stream.state, stream.snapshot()
+        self.calls = {
+            "step": lambda: stream.step(x[0] + 9, aux=aux and {name: each[0] for name, each in aux.items()}),
+            "feed": lambda: stream.feed(x + 9, aux=aux),
+            "reset": stream.reset,
+            "refresh": stream.refresh,
+            "snapshot": stream.snapshot,
+            "fork": stream.fork,
+            "state": lambda: stream.state,
+            "set state": lambda: setattr(stream, "state", state),
+            "restore": lambda: stream.restore(snapshot),
+        }
+
+    def __array__(self, dtype=None, copy=None):
+        for call in self.calls.values():
+            with pytest.raises(RuntimeError, match=r"at work in another thread: give every thread a fork\(\)"):
+                call()
+        return self.value
+
+
+@pytest.mark.parametrize("how", ["step", "feed"])
+@pytest.mark.parametrize("cell", ["lstm", "time_aware_lstm", "stack"])
+def test_every_method_refuses_before_it_stores(cell, how):
+    x = np.random.default_rng(0).normal(size=(5, 3)).astype("float32")
+    layer = pylstm.LSTM(3, 4, num_layers=2, seed=0) if cell == "stack" else pylstm.Recurrent(cell, 3, 4, seed=0)
+    names = [] if cell == "stack" else [name for name in layer.cell.contract.aux if name != "x"]
+    aux = {name: np.full((5, layer.widths[name]), 0.7, "float32") for name in names} or None
+    stream, alone = layer.stream(), layer.stream()
+    for each in (stream, alone):
+        each.feed(x, aux=aux)
+    value, given = (x[0], aux and {name: each[0] for name, each in aux.items()}) if how == "step" else (x, aux)
+    meddler = Meddler(stream, value, x, aux)
+    if aux is None:
+        got = getattr(stream, how)(meddler)
+    else:  # the inputs are converted one by one: those before are stored by then
+        got = getattr(stream, how)(value, aux=given | {names[-1]: Meddler(stream, given[names[-1]], x, aux)})
+    assert np.array_equal(got, getattr(alone, how)(value, aux=given))
+    assert np.array_equal(stream.feed(x, aux=aux), alone.feed(x, aux=aux))

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import pylstm
-from pylstm import threads
+from pylstm import _team
 
 BIG = (60, 64, 64)  # large enough for a team
 
@@ -59,19 +59,17 @@ def test_a_wrong_variable_is_named():
     assert "PYLSTM_NUM_THREADS must be a number from 1 to 64, got 'many'" in done.stderr
 
 
-def test_small_passes_use_one_thread():
+def test_small_passes_use_one_thread(monkeypatch):
+    monkeypatch.setattr(_team, "idle", [])
     pylstm.set_num_threads(2)
-    workers = threads._Workers()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(threads, "workers", workers)
-        pylstm.LSTM(4, 4, seed=0)(np.ones((10, 2, 4), "float32"))
-        assert workers._idle == []
-        pylstm.LSTM(64, 64, seed=0)(np.ones(BIG, "float32"))
-        assert len(workers._idle) == 1
-        for _ in range(20):  # the same thread again, also while it is still on its way home
-            layer = pylstm.LSTM(64, 64, seed=0)
-            layer(np.ones(BIG, "float32")).backward(np.ones(BIG, "float32"))
-            assert len(workers._idle) == 1
+    pylstm.LSTM(4, 4, seed=0)(np.ones((10, 2, 4), "float32"))
+    assert _team.idle == []
+    pylstm.LSTM(64, 64, seed=0)(np.ones(BIG, "float32"))
+    assert len(_team.idle) == 1
+    for _ in range(20):  # the same thread again, also while it is still on its way home
+        layer = pylstm.LSTM(64, 64, seed=0)
+        layer(np.ones(BIG, "float32")).backward(np.ones(BIG, "float32"))
+        assert len(_team.idle) == 1
 
 
 def test_a_worker_that_has_fallen_asleep_is_woken():
@@ -84,15 +82,18 @@ def test_a_worker_that_has_fallen_asleep_is_woken():
 
 
 def test_no_thread_to_be_had_is_an_error_before_the_loop(monkeypatch):
-    def refuse(self):
+    def refuse(function, arguments):
         raise RuntimeError("can't start new thread")
 
-    pylstm.set_num_threads(2)
-    monkeypatch.setattr(threads, "workers", threads._Workers())
-    monkeypatch.setattr("threading.Thread.start", refuse)
+    pylstm.set_num_threads(3)
     layer = pylstm.LSTM(64, 64, seed=0)
+    layer(np.ones(BIG, "float32"))
+    kept = _team.idle[:1]
+    monkeypatch.setattr(_team, "idle", list(kept))
+    monkeypatch.setattr(_team, "start_new_thread", refuse)
     with pytest.raises(RuntimeError, match=r"can't start new thread: call pylstm.set_num_threads\(1\)"):
         layer(np.ones(BIG, "float32"))
+    assert _team.idle == kept  # the one that there was is back
     pylstm.set_num_threads(1)
     assert layer(np.ones(BIG, "float32")).y.shape == BIG
 
@@ -128,19 +129,13 @@ def test_callers_may_end_at_once():
 def test_a_thread_that_never_gets_a_processor_keeps_nobody_waiting(monkeypatch):
     """Its shares are done by the others, and what was posted to it is taken back."""
 
-    class Absent:
-        def reserve(self, count, kind):
-            return [kind() for _ in range(count)]  # which nobody serves
-
-        def release(self, workers):
-            pass
-
     layer = pylstm.LSTM(32, 32, seed=0)
     x = np.random.default_rng(0).normal(size=(40, 64, 32)).astype("float32")
     monkeypatch.setattr(pylstm.threads, "_number", 1)
     expected = layer(x).backward(x).params.flat.tobytes()
     monkeypatch.setattr(pylstm.threads, "_number", 3)
-    monkeypatch.setattr(pylstm.threads, "workers", Absent())
+    monkeypatch.setattr(_team, "idle", [])
+    monkeypatch.setattr(_team, "start_new_thread", lambda function, arguments: None)  # workers that nobody serves
     found = []
     caller = threading.Thread(target=lambda: found.append(layer(x).backward(x).params.flat.tobytes()), daemon=True)
     caller.start()
