@@ -146,11 +146,15 @@ _ESTIMATORS = {
 
 def __getattr__(name: str) -> Any:
     if name not in _ESTIMATORS:
-        raise AttributeError(f"module 'pylstm' has no attribute {name!r}")
+        from pylstm.layers.hints import HINTS
+
+        cure = f": {HINTS['module'][name]}" if name in HINTS["module"] else ""
+        raise AttributeError(f"module 'pylstm' has no attribute {name!r}{cure}")
     import importlib
 
     return getattr(importlib.import_module(_ESTIMATORS[name]), name)
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_ESTIMATORS})
+    special = {name for name in globals() if name.startswith("__")}
+    return sorted({*__all__, *_ESTIMATORS, "cells", "layers", "plugins", "training"} | special)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+import sys
 import warnings
 from typing import Any
 
@@ -16,8 +17,18 @@ def several(num_layers: Any, bidirectional: Any, dropout: Any) -> bool:
     """Whether the arguments ask for a stack; a dropout that would do nothing is warned of, as by PyTorch."""
     one = check_size("num_layers", num_layers) == 1
     if one and dropout:
-        warnings.warn(f"dropout={dropout} acts between layers: with num_layers=1 it does nothing", stacklevel=3)
+        message = f"dropout={dropout} acts between layers: with num_layers=1 it does nothing"
+        warnings.warn(message, stacklevel=_callers_level())
     return not one or bool(bidirectional)
+
+
+def _callers_level() -> int:
+    """`stacklevel` of a warning that shows the line of the user's code."""
+    frame: Any = sys._getframe(1)
+    level = 1
+    while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] == "pylstm":
+        frame, level = frame.f_back, level + 1
+    return level
 
 
 def find_cell(cell: str | type[Cell]) -> type[Cell]:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from pylstm.layers.embedding import check_indices
+from pylstm.layers.hints import Loss
 from pylstm.layers.losses import check_floats, check_weights, reduce_losses
 from pylstm.layers.parameters import as_array
 
@@ -92,7 +93,7 @@ def ctc_loss(
         dlogits[np.arange(T)[:, None] >= steps] = 0
     by_rows = dlogits.swapaxes(0, 1).reshape(N, T * V)
     value, d = reduce_losses(losses, by_rows, weights, reduction, per_row=True)
-    return value, np.ascontiguousarray(d.reshape(N, T, V).swapaxes(0, 1))
+    return Loss(value, np.ascontiguousarray(d.reshape(N, T, V).swapaxes(0, 1)))
 
 
 def ctc_best_path(logits: Any, lengths: Any = None, *, blank: int = 0) -> list[np.ndarray]:

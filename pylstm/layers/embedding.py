@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from pylstm.layers.described import Layer
+from pylstm.layers.hints import GradientsBase, Output
 from pylstm.layers.parameters import Parameters, as_array, check_array, check_size
 
 
@@ -29,14 +31,14 @@ def check_indices(name: str, value: Any, size: int) -> np.ndarray:
     return indices.astype(np.intp, copy=False)
 
 
-@dataclass(frozen=True)
-class EmbeddingGradients:
+@dataclass(slots=True, repr=False)
+class EmbeddingGradients(GradientsBase):
     """Gradients of one `Embedding` run: `params`, laid out as the layer's (indices have none)."""
 
     params: Parameters
 
 
-class Embedding:
+class Embedding(Layer):
     """A vector of `features` numbers for each of `count` indices.
 
     Parameters
@@ -69,7 +71,7 @@ class Embedding:
 
     def __init__(self, count: int, features: int, *, dtype: Any = "float32", seed: Any = None) -> None:
         self.count, self.features = check_size("count", count), check_size("features", features)
-        self.params = Parameters({"weight": (self.count, self.features)}, dtype)
+        self._params = Parameters({"weight": (self.count, self.features)}, dtype)
         self.params.flat[...] = np.random.default_rng(seed).standard_normal(self.params.size)
 
     @property
@@ -101,7 +103,7 @@ class Embedding:
         return f"Embedding({self.count}, {self.features}, dtype='{self.dtype}')"
 
 
-class EmbeddingRun:
+class EmbeddingRun(Output):
     """One application of an `Embedding`: ``y`` (..., features)."""
 
     def __init__(self, layer: Embedding, indices: Any) -> None:

@@ -101,13 +101,18 @@ def take_initial(layer: Recurrent, layout: Layout, B: int, initial: Any) -> list
     states = layer.cell.contract.states
     check_names("initial", initial, states)
     return [
-        None
-        if initial.get(name) is None
-        else layout.rows_in(
-            check_array(f"initial[{name!r}]", initial[name], layout.rows_shape(B, layer.widths[name]), layer.dtype)
-        )
-        for name in states
+        None if initial.get(name) is None else _take_state(layer, layout, B, name, initial[name]) for name in states
     ]
+
+
+def _take_state(layer: Recurrent, layout: Layout, B: int, name: str, value: Any) -> np.ndarray:
+    shape = layout.rows_shape(B, layer.widths[name])
+    try:
+        return layout.rows_in(check_array(f"initial[{name!r}]", value, shape, layer.dtype))
+    except ValueError as error:
+        if getattr(value, "shape", None) != (1, *shape):
+            raise
+        raise ValueError(f"{error}: one layer has no leading axis of layers, as PyTorch's h0: take its [0]") from None
 
 
 def _take_aux(layer: Recurrent, layout: Layout, sizes: tuple[int, int], aux: Any, widths: dict) -> list:

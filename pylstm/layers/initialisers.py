@@ -50,9 +50,7 @@ def weight_blocks(layer: Recurrent, sources: str | Iterable[str]) -> Iterator[np
         sources = [source for source in contract.sources if source != "x"]
     for source in [sources] if isinstance(sources, str) else sources:
         if source not in contract.sources:
-            raise ValueError(
-                f"cell {contract.name!r} has no source {source!r} (there is: {', '.join(contract.sources)})"
-            )
+            raise ValueError(f"cell {contract.name!r} has no source {source!r} (known: {', '.join(contract.sources)})")
         weight, at = layer.params[f"weight_{source}"], 0
         for gate in contract.gates_of(source):
             yield weight[at : at + layer.widths[gate]]
@@ -69,7 +67,7 @@ def bias_of(layer: Recurrent, gate: str) -> np.ndarray:
     """
     contract, at = layer.cell.contract, 0
     if gate not in contract.gates:
-        raise ValueError(f"cell {contract.name!r} has no gate {gate!r} (there is: {', '.join(contract.gates)})")
+        raise ValueError(f"cell {contract.name!r} has no gate {gate!r} (known: {', '.join(contract.gates)})")
     if "bias" not in layer.params or gate not in contract.biased:
         raise ValueError(f"gate {gate!r} of {layer!r} has no bias")
     for each in contract.biased:

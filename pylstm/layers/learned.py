@@ -36,7 +36,7 @@ def check_learned(learn: bool | Iterable[str], states: tuple[str, ...]) -> tuple
     names = (learn,) if isinstance(learn, str) else tuple(learn)
     for name in names:
         if name not in states:
-            raise ValueError(f"learn_initial: unknown state {name!r} (there is: {', '.join(states)})")
+            raise ValueError(f"learn_initial: unknown state {name!r} (known: {', '.join(states)})")
     return tuple(name for name in states if name in names)
 
 

@@ -7,18 +7,20 @@ from typing import Any
 
 import numpy as np
 
+from pylstm.layers.described import Layer
+from pylstm.layers.hints import GradientsBase, Output
 from pylstm.layers.parameters import Parameters, as_array, check_array, check_size
 
 
-@dataclass(frozen=True)
-class LinearGradients:
+@dataclass(slots=True, repr=False)
+class LinearGradients(GradientsBase):
     """Gradients of one `Linear` run: `x`, of the shape of the input, and `params`, laid out as the layer's."""
 
     x: np.ndarray
     params: Parameters
 
 
-class Linear:
+class Linear(Layer):
     """Affine map of the last axis: ``y = x @ weight.T + bias``.
 
     Parameters
@@ -57,7 +59,7 @@ class Linear:
         self.out_features = check_size("out_features", out_features)
         self.bias = bool(bias)
         shapes = {"weight": (self.out_features, self.in_features)} | ({"bias": (self.out_features,)} if bias else {})
-        self.params = Parameters(shapes, dtype)
+        self._params = Parameters(shapes, dtype)
         bound = 1 / np.sqrt(self.in_features)
         self.params.flat[...] = np.random.default_rng(seed).uniform(-bound, bound, self.params.size)
 
@@ -91,7 +93,7 @@ class Linear:
         return f"Linear({self.in_features}, {self.out_features}{bias}, dtype='{self.dtype}')"
 
 
-class LinearRun:
+class LinearRun(Output):
     """One application of a `Linear` layer; keeps its own copies of the input and the weight.
 
     Attributes

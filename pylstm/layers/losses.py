@@ -12,6 +12,7 @@ import numpy as np
 
 from pylstm.cells.functions import sigmoid
 from pylstm.layers.embedding import check_indices
+from pylstm.layers.hints import Loss
 from pylstm.layers.parameters import DTYPES, as_array, check_array
 
 REDUCTIONS = ("mean", "sum")
@@ -53,7 +54,7 @@ def squared_error(y: Any, target: Any, factor: float = 1.0) -> tuple[float, np.n
         raise ValueError(f"factor must be finite, got {factor}")
     difference = y - target
     value = float(factor) * float(np.sum(np.square(difference, dtype=np.float64)))
-    return value, np.asarray(difference * y.dtype.type(2 * factor))
+    return Loss(value, np.asarray(difference * y.dtype.type(2 * factor)))
 
 
 def softmax_cross_entropy(
@@ -231,4 +232,4 @@ def reduce_losses(
         count = float(losses.size if weights is None else weights.sum(dtype=np.float64))
         scale = 1 / count if count > 0 else 0.0
         value, d = value * scale, d * d.dtype.type(scale)
-    return value, d
+    return Loss(value, d)

@@ -10,21 +10,23 @@ from typing import Any
 
 import numpy as np
 
+from pylstm.layers.described import Layer
+from pylstm.layers.hints import GradientsBase, Output
 from pylstm.layers.linear import Linear
 from pylstm.layers.parameters import Parameters, check_array
 
 ACTIVATIONS = ("relu", "tanh")
 
 
-@dataclass(frozen=True)
-class MLPGradients:
+@dataclass(slots=True, repr=False)
+class MLPGradients(GradientsBase):
     """Gradients of one `MLP` run: `x`, of the shape of the input, and `params`, laid out as the layer's."""
 
     x: np.ndarray
     params: Parameters
 
 
-class MLP:
+class MLP(Layer):
     """Affine maps of the last axis, with an activation after each but the last.
 
     Parameters
@@ -93,11 +95,6 @@ class MLP:
         return np.split(flat, np.cumsum([each.params.size for each in self.layers])[:-1])
 
     @property
-    def params(self) -> Parameters:
-        """All parameters in one buffer."""
-        return self._params
-
-    @property
     def in_features(self) -> int:
         """Size of the last axis of the input."""
         return self.layers[0].in_features
@@ -150,7 +147,7 @@ class MLP:
         return f"MLP({sizes}{bias}, dtype='{self.dtype}')"
 
 
-class MLPRun:
+class MLPRun(Output):
     """One application of an `MLP`; keeps its own copies of inputs and weights.
 
     Attributes

@@ -26,6 +26,13 @@ class Named(Recurrent):
             return stack_of(cls, input_size, hidden_size, num_layers, bidirectional, dropout, **options)
         return object.__new__(cls)
 
+    def __repr__(self) -> str:
+        return self._call(type(self).__name__, **self._own())
+
+    def _own(self) -> dict[str, Any]:
+        """Options of the class that are not the default."""
+        return {}
+
 
 class LSTM(Named):
     """Long short-term memory layer: `Recurrent` with the cell ``lstm`` (gates in the order i, f, g, o).
@@ -80,6 +87,9 @@ class GRU(Named):
     ) -> None:
         super().__init__("gru" if reset_after else "gru_reset_before", input_size, hidden_size, **options)
 
+    def _own(self) -> dict[str, Any]:
+        return {} if self.cell.name == "gru" else {"reset_after": False}
+
 
 class RNN(Named):
     """Plain recurrent layer h_t = f(W x_t + U h_{t-1} + b): the cells ``rnn_tanh``, ``rnn_relu``, ``rnn_linear``.
@@ -95,3 +105,7 @@ class RNN(Named):
         if nonlinearity not in ("tanh", "relu", "linear"):
             raise ValueError(f"nonlinearity must be 'tanh', 'relu' or 'linear', got {nonlinearity!r}")
         super().__init__(f"rnn_{nonlinearity}", input_size, hidden_size, **options)
+
+    def _own(self) -> dict[str, Any]:
+        nonlinearity = self.cell.name.removeprefix("rnn_")
+        return {} if nonlinearity == "tanh" else {"nonlinearity": nonlinearity}

@@ -7,9 +7,12 @@ import math
 import operator
 import sys
 from collections.abc import Iterator, Mapping
-from typing import Any
+from numbers import Real
+from typing import Any, NoReturn
 
 import numpy as np
+
+from pylstm.layers.hints import Hinted
 
 DTYPES = ("float32", "float64")
 
@@ -97,11 +100,12 @@ def check_array(name: str, value: Any, shape: tuple[int | str, ...], dtype: Any)
     return np.require(array, dtype, ["ALIGNED"])
 
 
-class Parameters(Mapping[str, np.ndarray]):
+class Parameters(Hinted, Mapping[str, np.ndarray], hints="parameters"):
     """Named arrays in one contiguous buffer, in a fixed order.
 
     Parameters of a layer and their gradients share this type and its layout, so that an optimiser works on two
-    flat arrays. All values start at 0.
+    flat arrays. All values start at 0. Those of one layout add and subtract, and a number scales them: so gradients
+    of several batches accumulate, ``total += grads.params``, and their mean is ``sum(several) / len(several)``.
 
     Parameters
     ----------
@@ -128,6 +132,9 @@ class Parameters(Mapping[str, np.ndarray]):
     >>> params["bias"] = np.array([0.5, -0.5])
     >>> params.flat
     array([ 0. ,  0. ,  0. ,  0. ,  0. ,  0. ,  0.5, -0.5])
+    >>> params *= 2
+    >>> (sum([params, params, params]) / 3)["bias"]
+    array([ 1., -1.])
     """
 
     def __init__(self, shapes: Mapping[str, tuple[int, ...]], dtype: Any = "float32") -> None:
@@ -241,6 +248,62 @@ class Parameters(Mapping[str, np.ndarray]):
     def same_layout(self, other: Parameters) -> bool:
         """Whether `other` has the same names, shapes, order and dtype."""
         return list(self._shapes.items()) == list(other._shapes.items()) and self._dtype == other._dtype
+
+    def __iadd__(self, other: Any) -> Parameters:
+        self._flat += self._term(other)
+        return self
+
+    def __isub__(self, other: Any) -> Parameters:
+        self._flat -= self._term(other)
+        return self
+
+    def __imul__(self, factor: Any) -> Parameters:
+        self._flat *= self._factor(factor)
+        return self
+
+    def __itruediv__(self, divisor: Any) -> Parameters:
+        self._flat /= self._factor(divisor)
+        return self
+
+    def __add__(self, other: Any) -> Parameters:
+        return self.copy().__iadd__(other)
+
+    def __radd__(self, other: Any) -> Parameters:
+        return self.copy() if isinstance(other, Real) and other == 0 else self + other  # `sum` begins with 0
+
+    def __sub__(self, other: Any) -> Parameters:
+        return self.copy().__isub__(other)
+
+    def __mul__(self, factor: Any) -> Parameters:
+        return self.copy().__imul__(factor)
+
+    __rmul__ = __mul__
+
+    def __truediv__(self, divisor: Any) -> Parameters:
+        return self.copy().__itruediv__(divisor)
+
+    def __neg__(self) -> Parameters:
+        return self * -1
+
+    def _term(self, other: Any) -> np.ndarray:
+        """The buffer of what is added."""
+        if not isinstance(other, Parameters):
+            cure = "add its params" if isinstance(getattr(other, "params", None), Parameters) else "see params.flat"
+            raise TypeError(f"Parameters of one layout add, got {type(other).__name__}: {cure}")
+        if not self.same_layout(other):
+            raise ValueError(f"Parameters of one layout add, these differ: {self!r} and {other!r}")
+        return other._flat
+
+    def _factor(self, value: Any) -> np.generic:
+        """A number in the own dtype."""
+        if not isinstance(value, Real):
+            raise TypeError(f"a number scales Parameters, got {type(value).__name__}: see params.flat")
+        return self._dtype.type(value)
+
+    __array_ufunc__ = None  # a NumPy number on the left leaves the product to `__rmul__`
+
+    def __array__(self, *_: Any, **__: Any) -> NoReturn:
+        raise TypeError("Parameters are several arrays: params.flat has all values, params[name] one array")
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._shapes)

@@ -15,7 +15,9 @@ from pylstm.cells.kernels import load_kernel
 from pylstm.cells.twin import twin_kernel
 from pylstm.layers.arguments import as_size, find_cell, several
 from pylstm.layers.checkpointed import CheckpointedRun, kept, refuse_with_checkpoint, segments_of
+from pylstm.layers.described import Layer, call_of
 from pylstm.layers.given import take_given, take_initial
+from pylstm.layers.hints import refuse_options
 from pylstm.layers.learned import begin, check_learned
 from pylstm.layers.parameters import Parameters, as_array, check_array, check_dtype
 from pylstm.layers.ragged import Packing, RaggedRun, check_lengths
@@ -25,7 +27,7 @@ from pylstm.layers.workspace import Workspaces
 from pylstm.threads import get_num_threads
 
 
-class Recurrent:
+class Recurrent(Layer):
     """One layer of a recurrent cell.
 
     Parameters
@@ -120,6 +122,7 @@ class Recurrent:
         self.cell = find_cell(cell)
         self.input_size, self.hidden_size = as_size("input_size", input_size), as_size("hidden_size", hidden_size)
         known = self.cell.contract.sizes  # any other name is refused below
+        refuse_options(sizes, known)
         self.sizes = {name: as_size(name, value) if name in known else value for name, value in sizes.items()}
         self.bias, self.batch_first, self.dtype = bool(bias), bool(batch_first), check_dtype(dtype)
         contract = self.cell.contract
@@ -160,14 +163,6 @@ class Recurrent:
         numbers and those of the parameters. Without a tape: T B output_size numbers and a chunk.
         """
         return self._core.plan(T, B, tape, 0, 0, get_num_threads() if self._compiled else 1).nbytes
-
-    @property
-    def params(self) -> Parameters:
-        return self._params
-
-    @params.setter
-    def params(self, values: Any) -> None:
-        raise AttributeError("params cannot be replaced: set values with layer.params[name] = array or .update(...)")
 
     def reset_parameters(self, seed: int | None = None) -> None:
         """Draw all parameters anew; those in the cell's `initial_values` as it says."""
@@ -324,8 +319,14 @@ class Recurrent:
         return Stream(self, batch_size)
 
     def __repr__(self) -> str:
-        sizes = "".join(f", {name}={value}" for name, value in self.sizes.items())
-        return f"Recurrent({self.cell.name!r}, {self.input_size}, {self.hidden_size}, dtype={self.dtype.name!r}{sizes})"
+        return self._call("Recurrent", self.cell.name)
+
+    def _call(self, kind: str, *first: str, **own: Any) -> str:
+        """The call that makes such a layer, with the options that are not the default."""
+        usual = {"bias": True, "batch_first": False, "learn_initial": ()}
+        changed = {name: getattr(self, name) for name in usual if getattr(self, name) != usual[name]}
+        options = own | self.sizes | changed | {"dtype": self.dtype.name}
+        return call_of(kind, *first, self.input_size, self.hidden_size, **options)
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in self.__dict__.items() if name not in ("_core", "workspaces", "_layouts")}

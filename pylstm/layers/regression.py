@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from pylstm.layers.hints import Loss
 from pylstm.layers.losses import check_floats, check_weights, leave_out, reduce_losses
 from pylstm.layers.parameters import as_array, check_array
 
@@ -138,7 +139,7 @@ def gaussian_likelihood(
         (y.dtype.type(LOG_2PI) + s + square) / 2, r * precision, weights, reduction, per_row=False
     )
     _, ds = reduce_losses(square, (1 - square) / 2, weights, reduction, per_row=False)
-    return value, np.concatenate([dmu, ds], axis=-1)
+    return Loss(value, np.concatenate([dmu, ds], axis=-1))
 
 
 def quantile_loss(

@@ -278,7 +278,7 @@ def _check_states(layer: Recurrent, rates: Mapping[str, float]) -> None:
     states = layer.cell.contract.states
     for name in rates:
         if name not in states:
-            raise ValueError(f"cell {layer.cell.name!r} has no state {name!r} (there is: {', '.join(states)})")
+            raise ValueError(f"cell {layer.cell.name!r} has no state {name!r} (known: {', '.join(states)})")
 
 
 def _rate(name: str, rate: float) -> float:

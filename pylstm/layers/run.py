@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pylstm import _core
+from pylstm.layers.hints import GradientsBase, Output
 from pylstm.layers.learned import add_learned, rows_of_learned
 from pylstm.layers.parameters import Parameters, check_array
 
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
 KINDS = ("aux", "pre", "blend")  # per-step inputs that have gradients
 
 
-@dataclass(slots=True)
-class Gradients:
+@dataclass(slots=True, repr=False)
+class Gradients(GradientsBase):
     """Gradients of a loss with respect to everything that went into a run.
 
     Attributes
@@ -91,12 +92,7 @@ class Layout:
         return (width,) if self.single else (B, width)
 
 
-def refuse_unpacking(run: Any) -> Any:
-    """For those who write ``y, (h, c) = layer(x)``."""
-    raise TypeError("a run is no pair (output, states): take run.y, and run.final, which has every state by its name")
-
-
-class Run:
+class Run(Output, hints="run"):
     """One pass of a layer over a batch of sequences, open for inspection and for back-propagation.
 
     All arrays are read-only views of the run's tape: copy what you want to change. With `batch_first` the first two
@@ -138,8 +134,6 @@ class Run:
         self._T, self._B = sizes
         self._start = _core.aligned(buffer)
         self._lock = threading.Lock()
-
-    __iter__ = refuse_unpacking
 
     def __reduce__(self) -> Any:
         raise TypeError("a run cannot be copied or pickled: take its arrays, or pickle the layer and run it again")
@@ -300,12 +294,12 @@ class Run:
 def check_names(what: str, values: Any, names: tuple[str, ...]) -> None:
     """Refuses anything but a dict with keys among `names`."""
     if not isinstance(values, dict):
-        raise TypeError(
-            f"{what} must be a dict by name ({', '.join(names) or 'this cell has none'}), got {type(values).__name__}"
-        )
+        example = f"{{{', '.join(f'{name!r}: ...' for name in names)}}}" if names else "and this cell has none"
+        pair = ", one array (B, width) for each name" if isinstance(values, tuple | list | np.ndarray) else ""
+        raise TypeError(f"{what} must be a dict by name, {example}{pair}; got {type(values).__name__}")
     for name in values:
         if name not in names:
-            raise ValueError(f"{what}: unknown name {name!r} (there is: {', '.join(names) or 'none'})")
+            raise ValueError(f"{what}: unknown name {name!r} (known: {', '.join(names) or 'none'})")
 
 
 def _like(arrays: Any) -> Any:

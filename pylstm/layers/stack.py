@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from pylstm.layers.described import Layer, call_of
 from pylstm.layers.initialisers import initialise
 from pylstm.layers.parameters import Parameters, check_size
 from pylstm.layers.recurrent import Recurrent
@@ -15,7 +16,7 @@ from pylstm.layers.stack_run import BidirectionalRun, StackRun, given_to, split
 from pylstm.layers.stack_stream import StackStream
 
 
-class Composite:
+class Composite(Layer):
     """What `Stack` and `Bidirectional` share: parts whose parameters are pieces of one buffer.
 
     Attributes
@@ -45,11 +46,6 @@ class Composite:
         """The pieces of `flat`, laid out as ``params.flat``, that belong to the parts."""
         ends = np.cumsum([part.params.size for part in self.parts.values()])
         return np.split(flat, ends[:-1])
-
-    @property
-    def params(self) -> Parameters:
-        """All parameters in one buffer."""
-        return self._params
 
     @property
     def recurrents(self) -> list[Recurrent]:
@@ -354,9 +350,9 @@ class Stack(Composite):
         return kept.astype(self.dtype) * self.dtype.type(1 / (1 - self.dropout) if self.dropout < 1 else 0)
 
     def __repr__(self) -> str:
-        options = f", dropout={self.dropout}" if self.dropout else ""
-        options += f", residual={self.residual}" if any(self.residual) else ""
-        return f"Stack([{', '.join(map(repr, self.layers))}]{options})"
+        options = {"dropout": self.dropout} if self.dropout else {}
+        options |= {"residual": self.residual} if any(self.residual) else {}
+        return call_of("Stack", self.layers, **options)
 
 
 def stack_of(

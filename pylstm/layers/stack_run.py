@@ -9,16 +9,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pylstm.layers.checkpointed import shares
+from pylstm.layers.hints import GradientsBase, Output
 from pylstm.layers.parameters import Parameters, as_array, check_array
 from pylstm.layers.ragged import check_lengths, turned, within
-from pylstm.layers.run import KINDS, Gradients, check_names, refuse_unpacking
+from pylstm.layers.run import KINDS, Gradients, check_names
 
 if TYPE_CHECKING:
     from pylstm.layers.stack import Bidirectional, Composite, Stack
 
 
-@dataclass(slots=True)
-class CompositeGradients:
+@dataclass(slots=True, repr=False)
+class CompositeGradients(GradientsBase):
     """Gradients of a run of a `Stack` or a `Bidirectional`.
 
     Attributes
@@ -41,7 +42,7 @@ class CompositeGradients:
     layers: list[Any]
 
 
-class CompositeRun:
+class CompositeRun(Output, hints="run"):
     """What the runs of `Stack` and `Bidirectional` share.
 
     Attributes
@@ -55,8 +56,6 @@ class CompositeRun:
 
     y: np.ndarray
     layers: list[Any]
-
-    __iter__ = refuse_unpacking
 
     def __init__(self, layer: Composite) -> None:
         self.layer = layer
@@ -77,6 +76,9 @@ class CompositeRun:
             _place(grads, piece)
         initial = {name: np.stack([g.initial[name] for g in single(layers)]) for name in self.layer.state_names}
         return CompositeGradients(x, initial, params, layers)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(map(repr, self.layers))})"
 
     def __reduce__(self) -> Any:
         raise TypeError("a run cannot be copied or pickled: take its arrays, or pickle the layer and run it again")

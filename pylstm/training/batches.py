@@ -8,11 +8,19 @@ from typing import Any
 
 import numpy as np
 
+from pylstm.layers.described import Layer
 from pylstm.layers.parameters import as_array
 from pylstm.training.sequences import Sequences
 
 Data = tuple[np.ndarray | Sequences, ...]
 """Arrays or sequences with the same number of rows."""
+
+
+def check_model(model: Any) -> None:
+    """`TypeError` for what cannot be trained."""
+    if not callable(getattr(model, "gradients", None)) or not hasattr(model, "params"):
+        layer = ": pylstm.SequenceModel.of(layer, output_size) puts a head on it" if isinstance(model, Layer) else ""
+        raise TypeError(f"a model needs params and gradients(*batch), got {type(model).__name__}{layer}")
 
 
 def check_data(name: str, data: Iterable[Any]) -> Data:
@@ -26,7 +34,7 @@ def check_data(name: str, data: Iterable[Any]) -> Data:
         No array, no rows, or unequal numbers of them.
     """
     if isinstance(data, np.ndarray | Sequences):
-        raise TypeError(f"{name} must be a tuple of arrays such as (x, y), got one array")
+        raise TypeError(f"{name} must be a tuple of arrays such as (x, y), got one array: pylstm.fit(model, (x, y))")
     arrays = tuple(
         each if isinstance(each, Sequences) else as_array(f"{name}[{number}]", each) for number, each in enumerate(data)
     )

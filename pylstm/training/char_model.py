@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pylstm.datasets import Vocabulary
+from pylstm.layers.described import Model
 from pylstm.layers.embedding import Embedding
 from pylstm.layers.linear import Linear
 from pylstm.layers.losses import softmax_cross_entropy
@@ -28,7 +29,7 @@ class Step(NamedTuple):
     final: dict[str, np.ndarray]
 
 
-class CharModel:
+class CharModel(Model):
     """Character model: ``indices -> Embedding -> Recurrent -> Linear -> logits of the next character``.
 
     Parameters

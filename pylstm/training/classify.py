@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from pylstm.layers.described import Model
 from pylstm.layers.parameters import check_size
 from pylstm.training.finite import refuse_array
 from pylstm.training.history import History
@@ -18,7 +19,7 @@ from pylstm.training.series import pack, scale_of
 from pylstm.training.trainer import fit
 
 
-class ClassifyModel:
+class ClassifyModel(Model):
     """Classes of sequences of one length or of several; what `pylstm train classify` trains and saves.
 
     Parameters

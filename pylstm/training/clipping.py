@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
@@ -17,10 +17,13 @@ def as_list(params: Parameters | Iterable[Parameters], name: str = "params") -> 
     TypeError
         Something that is not a `Parameters`.
     """
-    several = [params] if isinstance(params, Parameters) else list(params)
+    if isinstance(params, Parameters):
+        return [params]
+    several = list(params) if isinstance(params, list | tuple | Iterator) else [params]
     for each in several:
         if not isinstance(each, Parameters):
-            raise TypeError(f"{name} must be one Parameters or a list of them, got {type(each).__name__}")
+            cure = ": pass its params" if hasattr(each, "params") else ""
+            raise TypeError(f"{name} must be one Parameters or a list of them, got {type(each).__name__}{cure}")
     return several
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from pylstm.layers.described import Model
 from pylstm.layers.parameters import check_size
 from pylstm.training.history import History
 from pylstm.training.optimisers import Adam
@@ -30,7 +31,7 @@ KEPT_RESIDUALS = 2000
 """Most residuals that a model keeps to draw intervals from."""
 
 
-class ForecastModel:
+class ForecastModel(Model):
     """Forecasts of one or several series.
 
     Parameters

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
+from pylstm.layers.hints import Hinted
+
 
 @dataclass
-class History:
+class History(Hinted, hints="history"):
     """Losses of a fit.
 
     Attributes
@@ -37,6 +39,9 @@ class History:
     lr: list[float] = field(default_factory=list)
     best_epoch: int = -1
     stopped: str = ""
+
+    def __getitem__(self, name: str) -> NoReturn:
+        raise TypeError("a history is not a dict: history.loss and history.validation_loss are its lists")
 
     def state_dict(self) -> dict[str, Any]:
         """For a checkpoint: lists as float64 arrays."""

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from pylstm.training.batches import check_data
+from pylstm.training.batches import check_data, check_model
 from pylstm.training.clipping import as_list
 from pylstm.training.divergence import TrainingDiverged, cause
 from pylstm.training.finite import not_finite, refuse_not_finite
@@ -80,6 +80,7 @@ def fit_lbfgs(
         from scipy.optimize import minimize
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError("fit_lbfgs needs scipy: pip install 'pylstm[scipy]'", name="scipy") from error
+    check_model(model)
     for name, value in {"iterations": iterations, "memory": memory}.items():
         if not value >= 1:
             raise ValueError(f"{name} must be at least 1, got {value}")

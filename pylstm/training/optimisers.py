@@ -9,11 +9,13 @@ from typing import Any
 
 import numpy as np
 
+from pylstm.layers.described import call_of
+from pylstm.layers.hints import Hinted
 from pylstm.layers.parameters import Parameters, check_array
 from pylstm.training.clipping import as_list
 
 
-class Optimiser(ABC):
+class Optimiser(Hinted, ABC, hints="optimiser"):
     """What `SGD` and `Adam` share: the parameters, checks, and the state as a dict.
 
     Attributes
@@ -41,7 +43,7 @@ class Optimiser(ABC):
         self._slots = {name: [np.zeros_like(each.flat) for each in self.params] for name in self.slots}
         self._scratch = [np.empty_like(each.flat) for each in self.params]
 
-    def step(self, grads: Parameters | Iterable[Parameters]) -> None:
+    def step(self, grads: Parameters | Iterable[Parameters] | None = None) -> None:
         """Change the parameters by one step.
 
         Parameters
@@ -52,8 +54,12 @@ class Optimiser(ABC):
         Raises
         ------
         TypeError, ValueError
-            Not of `Parameters`; another number of them, or another layout.
+            None, or not of `Parameters`; another number of them, or another layout.
         """
+        if grads is None:
+            raise TypeError(
+                "step needs the gradients, which are not stored: grads = run.backward(dy); optimiser.step(grads.params)"
+            )
         grads = as_list(grads, "grads")
         if len(grads) != len(self.params):
             raise ValueError(
@@ -70,6 +76,11 @@ class Optimiser(ABC):
     @abstractmethod
     def _update(self, p: np.ndarray, g: np.ndarray, scratch: np.ndarray, *slots: np.ndarray) -> None:
         """Change the flat parameters `p` and their `slots`, in place, by the flat gradient `g`."""
+
+    def __repr__(self) -> str:
+        settings = {name: getattr(self, name) for name in self.settings}
+        elements = sum(each.size for each in self.params)
+        return f"{call_of(type(self).__name__, **settings)[:-1]}; {elements:,} parameters, {self.steps:,} steps)"
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that the next step depends on, besides the parameters: numbers and copies of flat arrays."""

@@ -6,6 +6,9 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+from pylstm.layers.described import call_of
+from pylstm.layers.hints import Hinted
+
 Schedule = Callable[[int], float]
 
 
@@ -68,48 +71,76 @@ def warm_up(schedule: Schedule, steps: int) -> Schedule:
     return lambda step: schedule(step) * min(1.0, (step + 1) / steps)
 
 
-class Plateau:
-    """A rate that falls when a loss has not got better for a while; a callable like the others, with a memory.
+class Plateau(Hinted, hints="plateau"):
+    """PyTorch's ``ReduceLROnPlateau``: a rate that falls after more than `patience` losses that are not better.
 
-    Call ``plateau.observe(loss)`` once in an epoch (`pylstm.fit` does, with the validation loss where there is one).
+    A callable like the other schedules, with a memory. Call ``plateau.observe(loss)`` once in an epoch (`pylstm.fit`
+    does, with the validation loss where there is one).
 
     Parameters
     ----------
     lr : float
+        The first rate.
+    mode : {"min", "max"}
+        Whether lower or higher is better; `pylstm.fit` observes losses.
     factor : float
         The rate is multiplied by it; between 0 and 1.
     patience : int
-        Losses in a row without a better one before the rate falls.
-    tolerance : float
-        A loss is better if it is below ``best - tolerance``.
-    least : float
+        Losses in a row without a better one that are allowed: with 2 the third lowers the rate.
+    threshold : float
+        By how much a loss must be better than the best one before it.
+    threshold_mode : {"rel", "abs"}
+        With ``rel`` below ``best * (1 - threshold)`` (above ``best * (1 + threshold)`` for ``max``), with ``abs`` below
+        ``best - threshold`` (above ``best + threshold``).
+    cooldown : int
+        Losses after a fall that do not count as worse ones.
+    min_lr : float
         The rate does not fall below it.
+    eps : float
+        A fall by no more than this is left out.
 
     Raises
     ------
     ValueError
-        A number out of range.
+        A number out of range, another mode.
 
     Examples
     --------
     >>> plateau = Plateau(1.0, factor=0.5, patience=2)
-    >>> for loss in (3.0, 2.0, 2.0, 2.0):
+    >>> for loss in (3.0, 2.0, 2.0, 2.0, 2.0):
     ...     plateau.observe(loss)
     >>> plateau(100)
     0.5
     """
 
     def __init__(
-        self, lr: float, *, factor: float = 0.1, patience: int = 10, tolerance: float = 0.0, least: float = 0.0
+        self,
+        lr: float,
+        *,
+        mode: str = "min",
+        factor: float = 0.1,
+        patience: int = 10,
+        threshold: float = 1e-4,
+        threshold_mode: str = "rel",
+        cooldown: int = 0,
+        min_lr: float = 0.0,
+        eps: float = 1e-8,
     ) -> None:
-        for name, value in {"lr": lr, "tolerance": tolerance, "least": least}.items():
+        for name, value in {"lr": lr, "threshold": threshold, "min_lr": min_lr, "eps": eps}.items():
             _check_rate(name, value)
         if not 0 < factor < 1:
             raise ValueError(f"factor must be between 0 and 1, got {factor}")
-        _check_steps("patience", patience)
-        self.lr, self.factor, self.patience = float(lr), float(factor), patience
-        self.tolerance, self.least = float(tolerance), float(least)
-        self.best, self.waited = math.inf, 0
+        _check_steps("patience", patience, 0)
+        _check_steps("cooldown", cooldown, 0)
+        if mode not in ("min", "max"):
+            raise ValueError(f"mode must be 'min' or 'max', got {mode!r}")
+        if threshold_mode not in ("rel", "abs"):
+            raise ValueError(f"threshold_mode must be 'rel' or 'abs', got {threshold_mode!r}")
+        self.lr, self.factor, self.patience, self.cooldown = float(lr), float(factor), patience, cooldown
+        self.mode, self.threshold, self.threshold_mode = mode, float(threshold), threshold_mode
+        self.min_lr, self.eps = float(min_lr), float(eps)
+        self.best = math.inf if mode == "min" else -math.inf
+        self.waited = self.cooling = 0
 
     def __call__(self, step: int) -> float:
         """The present rate, whatever the step."""
@@ -117,20 +148,47 @@ class Plateau:
 
     def observe(self, loss: float) -> None:
         """Take note of a loss; NaN is no better than any."""
-        if loss < self.best - self.tolerance:
+        if self._is_better(loss):
             self.best, self.waited = loss, 0
-            return
-        self.waited += 1
-        if self.waited >= self.patience:
-            self.lr, self.waited = max(self.least, self.lr * self.factor), 0
+        else:
+            self.waited += 1
+        if self.cooling:
+            self.cooling, self.waited = self.cooling - 1, 0
+        if self.waited > self.patience:
+            lower = max(self.min_lr, self.lr * self.factor)
+            self.lr = lower if self.lr - lower > self.eps else self.lr
+            self.cooling, self.waited = self.cooldown, 0
+
+    def _is_better(self, loss: float) -> bool:
+        sign = 1 if self.mode == "max" else -1
+        margin = self.threshold
+        bound = self.best * (1 + sign * margin) if self.threshold_mode == "rel" else self.best + sign * margin
+        return loss > bound if self.mode == "max" else loss < bound
 
     def state_dict(self) -> dict[str, Any]:
         """What `load_state_dict` needs to go on."""
-        return {"lr": self.lr, "best": self.best, "waited": self.waited}
+        return {name: getattr(self, name) for name in ("lr", "best", "waited", "cooling")}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from a `state_dict`."""
-        self.lr, self.best, self.waited = state["lr"], state["best"], state["waited"]
+        self.lr, self.best, self.waited, self.cooling = (state[name] for name in ("lr", "best", "waited", "cooling"))
+
+    def __repr__(self) -> str:
+        names = ("mode", "factor", "patience", "threshold", "threshold_mode", "cooldown", "min_lr", "eps")
+        return call_of("Plateau", self.lr, **{name: getattr(self, name) for name in names})
+
+
+SCHEDULES = ("constant", "step_decay", "cosine", "warm_up", "Plateau")
+"""Names of all schedules of this module."""
+
+
+def check_schedule(schedule: Any) -> None:
+    """`TypeError` for what is not a schedule."""
+    if schedule is not None and not callable(schedule):
+        raise TypeError(
+            f"schedule must be a function of the step such as cosine(0.01, steps=1000), one of "
+            f"pylstm.training.schedules: {', '.join(SCHEDULES)}; got {schedule!r}"
+        )
 
 
 def _check_rate(name: str, value: float) -> None:
@@ -138,6 +196,6 @@ def _check_rate(name: str, value: float) -> None:
         raise ValueError(f"{name} must be 0 or more and finite, got {value}")
 
 
-def _check_steps(name: str, value: int) -> None:
-    if not value >= 1:
-        raise ValueError(f"{name} must be at least 1, got {value}")
+def _check_steps(name: str, value: int, least: int = 1) -> None:
+    if not value >= least:
+        raise ValueError(f"{name} must be at least {least}, got {value}")

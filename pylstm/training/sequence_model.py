@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from pylstm.layers.described import Model
 from pylstm.layers.linear import Linear
 from pylstm.layers.losses import leave_out
 from pylstm.layers.mlp import MLP
@@ -22,7 +23,7 @@ from pylstm.training.targets import ALIGNED, LOSSES, PER_ROW, loss_of_labels, lo
 __all__ = ["LOSSES", "PER_ROW", "READS", "SequenceModel"]
 
 
-class SequenceModel:
+class SequenceModel(Model):
     """Body and head: ``x (N, T, I) -> recurrent layers -> read -> head -> (N, K) or (N, T, K)``.
 
     Parameters
@@ -156,7 +157,7 @@ class SequenceModel:
         known = inspect.signature((LOSSES | ALIGNED)[loss]).parameters
         if not loss_options.keys() <= known.keys():
             unknown = ", ".join(sorted(loss_options.keys() - known.keys()))
-            raise ValueError(f"loss_options: {loss} has no {unknown} (there is: {', '.join(list(known)[2:])})")
+            raise ValueError(f"loss_options: {loss} has no {unknown} (known: {', '.join(list(known)[2:])})")
         self.layer, self.head = layer, head
         self.read, self.loss_name, self.loss_options = read, loss, dict(loss_options)
         self._rng: np.random.Generator | None = None

@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from pylstm.layers.hints import Hinted
 from pylstm.layers.parameters import check_size
 from pylstm.plugins import training_hooks
-from pylstm.training.batches import batches_of, check_data, digest_of, split
+from pylstm.training.batches import batches_of, check_data, check_model, digest_of, split
 from pylstm.training.checkpoint import (
     copy_parameters,
     read_checkpoint,
@@ -28,10 +29,10 @@ from pylstm.training.history import History
 from pylstm.training.interrupt import stop_on_interrupt
 from pylstm.training.optimisers import Adam, Optimiser
 from pylstm.training.progress_bar import StepBar
-from pylstm.training.schedules import Plateau, Schedule
+from pylstm.training.schedules import Plateau, Schedule, check_schedule
 
 
-class Trainer:
+class Trainer(Hinted, hints="trainer"):
     """A model in training on batches of arrays.
 
     Parameters
@@ -94,13 +95,9 @@ class Trainer:
         callbacks: Iterable[Callable[[Trainer], Any]] = (),
         progress: bool | None = None,
     ) -> None:
-        for name, value in {"epochs": epochs, "batch_size": batch_size, "patience": patience}.items():
-            if value is not None:
-                check_size(name, value)
-        if patience is not None and validation is None:
-            raise ValueError("patience needs validation: a share of the rows such as 0.1, or other data")
-        if clip is not None and not clip > 0:
-            raise ValueError(f"clip must be above 0, got {clip}")
+        check_model(model)
+        check_schedule(schedule)
+        _check_numbers(clip, validation, patience, epochs=epochs, batch_size=batch_size)
         self.model, self.epochs, self.batch_size, self.clip = model, epochs, batch_size, clip
         self.shuffle, self.seed, self.patience = shuffle, seed, patience
         self.callbacks, self.schedule, self.progress = list(callbacks), schedule, progress
@@ -119,9 +116,9 @@ class Trainer:
         self._order_of, self._order = -1, np.arange(0)
 
     def _check_optimiser(self) -> None:
-        """Refuse what is no optimiser, and one of another model, by whose steps this one would not change."""
+        """Refuse what is not an optimiser, and one of another model, by whose steps this one would not change."""
         if not callable(getattr(self.optimiser, "step", None)):
-            raise TypeError(f"optimiser must be such as pylstm.Adam(model.params), got {self.optimiser!r}")
+            raise TypeError(f"optimiser must be an optimiser such as pylstm.Adam(model.params), got {self.optimiser!r}")
         theirs = getattr(self.optimiser, "params", self.params)
         if len(theirs) != len(self.params) or any(a.flat is not b.flat for a, b in zip(theirs, self.params)):
             raise ValueError("the optimiser is of other parameters: make it with those of this model, model.params")
@@ -318,10 +315,19 @@ class Trainer:
         }
 
 
+def _check_numbers(clip: Any, validation: Any, patience: Any, **counts: Any) -> None:
+    for name, value in counts.items() if patience is None else (counts | {"patience": patience}).items():
+        check_size(name, value)
+    if patience is not None and validation is None:
+        raise ValueError("patience needs validation: a share of the rows such as 0.1, or other data")
+    if clip is not None and not clip > 0:
+        raise ValueError(f"clip must be above 0, got {clip}")
+
+
 def fit(
     model: Any,
     data: Iterable[Any],
-    *,
+    *more: Any,
     checkpoint: str | os.PathLike[str] | None = None,
     every: float = 30.0,
     resume: bool = False,
@@ -350,7 +356,7 @@ def fit(
     Raises
     ------
     TypeError, ValueError, OSError, TrainingDiverged
-        As `Trainer`, `Trainer.run` and `Trainer.resume`; `resume` without `checkpoint`.
+        As `Trainer`, `Trainer.run` and `Trainer.resume`; `resume` without `checkpoint`; arrays after `data`.
 
     Examples
     --------
@@ -361,6 +367,8 @@ def fit(
     >>> len(history.loss), len(history.validation_loss), history.stopped
     (3, 3, 'epochs')
     """
+    if more:
+        raise TypeError("all data go in one tuple: pylstm.fit(model, (x, y))")
     trainer = Trainer(model, data, **options)
     if resume:
         if checkpoint is None:

@@ -198,7 +198,7 @@ def test_stacks_of_both_directions(batch_first):
 def test_the_least_budget_is_the_least():
     layer = pylstm.LSTM(3, 16, seed=0)
     x = np.ones((30_000, 1, 3), "float32")
-    with pytest.raises(ValueError, match=r"a budget of 5,000 bytes for Recurrent\('lstm', 3, 16.* 30000 steps") as info:
+    with pytest.raises(ValueError, match=r"a budget of 5,000 bytes for LSTM\(3, 16.* 30000 steps") as info:
         layer(x, checkpoint=5000)
     least = int(str(info.value).split("least possible is ")[1].removesuffix(" bytes").replace(",", ""))
     assert layer(x, checkpoint=least).nbytes == least

@@ -151,7 +151,7 @@ def test_models_learn_them():
 
 
 @pytest.mark.parametrize(
-    ("learn", "message"), [("z", "unknown state 'z' .there is: h, c"), (["h", "q"], "unknown state 'q'")]
+    ("learn", "message"), [("z", "unknown state 'z' .known: h, c"), (["h", "q"], "unknown state 'q'")]
 )
 def test_refusals(learn, message):
     with pytest.raises(ValueError, match=message):

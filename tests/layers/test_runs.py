@@ -256,5 +256,5 @@ def test_runs_are_not_copied():
 
 @pytest.mark.parametrize("layers", [1, 2])
 def test_a_run_unpacked_like_torchs_pair_says_where_things_are(layers):
-    with pytest.raises(TypeError, match=r"take run\.y, and run\.final"):
+    with pytest.raises(TypeError, match=r"run\.y is the output, run\.final"):
         _y, (_h, _c) = pylstm.LSTM(2, 3, layers)(np.ones((4, 1, 2), "float32"))

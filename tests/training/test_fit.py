@@ -141,7 +141,7 @@ class Scripted:
 
 def scripted(epochs, start=0, **options):
     model = Scripted(start)
-    options |= {"schedule": Plateau(1.0, factor=0.5, patience=2), "optimiser": pylstm.SGD(model.params, lr=7.0)}
+    options |= {"schedule": Plateau(1.0, factor=0.5, patience=1), "optimiser": pylstm.SGD(model.params, lr=7.0)}
     history = fit(
         model, (np.arange(3),), validation=(np.arange(3),), patience=5, batch_size=3, epochs=epochs, **options
     )
@@ -298,7 +298,7 @@ def test_a_checkpoint_of_another_fit_is_refused(tmp_path):
         ({"data": (X[:0], Y[:0])}, ValueError, "at least one"),
         ({"resume": True}, ValueError, "resume needs a checkpoint"),
         ({"batch_size": 1.5}, TypeError, "batch_size must be an integer, got 1.5"),
-        ({"optimiser": "adam"}, TypeError, r"optimiser must be such as pylstm.Adam\(model.params\), got 'adam'"),
+        ({"optimiser": "adam"}, TypeError, r"an optimiser such as pylstm.Adam\(model.params\), got 'adam'"),
         ({"optimiser": pylstm.Adam(make().params)}, ValueError, "the optimiser is of other parameters"),
         ({"checkpoint": "no/such/folder/run"}, FileNotFoundError, "checkpoint no/such/folder/run: there is no folder"),
     ],

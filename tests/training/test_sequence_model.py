@@ -105,5 +105,5 @@ def test_refusals(call, error, message):
 
 
 def test_options_that_the_loss_does_not_have_are_refused():
-    with pytest.raises(ValueError, match=r"loss_options: huber has no sigma \(there is: .*delta"):
+    with pytest.raises(ValueError, match=r"loss_options: huber has no sigma \(known: .*delta"):
         SequenceModel("gru", 2, 3, 1, loss="huber", loss_options={"sigma": 2.0})

@@ -1,0 +1,103 @@
+"""How layers and models describe themselves: `Described` with ``summary()``, `Layer`, and `call_of` for a repr."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NoReturn
+
+from pylstm.layers.hints import Hinted
+from pylstm.layers.parameters import Parameters
+
+
+class Summary(str):
+    """A text that an interactive session shows as it is, not quoted."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
+class Described(Hinted):
+    """What all layers and models share: `summary`, and hints for the names of other libraries."""
+
+    __slots__ = ()
+
+    def summary(self) -> Summary:
+        """A table of all parameters: name, shape, number of elements, by layer.
+
+        Returns
+        -------
+        str
+            Shown as it is by `print` and by an interactive session.
+
+        Examples
+        --------
+        >>> import pylstm
+        >>> pylstm.LSTM(3, 8).summary()
+        LSTM(3, 8, dtype='float32')
+          weight_x  (32, 3)   96
+          weight_h  (32, 8)  256
+          bias      (32,)     32
+        384 parameters, 1,536 bytes
+        """
+        layers = list(_layers(self, ""))
+        blocks = [params for *_, params in layers]
+        names = [name for params in blocks for name in params.names]
+        shapes = [str(shape) for params in blocks for shape in params.shapes.values()]
+        name, shape = (max(map(len, each), default=0) for each in (names, shapes))
+        number = max(len(f"{array.size:,}") for params in blocks for array in params.values())
+        lines = [] if layers[0][0] == "" else [type(self).__name__]
+        for prefix, layer, params in layers:
+            lines.append(f"{prefix}: {layer!r}" if prefix else repr(layer))
+            lines += [f"  {n:{name}}  {a.shape!s:{shape}}  {a.size:{number},}" for n, a in params.items()]
+        size, nbytes = sum(each.size for each in blocks), sum(each.flat.nbytes for each in blocks)
+        return Summary("\n".join([*lines, f"{size:,} parameters, {nbytes:,} bytes"]))
+
+
+class Layer(Described, hints="layer"):
+    """What all layers share: their parameters."""
+
+    _params: Parameters
+
+    @property
+    def params(self) -> Parameters:
+        """All parameters, in one buffer."""
+        return self._params
+
+    @params.setter
+    def params(self, values: Any) -> None:
+        if values is not self._params:  # what `layer.params *= 0.5` sets
+            raise AttributeError(
+                "params cannot be replaced: set values with layer.params[name] = array or .update(...)"
+            )
+
+
+class Model(Described, hints="model"):
+    """What all models share; their layers are their `parts`."""
+
+    def __call__(self, *_: Any, **__: Any) -> NoReturn:
+        cure = "model.predict(x) returns the outputs" if hasattr(self, "predict") else "see its methods"
+        raise TypeError(f"a {type(self).__name__} is not callable: {cure}, model.gradients(...) loss and gradients")
+
+
+def _layers(thing: Any, prefix: str) -> Iterator[tuple[str, Any, Parameters]]:
+    """The single layers of a layer or model, each with its prefix and its parameters."""
+    parts = getattr(thing, "parts", None)
+    if not parts:
+        yield prefix.rstrip("."), thing, thing.params
+        return
+    for name, part in parts.items():
+        name = name if not name or name.endswith(".") else f"{name}."
+        yield from _layers(part, prefix + name)
+
+
+def call_of(kind: str, *arguments: Any, **options: Any) -> str:
+    """The call that makes an object, as its repr.
+
+    Examples
+    --------
+    >>> call_of("LSTM", 3, 8, dtype="float32")
+    "LSTM(3, 8, dtype='float32')"
+    """
+    return f"{kind}({', '.join([*map(repr, arguments), *(f'{name}={value!r}' for name, value in options.items())])})"
