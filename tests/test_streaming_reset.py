@@ -94,6 +94,7 @@ def test_layouts():
     rows_first, flags = x.swapaxes(0, 1), reset.T
     for each in (flags, flags.tolist(), np.ascontiguousarray(flags)):
         np.testing.assert_array_equal(turned.stream(4).feed(rows_first, reset=each), expected.swapaxes(0, 1))
+        np.testing.assert_array_equal(turned(rows_first, reset=each).y, expected.swapaxes(0, 1))
     np.testing.assert_array_equal(turned.stream(4).feed(rows_first), layer(x).y.swapaxes(0, 1))
     alone, flags = layer.stream(), reset[:, 1]
     y = np.concatenate([alone.feed(x[:5, 1], reset=flags[:5]), [alone.step(x[5, 1], reset=flags[5])]])
