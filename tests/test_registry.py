@@ -66,7 +66,7 @@ def test_a_class_defined_anew_in_the_same_place_replaces_the_old_one():
         registry.register(make("mine", "__main__", "Other"))
 
 
-@pytest.mark.parametrize("wrong", ["lstm", 3, None, int, Cell, LSTM()], ids=repr)
+@pytest.mark.parametrize("wrong", ["lstm", 3, None, int, Cell, LSTM()], ids=lambda wrong: type(wrong).__name__)
 def test_what_is_no_cell_is_refused(wrong):
     registry = Registry()
     with pytest.raises(TypeError, match=r"pylstm\.Cell"):
