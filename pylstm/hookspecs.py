@@ -3,7 +3,9 @@
 A plugin is a module (or an object) named by an entry point of group ``pylstm``. It implements a hook by a function
 of the hook's name, marked with `hookimpl`, with any subset of the hook's arguments, by name, none with a default
 value (pluggy never fills those, so they are refused). Hooks are called at set-up time or between steps of training,
-never inside a time loop.
+never inside a time loop. The training hooks follow every loop of training: `pylstm.fit` and all that is made of it
+(estimators, forecasts, classification), training on a text, `pylstm compare`, `fit_lbfgs`. An exception that one raises
+ends that loop and reaches its caller; model, optimiser and trainer are as after the step before, and may go on.
 How plugins are found, and what happens to a broken one: ``docs/plugins.md``.
 """
 
@@ -48,12 +50,11 @@ def pylstm_on_fit_begin(trainer: Any) -> None:
     """Look at a fit, or change its settings, before its first step: ``trainer.optimiser``, ``trainer.callbacks``.
 
     Also at the beginning of one that is resumed, with ``trainer.step`` above 0.
-    An exception ends the fit and reaches its caller.
-
     Parameters
     ----------
-    trainer : pylstm.training.trainer.Trainer
-        The fit, with `model`, `optimiser`, `history`, `step`, `epoch` and `stop()`.
+    trainer : object
+        The loop, with `model`, `optimiser`, `history`, `step`, `epoch` and `stop()`: a `pylstm.Trainer`, or what other
+        loops have (docs/plugins.md).
 
     Returns
     -------
@@ -66,13 +67,12 @@ def pylstm_on_fit_begin(trainer: Any) -> None:
 def pylstm_on_step_end(trainer: Any) -> None:
     """Look at a fit after every step of the optimiser: ``trainer.step``, ``trainer.history.steps[-1]``.
 
-    Called between two steps: what it takes adds to the time of every step.
-    An exception ends the fit and reaches its caller.
-
+    A step of `fit_lbfgs` is an iteration. Called between two steps: what it takes adds to the time of every step.
     Parameters
     ----------
-    trainer : pylstm.training.trainer.Trainer
-        The fit, with `model`, `optimiser`, `history`, `step`, `epoch` and `stop()`.
+    trainer : object
+        The loop, with `model`, `optimiser`, `history`, `step`, `epoch` and `stop()`: a `pylstm.Trainer`, or what other
+        loops have (docs/plugins.md).
 
     Returns
     -------
@@ -85,13 +85,13 @@ def pylstm_on_step_end(trainer: Any) -> None:
 def pylstm_on_epoch_end(trainer: Any) -> None:
     """Look at a fit after every epoch, when its losses are in ``trainer.history``.
 
-    ``trainer.stop()`` ends the fit; the callables in ``trainer.callbacks`` come after the hooks.
-    An exception ends the fit and reaches its caller.
-
+    Of `fit_lbfgs` every iteration is an epoch; a comparison has none. ``trainer.stop()`` ends the fit; the
+    callables in ``trainer.callbacks`` come after the hooks.
     Parameters
     ----------
-    trainer : pylstm.training.trainer.Trainer
-        The fit, with `model`, `optimiser`, `history`, `step`, `epoch` and `stop()`.
+    trainer : object
+        The loop, with `model`, `optimiser`, `history`, `step`, `epoch` and `stop()`: a `pylstm.Trainer`, or what other
+        loops have (docs/plugins.md).
 
     Returns
     -------
@@ -105,12 +105,11 @@ def pylstm_on_fit_end(trainer: Any) -> None:
     """Look at a fit that has ended, when the best parameters are set: ``trainer.history.stopped`` says why.
 
     Not called when the fit ends by an exception.
-    An exception ends the fit and reaches its caller.
-
     Parameters
     ----------
-    trainer : pylstm.training.trainer.Trainer
-        The fit, with `model`, `optimiser`, `history`, `step`, `epoch` and `stop()`.
+    trainer : object
+        The loop, with `model`, `optimiser`, `history`, `step`, `epoch` and `stop()`: a `pylstm.Trainer`, or what other
+        loops have (docs/plugins.md).
 
     Returns
     -------

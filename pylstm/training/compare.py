@@ -16,6 +16,8 @@ from pylstm.layers.losses import softmax_cross_entropy, squared_error
 from pylstm.layers.parameters import Parameters
 from pylstm.layers.recurrent import Recurrent, find_cell
 from pylstm.training.clipping import clip_by_norm
+from pylstm.training.following import followed
+from pylstm.training.history import History
 from pylstm.training.optimisers import Adam
 from pylstm.training.tasks import TASKS, Batch, Task
 
@@ -305,22 +307,44 @@ def _run(result: Result, cell: Any, task: Task, settings: Settings, seed: int) -
         trace.diverged = None if math.isfinite(trace.held_out) else len(trace.losses)
 
 
+class _Fit:
+    """A run as the hooks see it; tasks have no epochs."""
+
+    epoch = 0
+
+    def __init__(self, model: Model, settings: Settings, trace: Trace) -> None:
+        self.model, self.optimiser = model, Adam(model.params, settings.lr)
+        self.history, self.stopping = History(steps=trace.losses), False
+
+    @property
+    def step(self) -> int:
+        return len(self.history.steps)
+
+    def stop(self) -> None:
+        self.stopping = True
+
+
 def _train(model: Model, batches: Iterator[Batch], settings: Settings, trace: Trace) -> Iterator[None]:
-    optimiser, states, seconds = Adam(model.params, settings.lr), None, 0.0
-    while not _used_up(settings, trace):
-        batch = next(batches)
-        start = time.perf_counter()
-        loss, grads, final = model.gradients(batch, states if batch.carry else None)
-        norm = clip_by_norm(grads, settings.clip)
-        if not (math.isfinite(loss) and math.isfinite(norm)):
-            trace.diverged = len(trace.losses) + 1
-            return
-        optimiser.step(grads)
-        states = final
-        seconds += time.perf_counter() - start
-        trace.losses.append(loss)
-        trace.seconds.append(seconds)
-        yield
+    fit, states, seconds = _Fit(model, settings, trace), None, 0.0
+    with followed(fit) as follower:
+        while not (_used_up(settings, trace) or fit.stopping):
+            batch = next(batches)
+            start = time.perf_counter()
+            loss, grads, final = model.gradients(batch, states if batch.carry else None)
+            norm = clip_by_norm(grads, settings.clip)
+            if not (math.isfinite(loss) and math.isfinite(norm)):
+                trace.diverged = len(trace.losses) + 1
+                fit.history.stopped = "diverged"
+                return
+            fit.optimiser.step(grads)
+            states = final
+            seconds += time.perf_counter() - start
+            trace.losses.append(float(loss))
+            trace.seconds.append(seconds)
+            fit.history.norms.append(norm)
+            follower.end_step()
+            yield
+        fit.history.stopped = "callback" if fit.stopping else "budget"
 
 
 def _used_up(settings: Settings, trace: Trace) -> bool:

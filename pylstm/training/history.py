@@ -29,7 +29,8 @@ class History(Hinted, hints="history"):
     best_epoch : int
         Epoch, from 0, with the lowest validation loss; -1 for none.
     stopped : str
-        Why the fit ended: "epochs", "early", "callback" or "interrupted"; "" while it runs. Others: see `fit_lbfgs`.
+        Why the fit ended: "epochs", "early", "callback" or "interrupted"; "" while it runs. Others: see `fit_lbfgs`;
+        training on a text and comparisons end with "budget", and a run of a comparison with "diverged".
     """
 
     steps: list[float] = field(default_factory=list)

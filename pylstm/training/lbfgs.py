@@ -13,6 +13,7 @@ from pylstm.training.batches import check_data, check_model
 from pylstm.training.clipping import as_list
 from pylstm.training.divergence import TrainingDiverged, cause
 from pylstm.training.finite import not_finite, refuse_not_finite
+from pylstm.training.following import Follower, followed
 from pylstm.training.history import History
 from pylstm.training.interrupt import stop_on_interrupt
 
@@ -88,8 +89,8 @@ def fit_lbfgs(
         raise ValueError("L-BFGS needs the same loss at every evaluation: turn dropout off with model.eval()")
     data, number = check_data("data", data), 0
     refuse_not_finite("data", data, model)
-    with stop_on_interrupt() as stopped:
-        objective = _Objective(model, data, list(callbacks), stopped)
+    objective = _Objective(model, data, list(callbacks))
+    with followed(objective) as objective.follower, stop_on_interrupt() as objective.stopped:
         # Converged: all of the gradient below gtol, or a fall of less than ftol times the largest of both losses and 1.
         options = {"maxiter": iterations, "maxfun": math.inf, "maxcor": memory}
         options |= {"gtol": gradient_tolerance, "ftol": loss_tolerance}
@@ -99,7 +100,7 @@ def fit_lbfgs(
             reasons = {0: "converged", 1: "iterations", 2: "stalled"}
             objective.history.stopped = objective.history.stopped or reasons[result.status]
         except _Interrupted:
-            number, objective.history.stopped = stopped(), "interrupted"
+            number, objective.history.stopped = objective.stopped(), "interrupted"
         finally:
             objective.set_best()
     if number == signal.SIGTERM:
@@ -112,27 +113,47 @@ class _Interrupted(Exception):
 
 
 class _Objective:
-    """Loss and gradient as functions of all parameters in one float64 array; remembers where it was lowest."""
+    """Loss and gradient as functions of all parameters in one float64 array; remembers where it was lowest.
 
-    def __init__(
-        self, model: Any, data: tuple[Any, ...], callbacks: list[Callable[[History], Any]], stopped: Callable[[], int]
-    ) -> None:
-        self._model, self._data, self._callbacks, self._stopped = model, data, callbacks, stopped
-        self._params, self.history = as_list(model.params), History()
-        self._best, self._lowest = [each.flat.copy() for each in self._params], math.inf
-        self._ends = np.cumsum([each.size for each in self._params])[:-1]
-        self.start = np.concatenate(self._best, dtype=np.float64)
+    To the hooks it is the trainer: an iteration is a step, and an epoch, too.
+    """
+
+    stopped: Callable[[], int]
+    follower: Follower
+    optimiser = None
+
+    def __init__(self, model: Any, data: tuple[Any, ...], callbacks: list[Callable[[History], Any]]) -> None:
+        self.model, self._data, self._callbacks = model, data, callbacks
+        self._params, self.history, self._stop = as_list(model.params), History(), False
+        self._best: list[np.ndarray] = []
+        self._lowest = math.inf
+
+    @property
+    def step(self) -> int:
+        return len(self.history.loss)
+
+    epoch = step
+
+    def stop(self) -> None:
+        """End the fit after the present iteration; for hooks."""
+        self._stop = True
+
+    @property
+    def start(self) -> np.ndarray:
+        """The present parameters."""
+        return np.concatenate([each.flat for each in self._params], dtype=np.float64)
 
     def __call__(self, flat: np.ndarray) -> tuple[float, np.ndarray]:
-        if self._stopped():
+        if self.stopped():
             raise _Interrupted
-        for each, values in zip(self._params, np.split(flat, self._ends)):
+        ends = np.cumsum([each.size for each in self._params])[:-1]
+        for each, values in zip(self._params, np.split(flat, ends)):
             each.flat[...] = values
-        loss, grads = self._model.gradients(*self._data)
+        loss, grads = self.model.gradients(*self._data)
         gradient = np.concatenate([each.flat for each in as_list(grads, "grads")], dtype=np.float64)
         norm = float(np.linalg.norm(gradient))
         if not (math.isfinite(loss) and math.isfinite(norm)):
-            count, model, data = len(self.history.steps), self._model, self._data
+            count, model, data = len(self.history.steps), self.model, self._data
             why = cause(count, self._params, lambda: not_finite("data", data, model))
             raise TrainingDiverged(
                 f"training diverged at evaluation {count + 1}: loss {loss}, norm of the gradient {norm}; "
@@ -147,7 +168,9 @@ class _Objective:
     def end_iteration(self, intermediate_result: Any) -> None:
         """Called by scipy, which finds out by the name of the argument what to give."""
         self.history.loss.append(float(intermediate_result.fun))
-        if any([callback(self.history) is True for callback in self._callbacks]):
+        self.follower.end_step()
+        self.follower.end_epoch()
+        if any([callback(self.history) is True for callback in self._callbacks]) or self._stop:
             self.history.stopped = "callback"
             raise StopIteration
 

@@ -25,6 +25,8 @@ from pylstm.training.checkpoint import (
 from pylstm.training.clipping import clip_by_norm
 from pylstm.training.divergence import TrainingDiverged as TrainingDiverged
 from pylstm.training.divergence import refuse_divergence
+from pylstm.training.following import Follower, followed
+from pylstm.training.history import History
 from pylstm.training.interrupt import stop_on_interrupt
 from pylstm.training.optimisers import Adam
 from pylstm.training.settings import Budget, TextSettings, learning_rate
@@ -43,8 +45,13 @@ class TextTrainer:
     Attributes
     ----------
     model : CharModel
+    optimiser : Adam
+    history : History
+        ``steps``: bits per character of every chunk trained on, before its step; ``loss``: their mean in each epoch.
     trace : list of float
-        Bits per character of every chunk trained on, before its step.
+        ``history.steps``.
+    step, epoch : int
+        Steps taken, epochs ended.
     seconds : float
         Time spent in `run`.
     interrupted : bool
@@ -67,7 +74,7 @@ class TextTrainer:
 
     text: str
     settings: TextSettings = field(default_factory=TextSettings)
-    trace: list[float] = field(default_factory=list)
+    history: History = field(default_factory=History)
     seconds: float = 0.0
     interrupted: bool = False
     signal: int = 0
@@ -92,8 +99,25 @@ class TextTrainer:
             dtype=settings.dtype,
             seed=settings.seed,
         )
-        self._optimiser = Adam(self.model.params, settings.lr, betas=(0.9, 0.99))
+        self.optimiser = Adam(self.model.params, settings.lr, betas=(0.9, 0.99))
         self._states: dict[str, np.ndarray] | None = None
+        self._stop = False
+
+    @property
+    def trace(self) -> list[float]:
+        return self.history.steps
+
+    @property
+    def step(self) -> int:
+        return len(self.trace)
+
+    @property
+    def epoch(self) -> int:
+        return self.step // self.steps_per_epoch
+
+    def stop(self) -> None:
+        """End the run after the present step; for hooks."""
+        self._stop = True
 
     @property
     def steps_per_epoch(self) -> int:
@@ -136,20 +160,32 @@ class TextTrainer:
             The checkpoint cannot be written.
         """
         start, before = time.perf_counter(), self.seconds
-        written = start
-        with stop_on_interrupt() as stopped:
-            while not (self.interrupted or self._used_up(budget)):
-                self.step()
+        written, self._stop = start, False
+        with followed(self) as follower, stop_on_interrupt() as stopped:
+            while not (self.interrupted or self._stop or self._used_up(budget)):
+                self._train_step()
                 now = time.perf_counter()
                 self.seconds = before + now - start
+                self._tell(follower)
                 report(self)
                 self.signal = stopped()
                 self.interrupted = bool(self.signal)
                 if checkpoint is not None and now - written >= every:
                     self.save_checkpoint(checkpoint)
                     written = time.perf_counter()
+            self.history.stopped = "interrupted" if self.interrupted else "callback" if self._stop else "budget"
             if checkpoint is not None:
                 self.save_checkpoint(checkpoint)
+
+    def _tell(self, follower: Follower) -> None:
+        """Hooks between two steps; when one raises, all counts are those of the next step already."""
+        ended = self.step % self.steps_per_epoch == 0
+        if ended:
+            self.history.loss.append(float(np.mean(self.trace[-self.steps_per_epoch :])))
+            self.history.lr.append(self.optimiser.lr)
+        follower.end_step()
+        if ended:
+            follower.end_epoch()
 
     def _used_up(self, budget: Budget) -> bool:
         total = budget.total_steps(self.steps_per_epoch)
@@ -167,9 +203,9 @@ class TextTrainer:
         state = {
             "run": self._identity(),
             "params": copy_parameters(self.model.params),
-            "optimiser": self._optimiser.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
             "states": self._states or {},
-            "trace": np.array(self.trace, "float64"),
+            "history": self.history.state_dict(),
             "seconds": self.seconds,
         }
         write_checkpoint(path, "text", state)
@@ -192,11 +228,11 @@ class TextTrainer:
         refuse_other(path, state["run"], trainer._identity())
         try:
             restore_parameters(trainer.model.params, state["params"])
-            trainer._optimiser.load_state_dict(state["optimiser"])
+            trainer.optimiser.load_state_dict(state["optimiser"])
         except (TypeError, ValueError) as error:
             raise ValueError(f"{path}: the cell or pylstm has changed since: {error}") from None
         trainer._states = state["states"] or None
-        trainer.trace = state["trace"].tolist()
+        trainer.history = History.from_state(state["history"])
         trainer.seconds = state["seconds"]
         return trainer
 
@@ -209,9 +245,9 @@ class TextTrainer:
         text = {"text": hashlib.sha256(self.text.encode()).hexdigest()[:16], "characters": len(self.text)}
         return text | settings
 
-    def step(self) -> float:
-        """Train on the next chunk; the bits per character on it before the step."""
-        step = len(self.trace)
+    def _train_step(self) -> None:
+        """Train on the next chunk."""
+        step = self.step
         position = step % self.steps_per_epoch
         if position == 0:
             self._states = None
@@ -221,10 +257,10 @@ class TextTrainer:
         lr = learning_rate(step, self.settings.lr)
         last = self.trace[-1] if self.trace else None
         refuse_divergence(step, bits, norm, lr, unit=" bits per character", last=last, params=self.model.params)
-        self._optimiser.lr = lr
-        self._optimiser.step(grads)
-        self.trace.append(bits)
-        return bits
+        self.optimiser.lr = lr
+        self.optimiser.step(grads)
+        self.history.steps.append(bits)
+        self.history.norms.append(norm)
 
     def validate(self, *, columns: int = 8) -> float:
         """Bits per character on the validation tail, read as `columns` streams, each from zero states."""

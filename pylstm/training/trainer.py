@@ -13,7 +13,6 @@ import numpy as np
 
 from pylstm.layers.hints import Hinted
 from pylstm.layers.parameters import check_size
-from pylstm.plugins import training_hooks
 from pylstm.training.batches import batches_of, check_data, check_model, digest_of, split
 from pylstm.training.checkpoint import (
     copy_parameters,
@@ -25,6 +24,7 @@ from pylstm.training.checkpoint import (
 from pylstm.training.clipping import as_list, clip_by_norm
 from pylstm.training.divergence import TrainingDiverged, cause, refuse_divergence
 from pylstm.training.finite import not_finite, refuse_not_finite
+from pylstm.training.following import Follower, followed
 from pylstm.training.history import History
 from pylstm.training.interrupt import stop_on_interrupt
 from pylstm.training.optimisers import Adam, Optimiser
@@ -58,8 +58,8 @@ class Trainer(Hinted, hints="trainer"):
         Whether every epoch draws a new order of the rows, from `seed` and the number of the epoch.
     seed : int
     patience : int, optional
-        Stop after so many epochs in a row without a lower validation loss. However the fit ends, unless it diverges,
-        the parameters of the epoch with the lowest one are set.
+        Stop after so many epochs in a row without a lower validation loss. However the fit ends, unless by an
+        exception, the parameters of the epoch with the lowest one are set.
     callbacks : iterable of callables
         Called with the trainer after every epoch; one that returns True ends the fit.
     progress : bool, optional
@@ -156,15 +156,12 @@ class Trainer(Hinted, hints="trainer"):
         """
         if checkpoint is not None and not os.path.isdir(folder := os.path.dirname(os.path.realpath(checkpoint))):
             raise FileNotFoundError(f"checkpoint {os.fspath(checkpoint)}: there is no folder {folder}")
-        hooks, written, number = training_hooks(), time.perf_counter(), 0
+        written, number = time.perf_counter(), 0
         self._stop = self.history.stopped if self.history.stopped in ("early", "callback") else ""
-        hooks.pylstm_on_fit_begin(trainer=self)
-        with stop_on_interrupt() as stopped, StepBar(self, self.progress) as bar:
+        with followed(self) as follower, stop_on_interrupt() as stopped, StepBar(self, self.progress) as bar:
             while self.epoch < self.epochs and not self._stop:
                 self._train_step()
-                hooks.pylstm_on_step_end(trainer=self)
-                if self.step % self.steps_per_epoch == 0:
-                    self._end_epoch(hooks)
+                self._tell(follower)
                 bar.update()
                 number = stopped()
                 self._stop = self._stop or ("interrupted" if number else "")
@@ -176,7 +173,6 @@ class Trainer(Hinted, hints="trainer"):
                 self.save_checkpoint(checkpoint)
             if self.patience is not None and self._best:
                 restore_parameters(self.params, self._best)
-        hooks.pylstm_on_fit_end(trainer=self)
         if number == signal.SIGTERM:
             signal.raise_signal(number)
         return self.history
@@ -207,7 +203,19 @@ class Trainer(Hinted, hints="trainer"):
         rows = len(self.data[0])
         return np.random.default_rng([self.seed, self.epoch]).permutation(rows) if self.shuffle else np.arange(rows)
 
-    def _end_epoch(self, hooks: Any) -> None:
+    def _tell(self, follower: Follower) -> None:
+        """Hooks and callbacks between two steps; when one raises, all counts are those of the next step already."""
+        ended = self.step % self.steps_per_epoch == 0
+        if ended:
+            self._end_epoch()
+        follower.end_step()
+        if ended:
+            follower.end_epoch()
+            for callback in self.callbacks:
+                if callback(self) is True:
+                    self.stop()
+
+    def _end_epoch(self) -> None:
         history = self.history
         history.loss.append(self._sum / len(self.data[0]))
         history.lr.append(self.optimiser.lr)
@@ -217,10 +225,6 @@ class Trainer(Hinted, hints="trainer"):
         if isinstance(self.schedule, Plateau):
             self.schedule.observe((history.validation_loss or history.loss)[-1])
         self.epoch += 1
-        hooks.pylstm_on_epoch_end(trainer=self)
-        for callback in self.callbacks:
-            if callback(self) is True:
-                self.stop()
 
     def _note_validation(self, loss: float) -> None:
         history = self.history

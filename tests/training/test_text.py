@@ -179,7 +179,7 @@ def test_divergence_is_reported_and_leaves_the_parameters():
     trainer.model.head.params["bias"][0] = np.nan
     before = [params.copy() for params in trainer.model.params]
     with pytest.raises(TrainingDiverged, match=r"at step 4: loss nan .*: the parameter bias was not finite"):
-        trainer.step()
+        trainer.run(Budget(steps=4))
     for params, old in zip(trainer.model.params, before):
         np.testing.assert_array_equal(params.flat, old.flat)
     assert len(trainer.trace) == 3
