@@ -1,10 +1,11 @@
 """Row hooks that call a cell's NumPy twin, so that a cell without a compiled kernel runs in the same time loop."""
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from cpython.memoryview cimport PyMemoryView_FromMemory
+from cpython.pycapsule cimport PyCapsule_GetPointer
 from cpython.ref cimport PyObject
 from libc.string cimport memset
 
-from pylstm.kernel cimport block_t, cell_t, floating, hook_t, publish, rows_t, stage_t
+from pylstm.kernel cimport PYLSTM_CELL_CAPSULE, block_t, cell_t, floating, hook_t, publish, rows_t, stage_t
 
 import numpy as np
 
@@ -62,6 +63,12 @@ cdef class Kernel:
         self.cell.params, self.cell.aux = counts["params"], counts["aux"]
         self.cell.float32, self.cell.float64 = table, table + n
         self.capsule = publish(&self.cell)
+
+
+def is_twin(capsule):
+    """Whether the row hooks of a kernel are Python functions, for which threads would only wait in turn."""
+    cdef const cell_t *cell = <const cell_t *> PyCapsule_GetPointer(capsule, PYLSTM_CELL_CAPSULE)
+    return cell.float64 != NULL and cell.float64.forward == <hook_t> forward[double]
 
 
 cdef void forward(const rows_t *r, floating *user) noexcept with gil:

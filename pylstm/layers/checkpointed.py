@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pylstm import _core
+from pylstm._memory import Memory
 from pylstm._plan import Plan
 from pylstm.layers.given import Given, cut_arrays
 from pylstm.layers.run import KINDS, Layout, Run
@@ -208,11 +209,11 @@ class CheckpointedRun(Run):
             if k + 1 < segments.count:
                 for border, array in zip(self._borders, last):
                     border[k + 1] = array
-        self._ready: np.ndarray | None = buffer  # with the tape of the last segment, which `backward` need not run
+        self._ready: Memory | None = buffer  # with the tape of the last segment, which `backward` need not run
         self.y = layout.steps_out(np.asarray(_Constant(y)))
         self.final = {name: layout.rows_out(_frozen(array)) for name, array in zip(contract.states, last)}
 
-    def _run_segment(self, plan: Plan, buffer: np.ndarray, k: int, piece: slice, *, packed: bool) -> None:
+    def _run_segment(self, plan: Plan, buffer: Memory, k: int, piece: slice, *, packed: bool) -> None:
         given = self._given.cut(piece)
         _core.forward(
             plan, buffer, self._flat, self._x[piece], [border[k] for border in self._borders],
@@ -304,7 +305,7 @@ def _is_constant(array: Any) -> bool:
     return array is None or isinstance(array, _Constant)
 
 
-def _view(buffer: np.ndarray, offset: int, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+def _view(buffer: Memory, offset: int, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
     return np.ndarray(shape, dtype, buffer, _core.aligned(buffer) + offset)
 
 

@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 
 from pylstm import _core
+from pylstm._memory import Workspaces
 from pylstm._stream import Stream
+from pylstm.cells._twin import is_twin
 from pylstm.cells.cell import Cell
 from pylstm.cells.kernels import load_kernel
 from pylstm.cells.twin import twin_kernel
@@ -23,7 +25,6 @@ from pylstm.layers.parameters import Parameters, as_array, check_array, check_dt
 from pylstm.layers.ragged import Packing, RaggedRun, check_lengths
 from pylstm.layers.run import Layout, Run
 from pylstm.layers.structure import core_of
-from pylstm.layers.workspace import Workspaces
 from pylstm.threads import get_num_threads
 
 
@@ -136,8 +137,8 @@ class Recurrent(Layer):
 
     def _prepare(self) -> None:
         kernel = load_kernel(self.cell)
-        self._compiled = kernel is not None  # a Python twin would only wait for the interpreter in several threads
         kernel = kernel or twin_kernel(self.cell)
+        self._compiled = not is_twin(kernel)  # a Python twin would only wait for the interpreter in several threads
         self._core = core_of(kernel, self.cell.contract, self.widths, self.params.shapes, self.dtype)
         self.workspaces = Workspaces()
         self._layouts = (Layout(False, self.batch_first), Layout(True, self.batch_first))

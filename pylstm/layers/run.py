@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pylstm import _core
+from pylstm._memory import Memory
 from pylstm.layers.hints import GradientsBase, Output
 from pylstm.layers.learned import add_learned, rows_of_learned
 from pylstm.layers.parameters import Parameters, check_array
@@ -124,7 +125,7 @@ class Run(Output, hints="run"):
         self,
         layer: Recurrent,
         plan: Any,
-        buffer: np.ndarray,
+        buffer: Memory,
         layout: Layout,
         sizes: tuple[int, int],
         given: Given,
