@@ -117,7 +117,8 @@ class NestedLSTM(Cell):
     """Nested LSTM: the cell state is computed by an inner LSTM with the memory n.
 
     a = i tanh(z_g) is the inner input and b = f c- the inner hidden state; inner gates see both:
-    n = f2 n- + i2 tanh(z_g2), c = o2 tanh(n), h = o tanh(c).
+    n = f2 n- + i2 tanh(z_g2), c = o2 tanh(n), h = o tanh(c). A well-known implementation takes the identity for the outer
+    tanh(z_g); the paper, followed here, has the block input of an LSTM in both.
     """
 
     name = "nested_lstm"
@@ -275,7 +276,8 @@ class MogrifierLSTM(Cell):
     """Mogrifier LSTM, 5 rounds: x and h- scale each other before the LSTM sees them.
 
     x1 = 2 s(Q1 h-) x, h2 = 2 s(R2 x1) h-, x3 = 2 s(Q3 h2) x1, h4 = 2 s(R4 x3) h2, x5 = 2 s(Q5 h4) x3, then the LSTM of
-    x5 and h4. Q and R have full rank and no bias.
+    x5 and h4. Q and R have full rank, and no bias, as in the equations of the paper; the authors' published code
+    adds biases to both.
     """
 
     name = "mogrifier_lstm"

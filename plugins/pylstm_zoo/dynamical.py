@@ -215,8 +215,8 @@ class CfC(Cell):
     """Closed-form continuous-time cell: three heads on a backbone, dt (aux) the time since the last step.
 
     b = 1.7159 tanh(2/3 (W x + U h- + b_b)), s = sigmoid(-f dt), h = s tanh(g) + (1 - s) tanh(n), where f, g, n are
-    linear in b. The library ncps gives f a second head as an offset: t = sigmoid(f_a dt + f_b). Size
-    `backbone_size`: of b.
+    linear in b. The library ncps gives f a second head as an offset: t = sigmoid(f_a dt + f_b); it and the authors' code
+    write 0.666 for 2/3, which is LeCun's value (1.7159 tanh(2/3) = 1) and followed here. Size `backbone_size`: of b.
     """
 
     states = ("h",)
@@ -285,6 +285,8 @@ class GORU(Cell):
     """Gated orthogonal recurrent unit: a GRU, reset after the product, with modReLU; U_n orthogonal outside the step.
 
     r = s(W_r x + U_r h- + b_r), u = s(W_u x + U_u h- + b_u), h = u h- + (1 - u) modrelu(W_n x + r (U_n h-), beta).
+    One published code adds 0.001 to the modulus inside modReLU against a division by 0; the paper, followed here, does
+    not, and the real modReLU needs none: it is sign(a) relu(|a| + beta).
     """
 
     states = ("h",)

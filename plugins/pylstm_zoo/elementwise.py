@@ -129,7 +129,8 @@ class RGLRU(Cell):
     r = s(W_r x + b_r), i = s(W_i x + b_i), a = s(lam)^(8 r), h = a h- + sqrt(1 - a^2) i (V x). V is the linear map
     before the unit (the paper's unit sees its own input, V the identity). Computed as log a = -8 r softplus(-lam); the
     paper's appendix has softplus(lam), which is the sigmoid of -lam and contradicts its main text. New layers have
-    s(lam)^8 uniform in 0.9..0.999, as the paper.
+    s(lam)^8 uniform in 0.9..0.999, as the paper. The authors' code leaves out sqrt(1 - a^2) at the first step of a
+    segment; the paper, followed here, has one formula for all steps, so that a step does not depend on where it stands.
     """
 
     name = "rg_lru"

@@ -61,7 +61,8 @@ class JANET(Cell):
     """Just another network: an LSTM with only the forget gate.
 
     z_f = W_f x + U_f h- + b_f, h = s(z_f) h- + (1 - s(z_f - beta)) tanh(W_n x + U_n h- + b_n), beta = 1. Libraries
-    often leave beta out (then it is `ugrnn`).
+    often leave beta out (then it is `ugrnn`). One published code returns tanh(c); the paper, followed here, h = c: it
+    drops the output gate together with its tanh.
     """
 
     states = ("h",)
@@ -252,7 +253,8 @@ class MUT3(Cell):
 class STAR(Cell):
     """Stackable recurrent cell.
 
-    n = tanh(W_n x + b_n), k = s(W_k x + U_k h- + b_k), h = tanh((1 - k) h- + k n).
+    n = tanh(W_n x + b_n), k = s(W_k x + U_k h- + b_k), h = tanh((1 - k) h- + k n). One published code has the
+    shift beta of `janet` in 1 - k; the paper, followed here, has one gate k on both terms.
     """
 
     states = ("h",)

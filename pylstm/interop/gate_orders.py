@@ -19,18 +19,26 @@ GATE_ORDERS: dict[str, dict[str, tuple[str, ...]]] = {
         "rnn_tanh": ("a",),
         "rnn_relu": ("a",),
     },
-    # operators LSTM, GRU (linear_before_reset=1 is "gru", 0 "gru_reset_before"), RNN: W, R
+    # operators LSTM, GRU, RNN: W, R; which attributes belong to which cell is said in `pylstm.interop.onnx`
     "onnx": {
         "lstm": ("i", "o", "f", "g"),
+        "peephole": ("i", "o", "f", "g"),
+        "lstm_linear_output": ("i", "o", "f", "g"),
+        "lstm_noaf": ("i", "o", "f", "g"),
+        "lstm_niaf": ("i", "o", "f", "g"),
+        "cifg": ("-f", "o", "", "g"),
+        "cifg_peephole": ("i", "o", "", "g"),
         "gru": ("z", "r", "n/m"),
         "gru_reset_before": ("z", "r", "n"),
         "rnn_tanh": ("a",),
         "rnn_relu": ("a",),
+        "rnn_linear": ("a",),
     },
 }
 """Library -> cell -> the row blocks of its weights, in its order, by our gate names.
 
-``n/m`` is one block there and two gates here: ``n`` is fed by x, ``m`` by h.
+``n/m`` is one block there and two gates here: ``n`` is fed by x, ``m`` by h. ``-f`` is the negative of our ``f``: with
+``input_forget`` ONNX has f = 1 - s(z_i), which is s(-z_i). An empty name is a block that is not used.
 """
 
 PROJECTIONS = {"lstmp": "m"}

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from pylstm.interop.weights import directions_of, read_weights, shapes_of, write_weights
+from pylstm.interop.weights import directions_of, read_weights, refuse_other_kind, shapes_of, write_weights
 from pylstm.layers.parameters import as_array, check_array
 from pylstm.layers.recurrent import Recurrent
 
@@ -24,7 +24,7 @@ def load_weights(layer: Any, weights: Sequence[Any]) -> None:
     ----------
     layer : Recurrent, Bidirectional or Stack
         With the cell ``lstm``, ``gru``, ``gru_reset_before``, ``rnn_tanh`` or ``rnn_relu``.
-    weights : list of array_like
+    weights : list of array_like, or a Keras layer
         Of every layer and direction: kernel (I, G H), recurrent kernel (H, G H), and with a bias (G H,), of ``gru``
         (2, G H). A stack takes those of its layers one after the other. Of the dtype of `layer`; columns i, f, g, o
         of LSTM, z, r, n of GRU.
@@ -34,7 +34,7 @@ def load_weights(layer: Any, weights: Sequence[Any]) -> None:
     TypeError
         A cell that Keras does not have; another dtype.
     ValueError
-        Another number of arrays, another shape.
+        Weights of another kind of layer; another number of arrays, another shape.
 
     Examples
     --------
@@ -46,6 +46,10 @@ def load_weights(layer: Any, weights: Sequence[Any]) -> None:
     """
     leaves = [leaf for row in directions_of("keras", layer) for leaf in row]
     each = 3 if leaves[0].bias else 2
+    weights = weights.get_weights() if callable(getattr(weights, "get_weights", None)) else weights
+    if len(weights) > 1:
+        recurrent = np.asarray(weights[1])
+        refuse_other_kind("keras", leaves[0], "weights are", recurrent.T, len(recurrent) if recurrent.ndim else 0)
     if len(weights) != each * len(leaves):
         raise ValueError(
             f"weights must be {each * len(leaves)} arrays, {each} for each layer and direction "

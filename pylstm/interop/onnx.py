@@ -1,7 +1,7 @@
-"""Inputs W, R and B of the ONNX operators ``LSTM``, ``GRU`` and ``RNN``. No ONNX library is needed.
+"""Inputs W, R, B and P of the ONNX operators ``LSTM``, ``GRU`` and ``RNN``. No ONNX library is needed.
 
-``GRU`` with ``linear_before_reset=1`` is our cell ``gru``, with 0, the default, ``gru_reset_before``. ONNX has one
-operator for each layer: of a stack, take the layers one by one.
+`CELLS` says which cell computes what the attributes of an operator ask for. ONNX has one operator for each layer: of a
+stack, take the layers one by one.
 """
 
 from __future__ import annotations
@@ -10,30 +10,57 @@ from typing import Any
 
 import numpy as np
 
-from pylstm.interop.weights import directions_of, read_weights, shapes_of, write_weights
+from pylstm.interop.weights import directions_of, read_weights, refuse_other_kind, shapes_of, write_weights
 from pylstm.layers.parameters import check_array
 from pylstm.layers.recurrent import Recurrent
 
+_LSTM, _GRU = ("Sigmoid", "Tanh", "Tanh"), ("Sigmoid", "Tanh")
+CELLS: dict[str, tuple[str, dict[str, Any], tuple[str, ...]]] = {
+    "lstm": ("LSTM", {"activations": _LSTM, "input_forget": 0}, ()),
+    "peephole": ("LSTM", {"activations": _LSTM, "input_forget": 0}, ("p_i", "p_o", "p_f")),
+    "lstm_linear_output": ("LSTM", {"activations": ("Sigmoid", "Tanh", "Affine"), "input_forget": 0}, ()),
+    "lstm_noaf": ("LSTM", {"activations": ("Sigmoid", "Tanh", "Affine"), "input_forget": 0}, ("p_i", "p_o", "p_f")),
+    "lstm_niaf": ("LSTM", {"activations": ("Sigmoid", "Affine", "Tanh"), "input_forget": 0}, ("p_i", "p_o", "p_f")),
+    "cifg": ("LSTM", {"activations": _LSTM, "input_forget": 1}, ()),
+    "cifg_peephole": ("LSTM", {"activations": _LSTM, "input_forget": 1}, ("p_i", "p_o", "")),
+    "gru": ("GRU", {"activations": _GRU, "linear_before_reset": 1}, ()),
+    "gru_reset_before": ("GRU", {"activations": _GRU, "linear_before_reset": 0}, ()),
+    "rnn_tanh": ("RNN", {"activations": ("Tanh",)}, ()),
+    "rnn_relu": ("RNN", {"activations": ("Relu",)}, ()),
+    "rnn_linear": ("RNN", {"activations": ("Affine",)}, ()),
+}
+"""Cell -> operator, its attributes, and our names of the peepholes in P (an empty name: not used).
 
-def load_tensors(layer: Any, W: Any, R: Any, B: Any = None) -> None:
+``Affine`` with its default alpha 1 and beta 0 is the identity.
+"""
+
+
+def load_tensors(layer: Any, W: Any, R: Any, B: Any = None, P: Any = None, **attributes: Any) -> None:
     """Set the parameters of `layer` from the inputs of an ONNX operator; all is checked before anything is set.
 
     Parameters
     ----------
     layer : Recurrent, Bidirectional or Stack of one layer
-        With the cell ``lstm``, ``gru``, ``gru_reset_before``, ``rnn_tanh`` or ``rnn_relu``.
+        With a cell of `CELLS`.
     W : array_like, shape (directions, G H, I)
         Of the dtype of `layer`; rows i, o, f, g of LSTM, z, r, n of GRU.
     R : array_like, shape (directions, G H, H)
     B : array_like, shape (directions, 2 G H), optional
         Those for x, then those for h. Needed if and only if the layer has a bias.
+    P : array_like, shape (directions, 3 H), optional
+        Peepholes i, o, f. Needed if and only if the cell has some.
+    **attributes
+        Of the operator, as the node has them: activations, activation_alpha, activation_beta, clip, direction,
+        hidden_size, input_forget, layout, linear_before_reset. Those that are given are compared with what the layer
+        computes.
 
     Raises
     ------
     TypeError
-        A cell that ONNX does not have; another dtype.
+        A cell that ONNX does not have; another dtype; an attribute that the operators do not have.
     ValueError
-        Another shape; several layers; a bias for a layer that has none, or none for one that has.
+        P or an attribute of what another cell computes (the message names it), or none of ours; weights of another kind
+        of layer; another shape; several layers; a bias for a layer that has none, or none for one that has.
 
     Examples
     --------
@@ -44,9 +71,14 @@ def load_tensors(layer: Any, W: Any, R: Any, B: Any = None) -> None:
     array([2., 2., 2.], dtype=float32)
     """
     leaves = _directions(layer)
+    refuse_other_kind("onnx", leaves[0], "W and R are", np.moveaxis(np.asarray(R), 0, -1), np.shape(R)[-1])
+    _check_operator(leaves, P is not None, attributes)
     if (B is not None) != leaves[0].bias:
         raise ValueError(f"the layer has bias={leaves[0].bias}, but B is {'given' if B is not None else 'not given'}")
     for_x, for_h, (rows,) = shapes_of("onnx", leaves[0])
+    names = CELLS[leaves[0].cell.name][2]
+    if names:
+        P = check_array("P", P, (len(leaves), 3 * leaves[0].hidden_size), leaves[0].dtype)
     arrays = [
         check_array(name, array, (len(leaves), *shape), leaves[0].dtype)
         for name, array, shape in (("W", W, for_x), ("R", R, for_h), ("B", B, (2 * rows,)))
@@ -56,12 +88,15 @@ def load_tensors(layer: Any, W: Any, R: Any, B: Any = None) -> None:
         read_weights("onnx", leaf, "W and R", (w, r), tuple(np.split(b[0], 2)) if b else ())
         for leaf, w, r, *b in zip(leaves, *arrays)
     ]
+    if names:
+        for found, peepholes in zip(values, P):
+            found |= {name: piece for name, piece in zip(names, np.split(peepholes, 3)) if name}
     for leaf, found in zip(leaves, values):
         leaf.params.update(found)
 
 
 def tensors(layer: Any) -> dict[str, np.ndarray]:
-    """W, R and B of the operator that computes what `layer` does; the inverse of `load_tensors`.
+    """W, R, B and P of the operator that computes what `layer` does; the inverse of `load_tensors`.
 
     Parameters
     ----------
@@ -70,9 +105,7 @@ def tensors(layer: Any) -> dict[str, np.ndarray]:
     Returns
     -------
     dict of str to ndarray
-        ``W``, ``R``, and with a bias ``B``: new arrays. Attributes of the operator: ``hidden_size``,
-        ``direction="bidirectional"`` of two directions, ``linear_before_reset=1`` of ``gru``, ``activations=["Relu"]``
-        (of each direction) of ``rnn_relu``.
+        ``W``, ``R``, with a bias ``B``, with peepholes ``P``: new arrays. The attributes: `attributes`.
 
     Examples
     --------
@@ -83,7 +116,77 @@ def tensors(layer: Any) -> dict[str, np.ndarray]:
     found = {"W": np.stack([part[0] for part in parts]), "R": np.stack([part[1] for part in parts])}
     if len(parts[0]) > 2:
         found["B"] = np.stack([np.concatenate(part[2:]) for part in parts])
+    leaves = _directions(layer)
+    if names := CELLS[leaves[0].cell.name][2]:
+        nothing = np.zeros(leaves[0].hidden_size, leaves[0].dtype)
+        found["P"] = np.stack(
+            [np.concatenate([leaf.params[name] if name else nothing for name in names]) for leaf in leaves]
+        )
     return found
+
+
+def attributes(layer: Any) -> dict[str, Any]:
+    """Attributes of the operator that computes what `layer` does.
+
+    Examples
+    --------
+    >>> attributes(Recurrent("rnn_relu", 2, 3))
+    {'hidden_size': 3, 'direction': 'forward', 'activations': ['Relu']}
+    """
+    leaves = _directions(layer)
+    _, own, _ = CELLS[leaves[0].cell.name]
+    direction = "bidirectional" if len(leaves) == 2 else "forward"
+    activations = {"activations": [*own["activations"]] * len(leaves)}
+    return {"hidden_size": leaves[0].hidden_size, "direction": direction} | own | activations
+
+
+IGNORED = ("hidden_size", "layout", "activation_alpha", "activation_beta")
+"""Attributes that say nothing of the cell; alpha and beta only of `Affine`."""
+
+
+def _check_operator(leaves: list[Recurrent], peepholes: bool, given: dict[str, Any]) -> None:
+    """Refuse an operator that does not compute what the cell of the layer does, and name the cell that does."""
+    cell, found = leaves[0].cell.name, dict(given)
+    operator, own, names = CELLS[cell]
+    if found.pop("clip", None):
+        raise ValueError(f"clip={given['clip']}: no cell clips the inputs of its activations")
+    direction, expected = found.pop("direction", None), "bidirectional" if len(leaves) == 2 else "forward"
+    direction = direction.decode() if isinstance(direction, bytes) else direction
+    if direction == "reverse" and len(leaves) == 1:
+        raise ValueError("direction='reverse': load the tensors without it and run the layer on x[::-1]")
+    if direction not in (None, expected):
+        raise ValueError(f"direction={direction!r}, the layer has {expected!r}: make it with bidirectional=")
+    for name in found:
+        if name not in (*IGNORED, *(key for _, each, _ in CELLS.values() for key in each)):
+            raise TypeError(f"the operators LSTM, GRU and RNN have no attribute {name!r}")
+    if "activations" in found:
+        found["activations"] = _activations(found, len(leaves))
+    wanted = {name: value for name, value in found.items() if name not in IGNORED}
+    if peepholes == bool(names) and all(own.get(name, 0) == value for name, value in wanted.items()):
+        return
+    said = ", ".join([*(f"{name}={value!r}" for name, value in wanted.items()), "P" if peepholes else "no P"])
+    asked = {"activations": own["activations"]} | wanted
+    right = [
+        name
+        for name, (kind, each, p) in CELLS.items()
+        if kind == operator and peepholes == bool(p) and all(each.get(key, 0) == asked[key] for key in asked)
+    ]
+    cure = f"make the layer with the cell {' or '.join(map(repr, right))}" if right else "no cell computes that"
+    raise ValueError(f"the operator has {said}, the layer the cell {cell!r}: {cure}")
+
+
+def _activations(given: dict[str, Any], directions: int) -> tuple[str, ...]:
+    """Names of the activations of one direction."""
+    names = [name.decode() if isinstance(name, bytes) else name for name in given["activations"]]
+    count = len(names) // directions
+    alike = len(names) == count * directions and names == names[:count] * directions
+    usual = {*given.get("activation_alpha", [1])} <= {1} and {*given.get("activation_beta", [0])} <= {0}
+    if not alike or ("Affine" in names and not usual):
+        raise ValueError(
+            f"activations={names}, with other ones in each direction or alpha or beta: no cell computes that"
+        )
+    known = {name.lower(): name for _, each, _ in CELLS.values() for name in each["activations"]}
+    return tuple(known.get(name.lower(), name) for name in names[:count])
 
 
 def _directions(layer: Any) -> list[Recurrent]:

@@ -11,7 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from pylstm.interop.weights import directions_of, projection_of, read_weights, shapes_of, write_weights
+from pylstm.interop.weights import (
+    directions_of,
+    projection_of,
+    read_weights,
+    refuse_other_kind,
+    shapes_of,
+    write_weights,
+)
 from pylstm.layers.parameters import check_array
 from pylstm.layers.recurrent import Recurrent
 
@@ -27,7 +34,8 @@ def load_state_dict(layer: Any, state_dict: Mapping[str, Any]) -> None:
     layer : Recurrent, Bidirectional or Stack
         With the cell ``lstm``, ``lstmp`` (an LSTM with `proj_size`), ``gru``, ``rnn_tanh`` or ``rnn_relu``, one hidden
         size, and in every layer as many directions.
-    state_dict : dict of str to array or tensor
+    state_dict : dict of str to array or tensor, or a torch module
+        Of ``nn.LSTM``, ``GRU`` or ``RNN``, or of ``LSTMCell``, ``GRUCell`` or ``RNNCell`` (without the suffix ``_l0``):
         ``weight_ih_l0`` (G H, I), ``weight_hh_l0`` (G H, H), and with a bias ``bias_ih_l0``, ``bias_hh_l0`` (G H,),
         of the dtype of `layer`; rows i, f, g, o of LSTM, r, z, n of GRU. With a projection ``weight_hh_l0`` (G H, P)
         and ``weight_hr_l0`` (P, H). Of layer k ``..._lk``, of the reverse direction ``..._lk_reverse``.
@@ -35,9 +43,10 @@ def load_state_dict(layer: Any, state_dict: Mapping[str, Any]) -> None:
     Raises
     ------
     TypeError
-        Cells that torch does not have; another dtype.
+        Cells that torch does not have; another dtype; neither a dict nor a module.
     ValueError
-        Missing or unexpected keys, another number of layers or directions, a projection in one of both, another shape.
+        Weights of another kind of layer; missing or unexpected keys, another number of layers or directions, a
+        projection in one of both, another shape.
 
     Examples
     --------
@@ -49,7 +58,8 @@ def load_state_dict(layer: Any, state_dict: Mapping[str, Any]) -> None:
     >>> layer.params["bias"][0]
     np.float32(2.0)
     """
-    leaves = _leaves(layer)
+    leaves, state_dict = _leaves(layer), _as_state(state_dict)
+    _refuse_other_kind(leaves["_l0"], state_dict)
     _check_keys(leaves, state_dict)
     values = []
     for suffix, leaf in leaves.items():
@@ -98,6 +108,21 @@ def state_dict(layer: Any) -> dict[str, np.ndarray]:
         if projection:
             state[PROJECTION + suffix] = leaf.params[projection].copy()
     return state
+
+
+def _as_state(state: Any) -> Mapping[str, Any]:
+    """A state dict, also of a module, and of a cell with the keys of a layer."""
+    if callable(getattr(state, "state_dict", None)):
+        state = state.state_dict()
+    if not isinstance(state, Mapping):
+        raise TypeError(f"a state dict or a torch module is needed, got {type(state).__name__}")
+    return {f"{key}_l0" if key in STEMS else key: value for key, value in state.items()}
+
+
+def _refuse_other_kind(layer: Recurrent, state: Mapping[str, Any]) -> None:
+    recurrent, projection = state.get("weight_hh_l0"), state.get(f"{PROJECTION}_l0")
+    hidden = (getattr(recurrent if projection is None else projection, "shape", ()) or (0,))[-1]
+    refuse_other_kind("torch", layer, "state_dict is", recurrent, hidden)
 
 
 def _leaves(layer: Any) -> dict[str, Recurrent]:

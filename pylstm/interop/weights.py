@@ -129,15 +129,49 @@ def write_weights(library: str, layer: Recurrent) -> tuple[np.ndarray, ...]:
             for_x = blocks
         else:
             for_h |= blocks
-    out = [np.concatenate([for_x[gate] for gate in x_gates]), np.concatenate([for_h[gate] for gate in h_gates])]
+    out = [_rows(x_gates, for_x), _rows(h_gates, for_h)]
     if layer.bias:
         biases = _blocks(contract.biased, params["bias"], hidden)
-        zeros = np.zeros(hidden, layer.dtype)
-        out.append(np.concatenate([biases[gate] for gate in x_gates]))
-        out.append(np.concatenate([zeros if gate in x_gates else biases[gate] for gate in h_gates]))
+        out.append(_rows(x_gates, biases))
+        out.append(_rows(tuple("" if gate in x_gates else gate for gate in h_gates), biases))
     return tuple(out)
 
 
 def _blocks(gates: tuple[str, ...], array: np.ndarray, hidden: int) -> dict[str, np.ndarray]:
-    """Gate -> its rows."""
-    return dict(zip(gates, array.reshape(len(gates), hidden, *array.shape[1:])))
+    """Gate -> its rows; of ``-f`` the negative, of an empty name none."""
+    blocks = zip(gates, array.reshape(len(gates), hidden, *array.shape[1:]))
+    return {gate.removeprefix("-"): -block if gate.startswith("-") else block for gate, block in blocks if gate}
+
+
+def _rows(gates: tuple[str, ...], blocks: dict[str, np.ndarray]) -> np.ndarray:
+    """The inverse of `_blocks`; zeros for an empty name."""
+    nothing = np.zeros_like(next(iter(blocks.values())))
+    taken = (blocks[gate.removeprefix("-")] if gate else nothing for gate in gates)
+    return np.concatenate([-block if gate.startswith("-") else block for gate, block in zip(gates, taken)])
+
+
+KINDS = {1: "a plain RNN", 3: "a GRU", 4: "an LSTM"}
+"""Blocks of rows -> the kind of layer that has so many."""
+
+
+def refuse_other_kind(library: str, layer: Recurrent, name: str, recurrent: Any, hidden: int) -> None:
+    """`ValueError` if the matrix for h (rows, ...) has the blocks of another kind of layer.
+
+    Parameters
+    ----------
+    library, layer
+        As for `read_weights`.
+    name : str
+        For messages: what to call the weights.
+    recurrent : array_like
+        Its first axis counts; what has none is left to later checks.
+    hidden : int
+        Rows of a block.
+    """
+    rows = (getattr(recurrent, "shape", ()) or (0,))[0]
+    theirs, ours = rows / hidden if hidden else 0, len(gate_order(library, layer.cell.name)[0])
+    if theirs in KINDS and theirs != ours:
+        raise ValueError(
+            f"{name} of {KINDS[int(theirs)]} ({int(theirs)} block{'s' * (theirs > 1)} of {hidden} rows), the layer is "
+            f"{KINDS[ours]}, {layer!r}: make a layer of that kind"
+        )

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pylstm.interop import keras, onnx
+from pylstm.interop import keras, onnx, torch
 from pylstm.interop.gate_orders import GATE_ORDERS
 from pylstm.layers.recurrent import Recurrent
 
@@ -72,15 +72,15 @@ def onnx_outputs(layer, found, x, cell):
     library, runtime = pytest.importorskip("onnx"), pytest.importorskip("onnxruntime")
     helper, float32 = library.helper, library.TensorProto.FLOAT
     count = len(found["W"])
-    kind = {"lstm": "LSTM", "gru": "GRU", "gru_reset_before": "GRU"}.get(cell, "RNN")
-    attributes = {"hidden_size": H, "direction": "bidirectional" if count == 2 else "forward"}
-    if kind == "GRU":
-        attributes["linear_before_reset"] = int(cell == "gru")
-    if kind == "RNN":
-        attributes["activations"] = [{"rnn_tanh": "Tanh", "rnn_relu": "Relu"}[cell]] * count
+    kind, attributes = onnx.CELLS[cell][0], onnx.attributes(layer)
+    assert attributes["hidden_size"] == H and (attributes["direction"] == "bidirectional") == (count == 2)
+    if "Affine" in attributes["activations"]:
+        attributes |= {"activation_alpha": [1.0] * count, "activation_beta": [0.0] * count}
+    inputs = ["X", *(name if name in found else "" for name in ("W", "R", "B"))]
+    inputs += ["", "", "", "P"] if "P" in found else []
     outputs = ["Y", "Y_h", "Y_c"][: 3 if kind == "LSTM" else 2]
     graph = helper.make_graph(
-        [helper.make_node(kind, ["X", *found], outputs, **attributes)],
+        [helper.make_node(kind, inputs, outputs, **attributes)],
         "layer",
         [helper.make_tensor_value_info("X", float32, [T, B, I])],
         [helper.make_tensor_value_info(name, float32, None) for name in outputs],
@@ -93,7 +93,7 @@ def onnx_outputs(layer, found, x, cell):
 
 @pytest.mark.parametrize("both", [False, True])
 @pytest.mark.parametrize("bias", [True, False])
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", onnx.CELLS)
 def test_onnx_operators(cell, bias, both):
     layer, x = Recurrent(cell, I, H, bias=bias, bidirectional=both, seed=1), draw(2, T, B, I, dtype="float32")
     y, *final = onnx_outputs(layer, onnx.tensors(layer), x, cell)
@@ -104,16 +104,16 @@ def test_onnx_operators(cell, bias, both):
 
 
 @pytest.mark.parametrize("bias", [True, False])
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", onnx.CELLS)
 def test_onnx_round_trips(cell, bias):
     one, two = (Recurrent(cell, I, H, bidirectional=True, bias=bias, dtype="float64", seed=k) for k in range(2))
-    onnx.load_tensors(two, **onnx.tensors(one))
+    onnx.load_tensors(two, **onnx.tensors(one), **onnx.attributes(one))
     np.testing.assert_array_equal(one.params.flat, two.params.flat)
     two.params.flat[...] = 0
     found = onnx.tensors(one)
     for leaf, *arrays in zip(two.recurrents, *found.values()):
         single = Recurrent(cell, I, H, bias=bias, dtype="float64")
-        onnx.load_tensors(single, *(array[None] for array in arrays))
+        onnx.load_tensors(single, **{name: array[None] for name, array in zip(found, arrays)})
         leaf.params.update(dict(single.params))
     np.testing.assert_array_equal(one.params.flat, two.params.flat)
 
@@ -136,7 +136,7 @@ FOUND = onnx.tensors(lstm(seed=0))
         (
             lambda: keras.load_weights(lstm(), keras_like("rnn_tanh", 1)),
             ValueError,
-            r"must have shape \(24,\), got \(6,\)",
+            r"weights are of a plain RNN \(1 block of 6 rows\), the layer is an LSTM",
         ),
         (lambda: keras.get_weights(Recurrent("peephole", I, H)), TypeError, "keras has no layer with the cell"),
         (lambda: onnx.load_tensors(lstm(), FOUND["W"], FOUND["R"]), ValueError, "bias=True, but B is not given"),
@@ -148,3 +148,77 @@ FOUND = onnx.tensors(lstm(seed=0))
 def test_what_does_not_fit(call, error, message):
     with pytest.raises(error, match=message):
         call()
+
+
+AFFINE, NAMES = ["Sigmoid", "Tanh", "Affine"], ["sigmoid", "tanh", "TANH"]
+
+
+@pytest.mark.parametrize(
+    ("cell", "attributes", "peepholes", "message"),
+    [
+        ("lstm", {}, True, "has P, the layer the cell 'lstm': make the layer with the cell 'peephole'"),
+        ("peephole", {}, False, "has no P, the layer the cell 'peephole': make the layer with the cell 'lstm'"),
+        ("lstm", {"input_forget": 1}, False, "make the layer with the cell 'cifg'"),
+        ("lstm", {"input_forget": 1}, True, "make the layer with the cell 'cifg_peephole'"),
+        ("cifg", {"input_forget": 0}, False, "make the layer with the cell 'lstm'"),
+        ("lstm", {"activations": AFFINE}, False, "make the layer with the cell 'lstm_linear_output'"),
+        ("peephole", {"activations": AFFINE}, True, "make the layer with the cell 'lstm_noaf'"),
+        ("lstm", {"activations": [b"Sigmoid", b"Affine", b"Tanh"]}, True, "the cell 'lstm_niaf'"),
+        ("lstm", {"activations": ["HardSigmoid", "Tanh", "Tanh"]}, False, "'HardSigmoid'.*no cell computes that"),
+        ("lstm", {"activations": ["HardSigmoid", "Tanh", "Tanh"]}, True, "'HardSigmoid'.*no cell computes that"),
+        ("lstm_linear_output", {"activations": AFFINE, "activation_alpha": [0.5]}, False, "no cell computes"),
+        ("gru", {"linear_before_reset": 0}, False, "make the layer with the cell 'gru_reset_before'"),
+        ("rnn_tanh", {"activations": ["Relu"]}, False, "make the layer with the cell 'rnn_relu'"),
+        ("rnn_tanh", {"activations": ["Softsign"]}, False, "'Softsign'.*no cell computes that"),
+        ("lstm", {"clip": 3.0}, False, "clip=3.0: no cell clips"),
+        ("lstm", {"direction": "reverse"}, False, r"run the layer on x\[::-1\]"),
+        ("lstm", {"direction": "bidirectional"}, False, "make it with bidirectional="),
+    ],
+)
+def test_an_operator_that_the_cell_does_not_compute(cell, attributes, peepholes, message):
+    layer = Recurrent(cell, I, H, seed=0)
+    before, found = layer.params.flat.copy(), onnx.tensors(layer)
+    found.pop("P", None)
+    if peepholes:
+        found["P"] = draw(5, 1, 3 * H, dtype="float32")
+    with pytest.raises(ValueError, match=message):
+        onnx.load_tensors(layer, **found, **attributes)
+    assert np.array_equal(layer.params.flat, before)
+
+
+def test_attributes_that_change_nothing_are_taken():
+    layer = Recurrent("lstm", I, H)
+    attributes = {
+        "clip": 0.0,
+        "layout": 1,
+        "hidden_size": H,
+        "direction": b"forward",
+        "activations": ["sigmoid", "tanh", "TANH"],
+    }
+    onnx.load_tensors(layer, **onnx.tensors(Recurrent("lstm", I, H, seed=1)), **attributes)
+    with pytest.raises(TypeError, match="no attribute 'peepholes'"):
+        onnx.load_tensors(layer, **onnx.tensors(layer), peepholes=True)
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"), [("lstm", "GRU"), ("lstm", "plain RNN"), ("gru", "LSTM"), ("rnn_tanh", "GRU")]
+)
+def test_weights_of_another_kind_of_layer(ours, theirs):
+    cell = {"GRU": "gru", "LSTM": "lstm", "plain RNN": "rnn_tanh"}[theirs]
+    layer, other = (Recurrent(name, I, H, seed=0) for name in (ours, cell))
+    with pytest.raises(ValueError, match=f"are of an? {theirs}"):
+        keras.load_weights(layer, keras.get_weights(other))
+    with pytest.raises(ValueError, match=f"are of an? {theirs}"):
+        onnx.load_tensors(layer, **onnx.tensors(other))
+    with pytest.raises(ValueError, match=f"is of an? {theirs}"):
+        torch.load_state_dict(layer, torch.state_dict(other))
+
+
+def test_a_keras_layer_in_place_of_its_weights():
+    class Like:
+        def get_weights(self):
+            return keras.get_weights(one)
+
+    one, two = (Recurrent("gru", I, H, seed=k) for k in range(2))
+    keras.load_weights(two, Like())
+    assert np.array_equal(one.params.flat, two.params.flat)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+import pylstm
 from pylstm.interop.gate_orders import GATE_ORDERS, PROJECTIONS
 from pylstm.interop.torch import load_state_dict, state_dict
 from pylstm.layers.recurrent import Recurrent
@@ -186,7 +187,7 @@ def test_the_table_names_gates_that_exist():
     for orders in GATE_ORDERS.values():
         for cell, order in orders.items():
             contract = Recurrent(cell, I, H, **({"proj_size": 2} if cell == "lstmp" else {})).cell.contract
-            named = [gate for block in order for gate in block.split("/")]
+            named = [gate.removeprefix("-") for block in order for gate in block.split("/") if gate]
             named += contract.gates_of(PROJECTIONS[cell]) if cell in PROJECTIONS else ()
             assert sorted(named) == sorted(contract.gates)
 
@@ -230,3 +231,42 @@ def test_state_dicts_of_other_stacks():
     with pytest.raises(ValueError, match=r"'bias_hh_l1'\] must have shape \(20,\), got \(4,\)"):
         load_state_dict(stack, {key: array + 1 for key, array in two.items()} | {"bias_hh_l1": np.ones(4)})
     np.testing.assert_array_equal(stack.params.flat, before)
+
+
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize(("kind", "cell"), [("LSTMCell", "lstm"), ("GRUCell", "gru"), ("RNNCell", "rnn_tanh")])
+def test_cells_and_modules(kind, cell, bias):
+    torch = pytest.importorskip("torch")
+    torch.manual_seed(0)
+    theirs = getattr(torch.nn, kind)(3, 4, bias=bias).double()
+    x, h = np.random.default_rng(0).normal(size=(5, 2, 3)), None
+    for x_t in torch.from_numpy(x):
+        h = theirs(x_t, h)
+    expected = (h[0] if cell == "lstm" else h).detach().numpy()
+    for source in (theirs, theirs.state_dict(), {k: v.numpy() for k, v in theirs.state_dict().items()}):
+        layer = Recurrent(cell, 3, 4, bias=bias, dtype="float64", seed=1)
+        load_state_dict(layer, source)
+        np.testing.assert_allclose(layer(x).final["h"], expected, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("options", [{}, {"num_layers": 2, "bidirectional": True}, {"proj_size": 2}])
+def test_a_module_in_place_of_its_state_dict(options):
+    torch = pytest.importorskip("torch")
+
+    theirs, layer = torch.nn.LSTM(3, 4, **options).double(), pylstm.LSTM(3, 4, dtype="float64", **options)
+    load_state_dict(layer, theirs)
+    x = np.random.default_rng(0).normal(size=(5, 2, 3))
+    np.testing.assert_allclose(layer(x).y, theirs(torch.from_numpy(x))[0].detach().numpy(), rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize(("theirs", "said"), [("GRU", "a GRU"), ("RNN", "a plain RNN"), ("GRUCell", "a GRU")])
+def test_weights_of_another_kind_of_layer_are_named(theirs, said):
+    torch = pytest.importorskip("torch")
+    layer = Recurrent("lstm", 3, 4)
+    with pytest.raises(ValueError, match=f"state_dict is of {said} .*, the layer is an LSTM"):
+        load_state_dict(layer, getattr(torch.nn, theirs)(3, 4))
+
+
+def test_what_is_neither_a_state_dict_nor_a_module():
+    with pytest.raises(TypeError, match="a state dict or a torch module is needed, got list"):
+        load_state_dict(Recurrent("lstm", 3, 4), [1])
