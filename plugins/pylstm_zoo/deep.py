@@ -117,8 +117,8 @@ class NestedLSTM(Cell):
     """Nested LSTM: the cell state is computed by an inner LSTM with the memory n.
 
     a = i tanh(z_g) is the inner input and b = f c- the inner hidden state; inner gates see both:
-    n = f2 n- + i2 tanh(z_g2), c = o2 tanh(n), h = o tanh(c). A well-known implementation takes the identity for the outer
-    tanh(z_g); the paper, followed here, has the block input of an LSTM in both.
+    n = f2 n- + i2 tanh(z_g2), c = o2 tanh(n), h = o tanh(c). A well-known implementation takes the identity for the
+    outer tanh(z_g); the paper, followed here, has the block input of an LSTM in both.
     """
 
     name = "nested_lstm"

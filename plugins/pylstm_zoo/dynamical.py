@@ -215,8 +215,9 @@ class CfC(Cell):
     """Closed-form continuous-time cell: three heads on a backbone, dt (aux) the time since the last step.
 
     b = 1.7159 tanh(2/3 (W x + U h- + b_b)), s = sigmoid(-f dt), h = s tanh(g) + (1 - s) tanh(n), where f, g, n are
-    linear in b. The library ncps gives f a second head as an offset: t = sigmoid(f_a dt + f_b); it and the authors' code
-    write 0.666 for 2/3, which is LeCun's value (1.7159 tanh(2/3) = 1) and followed here. Size `backbone_size`: of b.
+    linear in b. The library ncps gives f a second head as an offset: t = sigmoid(f_a dt + f_b); it and the authors'
+    code write 0.666 for 2/3, which is LeCun's value (1.7159 tanh(2/3) = 1) and followed here. Size `backbone_size`:
+    of b.
     """
 
     states = ("h",)

@@ -243,7 +243,9 @@ class ForecastModel(Model):
         paths: int = 200,
         seed: int = 0,
     ) -> tuple[Any, Any]:
-        """Lower and upper ends of intervals that hold the share `level` of simulated continuations.
+        """Lower and upper ends of intervals that hold the share `level` of simulated continuations, and the forecast.
+
+        Where the residuals have a bias, the continuations leave the forecast behind: an interval reaches to it.
 
         Parameters
         ----------
@@ -268,8 +270,12 @@ class ForecastModel(Model):
         if not 0 < level < 1:
             raise ValueError(f"level must be between 0 and 1, got {level}")
         drawn, form = self._paths(n, history, exogenous, rescale, paths, np.random.default_rng(seed))
-        ends = [np.quantile(each, [(1 - level) / 2, (1 + level) / 2], axis=0) for each in drawn]
-        return self._as_given([end[0] for end in ends], form), self._as_given([end[1] for end in ends], form)
+        points, _ = self._paths(n, history, exogenous, rescale, 1, None)
+        low, high = (
+            [reach(np.quantile(each, share, axis=0), point[0]) for each, point in zip(drawn, points)]
+            for share, reach in (((1 - level) / 2, np.minimum), ((1 + level) / 2, np.maximum))
+        )
+        return self._as_given(low, form), self._as_given(high, form)
 
     def _as_given(self, forecasts: list[np.ndarray], form: str) -> Any:
         if form == "columns":

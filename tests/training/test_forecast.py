@@ -134,6 +134,29 @@ def test_exogenous_values_are_used():
     assert error < 0.2  # 0.07 to 0.09 by seed; without them about 0.7
 
 
+CASES = {
+    "a trend without noise": (np.arange(60.0), {"difference": 1}),
+    "season": (np.tile(np.arange(6.0), 12) + 0.3 * np.arange(72), {"season": 6}),
+    "logarithms, blocks": (np.exp(np.sin(np.arange(80.0))), {"log": True, "horizon": 3}),
+    "two series": (np.random.default_rng(0).normal(size=(70, 2)).cumsum(axis=0), {"difference": 1}),
+    "joint": (np.random.default_rng(1).normal(size=(70, 2)).cumsum(axis=0), {"joint": True}),
+    "a list": ([np.sin(np.arange(50.0)), np.cos(np.arange(40.0))], {}),
+}
+
+
+@pytest.mark.parametrize("validation", [0.0, 0.2])
+@pytest.mark.parametrize("case", CASES)
+def test_the_forecast_lies_in_its_interval(case, validation):
+    y, options = CASES[case]
+    model = ForecastModel("lstm", 4, window=16, seed=3, **options)
+    model.fit(y, epochs=2, validation=validation)
+    forecast = model.predict(9)
+    for level in (0.01, 0.5, 0.9):
+        low, high = model.predict_interval(9, level, paths=40)
+        for a, b, c in zip(low, forecast, high) if isinstance(y, list) else [(low, forecast, high)]:
+            assert a.shape == b.shape == c.shape and (a <= b).all() and (b <= c).all()
+
+
 def test_intervals_of_a_random_walk_grow_with_the_root_of_the_steps():
     y = np.cumsum(np.random.default_rng(0).normal(size=600))
     model = small(difference=1, window=32)
