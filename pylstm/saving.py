@@ -186,6 +186,8 @@ def _describe(layer: Any) -> dict[str, Any]:
         arguments = {name: getattr(layer, name) for name in names} | layer.sizes
         if layer.learn_initial:
             arguments["learn_initial"] = list(layer.learn_initial)
+        if layer.cell.options:
+            description["options"] = dict(layer.cell.options)
         package = layer.cell.__module__.partition(".")[0]
         description |= {"cell": layer.cell.name, "package": package, "blocks": _blocks(layer.cell.contract)}
     return description | {"arguments": arguments}
@@ -209,7 +211,7 @@ def _build(path: Any, description: dict[str, Any]) -> Any:
         return make(**arguments)
     name, package = description["cell"], description["package"]
     try:
-        layer = make(name, **arguments)
+        layer = make(name, **arguments, **description.get("options", {}))
     except LookupError as error:
         raise LookupError(
             f"{path}: needs the cell {name!r} of package {package!r}, which is not registered: install that package, "

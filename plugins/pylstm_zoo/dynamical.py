@@ -1,7 +1,7 @@
 """Cells that discretise a differential equation.
 
-A number which the paper fixes by hand (a step, a damping) is an argument of the function that makes the cell: the
-registered cell has the defaults, ``pylstm.Recurrent(cornn(dt=0.01), ...)`` has yours.
+A number which the paper fixes by hand (a step, a damping) is an option: ``pylstm.Recurrent("cornn", 8, 64, dt=0.01)``.
+`cornn`, `unicornn` and so on return the cell with options of yours.
 """
 
 from __future__ import annotations
@@ -9,166 +9,147 @@ from __future__ import annotations
 from pylstm.cells import Cell, Stage, absolute, exp, relu, sigmoid, tanh, where
 
 
-def _default(cell: type[Cell]) -> type[Cell]:
-    """The cell under the name that this module gives it, by which pickle finds it."""
-    cell.__qualname__ = cell.__name__
-    return cell
+class CoRNN(Cell):
+    """Coupled oscillators, one implicit-explicit Euler step.
+
+    v = v- + dt (tanh(W x + U y- + V v- + b) - gamma y- - epsilon v-), y = y- + dt v. Options dt = 0.1, gamma = 1,
+    epsilon = 1. The damping is explicit, as in the paper's equation 3 with n-bar = n - 1.
+    """
+
+    name = "cornn"
+    states = ("y", "v")
+    gates = {"a": "x+y+v"}
+    options = {"dt": 0.1, "gamma": 1.0, "epsilon": 1.0}
+    reference = "Rusch & Mishra (2021), Coupled oscillatory recurrent neural network (coRNN)"
+
+    def forward(z, prev, o):
+        v = prev.v + o.dt * (tanh(z.a) - o.gamma * prev.y - o.epsilon * prev.v)
+        return dict(y=prev.y + o.dt * v, v=v)
 
 
 def cornn(dt: float = 0.1, gamma: float = 1.0, epsilon: float = 1.0) -> type[Cell]:
     """The cell `CoRNN` with this step, frequency and damping."""
-
-    class CoRNN(Cell):
-        """Coupled oscillators, one implicit-explicit Euler step.
-
-        v = v- + dt (tanh(W x + U y- + V v- + b) - gamma y- - epsilon v-), y = y- + dt v. dt = 0.1, gamma = epsilon = 1
-        unless made by `cornn`. The damping is explicit, as in the paper's equation 3 with n-bar = n - 1.
-        """
-
-        name = "cornn"
-        states = ("y", "v")
-        gates = {"a": "x+y+v"}
-        reference = "Rusch & Mishra (2021), Coupled oscillatory recurrent neural network (coRNN)"
-
-        def forward(z, prev):
-            v = prev.v + dt * (tanh(z.a) - gamma * prev.y - epsilon * prev.v)
-            return dict(y=prev.y + dt * v, v=v)
-
-    return CoRNN
+    return CoRNN.with_options(dt=dt, gamma=gamma, epsilon=epsilon)
 
 
-CoRNN = _default(cornn())
+class UnICORNN(Cell):
+    """Undamped independent controlled oscillators: no recurrent product.
+
+    v = v- - dt s(k) (tanh(w y- + W x + b) + alpha y-), y = y- + dt s(k) v; w and k are vectors. Options dt = 0.1,
+    alpha = 1.
+    """
+
+    name = "unicornn"
+    states = ("y", "v")
+    gates = {"a": "x"}
+    params = ("w", "k")
+    options = {"dt": 0.1, "alpha": 1.0}
+    reference = "Rusch & Mishra (2021), UnICORNN: a recurrent model for learning very long time dependencies"
+
+    def forward(z, prev, p, o):
+        step = o.dt * sigmoid(p.k)
+        v = prev.v - step * (tanh(p.w * prev.y + z.a) + o.alpha * prev.y)
+        return dict(y=prev.y + step * v, v=v)
 
 
 def unicornn(dt: float = 0.1, alpha: float = 1.0) -> type[Cell]:
     """The cell `UnICORNN` with this step and stiffness."""
-
-    class UnICORNN(Cell):
-        """Undamped independent controlled oscillators: no recurrent product.
-
-        v = v- - dt s(k) (tanh(w y- + W x + b) + alpha y-), y = y- + dt s(k) v; w and k are vectors. dt = 0.1, alpha = 1
-        unless made by `unicornn`.
-        """
-
-        name = "unicornn"
-        states = ("y", "v")
-        gates = {"a": "x"}
-        params = ("w", "k")
-        reference = "Rusch & Mishra (2021), UnICORNN: a recurrent model for learning very long time dependencies"
-
-        def forward(z, prev, p):
-            step = dt * sigmoid(p.k)
-            v = prev.v - step * (tanh(p.w * prev.y + z.a) + alpha * prev.y)
-            return dict(y=prev.y + step * v, v=v)
-
-    return UnICORNN
+    return UnICORNN.with_options(dt=dt, alpha=alpha)
 
 
-UnICORNN = _default(unicornn())
+class LEM(Cell):
+    """Long expressive memory: two states with time steps of their own.
+
+    d1 = dt s(W_1 x + U_1 y- + b_1), d2 = dt s(W_2 x + U_2 y- + b_2),
+    v = (1 - d1) v- + d1 tanh(W_v x + U_v y- + b_v),
+    y = (1 - d2) y- + d2 tanh(W_y x + U_y v + b_y): y sees the new v. Option dt = 1.
+    """
+
+    name = "lem"
+    states = ("y", "v")
+    gates = {"d1": "x+y", "d2": "x+y", "a": "x+y", "n": "x+v_new"}
+    stages = (Stage("memory", gates=("d1", "d2", "a"), emits=("v_new", "step")), Stage("hidden", gates=("n",)))
+    options = {"dt": 1.0}
+    reference = "Rusch, Mishra, Erichson & Mahoney (2022), Long expressive memory for sequence modeling"
+
+    def forward_memory(z, prev, o):
+        step = o.dt * sigmoid(z.d1)
+        return dict(v_new=(1 - step) * prev.v + step * tanh(z.a), step=o.dt * sigmoid(z.d2))
+
+    def forward_hidden(z, prev, e):
+        return dict(y=(1 - e.step) * prev.y + e.step * tanh(z.n), v=e.v_new)
 
 
 def lem(dt: float = 1.0) -> type[Cell]:
     """The cell `LEM` with this step."""
-
-    class LEM(Cell):
-        """Long expressive memory: two states with time steps of their own.
-
-        d1 = dt s(W_1 x + U_1 y- + b_1), d2 = dt s(W_2 x + U_2 y- + b_2),
-        v = (1 - d1) v- + d1 tanh(W_v x + U_v y- + b_v),
-        y = (1 - d2) y- + d2 tanh(W_y x + U_y v + b_y): y sees the new v. dt = 1 unless made by `lem`.
-        """
-
-        name = "lem"
-        states = ("y", "v")
-        gates = {"d1": "x+y", "d2": "x+y", "a": "x+y", "n": "x+v_new"}
-        stages = (Stage("memory", gates=("d1", "d2", "a"), emits=("v_new", "step")), Stage("hidden", gates=("n",)))
-        reference = "Rusch, Mishra, Erichson & Mahoney (2022), Long expressive memory for sequence modeling"
-
-        def forward_memory(z, prev):
-            step = dt * sigmoid(z.d1)
-            return dict(v_new=(1 - step) * prev.v + step * tanh(z.a), step=dt * sigmoid(z.d2))
-
-        def forward_hidden(z, prev, e):
-            return dict(y=(1 - e.step) * prev.y + e.step * tanh(z.n), v=e.v_new)
-
-    return LEM
+    return LEM.with_options(dt=dt)
 
 
-LEM = _default(lem())
+class AntisymmetricRNN(Cell):
+    """One Euler step of an equation whose Jacobian has eigenvalues near the imaginary axis.
+
+    h = h- + epsilon tanh(W x + U h- + b), option epsilon = 0.1. The paper's U = M - M^T - gamma I is made outside the
+    step: `pylstm_zoo.modifiers.antisymmetric_weight` gives U and the gradient of M.
+    """
+
+    name = "antisymmetric_rnn"
+    states = ("h",)
+    gates = {"a": "x+h"}
+    options = {"epsilon": 0.1}
+    reference = "Chang, Chen, Haber & Chi (2019), AntisymmetricRNN: a dynamical system view on recurrent networks"
+
+    def forward(z, prev, o):
+        return dict(h=prev.h + o.epsilon * tanh(z.a))
 
 
 def antisymmetric(epsilon: float = 0.1) -> type[Cell]:
     """The cell `AntisymmetricRNN` with this step."""
-
-    class AntisymmetricRNN(Cell):
-        """One Euler step of an equation whose Jacobian has eigenvalues near the imaginary axis.
-
-        h = h- + epsilon tanh(W x + U h- + b), epsilon = 0.1 unless made by `antisymmetric`. The paper's
-        U = M - M^T - gamma I is made outside the step: `pylstm_zoo.modifiers.antisymmetric_weight` gives U and the
-        gradient of M.
-        """
-
-        name = "antisymmetric_rnn"
-        states = ("h",)
-        gates = {"a": "x+h"}
-        reference = "Chang, Chen, Haber & Chi (2019), AntisymmetricRNN: a dynamical system view on recurrent networks"
-
-        def forward(z, prev):
-            return dict(h=prev.h + epsilon * tanh(z.a))
-
-    return AntisymmetricRNN
+    return AntisymmetricRNN.with_options(epsilon=epsilon)
 
 
-AntisymmetricRNN = _default(antisymmetric())
+class GatedAntisymmetricRNN(Cell):
+    """As `antisymmetric_rnn`, with a gate that shares the recurrent product.
+
+    q = U h-, h = h- + epsilon s(W_g x + q + b_g) tanh(W_a x + q + b_a); U, epsilon as in `antisymmetric_rnn`.
+    """
+
+    name = "gated_antisymmetric_rnn"
+    states = ("h",)
+    gates = {"g": "x", "a": "x", "q": "h"}
+    biased = ("g", "a")
+    options = {"epsilon": 0.1}
+    reference = "Chang, Chen, Haber & Chi (2019), AntisymmetricRNN: a dynamical system view on recurrent networks"
+
+    def forward(z, prev, o):
+        return dict(h=prev.h + o.epsilon * sigmoid(z.g + z.q) * tanh(z.a + z.q))
 
 
 def gated_antisymmetric(epsilon: float = 0.1) -> type[Cell]:
     """The cell `GatedAntisymmetricRNN` with this step."""
-
-    class GatedAntisymmetricRNN(Cell):
-        """As `antisymmetric_rnn`, with a gate that shares the recurrent product.
-
-        q = U h-, h = h- + epsilon s(W_g x + q + b_g) tanh(W_a x + q + b_a); U as in `antisymmetric_rnn`.
-        """
-
-        name = "gated_antisymmetric_rnn"
-        states = ("h",)
-        gates = {"g": "x", "a": "x", "q": "h"}
-        biased = ("g", "a")
-        reference = "Chang, Chen, Haber & Chi (2019), AntisymmetricRNN: a dynamical system view on recurrent networks"
-
-        def forward(z, prev):
-            return dict(h=prev.h + epsilon * sigmoid(z.g + z.q) * tanh(z.a + z.q))
-
-    return GatedAntisymmetricRNN
+    return GatedAntisymmetricRNN.with_options(epsilon=epsilon)
 
 
-GatedAntisymmetricRNN = _default(gated_antisymmetric())
+class LipschitzRNN(Cell):
+    """One Euler step of a linear part plus a Lipschitz one.
+
+    h = h- + epsilon (A h- + tanh(W x + U h- + b)), option epsilon = 0.1. The paper builds A and U as
+    (1 - beta) (M + M^T) + beta (M - M^T) - gamma I outside the step.
+    """
+
+    name = "lipschitz_rnn"
+    states = ("h",)
+    gates = {"linear": "h", "a": "x+h"}
+    biased = ("a",)
+    options = {"epsilon": 0.1}
+    reference = "Erichson, Azencot, Queiruga, Hodgkinson & Mahoney (2021), Lipschitz recurrent neural networks"
+
+    def forward(z, prev, o):
+        return dict(h=prev.h + o.epsilon * (z.linear + tanh(z.a)))
 
 
 def lipschitz(epsilon: float = 0.1) -> type[Cell]:
     """The cell `LipschitzRNN` with this step."""
-
-    class LipschitzRNN(Cell):
-        """One Euler step of a linear part plus a Lipschitz one.
-
-        h = h- + epsilon (A h- + tanh(W x + U h- + b)), epsilon = 0.1 unless made by `lipschitz`. The paper builds A and
-        U as (1 - beta) (M + M^T) + beta (M - M^T) - gamma I outside the step.
-        """
-
-        name = "lipschitz_rnn"
-        states = ("h",)
-        gates = {"linear": "h", "a": "x+h"}
-        biased = ("a",)
-        reference = "Erichson, Azencot, Queiruga, Hodgkinson & Mahoney (2021), Lipschitz recurrent neural networks"
-
-        def forward(z, prev):
-            return dict(h=prev.h + epsilon * (z.linear + tanh(z.a)))
-
-    return LipschitzRNN
-
-
-LipschitzRNN = _default(lipschitz())
+    return LipschitzRNN.with_options(epsilon=epsilon)
 
 
 class LeakyRNN(Cell):

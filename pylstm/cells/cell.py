@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from types import FunctionType
 from typing import Any, ClassVar
 
 from pylstm.cells.contract import Contract, Stage, hook_name
 from pylstm.cells.formula.lazy import install
+from pylstm.cells.options import Option, bound, options_of, with_options
 
 
 class Cell:
@@ -42,11 +44,17 @@ class Cell:
         ``"input_size"``, another size name (then a keyword of the layer), or a number.
     sizes : dict of str to (int or str or None)
         Extra size names and their defaults: a number, another size name, or None (no default: must be given).
+    options : dict of str to (float, int or bool)
+        Numbers of the cell that belong to a layer, and their defaults: ``{"dt": 0.1}``. ``forward`` reads them as
+        ``o.dt``, ``Recurrent("cornn", 3, 5, dt=0.01)`` sets them; see `with_options`.
     output : str
         The state that is the output.
     kernel : str or PyCapsule, optional
         Compiled row hooks: ``"package.module:attribute"`` of a capsule (loaded at the best instruction-set level), or
-        the capsule itself.
+        the capsule itself. Made for the options as they are declared: with others the formula or the twin runs.
+    formula : str
+        ``"package.module:Class"`` of the formula cell that runs with other options, where the twin of this one has its
+        own built in (what ``pylstm new-cell`` writes).
     initial_values : dict of str to (float or function)
         Parameters of a new layer that are not drawn as all others are: a per-unit parameter, ``weight_<source>``,
         ``bias``, or ``bias.<gate>``, in this order of setting: a number, or ``function(rng, shape)`` -> array.
@@ -73,6 +81,7 @@ class Cell:
     e      emissions of earlier stages
     p      per-unit parameters, shape (width,)
     u      aux inputs
+    o      options: plain numbers, so that `if` and `range` may depend on them
     y      what forward left on the tape at this step: this stage's gates, kept values and emissions, and in the
            last stage the new states                                                    (backward only)
     d      cotangents of this stage's emissions, or of the new states in the last stage (backward only)
@@ -106,8 +115,10 @@ class Cell:
     stages: ClassVar[tuple[Stage, ...]] = ()
     widths: ClassVar[dict[str, str | int]] = {}
     sizes: ClassVar[dict[str, int | str | None]] = {}
+    options: ClassVar[dict[str, Option]] = {}
     output: ClassVar[str] = ""
     kernel: ClassVar[Any] = None
+    formula: ClassVar[str] = ""
     initial_values: ClassVar[dict[str, float | Callable[..., Any]]] = {}
     reference: ClassVar[str] = ""
     contract: ClassVar[Contract]
@@ -118,6 +129,8 @@ class Cell:
         super().__init_subclass__(**kwargs)
         if "name" not in cls.__dict__:
             cls.name = cls.__name__.lower()
+        if "options" in cls.__dict__ and "kernel" not in cls.__dict__:
+            cls.kernel = None  # that of the parent computes with the options of the parent
         cls._read_hooks()
         declared = Contract.of(cls)
         declared.check_initial_values(cls.initial_values)
@@ -130,8 +143,7 @@ class Cell:
     @classmethod
     def _read_hooks(cls) -> None:
         """Make the hooks static; a stage with a new ``forward`` and no ``backward`` of its own is a formula."""
-        own = cls.__dict__
-        formulas = {}
+        own, formulas, functions = cls.__dict__, {}, []
         for stage in cls.stages or (Stage(""),):
             names = [hook_name(direction, stage.name) for direction in ("forward", "backward")]
             for name in names:
@@ -139,10 +151,62 @@ class Cell:
                     setattr(cls, name, staticmethod(own[name]))
             forward, backward = (name in own for name in names)
             if forward and not backward:
-                formulas[stage.name] = getattr(cls, names[0])
+                formulas[stage.name] = bound(getattr(cls, names[0]), cls.options)
             elif stage.name in cls.formulas and not forward and not backward:
-                formulas[stage.name] = cls.formulas[stage.name]
+                formulas[stage.name] = bound(cls.formulas[stage.name], cls.options)
+            else:
+                for name in names:
+                    hook = getattr(cls, name, None)
+                    if isinstance(hook, FunctionType) and bound(hook, cls.options) is not hook:
+                        setattr(cls, name, staticmethod(bound(hook, cls.options)))
+                        functions.append(getattr(cls, name))
         cls.formulas = formulas
+        cls._check_options([*formulas.values(), *functions])
         if formulas:
             cls.keep = own.get("keep", ())
             cls.kernel = own.get("kernel")
+
+    @classmethod
+    def with_options(cls, **values: Option) -> type[Cell]:
+        """The same cell with other values of its options.
+
+        Parameters
+        ----------
+        **values : float, int or bool
+            By the names in `options`; those not given stay what they are.
+
+        Returns
+        -------
+        subclass of Cell
+            The same class for the same values. It is pickled, saved and printed as this cell and its options.
+
+        Raises
+        ------
+        TypeError
+            An option that the cell does not have; a value of another kind.
+        ValueError
+            A value that is not finite.
+
+        Examples
+        --------
+        >>> from pylstm.cells import Cell, tanh
+        >>> class Leaky(Cell):
+        ...     states = ("h",)
+        ...     gates = {"a": "x+h"}
+        ...     options = {"rate": 0.5}
+        ...     def forward(z, prev, o):
+        ...         return {"h": prev.h + o.rate * (tanh(z.a) - prev.h)}
+        >>> slow = Leaky.with_options(rate=0.1)
+        >>> slow.options, slow is Leaky.with_options(rate=0.1), slow.with_options(rate=0.5) is Leaky
+        ({'rate': 0.1}, True, True)
+        """
+        return with_options(cls, values)
+
+    @classmethod
+    def _check_options(cls, functions: Iterable[Callable[..., Any]]) -> None:
+        """Refuse options that nothing reads: a layer that sets them would compute the same."""
+        if cls.options and not cls.formula and not any(options_of(function) for function in functions):
+            raise TypeError(
+                f"cell {cls.name!r} declares the options {', '.join(cls.options)}, but no function of it asks for `o`: "
+                f"write def forward(z, prev, o) and read o.{next(iter(cls.options))}"
+            )

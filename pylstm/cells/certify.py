@@ -11,13 +11,14 @@ from pylstm.cells._problem import DOMAINS, ROWS, Certified, Inputs, Problem, der
 from pylstm.cells.certificate import SMALLEST_SCALE, Certificate, CertificationError
 from pylstm.cells.contract import Contract, Stage, hook_name
 from pylstm.cells.kernels import load_kernel, runs_on_machine
+from pylstm.cells.options import split
 from pylstm.cells.twin import call, hook
 
 INPUT_SIZE, HIDDEN_SIZE = 4, 5
 WIDE = 7
 
 
-def certify(cell: Any, *, raise_: bool = True, dtype: str | None = None, **sizes: int) -> Certificate:
+def certify(cell: Any, *, raise_: bool = True, dtype: str | None = None, **sizes: Any) -> Certificate:
     """Check every value and every local derivative of a cell on small random numbers.
 
     Parameters
@@ -29,7 +30,7 @@ def certify(cell: Any, *, raise_: bool = True, dtype: str | None = None, **sizes
     dtype : {"float32", "float64"}, optional
         Only this dtype of the kernel; default: all that it offers.
     **sizes : int
-        ``input_size`` (4), ``hidden_size`` (5), and the extra sizes of the cell where the default shall not be used.
+        ``input_size`` (4), ``hidden_size`` (5), and extra sizes and options of the cell that are not the default.
 
     Returns
     -------
@@ -52,6 +53,7 @@ def certify(cell: Any, *, raise_: bool = True, dtype: str | None = None, **sizes
     >>> certify(LSTM).ok
     True
     """
+    cell, sizes = split(cell, sizes)
     certificate = Certificate(cell.name)
     contract = cell.contract
     needed = {name: 6 + k for k, (name, default) in enumerate(contract.sizes.items()) if default is None}

@@ -7,7 +7,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from pylstm.cells.options import call_text, check_option
+
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+
+LAYER_ARGUMENTS = (
+    "cell", "input_size", "hidden_size", "num_layers", "bidirectional", "dropout", "residual", "bias", "batch_first",
+    "dtype", "seed", "learn_initial", "certified",
+)  # fmt: skip
+"""Keywords of `Recurrent` and of stacks, which no option of a cell can be called."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +57,7 @@ class Contract:
     stages: tuple[Stage, ...]
     widths: dict[str, str | int]
     sizes: dict[str, int | str | None]
+    options: dict[str, bool | int | float]
     output: str
 
     @classmethod
@@ -73,6 +82,7 @@ class Contract:
             stages=stages,
             widths=declared,
             sizes=dict(cell.sizes),
+            options=dict(cell.options),
             output=cell.output or (cell.states[0] if cell.states else ""),
         )
         contract._check_names()
@@ -101,9 +111,10 @@ class Contract:
         """
         for name in extra:
             if name not in self.sizes:
-                known = ", ".join(self.sizes) or "none"
+                known, options = ", ".join(self.sizes) or "none", call_text(self.options) or "none"
                 raise TypeError(
-                    f"{name!r} is no option, and cell {self.name!r} has no size {name!r} (its extra sizes: {known})"
+                    f"cell {self.name!r} has neither a size nor an option {name!r} (its extra sizes: {known}; its "
+                    f"options: {options})"
                 )
         sizes: dict[str, Any] = {"input_size": input_size, "hidden_size": hidden_size, **self.sizes}
         sizes.update({name: value for name, value in extra.items() if value is not None})
@@ -187,9 +198,22 @@ class Contract:
         for name in self.widths:
             if name not in names:
                 self._refuse(f"{name!r} in widths is not a block of this cell")
+        self._check_options()
         for name, width in self.widths.items():
             if isinstance(width, str) and width not in ("input_size", "hidden_size", *self.sizes):
                 self._refuse(f"width of {name!r}: unknown size {width!r}; declare it in `sizes`")
+
+    def _check_options(self) -> None:
+        for name, value in self.options.items():
+            if not isinstance(name, str) or not _NAME.match(name):
+                self._refuse(f"the option {name!r} does not have a valid name")
+            if name in self.sizes or name in LAYER_ARGUMENTS:
+                taken = "one of its sizes" if name in self.sizes else "an argument of every layer"
+                self._refuse(f"the option {name!r} has the name of {taken}: take another name")
+            try:
+                check_option(name, value, value)
+            except (TypeError, ValueError) as error:
+                self._refuse(str(error))
 
     def _check_stages(self) -> None:
         owned = [gate for stage in self.stages for gate in stage.gates]

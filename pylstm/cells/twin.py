@@ -8,6 +8,7 @@ from typing import Any
 
 from pylstm.cells._twin import Kernel
 from pylstm.cells.contract import Stage, hook_name
+from pylstm.cells.options import options_of
 
 
 def hook(cell: Any, direction: str, stage: str) -> Callable[..., dict[str, Any]] | None:
@@ -16,7 +17,7 @@ def hook(cell: Any, direction: str, stage: str) -> Callable[..., dict[str, Any]]
 
 
 def call(function: Callable[..., dict[str, Any]], **spaces: dict[str, Any]) -> dict[str, Any]:
-    """Call a twin's function with those of the namespaces (z, prev, e, p, u, y, d) that it asks for by name.
+    """Call a twin's function with those of the namespaces (z, prev, e, p, u, y, d, o) that it asks for by name.
 
     Raises
     ------
@@ -24,6 +25,8 @@ def call(function: Callable[..., dict[str, Any]], **spaces: dict[str, Any]) -> d
         It asks for another name, or does not return a dict.
     """
     names = function.__code__.co_varnames[: function.__code__.co_argcount]
+    if options := options_of(function):
+        spaces["o"] = options
     unknown = [name for name in names if name not in spaces]
     if unknown:
         raise TypeError(f"{function.__qualname__} asks for {', '.join(unknown)}; there is {', '.join(spaces)}")

@@ -37,6 +37,7 @@ class Options:
         self.add("--cell", default="lstm", metavar="NAME", help="any of `pylstm cells`")
         self.add("--hidden", type=int, default=hidden, metavar="H", help="hidden units")
         self.add("--size", action="append", metavar="NAME=N", help="further size of the cell, such as proj_size=16")
+        self.add("--option", action="append", metavar="NAME=X", help="option of the cell, such as dt=0.01")
         self.add("--layers", type=int, default=layers, metavar="L", help="recurrent layers")
         self.add("--dropout", type=float, default=0.0, metavar="P", help="between layers")
         self.add("--dtype", choices=("float32", "float64"), default="float32", help="of all computations")
@@ -67,21 +68,33 @@ class Options:
         self.add("--quiet", action="store_true", help="no progress")
 
 
-def sizes_of(args: argparse.Namespace) -> dict[str, int]:
-    """Further sizes of the cell.
+def sizes_of(args: argparse.Namespace) -> dict[str, Any]:
+    """Further sizes of the cell, and its options.
 
     Raises
     ------
     ValueError
         Not of the form name=number.
     """
-    sizes = {}
+    sizes: dict[str, Any] = {}
     for each in args.size or ():
         name, _, number = each.partition("=")
         if not (name.isidentifier() and number.isdecimal()):
             raise ValueError(f"--size must be NAME=N, such as proj_size=16, got {each!r}")
         sizes[name] = int(number)
+    for each in args.option or ():
+        name, _, text = each.partition("=")
+        try:
+            sizes[name] = {"true": True, "false": False}.get(text.lower()) if text.isalpha() else _number(text)
+        except ValueError:
+            sizes[name] = None
+        if not name.isidentifier() or sizes[name] is None:
+            raise ValueError(f"--option must be NAME=NUMBER, such as dt=0.01, or NAME=true or false, got {each!r}")
     return sizes
+
+
+def _number(text: str) -> int | float:
+    return int(text) if text.lstrip("+-").isdecimal() else float(text)
 
 
 def training_of(args: argparse.Namespace) -> dict[str, Any]:

@@ -23,8 +23,8 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print_json(entries)
         return 0
-    header = ("name", "package", "version", "states", "gates", "params", "status")
-    print_table(header, [[_text(entry[field]) for field in header] for entry in entries])
+    header = ("name", "package", "version", "states", "gates", "params", "options", "status")
+    print_table(header, [[_text(entry[field]) for field in header] for entry in map(_shown, entries)])
     return 0
 
 
@@ -39,10 +39,15 @@ def _describe(entry: Entry) -> dict[str, Any]:
         "gates": dict(entry.cell.gates),
         "params": contract.params,
         "aux": contract.aux,
+        "options": contract.options,
         "kernel": _kernel(entry.cell),
         "reference": entry.cell.reference,
         "status": entry.status,
     }
+
+
+def _shown(entry: dict[str, Any]) -> dict[str, Any]:
+    return entry | {"options": [f"{name}={value}" for name, value in entry["options"].items()]}
 
 
 def _kernel(cell: type[Cell]) -> str:

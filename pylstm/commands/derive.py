@@ -24,6 +24,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _print(derivation: Any, cell: Any, kind: str) -> str:
     from pylstm.cells.formula.emission import c, cython, latex, markdown, numpy
+    from pylstm.cells.options import call_text
 
     twin = f"{cell.__module__}.{cell.__qualname__}"
     if kind == "markdown":
@@ -31,7 +32,8 @@ def _print(derivation: Any, cell: Any, kind: str) -> str:
     if kind == "latex":
         return latex.document(derivation)
     if kind == "numpy":
-        return "\n\n".join(numpy.stage_source(stage) for stage in derivation.stages.values())
+        options = f"# options: {call_text(cell.options)}\n\n" if cell.options else ""
+        return options + "\n\n".join(numpy.stage_source(stage) for stage in derivation.stages.values())
     return (cython if kind == "cython" else c).kernel_source(derivation, twin)
 
 

@@ -14,6 +14,7 @@ from pylstm._stream import Stream
 from pylstm.cells._twin import is_twin
 from pylstm.cells.cell import Cell
 from pylstm.cells.kernels import load_kernel
+from pylstm.cells.options import changed, split
 from pylstm.cells.twin import twin_kernel
 from pylstm.layers.arguments import as_size, find_cell, several
 from pylstm.layers.checkpointed import CheckpointedRun, kept, refuse_with_checkpoint, segments_of
@@ -54,8 +55,8 @@ class Recurrent(Layer):
     learn_initial : bool or iterable of str
         Whether the initial states, or those named, are parameters ``initial_<state>`` (width,), at first 0: of every
         row whose initial state is not given, and at all resets.
-    **sizes : int
-        Extra sizes of the cell (`Cell.sizes`).
+    **sizes : int, float or bool
+        Extra sizes of the cell (`Cell.sizes`), and its options (`Cell.options`): ``Recurrent("cornn", 3, 5, dt=0.01)``.
 
     Attributes
     ----------
@@ -63,6 +64,7 @@ class Recurrent(Layer):
         By name: ``weight_x`` (widths of the gates fed by x, input_size), ``weight_h`` and so on for every source,
         ``bias``, and the cell's per-unit parameters.
     cell : type
+        With options other than the defaults, what `Cell.with_options` returns.
     input_size, hidden_size, output_size : int
     dtype : numpy.dtype
     widths : dict of str to int
@@ -73,7 +75,7 @@ class Recurrent(Layer):
     LookupError
         No cell of that name.
     TypeError, ValueError
-        A size or dtype that is none, a size that the cell does not have.
+        A size or dtype that is none, a size or option that the cell does not have.
 
     Examples
     --------
@@ -118,9 +120,9 @@ class Recurrent(Layer):
         dtype: Any = "float32",
         seed: int | None = None,
         learn_initial: bool | Iterable[str] = False,
-        **sizes: int,
+        **sizes: Any,
     ) -> None:
-        self.cell = find_cell(cell)
+        self.cell, sizes = split(find_cell(cell), sizes)
         self.input_size, self.hidden_size = as_size("input_size", input_size), as_size("hidden_size", hidden_size)
         known = self.cell.contract.sizes  # any other name is refused below
         refuse_options(sizes, known)
@@ -325,8 +327,8 @@ class Recurrent(Layer):
     def _call(self, kind: str, *first: str, **own: Any) -> str:
         """The call that makes such a layer, with the options that are not the default."""
         usual = {"bias": True, "batch_first": False, "learn_initial": ()}
-        changed = {name: getattr(self, name) for name in usual if getattr(self, name) != usual[name]}
-        options = own | self.sizes | changed | {"dtype": self.dtype.name}
+        unusual = {name: getattr(self, name) for name in usual if getattr(self, name) != usual[name]}
+        options = own | self.sizes | changed(self.cell) | unusual | {"dtype": self.dtype.name}
         return call_of(kind, *first, self.input_size, self.hidden_size, **options)
 
     def __getstate__(self) -> dict[str, Any]:

@@ -16,7 +16,9 @@ from pylstm.cells.contract import hook_name
 from pylstm.cells.formula import Derivation
 from pylstm.cells.formula.emission import numpy
 
-DECLARED = ("states", "gates", "biased", "params", "aux", "keep", "stages", "widths", "sizes", "output", "reference")
+DECLARED = (
+    "states", "gates", "biased", "params", "aux", "keep", "stages", "widths", "sizes", "options", "output", "reference",
+)  # fmt: skip
 CONSTANTS = (bool, int, float, str, type(None))
 DEFAULT = '''
 class {class_name}(Cell):
@@ -82,6 +84,8 @@ def twin_source(derivation: Derivation, cell: type[Cell], name: str, package: st
         "widths": _widths(cell, contract),
     }
     needs = _Needs()
+    if cell.options:  # they are numbers in what is derived
+        declared["formula"] = f"{package}.formula:{class_name(name)}"
     declared |= {"kernel": f"{package}._{name}:{name}", "initial_values": needs.values(cell.initial_values)}
     texts = [numpy.stage_source(stage).replace("\n\n\n", "\n\n") for stage in derivation.stages.values()]
     text = "\n\n".join([*needs.helpers, _class(name, inspect.getdoc(cell), declared, texts)])

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from pylstm.cells.options import name_of
 from pylstm.layers.embedding import Embedding
 from pylstm.layers.linear import Linear
 from pylstm.layers.losses import softmax_cross_entropy, squared_error
@@ -272,7 +273,7 @@ def compare(
 
 def _prepare(cell: Any, task: Task, settings: Settings) -> Result:
     """The sizes of a cell's models, or why there can be none."""
-    result = Result(cell.name)
+    result = Result(name_of(cell))
     needed = [name for name in cell.contract.aux if name != "x"]
     if needed:
         result.problem = f"needs aux {', '.join(needed)}, which the task does not have"

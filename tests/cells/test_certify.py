@@ -274,7 +274,7 @@ def test_extra_sizes():
         widths = {"a": "size", "h": "size"}
 
     assert certify(Projected).ok and certify(Projected, size=9).ok
-    with pytest.raises(TypeError, match="no size"):
+    with pytest.raises(TypeError, match=r"neither a size nor an option .other."):
         certify(Projected, other=3)
 
 

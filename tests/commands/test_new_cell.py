@@ -344,7 +344,7 @@ def test_the_package_is_built_found_certified_and_trained(tmp_path, file):
     installed = fresh.python("-c", "import pylstm_leaf; print(pylstm_leaf.__file__)", cwd=tmp_path)
     assert installed.startswith(str(tmp_path / "venv"))
     listed = [line.split() for line in fresh.python("-m", "pylstm", "cells", cwd=tmp_path).splitlines()]
-    assert ["leaf", "pylstm_leaf", "0.1.0", "h", "m", "f", "a", "rate", "registered"] in listed
+    assert ["leaf", "pylstm_leaf", "0.1.0", "h", "m", "f", "a", "rate", "-", "registered"] in listed
     checked = fresh.python("-m", "pylstm", "check", "leaf", cwd=tmp_path)
     assert checked.startswith("leaf: ok, ") and "kernel float32" in checked and "no kernel" not in checked
     report = fresh.python("-m", "pytest", "-q", "-p", "no:cacheprovider", "--import-mode=importlib", cwd=folder)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import linecache
 import numbers
 import sys
+from collections.abc import Mapping
 from typing import Any, NoReturn
 
 from pylstm.cells.formula.graph import Graph, Node, WidthError
@@ -170,9 +171,9 @@ class Symbol:
 
 
 class Namespace:
-    """The symbols of one kind, as attributes."""
+    """The symbols of one kind, or the options, as attributes."""
 
-    def __init__(self, kind: str, symbols: dict[str, Symbol]):
+    def __init__(self, kind: str, symbols: Mapping[str, Any]):
         self.__dict__.update(symbols)
         self.__dict__["__kind"] = kind
 

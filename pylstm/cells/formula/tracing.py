@@ -12,6 +12,7 @@ from typing import Any
 from pylstm.cells.contract import Contract, Stage
 from pylstm.cells.formula.graph import Graph, Node, Width
 from pylstm.cells.formula.symbols import FormulaError, Namespace, Symbol
+from pylstm.cells.options import options_of
 
 MEANING = {
     "z": "pre-activations of this stage's gates",
@@ -19,6 +20,7 @@ MEANING = {
     "e": "emissions of earlier stages",
     "p": "per-unit parameters",
     "u": "aux inputs",
+    "o": "options",
 }
 
 
@@ -72,6 +74,7 @@ def trace(contract: Contract, stage: Stage, function: Callable[..., Any]) -> Tra
             leaves[kind, name] = graph.leaf(kind, name, width_of(contract, name))
             symbols[name] = Symbol(graph, leaves[kind, name])
         spaces[kind] = Namespace(kind, symbols)
+    spaces["o"] = Namespace("o", options_of(function))
     code = function.__code__
     here = f"{code.co_filename}:{code.co_firstlineno}: {function.__qualname__}"
     asked = list(inspect.signature(function).parameters)

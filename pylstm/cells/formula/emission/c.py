@@ -15,6 +15,7 @@ from pylstm.cells.formula.emission.cython import WORDS, position
 from pylstm.cells.formula.emission.rows import RowFunction, RowPrinter, wrap
 from pylstm.cells.formula.graph import FROM_OUTPUT, FUNCTIONS
 from pylstm.cells.formula.program import Operation, Program
+from pylstm.cells.options import call_text
 
 _HELPERS = {
     "maximum": ("REAL a, REAL b", "a > b || a != a ? a : b"),
@@ -115,7 +116,7 @@ def kernel_source(derivation: Derivation, twin: str = "") -> str:
         body += ["", *_row_function(name, CPrinter(program, contract).print())]
         body += ["", *_hook(name, program, contract)]
     text = "\n".join(body)
-    where = f": see {twin}" if twin else ""
+    where = (f" with {call_text(contract.options)}" if contract.options else "") + (f": see {twin}" if twin else "")
     head = f"/* Compiled kernel of `{contract.name}`{where}. Emitted by `pylstm derive --format c`. */\n"
     return head + _BEFORE + _publish(contract) + "#else\n" + "\n".join(_helpers(text)) + text + "\n\n#endif\n"
 

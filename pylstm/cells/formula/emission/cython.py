@@ -10,6 +10,7 @@ from pylstm.cells.formula.derivation import Derivation
 from pylstm.cells.formula.emission.rows import KINDS, RowFunction, RowPrinter, wrap
 from pylstm.cells.formula.graph import FROM_OUTPUT, FUNCTIONS
 from pylstm.cells.formula.program import Block, Program
+from pylstm.cells.options import call_text
 
 _C_WORDS = """auto break case char const continue default do double else enum extern float for goto if inline int long
 register restrict return short signed sizeof static struct switch typedef union unsigned void volatile while"""
@@ -77,7 +78,7 @@ def kernel_source(derivation: Derivation, twin: str = "") -> str:
             program = getattr(derivation.stages[stage.name], way)
             body += ["", "", *_hook(hook_name(way, stage.name), program, contract)]
     text = "\n".join(body)
-    where = f": see {twin}" if twin else ""
+    where = (f" with {call_text(contract.options)}" if contract.options else "") + (f": see {twin}" if twin else "")
     return "\n".join([*_head(contract.name, text, where), text, "", "", *_publish(contract)]) + "\n"
 
 

@@ -15,6 +15,7 @@ from pylstm.cells.formula.emission.printer import ATOM, Printer
 from pylstm.cells.formula.graph import FUNCTIONS, LOGICAL, Node
 from pylstm.cells.formula.program import ADDED, Block, Operation, Program, build
 from pylstm.cells.formula.rules import reverse
+from pylstm.cells.options import call_text
 
 _GREEK = [
     "alpha",
@@ -281,6 +282,7 @@ def _source(contract: Contract, source: str) -> str:
 def document(derivation: Derivation) -> str:
     """All equations of a cell as LaTeX: forward, local derivatives, cotangents, recursion."""
     contract, parts = derivation.contract, []
+    options = f"% Options: {call_text(contract.options)}\n" if contract.options else ""
     for stage in contract.stages:
         if stage.name in derivation.stages:
             derived = derivation.stages[stage.name]
@@ -288,4 +290,4 @@ def document(derivation: Derivation) -> str:
             parts.append(("Local derivatives", local_derivatives(derived)))
             parts.append(("Cotangents", backward_equations(derived)))
     parts.append(("Back-propagation through time", recursion(contract, derivation)))
-    return "\n\n".join(f"% {title}\n\\[\n{aligned(pairs)}\n\\]" for title, pairs in parts if pairs) + "\n"
+    return options + "\n\n".join(f"% {title}\n\\[\n{aligned(pairs)}\n\\]" for title, pairs in parts if pairs) + "\n"

@@ -8,6 +8,7 @@ from pylstm.cells.formula.emission import latex
 from pylstm.cells.formula.emission.latex import aligned
 from pylstm.cells.formula.emission.numpy import stage_source
 from pylstm.cells.formula.graph import FUNCTIONS
+from pylstm.cells.options import call_text
 
 _COTANGENTS = r"""From the cotangents $d$ of its results the row hook delivers those of its gates, and the direct paths
 to previous states (overlined). $\delta$: cotangents of intermediate values."""
@@ -62,6 +63,8 @@ def _declaration(contract: Contract) -> str:
     for kind, names in (("parameters per unit", contract.params), ("aux", contract.aux)):
         if names:
             lines.append(f"- {kind}: {', '.join(names)}")
+    if contract.options:
+        lines.append(f"- options, here as numbers: {call_text(contract.options)}")
     return "\n".join(lines)
 
 
