@@ -16,6 +16,8 @@ from pylstm.layers.parameters import as_array, check_size
 def several(num_layers: Any, bidirectional: Any, dropout: Any) -> bool:
     """Whether the arguments ask for a stack; a dropout that would do nothing is warned of, as by PyTorch."""
     one = check_size("num_layers", num_layers) == 1
+    if not 0 <= dropout <= 1:
+        raise ValueError(f"dropout must be in 0..1, got {dropout}")
     if one and dropout:
         message = f"dropout={dropout} acts between layers: with num_layers=1 it does nothing"
         warnings.warn(message, stacklevel=_callers_level())

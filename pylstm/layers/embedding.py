@@ -24,7 +24,10 @@ def check_indices(name: str, value: Any, size: int) -> np.ndarray:
     """
     indices = as_array(name, value)
     if indices.dtype.kind not in "iu":
-        raise TypeError(f"{name} must be integers, got {indices.dtype}: convert with {name}.astype('int64')")
+        number = (
+            f"{name}.astype('int64')" if indices.dtype.kind in "fb" else f"np.unique({name}, return_inverse=True)[1]"
+        )
+        raise TypeError(f"{name} must be integers, got {indices.dtype}: convert with {number}")
     if indices.size and not (indices.min() >= 0 and indices.max() < size):
         wrong = indices.min() if indices.min() < 0 else indices.max()
         raise ValueError(f"{name} must be in 0..{size - 1}, got {wrong}")

@@ -62,6 +62,10 @@ HINTS: dict[str, dict[str, str]] = {
         "reset_states": "a call begins with zeros unless initial= is given; a stream has stream.reset()",
         "flatten_parameters": "parameters lie in one buffer, layer.params.flat: leave it out",
         "units": "layer.hidden_size is the number of units",
+        "y": "a call returns a run: run = layer(x); run.y",
+        "final": "a call returns a run: run = layer(x); run.final['h']",
+        "states": "a call returns a run: run = layer(x); run.states['h']",
+        "gates": "a call returns a run: run = layer(x); run.gates",
         "weight_ih_l0": _TORCH_NAME,
         "weight_hh_l0": _TORCH_NAME,
         "bias_ih_l0": _TORCH_NAME,
@@ -109,6 +113,10 @@ HINTS: dict[str, dict[str, str]] = {
         "zero_grad": _ZERO,
         "requires_grad": "freeze parameters by not giving them to the optimiser",
         "detach": "params.flat is a NumPy array: leave it out",
+        "weight_x": "params['weight_x'] is the array",
+        "weight_h": "params['weight_h'] is the array",
+        "weight": "params['weight'] is the array of a Linear, params['weight_x'] and params['weight_h'] of an LSTM",
+        "bias": "params['bias'] is the array",
     },
     "optimiser": {
         "zero_grad": _ZERO,
@@ -207,7 +215,35 @@ HINTS: dict[str, dict[str, str]] = {
         "random_state": "seed= makes the initial parameters repeat",
         "n_layers": "num_layers= is the number of layers",
         "unroll": "leave it out: the loop over time is compiled",
+        "optimizer": "an optimiser belongs to the fit: pylstm.fit(model, (x, y), optimiser=pylstm.Adam(model.params))",
+        "learning_rate": "an optimiser belongs to the fit: optimiser=pylstm.Adam(model.params, lr=0.01)",
         "unit_forget_bias": "layer.initialise('gate_bias', 'f', 1.0) sets it",
+    },
+    "optimiser option": {
+        "learning_rate": "lr= is the rate",
+        "weight_decay": "pylstm.AdamW has weight_decay=",
+        "clipnorm": "pylstm.clip_by_norm(grads.params, 1.0) clips, and so does pylstm.fit(..., clip=1.0)",
+        "clipvalue": "pylstm.clip_by_value(grads.params, 1.0) clips",
+        "beta_1": "betas=(0.9, 0.999) are both",
+        "beta_2": "betas=(0.9, 0.999) are both",
+        "epsilon": "eps= is the number",
+        "rho": "alpha= is the number",
+    },
+    "fit option": {
+        "optimizer": "optimiser=pylstm.Adam(model.params) is the option",
+        "lr": "the rate is the optimiser's: optimiser=pylstm.Adam(model.params, lr=0.01)",
+        "learning_rate": "the rate is the optimiser's: optimiser=pylstm.Adam(model.params, lr=0.01)",
+        "loss": "the loss is the model's: SequenceModel(..., loss='mean_squared_error')",
+        "metrics": "callbacks=[function] is called with the trainer after every epoch",
+        "verbose": "progress=True shows a bar",
+        "validation_split": "validation=0.2 is a share of the rows",
+        "validation_data": "validation=(x, y) are other data",
+        "sample_weight": "weights are the third array of the data: pylstm.fit(model, (x, y, weights))",
+        "early_stopping": "patience=5 stops after so many epochs without a lower validation loss",
+        "max_epochs": "epochs= is the number of epochs",
+        "max_iter": "epochs= is the number of epochs",
+        "random_state": "seed= makes the order of the rows repeat",
+        "scheduler": "schedule= is a function of the step, such as pylstm.training.schedules.cosine(0.01, steps=1000)",
     },
 }
 """Kind of thing -> name that it does not have -> what to write instead."""
@@ -307,8 +343,8 @@ def _shapes(value: Any) -> str:
     return str(value.shape) if isinstance(value, np.ndarray) else repr(value)
 
 
-def refuse_options(given: Iterable[str], known: Iterable[str]) -> None:
-    """TypeError for an option of another library's layers."""
+def refuse_options(given: Iterable[str], known: Iterable[str], kind: str = "option") -> None:
+    """TypeError for an option that another library has; `kind` is one of `HINTS`."""
     for name in given:
-        if name in HINTS["option"] and name not in known:
-            raise TypeError(f"there is no option {name}=: {HINTS['option'][name]}")
+        if name in HINTS[kind] and name not in known:
+            raise TypeError(f"there is no option {name}=: {HINTS[kind][name]}")

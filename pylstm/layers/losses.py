@@ -102,9 +102,10 @@ def softmax_cross_entropy(
         raise ValueError(f"logits must have shape (..., V) with V >= 1, got {logits.shape}")
     targets = as_array("targets", targets)
     if targets.shape != logits.shape[:-1]:
+        cure = ": of one-hot rows take targets.argmax(-1)" if targets.shape == logits.shape else ""
         raise ValueError(
             f"targets must have shape {logits.shape[:-1]}, that of logits {logits.shape} without the last axis, "
-            f"got {targets.shape}"
+            f"got {targets.shape}{cure}"
         )
     weights = check_weights(weights, logits.shape[:-1], logits.dtype)
     logits, targets = leave_out(weights, logits, targets)

@@ -86,6 +86,8 @@ def check_array(name: str, value: Any, shape: tuple[int | str, ...], dtype: Any)
         return value
     array = as_array(name, value)
     dtype = np.dtype(dtype)
+    if shape and array.ndim == 0 and array.dtype.kind in "fiub":
+        raise ValueError(f"{name} must have shape ({_sizes(shape)}), got the number {array}")
     if array.dtype.newbyteorder("=") != dtype:
         cures = []
         if array.dtype.kind in "fiub":
@@ -95,9 +97,12 @@ def check_array(name: str, value: Any, shape: tuple[int | str, ...], dtype: Any)
         raise TypeError(f"{name} must be {dtype}, got {array.dtype}{': ' if cures else ''}{', or '.join(cures)}")
     fits = len(shape) == array.ndim and all(isinstance(w, str) or w == n for w, n in zip(shape, array.shape))
     if not fits:
-        expected = ", ".join(map(str, shape)) + ("," if len(shape) == 1 else "")
-        raise ValueError(f"{name} must have shape ({expected}), got {array.shape}")
+        raise ValueError(f"{name} must have shape ({_sizes(shape)}), got {array.shape}")
     return np.require(array, dtype, ["ALIGNED"])
+
+
+def _sizes(shape: tuple[int | str, ...]) -> str:
+    return ", ".join(map(str, shape)) + ("," if len(shape) == 1 else "")
 
 
 class Parameters(Hinted, Mapping[str, np.ndarray], hints="parameters"):

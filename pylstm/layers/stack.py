@@ -251,6 +251,8 @@ class Stack(Composite):
     """
 
     def __init__(self, layers: Iterable[Any], *, dropout: float = 0.0, residual: Any = False, seed: Any = None) -> None:
+        if isinstance(layers, Layer):
+            raise TypeError(f"Stack takes a list of layers, got one: Stack([{type(layers).__name__}(...), ...])")
         self.layers = list(layers)
         for layer in self.layers:
             if not isinstance(layer, Recurrent | Bidirectional):

@@ -276,6 +276,10 @@ def split(layer: Composite, what: str, values: Any) -> list[Any]:
     """States by part, from a list by part or from a dict of arrays stacked along the first axis."""
     parts = list(layer.parts.values())
     if not isinstance(values, dict):
+        if isinstance(values, tuple | list) and any(hasattr(each, "shape") for each in values):
+            example = ", ".join(f"{name!r}: ..." for name in layer.state_names)
+            count = len(layer.recurrents)
+            raise TypeError(f"{what} must be a dict by name, {{{example}}}, of arrays ({count}, B, width); got a pair")
         return by_layer(what, values, len(parts))
     check_names(what, values, layer.state_names)
     arrays = {name: as_array(f"{what}[{name!r}]", value) for name, value in values.items() if value is not None}

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
+from numbers import Real
 from typing import Any
 
 import numpy as np
 
 from pylstm.layers.described import call_of
-from pylstm.layers.hints import Hinted
+from pylstm.layers.hints import Hinted, refuse_options
 from pylstm.layers.parameters import Parameters, check_array
 from pylstm.training.clipping import as_list
 
@@ -34,8 +36,16 @@ class Optimiser(Hinted, ABC, hints="optimiser"):
     settings: tuple[str, ...] = ("lr",)
     """Names of the numbers that `state_dict` holds."""
 
+    def __new__(cls, *_: Any, **options: Any) -> Any:
+        refuse_options(options, inspect.signature(cls.__init__).parameters, "optimiser option")
+        return super().__new__(cls)
+
     def __init__(self, params: Parameters | Iterable[Parameters], lr: float) -> None:
         self.params = as_list(params)
+        if not self.params:
+            raise ValueError("params is an empty list: pass layer.params")
+        if not isinstance(lr, Real):
+            raise TypeError(f"lr must be a number, got {lr!r}; a schedule is given to pylstm.fit(..., schedule=)")
         if not lr >= 0:
             raise ValueError(f"lr must be 0 or more, got {lr}")
         self.lr = float(lr)

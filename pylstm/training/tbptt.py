@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pylstm.layers.parameters import as_array, check_size
+from pylstm.layers.recurrent import Recurrent
 from pylstm.layers.stack import Bidirectional, Stack
 from pylstm.training.finite import first_not_finite
 
@@ -158,6 +159,8 @@ def truncated_bptt(
     2 8 (6, 3, 2)
     6 10 (4, 3, 2)
     """
+    if not isinstance(layer, Recurrent | Stack | Bidirectional):
+        raise TypeError(f"truncated_bptt takes a Recurrent or a Stack, such as model.layer, got {type(layer).__name__}")
     if isinstance(layer, Bidirectional) or any(isinstance(e, Bidirectional) for e in getattr(layer, "layers", ())):
         raise TypeError("a reverse direction starts at the end of the sequence: it cannot be truncated")
     k1, k2 = check_truncation(k1, k2)

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from pylstm.layers.hints import Hinted
+from pylstm.layers.hints import Hinted, refuse_options
 from pylstm.layers.parameters import check_size
 from pylstm.training.batches import batches_of, check_data, check_model, digest_of, split
 from pylstm.training.checkpoint import (
@@ -78,6 +78,10 @@ class Trainer(Hinted, hints="trainer"):
         it (the array and the index are named); numbers out of range; `patience` without validation.
     """
 
+    def __new__(cls, *_: Any, **options: Any) -> Any:
+        refuse_options(options, (), "fit option")
+        return super().__new__(cls)
+
     def __init__(
         self,
         model: Any,
@@ -97,6 +101,8 @@ class Trainer(Hinted, hints="trainer"):
     ) -> None:
         check_model(model)
         check_schedule(schedule)
+        if callable(callbacks):
+            raise TypeError("callbacks must be a list of functions, got one: callbacks=[function]")
         _check_numbers(clip, validation, patience, epochs=epochs, batch_size=batch_size)
         self.model, self.epochs, self.batch_size, self.clip = model, epochs, batch_size, clip
         self.shuffle, self.seed, self.patience = shuffle, seed, patience

@@ -66,7 +66,7 @@ def test_seed_decides_the_parameters_within_their_bound():
     ("x", "error", "message"),
     [
         (np.zeros((2, 4), "f4"), ValueError, r"x must have shape \(..., 3\), got \(2, 4\)"),
-        (np.float32(0), ValueError, r"x must have shape \(3,\), got \(\)"),
+        (np.float32(0), ValueError, r"x must have shape \(3,\), got the number"),
         (np.zeros((2, 3)), TypeError, "x must be float32, got float64: .*dtype='float32'.*dtype='float64'"),
         (np.zeros((2, 3), int), TypeError, "x must be float32, got int64"),
     ],

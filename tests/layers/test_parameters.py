@@ -46,7 +46,7 @@ def test_assignment_accepts_any_layout_and_byte_order():
     [
         ("bias", np.zeros(3), ValueError, r"'bias' must have shape \(4,\), got \(3,\)"),
         ("bias", np.zeros((4, 1)), ValueError, r"'bias' must have shape \(4,\), got \(4, 1\)"),
-        ("bias", 0.0, ValueError, r"'bias' must have shape \(4,\), got \(\)"),
+        ("bias", 0.0, ValueError, r"'bias' must have shape \(4,\), got the number"),
         ("bias", np.zeros(4, "f4"), TypeError, r"must be float64, got float32: .*dtype='float64'.*dtype='float32'"),
         ("bias", np.zeros(4, int), TypeError, r"must be float64, got int64: convert"),
         ("bias", np.ma.zeros(4), TypeError, "masked"),
