@@ -101,7 +101,7 @@ class Trainer(Hinted, hints="trainer"):
     ) -> None:
         check_model(model)
         check_schedule(schedule)
-        if callable(callbacks):
+        if not isinstance(callbacks, Iterable):
             raise TypeError("callbacks must be a list of functions, got one: callbacks=[function]")
         _check_numbers(clip, validation, patience, epochs=epochs, batch_size=batch_size)
         self.model, self.epochs, self.batch_size, self.clip = model, epochs, batch_size, clip

@@ -89,12 +89,12 @@ def by_classify():
 
 
 def by_estimator():
-    pytest.importorskip("sklearn", reason="pip install 'pylstm[sklearn]'")
+    pytest.importorskip("sklearn")
     return pylstm.SequenceRegressor("gru", 4, epochs=2, batch_size=4, random_state=0).fit(X, Y)
 
 
 def by_lbfgs():
-    pytest.importorskip("scipy", reason="pip install 'pylstm[scipy]'")
+    pytest.importorskip("scipy")
     return pylstm.fit_lbfgs(model(), (X.astype("f8"), Y), iterations=4)
 
 
@@ -200,7 +200,7 @@ def test_a_hook_ends_the_loop(loop, watch):
 
 
 def test_after_an_exception_lbfgs_has_the_best_parameters(watch):
-    pytest.importorskip("scipy", reason="pip install 'pylstm[scipy]'")
+    pytest.importorskip("scipy")
     net, data = model(), (X.astype("f8"), Y)
     before = net.loss(*data)
     watch(Watcher("step", 2))
