@@ -84,10 +84,11 @@ class Site:
         return name
 
     def run(self, *args: str, cwd: Path | None = None, safe: bool = True, **env: str) -> subprocess.CompletedProcess:
-        """``python <args>`` with this folder on sys.path."""
+        """``python <args>`` with this folder first on sys.path."""
+        before = filter(None, [os.environ.get("PYTHONPATH")])
         return subprocess.run(
             [sys.executable, *(["-P"] if safe else []), *args],
-            env={**os.environ, "PYTHONPATH": str(self.folder), **env},
+            env={**os.environ, "PYTHONPATH": os.pathsep.join([str(self.folder), *before]), **env},
             cwd=cwd or self.folder,
             capture_output=True,
             text=True,

@@ -51,16 +51,19 @@ class Driven(Cell):
 
 
 class Slow(Cell):
-    """Counts down in its hook: fails at the step that `Slow.fails` says."""
+    """Counts down in its hook: fails at the step that `Slow.fails` says, after a call of what is in `Slow.before`."""
 
     name = "slow"
     states = ("h",)
     gates = {"a": "x+h"}
     fails = -1
+    before = []
 
     def forward(z):
         Slow.fails -= 1
         if Slow.fails == 0:
+            for call in Slow.before:
+                call()
             raise ArithmeticError("this step")
         return dict(h=tanh(z.a))
 
@@ -333,6 +336,22 @@ def test_a_failing_hook_leaves_the_state():
             call()
         Slow.fails = -1
         np.testing.assert_array_equal(stream.state["h"], y[4])
+    np.testing.assert_array_equal(stream.feed(x[5:]), y[5:])
+
+
+def test_a_failing_hook_leaves_the_state_whatever_its_fork_does_meanwhile(monkeypatch):
+    layer = make(Slow)
+    x, _ = inputs(layer, 400, 1)
+    y = layer(x).y
+    stream = layer.stream()
+    stream.feed(x[:5])
+    fork = stream.fork()
+    fork.feed(-x)
+    monkeypatch.setattr(Slow, "before", [lambda: fork.feed(-x)])
+    Slow.fails = 300
+    with pytest.raises(ArithmeticError, match="this step"):
+        stream.feed(x)
+    np.testing.assert_array_equal(stream.state["h"], y[4])
     np.testing.assert_array_equal(stream.feed(x[5:]), y[5:])
 
 

@@ -169,6 +169,11 @@ def test_a_constant_input_is_not_copied():
     view = np.ones((2000, 1, 3), "float32")[:]
     view.flags.writeable = False
     assert not np.shares_memory(layer(view, checkpoint="sqrt")._x, view)  # what it is a view of can be changed
+    owner = np.ones((2000, 1, 3), "float32")
+    view = owner[:]
+    owner.flags.writeable = False
+    assert view.flags.writeable  # it was made before
+    assert not np.shares_memory(layer(view, checkpoint="sqrt")._x, view)
 
 
 @pytest.mark.parametrize("batch_first", [False, True])

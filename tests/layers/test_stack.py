@@ -231,6 +231,8 @@ def test_dropout_is_seeded_and_off_in_evaluation():
     np.testing.assert_array_equal(run.y, two(x).y)
     mask = run._masks[0]
     assert abs((mask == 0).mean() - 0.25) < 0.02 and set(np.unique(mask)) == {0, 1 / 0.75}
+    for axis in range(3):  # anew at every step, for every row and every unit
+        assert (mask != mask.take([0], axis)).any(axis).mean() > 0.5
     plain = Stack([copy.deepcopy(layer) for layer in one.layers])
     assert one.training and one.eval() is one and not one.training
     np.testing.assert_array_equal(one(x).y, plain(x).y)

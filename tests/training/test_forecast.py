@@ -170,6 +170,22 @@ def test_intervals_of_a_random_walk_grow_with_the_root_of_the_steps():
     assert not np.array_equal(model.predict_interval(25, 0.8, paths=2000, seed=1)[0], low)
 
 
+def test_every_residual_is_drawn():
+    model = small()
+    model.fit(wave(40), epochs=1)
+    unit = model.scales[0][1].item()
+    for kept in (
+        [-1, 0, 2],
+        [2, -1, 0],
+        [0, 2, -1],
+    ):  # each at each place: were one never drawn, an end would be another
+        model.residuals = np.reshape(np.array(kept, "float64"), (3, 1, 1))
+        low, high = model.predict_interval(1, 0.9, paths=300)
+        np.testing.assert_allclose([low - model.predict(1), high - model.predict(1)], [[-unit], [2 * unit]], rtol=1e-9)
+        low, high = model.predict_interval(1, 0.1, paths=300)
+        np.testing.assert_allclose([low, high], [model.predict(1)] * 2, rtol=1e-9)
+
+
 def test_series_share_a_net_and_not_a_scale():
     a, b = wave(50, 1), wave(40, 2)
     forecasts = []
