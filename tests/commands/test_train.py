@@ -107,7 +107,7 @@ def start(tmp_path, *arguments):
 def wait_for_checkpoint(process, path, steps=30):
     limit = time.monotonic() + 60
     while process.poll() is None and time.monotonic() < limit:
-        if path.exists() and len(read_checkpoint(path, "text")["trace"]) >= steps:
+        if path.exists() and len(read_checkpoint(path, "text")["history"]["steps"]) >= steps:
             return
         time.sleep(0.02)
     raise AssertionError(f"no checkpoint: {process.poll()}")
@@ -119,14 +119,14 @@ def test_killed_training_resumes_with_the_same_bits(tmp_path, book):
     process.kill()
     process.communicate()
     assert not (tmp_path / "m").exists()
-    killed = len(read_checkpoint(tmp_path / "m.checkpoint", "text")["trace"])
+    killed = len(read_checkpoint(tmp_path / "m.checkpoint", "text")["history"]["steps"])
     steps = killed + 41  # into the next epoch: one is less
     done = call(tmp_path, book, *SMALL, "--steps", steps, "--save", "m", "--resume", "m.checkpoint", KEEP)
     assert (done.returncode, done.stderr) == (0, "") and f"resume after {killed} steps" in done.stdout
     (tmp_path / "whole").mkdir()
     assert call(tmp_path / "whole", book, *SMALL, "--steps", steps, "--save", "m", KEEP).returncode == 0
     (resumed, model), (whole, whole_model) = ended(tmp_path), ended(tmp_path / "whole")
-    assert model == whole_model and len(whole["trace"]) == steps
+    assert model == whole_model and len(whole["history"]["steps"]) == steps
     for state in (resumed, whole):
         del state["seconds"]
     assert flatten(resumed) == flatten(whole)
@@ -154,19 +154,19 @@ def test_sigterm_leaves_a_model_and_a_checkpoint(tmp_path, book):
     _, err = process.communicate(timeout=60)
     assert (process.returncode, err) == (143, "")
     assert len(load(tmp_path / "m").generate(10)) == 10
-    assert len(read_checkpoint(tmp_path / "m.checkpoint", "text")["trace"]) >= 30
+    assert len(read_checkpoint(tmp_path / "m.checkpoint", "text")["history"]["steps"]) >= 30
 
 
 def test_a_second_ctrl_c_does_not_lose_the_checkpoint(tmp_path, book):
     process = start(tmp_path, book, *SMALL, "--minutes", 2, "--batch-size", 16)
     wait_for_checkpoint(process, tmp_path / "m.checkpoint")
-    before = len(read_checkpoint(tmp_path / "m.checkpoint", "text")["trace"])
+    before = len(read_checkpoint(tmp_path / "m.checkpoint", "text")["history"]["steps"])
     process.send_signal(signal.SIGINT)
     time.sleep(0.001)
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130 and "Traceback" not in err
-    assert len(read_checkpoint(tmp_path / "m.checkpoint", "text")["trace"]) >= before
+    assert len(read_checkpoint(tmp_path / "m.checkpoint", "text")["history"]["steps"]) >= before
     assert not list(tmp_path.glob("*.tmp"))
 
 

@@ -120,6 +120,12 @@ def test_class_weights_are_sample_weights(class_weight):
     assert not np.allclose(flat(SequenceClassifier(**SMALL).fit(X, THREE)), flat(plain))
 
 
+def test_a_class_of_weight_zero_is_left_out():
+    net, first = SequenceClassifier(**SMALL, class_weight={0: 0.0, 1: 2.0, 2: 1.0}), np.flatnonzero(THREE == 0)[0]
+    few = np.flatnonzero((THREE != 0) | (np.arange(60) == first))  # one is there, for its number
+    np.testing.assert_array_equal(flat(clone(net).fit(X, THREE)), flat(clone(net).fit(X[few], THREE[few])))
+
+
 @pytest.mark.parametrize("estimator", [SequenceClassifier, SequenceRegressor])
 def test_early_stopping_takes_the_best_epoch(estimator):
     y = THREE if estimator is SequenceClassifier else SUMS + RNG.normal(size=60)
