@@ -42,6 +42,7 @@ LAYERS = {
     "embedding": lambda: Embedding(7, 3, seed=1),
     "lstm": lambda: Recurrent("lstm", 3, 4, dtype="float64", seed=1),
     "lstm without bias": lambda: Recurrent("lstm", 3, 4, bias=False, batch_first=True, seed=1),
+    "lstm with a learned state": lambda: Recurrent("lstm", 3, 4, learn_initial="c", seed=1),
 }
 
 

@@ -3,6 +3,7 @@
 import csv
 import importlib.util
 import io
+import signal
 import subprocess
 import sys
 
@@ -200,6 +201,28 @@ def test_wrong_arguments(run, walks, tmp_path, arguments, message):
 def test_one_class_is_refused(run, walks):
     walks.write_text(walks.read_text().replace("down", "up").replace("stay", "up"))
     assert "has one class only, 'up'" in run("train", "classify", walks, *READ, *SMALL).err
+
+
+def test_a_signal_ends_the_fit_and_is_the_status(run, walks):
+    from pylstm.training.trainer import Trainer
+
+    end = Trainer._end_epoch
+
+    def end_and_signal(self):
+        end(self)
+        signal.raise_signal(signal.SIGTERM)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Trainer, "_end_epoch", end_and_signal)
+        done = run("train", "classify", walks, *READ, *SMALL)
+    assert done.status == 128 + signal.SIGTERM and "interrupted after 1 epochs" in done.out
+    assert run("evaluate", MODEL, walks).status == 0  # the model was saved
+
+
+def test_ten_lines_of_progress_however_many_epochs(run, walks):
+    done = run("train", "classify", walks, *READ, "--hidden", 4, "--epochs", 40)
+    shares = [line.split()[0] for line in done.out.splitlines() if " epoch " in line]
+    assert shares == [f"{10 * k}%" for k in range(1, 11)]
 
 
 def test_labels_that_the_model_does_not_know(run, walks, tmp_path):

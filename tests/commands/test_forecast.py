@@ -184,6 +184,7 @@ def test_a_file_says_what_it_was_trained_on(run, waves):
     ("line", "message"),
     [
         ("2001,10.3,0", "waves.csv, line 5, column 1 ('year'): '2001' is not after '2002'"),
+        ("2002,10.3,0", "waves.csv, line 5, column 1 ('year'): '2002' is not after '2002'"),
         ("2003,ten,0", "waves.csv, line 5, column 2 ('height'): 'ten' is no number"),
         ("2003,,0", "waves.csv, line 5, column 2 ('height'): a missing value, ''"),
         ("2003,1,2,3", "waves.csv, line 5, column 4: 4 fields, but the header in line 1 has 3"),
