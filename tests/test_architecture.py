@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "pylstm"
 BUNDLED = sorted(path.parent.name for path in (ROOT / "plugins").glob("*/__init__.py"))
 PYTHON = sorted(
-    path for folder in ("pylstm", "plugins", "tests", "benchmarks") for path in ROOT.glob(f"{folder}/**/*.py")
+    path for folder in ("pylstm", "plugins", "tests", "benchmarks", "tools") for path in ROOT.glob(f"{folder}/**/*.py")
 )
 CYTHON = sorted(path for folder in ("pylstm", "plugins") for path in ROOT.glob(f"{folder}/**/*.p[yx][xd]"))
 MODULES = [path for path in PYTHON if path.is_relative_to(PACKAGE)]

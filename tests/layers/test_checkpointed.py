@@ -216,7 +216,16 @@ def test_the_least_budget_is_the_least():
 
 @pytest.mark.parametrize(
     ("checkpoint", "expected"),
-    [("sqrt", None), (1, 1), (np.int64(7), 7), ("64 MB", 64_000_000), ("1.5kib", 1536), ("2 GiB", 2**31), ("3 B", 3)],
+    [
+        ("sqrt", None),
+        (1, 1),
+        (np.int64(7), 7),
+        ("64 MB", 64_000_000),
+        ("1.5kib", 1536),
+        ("2 GiB", 2**31),
+        ("3 B", 3),
+        ("7 kB", 7000),
+    ],
 )
 def test_budgets_are_read(checkpoint, expected):
     assert parse_checkpoint(checkpoint) == expected
