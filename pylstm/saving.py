@@ -1,37 +1,22 @@
 """Layers and models as safetensors files: `save` and `load`.
 
-The header of a file holds, as JSON under the key ``pylstm``: the format, the version of pylstm, for every layer its
-kind, sizes and dtype, for recurrent layers the cell with its package and its blocks in order, and a digest of it all.
+The header of a file (`pylstm.files`) holds for every layer its kind, sizes and dtype, for recurrent layers the cell
+with its package, blocks, options and a few values that it computes (`pylstm.layer_files`); for models what they say of
+themselves. `load` checks every entry and compares sizes with tensors before anything is allocated.
 """
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
-import glob
-import hashlib
-import importlib
 import json
 import os
-import secrets
-import sys
-from collections.abc import Mapping
-from typing import Any, BinaryIO
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import numpy as np
 
-FORMAT = 1
-"""Number of the layout of the header; a file with a higher one is refused."""
-
-LAYERS = {
-    "recurrent": "pylstm.layers.recurrent:Recurrent",
-    "linear": "pylstm.layers.linear:Linear",
-    "mlp": "pylstm.layers.mlp:MLP",
-    "embedding": "pylstm.layers.embedding:Embedding",
-    "bidirectional": "pylstm.layers.stack:Bidirectional",
-    "stack": "pylstm.layers.stack:Stack",
-}
-"""Kind -> class of the layers that a file can hold."""
+from pylstm.files import Path, read_file, write_file
+from pylstm.layer_files import LAYERS, MOST_LAYERS, Plan, describe, kind_of, plan_of, resolve
+from pylstm.schema import Entries, malformed
 
 MODELS = {
     "char_model": "pylstm.training.char_model:CharModel",
@@ -42,13 +27,10 @@ MODELS = {
     "sequence_regressor": "pylstm.estimators.regressor:SequenceRegressor",
     "forecaster": "pylstm.estimators.forecaster:Forecaster",
 }
-"""Kind -> class of the models: objects with `parts`, `metadata` and `from_parts`."""
-
-BLOCKS = ("states", "gates", "emissions", "params", "aux")
-"""The blocks of a cell whose names and order must be the same when a file is read as when it was written."""
+"""Kind -> class of the models of this package: objects with `parts`, `metadata` and `from_parts`."""
 
 
-def save(path: str | os.PathLike[str], model: Any, *, about: Mapping[str, Any] | None = None) -> None:
+def save(path: Path, model: Any, *, about: Mapping[str, Any] | None = None) -> None:
     """Write a layer or a model to a safetensors file.
 
     The file is written whole under another name and then renamed: whoever reads `path` sees the old file or the new.
@@ -56,19 +38,21 @@ def save(path: str | os.PathLike[str], model: Any, *, about: Mapping[str, Any] |
 
     Parameters
     ----------
-    path : path
-    model : layer, CharModel, SequenceModel, or dict of str to layer
+    path : str, bytes or path
+    model : layer, model, or dict of str to layer
         A layer is a `Recurrent`, `Stack`, `Bidirectional`, `Linear`, `MLP` or `Embedding`; `LSTM`, `GRU` and `RNN` come
-        back as `Recurrent`, a stack in training mode.
+        back as `Recurrent`, a stack in training mode. A model is one of this package (`CharModel`, `SequenceModel`,
+        `ForecastModel`, `ClassifyModel`, the estimators), or of yours: an object with `parts`, a dict of name to layer,
+        `metadata`, a dict that JSON can hold, and the class method ``from_parts(parts, metadata)``.
     about : dict, optional
         What else the file is to say, such as what the model was trained on; what JSON can hold. See `read_about`.
 
     Raises
     ------
     TypeError
-        Something else.
+        Something else; a subclass of a layer; `metadata` that JSON cannot hold.
     ValueError
-        A layer name with a dot or empty; `path` is there and is not a regular file.
+        A layer name with a dot or empty; more than 1,000 layers; `path` exists and is not a regular file.
     OSError
         The file cannot be written.
 
@@ -81,28 +65,34 @@ def save(path: str | os.PathLike[str], model: Any, *, about: Mapping[str, Any] |
     ...     load(os.path.join(folder, "head.safetensors"))
     {'head': Linear(3, 2, dtype='float32')}
     """
-    kind, parts, metadata = _take_apart(model)
+    header, parts = _take_apart(model)
     tensors = {
         _tensor_name(part, name): np.ascontiguousarray(array)
         for part, layer in parts.items()
         for name, array in layer.params.items()
     }
-    header = {
-        "kind": kind,
-        "parts": {name: _describe(layer) for name, layer in parts.items()},
-        "metadata": metadata,
-    }
+    _check_cells(parts)
+    header["parts"] = {name: describe(layer) for name, layer in parts.items()}
     if about is not None:
         header["about"] = dict(about)
     write_file(path, header, tensors)
 
 
-def load(path: str | os.PathLike[str]) -> Any:
+def load(path: Path, *, cell: Any = None, model: Any = None, allow_nonfinite: bool = False) -> Any:
     """Read what `save` wrote: the same layer, model or dict of layers.
+
+    A file is data: it names a class, but nothing is imported or run because a file says so, and a file that was changed
+    on purpose is refused like one that is damaged.
 
     Parameters
     ----------
-    path : path
+    path : str, bytes or path
+    cell : Cell subclass, or list of them, optional
+        Cells that are not registered, of a script or a notebook; they are found by their names.
+    model : type, optional
+        The class of a model of your own, with ``from_parts(parts, metadata)``. Needed for such files, and only there.
+    allow_nonfinite : bool
+        Whether parameters may be NaN or infinite.
 
     Raises
     ------
@@ -111,33 +101,30 @@ def load(path: str | os.PathLike[str]) -> Any:
     LookupError
         Its cell is not registered; names the package that had it.
     ValueError
-        Not a file of `save`, cut short, damaged, of a later version, or its cell has changed since.
+        Not a file of `save`, cut short, damaged, of a later version; an entry that is not what it must be; parameters
+        that are not finite; the cell has changed since: its blocks, or what it computes.
     """
     header, tensors = read_file(path)
-    if str(header.get("kind")).startswith("checkpoint"):
-        raise ValueError(f"{path}: a {header['kind']}, not a model: it is for going on with that training")
-    parts = {}
-    for part, description in header["parts"].items():
-        layer = _build(path, description)
-        expected = {_tensor_name(part, name): name for name in layer.params}
-        prefix = _tensor_name(part, "")
-        found = {name for name in tensors if name.startswith(prefix)}
-        missing, unexpected = sorted(expected.keys() - found), sorted(found - expected.keys())
-        if missing or unexpected:
-            raise ValueError(f"{path}: missing tensors {missing}, unexpected tensors {unexpected} for {layer!r}")
-        try:
-            layer.params.update({name: tensors[full] for full, name in expected.items()})
-        except (TypeError, ValueError) as error:
-            raise ValueError(f"{path}: {error}") from None
-        parts[part] = layer
-    if header["kind"] == "layer":
-        return parts[""]
-    if header["kind"] == "dict":
-        return parts
-    return _class_of(path, MODELS, header["kind"]).from_parts(parts, header["metadata"])
+    path = os.fsdecode(path)
+    with malformed(path):
+        entries = Entries(header, "")
+        kind = entries.text("kind")
+        if kind.startswith("checkpoint"):
+            raise ValueError(f"a {kind[:60]}, not a model: it is for going on with that training")
+        described = entries.entries("parts")
+        cells = _by_name(cell)
+        plans = _plans({name: described.entries(name) for name in described.value}, cells)
+        _check_tensors(plans, tensors, allow_nonfinite)
+        make = _maker(entries, kind, model, plans)
+        _refuse_unused(cells, described)
+        parts = {}
+        for part, plan in plans.items():
+            parts[part] = plan.make()
+            parts[part].params.update({name: tensors[_tensor_name(part, name)] for name in plan.shapes})
+        return make(parts)
 
 
-def read_about(path: str | os.PathLike[str]) -> dict[str, Any]:
+def read_about(path: Path) -> dict[str, Any]:
     """What `save` was given as `about`; an empty dict if nothing.
 
     Raises
@@ -145,197 +132,140 @@ def read_about(path: str | os.PathLike[str]) -> dict[str, Any]:
     OSError, ValueError
         As `load`.
     """
-    return read_file(path)[0].get("about", {})
+    header, _ = read_file(path)
+    with malformed(os.fsdecode(path)):
+        entries = Entries(header, "")
+        return dict(entries.entries("about").value) if "about" in header else {}
 
 
-def _take_apart(model: Any) -> tuple[str, dict[str, Any], dict[str, Any]]:
-    """Kind, layers by name and metadata of what `save` was given."""
-    if _kind_of(LAYERS, model):
-        return "layer", {"": model}, {}
-    kind = _kind_of(MODELS, model)
-    if kind:
-        return kind, model.parts, model.metadata
+def _take_apart(model: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Header without the parts, and layers by name, of what `save` was given."""
+    if kind_of(LAYERS, model):
+        return {"kind": "layer", "metadata": {}}, {"": model}
+    kind = kind_of(MODELS, model)
+    if kind and type(model).__module__.partition(".")[0] == "pylstm":
+        return {"kind": kind, "metadata": model.metadata}, model.parts
+    if not isinstance(model, Mapping) and callable(getattr(type(model), "from_parts", None)):
+        return _take_apart_own(model)
     if not isinstance(model, Mapping) or not model:
         raise TypeError(
-            f"save takes a layer, a CharModel, a SequenceModel or a dict of layers, got {type(model).__name__}"
+            f"save takes a layer, a model or a dict of layers, got {type(model).__name__} (a model of yours needs "
+            "`parts`, `metadata` and the class method `from_parts`)"
         )
-    for name, layer in model.items():
-        if not _kind_of(LAYERS, layer):
-            raise TypeError(f"save: {name!r} is no layer but {type(layer).__name__} (layers: {', '.join(LAYERS)})")
+    _check_parts(model)
+    return {"kind": "dict", "metadata": {}}, dict(model)
+
+
+def _take_apart_own(model: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    place = type(model).__qualname__
+    for name in ("parts", "metadata"):
+        if not isinstance(getattr(model, name, None), Mapping):
+            raise TypeError(f"save: {place}.{name} must be a dict, got {type(getattr(model, name, None)).__name__}")
+    _check_parts(model.parts)
+    try:
+        json.dumps(dict(model.metadata), allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise TypeError(f"save: {place}.metadata must be what JSON can hold: {error}") from None
+    header = {"kind": "model", "class": f"{type(model).__module__}:{place}", "metadata": dict(model.metadata)}
+    return header, dict(model.parts)
+
+
+def _check_parts(parts: Mapping[str, Any]) -> None:
+    for name, layer in parts.items():
+        if not kind_of(LAYERS, layer):
+            raise TypeError(f"save: {name!r} must be a layer ({', '.join(LAYERS)}), got {type(layer).__name__}")
         if not isinstance(name, str) or not name or "." in name:
             raise ValueError(f"save: {name!r} cannot be the name of a layer: a str without dots is needed")
-    return "dict", dict(model), {}
 
 
-def _describe(layer: Any) -> dict[str, Any]:
-    """What is needed to build `layer` again, besides its parameters."""
-    kind = _kind_of(LAYERS, layer)
-    description: dict[str, Any] = {"layer": kind, "dtype": layer.params.dtype.name}
-    if kind == "linear":
-        arguments = {"in_features": layer.in_features, "out_features": layer.out_features, "bias": layer.bias}
-    elif kind == "mlp":
-        names = ("in_features", "out_features", "activation", "bias")
-        arguments = {name: getattr(layer, name) for name in names} | {"sizes": list(layer.sizes)}
-    elif kind == "embedding":
-        arguments = {"count": layer.count, "features": layer.features}
-    elif kind in ("stack", "bidirectional"):
-        description["layers"] = [_describe(part) for part in layer.parts.values()]
-        arguments = {"dropout": layer.dropout, "residual": list(layer.residual)} if kind == "stack" else {}
-    else:
-        names = ("input_size", "hidden_size", "bias", "batch_first")
-        arguments = {name: getattr(layer, name) for name in names} | layer.sizes
-        if layer.learn_initial:
-            arguments["learn_initial"] = list(layer.learn_initial)
-        if layer.cell.options:
-            description["options"] = dict(layer.cell.options)
-        package = layer.cell.__module__.partition(".")[0]
-        description |= {"cell": layer.cell.name, "package": package, "blocks": _blocks(layer.cell.contract)}
-    return description | {"arguments": arguments}
+def _check_cells(parts: Mapping[str, Any]) -> None:
+    """No more layers than a file can hold, and one cell for each name: by that a file is read."""
+    from pylstm.cells.options import base_of
+
+    leaves = [leaf for layer in parts.values() for leaf in getattr(layer, "recurrents", [layer])]
+    if len(leaves) > MOST_LAYERS:
+        raise ValueError(f"save: a file can hold {MOST_LAYERS} layers, got {len(leaves)}: write several files")
+    found: dict[str, Any] = {}
+    for cell in (base_of(leaf.cell) for leaf in leaves if kind_of({"recurrent": LAYERS["recurrent"]}, leaf)):
+        if found.setdefault(cell.name, cell) is not cell:
+            raise ValueError(f"save: two different cells have the name {cell.name!r}: set `name` in one of the classes")
 
 
-def _blocks(contract: Any) -> dict[str, Any]:
-    """Names of a cell's blocks in order, with the sources of each gate."""
-    blocks: dict[str, Any] = {kind: list(getattr(contract, kind)) for kind in BLOCKS}
-    blocks["gates"] = [f"{gate}={'+'.join(contract.gate_sources[gate])}" for gate in contract.gates]
-    return blocks
+def _by_name(cell: Any) -> dict[str, Any]:
+    from pylstm.cells.cell import Cell
+
+    cells = [] if cell is None else list(cell) if isinstance(cell, Iterable) and not isinstance(cell, type) else [cell]
+    for each in cells:
+        if not (isinstance(each, type) and issubclass(each, Cell)):
+            raise TypeError(f"cell must be a Cell subclass or a list of them, got {each!r}")
+    return {each.name: each for each in cells}
 
 
-def _build(path: Any, description: dict[str, Any]) -> Any:
-    """A layer as `_describe` described it."""
-    make = _class_of(path, LAYERS, description["layer"])
-    if "layers" in description:
-        parts = [_build(path, part) for part in description["layers"]]
-        return make(parts, **description["arguments"]) if description["layer"] == "stack" else make(*parts)
-    arguments = description["arguments"] | {"dtype": description["dtype"]}
-    if description["layer"] != "recurrent":
-        return make(**arguments)
-    name, package = description["cell"], description["package"]
-    try:
-        layer = make(name, **arguments, **description.get("options", {}))
-    except LookupError as error:
-        raise LookupError(
-            f"{path}: needs the cell {name!r} of package {package!r}, which is not registered: install that package, "
-            f"or call pylstm.register with the cell before load ({error.args[0] if error.args else error})"
-        ) from None
-    except TypeError as error:
-        raise ValueError(f"{path}: the cell {name!r} (package {package!r}) has changed since: {error}") from None
-    blocks = _blocks(layer.cell.contract)
-    for kind in BLOCKS:
-        saved = description["blocks"][kind]
-        if saved != blocks[kind]:
+def _refuse_unused(cells: Mapping[str, Any], described: Entries) -> None:
+    text = json.dumps(described.value)
+    for name in cells:
+        if f'"cell": {json.dumps(name)}' not in text:
+            raise ValueError(f"the file has no layer of the cell {name!r}, which was passed as cell=")
+
+
+def _plans(described: Mapping[str, Entries], cells: Mapping[str, Any]) -> dict[str, Plan]:
+    """Part -> plan; no more layers than a file can hold."""
+    if len(described) > MOST_LAYERS:
+        raise ValueError(f"a file can hold {MOST_LAYERS} layers, got {len(described)}")
+    plans = {part: plan_of(each, cells) for part, each in described.items()}
+    if sum(plan.count for plan in plans.values()) > MOST_LAYERS:
+        raise ValueError(f"a file can hold {MOST_LAYERS} layers, got {sum(plan.count for plan in plans.values())}")
+    return plans
+
+
+def _check_tensors(plans: Mapping[str, Plan], tensors: Mapping[str, np.ndarray], allow_nonfinite: bool) -> None:
+    """The tensors are those of the layers: names, shapes, dtypes, finite values."""
+    expected = {
+        _tensor_name(part, name): (shape, plan.dtype)
+        for part, plan in plans.items()
+        for name, shape in plan.shapes.items()
+    }
+    missing, unexpected = sorted(expected.keys() - tensors.keys()), sorted(tensors.keys() - expected.keys())
+    if missing or unexpected:
+        raise ValueError(
+            f"missing tensors {missing[:9]}, unexpected tensors {unexpected[:9]} for the layers of the header"
+        )
+    for name, (shape, dtype) in expected.items():
+        found = tensors[name]
+        if found.shape != shape or found.dtype.name != dtype:
             raise ValueError(
-                f"{path}: the cell {name!r} has changed since: {kind} were {', '.join(saved) or 'none'} (package "
-                f"{package!r}), now {', '.join(blocks[kind]) or 'none'} (package "
-                f"{layer.cell.__module__.partition('.')[0]!r})"
+                f"tensor {name!r} must be {dtype} of shape {shape} by the header, got {found.dtype} {found.shape}"
             )
-    return layer
+        if not allow_nonfinite and not np.isfinite(found).all():
+            value = found[~np.isfinite(found)][0]
+            raise ValueError(
+                f"parameter {name!r} holds {value}: load(path, allow_nonfinite=True) reads it all the same"
+            )
 
 
-def write_file(path: str | os.PathLike[str], header: dict[str, Any], tensors: Mapping[str, np.ndarray]) -> None:
-    """Write contiguous `tensors` under `header`, to which format, version and digest are added; whole or not at all."""
-    # Here and in `read_file`: slow to import, and `import pylstm` imports this module.
-    from importlib.metadata import version
-
-    import safetensors.numpy
-
-    header = {"format": FORMAT, "version": version("pylstm")} | header
-    header["sha256"] = _digest(header, tensors)
-    _write(path, safetensors.numpy.save(dict(tensors), metadata={"pylstm": json.dumps(header)}))
-
-
-def read_file(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """Header and tensors of a file, checked against each other."""
-    import safetensors
-
-    with open(path, "rb"):
-        pass
-    try:
-        with safetensors.safe_open(path, framework="numpy") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
-    except (safetensors.SafetensorError, ValueError, TypeError, AttributeError) as error:
-        raise ValueError(f"{path}: not a safetensors file, or cut short or damaged ({error})") from None
-    if "pylstm" not in metadata:
-        raise ValueError(f"{path}: a safetensors file, but not one that pylstm.save wrote (no header 'pylstm')")
-    try:
-        header = json.loads(metadata["pylstm"])
-        number, version, digest = header["format"], header["version"], header.pop("sha256")
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"{path}: the header is damaged ({error!r})") from None
-    if number != FORMAT:
-        raise ValueError(f"{path}: format {number}, written by pylstm {version}; this version reads format {FORMAT}")
-    if _digest(header, tensors) != digest:
-        raise ValueError(f"{path}: damaged: the data are not those that were saved (sha256 differs)")
-    return header, tensors
-
-
-def _write(path: str | os.PathLike[str], data: bytes) -> None:
-    """Write `data` to a new file beside `path`, then rename it; remove what killed writers have left there."""
-    target = os.path.realpath(path)
-    if os.path.exists(target) and not os.path.isfile(target):
-        raise ValueError(f"{path}: exists but is not a regular file")
-    for left in glob.glob(f"{glob.escape(target)}.{'[0-9a-f]' * 8}.tmp"):
-        _remove_unlocked(left)
-    temporary = f"{target}.{secrets.token_hex(4)}.tmp"
-    try:
-        with _create_locked(temporary) as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-            os.replace(temporary, target)
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(temporary)
-        raise
-
-
-def _create_locked(path: str) -> BinaryIO:
-    """A new file, locked as long as it is open: a temporary file without a lock is one of a writer that was killed."""
-    while True:
-        file = open(path, "xb")  # noqa: SIM115 (the caller closes it)
-        with contextlib.suppress(OSError):  # a file system without locks: there nobody gets one to remove the file
-            fcntl.flock(file, fcntl.LOCK_EX)
-        if os.fstat(file.fileno()).st_nlink:
-            return file
-        file.close()  # removed by another writer before it was locked
-
-
-def _remove_unlocked(path: str) -> None:
-    """Remove a temporary file unless its writer lives."""
-    with contextlib.suppress(OSError), open(path, "r+b") as file:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        os.unlink(path)
-
-
-def _digest(header: dict[str, Any], tensors: Mapping[str, np.ndarray]) -> str:
-    """Of the rest of the header, then of names, dtypes, shapes and data in the order of the names."""
-    digest = hashlib.sha256(json.dumps(header, sort_keys=True).encode())
-    for name in sorted(tensors):
-        array = tensors[name]
-        digest.update(f"{name} {array.dtype.name} {array.shape}\n".encode())
-        digest.update(np.ascontiguousarray(array).astype(array.dtype.newbyteorder("<"), copy=False).tobytes())
-    return digest.hexdigest()
+def _maker(entries: Entries, kind: str, model: Any, plans: Mapping[str, Plan]) -> Any:
+    """What makes the object of a kind from its layers."""
+    if kind != "model" and model is not None:
+        raise ValueError(f"holds a {kind!r}: model= is for models of your own")
+    if kind == "layer":
+        if list(plans) != [""]:
+            entries.refuse("must hold one layer, without a name", list(plans), "parts")
+        return lambda parts: parts[""]
+    if kind == "dict":
+        return dict
+    metadata = entries.entries("metadata").value
+    if kind in MODELS:
+        return lambda parts: resolve(MODELS[kind]).from_parts(parts, metadata)
+    if kind != "model":
+        raise ValueError(f"holds a {kind[:60]!r}, which this version of pylstm does not know")
+    module, _, name = entries.text("class").partition(":")
+    if model is None:
+        short = name.rpartition(".")[2][:60]
+        raise ValueError(f"holds a {short} of module {module[:60]}: load(path, model={short}) with that class")
+    if not callable(getattr(model, "from_parts", None)) or model.__qualname__ != name:
+        raise ValueError(f"holds a {name[:200]}: model= must be that class, with from_parts, got {model!r}")
+    return lambda parts: model.from_parts(parts, metadata)
 
 
 def _tensor_name(part: str, name: str) -> str:
     return f"{part}.{name}" if part else name
-
-
-def _resolve(location: str) -> type:
-    module, _, name = location.partition(":")
-    return getattr(importlib.import_module(module), name)
-
-
-def _kind_of(kinds: dict[str, str], thing: Any) -> str:
-    """The kind of `thing`, or "". Nothing is imported: whoever has an object has its class."""
-    for kind, location in kinds.items():
-        module, _, name = location.partition(":")
-        if module in sys.modules and isinstance(thing, getattr(sys.modules[module], name)):
-            return kind
-    return ""
-
-
-def _class_of(path: Any, kinds: dict[str, str], kind: str) -> Any:
-    if kind not in kinds:
-        raise ValueError(f"{path}: holds a {kind!r}, which this version of pylstm does not know")
-    return _resolve(kinds[kind])

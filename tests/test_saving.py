@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
-from pylstm import saving
+from pylstm import files
 from pylstm.datasets import Vocabulary
 from pylstm.layers.embedding import Embedding
 from pylstm.layers.linear import Linear
@@ -32,7 +32,7 @@ def rewrite(path, change_header=lambda header: None, change_tensors=lambda tenso
     del header["sha256"]
     change_header(header)
     change_tensors(tensors)
-    header["sha256"] = saving._digest(header, tensors)
+    header["sha256"] = files._digest(header, tensors)
     safetensors.numpy.save_file(tensors, path, metadata={"pylstm": json.dumps(header)})
 
 
@@ -143,8 +143,11 @@ def test_a_cell_whose_gates_have_another_order(path):
     [
         (lambda tensors: tensors.pop("bias"), r"missing tensors \['bias'\]"),
         (lambda tensors: tensors.update(more=np.zeros(2, "f4")), r"unexpected tensors \['more'\]"),
-        (lambda tensors: tensors.update(bias=np.zeros(3, "f4")), r"'bias' must have shape \(2,\), got \(3,\)"),
-        (lambda tensors: tensors.update(bias=np.zeros(2)), "'bias' must be float32, got float64"),
+        (
+            lambda tensors: tensors.update(bias=np.zeros(3, "f4")),
+            r"'bias' must be .* \(2,\) by the header, got float32 \(3,\)",
+        ),
+        (lambda tensors: tensors.update(bias=np.zeros(2)), "'bias' must be float32 of shape .* got float64"),
     ],
 )
 def test_tensors_that_do_not_fit(path, change, message):
@@ -157,16 +160,16 @@ def test_tensors_that_do_not_fit(path, change, message):
 def test_an_unknown_kind(path):
     save(path, Linear(3, 2))
     rewrite(path, lambda header: header["parts"][""].update(layer="convolution"))
-    with pytest.raises(ValueError, match="holds a 'convolution'"):
+    with pytest.raises(ValueError, match=r"parts\..*layer must be one of .*, got .convolution."):
         load(path)
 
 
 @pytest.mark.parametrize(
     ("model", "error", "message"),
     [
-        (Parameters({"a": (2,)}), TypeError, "got Parameters|no layer"),
+        (Parameters({"a": (2,)}), TypeError, "must be a layer .*, got ndarray"),
         ({}, TypeError, "got dict"),
-        ({"a": 3}, TypeError, "'a' is no layer but int"),
+        ({"a": 3}, TypeError, "'a' must be a layer .*, got int"),
         ({"a.b": Linear(1, 1)}, ValueError, "'a.b' cannot be the name"),
         ({"": Linear(1, 1)}, ValueError, "'' cannot be the name"),
     ],

@@ -10,7 +10,9 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils import _safe_indexing, check_consistent_length, check_random_state
 from sklearn.utils.validation import _check_sample_weight, _num_samples, check_is_fitted
 
-from pylstm.estimators.inputs import take
+from pylstm.cells.options import changed
+from pylstm.estimators.inputs import ROWS, STEPS, take
+from pylstm.schema import Entries, is_number
 from pylstm.training.optimisers import SGD, Adam, AdamW, RMSProp
 from pylstm.training.schedules import Plateau, cosine
 from pylstm.training.sequence_model import SequenceModel
@@ -194,19 +196,38 @@ class SequenceEstimator(BaseEstimator):
     @classmethod
     def from_parts(cls, parts: dict[str, Any], metadata: dict[str, Any]) -> Any:
         """A fitted estimator of the given layers, as `pylstm.load` makes it."""
-        estimator = cls(**restored(metadata["parameters"]))
-        estimator.model_ = SequenceModel.from_parts(parts, metadata["model"])
-        for name, value in metadata["fitted"].items():
-            setattr(estimator, name, value)
-        if metadata["feature_names"] is not None:
-            estimator.feature_names_in_ = np.array(metadata["feature_names"], dtype=object)
-        for name, values in metadata["scales"].items():
-            setattr(estimator, name, np.array(values, np.float64))
-        estimator._set_own(metadata)
+        says = Entries(metadata, "metadata")
+        model = SequenceModel.from_parts(parts, says.entries("model").value)
+        estimator = cls(**restored(cls, says.entries("parameters"), model.layer))
+        estimator._check_parameters()
+        estimator.model_ = model
+        estimator._set_fitted(says.entries("fitted").only(FITTED))
+        if says.get("feature_names") is not None:
+            names = says.list("feature_names", str)
+            if len(names) != estimator.n_features_in_:
+                says.refuse(f"must hold {estimator.n_features_in_} names", len(names), "feature_names")
+            estimator.feature_names_in_ = np.array(names, dtype=object)
+        estimator._set_own(says)
+        if estimator._outputs()[0] != model.head.out_features:
+            raise ValueError(f"metadata: {estimator._outputs()[0]} outputs, but {model.head!r}")
+        scales, inputs = says.entries("scales").only(estimator._scale_names()), model.layer.input_size
+        for name in estimator._scale_names():
+            width = inputs if name.startswith("x") else model.head.out_features
+            setattr(estimator, name, scales.array(name, (width,), positive=name.endswith("scale_")))
         estimator._net_of = estimator._identity()
         return estimator
 
-    def _set_own(self, metadata: dict[str, Any]) -> None:
+    def _set_fitted(self, fitted: Entries) -> None:
+        """The attributes of `FITTED`."""
+        self.n_features_in_, self.n_step_features_ = map(fitted.integer, FITTED[:2])
+        self.input_form_ = fitted.text("input_form_", (ROWS, STEPS))
+        if self.n_step_features_ != self.model_.layer.input_size:
+            fitted.refuse(f"must be {self.model_.layer.input_size}", self.n_step_features_, "n_step_features_")
+        self.n_iter_, self.loss_curve_ = fitted.integer("n_iter_", 0), fitted.list("loss_curve_", (int, float))
+        scores = fitted.get("validation_scores_")
+        self.validation_scores_ = None if scores is None else fitted.list("validation_scores_", (int, float))
+
+    def _set_own(self, says: Entries) -> None:
         """What `_own_metadata` gave."""
 
 
@@ -237,10 +258,11 @@ def weighted_scale(values: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray,
 
 def plain(parameters: dict[str, Any]) -> dict[str, Any]:
     """Parameters as JSON can hold them: cells by name, the keys of a dict beside its values."""
-    out = {}
+    out: dict[str, Any] = {}
+    options: dict[str, Any] = {}
     for name, value in parameters.items():
         if name == "cell" and not isinstance(value, str):
-            value = value.name
+            options, value = changed(value), value.name
         elif name == "random_state" and not isinstance(value, int | np.integer):
             value = None
         elif name == "dtype":
@@ -252,17 +274,37 @@ def plain(parameters: dict[str, Any]) -> dict[str, Any]:
         elif isinstance(value, dict):
             value = {"keys": [simple(key) for key in value], "values": [simple(each) for each in value.values()]}
         out[name] = simple(value)
+    if options:  # of a cell class: in a file it is its name and these
+        out["cell_options"] = options | (out["cell_options"] or {})
     return out
 
 
-def restored(parameters: dict[str, Any]) -> dict[str, Any]:
-    """What `plain` was given."""
-    out = dict(parameters)
+def restored(estimator: type, says: Entries, layer: Any) -> dict[str, Any]:
+    """What `plain` was given, for a fitted net with this layer.
+
+    Raises
+    ------
+    ValueError
+        A parameter that the estimator does not have, or what `plain` does not return; another cell or dtype.
+    """
+    out = dict(says.only(estimator._get_param_names()).value)
+    cell = getattr(layer, "recurrents", [layer])[0].cell
+    for name, wanted in (("cell", cell.name), ("dtype", layer.dtype.name)):
+        if says.text(name) != wanted:
+            says.refuse(f"must be {wanted!r}, as in the net", out[name], name)
     for name, value in out.items():
-        if isinstance(value, dict) and name != "cell_options":
-            out[name] = dict(zip(value["keys"], value["values"]))
+        if name == "cell_options" and value is not None:
+            options = says.entries(name).only((*cell.contract.sizes, *cell.options))
+            for key in options.value:
+                options.number(key) if not isinstance(options.value[key], bool) else options.flag(key)
+        elif isinstance(value, dict):
+            pair = says.entries(name).only(("keys", "values"))
+            keys, values = (pair.list(each, (str, int, float)) for each in ("keys", "values"))
+            out[name] = dict(zip(keys, values, strict=True))
         elif isinstance(value, list):
-            out[name] = tuple(value)
+            out[name] = tuple(says.list(name, int))
+        elif not (value is None or isinstance(value, str | bool) or is_number(value)):
+            says.refuse("must be a text, a finite number, true, false or null", value, name)
     return out
 
 

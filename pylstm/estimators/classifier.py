@@ -11,6 +11,10 @@ from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets
 
 from pylstm.estimators.base import SequenceEstimator, simple
+from pylstm.schema import Entries, is_number
+
+LONGEST_LABEL = 10_000
+"""Characters that a class label in a file can have."""
 
 
 class SequenceClassifier(ClassifierMixin, SequenceEstimator):
@@ -172,5 +176,18 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):
     def _own_metadata(self) -> dict[str, Any]:
         return {"classes": {"dtype": self.classes_.dtype.str, "labels": [simple(each) for each in self.classes_]}}
 
-    def _set_own(self, metadata: dict[str, Any]) -> None:
-        self.classes_ = np.array(metadata["classes"]["labels"], dtype=metadata["classes"]["dtype"])
+    def _set_own(self, says: Entries) -> None:
+        says.only(("parameters", "model", "fitted", "feature_names", "scales", "classes"))
+        classes = says.entries("classes").only(("dtype", "labels"))
+        labels = classes.list("labels")
+        if not all(isinstance(each, str | bool) or is_number(each) for each in labels):
+            classes.refuse("must hold texts or numbers only", labels, "labels")
+        try:
+            dtype = np.dtype(classes.text("dtype"))
+            if dtype.kind not in "biufUO" or dtype.itemsize > 4 * LONGEST_LABEL:
+                raise TypeError("another kind, or too long")
+            self.classes_ = np.array(labels, dtype=dtype)
+        except (TypeError, ValueError, OverflowError) as error:
+            raise ValueError(f"metadata.classes: labels do not have the dtype that is said ({error})") from None
+        if len(set(labels)) != len(labels) or len(labels) < 1:
+            classes.refuse("must be different from each other", labels, "labels")

@@ -11,6 +11,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from pylstm.estimators.base import plain, restored
+from pylstm.schema import Entries
 from pylstm.training.forecast import ForecastModel
 
 MODEL = ("window", "horizon", "log", "season", "difference", "joint", "num_layers", "dropout", "head_sizes", "loss")
@@ -195,21 +196,26 @@ class Forecaster(BaseEstimator):
     @property
     def metadata(self) -> dict[str, Any]:
         """What a file holds besides the layers."""
-        names = ("n_iter_", "loss_curve_", "validation_loss_curve_")
         return {
             "parameters": plain(self.get_params(deep=False)),
             "model": self.model_.metadata,
-            "fitted": {name: getattr(self, name) for name in names},
+            "fitted": {name: getattr(self, name) for name in FITTED},
         }
 
     @classmethod
     def from_parts(cls, parts: dict[str, Any], metadata: dict[str, Any]) -> Forecaster:
         """A fitted estimator of the given layers, as `pylstm.load` makes it."""
-        forecaster = cls(**restored(metadata["parameters"]))
-        forecaster.model_ = ForecastModel.from_parts(parts, metadata["model"])
-        for name, value in metadata["fitted"].items():
-            setattr(forecaster, name, value)
+        says = Entries(metadata, "metadata").only(("parameters", "model", "fitted"))
+        model = ForecastModel.from_parts(parts, says.entries("model").value)
+        forecaster, fitted = cls(**restored(cls, says.entries("parameters"), model.net.layer)), says.entries("fitted")
+        forecaster.model_, forecaster.n_iter_ = model, fitted.only(FITTED).integer("n_iter_", 0)
+        for name in FITTED[1:]:
+            setattr(forecaster, name, None if fitted.get(name) is None else fitted.list(name, (int, float)))
         return forecaster
+
+
+FITTED = ("n_iter_", "loss_curve_", "validation_loss_curve_")
+"""Attributes of a fit that a file holds as they are."""
 
 
 def numbers(values: Any) -> Any:

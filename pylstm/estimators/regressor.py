@@ -10,6 +10,7 @@ from sklearn.metrics import r2_score
 from sklearn.utils import check_array
 
 from pylstm.estimators.base import SequenceEstimator, weighted_scale
+from pylstm.schema import Entries
 
 LOSSES = ("mean_squared_error", "huber")
 
@@ -134,8 +135,9 @@ class SequenceRegressor(RegressorMixin, SequenceEstimator):
     def _own_metadata(self) -> dict[str, Any]:
         return {"outputs": self.n_outputs_, "by_column": self._by_column}
 
-    def _set_own(self, metadata: dict[str, Any]) -> None:
-        self.n_outputs_, self._by_column = metadata["outputs"], metadata["by_column"]
+    def _set_own(self, says: Entries) -> None:
+        says.only(("parameters", "model", "fitted", "feature_names", "scales", "outputs", "by_column"))
+        self.n_outputs_, self._by_column = says.integer("outputs"), says.flag("by_column")
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

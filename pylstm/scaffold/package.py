@@ -17,6 +17,7 @@ from pylstm.cells import Cell
 from pylstm.cells.certify import certify
 from pylstm.cells.formula import Derivation, derive
 from pylstm.cells.formula.emission import cython
+from pylstm.cells.probe import difference, probe
 from pylstm.scaffold.source import class_name, default_source, formula_source, twin_source
 
 TEMPLATES = {
@@ -77,6 +78,11 @@ def files_of(name: str, source: type[Cell] | None = None) -> dict[str, str]:
     package = f"pylstm_{name}"
     formula = _fill("formula.py.txt", name, imports="\n".join(imports), class_source="\n" + text)
     made = _execute(formula, name, f"{package}/formula.py")
+    if source and (wrong := difference(probe(source), made)):
+        raise ValueError(
+            f"cell {source.name!r}: {wrong} is not what the formula alone gives: a backward by hand that is not the "
+            "derivative of forward (a surrogate) would be lost. Write that package by hand: docs/write-a-cell.md, section 3"
+        )
     summary = (made.__doc__ or "").strip().splitlines()[0].strip()
     result = {
         Template(path).substitute(_words(name)): _fill(template, name, summary=summary) if template else ""

@@ -15,6 +15,7 @@ from pylstm.layers.linear import Linear
 from pylstm.layers.losses import softmax_cross_entropy
 from pylstm.layers.parameters import Parameters
 from pylstm.layers.recurrent import Recurrent
+from pylstm.schema import Entries
 from pylstm.training.tbptt import states_at
 
 LN2 = float(np.log(2))
@@ -74,9 +75,20 @@ class CharModel(Model):
     @classmethod
     def from_parts(cls, parts: dict[str, Any], metadata: dict[str, Any]) -> CharModel:
         """A model of the given layers, as `pylstm.load` makes it."""
+        says = Entries(parts, "parts").only(("embedding", "layer", "head"))
+        embedding, layer, head = (says.get(name) for name in ("embedding", "layer", "head"))
+        if [type(each) for each in (embedding, layer, head)] != [Embedding, Recurrent, Linear]:
+            raise ValueError(f"parts must be Embedding, Recurrent and Linear, got {embedding!r}, {layer!r}, {head!r}")
         model = cls.__new__(cls)
-        model.vocabulary = Vocabulary(metadata["characters"])
-        model.embedding, model.layer, model.head = (parts[name] for name in ("embedding", "layer", "head"))
+        model.vocabulary = Vocabulary(Entries(metadata, "metadata").only(("characters",)).text("characters"))
+        model.embedding, model.layer, model.head = embedding, layer, head
+        count = len(model.vocabulary)
+        if (embedding.count, head.out_features) != (count, count):
+            raise ValueError(f"metadata.characters: {count} with the unknown one, but {embedding!r} and {head!r}")
+        if (embedding.features, layer.output_size) != (layer.input_size, head.in_features):
+            raise ValueError(f"parts do not fit each other: {embedding!r}, {layer!r}, {head!r}")
+        if not embedding.dtype == layer.dtype == head.dtype:
+            raise ValueError(f"parts must have one dtype, got {embedding.dtype}, {layer.dtype}, {head.dtype}")
         return model
 
     @property

@@ -8,14 +8,15 @@ from typing import Any
 
 import numpy as np
 
+from pylstm.files import Path, read_file, write_file
 from pylstm.layers.parameters import Parameters, check_array
-from pylstm.saving import read_file, write_file
+from pylstm.schema import Entries, malformed
 
 KIND = "checkpoint of "
 """How the kind of a checkpoint begins in the header of the file."""
 
 
-def write_checkpoint(path: str | os.PathLike[str], task: str, state: Mapping[str, Any]) -> None:
+def write_checkpoint(path: Path, task: str, state: Mapping[str, Any]) -> None:
     """Write `state` to a file beside `path`, then rename it: a kill leaves the checkpoint before.
 
     Parameters
@@ -46,7 +47,7 @@ def write_checkpoint(path: str | os.PathLike[str], task: str, state: Mapping[str
     write_file(path, {"kind": KIND + task, "parts": {}, "tree": _split(state, "", tensors)}, tensors)
 
 
-def read_checkpoint(path: str | os.PathLike[str], task: str) -> dict[str, Any]:
+def read_checkpoint(path: Path, task: str) -> dict[str, Any]:
     """Read what `write_checkpoint` wrote.
 
     Raises
@@ -57,9 +58,14 @@ def read_checkpoint(path: str | os.PathLike[str], task: str) -> dict[str, Any]:
         Not a checkpoint of `task`, cut short, damaged, or of another format.
     """
     header, tensors = read_file(path)
-    if header.get("kind") != KIND + task:
-        raise ValueError(f"{path}: holds a {header.get('kind')}, a {KIND}{task} is needed")
-    return _join(header["tree"], tensors)
+    with malformed(os.fsdecode(path)):
+        entries = Entries(header, "")
+        if (kind := entries.text("kind")) != KIND + task:
+            raise ValueError(f"holds a {kind[:60]}, a {KIND}{task} is needed")
+        tree = _join(entries.entries("tree"), tensors)
+        if not isinstance(tree, dict):
+            raise ValueError("tree must hold a dict")
+        return tree
 
 
 def copy_parameters(params: list[Parameters]) -> dict[str, Any]:
@@ -68,7 +74,14 @@ def copy_parameters(params: list[Parameters]) -> dict[str, Any]:
 
 
 def restore_parameters(params: list[Parameters], state: Mapping[str, Any]) -> None:
-    """Set `params` to what `copy_parameters` gave; all are checked before the first is set.
+    """Set `params` to what `copy_parameters` gave; all are checked before the first is set, see `check_parameters`."""
+    check_parameters(params, state)
+    for number, each in enumerate(params):
+        each.update(state[str(number)])
+
+
+def check_parameters(params: list[Parameters], state: Mapping[str, Any]) -> None:
+    """Whether `state` is what `copy_parameters` gave for such `params`.
 
     Raises
     ------
@@ -83,8 +96,6 @@ def restore_parameters(params: list[Parameters], state: Mapping[str, Any]) -> No
     for number, each in enumerate(params):
         for name, shape in each.shapes.items():
             check_array(f"parameter {name!r}", state[str(number)][name], shape, each.dtype)
-    for number, each in enumerate(params):
-        each.update(state[str(number)])
 
 
 def refuse_other(path: Any, saved: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
@@ -106,10 +117,13 @@ def _split(tree: Any, name: str, tensors: dict[str, np.ndarray]) -> dict[str, An
     return {"value": tree}
 
 
-def _join(tree: Mapping[str, Any], tensors: Mapping[str, np.ndarray]) -> Any:
+def _join(tree: Entries, tensors: Mapping[str, np.ndarray]) -> Any:
     """What `_split` took apart."""
-    if "array" in tree:
-        return tensors[tree["array"]]
-    if "dict" in tree:
-        return {key: _join(value, tensors) for key, value in tree["dict"].items()}
-    return tree["value"]
+    if len(tree.only(("array", "dict", "value")).value) != 1:
+        tree.refuse("must have one entry: array, dict or value", list(tree.value))
+    if "array" in tree.value:
+        return tensors[tree.text("array", tensors)]
+    if "dict" in tree.value:
+        inner = tree.entries("dict")
+        return {key: _join(inner.entries(key), tensors) for key in inner.value}
+    return tree.get("value")

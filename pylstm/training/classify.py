@@ -9,9 +9,11 @@ import numpy as np
 
 from pylstm.layers.described import Model
 from pylstm.layers.parameters import check_size
+from pylstm.schema import Entries, as_array
 from pylstm.training.finite import refuse_array
 from pylstm.training.history import History
 from pylstm.training.optimisers import Adam
+from pylstm.training.restoring import constructor_options, own_options
 from pylstm.training.schedules import cosine
 from pylstm.training.sequence_model import SequenceModel
 from pylstm.training.sequences import Sequences
@@ -170,7 +172,7 @@ class ClassifyModel(Model):
         return {
             "classes": list(self.classes),
             "cell": self.cell if isinstance(self.cell, str) else self.cell.name,
-            "options": options | {"hidden_size": self.hidden_size},
+            "options": options | {"hidden_size": self.hidden_size} | own_options(self.cell),
             "scale": self.scale.tolist(),
             "net": self.net.metadata,
         }
@@ -178,9 +180,16 @@ class ClassifyModel(Model):
     @classmethod
     def from_parts(cls, parts: dict[str, Any], metadata: dict[str, Any]) -> ClassifyModel:
         """A fitted model of the given layers, as `pylstm.load` makes it."""
-        model = cls(metadata["classes"], metadata["cell"], **metadata["options"])
-        model.net = SequenceModel.from_parts(parts, metadata["net"])
-        model.scale = np.array(metadata["scale"], "float64")
+        says = Entries(metadata, "metadata").only(("classes", "cell", "options", "scale", "net"))
+        net = SequenceModel.from_parts(parts, says.entries("net").value)
+        model = cls(says.list("classes", str), says.text("cell"), **constructor_options(cls, says, net.layer))
+        model.net, inputs = net, net.layer.input_size
+        model.scale = says.array("scale", (2, inputs))
+        as_array([model.scale[1].tolist()], (1, inputs), "metadata.scale, deviations", positive=True)
+        if net.head.out_features != len(model.classes):
+            raise ValueError(f"metadata.classes: {len(model.classes)} classes, but {net.head!r}")
+        if net.loss_name != "softmax_cross_entropy" or net.read == "every":
+            raise ValueError("metadata.net must have loss softmax_cross_entropy, and read one of last, mean, max")
         return model
 
     def __repr__(self) -> str:

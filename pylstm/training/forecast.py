@@ -9,8 +9,10 @@ import numpy as np
 
 from pylstm.layers.described import Model
 from pylstm.layers.parameters import check_size
+from pylstm.schema import Entries, as_array
 from pylstm.training.history import History
 from pylstm.training.optimisers import Adam
+from pylstm.training.restoring import constructor_options, own_options
 from pylstm.training.schedules import cosine
 from pylstm.training.sequence_model import SequenceModel
 from pylstm.training.sequences import Sequences
@@ -344,7 +346,8 @@ class ForecastModel(Model):
             "options": options
             | {name: getattr(self, name) for name in ("hidden_size", "window", "horizon", "joint")}
             | {name: getattr(self.preparation, name) for name in ("log", "season", "difference")}
-            | {"dtype": np.dtype(self.net_options["dtype"]).name},
+            | {"dtype": np.dtype(self.net_options["dtype"]).name}
+            | own_options(self.cell),
             "net": self.net.metadata,
             "form": self.form,
             "widths": [self.K, self.M],
@@ -355,21 +358,38 @@ class ForecastModel(Model):
     @classmethod
     def from_parts(cls, parts: dict[str, Any], metadata: dict[str, Any]) -> ForecastModel:
         """A fitted model of the given layers, as `pylstm.load` makes it."""
-        model = cls(metadata["cell"], **metadata["options"])
-        model.net = SequenceModel.from_parts(parts, metadata["net"])
-        model.form, (model.K, model.M) = metadata["form"], metadata["widths"]
-        shapes = {"tails": (-1, model.K), "extra_tails": (-1, model.M), "scales": (2, model.K)}
-        for name, values in metadata["lists"].items():
-            lengths = [len(each) for each in values]
-            shape = shapes[name]
-            setattr(model, name, [np.reshape(np.array(v, "f8"), (k, shape[1])) for v, k in zip(values, lengths)])
-        model.residuals = np.reshape(np.array(metadata["arrays"]["residuals"], "f8"), (-1, model.horizon, model.K))
-        model.extra_scale = np.reshape(np.array(metadata["arrays"]["extra_scale"], "f8"), (2, model.M))
+        says = Entries(metadata, "metadata").only(FILED)
+        model = cls(says.text("cell"), **constructor_options(cls, says, parts.get("layer")))
+        model.net, model.form = SequenceModel.from_parts(parts, says.entries("net").value), says.text("form", FORMS)
+        widths = says.list("widths", int)
+        if len(widths) != 2 or widths[0] < 1 or widths[1] < 0:
+            says.refuse("must be the number of values, and of exogenous ones", widths, "widths")
+        model.K, model.M = widths
+        if (model.net.layer.input_size, model.net.head.out_features) != (sum(widths), model.horizon * model.K):
+            raise ValueError(f"metadata.widths {widths} and horizon {model.horizon} do not fit {model.net!r}")
+        model._set_arrays(says.entries("arrays"), says.entries("lists"))
         return model
+
+    def _set_arrays(self, arrays: Entries, lists: Entries) -> None:
+        """What `metadata` holds of the series of the fit."""
+        K, M = self.K, self.M
+        self.residuals = arrays.only(("residuals", "extra_scale")).array("residuals", (None, self.horizon, K))
+        self.extra_scale = arrays.array("extra_scale", (2, M))
+        for name, shape in {"tails": (None, K), "extra_tails": (None, M), "scales": (2, K)}.items():
+            found = [as_array(each, shape, f"{lists.where}.{name}") for each in lists.only(LISTS).list(name, list)]
+            setattr(self, name, found)
+        if not len(self.tails) == len(self.extra_tails) == len(self.scales) >= 1:
+            raise ValueError(f"{lists.where} must hold {', '.join(LISTS)} of the same number of series")
+        for scale in (self.extra_scale, *self.scales):
+            if not (scale[1] > 0).all():
+                raise ValueError(f"{lists.where}.scales and extra_scale must have deviations above 0, got {scale[1]}")
 
     def __repr__(self) -> str:
         return f"ForecastModel({self.cell!r}, {self.hidden_size}, window={self.window}, horizon={self.horizon})"
 
 
+FILED = ("cell", "options", "net", "form", "widths", "arrays", "lists")
+"""Entries of the metadata."""
+FORMS = ("one", "columns", "list")
 LISTS = ("tails", "extra_tails", "scales")
 """Attributes with one array for each series."""

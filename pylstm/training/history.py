@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from pylstm.layers.hints import Hinted
+from pylstm.schema import Entries
 
 
 @dataclass
@@ -53,5 +54,10 @@ class History(Hinted, hints="history"):
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> History:
         """What `state_dict` gave."""
+        says, usual = Entries(state, "history"), cls().state_dict()
+        says.get("loss")
+        for name, value in says.only(usual).value.items():
+            if type(value) is not type(usual[name]) or (isinstance(value, np.ndarray) and value.ndim != 1):
+                says.refuse(f"must be of type {type(usual[name]).__name__}", value, name)
         values = {name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in state.items()}
         return cls(**values)

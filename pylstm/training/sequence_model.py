@@ -15,6 +15,7 @@ from pylstm.layers.mlp import MLP
 from pylstm.layers.parameters import Parameters, as_array, check_size
 from pylstm.layers.recurrent import Recurrent
 from pylstm.layers.stack import Bidirectional, Stack
+from pylstm.schema import Entries, is_number, set_state
 from pylstm.training.finite import Masks, counting
 from pylstm.training.reading import READS, Reading
 from pylstm.training.sequences import Sequences
@@ -165,10 +166,18 @@ class SequenceModel(Model):
     @classmethod
     def from_parts(cls, parts: dict[str, Any], metadata: dict[str, Any]) -> SequenceModel:
         """A model of the given layers, as `pylstm.load` makes it."""
+        layer, head = body_and_head(parts)
+        says = Entries(metadata, "metadata").only(("read", "loss", "loss_options", "rng"))
+        options = says.entries("loss_options")
+        for name, value in options.value.items():
+            if not all(isinstance(each, bool) or is_number(each) for each in as_list(value)):
+                options.refuse("must be a finite number, or a list of them", value, name)
         model = cls.__new__(cls)
-        model._set(parts["layer"], parts["head"], metadata["read"], metadata["loss"], metadata["loss_options"])
+        model._set(layer, head, says.text("read", READS), says.text("loss"), options.value)
         if metadata.get("rng") is not None:
-            model.layer.rng.bit_generator.state = metadata["rng"]
+            if not isinstance(layer, Stack):
+                raise ValueError("metadata.rng is for a stack with dropout, which this model does not have")
+            set_state(layer.rng, metadata["rng"], "metadata.rng")
         return model
 
     @property
@@ -341,6 +350,22 @@ class SequenceModel(Model):
 
     def __repr__(self) -> str:
         return f"SequenceModel({self.layer!r}, {self.head!r}, read={self.read!r}, loss={self.loss_name!r})"
+
+
+def body_and_head(parts: dict[str, Any]) -> tuple[Any, Linear | MLP]:
+    """The layers of a file for a `SequenceModel`, if they fit each other."""
+    says = Entries(parts, "parts").only(("layer", "head"))
+    layer, head = says.get("layer"), says.get("head")
+    if not isinstance(layer, Recurrent | Stack | Bidirectional) or not isinstance(head, Linear | MLP):
+        raise ValueError(f"parts must be recurrent layers and a Linear or MLP, got {layer!r} and {head!r}")
+    if head.in_features != layer.output_size or head.dtype != layer.dtype:
+        raise ValueError(f"parts.head must take {layer.output_size} values of {layer.dtype}, got {head!r}")
+    return layer, head
+
+
+def as_list(value: Any) -> list[Any]:
+    """`value`, or a list that holds it."""
+    return value if isinstance(value, list) else [value]
 
 
 def _head(layer: Any, output_size: int, sizes: Iterable[int], activation: str, seed: Any) -> Linear | MLP:

@@ -12,7 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from pylstm.cells.options import name_of
 from pylstm.datasets import Vocabulary
+from pylstm.schema import Entries, malformed
 from pylstm.training.baselines import bigram_bits
 from pylstm.training.char_model import CharModel
 from pylstm.training.checkpoint import (
@@ -225,21 +227,23 @@ class TextTrainer:
         """
         state = read_checkpoint(path, "text")
         trainer = cls(text, settings)
-        refuse_other(path, state["run"], trainer._identity())
-        try:
-            restore_parameters(trainer.model.params, state["params"])
-            trainer.optimiser.load_state_dict(state["optimiser"])
-        except (TypeError, ValueError) as error:
-            raise ValueError(f"{path}: the cell or pylstm has changed since: {error}") from None
-        trainer._states = state["states"] or None
-        trainer.history = History.from_state(state["history"])
-        trainer.seconds = state["seconds"]
+        path = os.fsdecode(path)
+        with malformed(path, "the cell or pylstm has changed since, or what it says"):
+            trainer._restore(path, state)
         return trainer
+
+    def _restore(self, path: str, state: dict[str, Any]) -> None:
+        refuse_other(path, state["run"], self._identity())
+        restore_parameters(self.model.params, state["params"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self._states = Entries(state["states"], "states").only(self.model.layer.cell.contract.states).value or None
+        self.history = History.from_state(state["history"])
+        self.seconds = Entries(state, "").number("seconds", 0)
 
     def _identity(self) -> dict[str, Any]:
         """What two runs must have in common, as it comes back from JSON."""
         cell = self.model.layer.cell
-        settings = asdict(self.settings) | {"cell": cell.name, "dtype": self.model.layer.dtype.name}
+        settings = asdict(self.settings) | {"cell": name_of(cell), "dtype": self.model.layer.dtype.name}
         if settings["depth"] is None:
             del settings["depth"]  # as in checkpoints written before there was one
         text = {"text": hashlib.sha256(self.text.encode()).hexdigest()[:16], "characters": len(self.text)}

@@ -13,8 +13,10 @@ import numpy as np
 
 from pylstm.layers.hints import Hinted, refuse_options
 from pylstm.layers.parameters import check_size
+from pylstm.schema import Entries, malformed, set_state
 from pylstm.training.batches import batches_of, check_data, check_model, digest_of, split
 from pylstm.training.checkpoint import (
+    check_parameters,
     copy_parameters,
     read_checkpoint,
     refuse_other,
@@ -161,7 +163,7 @@ class Trainer(Hinted, hints="trainer"):
             The checkpoint cannot be written; without its folder before the first step.
         """
         if checkpoint is not None and not os.path.isdir(folder := os.path.dirname(os.path.realpath(checkpoint))):
-            raise FileNotFoundError(f"checkpoint {os.fspath(checkpoint)}: there is no folder {folder}")
+            raise FileNotFoundError(f"checkpoint {os.fsdecode(checkpoint)}: there is no folder {os.fsdecode(folder)}")
         written, number = time.perf_counter(), 0
         self._stop = self.history.stopped if self.history.stopped in ("early", "callback") else ""
         with followed(self) as follower, stop_on_interrupt() as stopped, StepBar(self, self.progress) as bar:
@@ -296,19 +298,21 @@ class Trainer(Hinted, hints="trainer"):
             No checkpoint of a fit, damaged, or of other data, settings or another model: the message names each.
         """
         state = read_checkpoint(path, "fit")
-        refuse_other(path, state["run"], self._identity())
-        try:
+        path = os.fsdecode(path)
+        with malformed(path, "a checkpoint of another model or optimiser, or what it says"):
+            refuse_other(path, state["run"], self._identity())
             restore_parameters(self.params, state["params"])
             self.optimiser.load_state_dict(state["optimiser"])
-        except (TypeError, ValueError) as error:
-            raise ValueError(f"{path}: a checkpoint of another model or optimiser: {error}") from None
-        if isinstance(self.schedule, Plateau):
-            self.schedule.load_state_dict(state["schedule"])
-        if state["rng"] is not None:
-            self.model.rng.bit_generator.state = state["rng"][0]
-        self._best, self.history = state["best"], History.from_state(state["history"])
-        counts = state["counts"]
-        self.step, self.epoch, self._sum, self._waited = (counts[key] for key in ("step", "epoch", "sum", "waited"))
+            if isinstance(self.schedule, Plateau):
+                self.schedule.load_state_dict(state["schedule"])
+            if state["rng"] is not None:
+                set_state(self.model.rng, state["rng"][0], "rng")
+            if state["best"] != {}:
+                check_parameters(self.params, state["best"])
+            self._best, self.history = state["best"], History.from_state(state["history"])
+            counts = Entries(state["counts"], "counts").only(("step", "epoch", "sum", "waited"))
+            self.step, self.epoch, self._waited = (counts.integer(name, 0) for name in ("step", "epoch", "waited"))
+            self._sum = counts.number("sum")
         return self
 
     def _identity(self) -> dict[str, Any]:

@@ -1,0 +1,121 @@
+"""One safetensors file, whole or not at all: `write_file` and `read_file`, of a JSON header and named tensors.
+
+The header is JSON under the key ``pylstm``, with the number of the format, the version of pylstm, and a digest of
+header and tensors. The digest shows damage, not who wrote the file: what a header says is checked by whoever reads it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import glob
+import hashlib
+import json
+import os
+import secrets
+from collections.abc import Mapping
+from typing import Any, BinaryIO
+
+import numpy as np
+
+FORMAT = 1
+"""Number of the layout of the header; a file with a higher one is refused."""
+
+Path = str | bytes | os.PathLike[str] | os.PathLike[bytes]
+
+
+def write_file(path: Path, header: dict[str, Any], tensors: Mapping[str, np.ndarray]) -> None:
+    """Write contiguous `tensors` under `header`, to which format, version and digest are added; whole or not at all."""
+    # Here and in `read_file`: slow to import, and `import pylstm` imports this module.
+    from importlib.metadata import version
+
+    import safetensors.numpy
+
+    header = {"format": FORMAT, "version": version("pylstm")} | header
+    header["sha256"] = _digest(header, tensors)
+    _write(path, safetensors.numpy.save(dict(tensors), metadata={"pylstm": json.dumps(header)}))
+
+
+def read_file(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Header and tensors of a file, with the right digest; nothing else of the header is checked.
+
+    Raises
+    ------
+    OSError
+        The file cannot be read.
+    ValueError
+        Not such a file, cut short, damaged, or of a later format.
+    """
+    import safetensors
+
+    path = os.fsdecode(path)
+    with open(path, "rb"):
+        pass
+    try:
+        with safetensors.safe_open(path, framework="numpy") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
+    except (safetensors.SafetensorError, ValueError, TypeError, AttributeError) as error:
+        raise ValueError(f"{path}: not a safetensors file, or cut short or damaged ({error})") from None
+    if "pylstm" not in metadata:
+        raise ValueError(f"{path}: a safetensors file, but not one that pylstm.save wrote (no header 'pylstm')")
+    try:
+        header = json.loads(metadata["pylstm"])
+        number, version, digest = header["format"], header["version"], header.pop("sha256")
+        right = _digest(header, tensors)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise ValueError(f"{path}: the header is damaged ({error!r})") from None
+    if number != FORMAT:
+        raise ValueError(f"{path}: format {number}, written by pylstm {version}; this version reads format {FORMAT}")
+    if right != digest:
+        raise ValueError(f"{path}: damaged: the data are not those that were saved (sha256 differs)")
+    return header, tensors
+
+
+def _write(path: Path, data: bytes) -> None:
+    """Write `data` to a new file beside `path`, then rename it; remove what killed writers have left there."""
+    path = os.fsdecode(path)
+    target = os.path.realpath(path)
+    if os.path.exists(target) and not os.path.isfile(target):
+        raise ValueError(f"{path}: exists but is not a regular file")
+    for left in glob.glob(f"{glob.escape(target)}.{'[0-9a-f]' * 8}.tmp"):
+        _remove_unlocked(left)
+    temporary = f"{target}.{secrets.token_hex(4)}.tmp"
+    try:
+        with _create_locked(temporary) as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+            os.replace(temporary, target)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)
+        raise
+
+
+def _create_locked(path: str) -> BinaryIO:
+    """A new file, locked as long as it is open: a temporary file without a lock is one of a writer that was killed."""
+    while True:
+        file = open(path, "xb")  # noqa: SIM115 (the caller closes it)
+        with contextlib.suppress(OSError):  # a file system without locks: there nobody gets one to remove the file
+            fcntl.flock(file, fcntl.LOCK_EX)
+        if os.fstat(file.fileno()).st_nlink:
+            return file
+        file.close()  # removed by another writer before it was locked
+
+
+def _remove_unlocked(path: str) -> None:
+    """Remove a temporary file unless its writer lives."""
+    with contextlib.suppress(OSError), open(path, "r+b") as file:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.unlink(path)
+
+
+def _digest(header: dict[str, Any], tensors: Mapping[str, np.ndarray]) -> str:
+    """Of the rest of the header, then of names, dtypes, shapes and data in the order of the names."""
+    digest = hashlib.sha256(json.dumps(header, sort_keys=True).encode())
+    for name in sorted(tensors):
+        array = tensors[name]
+        digest.update(f"{name} {array.dtype.name} {array.shape}\n".encode())
+        digest.update(np.ascontiguousarray(array).astype(array.dtype.newbyteorder("<"), copy=False).tobytes())
+    return digest.hexdigest()
