@@ -160,9 +160,9 @@ def _plan_parts(entries: Entries, kinds: tuple[str, ...], cells: Any) -> list[Pl
 
 def _plan_bidirectional(entries: Entries, given: Entries, dtype: str, cells: Any) -> Plan:
     given.only(())
+    if len(entries.list("layers", dict)) != 2:
+        entries.refuse("must hold 2 layers", len(entries.list("layers")), "layers")
     plans = _plan_parts(entries, ("recurrent",), cells)
-    if len(plans) != 2:
-        entries.refuse("must hold 2 layers", len(plans), "layers")
     make = lambda: resolve(LAYERS["bidirectional"])(*(plan.make() for plan in plans))  # noqa: E731
     return _together(plans, ("", "reverse."), dtype, make)
 

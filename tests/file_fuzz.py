@@ -24,7 +24,8 @@ from pylstm.training.forecast import ForecastModel
 HOSTILE = (
     None, True, False, 0, 1, -1, 2, 3, 9000, 2**31, 2**63, 10**400, -(10**30), 0.5, -2.0, 1e308, float("nan"),
     float("inf"), "", "lstm", "x", "0" * 50, "float32", "../../x", "\0", "os:system", [], [1], [[1.0]], [None], ["h"],
-    [[]], {}, {"a": 1}, {"layer": "linear"}, {"value": 1}, {"array": "x"}, [0] * 40, ["h"] * 5, [{"layer": "stack", "layers": []}],
+    [[]], {}, {"a": 1}, {"layer": "linear"}, {"value": 1}, {"array": "x"}, [0] * 40, ["h"] * 5,
+    [{"layer": "stack", "layers": []}],
 )  # fmt: skip
 
 

@@ -81,7 +81,7 @@ def files_of(name: str, source: type[Cell] | None = None) -> dict[str, str]:
     if source and (wrong := difference(probe(source), made)):
         raise ValueError(
             f"cell {source.name!r}: {wrong} is not what the formula alone gives: a backward by hand that is not the "
-            "derivative of forward (a surrogate) would be lost. Write that package by hand: docs/write-a-cell.md, section 3"
+            "derivative of forward (a surrogate) would be lost. Write that package by hand, see docs/write-a-cell.md"
         )
     summary = (made.__doc__ or "").strip().splitlines()[0].strip()
     result = {
