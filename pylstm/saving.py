@@ -144,7 +144,8 @@ def _take_apart(model: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         return {"kind": "layer", "metadata": {}}, {"": model}
     kind = kind_of(MODELS, model)
     if kind and type(model).__module__.partition(".")[0] == "pylstm":
-        return {"kind": kind, "metadata": model.metadata}, model.parts
+        parts = model.parts  # first: a model that was not fitted says so
+        return {"kind": kind, "metadata": model.metadata}, parts
     if not isinstance(model, Mapping) and callable(getattr(type(model), "from_parts", None)):
         return _take_apart_own(model)
     if not isinstance(model, Mapping) or not model:
