@@ -22,9 +22,7 @@ from pylstm._buffers cimport address, line_up
 from pylstm._core cimport forward_steps
 from pylstm._hold cimport FREE_THREADED, let_go, raise_pending, refuse_held, was_held
 from pylstm._modifiers cimport until_reset
-from pylstm._plan cimport LINE, MAX_BLOCKS, Core, Plan, core_t, pack, plan_t
-from pylstm._table cimport arrays_t
-from pylstm._team cimport team_t
+from pylstm._plan cimport LINE, Plan, core_t, pack
 
 import numpy as np
 
@@ -55,8 +53,6 @@ cdef object empty = np.empty
 
 cdef class Snapshot:
     """The states of a stream at one moment: what `Stream.snapshot` returns and `Stream.restore` takes. Can be pickled."""
-    cdef readonly tuple kind
-    cdef readonly bytes states
 
     def __init__(self, tuple kind not None, bytes states not None):
         self.kind, self.states = kind, states
@@ -102,24 +98,6 @@ cdef class Stream:
     >>> {name: state.shape for name, state in stream.state.items()}
     {'h': (1, 5), 'c': (1, 5)}
     """
-    cdef plan_t plan
-    cdef Plan layout                           # holds the tables that `plan` points to
-    cdef arrays_t a
-    cdef team_t alone                          # a stream runs on one thread
-    cdef Core core
-    cdef readonly object layer
-    cdef readonly Py_ssize_t batch_size
-    cdef const char *aux[MAX_BLOCKS]           # of this call, at its first step
-    cdef object buffer, weights, dtype
-    cdef bytearray spare                       # room for all states, one after the other
-    cdef tuple aux_names, shape, row_shape, kind
-    cdef Py_ssize_t row                        # at which the states are
-    cdef Py_ssize_t width                      # of the output
-    cdef Py_ssize_t work                       # multiply-adds of a step
-    cdef bint single                           # the arrays of this call have no axis of rows
-    cdef bint batch_first
-    cdef int held                              # by a call that is at work
-    cdef readonly Py_ssize_t calls             # of `step` that have moved the state: see `take_back`
 
     def __init__(self, layer, batch_size=1):
         B = check_size("batch_size", batch_size)
@@ -208,7 +186,6 @@ cdef class Stream:
         self.held = False
         if failed:
             raise_pending()
-        self.calls += 1
         return out
 
     cdef step_checked(self, x_t, out, aux, reset):
@@ -223,7 +200,6 @@ cdef class Stream:
                 aux = self.take_aux(aux, STEP)
             self.run_checked(address(x_t, -1, False), address(plain, -1, False), 1,
                              None if reset is None else check_reset(reset, self.shape_of(STEP, 0)[:-1]))
-            self.calls += reset is None
             return out
         finally:
             let_go(&self.held)
@@ -294,6 +270,8 @@ cdef class Stream:
         shape = (B, len(steps), self.width)
         if out is not None and not (isinstance(out, ndarray) and out.dtype == self.dtype and out.shape == shape):
             raise ValueError(f"out must be an array of {self.dtype}, shape {shape}")
+        if out is not None and not out.flags.writeable:
+            raise ValueError("out must be writable")
         steps, self.single = np.array(steps, self.dtype, order="C"), False
         y = empty((len(steps), B, self.width), self.dtype)
         if aux is not None or self.aux_names:
@@ -454,21 +432,15 @@ cdef class Stream:
         ValueError
             It is one of another cell, other sizes, another dtype or number of rows.
         """
-        if snapshot.kind != self.kind or len(snapshot.states) != len(self.spare):
+        cdef bytes states = snapshot.states
+        if snapshot.kind != self.kind or len(states) != len(self.spare):
             raise ValueError(f"this snapshot is one of {snapshot.kind}, the stream is {self.kind}")
-        self.put_states(snapshot.states)
+        self.put_states(states)
 
     cdef put_states(self, bytes states):
         self.hold()
         self.row = 0
         self.copy_states(PyBytes_AS_STRING(states), False)
-        let_go(&self.held)
-
-    def take_back(self):
-        """Undo the last `step`, directly after it: the state before it still lies in row 0."""
-        self.calls -= 1
-        self.hold()
-        self.row = 0
         let_go(&self.held)
 
     cdef void copy_states(self, char *states, bint out) noexcept:

@@ -91,11 +91,18 @@ cdef list reserve(int n):
     cdef list workers = []
     try:
         while len(workers) < n:
-            workers.append(idle.pop() if idle else start())
+            workers.append(take_idle())
     except BaseException:
         idle.extend(workers)
         raise
     return workers
+
+
+cdef Worker take_idle():
+    try:
+        return idle.pop()                      # not asked before whether there is one: another thread may be faster
+    except IndexError:
+        return start()
 
 
 cdef Worker start():

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from pylstm._stream import Snapshot, Stream
+from pylstm._whole import Whole
 from pylstm.layers.parameters import as_array
 from pylstm.layers.run import check_names
 from pylstm.layers.stack_run import by_layer
@@ -54,7 +53,7 @@ class StackStream:
                 raise TypeError(f"layer {k} has two directions: it needs the whole sequence and cannot be streamed")
         self.layer, self.batch_size = layer, batch_size
         self.layers: list[Stream] = [each.stream(batch_size) for each in layer.layers]
-        self._busy, self._calls = False, 0
+        self._whole = Whole(self.layers)
         self._between: dict[str, list[np.ndarray]] = {}
 
     def step(self, x_t: Any, out: np.ndarray | None = None, *, aux: Any = None, reset: Any = None) -> np.ndarray:
@@ -88,53 +87,20 @@ class StackStream:
     def _through(
         self, how: Literal["step", "feed"], x: Any, out: np.ndarray | None, aux: Any, reset: Any
     ) -> np.ndarray:
-        if self._busy:
-            self._refuse()
-        self._busy = True
-        before = None
-        try:
+        with self._whole:
             given = by_layer("aux", aux, len(self.layers))
             x = as_array("x", x)
             targets: list[Any] = [None] * len(self.layers)
             if out is not None:
                 _check_out(out, (*x.shape[:-1], self.layer.output_size), self.layer.dtype)
                 targets = self._targets(how, x.shape[:-1], out)
-            if how == "feed" or reset is not None:
-                before = [stream.snapshot() for stream in self.layers]
             for stream, residual, each, target in zip(self.layers, self.layer.residual, given, targets):
                 y = getattr(stream, how)(x, target, aux=each, reset=reset)
                 x = np.add(y, x, target) if residual else y
-            self._calls += before is None
-        except BaseException:  # the layers before one that fails, or is interrupted, are ahead of it
-            self._go_back(before)
-            raise
-        finally:
-            self._busy = False
-        if out is None or x is out:
-            return x
-        out[...] = x
-        return out
-
-    @contextmanager
-    def _held(self) -> Iterator[None]:
-        if self._busy:
-            self._refuse()
-        self._busy = True
-        try:
-            yield
-        finally:
-            self._busy = False
-
-    @staticmethod
-    def _refuse() -> None:
-        raise RuntimeError("this stream is at work in another thread: give every thread a fork() of its own")
-
-    def _go_back(self, before: list[Snapshot] | None) -> None:
-        for k, stream in enumerate(self.layers):
-            if before is not None:
-                stream.restore(before[k])
-            elif stream.calls != self._calls:
-                stream.take_back()
+            if out is None or x is out:
+                return x
+            out[...] = x
+            return out
 
     def _targets(self, how: str, lead: tuple[int, ...], out: np.ndarray) -> list[np.ndarray]:
         """Where each layer writes: arrays of our own, kept for the next call, and the last one into `out` if it can."""
@@ -148,7 +114,7 @@ class StackStream:
     @property
     def state(self) -> list[dict[str, np.ndarray]]:
         """Copies of the states by layer; assign such a list, or the `final` of a run, to set all."""
-        with self._held():
+        with self._whole:
             return [stream.state for stream in self.layers]
 
     @state.setter
@@ -159,59 +125,43 @@ class StackStream:
             values = [{name: array[k] for name, array in values.items()} for k in range(len(self.layers))]
         if len(values) != len(self.layers):
             raise ValueError(f"state must have one entry for each of {len(self.layers)} layers, got {len(values)}")
-        with self._held():
-            before = self._snapshot()
-            try:
-                for stream, each in zip(self.layers, values):
-                    stream.state = each
-            except BaseException:
-                self._restore(before)
-                raise
+        with self._whole:
+            for stream, each in zip(self.layers, values):
+                stream.state = each
 
     def reset(self, rows: Any = None) -> None:
         """Start all rows anew, or those that `rows` names, in every layer, as `Stream.reset` does."""
-        with self._held():
+        with self._whole:
             for stream in self.layers:
                 stream.reset(rows)
 
     def refresh(self) -> None:
         """Take the parameters as they are now."""
-        with self._held():
+        with self._whole:
             for stream in self.layers:
                 stream.refresh()
 
     def fork(self) -> StackStream:
         """A stream of its own that starts from the same states."""
         other = object.__new__(StackStream)
-        other._busy, other._calls = False, 0
         other.layer, other.batch_size, other._between = self.layer, self.batch_size, {}
-        with self._held():
+        with self._whole:
             other.layers = [stream.fork() for stream in self.layers]
+        other._whole = Whole(other.layers)
         return other
 
     def snapshot(self) -> list[Snapshot]:
         """The states, for `restore`."""
-        with self._held():
-            return self._snapshot()
+        with self._whole:
+            return [stream.snapshot() for stream in self.layers]
 
     def restore(self, snapshot: list[Snapshot]) -> None:
         """Go back to a `snapshot` of a stream of the same stack."""
         if len(snapshot) != len(self.layers):
             raise ValueError(f"snapshot of {len(snapshot)} layers, the stack has {len(self.layers)}")
-        with self._held():
-            before = self._snapshot()
-            try:
-                self._restore(snapshot)
-            except BaseException:
-                self._restore(before)
-                raise
-
-    def _snapshot(self) -> list[Snapshot]:
-        return [stream.snapshot() for stream in self.layers]
-
-    def _restore(self, snapshot: list[Snapshot]) -> None:
-        for stream, each in zip(self.layers, snapshot):
-            stream.restore(each)
+        with self._whole:
+            for stream, each in zip(self.layers, snapshot):
+                stream.restore(each)
 
 
 def _check_out(out: Any, shape: tuple[int, ...], dtype: np.dtype) -> None:

@@ -15,7 +15,8 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 def stop_on_interrupt() -> Iterator[Callable[[], int]]:
     """Within the block, the first Ctrl-C or SIGTERM only makes the given function answer its number instead of 0.
 
-    The second raises `KeyboardInterrupt` at once. Outside of the main thread, where Python does not deliver signals,
+    The second raises `KeyboardInterrupt` at once. A block that raises after a SIGTERM has it sent again at its end: the
+    process was told to go. Outside of the main thread, where Python does not deliver signals,
     the function always answers 0.
 
     Examples
@@ -24,10 +25,14 @@ def stop_on_interrupt() -> Iterator[Callable[[], int]]:
     ...     stopped()
     0
     """
-    asked = 0
+    asked = late = 0
+    leaving = failed = False
 
     def handle(number: int, frame: Any) -> None:
-        nonlocal asked
+        nonlocal asked, late
+        if leaving:
+            late = number
+            return
         if asked:
             raise KeyboardInterrupt
         asked = number
@@ -40,6 +45,14 @@ def stop_on_interrupt() -> Iterator[Callable[[], int]]:
         for number in SIGNALS:
             before[number] = signal.signal(number, handle)
         yield lambda: asked
+    except BaseException:
+        failed = True
+        raise
     finally:
+        leaving = True
         for number, handler in before.items():
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
+        if failed and asked == signal.SIGTERM:  # whoever would have sent it again has not come to it
+            late = asked
+        if late:
+            signal.raise_signal(late)
