@@ -162,6 +162,16 @@ def test_backward_is_of_the_forward_pass(cell):
     assert same(flatten(run, run.backward(dy)), expected)  # after another run of the layer
 
 
+def test_backward_is_of_the_aux_inputs_of_the_forward_pass():
+    layer = pylstm.Recurrent("cfc", I, H, seed=0)
+    (name,) = set(layer.cell.contract.aux) - {"x"}
+    x, dy, aux = draw(T, B, I), draw(T, B, H), {name: draw(T, B, layer.widths[name]) + 2}
+    run = layer(x, aux=aux)
+    expected = run.backward(dy).params.flat.copy()
+    aux[name][...] = np.nan
+    assert same([run.backward(dy).params.flat], [expected])
+
+
 def test_results_are_read_only_or_the_callers():
     layer, x, h, dy = pylstm.LSTM(I, H, seed=0), draw(T, B, I), draw(B, H), draw(T, B, H)
     run = layer(x, {"h": h})
