@@ -86,9 +86,9 @@ def test_without_arguments_shows_help(pylstm):
 def test_cells(site, pylstm):
     site.install("leaky_pkg", CELL, version="3.1")
     lines = pylstm("cells").stdout.splitlines()
-    assert lines[0].split() == ["name", "package", "version", "states", "gates", "params", "status"]
+    assert lines[0].split() == ["name", "package", "version", "states", "gates", "params", "options", "status"]
     (line,) = [line for line in lines if line.startswith("leaky ")]
-    assert line.split() == ["leaky", "leaky_pkg", "3.1", "h", "m", "a", "b", "rate", "registered"]
+    assert line.split() == ["leaky", "leaky_pkg", "3.1", "h", "m", "a", "b", "rate", "-", "registered"]
 
 
 def test_cells_json(site, pylstm):
@@ -102,6 +102,7 @@ def test_cells_json(site, pylstm):
         "states": ["h", "m"],
         "gates": {"a": "x+h", "b": "x"},
         "params": ["rate"],
+        "options": {},
         "aux": [],
         "kernel": "none",
         "reference": "this test",
