@@ -50,6 +50,28 @@ cdef extern from "pylstm/machine.h" nogil:
     const opcode_t *pylstm_opcodes
     enum: PYLSTM_OPCODES
 
+# `block_of` takes the kinds of blocks for an array of pointers: they must follow each other in the order of KINDS.
+cdef extern from *:
+    """
+    #include <stddef.h>
+    #define KIND(name, k) \
+        _Static_assert(offsetof(pylstm_rows, name) == offsetof(pylstm_rows, gates) + k * sizeof(void *), #name)
+    KIND(gates, 0);
+    KIND(prev, 1);
+    KIND(emissions, 2);
+    KIND(keep, 3);
+    KIND(states, 4);
+    KIND(params, 5);
+    KIND(aux, 6);
+    KIND(dgates, 7);
+    KIND(dprev, 8);
+    KIND(demissions, 9);
+    KIND(dstates, 10);
+    KIND(dparams, 11);
+    KIND(daux, 12);
+    #undef KIND
+    """
+
 # Elements of a register at most; bytes of all registers of a call; operands of a program; alignment.
 cdef enum:
     CHUNK = 1024

@@ -32,6 +32,13 @@ _BEFORE = """#ifndef REAL
 #include "pylstm/cell.h"
 #include "pylstm/math.h"
 
+#ifdef __GNUC__ /* not inlined: in a loop over rows strides and ends of all blocks would be prepared in advance */
+#define ROW_VOID __attribute__((noinline)) void
+#define PUBLIC __attribute__((visibility("default")))
+#else
+#define ROW_VOID void
+#define PUBLIC
+#endif
 #define ROW(block, b) ((REAL *)(block).data + (b) * (block).stride)
 #define REAL float
 #define MATH(name) pylstm_##name##f
@@ -57,6 +64,9 @@ PyMODINIT_FUNC PyInit_NAME(void) {
         Py_XDECREF(m);
         return NULL;
     }
+#ifdef Py_GIL_DISABLED
+    PyUnstable_Module_SetGIL(m, Py_MOD_GIL_NOT_USED);
+#endif
     return m;
 }
 #endif
@@ -137,7 +147,7 @@ def _row_function(name: str, function: RowFunction) -> list[str]:
         f"{'const ' if block in function.read_only else ''}REAL *restrict {function.pointers[block]}"
         for block in function.blocks
     ]
-    lines = wrap(items, f"static inline void TYPED({name}_row)(", ") {", " " * 8)
+    lines = wrap(items, f"static ROW_VOID TYPED({name}_row)(", ") {", " " * 8)
     if function.locals:
         lines.append(f"    REAL {', '.join(function.locals)};")
     if function.sums:
@@ -177,7 +187,7 @@ def _publish(contract: Contract) -> str:
         lines.append(f"static const pylstm_stage {dtype}[] = {{{pairs}}};")
     counts = ", ".join(f".{kind} = {len(names)}" for kind, names in contract.blocks.items() if names)
     lines += [
-        f"const pylstm_cell pylstm_cell_{contract.name} = {{",
+        f"PUBLIC const pylstm_cell pylstm_cell_{contract.name} = {{",
         f'    .abi = PYLSTM_CELL_ABI, .size = sizeof(pylstm_cell), .name = "{contract.name}",',
         f"    .stages = {len(contract.stages)}, {counts},",
         "    .float32 = float32, .float64 = float64};",

@@ -88,7 +88,7 @@ def _head(name: str, body: str, where: str) -> list[str]:
     math = sorted(called & set(_MATH))
     if math:
         lines.append(f"from pylstm._math cimport {', '.join(math)}")
-    lines.append("from pylstm.kernel cimport cell_t, floating, hook_t, publish, row, rows_t, stage_t")
+    lines.append("from pylstm.kernel cimport cell_t, floating, hook_t, publish, row, row_void, rows_t, stage_t")
     for helper, (arguments, value) in _HELPERS.items():
         if helper in called:
             lines += ["", "", f"cdef inline floating {helper}({arguments}) noexcept nogil:", f"    return {value}"]
@@ -101,7 +101,7 @@ def _row_function(name: str, function: RowFunction) -> list[str]:
         f"{'const ' if block in function.read_only else ''}floating *restrict {function.pointers[block]}"
         for block in function.blocks
     ]
-    lines = wrap(sizes + pointers, f"cdef inline void {name}_row(", ") noexcept nogil:", " " * 8)
+    lines = wrap(sizes + pointers, f"cdef row_void {name}_row(", ") noexcept nogil:", " " * 8)
     if any(loop.width != 1 for loop in function.loops):
         lines.append("    cdef Py_ssize_t k")
     if function.locals:
