@@ -556,6 +556,7 @@ cdef class Stream:
                 raise ValueError(f"cell {self.layer.cell.name!r} needs aux[{name!r}] at every step: "
                                  f"shape {self.shape_of(T, width)}")
             array = self.bring(f"aux[{name!r}]", aux[name], T, False, width)
+            self.layer.cell.contract.check_aux(name, array)
             if out is not None and np.may_share_memory(array, out):
                 array = array.copy()
             self.aux[k] = address(array, -1, False)

@@ -243,13 +243,15 @@ def status() -> tuple[Record, ...]:
     return _plugins.records
 
 
-def register(cell: type[Cell]) -> type[Cell]:
+def register(cell: type[Cell], *, certified: bool = True) -> type[Cell]:
     """Certify a cell of your own and add it to the registry, so that it can be used by name.
 
     Parameters
     ----------
     cell : subclass of pylstm.Cell
         Its name is ``cell.name``, by default the class name in lower case.
+    certified : bool
+        With False it is added as it is; layers of a cell that fails need ``certified=False`` then, too.
 
     Returns
     -------
@@ -284,7 +286,7 @@ def register(cell: type[Cell]) -> type[Cell]:
     >>> registry().get("my elman") is Elman
     True
     """
-    return registry().register(cell, certified=True)
+    return registry().register(cell, certified=certified)
 
 
 def training_hooks() -> Any:

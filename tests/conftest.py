@@ -112,16 +112,17 @@ def site(tmp_path, monkeypatch):
 @pytest.fixture
 def certify(monkeypatch):
     """Replaces certification; gives the list of cells that were certified, and refuses those named ``wrong``."""
-    import types
+
+    from pylstm.cells.certificate import Certificate
 
     certified = []
 
-    def fake(cell, **_):
+    def replacement(cell, *, raise_):
         certified.append(cell)
+        certificate = Certificate(cell.name)
         if cell.name == "wrong":
-            raise ValueError("dh/da is wrong")
+            certificate.fail("twin", "dh/da", "is wrong")
+        return certificate
 
-    module = types.ModuleType("pylstm.cells.certify")
-    module.certify = fake
-    monkeypatch.setitem(sys.modules, "pylstm.cells.certify", module)
+    monkeypatch.setattr("pylstm.cells.certify.certify", replacement)
     return certified

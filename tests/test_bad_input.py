@@ -30,7 +30,7 @@ class Leaky(pylstm.Cell):
         return dict(s=prev.s * u.dt + z.a)
 
     def backward(d, y, prev, u):
-        return dict(a=d.s, s=d.s * u.dt, dt=d.s * prev.s)
+        return dict(a=d.s, s=d.s * u.dt, dt=(d.s * prev.s).sum(axis=1, keepdims=True))
 
 
 X, DY, ROWS = draw(T, B, I), draw(T, B, H), draw(B, H)

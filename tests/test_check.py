@@ -41,7 +41,7 @@ def test_a_registered_cell(capsys):
     assert header[0].strip() == "path" and "kernel float32" in lines[1]
     (path,) = [line for line in lines if line.startswith("d c / d gate f ")]
     numbers = [float(word) for word in path.removeprefix("d c / d gate f").split() if word != "-"]
-    assert len(numbers) == 5 and max(numbers) < 1e-5  # twin, and twice two dtypes of the kernel
+    assert len(numbers) == 3 and max(numbers) < 1e-5  # twin, and two dtypes of the kernel
 
 
 def test_all(capsys):

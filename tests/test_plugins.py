@@ -253,7 +253,7 @@ def test_register_certifies_and_decorates(monkeypatch, certify):
     assert plugins.registry().get("mine") is cell
     assert certify == [cell]
     wrong = type("Wrong", (pylstm.Cell,), {"states": ("h",), "gates": {"a": "x+h"}, "name": "wrong"})
-    with pytest.raises(ValueError, match="dh/da is wrong"):
+    with pytest.raises(ValueError, match="dh/da"):
         pylstm.register(wrong)
     assert "wrong" not in plugins.registry().names()
 

@@ -118,15 +118,15 @@ def test_a_wrong_cell_is_refused_at_every_use(certify):
     registry = Registry()
     cell = registry.register(make("wrong"))
     for _ in range(2):
-        with pytest.raises(ValueError, match="dh/da is wrong"):
+        with pytest.raises(ValueError, match="dh/da"):
             registry.get("wrong")
-    assert certify == [cell, cell]
-    assert registry.entry("wrong").status == "refused: dh/da is wrong"
+    assert certify == [cell]
+    assert registry.entry("wrong").status.startswith("refused: ") and "dh/da" in registry.entry("wrong").status
 
 
 def test_register_certified_adds_only_what_passes(certify):
     registry = Registry()
-    with pytest.raises(ValueError, match="dh/da is wrong"):
+    with pytest.raises(ValueError, match="dh/da"):
         registry.register(make("wrong"), certified=True)
     assert registry.names() == ()
     cell = registry.register(make("fine"), certified=True)

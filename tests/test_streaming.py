@@ -46,8 +46,16 @@ class Driven(Cell):
         b = tanh(z.b + u.dt * p.tilt)
         return dict(b=b, h=b + e.q.mean(axis=-1, keepdims=True) * u.drive, m=0.5 * prev.m + e.q)
 
-    def backward_two(d, y):
-        return dict(b=d.h * dtanh_from_y(y.b), m=0.5 * d.m, q=d.m)
+    def backward_two(d, y, prev, e, p, u):
+        db = d.h * dtanh_from_y(y.b)
+        return dict(
+            b=db,
+            tilt=db * u.dt,
+            dt=db * p.tilt,
+            drive=d.h.sum(axis=-1, keepdims=True) * e.q.mean(axis=-1, keepdims=True),
+            m=0.5 * d.m,
+            q=d.m + (d.h * u.drive).sum(axis=-1, keepdims=True) / e.q.shape[-1],
+        )
 
 
 class Slow(Cell):
@@ -86,6 +94,7 @@ def inputs(layer, T, B, seed=2):
         return (random.uniform(0.3, 0.9, shape) * random.choice([-1, 1], shape)).astype(layer.dtype)
 
     aux = {name: draw(T, B, layer.widths[name]) for name in layer.cell.contract.aux if name != "x"}
+    aux |= {name: abs(aux[name]) for name in aux if name in layer.cell.domain}
     return draw(T, B, layer.input_size), aux or None
 
 

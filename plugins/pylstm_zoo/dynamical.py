@@ -182,6 +182,7 @@ class CTRNN(Cell):
     gates = {"a": "x+rate"}
     params = ("log_tau",)
     aux = ("dt",)
+    domain = {"dt": (0, None)}
     stages = (Stage("fire", emits=("rate",)), Stage("move", gates=("a",)))
     reference = "Funahashi & Nakamura (1993), Approximation of dynamical systems by continuous time recurrent networks"
 
@@ -204,6 +205,7 @@ class CfC(Cell):
     states = ("h",)
     gates = {"backbone": "x+h", "f": "b", "g": "b", "n": "b"}
     aux = ("dt",)
+    domain = {"dt": (0, None)}
     sizes = {"backbone_size": "hidden_size"}
     widths = {"backbone": "backbone_size", "b": "backbone_size"}
     stages = (Stage("map", gates=("backbone",), emits=("b",)), Stage("heads", gates=("f", "g", "n")))

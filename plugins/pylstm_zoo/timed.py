@@ -18,6 +18,7 @@ class TimeAwareLSTM(Cell):
     states = ("h", "c")
     gates = {"i": "x+h", "f": "x+h", "g": "x+h", "o": "x+h", "short": "c"}
     aux = ("dt",)
+    domain = {"dt": (0, None)}
     reference = "Baytas, Xiao, Zhang, Wang, Jain & Zhou (2017), Patient subtyping via time-aware LSTM networks"
 
     def forward(z, prev, u):
@@ -113,6 +114,7 @@ class GRUODE(Cell):
     states = ("h",)
     gates = {"r": "x+h", "u": "x+h", "n": "x+rh"}
     aux = ("dt",)
+    domain = {"dt": (0, None)}
     stages = (Stage("reset", gates=("r",), emits=("rh",)), Stage("move", gates=("u", "n")))
     reference = "De Brouwer, Simm, Arany & Moreau (2019), GRU-ODE-Bayes"
 
@@ -135,6 +137,7 @@ class NeuralHawkes(Cell):
     states = ("h", "c", "bar", "delta", "out")
     gates = {gate: "x+h_t" for gate in ("i", "f", "i2", "f2", "g", "o", "d")}
     aux = ("dt",)
+    domain = {"dt": (0, None), "delta": (0, None)}
     stages = (
         Stage("decay", emits=("c_t", "h_t")),
         Stage("event", gates=("i", "f", "i2", "f2", "g", "o", "d")),

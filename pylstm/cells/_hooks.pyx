@@ -5,6 +5,7 @@ from pylstm.kernel cimport PYLSTM_CELL_ABI, PYLSTM_CELL_CAPSULE, block_t, cell_t
 
 cdef extern from "Python.h":
     Py_buffer *PyMemoryView_GET_BUFFER(object view)
+    void *PyErr_Occurred() noexcept
 
 FORWARD = ("gates", "prev", "emissions", "keep", "states", "params", "aux")
 BACKWARD = ("dgates", "dprev", "demissions", "dstates", "dparams", "daux")
@@ -113,6 +114,11 @@ def _rows_and_dtype(views):
     return reference.shape[0], reference.format
 
 
+cdef int raise_pending() except -1:
+    """Raise what a hook in Python raised."""
+    return -1 if PyErr_Occurred() != NULL else 0
+
+
 cdef object _call(capsule, Py_ssize_t stage, bint backward, Py_ssize_t n_rows, str dtype, dict views):
     """Lay out the table of blocks and call the hook."""
     cdef const cell_t *cell = cell_of(capsule)
@@ -145,5 +151,6 @@ cdef object _call(capsule, Py_ssize_t stage, bint backward, Py_ssize_t n_rows, s
         r.dgates, r.dprev, r.demissions, r.dstates, r.dparams, r.daux = at[7], at[8], at[9], at[10], at[11], at[12]
         with nogil:
             hook(&r, stages[stage].user)
+        raise_pending()
     finally:
         PyMem_Free(table)

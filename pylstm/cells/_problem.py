@@ -1,22 +1,25 @@
-"""One stage of a cell on random numbers, and the true local derivatives there: differences of the twin's forward."""
+"""One stage of a cell at the places where layers call it: random numbers in rows, each row another place.
+
+A row of a problem is a batch row. Rows do not see each other, so one call looks at all places at once.
+"""
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import product
 from typing import Any
 
 import numpy as np
 
 from pylstm.cells.contract import Contract, Stage
-from pylstm.cells.twin import call
 
-ROWS = 3
-LARGE = 4.0
-COMPLEX_STEP = 1e-30
-STEP = 1e-3
-TOLERANCE = {"complex steps": 1e-11, "differences": 1e-8, "twin": 1e-11}
+Key = tuple[str, str]
+Inputs = dict[Key, np.ndarray]
+Place = dict[str, str]
+"""Kind of input -> range of its magnitude in a row, where it is not ``moderate``; a key of `MAGNITUDES`, or `MIXED`."""
+
+SPACES = {"gate": "z", "previous": "prev", "emission": "e", "param": "p", "aux": "u"}
 DOMAINS = (
     (),
     ("param", "aux"),
@@ -25,10 +28,30 @@ DOMAINS = (
 )
 """Kinds that are drawn positive: the first of these sets on which forward is finite is used."""
 
-Key = tuple[str, str]
-Inputs = dict[Key, np.ndarray]
-
-SPACES = {"gate": "z", "previous": "prev", "emission": "e", "param": "p", "aux": "u"}
+MAGNITUDES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "zero": lambda u: 0 * u,
+    "tiny": lambda u: 10 ** (6 * u - 8),
+    "moderate": lambda u: 0.3 + 0.6 * u,
+    "near one": lambda u: 1 + np.where(u < 0.5, -1, 1) * 10 ** (-4 + 5.4 * abs(u - 0.5)),
+    "above one": lambda u: 1.2 * 50**u,
+    "beyond one": lambda u: 1.2 + 4.8 * u,
+    "large": lambda u: 1.2 + 2.4 * u,
+    "far": lambda u: 10 + 20 * u,
+    "saturated": lambda u: 40 + 60 * u,
+}
+"""Name of a range -> magnitudes in it, from numbers between 0 and 1."""
+MIXED = "of all sizes"
+STATES = ("zero", "tiny", "near one", "above one")
+RANGES = {
+    "previous": STATES,
+    "emission": STATES,
+    "aux": STATES,
+    "gate": ("zero", "tiny", "large", "far", "saturated"),
+    "param": ("zero", "tiny", "near one", "beyond one"),
+}
+"""Where each kind is looked at, besides ``moderate``."""
+CORE = 5
+"""Rows that come first, with nothing but moderate and large numbers: forward must be finite there."""
 
 
 @dataclass(frozen=True)
@@ -38,10 +61,14 @@ class Problem:
     Attributes
     ----------
     inputs : dict of (kind, name) to array
-        (ROWS, width), of kind ``param`` (width,). Kinds are the keys of `SPACES`. All numbers are exact in float32,
+        (rows, width), of kind ``param`` (width,). Kinds are the keys of `SPACES`. All numbers are exact in float32,
         so that every dtype sees the same problem.
-    d : dict of str to array (ROWS, width)
+    d : dict of str to array (rows, width)
         Cotangent of each output: the emissions of the stage, or in the last stage the new states.
+    places : tuple of str
+        What is special about each row; '' if nothing.
+    remark : str
+        What is special about the whole problem; it ends the names of paths.
     """
 
     contract: Contract
@@ -49,6 +76,24 @@ class Problem:
     widths: dict[str, int]
     inputs: Inputs
     d: dict[str, np.ndarray]
+    places: tuple[str, ...]
+    remark: str = ""
+
+    @property
+    def rows(self) -> int:
+        """Number of rows."""
+        return len(self.places)
+
+    @property
+    def calm(self) -> np.ndarray:
+        """Rows where nothing is far out: what is multiplied there does not overflow."""
+        wild = ("far", "saturated", "above one", MIXED)
+        return np.array([k for k, place in enumerate(self.places) if not any(each in place for each in wild)], int)
+
+    @property
+    def different(self) -> np.ndarray:
+        """The first row of each place."""
+        return np.array([self.places.index(place) for place in dict.fromkeys(self.places)], int)
 
     @property
     def last(self) -> bool:
@@ -72,62 +117,116 @@ class Problem:
             spaces[SPACES[kind]][name] = array
         return spaces
 
-
-@dataclass(frozen=True)
-class Certified:
-    """What is true of a stage.
-
-    Attributes
-    ----------
-    tape : dict of (kind, name) to array (ROWS, width)
-        The values that the twin leaves; kinds ``gate``, ``keep``, ``emission``, ``state``.
-    truth : dict of str to dict of (kind, name) to array (ROWS, width)
-        The cotangent of every input for that of each single output.
-    method : str
-        How the truth was found.
-    """
-
-    problem: Problem
-    tape: Inputs
-    truth: dict[str, Inputs]
-    method: str
-
-    @property
-    def tolerance(self) -> float:
-        """How far float64 may be from the truth."""
-        return TOLERANCE[self.method]
+    def take(self, rows: Any) -> Problem:
+        """The problem of some of the rows, in the order given."""
+        rows = np.atleast_1d(np.arange(self.rows)[rows])
+        inputs = {key: array if key[0] == "param" else taken(array, rows) for key, array in self.inputs.items()}
+        d = {name: taken(array, rows) for name, array in self.d.items()}
+        return replace(self, inputs=inputs, d=d, places=tuple(self.places[row] for row in rows))
 
 
-def draw(contract: Contract, stage: Stage, widths: dict[str, int], positive: tuple[str, ...], seed: int) -> Problem:
-    """Random numbers away from 0 and 1; the last row has large pre-activations. Kinds in `positive` are positive."""
-    random = np.random.default_rng(seed)
+def taken(array: np.ndarray, rows: Any) -> np.ndarray:
+    """Some rows of an array, read-only: a twin that works in place is told so."""
+    array = array[rows]
+    array.flags.writeable = False
+    return array
 
-    def block(kind: str, *shape: int) -> np.ndarray:
-        values = random.uniform(0.3, 0.9, shape)
-        if kind not in positive:
-            values *= random.choice([-1.0, 1.0], shape)
-        if kind == "gate":
-            values[-1] *= LARGE
-        values = values.astype(np.float32).astype(np.float64)
-        values.flags.writeable = False  # a twin that works in place is told so
-        return values
 
+def kinds_of(contract: Contract, stage: Stage) -> dict[str, tuple[str, ...]]:
+    """Kind -> names of all that goes into a stage."""
     before = contract.stages[: contract.stages.index(stage)]
-    names = {
+    return {
         "gate": stage.gates,
         "previous": contract.states,
         "emission": tuple(name for each in before for name in each.emits),
         "param": contract.params,
         "aux": contract.aux,
     }
-    inputs = {
-        (kind, name): block(kind, *((widths[name],) if kind == "param" else (ROWS, widths[name])))
-        for kind, each in names.items()
-        for name in each
-    }
-    outputs = contract.states if stage is contract.stages[-1] else stage.emits
-    d = {name: block("cotangent", ROWS, widths[name]) for name in outputs}
-    return Problem(contract, stage, widths, inputs, d)
+
+
+def all_places(contract: Contract, stage: Stage) -> list[Place]:
+    """The rows of a problem: `CORE`, each kind in each of its ranges, ranges of several kinds together, mixed rows."""
+    present = {kind for kind, names in kinds_of(contract, stage).items() if names} - {"param"}
+    places: list[Place] = [{}] * (CORE - 1) + [{"gate": "large"}]
+    for kind in RANGES:
+        if kind in present:
+            places += [{kind: size} for size in RANGES[kind] for _ in range(2)]
+    if "gate" in present:
+        places += [
+            {"previous": state, "gate": gate}
+            for state, gate in product(("zero", "tiny", "above one"), ("large", "far", "saturated"))
+        ]
+    places.append(dict.fromkeys(present, "zero"))
+    return [*places, *({kind: MIXED for kind in present},) * 8]
+
+
+def few_places(contract: Contract, stage: Stage, size: int = 10) -> list[Place]:
+    """At most `size` rows, none with an exact 0: what a problem has that differs in its parameters or widths."""
+    known = [place for place in all_places(contract, stage) if "zero" not in place.values()]
+    return known[:3] + known[CORE - 1 : CORE] + known[-(size - 4) :]
+
+
+def draw(
+    contract: Contract,
+    stage: Stage,
+    widths: dict[str, int],
+    places: list[Place],
+    positive: tuple[str, ...] = (),
+    params: str = "moderate",
+    remark: str = "",
+    seed: int = 0,
+) -> Problem:
+    """Random numbers at `places`. Kinds in `positive` are positive; declared domains are kept to everywhere.
+
+    A problem with a remark has no exact 0 among its mixed numbers: forward may have a kink there.
+    """
+    random = np.random.default_rng(seed)
+
+    def signs(shape: tuple[int, ...]) -> np.ndarray:
+        return 1.0 - 2.0 * random.integers(0, 2, shape)
+
+    def numbers(kind: str, name: str, sizes: list[str]) -> np.ndarray:
+        known = (*RANGES[kind], "moderate")
+        u = random.uniform(0, 1, (len(sizes), widths[name]))
+        which = np.array([known.index(size) if size in known else -1 for size in sizes])[:, None]
+        which = np.where(which < 0, random.integers(1 if remark else 0, len(known), u.shape), which)
+        magnitude = np.choose(which, [MAGNITUDES[size](u) for size in known])
+        return inside(contract.domain.get(name), magnitude * (1.0 if kind in positive else signs(u.shape)), u)
+
+    inputs: Inputs = {}
+    for kind, names in kinds_of(contract, stage).items():
+        sizes = [place.get(kind, "moderate") for place in places]
+        for name in names:
+            inputs[kind, name] = numbers(kind, name, [params])[0] if kind == "param" else numbers(kind, name, sizes)
+            inputs[kind, name].flags.writeable = False  # a twin that works in place is told so
+    d = {}
+    for name in contract.states if stage is contract.stages[-1] else stage.emits:
+        shape = (len(places), widths[name])
+        d[name] = random.uniform(0.3, 0.9, shape).astype(np.float32) * signs(shape)
+        d[name].flags.writeable = False
+    return Problem(contract, stage, widths, inputs, d, tuple(map(label, places)), remark)
+
+
+def inside(domain: tuple[float | None, float | None] | None, values: np.ndarray, u: np.ndarray) -> np.ndarray:
+    """`values` moved into a domain, exact in float32: as distances from its one end, or by `u` between its two."""
+    low, high = domain or (None, None)
+    if low is not None and high is not None:
+        values = np.where(values == 0, low, low + (high - low) * u)
+    elif low is not None:
+        values = low + np.abs(values)
+    elif high is not None:
+        values = high - np.abs(values)
+    values = values.astype(np.float32)
+    if low is not None:
+        values = np.where(values < low, np.nextafter(values, np.float32(np.inf)), values)
+    if high is not None:
+        values = np.where(values > high, np.nextafter(values, np.float32(-np.inf)), values)
+    return values.astype(np.float64)
+
+
+def label(place: Place) -> str:
+    """A place in words: ``previous zero, gate far``."""
+    return ", ".join(f"{kind} {size}" for kind, size in place.items())
 
 
 def values(problem: Problem, out: dict[str, Any]) -> Iterator[tuple[Key, Any]]:
@@ -141,84 +240,9 @@ def values(problem: Problem, out: dict[str, Any]) -> Iterator[tuple[Key, Any]]:
         yield ("state" if problem.last else "emission", name), out[name]
 
 
-def derivatives(problem: Problem, forward: Callable[..., dict[str, Any]]) -> tuple[dict[str, Inputs], str]:
-    """Cotangent of every input for that of each single output, from differences of `forward`.
-
-    Returns
-    -------
-    dict of str to dict of (kind, name) to array (ROWS, width)
-        For each output. Of kind ``param`` too there is one row per batch row.
-    str
-        ``"complex steps"``, or where the twin is no analytic function of complex arrays ``"differences"`` (central,
-        extrapolated by Richardson).
-    """
-    coarse = _central(problem, forward, STEP)
-    exact = _complex(problem, forward)
-    method = "complex steps"
-    if exact is None or not _agree(exact, coarse):
-        fine = _central(problem, forward, STEP / 2)
-        better = {o: {key: (4 * fine[o][key] - coarse[o][key]) / 3 for key in fine[o]} for o in fine}
-        if exact is None or not _agree(exact, better):  # else only the coarse ones were bad: near a pole of forward
-            exact, method = better, "differences"
-    contracted = {
-        output: {key: np.einsum("kbj,bj->bk", jacobian, problem.d[output]) for key, jacobian in each.items()}
-        for output, each in exact.items()
-    }
-    return contracted, method
-
-
-Jacobians = dict[str, dict[Key, np.ndarray]]
-"""Output -> input -> (units of the input, ROWS, units of the output)."""
-
-
-def _agree(exact: Jacobians, coarse: Jacobians) -> bool:
-    pairs = [(exact[o][key], coarse[o][key]) for o in exact for key in exact[o]]
-    return all(np.abs(a - b).max(initial=0.0) <= 1e-4 * max(1.0, np.abs(b).max(initial=0.0)) for a, b in pairs)
-
-
-def _complex(problem: Problem, forward: Callable[..., dict[str, Any]]) -> Jacobians | None:
-    """By complex steps; None if the twin refuses complex arrays."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        try:
-            moved = _responses(problem, forward, COMPLEX_STEP * 1j)
-        except Exception:  # whatever a twin does with a kind of array it was not written for
-            return None
-    return {o: {key: np.imag(a) / COMPLEX_STEP for key, a in each.items()} for o, each in moved.items()}
-
-
-def _central(problem: Problem, forward: Callable[..., dict[str, Any]], step: float) -> Jacobians:
-    above, below = _responses(problem, forward, step), _responses(problem, forward, -step)
-    return {o: {key: (above[o][key] - below[o][key]) / (2 * step) for key in above[o]} for o in above}
-
-
-def _responses(problem: Problem, forward: Callable[..., dict[str, Any]], step: complex) -> Jacobians:
-    """The outputs with one unit of one input moved by `step`, for every unit of every input.
-
-    Rows do not see each other, so all moves of inputs that have rows are made in a single call.
-    """
-    by_row = {key: array for key, array in problem.inputs.items() if key[0] != "param"}
-    moves = sum(array.shape[1] for array in by_row.values())
-    moved, ranges, start = dict(problem.inputs), {}, 0
-    for key, array in by_row.items():
-        unit = np.arange(array.shape[1])
-        copies = np.empty((moves, *array.shape), np.result_type(array, step))
-        copies[:] = array
-        copies[start + unit, :, unit] += step
-        moved[key] = copies.reshape(-1, len(unit))
-        ranges[key] = slice(start, start + len(unit))
-        start += len(unit)
-    out = call(forward, **problem.spaces(moved))
-    responses: Jacobians = {}
-    for name, d in problem.d.items():
-        all_moves = np.broadcast_to(out[name], (moves * ROWS, d.shape[1])).reshape(moves, *d.shape)
-        responses[name] = {key: all_moves[range_] for key, range_ in ranges.items()}
-    for key, array in problem.inputs.items():
-        if key[0] == "param":
-            outs = [
-                call(forward, **problem.spaces(problem.inputs | {key: array + step * one}))
-                for one in np.eye(len(array))
-            ]
-            for name in problem.d:
-                responses[name][key] = np.stack([each[name] for each in outs])
-    return responses
+def tape_of(problem: Problem, out: dict[str, Any]) -> Inputs:
+    """Copies of what the stage leaves on the tape, read-only: a backward that works in place is told so."""
+    tape = {key: np.array(value) for key, value in values(problem, out)}
+    for array in tape.values():
+        array.flags.writeable = False
+    return tape

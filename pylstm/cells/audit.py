@@ -14,6 +14,7 @@ from pylstm.cells._recursion import SPANS, Edge, Recursion
 from pylstm.cells.cell import Cell
 from pylstm.cells.certify import certify
 from pylstm.cells.contract import hook_name
+from pylstm.cells.once import ensure_certified
 from pylstm.cells.reference import Arrays, Tape
 from pylstm.cells.twin import call, hook
 
@@ -181,7 +182,7 @@ def audit(
     """
     if not (isinstance(cell, type) and issubclass(cell, Cell)):
         raise TypeError(f"cell must be a subclass of pylstm.Cell, got {cell!r}")
-    certify(cell)
+    ensure_certified(cell)
     lengths = sorted({int(length) for length in lengths})
     if not lengths or lengths[0] < 1:
         raise ValueError(f"lengths must be numbers of steps, 1 or more, got {lengths}")

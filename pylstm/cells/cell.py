@@ -49,6 +49,9 @@ class Cell:
         ``o.dt``, ``Recurrent("cornn", 3, 5, dt=0.01)`` sets them; see `with_options`.
     output : str
         The state that is the output.
+    domain : dict of str to (number or None, number or None)
+        Lowest and highest value that a state, a parameter or an aux input may have, where not all are legal:
+        ``{"dt": (0, None)}``. Certification draws numbers there; a layer refuses aux values outside.
     kernel : str or PyCapsule, optional
         Compiled row hooks: ``"package.module:attribute"`` of a capsule (loaded at the best instruction-set level), or
         the capsule itself. Made for the options as they are declared: with others the formula or the twin runs.
@@ -117,6 +120,7 @@ class Cell:
     sizes: ClassVar[dict[str, int | str | None]] = {}
     options: ClassVar[dict[str, Option]] = {}
     output: ClassVar[str] = ""
+    domain: ClassVar[dict[str, tuple[float | None, float | None]]] = {}
     kernel: ClassVar[Any] = None
     formula: ClassVar[str] = ""
     initial_values: ClassVar[dict[str, float | Callable[..., Any]]] = {}

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
+from pylstm.cells._truth import Bounds, Key
+
 SMALLEST_SCALE = 1e-2
-"""Arrays whose largest element is below this are compared as if it were this: a zero path has no scale of its own."""
+"""Rows whose largest element is below this are compared as if it were this: a zero path has no scale of its own."""
 
 
 class CertificationError(ValueError):
@@ -106,61 +109,87 @@ class Certificate:
         """Record a condition."""
         self.paths.append(Path(form, name, fault="" if right else fault))
 
-    def compare(self, form: str, name: str, got: Any, expected: np.ndarray, tolerance: float, truth: str) -> bool:
-        """Record the comparison of an array with what it should be (`truth` says by what), and return its outcome."""
-        got = np.asarray(got)
-        if got.shape != expected.shape:
-            self.fail(form, name, f"shape {got.shape}, expected {expected.shape}")
+    def compare(
+        self, form: str, name: str, got: Any, truth: Bounds, allowed: Any, by: str, places: Sequence[str] = ()
+    ) -> bool:
+        """Record the comparison of an array with its bounds (`by` says who found them), and return its outcome.
+
+        `allowed` is how far an element may be outside; `places` says what is special about each row. A value that is
+        not finite is no fault where forward has no derivative.
+        """
+        given = got = np.asarray(got)
+        if got.shape != truth.low.shape:
+            self.fail(form, name, f"shape {got.shape}, expected {truth.low.shape}")
             return False
-        scale = max(np.abs(expected).max(initial=0.0), SMALLEST_SCALE)
-        error = np.abs(got - expected) / scale
-        worst = float(error.max(initial=0.0))  # NaN if any is NaN
-        if worst <= tolerance:
+        middle = truth.middle
+        scale = np.maximum(np.abs(middle).max(axis=-1, keepdims=True, initial=0.0), SMALLEST_SCALE)
+        with np.errstate(invalid="ignore"):
+            error = np.abs(got - middle)
+            if truth.low is not truth.high:
+                lost = ~np.isfinite(got) & ~truth.sharp
+                got, middle = (np.where(lost, 0, each) for each in (got, middle))
+                error = np.where(lost, 0, np.maximum(np.maximum(truth.low - got, got - truth.high), 0))
+        wrong = ~(error <= allowed)
+        worst = float((error / scale).max(initial=0.0))
+        if not wrong.any():
             self.paths.append(Path(form, name, worst))
             return True
-        at = np.unravel_index(np.argmax(np.nan_to_num(error, nan=np.inf)), error.shape)
+        at = np.unravel_index(np.argmax(np.nan_to_num(error / scale, nan=np.inf) * wrong), error.shape)
         where = ", ".join(f"{axis} {k}" for axis, k in zip(("row", "unit")[-len(at) :], at))
-        detail = f"{form} {got[at]:.6g}, {truth} {expected[at]:.6g} at {where}"
-        self.paths.append(Path(form, name, worst, classify(got, expected, tolerance * scale), detail))
+        where += f" ({places[at[0]]})" if places and places[at[0]] else ""
+        detail = f"{form} {got[at]:.6g}, {by} {middle[at]:.6g} at {where}"
+        rows = wrong.any(axis=-1)
+        missing = np.isnan(given[rows]).all()
+        small = np.broadcast_to(allowed, got.shape)[rows]
+        fault = "not written" if missing else classify(got[rows], middle[rows], small)
+        self.paths.append(Path(form, name, worst, fault, detail))
         return False
 
     def compare_paths(
         self,
         form: str,
-        output: str,
-        got: dict[tuple[str, str], np.ndarray],
-        expected: dict[tuple[str, str], np.ndarray],
-        tolerance: float,
-        truth: str,
-    ) -> dict[tuple[str, str], bool]:
-        """Compare the derivatives of one output with respect to every input (kind, name); True where right."""
+        names: dict[Key, str],
+        got: dict[Key, Any],
+        truth: dict[Key, Bounds],
+        allowed: dict[Key, Any],
+        by: str,
+        places: Sequence[str] = (),
+    ) -> dict[Key, bool]:
+        """Compare the cotangents of every input (kind, name); `names`: those of the paths. True where right."""
         right = {}
-        for key, derivative in expected.items():
-            name = f"d {output} / d {' '.join(key)}"
-            right[key] = self.compare(form, name, got[key], derivative, tolerance, truth)
-            if not right[key] and np.shape(got[key]) == derivative.shape:
-                others = [
-                    other for other in expected if other != key and np.abs(expected[other]).max() > SMALLEST_SCALE
-                ]
-                for other in others:
-                    if np.shape(got[key]) == expected[other].shape and np.allclose(got[key], expected[other], 1e-4, 0):
+        for key, bounds in truth.items():
+            right[key] = self.compare(form, names[key], got[key], bounds, allowed[key], by, places)
+            if not right[key] and np.shape(got[key]) == bounds.low.shape:
+                for other in truth.keys() - {key}:
+                    if _is_that_of(got[key], bounds, truth[other]):
                         self.paths[-1] = replace(self.paths[-1], fault=f"that of {' '.join(other)}")
         return right
 
 
-def classify(got: np.ndarray, expected: np.ndarray, small: float) -> str:
+def _is_that_of(got: np.ndarray, own: Bounds, other: Bounds) -> bool:
+    """Whether a wrong array is that of another path, at least in the rows where the two differ."""
+    if other.low.shape != got.shape or np.abs(other.middle).max(initial=0.0) <= SMALLEST_SCALE:
+        return False
+
+    def near(one: np.ndarray) -> bool:
+        scale = np.maximum(np.abs(other.middle).max(axis=-1, keepdims=True), SMALLEST_SCALE)
+        return bool((np.abs(one - other.middle) <= 1e-4 * scale).all())
+
+    return near(got) and not near(own.middle)
+
+
+def classify(got: np.ndarray, expected: np.ndarray, small: np.ndarray) -> str:
     """Name the kind of mistake: how `got` relates to `expected`, where what is below `small` counts as zero."""
-    if np.isnan(got).all():
-        return "not written"
     if np.isnan(got).any():
         return "not written, or NaN, in places"
     if (np.abs(expected) <= small).all():
         return "should be zero"
     if (np.abs(got) <= small).all():
         return "missing?"
-    large = np.abs(expected) > 1e-3 * np.abs(expected).max()
-    ratio = got[large] / expected[large]
-    middle = float(np.median(ratio))
-    if np.abs(got - middle * expected).max() <= max(10 * small, 1e-6 * np.abs(got).max()):
-        return "sign" if abs(middle + 1) < 1e-4 else f"factor {middle:.3f}"
+    large = np.abs(expected) > np.maximum(1e-3 * np.abs(expected).max(axis=-1, keepdims=True), 10 * small)
+    if large.any():
+        middle = float(np.median(got[large] / expected[large]))
+        size = np.abs(got).max(axis=-1, keepdims=True)
+        if (np.abs(got - middle * expected) <= np.maximum(10 * small, 1e-6 * size)).all():
+            return "sign" if abs(middle + 1) < 1e-4 else f"factor {middle:.3f}"
     return "wrong"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -16,6 +17,24 @@ LAYER_ARGUMENTS = (
     "dtype", "seed", "learn_initial", "certified",
 )  # fmt: skip
 """Keywords of `Recurrent` and of stacks, which no option of a cell can be called."""
+MAX_BLOCKS, MAX_MAPS = 32, 96
+"""What the time loop holds: blocks of one kind, linear maps (`pylstm/_plan.pxd`)."""
+_WIDER = "make one wider block (`widths`) of several"
+_LIMITS = {
+    "gates": ("gates", _WIDER),
+    "states": ("states", _WIDER),
+    "emissions": ("emissions", f"emit only what later stages read, or {_WIDER}"),
+    "keep": (
+        "values kept for backward",
+        "write backward by hand and compute cheap ones again, or split the stage and emit some of them",
+    ),
+    "params": ("parameters", _WIDER),
+    "aux": ("aux inputs", _WIDER),
+}
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 @dataclass(frozen=True)
@@ -59,6 +78,7 @@ class Contract:
     sizes: dict[str, int | str | None]
     options: dict[str, bool | int | float]
     output: str
+    domain: dict[str, tuple[float | None, float | None]]
 
     @classmethod
     def of(cls, cell: Any) -> Contract:
@@ -84,9 +104,12 @@ class Contract:
             sizes=dict(cell.sizes),
             options=dict(cell.options),
             output=cell.output or (cell.states[0] if cell.states else ""),
+            domain=dict(cell.domain),
         )
         contract._check_names()
         contract._check_stages()
+        contract._check_domain()
+        contract.check_limits()
         return contract
 
     @property
@@ -172,6 +195,48 @@ class Contract:
                 self._refuse(f"{name!r} in initial_values is no parameter (there is: {', '.join(known)})")
             if not (callable(value) or isinstance(value, int | float)):
                 self._refuse(f"initial_values[{name!r}] must be a number or a function(rng, shape), got {value!r}")
+
+    def check_limits(self) -> None:
+        """`TypeError` where the cell has more blocks of one kind, or linear maps, than the time loop holds."""
+        for kind, names in self.blocks.items():
+            if len(names) > MAX_BLOCKS:
+                what, cure = _LIMITS[kind]
+                self._refuse(f"{len(names)} {what} ({', '.join(names)}); at most {MAX_BLOCKS} are possible: {cure}")
+        maps = [f"{gate} of {source}" for gate, sources in self.gate_sources.items() for source in sources]
+        if len(maps) > MAX_MAPS:
+            self._refuse(
+                f"{len(maps)} linear maps ({', '.join(maps)}); at most {MAX_MAPS} are possible: let gates have fewer "
+                "sources, or make one wider gate (`widths`) of several"
+            )
+
+    def check_aux(self, name: str, values: Any) -> None:
+        """`ValueError` where values of the aux input `name` are outside its domain; NaN is not looked at."""
+        low, high = self.domain.get(name, (None, None))
+        below = low is not None and (values < low).any()
+        if below or (high is not None and (values > high).any()):
+            outside, bound = (values < low, f"at least {low}") if below else (values > high, f"at most {high}")
+            at = tuple(int(k) for k in next(zip(*outside.nonzero())))
+            raise ValueError(
+                f"aux[{name!r}] must be {bound}: cell {self.name!r} is defined only there; got {values[at]:.6g} at "
+                f"{at}: correct the data, or leave these steps out"
+            )
+
+    def _check_domain(self) -> None:
+        known = [name for name in (*self.states, *self.params, *self.aux) if name != "x"]
+        for name, bounds in self.domain.items():
+            if name not in known:
+                self._refuse(
+                    f"{name!r} in domain is not a state, parameter or aux input of this cell ({', '.join(known)})"
+                )
+            pair = isinstance(bounds, tuple | list) and len(bounds) == 2
+            if not pair or not all(bound is None or _is_number(bound) for bound in bounds):
+                self._refuse(
+                    f"domain[{name!r}] must be a pair (lowest, highest) of numbers, None where there is no bound; "
+                    f"got {bounds!r}"
+                )
+            low, high = bounds
+            if low is not None and high is not None and low >= high:
+                self._refuse(f"domain[{name!r}] is empty: the lowest value {low} is not below the highest {high}")
 
     def _refuse(self, reason: str) -> None:
         raise TypeError(f"cell {self.name!r}: {reason}")

@@ -33,7 +33,8 @@ def _relu(x):
 
 
 def _softplus(x):
-    return _relu(x) + np.log1p(np.exp(-absolute(x)))
+    positive = np.where(np.real(x) < 0, np.zeros_like(x), x)  # at 0 its slope is 1, and -1/2 that of the rest
+    return positive + np.log1p(np.exp(-absolute(x)))
 
 
 exp = _function("exp", np.exp, "e^x.")

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from pylstm.cells.cell import Cell
+from pylstm.cells.once import ensure_certified, remembered
 
 
 @dataclass(frozen=True)
@@ -26,21 +27,20 @@ class Owner:
         return f"plugin {self.plugin!r} of {self.distribution} {self.version}".rstrip()
 
 
-@dataclass
+@dataclass(frozen=True)
 class Entry:
-    """A registered cell, its owner, and how certification in this process ended: None is "not asked for yet"."""
+    """A registered cell and its owner."""
 
     cell: type[Cell]
     owner: Owner
-    certified: bool | None = None
-    reason: str = ""
 
     @property
     def status(self) -> str:
         """``"certified"``, ``"refused: <reason>"`` or ``"registered"`` (certification comes with the first use)."""
-        if self.certified is None:
+        found = remembered(self.cell)
+        if found is None:
             return "registered"
-        return "certified" if self.certified else f"refused: {self.reason}"
+        return "certified" if found.ok else f"refused: {found.message()}"
 
 
 class Registry:
@@ -99,7 +99,7 @@ class Registry:
             if entry is None or entry.cell is not cell:
                 entry = Entry(cell, self._owner or Owner(package or cell.__module__))
             if certified:
-                self._certify(entry)
+                ensure_certified(cell)
             self._entries[cell.name] = entry
         return cell
 
@@ -141,24 +141,8 @@ class Registry:
         """
         entry = self.entry(name)
         if certified:
-            self._certify(entry)
+            ensure_certified(entry.cell)
         return entry.cell
-
-    def _certify(self, entry: Entry) -> None:
-        """Certify the cell of `entry` unless that is done, and note the outcome."""
-        if entry.certified:
-            return
-        from pylstm.cells.certify import certify  # certification loads the oracle: only when it is asked for
-
-        with self._lock:
-            if entry.certified:
-                return
-            try:
-                certify(entry.cell)
-            except Exception as error:
-                entry.certified, entry.reason = False, str(error)
-                raise
-            entry.certified = True
 
     def names(self) -> tuple[str, ...]:
         """All registered names, sorted."""

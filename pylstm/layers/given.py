@@ -78,7 +78,7 @@ def take_given(
     Raises
     ------
     TypeError, ValueError
-        A wrong dtype or shape, an unknown name, an aux block that is missing.
+        A wrong dtype or shape, an unknown name, an aux block that is missing or outside its domain.
     """
     contract = layer.cell.contract
     if aux is pre is reset is blend is None and not (contract.aux or learned):
@@ -132,6 +132,7 @@ def _take_aux(layer: Recurrent, layout: Layout, sizes: tuple[int, int], aux: Any
         widths["aux", name] = layer.widths[name]
         shape = layout.steps_shape(*sizes, layer.widths[name])
         taken.append(layout.steps_in(check_array(f"aux[{name!r}]", aux[name], shape, layer.dtype)).copy())
+        layer.cell.contract.check_aux(name, taken[-1])
     return taken
 
 

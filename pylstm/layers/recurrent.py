@@ -14,6 +14,7 @@ from pylstm._stream import Stream
 from pylstm.cells._twin import is_twin
 from pylstm.cells.cell import Cell
 from pylstm.cells.kernels import load_kernel
+from pylstm.cells.once import ensure_certified
 from pylstm.cells.options import changed, split
 from pylstm.cells.twin import twin_kernel
 from pylstm.layers.arguments import as_size, find_cell, several
@@ -55,6 +56,9 @@ class Recurrent(Layer):
     learn_initial : bool or iterable of str
         Whether the initial states, or those named, are parameters ``initial_<state>`` (width,), at first 0: of every
         row whose initial state is not given, and at all resets.
+    certified : bool
+        Whether the cell must be certified; that is done once per class and process. With False a cell is used whose
+        backward may be wrong: the layer's repr says so.
     **sizes : int, float or bool
         Extra sizes of the cell (`Cell.sizes`), and its options (`Cell.options`): ``Recurrent("cornn", 3, 5, dt=0.01)``.
 
@@ -76,6 +80,8 @@ class Recurrent(Layer):
         No cell of that name.
     TypeError, ValueError
         A size or dtype that is none, a size or option that the cell does not have.
+    CertificationError
+        The cell's backward is not the derivative of its forward; the message names each wrong path.
 
     Examples
     --------
@@ -120,9 +126,11 @@ class Recurrent(Layer):
         dtype: Any = "float32",
         seed: int | None = None,
         learn_initial: bool | Iterable[str] = False,
+        certified: bool = True,
         **sizes: Any,
     ) -> None:
         self.cell, sizes = split(find_cell(cell), sizes)
+        self.certified = bool(certified)
         self.input_size, self.hidden_size = as_size("input_size", input_size), as_size("hidden_size", hidden_size)
         known = self.cell.contract.sizes  # any other name is refused below
         refuse_options(sizes, known)
@@ -138,6 +146,8 @@ class Recurrent(Layer):
         self._prepare()
 
     def _prepare(self) -> None:
+        if self.certified:
+            ensure_certified(self.cell)
         kernel = load_kernel(self.cell)
         kernel = kernel or twin_kernel(self.cell)
         self._compiled = not is_twin(kernel)  # a Python twin would only wait for the interpreter in several threads
@@ -326,7 +336,7 @@ class Recurrent(Layer):
 
     def _call(self, kind: str, *first: str, **own: Any) -> str:
         """The call that makes such a layer, with the options that are not the default."""
-        usual = {"bias": True, "batch_first": False, "learn_initial": ()}
+        usual = {"bias": True, "batch_first": False, "learn_initial": (), "certified": True}
         unusual = {name: getattr(self, name) for name in usual if getattr(self, name) != usual[name]}
         options = own | self.sizes | changed(self.cell) | unusual | {"dtype": self.dtype.name}
         return call_of(kind, *first, self.input_size, self.hidden_size, **options)
@@ -335,5 +345,5 @@ class Recurrent(Layer):
         return {name: value for name, value in self.__dict__.items() if name not in ("_core", "workspaces", "_layouts")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update({"learn_initial": ()} | state)
+        self.__dict__.update({"learn_initial": (), "certified": True} | state)
         self._prepare()

@@ -11,6 +11,7 @@ import pytest
 
 from pylstm.cells import LSTM, Cell, exp, maximum, minimum, sigmoid, sin, tanh
 from pylstm.cells.formula import Block, derive
+from pylstm.cells.formula.emission import latex
 from pylstm.cells.formula.graph import Graph
 
 spec = importlib.util.spec_from_file_location("formula_cells", Path(__file__).with_name("formula_cells.py"))
@@ -231,6 +232,32 @@ def test_derivatives_from_outputs_and_from_arguments():
     assert stage.backward.counts() == {"mul": 4, "cos": 1}
     assert sorted([repr(node) for node in stage.slots.values()]) == ["exp(z.a)", "sin(z.b)"]
     assert list(stage.keep) == ["z_b"]
+
+
+class Clash(Cell):
+    """Local variables called as a gate, a pre-activation, a state and a parameter, each another value."""
+
+    states = ("h", "c")
+    gates = {"f": "x+h", "g": "x+h"}
+    params = ("p_f",)
+
+    def forward(z, prev, p):
+        f = 0.5 * z.g + prev.h
+        z_f = sigmoid(z.f)
+        h = tanh(f) * p.p_f
+        p_f = exp(-h * h)
+        return dict(h=z_f * tanh(h) + f * f, c=p_f * p_f + h)
+
+
+def test_a_symbol_is_one_value():
+    derived = derive(Clash).stages[""]
+    for equations in (latex.forward_equations(derived), latex.backward_equations(derived)):
+        symbols = [left for left, _ in latex.preactivations(Clash.contract, derived.stage) + equations]
+        assert len(symbols) == len(set(symbols))
+    partial = [left for left, _ in latex.local_derivatives(derived)]
+    assert len(partial) == len(set(partial))
+    names = [*derived.traced.names.values(), *Clash.params]
+    assert len(names) == len(set(names)) and "f_value" in names
 
 
 def test_defining_is_lazy_and_derives_once():

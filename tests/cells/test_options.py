@@ -69,7 +69,7 @@ class TwoStages(Cell):
     def forward_reset(z, prev, o):
         return {"rh": o.leak * np.tanh(z.r) * prev.h}
 
-    def backward_reset(z=None, d=None, y=None, prev=None, o=None):
+    def backward_reset(d, y, prev, o):
         t = np.tanh(y.r)
         return {"r": o.leak * d.rh * prev.h * (1 - t * t), "h": o.leak * d.rh * t}
 

@@ -111,7 +111,9 @@ def derive_formulas(contract: Contract, formulas: Mapping[str, Callable[..., Any
     by_hand = [] if len(stages) == len(contract.stages) else [n for n in contract.keep if n not in keep]
     widths = contract.widths | {name: width for name, width in keep.items() if width != "hidden_size"}
     widths = {name: width for name, width in widths.items() if name not in contract.keep or name in (*keep, *by_hand)}
-    return Derivation(replace(contract, keep=(*by_hand, *keep), widths=widths), stages)
+    completed = replace(contract, keep=(*by_hand, *keep), widths=widths)
+    completed.check_limits()
+    return Derivation(completed, stages)
 
 
 def _derive_stage(contract: Contract, stage: Stage, function: Callable[..., Any], taken: set[str]) -> StageDerivation:
@@ -124,6 +126,7 @@ def _derive_stage(contract: Contract, stage: Stage, function: Callable[..., Any]
     pinned = {gate: node for gate, node in traced.extra.items() if gate in gates}
     needed = [cotangents[node] for node in traced.leaves.values() if node in cotangents]
     tape = tapes.choose(needed, free, forward, gates, pinned)
+    traced = replace(traced, names=_distinct(traced, tape.gates))
     given = {node: name for name, node in traced.extra.items() if name in contract.keep}
     keep = _name_kept(tape.keep, traced.names | given, taken - set(given.values()))
     names = traced.names | {node: name for name, node in keep.items()}
@@ -136,6 +139,19 @@ def _derive_stage(contract: Contract, stage: Stage, function: Callable[..., Any]
         {name: node.width for name, node in keep.items()},
         replace(traced, names=names),
     )
+
+
+def _distinct(traced: Trace, slots: dict[str, Node]) -> dict[Node, str]:
+    """The user's names of values; one that a block shows with another value becomes ``<name>_value``."""
+    shown = {name: node for (kind, name), node in traced.leaves.items() if kind in ("e", "p", "u")} | traced.results
+    shown |= {f"z_{name}": node for (kind, name), node in traced.leaves.items() if kind == "z"}
+    shown |= {gate: node for gate, node in slots.items() if node.op != "leaf"}
+    names = dict(traced.names)
+    for node, name in traced.names.items():
+        if shown.get(name, node) is not node:
+            wishes = itertools.chain([f"{name}_value"], (f"{name}_value{k}" for k in itertools.count(2)))
+            names[node] = next(each for each in wishes if each not in shown and each not in names.values())
+    return names
 
 
 def _backward(contract: Contract, stage: Stage, traced: Trace) -> tuple[dict[Node, Node], list[tuple[Node, Node]]]:

@@ -1,0 +1,214 @@
+"""How far a dtype may be from the truth: a share of the row's largest number, and how the dtype moves the formula.
+
+The twin is run in each dtype and in a wider one, on the same numbers: what its own rounding does to its values, a
+kernel may do as well, some times over. Where float32 moves a row by more than `LOST`, or numbers are `HUGE`, it cannot
+follow the formula, and the row is not looked at in float32.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from pylstm.cells._problem import Inputs, Key, Problem, values
+from pylstm.cells._truth import Bounds, Truth
+from pylstm.cells.certificate import SMALLEST_SCALE
+from pylstm.cells.twin import call
+
+VALUES = {"float64": 1e-12, "float32": 2e-6}
+GRADIENTS = {"float64": 1e-11, "float32": 1e-5}
+EPSILON = {"float64": 2.0**-52, "float32": 2.0**-23}
+WIDER = {"float64": np.longdouble, "float32": np.float64}
+TIMES = 32
+WILD = {"float64": 1e-5, "float32": 5e-2}
+"""Of a formula whose backward was derived, in rows where numbers of all sizes meet: its sums may cancel there."""
+LOST, HUGE = 1e-3, 1e30
+CAP = {"float64": 1e-9, "float32": LOST}
+"""Most of a row's scale that is granted to the rounding of a backward written by hand: it may be what is wrong."""
+
+Moves = dict[str, Inputs]
+"""Output -> (kind, name) -> (rows, 1)."""
+
+
+@dataclass(frozen=True)
+class Rounding:
+    """What each dtype is allowed, row by row: arrays (rows, 1), in units of the values themselves.
+
+    Attributes
+    ----------
+    values : dict of dtype to dict of (kind, name) to array
+        Of what forward leaves on the tape.
+    gradients : dict of dtype to dict of output to dict of (kind, name) to array
+        Of what backward gives for each output alone.
+    followed : array of bool (rows,)
+        Rows that float32 can follow.
+    """
+
+    values: dict[str, Inputs]
+    gradients: dict[str, Moves]
+    followed: np.ndarray
+
+    def rows(self, dtype: str) -> np.ndarray:
+        """Numbers of the rows that are looked at in a dtype."""
+        return np.flatnonzero(self.followed | (dtype == "float64"))
+
+    def of_all(self, dtype: str, key: Key) -> np.ndarray:
+        """Of the cotangent of an input for those of all outputs together."""
+        return sum(each[key] for each in self.gradients[dtype].values())
+
+    def take(self, rows: Any) -> Rounding:
+        """Of some rows."""
+        values = {dtype: {key: a[rows] for key, a in each.items()} for dtype, each in self.values.items()}
+        gradients = {
+            dtype: {output: {key: a[rows] for key, a in each.items()} for output, each in outputs.items()}
+            for dtype, outputs in self.gradients.items()
+        }
+        return Rounding(values, gradients, self.followed[rows])
+
+
+def follows(problem: Problem, forward: Any) -> bool:
+    """Whether float32 can follow forward in all rows."""
+    narrow, wide = (_forward(problem, forward, dtype) for dtype in (np.float32, np.float64))
+    return bool(_followed(narrow, wide).all())
+
+
+def rounding(problem: Problem, forward: Any, backward: Any, truth: Truth, trusted: bool) -> Rounding:
+    """Of the twin's functions; `backward` may be None, and is `trusted` where it was derived."""
+    dtypes = (np.float32, np.float64, np.longdouble)
+    values = {dtype: _forward(problem, forward, dtype) for dtype in dtypes}
+    tapes = values | {np.float32: values[np.float64]}
+    slopes = {dtype: _backward(problem, backward, tapes[dtype], dtype) for dtype in dtypes}
+    bent = {dtype: _bent(problem, forward, backward, values[np.float64], dtype) for dtype in dtypes[:2]}
+    followed = _followed(values[np.float32], values[np.float64], bent[np.float32][0])
+    natural = np.maximum(1, _largest(problem))
+    wild = np.ones((problem.rows, 1)) * trusted
+    wild[problem.calm] = 0
+    allowed_values, allowed_gradients = {}, {}
+    for dtype in EPSILON:
+        own, wider, least = np.dtype(dtype).type, WIDER[dtype], 4 * EPSILON[dtype] * natural
+        base = np.maximum(VALUES[dtype], WILD[dtype] * wild)
+        allowed_values[dtype] = {
+            key: np.maximum(base * _scale(value), least)
+            + TIMES * np.maximum(_moves(values[own][key], value), bent[own][0][key])
+            for key, value in values[wider].items()
+        }
+        base = np.maximum(GRADIENTS[dtype], WILD[dtype] * wild)
+        allowed_gradients[dtype] = {output: {} for output in truth}
+        for output, key, bounds in ((name, key, bounds) for name in truth for key, bounds in truth[name].items()):
+            scale, moves = _scale(bounds.middle), _moves(slopes[own][output].get(key), slopes[wider][output].get(key))
+            if own is np.float32:
+                followed &= ((scale < HUGE) & ((moves <= LOST * scale) | (not trusted)))[:, 0]
+            moves = TIMES * moves if trusted else np.minimum(TIMES * moves, CAP[dtype] * scale)
+            moves = moves + TIMES * bent[own][1][output].get(key, 0)
+            allowed_gradients[dtype][output][key] = np.maximum(base * scale, least) + moves
+    return Rounding(allowed_values, allowed_gradients, followed)
+
+
+def _forward(problem: Problem, forward: Any, dtype: Any) -> Inputs:
+    """What forward leaves on the tape in a dtype."""
+    cast = _cast(problem.inputs, dtype)
+    out = call(forward, **problem.spaces(cast))
+    taped = dict(values(problem, out))
+    return {key: cast["gate", key[1]] if key[0] == "gate" and key[1] not in out else a for key, a in taped.items()}
+
+
+def _backward(problem: Problem, backward: Any, tape: Inputs, dtype: Any) -> Moves:
+    """The cotangents for each output alone in a dtype, of those shapes that are right."""
+    spaces = problem.spaces(_cast(problem.inputs, dtype)) | {
+        "y": {name: a for (_, name), a in _cast(tape, dtype).items()}
+    }
+    del spaces["z"]
+    zero = {name: np.zeros(d.shape, dtype) for name, d in problem.d.items()}
+    found: Moves = {output: {} for output in problem.d}
+    for output, d in problem.d.items() if backward else ():
+        got = call(backward, **spaces, d=zero | _cast({output: d}, dtype))
+        found[output] = {
+            key: got[key[1]]
+            for key, width in problem.input_widths.items()
+            if np.shape(got.get(key[1])) == (problem.rows, width)
+        }
+    return found
+
+
+def _bent(problem: Problem, forward: Any, backward: Any, tape: Inputs, dtype: Any) -> tuple[Inputs, Moves]:
+    """(rows, 1) each: how far values and cotangents move when all that the twin reads is off by a rounding of `dtype`.
+
+    There a twin in `dtype` is off by other roundings of its own than on the numbers themselves; that counts, too.
+    """
+    moved: Inputs = dict.fromkeys(tape, np.zeros((problem.rows, 1)))
+    slopes: Moves = {output: {} for output in problem.d}
+    random = np.random.default_rng(3)
+
+    def off(arrays: Inputs) -> Inputs:
+        epsilon = np.finfo(dtype).eps
+        moved = {key: a * (1 + epsilon * random.choice([-1.0, 1.0], a.shape)) for key, a in arrays.items()}
+        for key in moved:
+            low, high = problem.contract.domain.get(key[1], (None, None))
+            if key[0] != "state" and (low, high) != (None, None):  # of new states nothing is declared
+                moved[key] = np.clip(moved[key], low, high)
+        return _cast(moved, dtype)
+
+    right = _backward(problem, backward, tape, np.float64)
+    for _ in range(2):
+        beside = replace(problem, inputs=off(problem.inputs))
+        own = _forward(beside, forward, dtype)
+        for key, value in _forward(beside, forward, np.float64).items():
+            moves = np.maximum(_moves(value, tape[key]), _moves(own[key], value))
+            moved[key] = np.maximum(moved[key], moves)
+        wrong = _backward(beside, backward, off(tape), np.float64)
+        for output, each in right.items():
+            for key, value in each.items():
+                moves = _moves(wrong[output][key], value)
+                slopes[output][key] = np.maximum(slopes[output].get(key, 0), moves)
+    return moved, slopes
+
+
+def _followed(narrow: Inputs, wide: Inputs, bent: Inputs | None = None) -> np.ndarray:
+    """Rows that float32 moves little, and its roundings too."""
+    bent = bent or dict.fromkeys(wide, np.zeros((1, 1)))
+    steady = {key: np.maximum(_moves(narrow[key], a), bent[key]) <= LOST * _scale(a) for key, a in wide.items()}
+    return np.all([steady[key][:, 0] & (_scale(a) < HUGE)[:, 0] for key, a in wide.items()], axis=0)
+
+
+def _moves(narrow: Any, wide: Any) -> Any:
+    """(rows, 1): how far a narrower dtype is from a wider one; infinite where one is not finite, and the other is."""
+    if narrow is None or wide is None:
+        return np.zeros((1, 1))
+    off = np.asarray(np.abs(narrow - wide), np.float64)
+    if not np.isfinite(off).all():
+        off = np.where(~np.isfinite(narrow) & ~np.isfinite(wide), 0, np.where(np.isnan(off), np.inf, off))
+    return _row_max(off)
+
+
+def _cast(arrays: dict[Any, Any], dtype: Any) -> dict[Any, np.ndarray]:
+    """In another dtype, read-only."""
+    arrays = {key: np.array(array, dtype) for key, array in arrays.items()}
+    for array in arrays.values():
+        array.flags.writeable = False
+    return arrays
+
+
+def _scale(array: np.ndarray) -> np.ndarray:
+    return np.maximum(_row_max(array), SMALLEST_SCALE).astype(np.float64)
+
+
+def _row_max(array: np.ndarray) -> np.ndarray:
+    return np.abs(array).max(axis=-1, keepdims=True, initial=0.0)
+
+
+def _largest(problem: Problem) -> np.ndarray:
+    """(rows, 1): the largest number that a row sees."""
+    largest = np.zeros((problem.rows, 1))
+    for array in problem.inputs.values():
+        largest = np.maximum(largest, _row_max(np.atleast_2d(array)))
+    return largest
+
+
+def total(truth: Truth, key: Key) -> Bounds:
+    """The cotangent of an input for those of all outputs."""
+    first, *others = (each[key] for each in truth.values())
+    for other in others:
+        first = first + other
+    return first

@@ -1,0 +1,44 @@
+"""Certification once per class and process: what every layer asks for, however its cell came in."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from pylstm.cells.cell import Cell
+
+if TYPE_CHECKING:
+    from pylstm.cells.certificate import Certificate
+
+_LOCK = threading.RLock()
+
+
+def remembered(cell: type[Cell]) -> Certificate | None:
+    """The certificate of `cell` in this process; None if none was asked for yet. Subclasses have their own."""
+    return cell.__dict__.get("_certificate")
+
+
+def ensure_certified(cell: type[Cell]) -> None:
+    """Certify `cell`, unless that is done; safe to call from several threads.
+
+    Raises
+    ------
+    pylstm.cells.certify.CertificationError
+        A value or a derivative is wrong: at every call.
+    """
+    found = remembered(cell)
+    if found is None:
+        from pylstm.cells.certify import certify  # certification loads the oracle: only when it is asked for
+        from pylstm.cells.kernels import load_kernel
+
+        with suppress(ImportError, TypeError, ValueError):  # the certificate says so
+            load_kernel(cell)  # a module of somebody else is not imported with the lock held
+        with _LOCK:
+            found = remembered(cell)
+            if found is None:
+                found = cell._certificate = certify(cell, raise_=False)
+    if not found.ok:
+        from pylstm.cells.certificate import CertificationError
+
+        raise CertificationError(found)

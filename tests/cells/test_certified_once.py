@@ -1,0 +1,174 @@
+"""However a cell comes in it is certified, once per class; what a domain and the limits of blocks refuse."""
+
+from __future__ import annotations
+
+import pickle
+import threading
+
+import numpy as np
+import pytest
+
+import pylstm
+from pylstm.cells import Cell, sigmoid, tanh
+from pylstm.cells import certify as module
+from pylstm.cells.certificate import CertificationError
+from pylstm.cells.lstm import LSTM
+from pylstm.cells.once import remembered
+
+
+def wrong_cell():
+    class Wrong(Cell):
+        states = ("h",)
+        gates = {"a": "x+h"}
+
+        def forward(z):
+            return dict(h=tanh(z.a))
+
+        def backward(d, y):
+            return dict(a=-d.h * (1 - y.h**2))
+
+    return Wrong
+
+
+class Pickled(Cell):
+    states = ("h",)
+    gates = {"a": "x+h"}
+
+    def forward(z):
+        return dict(h=tanh(z.a))
+
+
+@pytest.fixture
+def calls(monkeypatch):
+    """The cells that were certified."""
+    found, right = [], module.certify
+
+    def counted(cell, **options):
+        found.append(cell)
+        return right(cell, **options)
+
+    monkeypatch.setattr(module, "certify", counted)
+    return found
+
+
+def test_a_class_is_certified_once_and_refused_at_every_use(calls):
+    cell = wrong_cell()
+    for _ in range(2):
+        with pytest.raises(CertificationError, match=r"d h / d gate a: twin .* \(sign\)"):
+            pylstm.Recurrent(cell, 3, 5)
+    with pytest.raises(CertificationError):
+        pylstm.Recurrent(cell, 3, 5, num_layers=2, bidirectional=True)
+    assert calls == [cell] and not remembered(cell).ok
+
+
+def test_opting_out_is_said():
+    layer = pylstm.Recurrent(wrong_cell(), 3, 5, certified=False)
+    assert "certified=False" in repr(layer) and "certified" not in repr(pylstm.Recurrent("lstm", 3, 5))
+    layer(np.ones((2, 1, 3), "float32"))
+
+
+def test_threads_certify_once(calls):
+    class Fresh(LSTM):
+        kernel = LSTM.kernel
+
+    threads = [threading.Thread(target=pylstm.Recurrent, args=(Fresh, 3, 5)) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert calls == [Fresh]
+
+
+def test_an_unpickled_layer_is_certified(calls):
+    text = pickle.dumps(pylstm.Recurrent(Pickled, 3, 5))
+    del Pickled._certificate
+    pickle.loads(text)
+    assert calls == [Pickled, Pickled]
+
+
+class Aged(Cell):
+    states = ("h",)
+    gates = {"a": "x+h"}
+    params = ("tau",)
+    aux = ("dt",)
+    domain = {"dt": (0, 2.5), "tau": (0.1, None)}
+
+    def forward(z, prev, p, u):
+        seen.append((np.array(u.dt), np.array(p.tau)))
+        return dict(h=sigmoid(z.a) * prev.h + u.dt / p.tau)
+
+    def backward(d, y, prev, p, u):
+        s = 1 / (1 + np.exp(-y.a))
+        return dict(
+            a=d.h * prev.h * s * (1 - s),
+            h=d.h * s,
+            tau=-d.h * u.dt / p.tau**2,
+            dt=(d.h / p.tau).sum(axis=-1, keepdims=True),
+        )
+
+
+seen = []
+
+
+def test_certification_keeps_to_the_domain():
+    seen.clear()
+    assert pylstm.certify(Aged).ok
+    drawn = [(dt, tau) for dt, tau in seen if dt.dtype == np.float32]  # without the steps of the differences
+    assert min(np.nanmin(dt) for dt, _ in drawn) == 0 and 2 < max(np.nanmax(dt) for dt, _ in drawn) <= 2.5
+    assert min(tau.min() for _, tau in drawn) >= np.float32(0.1)
+
+
+@pytest.mark.parametrize("value, text", [(-0.5, "at least 0"), (2.6, "at most 2.5")])
+def test_a_layer_refuses_aux_outside_its_domain(value, text):
+    layer = pylstm.Recurrent(Aged, 3, 5)
+    layer.params["tau"] = np.ones(5, "float32")
+    x, dt = np.ones((4, 2, 3), "float32"), np.ones((4, 2, 1), "float32")
+    layer(x, aux={"dt": dt})
+    dt[2, 1] = value
+    with pytest.raises(ValueError, match=rf"aux\['dt'\] must be {text}.*at \(2, 1, 0\)"):
+        layer(x, aux={"dt": dt})
+    layer(x, aux={"dt": dt}, lengths=[4, 2])  # what stands beyond the ends is not looked at
+    stream = layer.stream(2)
+    stream.step(x[0], aux={"dt": dt[0]})
+    with pytest.raises(ValueError, match=text):
+        stream.step(x[2], aux={"dt": dt[2]})
+
+
+@pytest.mark.parametrize(
+    "domain, text",
+    [
+        ({"q": (0, 1)}, "'q' in domain is not a state"),
+        ({"a": (0, 1)}, "'a' in domain is not a state"),
+        ({"h": 3}, "must be a pair"),
+        ({"h": (0, float("nan"))}, "must be a pair"),
+        ({"h": (1, 0)}, "is empty"),
+    ],
+)
+def test_domains_that_are_none(domain, text):
+    with pytest.raises(TypeError, match=text):
+        type("Bad", (Cell,), {"states": ("h",), "gates": {"a": "x"}, "domain": domain})
+
+
+def test_limits_are_told_when_the_class_is_made():
+    gates = {f"g{k}": "x" for k in range(36)}
+    with pytest.raises(TypeError, match=r"36 gates \(g0, .*g35\); at most 32 are possible: make one wider block"):
+        type("Many", (Cell,), {"states": ("h",), "gates": gates})
+    gates = {f"g{k}": "x+h+c+e" for k in range(25)}
+    with pytest.raises(TypeError, match="100 linear maps"):
+        type("Many", (Cell,), {"states": ("h", "c", "e"), "gates": gates})
+
+
+def test_limits_of_derived_values_are_told_by_certification():
+    class Deep(Cell):
+        states = ("h",)
+        gates = {"a": "x+h"}
+
+        def forward(z, prev):
+            h = prev.h
+            for _ in range(40):
+                h = tanh(1.1 * h + z.a)
+            return dict(h=h)
+
+    for use in (pylstm.certify, pylstm.register, lambda cell: pylstm.Recurrent(cell, 3, 5)):
+        with pytest.raises(TypeError, match=r"values kept for backward .* 32 are possible: write backward"):
+            use(Deep)
