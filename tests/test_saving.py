@@ -17,6 +17,7 @@ from pylstm.layers.parameters import Parameters
 from pylstm.layers.recurrent import Recurrent
 from pylstm.saving import load, save
 from pylstm.training.char_model import CharModel
+from pylstm.training.checkpoint import read_checkpoint, write_checkpoint
 
 
 @pytest.fixture
@@ -106,6 +107,16 @@ def test_every_damaged_byte_is_noticed(path):
             load(path)
 
 
+def test_shapes_are_part_of_the_digest(path):
+    """Of a checkpoint, whose arrays may have any shape."""
+    write_checkpoint(path, "fit", {"h": np.arange(6.0).reshape(2, 3)})
+    data = path.read_bytes()
+    assert data.count(b'"shape":[2,3]') == 1
+    path.write_bytes(data.replace(b'"shape":[2,3]', b'"shape":[3,2]'))
+    with pytest.raises(ValueError, match="damaged: the data are not those that were saved"):
+        read_checkpoint(path, "fit")
+
+
 def test_files_of_others(path):
     safetensors.numpy.save_file({"a": np.zeros(3)}, path)
     with pytest.raises(ValueError, match=r"not one that pylstm\.save wrote"):
@@ -146,6 +157,10 @@ def test_a_cell_whose_gates_have_another_order(path):
         (
             lambda tensors: tensors.update(bias=np.zeros(3, "f4")),
             r"'bias' must be .* \(2,\) by the header, got float32 \(3,\)",
+        ),
+        (
+            lambda tensors: tensors.update(weight=np.zeros((3, 2), "f4")),
+            r"'weight' must be .* \(2, 3\) by the header, got float32 \(3, 2\)",
         ),
         (lambda tensors: tensors.update(bias=np.zeros(2)), "'bias' must be float32 of shape .* got float64"),
     ],
@@ -238,6 +253,14 @@ def test_the_next_write_removes_what_a_killed_writer_left(path, stopped_writer):
     assert len(left) == 1  # the second writer has removed the file of the first
     save(path, Linear(3, 2, seed=1))
     assert {entry.name for entry in path.parent.iterdir()} == {path.name} | kept
+
+
+def test_brackets_in_a_name_are_no_pattern(tmp_path):
+    left, others = tmp_path / "net[1].01234567.tmp", tmp_path / "net1.01234567.tmp"
+    left.touch()
+    others.touch()
+    save(tmp_path / "net[1]", Linear(3, 2))
+    assert {entry.name for entry in tmp_path.iterdir()} == {"net[1]", others.name}
 
 
 def test_the_file_of_a_living_writer_is_left_alone(path, stopped_writer):

@@ -1,5 +1,6 @@
 """Files that lie: whatever a header says, `load` refuses it with the file and the entry, at once and without memory."""
 
+import copy
 import importlib.util
 import json
 import os
@@ -12,6 +13,8 @@ import pytest
 import pylstm
 from pylstm import files, saving
 from pylstm.layers.linear import Linear
+from pylstm.layers.mlp import MLP
+from pylstm.layers.stack import Bidirectional
 from pylstm.training.checkpoint import read_checkpoint, write_checkpoint
 from pylstm.training.classify import ClassifyModel
 from pylstm.training.forecast import ForecastModel
@@ -78,6 +81,18 @@ def test_many_layers_are_refused_at_once(path, make):
     refused(path, "1000 layers, got 20000", most=60e6)
 
 
+def test_layers_of_all_parts_are_counted_together(path):
+    pylstm.save(path, MLP(3, (4,), 2))
+
+    def twice(header):
+        one = header["parts"].pop("")
+        one["arguments"]["sizes"] = [4] * 600
+        header.update(kind="dict", parts={"a": one, "b": one})
+
+    rewrite(path, twice)
+    refused(path, "a file can hold 1000 layers, got 1202")
+
+
 def test_save_refuses_what_load_would(path):
     body = pylstm.Recurrent("rnn_tanh", 1, 1, num_layers=1001)
     with pytest.raises(ValueError, match="a file can hold 1000 layers, got 1001"):
@@ -100,6 +115,74 @@ def test_json_that_is_no_header(path, text, message):
 
     safetensors.numpy.save_file({"weight": np.zeros(2, "f4")}, path, metadata={"pylstm": text})
     refused(path, message, most=50e6)
+
+
+DESCRIPTIONS = {
+    "three directions": (
+        lambda: Bidirectional(pylstm.GRU(3, 4), pylstm.GRU(3, 4)),
+        lambda layer: layer["layers"].append(layer["layers"][0]),
+        r"layers must hold 2 layers, got 3",
+    ),
+    "a stack in a stack": (
+        lambda: pylstm.LSTM(3, 4, num_layers=2),
+        lambda layer: layer["layers"].append(copy.deepcopy(layer)),
+        r"layers\[2\]\.layer must be one of recurrent, bidirectional, got 'stack'",
+    ),
+    "dropout above 1": (
+        lambda: pylstm.LSTM(3, 4, num_layers=2),
+        lambda layer: layer["arguments"].update(dropout=1.5),
+        r"dropout must be a finite number in 0\.\.1, got 1\.5",
+    ),
+    "a learned state that the cell does not have": (
+        lambda: pylstm.LSTM(3, 4),
+        lambda layer: layer["arguments"].update(learn_initial=["q"]),
+        r"learn_initial must hold states \(h, c\), got \['q'\]",
+    ),
+    "one learned state twice": (
+        lambda: pylstm.LSTM(3, 4),
+        lambda layer: layer["arguments"].update(learn_initial=["h", "h"]),
+        r"learn_initial must hold states",
+    ),
+    "a size that is true": (
+        lambda: Linear(1, 2),
+        lambda layer: layer["arguments"].update(in_features=True),
+        r"in_features must be an integer of at least 1, got True",
+    ),
+    "a flag that is 1": (
+        lambda: Linear(1, 2),
+        lambda layer: layer["arguments"].update(bias=1),
+        r"bias must be true or false, got 1",
+    ),
+    "a layer of no units": (
+        lambda: MLP(3, (4,), 2),
+        lambda layer: layer["arguments"].update(sizes=[0]),
+        r"sizes must hold up to 998 integers of at least 1, got \[0\]",
+    ),
+    "another dtype": (
+        lambda: Linear(1, 2),
+        lambda layer: layer.update(dtype="float16"),
+        r"dtype must be one of float32, float64, got 'float16'",
+    ),
+    "values that are NaN": (
+        lambda: pylstm.GRU(3, 4),
+        lambda layer: layer["probe"].update({"forward h": [float("nan")] * 6}),
+        r"forward h must hold finite numbers or null only",
+    ),
+    "an entry that is not known": (
+        lambda: pylstm.GRU(3, 4),
+        lambda layer: layer.update(hook="os:system"),
+        r"hook is unknown",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", DESCRIPTIONS)
+def test_a_layer_that_is_described_wrongly(path, case):
+    make, change, message = DESCRIPTIONS[case]
+    pylstm.save(path, make())
+    pylstm.load(path)
+    rewrite(path, lambda header: change(header["parts"][""]))
+    refused(path, message)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])

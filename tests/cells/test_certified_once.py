@@ -79,6 +79,60 @@ def test_threads_certify_once(calls):
     assert calls == [Fresh]
 
 
+IMPORTED = """
+import threading
+import pylstm
+from pylstm.cells import Cell, tanh
+from pylstm.cells.kernels import load_kernel
+from pylstm.cells.lstm import LSTM
+
+kernel = load_kernel(LSTM)
+
+class Inner(Cell):
+    states = ("h",)
+    gates = {"a": "x+h"}
+
+    def forward(z):
+        return dict(h=tanh(z.a))
+
+thread = threading.Thread(target=pylstm.Recurrent, args=(Inner, 3, 5), daemon=True)
+thread.start()
+thread.join(30)
+waits = thread.is_alive()
+"""
+
+
+def test_the_module_of_a_kernel_may_certify_cells_in_threads(tmp_path, monkeypatch):
+    """It is imported without the lock: otherwise each would wait for the other."""
+    (tmp_path / "kernel_of_test.py").write_text(IMPORTED)
+    monkeypatch.syspath_prepend(tmp_path)
+
+    class Outer(LSTM):
+        kernel = "kernel_of_test:kernel"
+
+    pylstm.Recurrent(Outer, 3, 5)
+    import kernel_of_test
+
+    assert not kernel_of_test.waits
+
+
+@pytest.mark.parametrize(
+    "kernel, message",
+    [
+        ("no_such_module:kernel", "cannot be loaded"),
+        ("pylstm.cells._lstm", "not of the form"),
+        (LSTM.kernel, "4 in the kernel, 1 declared"),
+    ],
+)
+def test_a_kernel_that_cannot_be_loaded_is_a_finding(kernel, message):
+    cell = wrong_cell()
+    cell.backward = None
+    cell.kernel = kernel
+    for _ in range(2):
+        with pytest.raises(CertificationError, match=message):
+            pylstm.Recurrent(cell, 3, 5)
+
+
 def test_an_unpickled_layer_is_certified(calls):
     text = pickle.dumps(pylstm.Recurrent(Pickled, 3, 5))
     del Pickled._certificate
