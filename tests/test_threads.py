@@ -27,6 +27,17 @@ def test_set_and_get():
     assert pylstm.get_num_threads() == 3
 
 
+def test_a_layer_follows_the_number():
+    """A plan is kept for recurring sizes, and for the number of threads."""
+    T, B, H = BIG
+    layer, x = pylstm.LSTM(H, H, seed=0), np.ones((T, B, H), "float32")
+    found = []
+    for number in (1, 2, 1, 3):
+        pylstm.set_num_threads(number)
+        found.append(layer(x)._plan.threads)
+    assert found == [1, 2, 1, 3]
+
+
 @pytest.mark.parametrize("bad", [0, -1, 65, True, 2.0, "2", None])
 def test_refused(bad):
     with pytest.raises(ValueError, match=r"number of threads.*from 1 to 64"):

@@ -168,6 +168,7 @@ TWINS = {
     "gates at 0": (LSTM, "", where(lambda s: s.y["g"] == 0, "g")),
     "linear gate far": (Chain, "one", where(lambda s: abs(s.y["a"]) > 9, "n")),
     "linear gate very far": (Chain, "one", where(lambda s: abs(s.y["a"]) > 39, "n")),
+    "linear gate far, a little": (Chain, "one", where(lambda s: abs(s.y["a"]) > 9, "n", 1 + 1e-6)),
     "linear gate at 0": (Chain, "one", where(lambda s: s.y["a"] == 0, "a")),
     # where a parameter is small, 0, beyond 1, negative
     "parameter small": (Chain, "two", where(lambda s: abs(s.p["scale"]) < 1e-2, "scale")),

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pylstm.cells import Cell
+from pylstm.cells import Cell, tanh
 from pylstm.cells.certify import certify
 from pylstm.cells.lstm import LSTM
 
@@ -115,6 +115,23 @@ def test_nothing_changed_nothing_refused(cell):
 def test_a_wrong_kernel_is_refused(case):
     certificate = certify(kernel(*KERNELS[case]), raise_=False)
     assert {path.form.split()[0] for path in certificate.failures} == {"kernel"}
+
+
+class Formula(Cell):
+    """Its backward is derived."""
+
+    states = ("h",)
+    gates = {"a": "x+h"}
+
+    def forward(z, prev):
+        return dict(h=0.5 * prev.h + tanh(z.a))
+
+
+def test_a_kernel_of_a_formula_is_held_to_its_digits():
+    """What is granted where numbers of all sizes meet is granted nowhere else."""
+    assert certify(kernel(Formula, 0, 1, lambda blocks: None)).ok
+    wrong = kernel(Formula, 0, 1, scaled("dgates", "a", lambda b: np.isfinite(b["gates"]["a"]), 1 + 1e-6))
+    assert not certify(wrong, raise_=False).ok
 
 
 def test_what_forward_left_is_not_there_in_backward():

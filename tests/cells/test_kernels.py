@@ -18,6 +18,7 @@ from pylstm.cells._hooks import describe, run_stage
 from pylstm.cells.contract import hook_name
 from pylstm.cells.kernels import load_kernel
 from pylstm.cells.lstm import LSTM
+from pylstm.layers.structure import core_of
 
 CELLS = [LSTM, RNNTanh, RNNReLU, RNNLinear, GRU, GRUResetBefore, Peephole, CIFG, LSTMLinearOutput]
 TOLERANCE = {"float32": (2e-6, 1e-5), "float64": (1e-12, 1e-11)}
@@ -137,6 +138,17 @@ def test_another_abi_is_refused_with_both_numbers():
     cell = type("Foreign", (Cell,), dict(states=("h",), gates={"a": "x+h"}, kernel=capsule))
     with pytest.raises(ImportError, match="cell 'foreign': plugin built for cell ABI 2"):
         load_kernel(cell)
+
+
+def test_the_time_loop_takes_no_other_abi():
+    """Whoever has made a capsule, and whoever has looked at it before."""
+    cell = type("Foreign", (Cell,), dict(states=("h",), gates={"a": "x+h"}))
+    widths = cell.contract.resolve(3, 5)
+    shapes = cell.contract.parameter_shapes(widths, True)
+    for field in ({"abi": 2}, {"size": 88}):
+        capsule, _alive = foreign_capsule(**field)
+        with pytest.raises(ImportError, match="was built for cell ABI"):
+            core_of(capsule, cell.contract, widths, shapes, "float32")
 
 
 def test_another_struct_size_is_refused():

@@ -53,3 +53,19 @@ def test_a_new_start_removes_nan(cell, dtype, way, value):
     np.testing.assert_array_equal(grads.x[CUT:], expected.x)
     clean = [0, 2]
     assert (grads.x[:CUT, clean] == 0).all()
+
+
+@bad
+@every_cell
+@every_dtype
+@pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")
+def test_a_blend_of_0_leaves_nan_out(cell, dtype, value):
+    """Row 1 keeps its states at the step that would spoil them: what comes is as if that step were not there."""
+    layer, x = drawn(cell, dtype, value)
+    blend = {name: np.ones((T, B, layer.widths[name]), dtype) for name in layer.cell.states}
+    for array in blend.values():
+        array[CUT - 2, 1] = 0
+    run, short = layer(x, blend=blend), layer(np.delete(x[:, 1:2], CUT - 2, axis=0))
+    np.testing.assert_array_equal(np.delete(run.y[:, 1:2], CUT - 2, axis=0), short.y)
+    np.testing.assert_array_equal(run.y[CUT - 2, 1], run.y[CUT - 3, 1])
+    assert np.isfinite(short.y).all() and short.y.any()

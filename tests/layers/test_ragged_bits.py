@@ -214,6 +214,23 @@ def test_arrays_of_any_strides():
     np.testing.assert_array_equal(run.backward(flat).x, run.backward(flat.copy()).x)
 
 
+def test_unpacking_clears_what_a_row_does_not_have():
+    order, counts = np.array([2, 0, 1]), np.array([3, 1])
+    packed, out = np.arange(1.0, 9.0).reshape(4, 2), np.full((3, 3, 2), np.nan)
+    _packing.unpack_rows(packed, order, counts, out)
+    np.testing.assert_array_equal(out[0], packed[[1, 2, 0]])
+    np.testing.assert_array_equal(out[1], [[0, 0], [0, 0], packed[3]])
+    assert not out[2].any()
+
+
+def test_chunks_of_ragged_rows_are_no_larger_than_others():
+    """Two steps of 200 rows are two chunks; without a tape a workspace holds the gates of one."""
+    core, size = Recurrent("lstm", I, H)._core, 4
+    one = core.plan(1, 200, False, counts=np.array([200])).nbytes
+    two = core.plan(2, 200, False, counts=np.array([200, 199])).nbytes
+    assert two - one <= size * (199 * I + 199 * H + 200 * H) + 64 * 20  # x, h, y; each array on a line of its own
+
+
 def test_what_does_not_fit_is_refused_before_the_loop():
     core = Recurrent("lstm", I, H)._core
     with pytest.raises(ValueError, match="step 1 has 5 rows, the one before 4"):

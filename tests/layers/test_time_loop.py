@@ -19,7 +19,8 @@ KERNELS = [entry.cell.name for entry in registry().entries() if entry.cell.kerne
 FORMULAS = [name for name in registry().names() if name not in KERNELS]
 CELLS = KERNELS + FORMULAS
 TOLERANCES = {"float64": (1e-12, 1e-11), "float32": (2e-6, 1e-5)}
-SIZES = [(7, 3, 4, 5), (1, 1, 3, 2), (40, 17, 9, 33), (300, 2, 3, 6), (0, 2, 3, 4), (5, 0, 3, 4)]
+# Backward in one chunk, in chunks of an even and of an odd number of steps (150; 37); no steps; no rows.
+SIZES = [(7, 3, 4, 5), (1, 1, 3, 2), (40, 17, 9, 33), (300, 2, 3, 6), (111, 7, 3, 6), (0, 2, 3, 4), (5, 0, 3, 4)]
 
 
 class TwinOnly(LSTM):

@@ -6,6 +6,7 @@ import pytest
 import pylstm
 from pylstm import Sequences
 from pylstm.training.batches import batches_of, check_data, digest_of, split
+from pylstm.training.targets import loss_of_steps
 
 RNG = np.random.default_rng(8)
 LENGTHS = [4, 0, 7, 1, 3, 7]
@@ -120,3 +121,18 @@ def test_resume_with_sequences_and_dropout_has_the_same_bits(tmp_path):
     x, y = long_task()
     with pytest.raises(ValueError, match="data was"):
         pylstm.Trainer(deep(), (x, y + 1), epochs=3, batch_size=16, validation=0.3).resume(tmp_path / "c")
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_steps_beyond_the_ends_are_in_no_loss(weighted):
+    """The mean is over the steps that there are; what stands beyond may be NaN."""
+    lengths, out = np.array([2, 5, 0]), RNG.normal(size=(5, 3, 2))
+    y, weights = RNG.normal(size=(3, 5, 2)), RNG.uniform(0.5, 2, size=(3, 5))
+    inside = np.arange(5) < lengths[:, None]
+    y[~inside] = np.nan
+    value, dout = loss_of_steps("mean_squared_error", out, lengths, y, weights if weighted else None, {})
+    off, w = (out.swapaxes(0, 1) - y)[inside], (weights if weighted else np.ones_like(weights))[inside, None]
+    assert value == pytest.approx((w * off**2).sum() / (2 * w.sum()), rel=1e-12)
+    expected = np.zeros((3, 5, 2))
+    expected[inside] = w * off / w.sum()
+    np.testing.assert_allclose(dout.swapaxes(0, 1), expected, rtol=0, atol=1e-12)

@@ -239,6 +239,18 @@ def test_states_of_a_run():
     np.testing.assert_array_equal(stack(x[11:], half).y, stack(x).y[11:])
 
 
+@pytest.mark.parametrize("batch_first", [False, True])
+def test_states_of_a_run_are_copies(batch_first):
+    """A view would keep the tape of its window alive, and could not be written to."""
+    layer = pylstm.LSTM(I, H, dtype="float64", seed=0, batch_first=batch_first)
+    run = layer(draw(1, T, B, I))
+    before = run.states["c"].copy()
+    states = states_at(run, 3)
+    assert not np.shares_memory(states["c"], run.states["c"])
+    states["c"][...] = 0
+    np.testing.assert_array_equal(run.states["c"], before)
+
+
 def test_what_does_not_fit():
     layer, x = pylstm.LSTM(I, H, dtype="float64"), draw(1, T, B, I)
     with pytest.raises(ValueError, match="k2 must be at least k1=4"):
