@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 
 from pylstm.interop.gate_orders import PROJECTIONS, gate_order
+from pylstm.layers.composite import Composite
 from pylstm.layers.parameters import check_array
 from pylstm.layers.recurrent import Recurrent
-from pylstm.layers.stack import Bidirectional, Composite, Stack
+from pylstm.layers.stack import Bidirectional, Stack
 
 
 def directions_of(library: str, layer: Any) -> list[list[Recurrent]]:

@@ -57,6 +57,11 @@ def weight_blocks(layer: Recurrent, sources: str | Iterable[str]) -> Iterator[np
             at += layer.widths[gate]
 
 
+def all_blocks(layer: Any, sources: str | Iterable[str]) -> list[np.ndarray]:
+    """The `weight_blocks` of all single layers, found before the first is set: what is refused changes none."""
+    return [block for each in single_layers(layer) for block in weight_blocks(each, sources)]
+
+
 def bias_of(layer: Recurrent, gate: str) -> np.ndarray:
     """The bias of a gate, (width,), a view.
 
@@ -116,10 +121,9 @@ def glorot_uniform(layer: Any, sources: str | Iterable[str] = "x", *, gain: floa
     take the matrix of all gates for one block have smaller limits.
     """
     rng = np.random.default_rng(seed)
-    for each in single_layers(layer):
-        for block in weight_blocks(each, sources):
-            limit = gain * math.sqrt(6 / sum(block.shape))
-            block[...] = rng.uniform(-limit, limit, block.shape)
+    for block in all_blocks(layer, sources):
+        limit = gain * math.sqrt(6 / sum(block.shape))
+        block[...] = rng.uniform(-limit, limit, block.shape)
 
 
 def orthogonal(layer: Any, sources: str | Iterable[str] = "recurrent", *, gain: float = 1.0, seed: Any = None) -> None:
@@ -147,11 +151,10 @@ def orthogonal(layer: Any, sources: str | Iterable[str] = "recurrent", *, gain: 
     True
     """
     rng = np.random.default_rng(seed)
-    for each in single_layers(layer):
-        for block in weight_blocks(each, sources):
-            q, r = np.linalg.qr(rng.standard_normal((max(block.shape), min(block.shape))))
-            q *= np.where(np.diag(r) < 0, -1, 1)
-            block[...] = gain * (q if block.shape[0] >= block.shape[1] else q.T)
+    for block in all_blocks(layer, sources):
+        q, r = np.linalg.qr(rng.standard_normal((max(block.shape), min(block.shape))))
+        q *= np.where(np.diag(r) < 0, -1, 1)
+        block[...] = gain * (q if block.shape[0] >= block.shape[1] else q.T)
 
 
 def identity(layer: Any, sources: str | Iterable[str] = "recurrent", *, gain: float = 1.0) -> None:
@@ -168,9 +171,8 @@ def identity(layer: Any, sources: str | Iterable[str] = "recurrent", *, gain: fl
     Le, Jaitly and Hinton (2015), A simple way to initialize recurrent networks of rectified linear units, with the
     cell ``rnn_relu``; they set the biases to 0, too.
     """
-    for each in single_layers(layer):
-        for block in weight_blocks(each, sources):
-            block[...] = gain * np.eye(*block.shape)
+    for block in all_blocks(layer, sources):
+        block[...] = gain * np.eye(*block.shape)
 
 
 def gate_bias(layer: Any, gate: str, value: Any) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from pylstm.layers.generators import unmoved
 from pylstm.layers.parameters import Parameters, as_array
 from pylstm.layers.recurrent import Recurrent
 
@@ -57,11 +58,12 @@ def zoneout(
     _check_states(layer, rates)
     rng, steps = np.random.default_rng(seed), np.shape(x)[:-1]
     blend = {}
-    for name, rate in rates.items():
-        if training:
-            blend[name] = (rng.random((*steps, layer.widths[name])) >= _rate(name, rate)).astype(layer.dtype)
-        else:
-            blend[name] = np.full((*steps, 1), 1 - _rate(name, rate), layer.dtype)
+    with unmoved(rng):
+        for name, rate in rates.items():
+            if training:
+                blend[name] = (rng.random((*steps, layer.widths[name])) >= _rate(name, rate)).astype(layer.dtype)
+            else:
+                blend[name] = np.full((*steps, 1), 1 - _rate(name, rate), layer.dtype)
     return {"blend": blend}
 
 
@@ -106,16 +108,12 @@ def state_dropout(
     _check_states(layer, rates)
     if not training:
         return {"pre": None}
-    rng, shape = np.random.default_rng(seed), np.shape(x)
-    return {
-        "pre": {
-            name: np.broadcast_to(
-                _factors(rng, name, rate, _once(layer, shape, layer.widths[name]), layer.dtype),
-                (*shape[:-1], layer.widths[name]),
-            )
-            for name, rate in rates.items()
-        }
-    }
+    rng, shape, pre = np.random.default_rng(seed), np.shape(x), {}
+    with unmoved(rng):
+        for name, rate in rates.items():
+            factors = _factors(rng, name, rate, _once(layer, shape, layer.widths[name]), layer.dtype)
+            pre[name] = np.broadcast_to(factors, (*shape[:-1], layer.widths[name]))
+    return {"pre": pre}
 
 
 def input_dropout(layer: Any, x: Any, rate: float, *, seed: Any = None, training: bool = True) -> np.ndarray:
@@ -200,8 +198,9 @@ def drop_connect(
     chosen = [full for full in params for name in names if full == name or full.endswith(f".{name}")]
     if not chosen:
         raise ValueError(f"drop_connect: no parameter {', '.join(names)}; there are: {', '.join(params)}")
-    for name in chosen if training else ():
-        factors[name] = _factors(rng, name, rate, params[name].shape, params.dtype)
+    with unmoved(rng):
+        for name in chosen if training else ():
+            factors[name] = _factors(rng, name, rate, params[name].shape, params.dtype)
     before = {name: params[name].copy() for name in chosen}
     for name in chosen:
         params[name][...] *= factors[name]

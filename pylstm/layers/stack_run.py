@@ -15,7 +15,8 @@ from pylstm.layers.ragged import check_lengths, turned, within
 from pylstm.layers.run import KINDS, Gradients, check_names
 
 if TYPE_CHECKING:
-    from pylstm.layers.stack import Bidirectional, Composite, Stack
+    from pylstm.layers.composite import Composite
+    from pylstm.layers.stack import Bidirectional, Stack
 
 
 @dataclass(slots=True, repr=False)

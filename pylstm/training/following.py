@@ -1,8 +1,8 @@
-"""`followed`: the training hooks of all plugins around a loop of training, of whatever kind."""
+"""`followed`, `any_ends`: training hooks of plugins, and callbacks, around a loop of training of whatever kind."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -15,13 +15,25 @@ class Follower(NamedTuple):
     trainer: Any
     hooks: Any
 
+    def begin(self) -> None:
+        """Before the first step."""
+        self._call("pylstm_on_fit_begin")
+
     def end_step(self) -> None:
         """After each step of the optimiser, when it is counted."""
-        self.hooks.pylstm_on_step_end(trainer=self.trainer)
+        self._call("pylstm_on_step_end")
 
     def end_epoch(self) -> None:
         """After each epoch, when its losses are in the history."""
-        self.hooks.pylstm_on_epoch_end(trainer=self.trainer)
+        self._call("pylstm_on_epoch_end")
+
+    def end(self) -> None:
+        """After the last step."""
+        self._call("pylstm_on_fit_end")
+
+    def _call(self, hook: str) -> None:
+        cure = "to end a loop of training, call trainer.stop()"
+        call_out(f"a plugin's {hook}", cure, getattr(self.hooks, hook), trainer=self.trainer)
 
 
 @contextmanager
@@ -46,7 +58,32 @@ def followed(trainer: Any) -> Iterator[Follower]:
     ...     for trainer.step in range(1, 4):
     ...         follower.end_step()
     """
-    hooks = training_hooks()
-    hooks.pylstm_on_fit_begin(trainer=trainer)
-    yield Follower(trainer, hooks)
-    hooks.pylstm_on_fit_end(trainer=trainer)
+    follower = Follower(trainer, training_hooks())
+    follower.begin()
+    yield follower
+    follower.end()
+
+
+def any_ends(callbacks: Iterable[Callable[[Any], Any]], trainer: Any) -> bool:
+    """Call all `callbacks` with `trainer`; whether one returned True, which ends the fit."""
+    ends = False
+    for callback in callbacks:
+        name = getattr(callback, "__qualname__", type(callback).__qualname__)
+        ends |= call_out(f"the callback {name}", "to end the fit, return True", callback, trainer) is True
+    return ends
+
+
+def call_out(who: str, cure: str, function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+    """Call a function that is not ours: `RuntimeError` for a StopIteration, which a loop would take for its own end.
+
+    Examples
+    --------
+    >>> call_out("the loss", "return a number", lambda: next(iter(())))
+    Traceback (most recent call last):
+    ...
+    RuntimeError: the loss raised StopIteration: return a number
+    """
+    try:
+        return function(*arguments, **options)
+    except StopIteration as error:
+        raise RuntimeError(f"{who} raised StopIteration: {cure}") from error

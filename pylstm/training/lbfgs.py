@@ -13,7 +13,7 @@ from pylstm.training.batches import check_data, check_model
 from pylstm.training.clipping import as_list
 from pylstm.training.divergence import TrainingDiverged, cause
 from pylstm.training.finite import not_finite, refuse_not_finite
-from pylstm.training.following import Follower, followed
+from pylstm.training.following import Follower, any_ends, followed
 from pylstm.training.history import History
 from pylstm.training.interrupt import stop_on_interrupt
 
@@ -170,7 +170,7 @@ class _Objective:
         self.history.loss.append(float(intermediate_result.fun))
         self.follower.end_step()
         self.follower.end_epoch()
-        if any([callback(self.history) is True for callback in self._callbacks]) or self._stop:
+        if any_ends(self._callbacks, self.history) or self._stop:
             self.history.stopped = "callback"
             raise StopIteration
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from pylstm.layers.described import Model
+from pylstm.layers.generators import unmoved
 from pylstm.layers.linear import Linear
 from pylstm.layers.losses import leave_out
 from pylstm.layers.mlp import MLP
@@ -278,12 +279,13 @@ class SequenceModel(Model):
             A wrong dtype or shape, as the loss says it; an array without steps.
         """
         x, lengths = self._take(self._counted(x, y, weights))
-        run = self._run(x, tape=True)
-        reading = self._reading(run, lengths)
-        out = self.head(reading.features)
-        value, dout = self._loss(out.y, lengths, y, weights)
-        dhead = out.backward(dout)
-        return value, [run.backward(self._steps_first(reading.backward(dhead.x))).params, dhead.params]
+        with unmoved(self.rng if getattr(self.layer, "drops", False) else None):
+            run = self._run(x, tape=True)
+            reading = self._reading(run, lengths)
+            out = self.head(reading.features)
+            value, dout = self._loss(out.y, lengths, y, weights)
+            dhead = out.backward(dout)
+            return value, [run.backward(self._steps_first(reading.backward(dhead.x))).params, dhead.params]
 
     def counting(self, x: Any, y: Any, weights: Any = None) -> Masks:
         """Which values of a batch have an effect on its loss, as masks by the first axes of each array; None: all.
@@ -379,7 +381,7 @@ def _head(layer: Any, output_size: int, sizes: Iterable[int], activation: str, s
 
 def _without_dropout(layer: Any) -> Any:
     """The same layers and parameters, in evaluation mode; `layer` itself does not change."""
-    if not (isinstance(layer, Stack) and layer.training and layer.dropout):
+    if not (isinstance(layer, Stack) and layer.drops):
         return layer
     view = object.__new__(Stack)
     view.__dict__.update(layer.__dict__, training=False)

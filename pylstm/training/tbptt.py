@@ -8,10 +8,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from pylstm.layers.generators import unmoved
 from pylstm.layers.parameters import as_array, check_size
 from pylstm.layers.recurrent import Recurrent
 from pylstm.layers.stack import Bidirectional, Stack
 from pylstm.training.finite import first_not_finite
+from pylstm.training.following import call_out
 
 Loss = Callable[[np.ndarray, slice], tuple[float, np.ndarray]]
 
@@ -181,19 +183,28 @@ def _steps(
     for each in all_windows:
         piece = (slice(None),) * axis + (slice(each.start, each.end),)
         inputs = as_array("x", x[piece])
-        run = layer(inputs, states, **{kind: _cut(values, piece) for kind, values in given.items()})
-        new = (slice(None),) * axis + (slice(each.first - each.start, None),)
-        value, dnew = loss(run.y[new], slice(each.first, each.end))
-        if not np.isfinite(value):
-            _refuse_not_finite(inputs, axis, each.start)
-        dnew = np.asarray(dnew)
-        if dnew.shape != run.y[new].shape:
-            raise ValueError(f"loss: the cotangent must have the shape of y, {run.y[new].shape}, got {dnew.shape}")
-        dy = np.zeros(run.y.shape, dnew.dtype)
-        dy[new] = dnew
+        with unmoved(layer.rng if getattr(layer, "drops", False) else None):
+            run = layer(inputs, states, **{kind: _cut(values, piece) for kind, values in given.items()})
+            value, dy = _judged(run, loss, each, axis)
+            if not np.isfinite(value):
+                _refuse_not_finite(inputs, axis, each.start)
+            grads = run.backward(dy)
         final = states_at(run, each.end - each.start)
         states = states_at(run, each.next - each.start) if each.next else initial  # which may be learned
-        yield TruncatedStep(value, run.backward(dy), each, final)
+        yield TruncatedStep(value, grads, each, final)
+
+
+def _judged(run: Any, loss: Loss, each: Window, axis: int) -> tuple[float, np.ndarray]:
+    """The loss of the new steps of a window, and the cotangent of all its outputs."""
+    new = (slice(None),) * axis + (slice(each.first - each.start, None),)
+    cure = "to end early, break out of the loop over truncated_bptt"
+    value, dnew = call_out("the loss", cure, loss, run.y[new], slice(each.first, each.end))
+    dnew = np.asarray(dnew)
+    if dnew.shape != run.y[new].shape:
+        raise ValueError(f"loss: the cotangent must have the shape of y, {run.y[new].shape}, got {dnew.shape}")
+    dy = np.zeros(run.y.shape, dnew.dtype)
+    dy[new] = dnew
+    return value, dy
 
 
 def _refuse_not_finite(inputs: np.ndarray, axis: int, start: int) -> None:

@@ -256,13 +256,14 @@ class TextTrainer:
         if position == 0:
             self._states = None
         inputs, targets, where = self.streams.window(position, self.settings.length, self.settings.depth)
-        bits, grads, self._states = self.model.gradients(inputs, targets, self._states, where.next - where.start)
+        bits, grads, states = self.model.gradients(inputs, targets, self._states, where.next - where.start)
         norm = clip_by_norm(grads, self.settings.clip)
         lr = learning_rate(step, self.settings.lr)
         last = self.trace[-1] if self.trace else None
         refuse_divergence(step, bits, norm, lr, unit=" bits per character", last=last, params=self.model.params)
         self.optimiser.lr = lr
         self.optimiser.step(grads)
+        self._states = states
         self.history.steps.append(bits)
         self.history.norms.append(norm)
 

@@ -11,10 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from pylstm.layers.generators import unmoved
 from pylstm.layers.hints import Hinted, refuse_options
 from pylstm.layers.parameters import check_size
 from pylstm.schema import Entries, malformed, set_state
-from pylstm.training.batches import batches_of, check_data, check_model, digest_of, split
+from pylstm.training.batches import batches_of, check_data, check_model, split
 from pylstm.training.checkpoint import (
     check_parameters,
     copy_parameters,
@@ -26,8 +27,9 @@ from pylstm.training.checkpoint import (
 from pylstm.training.clipping import as_list, clip_by_norm
 from pylstm.training.divergence import TrainingDiverged, cause, refuse_divergence
 from pylstm.training.finite import not_finite, refuse_not_finite
-from pylstm.training.following import Follower, followed
+from pylstm.training.following import Follower, any_ends, followed
 from pylstm.training.history import History
+from pylstm.training.identity import identity_of, made_with
 from pylstm.training.interrupt import stop_on_interrupt
 from pylstm.training.optimisers import Adam, Optimiser
 from pylstm.training.progress_bar import StepBar
@@ -117,9 +119,10 @@ class Trainer(Hinted, hints="trainer"):
         self.optimiser = Adam(model.params) if optimiser is None else optimiser
         self.params = as_list(model.params)
         self._check_optimiser()
+        self.made_with = made_with(self.optimiser, schedule)
         self.history = History()
         self.step = self.epoch = 0
-        self._sum, self._waited, self._stop = 0.0, 0, ""
+        self._waited, self._stop = 0, ""
         self._best: dict[str, Any] = {}
         self._order_of, self._order = -1, np.arange(0)
 
@@ -165,15 +168,16 @@ class Trainer(Hinted, hints="trainer"):
         if checkpoint is not None and not os.path.isdir(folder := os.path.dirname(os.path.realpath(checkpoint))):
             raise FileNotFoundError(f"checkpoint {os.fsdecode(checkpoint)}: there is no folder {os.fsdecode(folder)}")
         written, number = time.perf_counter(), 0
-        self._stop = self.history.stopped if self.history.stopped in ("early", "callback") else ""
+        self._stop = "" if self._stop == "interrupted" else self._stop
         with followed(self) as follower, stop_on_interrupt() as stopped, StepBar(self, self.progress) as bar:
             while self.epoch < self.epochs and not self._stop:
-                self._train_step()
+                if self.step < (self.epoch + 1) * self.steps_per_epoch:  # else an exception came before its end
+                    self._train_step()
                 self._tell(follower)
                 bar.update()
                 number = stopped()
                 self._stop = self._stop or ("interrupted" if number else "")
-                if checkpoint is not None and time.perf_counter() - written >= every:
+                if checkpoint is not None and not self._stop and time.perf_counter() - written >= every:
                     self.save_checkpoint(checkpoint)
                     written = time.perf_counter()
             self.history.stopped = self._stop or "epochs"
@@ -190,21 +194,20 @@ class Trainer(Hinted, hints="trainer"):
         if self._order_of != self.epoch:
             self._order_of, self._order = self.epoch, self._draw_order()
         start = self.step % self.steps_per_epoch * self.batch_size
-        rows = self._order[start : start + self.batch_size]
-        loss, grads = self.model.gradients(*(array[rows] for array in self.data))
-        norm = clip_by_norm(grads, math.inf if self.clip is None else self.clip)
-        if self.schedule is not None:
-            self.optimiser.lr = self.schedule(self.step)
-        history = self.history
-        last = history.steps[-1] if history.steps else None
-        refuse_divergence(
-            self.step, loss, norm, self.optimiser.lr, last=last, params=self.params,
-            data=lambda: not_finite("data", self.data, self.model, rows),
-        )  # fmt: skip
-        self.optimiser.step(grads)
+        rows, history = self._order[start : start + self.batch_size], self.history
+        with unmoved(getattr(self.model, "rng", None)):
+            loss, grads = self.model.gradients(*(array[rows] for array in self.data))
+            norm = clip_by_norm(grads, math.inf if self.clip is None else self.clip)
+            if self.schedule is not None:
+                self.optimiser.lr = self.schedule(self.step)
+            last = history.steps[-1] if history.steps else None
+            refuse_divergence(
+                self.step, loss, norm, self.optimiser.lr, last=last, params=self.params,
+                data=lambda: not_finite("data", self.data, self.model, rows),
+            )  # fmt: skip
+            self.optimiser.step(grads)
         history.steps.append(float(loss))
         history.norms.append(norm)
-        self._sum += float(loss) * len(rows)
         self.step += 1
 
     def _draw_order(self) -> np.ndarray:
@@ -219,35 +222,47 @@ class Trainer(Hinted, hints="trainer"):
         follower.end_step()
         if ended:
             follower.end_epoch()
-            for callback in self.callbacks:
-                if callback(self) is True:
-                    self.stop()
+            if any_ends(self.callbacks, self):
+                self.stop()
 
     def _end_epoch(self) -> None:
-        history = self.history
-        history.loss.append(self._sum / len(self.data[0]))
-        history.lr.append(self.optimiser.lr)
-        self._sum = 0.0
-        if self.validation is not None:
-            self._note_validation(self.validate())
+        """Whatever may fail comes first: after an exception the epoch is still open, and `run` ends it."""
+        history, loss = self.history, self._mean_loss()
+        judged = None if self.validation is None else self._judge()
+        lowest = math.inf if history.best_epoch < 0 else history.validation_loss[history.best_epoch]
+        better = judged is not None and judged < lowest
+        if better and self.patience is not None:
+            self._best = copy_parameters([each.copy() for each in self.params])
         if isinstance(self.schedule, Plateau):
-            self.schedule.observe((history.validation_loss or history.loss)[-1])
+            self.schedule.observe(loss if judged is None else judged)
+        history.loss.append(loss)
+        history.lr.append(self.optimiser.lr)
+        if judged is not None:
+            history.validation_loss.append(judged)
+            self._waited += 1
+        if better:
+            history.best_epoch, self._waited = self.epoch, 0
         self.epoch += 1
+        self._stop_early()
 
-    def _note_validation(self, loss: float) -> None:
-        history = self.history
+    def _mean_loss(self) -> float:
+        """Of the epoch that ends: mean over its batches, weighed by their rows."""
+        rows, total = len(self.data[0]), 0.0
+        for number, loss in enumerate(self.history.steps[-self.steps_per_epoch :]):
+            total += loss * min(self.batch_size, rows - number * self.batch_size)
+        return total / rows
+
+    def _judge(self) -> float:
+        """The validation loss, unless it is NaN."""
+        loss = self.validate()
         if math.isnan(loss):
             why = cause(self.step, self.params, lambda: not_finite("validation", self.validation or (), self.model))
             raise TrainingDiverged(
                 f"the validation loss after epoch {self.epoch + 1} is nan: {why or 'try a lower learning rate'}"
             )
-        history.validation_loss.append(loss)
-        if loss < (math.inf if history.best_epoch < 0 else history.validation_loss[history.best_epoch]):
-            history.best_epoch, self._waited = self.epoch, 0
-            if self.patience is not None:
-                self._best = copy_parameters([each.copy() for each in self.params])
-            return
-        self._waited += 1
+        return loss
+
+    def _stop_early(self) -> None:
         if self.patience is not None and self._waited >= self.patience:
             self._stop = self._stop or "early"
 
@@ -261,7 +276,9 @@ class Trainer(Hinted, hints="trainer"):
         """
         if self.validation is None:
             raise ValueError("there are no validation data: give validation=")
-        total = sum(self.model.loss(*batch) * len(batch[0]) for batch in batches_of(self.validation, self.batch_size))
+        total = 0.0
+        for batch in batches_of(self.validation, self.batch_size):
+            total += self.model.loss(*batch) * len(batch[0])
         return float(total / len(self.validation[0]))
 
     def save_checkpoint(self, path: str | os.PathLike[str]) -> None:
@@ -274,13 +291,13 @@ class Trainer(Hinted, hints="trainer"):
         """
         rng = getattr(self.model, "rng", None)
         state = {
-            "run": self._identity(),
+            "run": identity_of(self),
             "params": copy_parameters(self.params),
             "best": self._best,
             "optimiser": self.optimiser.state_dict(),
             "schedule": self.schedule.state_dict() if isinstance(self.schedule, Plateau) else {},
             "history": self.history.state_dict(),
-            "counts": {"step": self.step, "epoch": self.epoch, "sum": self._sum, "waited": self._waited},
+            "counts": {"step": self.step, "epoch": self.epoch, "waited": self._waited},
             "rng": None if rng is None else [rng.bit_generator.state],
         }
         write_checkpoint(path, "fit", state)
@@ -300,7 +317,7 @@ class Trainer(Hinted, hints="trainer"):
         state = read_checkpoint(path, "fit")
         path = os.fsdecode(path)
         with malformed(path, "a checkpoint of another model or optimiser, or what it says"):
-            refuse_other(path, state["run"], self._identity())
+            refuse_other(path, state["run"], identity_of(self))
             restore_parameters(self.params, state["params"])
             self.optimiser.load_state_dict(state["optimiser"])
             if isinstance(self.schedule, Plateau):
@@ -310,23 +327,11 @@ class Trainer(Hinted, hints="trainer"):
             if state["best"] != {}:
                 check_parameters(self.params, state["best"])
             self._best, self.history = state["best"], History.from_state(state["history"])
-            counts = Entries(state["counts"], "counts").only(("step", "epoch", "sum", "waited"))
+            counts = Entries(state["counts"], "counts").only(("step", "epoch", "waited"))
             self.step, self.epoch, self._waited = (counts.integer(name, 0) for name in ("step", "epoch", "waited"))
-            self._sum = counts.number("sum")
+            self._stop = self.history.stopped if self.history.stopped in ("early", "callback") else ""
+            self._stop_early()
         return self
-
-    def _identity(self) -> dict[str, Any]:
-        """What two runs must have in common, as it comes back from JSON."""
-        names = ("batch_size", "clip", "shuffle", "seed", "patience")
-        kind = "none" if self.schedule is None else getattr(self.schedule, "__qualname__", type(self.schedule).__name__)
-        layout = [{name: list(shape) for name, shape in each.shapes.items()} for each in self.params]
-        return {name: getattr(self, name) for name in names} | {
-            "optimiser": type(self.optimiser).__name__,
-            "schedule": kind,
-            "parameters": layout,
-            "data": digest_of(self.data),
-            "validation": None if self.validation is None else digest_of(self.validation),
-        }
 
 
 def _check_numbers(clip: Any, validation: Any, patience: Any, **counts: Any) -> None:

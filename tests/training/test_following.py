@@ -207,3 +207,67 @@ def test_after_an_exception_lbfgs_has_the_best_parameters(watch):
     with pytest.raises(ZeroDivisionError):
         pylstm.fit_lbfgs(net, data, iterations=5)
     assert net.loss(*data) < before
+
+
+class Raiser:
+    """Raises in one hook."""
+
+    def __init__(self, name, error):
+        def hook(self, trainer):
+            raise error
+
+        setattr(type(self), name, pylstm.hookimpl(hook))
+
+
+HOOKS = ["pylstm_on_fit_begin", "pylstm_on_step_end", "pylstm_on_epoch_end", "pylstm_on_fit_end"]
+
+
+@pytest.mark.parametrize("name", HOOKS)
+@pytest.mark.parametrize("loop", LOOPS)
+@pytest.mark.parametrize("error", [StopIteration, GeneratorExit])
+def test_what_ends_generators_does_not_pass_for_the_end_of_a_loop(loop, name, error, watch):
+    if loop is by_compare and name == "pylstm_on_epoch_end":
+        return  # it has no epochs
+    watch(type("Own", (Raiser,), {})(name, error("from the hook")))
+    if error is GeneratorExit:
+        with pytest.raises(GeneratorExit, match="from the hook"):
+            loop()
+    else:
+        with pytest.raises(RuntimeError, match=rf"{name} raised StopIteration: to end .*trainer.stop\(\)") as caught:
+            loop()
+        assert isinstance(caught.value.__cause__, StopIteration)
+
+
+def end(_):
+    raise StopIteration("from the callback")
+
+
+def test_a_callback_that_raises_stop_iteration():
+    with pytest.raises(RuntimeError, match="callback end raised StopIteration: to end the fit, return True"):
+        pylstm.fit(model(), (X.astype("f8"), Y), epochs=2, callbacks=[end])
+    pytest.importorskip("scipy")
+    with pytest.raises(RuntimeError, match="callback end raised StopIteration: to end the fit, return True"):
+        pylstm.fit_lbfgs(model(), (X.astype("f8"), Y), iterations=2, callbacks=[end])
+
+
+@pytest.mark.parametrize("name", ["gradients", "loss"])
+def test_a_model_that_raises_stop_iteration(name, monkeypatch):
+    def raise_(*_):
+        raise StopIteration("from the model")
+
+    net = model()
+    monkeypatch.setattr(net, name, raise_)
+    with pytest.raises(StopIteration, match="from the model"):
+        pylstm.fit(net, (X.astype("f8"), Y), epochs=2, validation=0.5)
+    if name == "gradients":
+        pytest.importorskip("scipy")
+        with pytest.raises(StopIteration, match="from the model"):
+            pylstm.fit_lbfgs(net, (X.astype("f8"), Y), iterations=2)
+
+
+def test_a_loss_of_truncated_bptt_that_raises_stop_iteration():
+    def loss(y, steps):
+        raise StopIteration("from the loss")
+
+    with pytest.raises(RuntimeError, match="the loss raised StopIteration"):
+        list(pylstm.truncated_bptt(pylstm.GRU(2, 4), X, loss, 3))

@@ -1,0 +1,107 @@
+"""`Composite`: what `Stack` and `Bidirectional` share, parts whose parameters are pieces of one buffer."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import numpy as np
+
+from pylstm.layers.described import Layer
+from pylstm.layers.initialisers import initialise
+from pylstm.layers.parameters import Parameters
+from pylstm.layers.recurrent import Recurrent
+
+
+class Composite(Layer):
+    """What `Stack` and `Bidirectional` share: parts whose parameters are pieces of one buffer.
+
+    Attributes
+    ----------
+    parts : dict of str to layer
+        Prefix of the parameter names -> layer, in the order of the buffer.
+    """
+
+    parts: dict[str, Any]
+
+    def _adopt(self) -> None:
+        """One buffer for the parameters of all parts; theirs become pieces of it."""
+        shapes = {
+            prefix + name: shape for prefix, part in self.parts.items() for name, shape in part.params.shapes.items()
+        }
+        self._params = Parameters(shapes, self.dtype)
+        self._place()
+
+    def _place(self, flat: np.ndarray | None = None) -> None:
+        """Move the parameters of all parts into the own buffer, after moving that to `flat` if given."""
+        if flat is not None:
+            self._params.move_to(flat)
+        for part, piece in zip(self.parts.values(), self.pieces(self._params.flat)):
+            part._place(piece) if isinstance(part, Composite) else part.params.move_to(piece)
+
+    def pieces(self, flat: np.ndarray) -> list[np.ndarray]:
+        """The pieces of `flat`, laid out as ``params.flat``, that belong to the parts."""
+        ends = np.cumsum([part.params.size for part in self.parts.values()])
+        return np.split(flat, ends[:-1])
+
+    @property
+    def recurrents(self) -> list[Recurrent]:
+        """The single layers, in PyTorch's order: layer by layer, the forward direction before the reverse one."""
+        parts = self.parts.values()
+        return [leaf for part in parts for leaf in (part.recurrents if isinstance(part, Composite) else [part])]
+
+    @property
+    def dtype(self) -> np.dtype:
+        """float32 or float64."""
+        return next(iter(self.parts.values())).dtype
+
+    @property
+    def batch_first(self) -> bool:
+        """Whether arrays are (B, T, ...), as those of the parts."""
+        return next(iter(self.parts.values())).batch_first
+
+    @property
+    def input_size(self) -> int:
+        """Width of the input."""
+        return next(iter(self.parts.values())).input_size
+
+    @property
+    def state_names(self) -> tuple[str, ...]:
+        """States that every single layer has, all of one width: their final values can be stacked in one array."""
+        first, *others = self.recurrents
+        return tuple(
+            name
+            for name in first.cell.contract.states
+            if all(name in each.cell.contract.states and each.widths[name] == first.widths[name] for each in others)
+        )
+
+    def reset_parameters(self, seed: int | None = None) -> None:
+        """Draw all parameters anew, each layer's from a seed of its own."""
+        for leaf, own in zip(self.recurrents, np.random.SeedSequence(seed).spawn(len(self.recurrents))):
+            leaf.reset_parameters(own)
+
+    def initialise(self, how: Any, *arguments: Any, **options: Any) -> Any:
+        """Set initial values of all single layers, as `Recurrent.initialise`; returns the layer."""
+        return initialise(self, how, *arguments, **options)
+
+    def __copy__(self) -> Any:
+        return copy.deepcopy(self)  # a second owner of the same layers would take their parameters away
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._place()
+
+    def _check_alike(self) -> None:
+        """Refuses parts that are no layers, belong elsewhere, or differ in dtype or layout."""
+        kind, first = type(self).__name__, next(iter(self.parts.values()))
+        for prefix, part in self.parts.items():
+            where = f"{kind}: layer {prefix.rstrip('.') or 'forward'!r}"
+            if part.dtype != first.dtype or part.batch_first != first.batch_first:
+                raise ValueError(
+                    f"{where} has dtype={part.dtype.name!r}, batch_first={part.batch_first}, the first "
+                    f"dtype={first.dtype.name!r}, batch_first={first.batch_first}: they must agree"
+                )
+            if part.params.flat.base is not None:
+                raise ValueError(f"{where} is part of another stack: give a copy, copy.deepcopy(layer)")
+        if len(set(map(id, self.parts.values()))) < len(self.parts):
+            raise ValueError(f"{kind}: the same layer twice: give a copy, copy.deepcopy(layer)")

@@ -1,0 +1,91 @@
+"""`identity_of`: what two fits must have in common for one to go on from a checkpoint of the other."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from pylstm.layer_files import LAYERS, describe, kind_of
+from pylstm.layers.described import Layer
+from pylstm.training.batches import digest_of
+from pylstm.training.optimisers import Optimiser
+from pylstm.training.schedules import Plateau
+
+SETTINGS = ("batch_size", "clip", "shuffle", "seed", "patience")
+"""Settings of a `Trainer` that its checkpoints hold as they are."""
+
+
+def identity_of(trainer: Any) -> dict[str, Any]:
+    """What a checkpoint says of its run: settings, layers with the options of their cells, data; as JSON returns it."""
+    layout = [{name: list(shape) for name, shape in each.shapes.items()} for each in trainer.params]
+    found = {name: getattr(trainer, name) for name in SETTINGS} | trainer.made_with
+    found |= {
+        "parameters": layout,
+        "model": model_of(trainer.model),
+        "data": digest_of(trainer.data),
+        "validation": None if trainer.validation is None else digest_of(trainer.validation),
+    }
+    kind = lambda value: type(value).__qualname__  # noqa: E731  (what it prints may hold its address)
+    return json.loads(json.dumps(dict(_entries("", found)), default=kind))
+
+
+def made_with(optimiser: Any, schedule: Any) -> dict[str, Any]:
+    """Optimiser and schedule with their settings, before the first step changes any; of functions the name."""
+    kind = "none" if schedule is None else getattr(schedule, "__qualname__", type(schedule).__name__)
+    names = optimiser.settings if isinstance(optimiser, Optimiser) else ()
+    settings = {name: getattr(optimiser, name) for name in names}
+    return {
+        "optimiser": {"": type(optimiser).__name__} | settings,
+        "schedule": {"": kind} | ({"settings": repr(schedule)} if isinstance(schedule, Plateau) else {}),
+    }
+
+
+def model_of(model: Any) -> dict[str, Any]:
+    """Class, layers and settings of a model: of one that can be saved its `parts` and `metadata`, or its layers."""
+    parts = getattr(model, "parts", None)
+    if not isinstance(parts, Mapping):
+        parts = {name: each for name, each in getattr(model, "__dict__", {}).items() if isinstance(each, Layer)}
+    metadata = getattr(model, "metadata", None)
+    settings = {name: value for name, value in metadata.items() if name != "rng"} if isinstance(metadata, dict) else {}
+    found = {"class": type(model).__qualname__, "training": getattr(model, "training", None)} | settings
+    return found | {name: layer_of(each) for name, each in parts.items()}
+
+
+def layer_of(layer: Any) -> dict[str, Any]:
+    """What a file says of a layer; of one that no file can hold what it prints.
+
+    Examples
+    --------
+    >>> import pylstm
+    >>> layer_of(pylstm.Recurrent("cornn", 3, 5, dt=0.01))["options"]["dt"]
+    0.01
+    """
+    if not kind_of(LAYERS, layer):
+        return {"class": type(layer).__qualname__}
+    try:
+        return _digested(describe(layer))
+    except (TypeError, ValueError):
+        return {"layer": repr(layer)}
+
+
+def _digested(described: dict[str, Any]) -> dict[str, Any]:
+    """A description with a short digest of what its cell computes in place of the numbers."""
+    out = {name: value for name, value in described.items() if name not in ("probe", "layers")}
+    if "probe" in described:
+        rounded = {
+            name: [None if each is None else f"{each:.5g}" for each in values]
+            for name, values in described["probe"].items()
+        }
+        out["values of the cell"] = hashlib.sha256(json.dumps(rounded).encode()).hexdigest()[:12]
+    return out | {str(k): _digested(each) for k, each in enumerate(described.get("layers", ()))}
+
+
+def _entries(where: str, value: Any) -> Iterator[tuple[str, Any]]:
+    """All that nested dicts hold, by names with dots."""
+    if isinstance(value, dict):
+        for name, each in value.items():
+            yield from _entries(f"{where}.{name}".strip("."), each)
+    else:
+        yield where, value
