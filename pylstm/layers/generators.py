@@ -20,12 +20,14 @@ def unmoved(rng: Any) -> Iterator[None]:
 
     Examples
     --------
-    >>> rng = np.random.default_rng(0)
+    >>> import numpy as np
+    >>> rng, same = np.random.default_rng(0), np.random.default_rng(0)
     >>> try:
     ...     with unmoved(rng):
-    ...         1 / rng.integers(1)
-    ... except ZeroDivisionError:
-    ...     rng.integers(1000) == np.random.default_rng(0).integers(1000)
+    ...         rates = {"h": 0.5}
+    ...         rng.random() >= rates["c"]
+    ... except KeyError:
+    ...     rng.random() == same.random()
     True
     """
     state = rng.bit_generator.state if isinstance(rng, np.random.Generator) else None
