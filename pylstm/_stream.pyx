@@ -422,17 +422,20 @@ cdef class Stream:
         let_go(&self.held)
         return Snapshot(self.kind, states)
 
-    def restore(self, Snapshot snapshot not None):
+    def restore(self, snapshot):
         """Set the states to those of a snapshot.
 
         Raises
         ------
         TypeError
-            `snapshot` is no `Snapshot`.
+            `snapshot` is not a `Snapshot`.
         ValueError
             It is one of another cell, other sizes, another dtype or number of rows.
         """
-        cdef bytes states = snapshot.states
+        if not isinstance(snapshot, Snapshot):
+            raise TypeError(
+                f"restore takes a Snapshot, which is what stream.snapshot() returns, got {type(snapshot).__name__}")
+        cdef bytes states = (<Snapshot> snapshot).states
         if snapshot.kind != self.kind or len(states) != len(self.spare):
             raise ValueError(f"this snapshot is one of {snapshot.kind}, the stream is {self.kind}")
         self.put_states(states)

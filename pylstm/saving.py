@@ -65,6 +65,8 @@ def save(path: Path, model: Any, *, about: Mapping[str, Any] | None = None) -> N
     ...     load(os.path.join(folder, "head.safetensors"))
     {'head': Linear(3, 2, dtype='float32')}
     """
+    if isinstance(model, str | bytes | os.PathLike) and not isinstance(path, str | bytes | os.PathLike):
+        raise TypeError(f"save takes the path first: save(path, model), got {type(path).__name__} and {model!r}")
     header, parts = _take_apart(model)
     tensors = {
         _tensor_name(part, name): np.ascontiguousarray(array)

@@ -11,7 +11,7 @@ import numpy as np
 
 from pylstm.cells._net import World
 from pylstm.cells._recursion import SPANS, Edge, Recursion
-from pylstm.cells.cell import Cell
+from pylstm.cells.cell import Cell, check_cell
 from pylstm.cells.certify import certify
 from pylstm.cells.contract import hook_name
 from pylstm.cells.once import ensure_certified
@@ -180,9 +180,7 @@ def audit(
     >>> print(audit(LSTM, without_c).findings["h"].wrong_from)
     2
     """
-    if not (isinstance(cell, type) and issubclass(cell, Cell)):
-        raise TypeError(f"cell must be a subclass of pylstm.Cell, got {cell!r}")
-    ensure_certified(cell)
+    ensure_certified(check_cell(cell))
     lengths = sorted({int(length) for length in lengths})
     if not lengths or lengths[0] < 1:
         raise ValueError(f"lengths must be numbers of steps, 1 or more, got {lengths}")

@@ -214,3 +214,23 @@ class Cell:
                 f"cell {cls.name!r} declares the options {', '.join(cls.options)}, but no function of it asks for `o`: "
                 f"write def forward(z, prev, o) and read o.{next(iter(cls.options))}"
             )
+
+
+def check_cell(cell: Any) -> type[Cell]:
+    """`cell`, if it is a class of cells of its own.
+
+    Raises
+    ------
+    TypeError
+        A name, an instance, `Cell` itself, another class: with what to do.
+    """
+    if isinstance(cell, type) and issubclass(cell, Cell) and cell is not Cell:
+        return cell
+    cure = ""
+    if isinstance(cell, str):
+        cure = f": pylstm.plugins.registry().get({cell!r}) returns the class of a registered name"
+    elif isinstance(cell, Cell):
+        cure = f": pass the class {type(cell).__name__}, not an instance"
+    elif cell is Cell:
+        cure = " itself: write a class that inherits from it"
+    raise TypeError(f"a cell is a subclass of pylstm.Cell, got {cell!r}{cure}")

@@ -8,6 +8,7 @@ import numpy as np
 
 from pylstm.cells._kernel_checks import certify_kernel
 from pylstm.cells._twin_checks import TwinChecks
+from pylstm.cells.cell import check_cell
 from pylstm.cells.certificate import Certificate, CertificationError
 from pylstm.cells.kernels import load_kernel, runs_on_machine
 from pylstm.cells.options import split
@@ -38,6 +39,8 @@ def certify(cell: Any, *, raise_: bool = True, dtype: str | None = None, **sizes
 
     Raises
     ------
+    TypeError
+        `cell` is not a subclass of `pylstm.Cell`.
     CertificationError
         Something is wrong: the message names each path, for example ``d c / d gate f: twin 0, complex steps 0.138``.
 
@@ -53,7 +56,7 @@ def certify(cell: Any, *, raise_: bool = True, dtype: str | None = None, **sizes
     >>> certify(LSTM).ok
     True
     """
-    cell, sizes = split(cell, sizes)
+    cell, sizes = split(check_cell(cell), sizes)
     certificate = Certificate(cell.name)
     contract = cell.contract
     needed = {name: 6 + k for k, (name, default) in enumerate(contract.sizes.items()) if default is None}

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from pylstm.cells.cell import Cell
+from pylstm.cells.cell import Cell, check_cell
 from pylstm.cells.once import ensure_certified, remembered
 
 
@@ -104,11 +104,7 @@ class Registry:
         return cell
 
     def _check(self, cell: type[Cell]) -> None:
-        if not (isinstance(cell, type) and issubclass(cell, Cell)):
-            hint = f"; pass the class {type(cell).__name__}, not an instance" if isinstance(cell, Cell) else ""
-            raise TypeError(f"a cell is a subclass of pylstm.Cell, got {cell!r}{hint}")
-        if cell is Cell:
-            raise TypeError("pylstm.Cell itself cannot be registered: register a subclass of it")
+        check_cell(cell)
         if not isinstance(cell.name, str) or not cell.name:
             raise TypeError(f"the name of cell {_place(cell)} must be a string that is not empty, got {cell.name!r}")
         present = self._entries.get(cell.name)

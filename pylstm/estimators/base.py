@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from pylstm.cells.options import changed
 from pylstm.estimators.inputs import ROWS, STEPS, take
 from pylstm.schema import Entries, is_number
 from pylstm.training.optimisers import SGD, Adam, AdamW, RMSProp
+from pylstm.training.refit import all_or_nothing
 from pylstm.training.schedules import Plateau, cosine
 from pylstm.training.sequence_model import SequenceModel
 from pylstm.training.sequences import Sequences
@@ -31,8 +33,9 @@ FITTED = ("n_features_in_", "n_step_features_", "input_form_", "n_iter_", "loss_
 class SequenceEstimator(BaseEstimator):
     """Base of the estimators on sequences; see `SequenceClassifier`."""
 
+    @all_or_nothing
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Any:
-        """Train a net on sequences.
+        """Train a net on sequences. A fit that fails leaves the estimator as it was.
 
         Parameters
         ----------
@@ -58,13 +61,17 @@ class SequenceEstimator(BaseEstimator):
             raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None.")
         warm = getattr(self, "_net_of", None) if self.warm_start else None
         X, y, sample_weight = counted(X, y, sample_weight)
-        x = take(self, X, reset=True)
+        rows = self._rows_that_count(X, y)
+        x = take(self, X if rows is None else _safe_indexing(X, rows), reset=True)
         targets = self._take_targets(y)
+        if rows is not None:
+            targets = targets[rows]
+            sample_weight = None if sample_weight is None else _safe_indexing(sample_weight, rows)
         check_consistent_length(x, targets)
         weights = self._take_weights(x, targets, sample_weight)
         kept = weights > 0
         if not kept.any():
-            raise ValueError("sample_weight must be above 0 for at least one sample")
+            raise ValueError("all sample weights are zero: at least one must be above 0")
         x, targets, weights = x[kept], targets[kept], weights[kept]
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         if warm is None:
@@ -72,6 +79,8 @@ class SequenceEstimator(BaseEstimator):
             self.model_, self._net_of = self._make_model(seed), self._identity()
         elif self._identity() != warm:
             raise ValueError(f"warm_start needs the net and the data of the fit before: {warm}, got {self._identity()}")
+        else:
+            self.model_ = copy.deepcopy(self.model_)  # the one before stays whole if this fit fails
         return self._train(self._standardised(x), self._scaled(targets), weights, seed)
 
     def _train(self, x: Any, targets: np.ndarray, weights: np.ndarray, seed: int) -> Any:
@@ -99,6 +108,10 @@ class SequenceEstimator(BaseEstimator):
         self.loss_curve_, self.n_iter_ = history.loss, len(history.loss)
         self.validation_scores_ = scores if validation else None
         return self
+
+    def _rows_that_count(self, X: Any, y: Any) -> np.ndarray | None:
+        """Samples that no weight of a class leaves out; None: all."""
+        return None
 
     def _check_parameters(self) -> None:
         if self.optimiser not in OPTIMISERS:
@@ -234,8 +247,12 @@ class SequenceEstimator(BaseEstimator):
 def counted(X: Any, y: Any, sample_weight: Any) -> tuple[Any, Any, Any]:
     """The samples whose weight is not 0; all where there is none, or where the weights do not fit and are refused."""
     weights = np.asarray(sample_weight)
-    rows = np.flatnonzero(weights != 0) if weights.ndim == 1 and weights.dtype.kind in "biuf" else ()
-    if not len(rows) or len(rows) == len(weights) or {_num_samples(X), _num_samples(y)} != {len(weights)}:
+    if weights.ndim != 1 or weights.dtype.kind not in "biuf" or {_num_samples(X), _num_samples(y)} != {len(weights)}:
+        return X, y, sample_weight
+    rows = np.flatnonzero(weights != 0)
+    if not len(rows):
+        raise ValueError("all sample weights are zero: at least one must be above 0")
+    if len(rows) == len(weights):
         return X, y, sample_weight
     return _safe_indexing(X, rows), _safe_indexing(y, rows), weights[rows]
 

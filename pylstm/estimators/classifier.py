@@ -9,8 +9,9 @@ from sklearn.base import ClassifierMixin
 from sklearn.utils import assert_all_finite, column_or_1d
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import _num_samples
 
-from pylstm.estimators.base import SequenceEstimator, simple
+from pylstm.estimators.base import SequenceEstimator, counted, simple
 from pylstm.schema import Entries, is_number
 
 LONGEST_LABEL = 10_000
@@ -48,7 +49,8 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):
     validation_fraction : float
     n_iter_no_change : int
     class_weight : dict, "balanced" or None
-        Factors on the weights of the samples by class; "balanced": the classes weigh the same.
+        Factors on the weights of the samples by class, in `fit` only; "balanced": the classes weigh the same. With a
+        factor of 0 the sequences of a class are left out, whatever they are; it stays in ``classes_``.
     warm_start : bool
         Whether another `fit` goes on from the parameters of the fit before.
     dtype : {"float32", "float64"}
@@ -143,12 +145,34 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):
         best = self._out(X).argmax(axis=1)
         return self.classes_[best]
 
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Share of the sequences whose label is predicted.
+
+        Parameters
+        ----------
+        X, y : as for `fit`
+        sample_weight : array_like, shape (N,), optional
+            Sequences of weight 0 are left out, whatever they and their targets are.
+        """
+        return super().score(*counted(X, y, sample_weight))
+
     def _take_targets(self, y: Any) -> np.ndarray:
         y = column_or_1d(y, warn=True)
         assert_all_finite(y, input_name="y")
         check_classification_targets(y)
         self.classes_, targets = np.unique(y, return_inverse=True)
         return targets
+
+    def _rows_that_count(self, X: Any, y: Any) -> np.ndarray | None:
+        """Those of classes whose weight is not 0."""
+        by_label = self.class_weight if isinstance(self.class_weight, dict) else {}
+        zero = {label for label, weight in by_label.items() if weight == 0}
+        labels = np.asarray(y)
+        labels = labels.reshape(-1) if labels.shape == (len(labels), 1) else labels
+        if not zero or labels.ndim != 1 or _num_samples(X) != len(labels):
+            return None
+        rows = np.flatnonzero([label not in zero for label in labels.tolist()])
+        return rows if 0 < len(rows) < len(labels) else None
 
     def _take_weights(self, x: Any, targets: np.ndarray, sample_weight: Any) -> np.ndarray:
         weights = super()._take_weights(x, targets, sample_weight)

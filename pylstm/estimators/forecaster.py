@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 from pylstm.estimators.base import plain, restored
 from pylstm.schema import Entries
 from pylstm.training.forecast import ForecastModel
+from pylstm.training.refit import all_or_nothing
 
 MODEL = ("window", "horizon", "log", "season", "difference", "joint", "num_layers", "dropout", "head_sizes", "loss")
 """Parameters that are those of `ForecastModel`."""
@@ -105,8 +106,9 @@ class Forecaster(BaseEstimator):
         self.n_iter_no_change, self.dtype = n_iter_no_change, dtype
         self.random_state, self.verbose = random_state, verbose
 
+    @all_or_nothing
     def fit(self, y: Any, X: Any = None) -> Forecaster:
-        """Train on series.
+        """Train on series. A fit that fails leaves the forecaster as it was.
 
         Parameters
         ----------

@@ -9,7 +9,7 @@ from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
 from sklearn.utils import check_array
 
-from pylstm.estimators.base import SequenceEstimator, weighted_scale
+from pylstm.estimators.base import SequenceEstimator, counted, weighted_scale
 from pylstm.schema import Entries
 
 LOSSES = ("mean_squared_error", "huber")
@@ -97,6 +97,17 @@ class SequenceRegressor(RegressorMixin, SequenceEstimator):
         """The targets of each sequence: (N,), or (N, K) where those of the fit were."""
         y = self._out(X) * self.y_scale_ + self.y_mean_
         return y if self._by_column else y[:, 0]
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """R^2 of the predictions of X; the mean over the targets.
+
+        Parameters
+        ----------
+        X, y : as for `fit`
+        sample_weight : array_like, shape (N,), optional
+            Sequences of weight 0 are left out, whatever they and their targets are.
+        """
+        return super().score(*counted(X, y, sample_weight))
 
     def _take_targets(self, y: Any) -> np.ndarray:
         y = check_array(y, dtype=np.float64, ensure_2d=False, input_name="y", estimator=self)

@@ -9,8 +9,7 @@ import numpy as np
 from pylstm._stream import Snapshot, Stream
 from pylstm._whole import Whole
 from pylstm.layers.parameters import as_array
-from pylstm.layers.run import check_names
-from pylstm.layers.stack_run import by_layer
+from pylstm.layers.stack_run import by_layer, split
 
 if TYPE_CHECKING:
     from pylstm.layers.stack import Stack
@@ -120,11 +119,10 @@ class StackStream:
     @state.setter
     def state(self, values: Any) -> None:
         if isinstance(values, dict):
-            names = self.layer.state_names
-            check_names("state", values, names)
-            values = [{name: array[k] for name, array in values.items()} for k in range(len(self.layers))]
-        if len(values) != len(self.layers):
-            raise ValueError(f"state must have one entry for each of {len(self.layers)} layers, got {len(values)}")
+            values = split(self.layer, "state", values)
+        if values is None:
+            raise TypeError("state must be a list with one entry for each layer, or a dict by name, got NoneType")
+        values = by_layer("state", values, len(self.layers))
         with self._whole:
             for stream, each in zip(self.layers, values):
                 stream.state = each
@@ -156,9 +154,20 @@ class StackStream:
             return [stream.snapshot() for stream in self.layers]
 
     def restore(self, snapshot: list[Snapshot]) -> None:
-        """Go back to a `snapshot` of a stream of the same stack."""
-        if len(snapshot) != len(self.layers):
-            raise ValueError(f"snapshot of {len(snapshot)} layers, the stack has {len(self.layers)}")
+        """Go back to a `snapshot` of a stream of the same stack.
+
+        Raises
+        ------
+        TypeError, ValueError
+            Something else, a snapshot of another number of layers; as `Stream.restore`. No layer has moved then.
+        """
+        count = len(self.layers)
+        what = f"restore takes a list of {count} Snapshots, which is what stream.snapshot() of the same stack returns"
+        if not isinstance(snapshot, list | tuple) or not all(isinstance(each, Snapshot) for each in snapshot):
+            kinds = isinstance(snapshot, list | tuple) and sorted({type(each).__name__ for each in snapshot})
+            raise TypeError(f"{what}, got {f'a list of {kinds}' if kinds else type(snapshot).__name__}")
+        if len(snapshot) != count:
+            raise ValueError(f"{what}, got {len(snapshot)}")
         with self._whole:
             for stream, each in zip(self.layers, snapshot):
                 stream.restore(each)

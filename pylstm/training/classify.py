@@ -13,6 +13,7 @@ from pylstm.schema import Entries, as_array
 from pylstm.training.finite import refuse_array
 from pylstm.training.history import History
 from pylstm.training.optimisers import Adam
+from pylstm.training.refit import all_or_nothing
 from pylstm.training.restoring import constructor_options, own_options
 from pylstm.training.schedules import cosine
 from pylstm.training.sequence_model import SequenceModel
@@ -93,10 +94,11 @@ class ClassifyModel(Model):
         model.net, model.scale = net, np.stack([estimator.x_mean_, estimator.x_scale_])
         return model
 
+    @all_or_nothing
     def fit(
         self, x: Any, y: Any, *, epochs: int = 30, batch_size: int = 32, lr: float = 0.01, **options: Any
     ) -> History:
-        """Train from new parameters.
+        """Train from new parameters. A fit that fails leaves the model as it was.
 
         Parameters
         ----------

@@ -12,6 +12,7 @@ from pylstm.layers.parameters import check_size
 from pylstm.schema import Entries, as_array
 from pylstm.training.history import History
 from pylstm.training.optimisers import Adam
+from pylstm.training.refit import all_or_nothing
 from pylstm.training.restoring import constructor_options, own_options
 from pylstm.training.schedules import cosine
 from pylstm.training.sequence_model import SequenceModel
@@ -108,6 +109,7 @@ class ForecastModel(Model):
         self.net_options = net | {"dtype": dtype, "seed": seed} | sizes
         self.net: Any = None
 
+    @all_or_nothing
     def fit(
         self,
         y: Any,
@@ -120,7 +122,7 @@ class ForecastModel(Model):
         stride: int | None = None,
         **options: Any,
     ) -> History:
-        """Train on windows of the series, from new parameters.
+        """Train on windows of the series, from new parameters. A fit that fails leaves the model as it was.
 
         Parameters
         ----------

@@ -141,7 +141,8 @@ def truncated_bptt(
     TypeError
         Two directions; `k1` or `k2` is no integer.
     ValueError
-        `k1` below 1, or `k2` below `k1`; `reset` or a cotangent of another shape; a loss that is not finite,
+        `k1` below 1, or `k2` below `k1`; `reset` or a cotangent of another shape; `aux`, `pre` or `blend` of another
+        number of steps; a loss that is not finite,
         where `x` is not either: the index is named.
 
     Notes
@@ -172,8 +173,24 @@ def truncated_bptt(
         reset = reset if hasattr(reset, "shape") else as_array("reset", reset)
         if reset.shape != x.shape[:-1]:
             raise ValueError(f"reset must have shape {x.shape[:-1]}, as the steps and rows of x, got {reset.shape}")
-    given = {"aux": aux, "pre": pre, "blend": blend, "reset": reset}
+    given = {"aux": aux, "pre": pre, "blend": blend}
+    given = {kind: _of_steps(kind, values, x.shape[axis], axis) for kind, values in given.items()} | {"reset": reset}
     return _steps(layer, x, loss, windows(x.shape[axis], k1, k2), initial, given, axis)
+
+
+def _of_steps(what: str, values: Any, steps: int, axis: int) -> Any:
+    """Per-step inputs by name or by layer, as what can be sliced, each with as many steps as the sequence has."""
+    if isinstance(values, dict):
+        return {name: _of_steps(f"{what}[{name!r}]", value, steps, axis) for name, value in values.items()}
+    if isinstance(values, list | tuple) and all(each is None or isinstance(each, dict) for each in values):
+        return [_of_steps(f"{what}[{k}]", value, steps, axis) for k, value in enumerate(values)]
+    if values is None:
+        return None
+    values = values if hasattr(values, "shape") else as_array(what, values)
+    found = values.shape[axis] if len(values.shape) > axis else 0
+    if found != steps:
+        raise ValueError(f"{what} must have the {steps} steps of x, got {found}")
+    return values
 
 
 def _steps(

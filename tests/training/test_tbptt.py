@@ -266,3 +266,26 @@ def test_what_does_not_fit():
     with pytest.raises(ValueError, match=r"the cotangent must have the shape of y, \(4, 3, 5\), got \(3, 5\)"):
         list(truncated_bptt(layer, x, lambda y, s: (0.0, y[0]), 4))
     assert list(truncated_bptt(layer, x[:0], lambda y, s: (0.0, y), 4)) == []
+
+
+@pytest.mark.parametrize("batch_first", [False, True])
+@pytest.mark.parametrize("more", [-1, 1, 4])
+@pytest.mark.parametrize("kind", ["aux", "pre", "blend"])
+@pytest.mark.parametrize("stacked", [False, True])
+def test_per_step_inputs_of_another_length_are_refused(stacked, kind, more, batch_first):
+    layer = pylstm.Recurrent("augru", 2, 3, num_layers=1 + stacked, batch_first=batch_first, dtype="float64", seed=0)
+    name = "attention" if kind == "aux" else "h"
+
+    def turned(steps, width):
+        array = np.full((steps, 2, width), 0.5)
+        return array.swapaxes(0, 1) if batch_first else array
+
+    def run(steps):
+        given = {"aux": {"attention": turned(9, 1)}}
+        given[kind] = {name: turned(steps, 1 if kind == "aux" else 3)}
+        given = {key: [values, values] if stacked else values for key, values in given.items()}
+        return pylstm.truncated_bptt(layer, turned(9, 2), lambda y, steps: (0.0, y * 0), 4, 6, **given)
+
+    assert len(list(run(9))) == 3
+    with pytest.raises(ValueError, match=rf"{kind}.*\['{name}'\] must have the 9 steps of x, got {9 + more}"):
+        run(9 + more)

@@ -1,0 +1,75 @@
+"""Wrong things handed to public functions: what is wrong, what came, what to do."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+
+import pylstm
+
+LSTM = pylstm.LSTM(2, 3, seed=0)
+STACK = pylstm.LSTM(2, 3, num_layers=2, seed=0)
+
+
+@pytest.mark.parametrize("wrong", [None, "ab", 3, {"h": 1}, [1, 2], STACK.stream().snapshot(), LSTM])
+def test_restore_of_a_stream(wrong):
+    stream = LSTM.stream()
+    stream.step(np.ones(2, "float32"))
+    before = stream.snapshot().states
+    with pytest.raises(
+        TypeError, match=rf"restore takes a Snapshot, .*stream\.snapshot\(\) returns, got {type(wrong).__name__}"
+    ):
+        stream.restore(wrong)
+    assert stream.snapshot().states == before
+
+
+@pytest.mark.parametrize("wrong", [None, "ab", 3, {"h": 1}, [1, 2], LSTM.stream().snapshot(), [None, None]])
+def test_restore_of_the_stream_of_a_stack(wrong):
+    stream = STACK.stream()
+    stream.step(np.ones(2, "float32"))
+    before = [each.states for each in stream.snapshot()]
+    message = r"restore takes a list of 2 Snapshots, .*stream\.snapshot\(\) of the same stack returns, got "
+    with pytest.raises(TypeError, match=message):
+        stream.restore(wrong)
+    with pytest.raises(ValueError, match=r"restore takes a list of 2 Snapshots, .* got 3"):
+        stream.restore([*stream.snapshot(), LSTM.stream().snapshot()])
+    assert [each.states for each in stream.snapshot()] == before
+
+
+@pytest.mark.parametrize("wrong", [None, "ab", 3, LSTM])
+def test_state_of_the_stream_of_a_stack(wrong):
+    message = rf"state must be a list with one entry for each layer.*got {type(wrong).__name__}"
+    with pytest.raises(TypeError, match=message):
+        STACK.stream().state = wrong
+
+
+@pytest.mark.parametrize("array", [3, np.zeros((1, 1, 3)), np.zeros((3, 1, 3))])
+def test_state_of_the_stream_of_a_stack_by_name(array):
+    with pytest.raises(ValueError, match=r"state\['h'\] must have 2 layers along its first axis, got shape"):
+        STACK.stream().state = {"h": array, "c": np.zeros((2, 1, 3), "float32")}
+
+
+@pytest.mark.parametrize("path", ["x.safetensors", b"x.safetensors"])
+@pytest.mark.parametrize("model", [LSTM, STACK, pylstm.SequenceModel("gru", 2, 3, 1, seed=0), {"a": LSTM}])
+def test_save_with_its_arguments_the_other_way_round(path, model, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(TypeError, match=re.escape("save takes the path first: save(path, model)")):
+        pylstm.save(model, path)
+    with pytest.raises(TypeError, match=re.escape("save takes the path first: save(path, model)")):
+        pylstm.save(model, tmp_path / "x")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("call", [pylstm.certify, lambda cell: pylstm.audit(cell, lambda d: {}), pylstm.register])
+@pytest.mark.parametrize("cell", ["lstm", 3, None, pylstm.Cell, LSTM, dict])
+def test_a_cell_is_a_class(call, cell):
+    with pytest.raises(TypeError, match=r"subclass of pylstm\.Cell, got ") as caught:
+        call(cell)
+    if cell == "lstm":
+        assert "pylstm.plugins.registry().get('lstm') returns the class of a registered name" in str(caught.value)
+
+
+def test_the_cure_for_a_name_works():
+    assert pylstm.certify(pylstm.plugins.registry().get("lstm")).ok
