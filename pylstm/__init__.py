@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from pylstm import _guard  # noqa: F401  (first: explains an import of the uncompiled source tree)
@@ -141,7 +142,10 @@ _ESTIMATORS = {
     "SequenceClassifier": "pylstm.estimators.classifier",
     "SequenceRegressor": "pylstm.estimators.regressor",
 }
-"""Imported when they are asked for, because they need scikit-learn; for the same reason not in ``__all__``."""
+"""Imported when they are asked for, because they need scikit-learn; in ``__all__`` where that is installed."""
+
+if find_spec("sklearn") is not None:  # looks for it, imports nothing
+    __all__ += ["Forecaster", "SequenceClassifier", "SequenceRegressor"]
 
 
 def __getattr__(name: str) -> Any:

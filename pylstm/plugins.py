@@ -270,6 +270,7 @@ def register(cell: type[Cell], *, certified: bool = True) -> type[Cell]:
 
     Examples
     --------
+    >>> import pylstm
     >>> from pylstm.cells import Cell, tanh
     >>> @register
     ... class Elman(Cell):
@@ -283,7 +284,7 @@ def register(cell: type[Cell], *, certified: bool = True) -> type[Cell]:
     ...
     ...     def backward(d, y):
     ...         return {"a": d.h * (1 - y.h**2)}
-    >>> registry().get("my elman") is Elman
+    >>> pylstm.plugins.registry().get("my elman") is Elman
     True
     """
     return registry().register(cell, certified=certified)

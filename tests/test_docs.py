@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+import pylstm
 from pylstm import plugins
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -84,6 +85,17 @@ def test_docstrings_run(name, fresh):
     result = doctest.testmod(module, optionflags=doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS)
     assert result.attempted > 0
     assert result.failed == 0
+
+
+@pytest.mark.parametrize("name", sorted({*pylstm.__all__, *pylstm._ESTIMATORS}))
+def test_examples_of_the_facade_run_as_pasted(name, fresh):
+    """In a session that has begun with these three lines, whatever the module of the example imports."""
+    if name in pylstm._ESTIMATORS:
+        pytest.importorskip("sklearn")
+    for test in doctest.DocTestFinder(exclude_empty=True).find(getattr(pylstm, name), name, module=False, globs={}):
+        exec("import numpy as np\nimport pylstm\nfrom pylstm import *", test.globs)
+        runner = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS)
+        assert runner.run(test).failed == 0
 
 
 @pytest.mark.slow

@@ -26,7 +26,7 @@ def pages_of(page):
 
 def test_every_public_name_is_in_the_reference_once():
     names = [name.removeprefix("pylstm.") for kind, name in entries() if kind != "module" and name.count(".") == 1]
-    assert sorted(names) == sorted([*pylstm.__all__, *pylstm._ESTIMATORS])
+    assert sorted(names) == sorted({*pylstm.__all__, *pylstm._ESTIMATORS})
 
 
 def test_what_the_reference_has_beside_them_exists():

@@ -16,13 +16,21 @@ def run(code):
     return done.stdout
 
 
-def test_it_is_imported_by_who_asks_for_it():
+@pytest.mark.parametrize("ask", ["pylstm.SequenceClassifier", "from pylstm import *; SequenceClassifier"])
+def test_it_is_imported_by_who_asks_for_it(ask):
+    pytest.importorskip("sklearn")
+    code = f"import sys, pylstm; print('sklearn' in sys.modules); {ask}; print('sklearn' in sys.modules)"
+    assert run(code).split() == ["False", "True"]
+
+
+@pytest.mark.parametrize("missing", [False, True])
+def test_a_star_import_has_the_estimators_where_they_can_be_had(missing):
     pytest.importorskip("sklearn")
     code = (
-        "import sys, pylstm; from pylstm import *; print('sklearn' in sys.modules); "
-        "pylstm.SequenceClassifier; print('sklearn' in sys.modules)"
+        "import sys\n" + "sys.modules['sklearn'] = None\n" * missing + "from pylstm import *\nprint(*sorted(globals()))"
     )
-    assert run(code).split() == ["False", "True"]
+    names = set(run(code).split())
+    assert "LSTM" in names and set(NAMES) & names == (set() if missing else set(NAMES))
 
 
 def test_saving_imports_no_estimator(tmp_path):
@@ -44,7 +52,7 @@ def test_without_scikit_learn(name):
 
 
 def test_the_names_are_listed():
-    assert set(NAMES) <= set(dir(pylstm)) and not set(NAMES) & set(pylstm.__all__)
+    assert set(NAMES) <= set(dir(pylstm))
     assert "LSTM" in dir(pylstm)
     with pytest.raises(AttributeError, match="module 'pylstm' has no attribute 'nonsense'"):
         _ = pylstm.nonsense
