@@ -159,6 +159,10 @@ TWINS = {
         },
     ),
     "state not returned": ((LSTM, "forward", drop("c")), {"forward, c": "must be returned"}),
+    "something else returned": (
+        (LSTM, "forward", lambda out, *_: out.update(extra=out["h"])),
+        {"forward, extra": "is not a gate, kept value or output of this stage"},
+    ),
     "kept value not returned": (
         (type(Cell)("NoNorm", (Everything,), {"backward_mix": None}), "forward_mix", drop("norm")),
         {"kept norm": "no stage returns it"},

@@ -134,6 +134,30 @@ def test_a_kernel_of_a_formula_is_held_to_its_digits():
     assert not certify(wrong, raise_=False).ok
 
 
+class Waves(Cell):
+    """1024 h is exact: the twin does not round what it takes the cosine of."""
+
+    states = ("h",)
+    gates = {"a": "x"}
+
+    def forward(z, prev):
+        return dict(h=z.a + np.sin(1024 * prev.h) / 1024)
+
+    def backward(d, y, prev):
+        return dict(a=d.h, h=d.h * np.cos(1024 * prev.h))
+
+
+def test_a_kernel_may_round_what_it_reads():
+    """A last digit of h is five of the cosine: what it does to the twin, a kernel may do as well."""
+
+    def rounded(b):
+        h, d = b["prev"]["h"], b["dstates"]["h"]
+        off = np.cos(1024 * h * (1 + np.finfo(h.dtype).eps)) - np.cos(1024 * h)
+        b["dprev"]["h"] += np.where(np.abs(h) < 1, d * off, 0)
+
+    assert certify(kernel(Waves, 0, 1, rounded)).ok
+
+
 def test_what_forward_left_is_not_there_in_backward():
     """In a run all steps go forward before the last goes back: a kernel that remembers its last call is wrong."""
     forward, backward = remembered("dgates", "o", ("gates", "f"))

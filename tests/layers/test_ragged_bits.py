@@ -224,11 +224,11 @@ def test_unpacking_clears_what_a_row_does_not_have():
 
 
 def test_chunks_of_ragged_rows_are_no_larger_than_others():
-    """Two steps of 200 rows are two chunks; without a tape a workspace holds the gates of one."""
+    """Two steps of 100 rows are two chunks; without a tape a workspace holds the gates of one."""
     core, size = Recurrent("lstm", I, H)._core, 4
-    one = core.plan(1, 200, False, counts=np.array([200])).nbytes
-    two = core.plan(2, 200, False, counts=np.array([200, 199])).nbytes
-    assert two - one <= size * (199 * I + 199 * H + 200 * H) + 64 * 20  # x, h, y; each array on a line of its own
+    one = core.plan(1, 100, False, counts=np.array([100])).nbytes
+    two = core.plan(2, 100, False, counts=np.array([100, 99])).nbytes
+    assert two - one <= size * (99 * I + 99 * H + 100 * H) + 64 * 20  # x, h, y; each array on a line of its own
 
 
 def test_what_does_not_fit_is_refused_before_the_loop():
