@@ -201,6 +201,37 @@ def _where(graph: Graph, condition: Node, a: Node, b: Node) -> Node | None:
     return a if a is b else None
 
 
+LEAST = -40.0
+"""Where softplus(x) = exp(x) in both dtypes, and far from underflow."""
+
+
+def _log(graph: Graph, a: Node) -> Node | None:
+    """Logarithms of what underflows or overflows where they do not: log sigmoid(x) = -softplus(-x), and so on."""
+    if a.op == "exp":
+        return a.args[0]
+    if a.op == "sigmoid":
+        return graph.make("neg", graph.make("softplus", graph.make("neg", a.args[0])))
+    if a.op == "sub" and is_number(a.args[0], 1) and a.args[1].op == "sigmoid":  # 1 - sigmoid(x) = sigmoid(-x)
+        return graph.make("neg", graph.make("softplus", a.args[1].args[0]))
+    if a.op == "softplus" and not _is_bounded(a.args[0]):  # log softplus(max(x, LEAST)) + min(x - LEAST, 0)
+        x, least = a.args[0], graph.const(LEAST)
+        above = graph.make("log", graph.make("softplus", graph.make("max", x, least)))
+        return graph.make("add", above, graph.make("min", graph.const(0), graph.make("sub", x, least)))
+    return None
+
+
+def _is_bounded(x: Node) -> bool:
+    return x.op == "max" and any(is_number(each, LEAST) for each in x.args)
+
+
+def _log1p(graph: Graph, a: Node) -> Node | None:
+    if a.op == "exp":
+        return graph.make("softplus", a.args[0])
+    if a.op == "neg" and a.args[0].op == "sigmoid":
+        return graph.make("neg", graph.make("softplus", a.args[0].args[0]))
+    return None
+
+
 def _not(graph: Graph, a: Node) -> Node | None:
     return a.args[0] if a.op == "not" else None
 
@@ -217,6 +248,8 @@ _SIMPLIFY: dict[str, Callable[..., Node | None]] = {
     "neg": _neg,
     "abs": _abs,
     "where": _where,
+    "log": _log,
+    "log1p": _log1p,
     "not": _not,
     "and": _same,
     "or": _same,
