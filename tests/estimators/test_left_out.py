@@ -75,6 +75,8 @@ def test_sequences_of_a_class_of_weight_0_do_not_count(form):
     weights = RNG.uniform(0.5, 1, 40)
     one, two = (SequenceClassifier(**options).fit(FORMS[form](x), labels, weights) for x in (X, spoilt(X)))
     assert one.loss_curve_ == two.loss_curve_ != clean.loss_curve_
+    others = np.where(COUNTS, weights, RNG.uniform(5, 6, 40))  # go with the samples that are left out
+    assert SequenceClassifier(**options).fit(FORMS[form](X), labels, others).loss_curve_ == one.loss_curve_
 
 
 class Hook:
