@@ -30,18 +30,18 @@ from pylstm.cells.audit import Audit, audit
 from pylstm.cells.certificate import Certificate, CertificationError
 from pylstm.cells.certify import certify
 from pylstm.hookspecs import hookimpl
+from pylstm.layers.bidirectional import Bidirectional
 from pylstm.layers.checkpointed import CheckpointedRun
 from pylstm.layers.ctc import ctc_best_path, ctc_loss
 from pylstm.layers.embedding import Embedding
 from pylstm.layers.linear import Linear
 from pylstm.layers.losses import sigmoid_cross_entropy, softmax_cross_entropy, squared_error
 from pylstm.layers.mlp import MLP
-from pylstm.layers.named import GRU, LSTM, RNN
-from pylstm.layers.parameters import Parameters
-from pylstm.layers.recurrent import Recurrent
+from pylstm.layers.named import GRU, LSTM, RNN, Recurrent
 from pylstm.layers.regression import gaussian_likelihood, huber, mean_squared_error, quantile_loss
 from pylstm.layers.run import Gradients, Run
-from pylstm.layers.stack import Bidirectional, Stack
+from pylstm.layers.stack import Stack
+from pylstm.parameters import Parameters
 from pylstm.plugins import register
 from pylstm.saving import load, save
 from pylstm.threads import get_num_threads, set_num_threads
@@ -150,7 +150,7 @@ if find_spec("sklearn") is not None:  # looks for it, imports nothing
 
 def __getattr__(name: str) -> Any:
     if name not in _ESTIMATORS:
-        from pylstm.layers.hints import HINTS
+        from pylstm.hints import HINTS
 
         cure = f": {HINTS['module'][name]}" if name in HINTS["module"] else ""
         raise AttributeError(f"module 'pylstm' has no attribute {name!r}{cure}")

@@ -26,12 +26,11 @@ from pylstm._plan cimport LINE, Plan, core_t, pack
 
 import numpy as np
 
-from pylstm.layers.arguments import which_rows
-from pylstm.layers.given import check_reset
-from pylstm.layers.learned import first_states
-from pylstm.layers.parameters import check_array, check_size
-from pylstm.layers.run import check_names
-from pylstm.layers.stream_arguments import check_out, pack_states, unpack_states
+from pylstm.checks import which_rows
+from pylstm.checks import check_reset
+from pylstm.checks import check_array, check_size
+from pylstm.checks import check_names
+from pylstm._stream_arguments import check_out, pack_states, unpack_states
 
 cdef extern from "Python.h":
     int look_at "PyObject_GetBuffer"(object array, Py_buffer *view, int flags) noexcept
@@ -289,7 +288,7 @@ cdef class Stream:
         cdef const unsigned char *rows = NULL
         cdef bytes origin = b""
         if resets is not None:
-            resets, origin = np.ascontiguousarray(resets), first_states(self.layer, 1)
+            resets, origin = np.ascontiguousarray(resets), self.layer._first_states(1)
             rows = <const unsigned char *> address(resets, T * self.batch_size, False)
         return -1 if self.run(x, y, T, rows, PyBytes_AS_STRING(origin)) else 0
 
@@ -402,7 +401,7 @@ cdef class Stream:
         >>> stream.state["h"].any(axis=1)
         array([False,  True, False])
         """
-        cdef bytes origin = first_states(self.layer, 1)
+        cdef bytes origin = self.layer._first_states(1)
         chosen = which_rows(rows, self.batch_size)
         self.hold()
         self.start_rows(<const unsigned char *> address(chosen, self.batch_size, False), PyBytes_AS_STRING(origin))

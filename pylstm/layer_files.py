@@ -16,7 +16,7 @@ from typing import Any
 from pylstm.schema import Entries, UnknownCell, is_number
 
 LAYERS = {
-    "recurrent": "pylstm.layers.recurrent:Recurrent",
+    "recurrent": "pylstm.layers.named:Recurrent",
     "linear": "pylstm.layers.linear:Linear",
     "mlp": "pylstm.layers.mlp:MLP",
     "embedding": "pylstm.layers.embedding:Embedding",

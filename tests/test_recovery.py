@@ -12,7 +12,7 @@ import pytest
 
 import pylstm
 from pylstm.cells.twin import twin_kernel
-from pylstm.layers.recurrent import Recurrent
+from pylstm.layers.named import Recurrent
 
 
 def draw(*shape, seed=0):

@@ -13,8 +13,8 @@ from pylstm import files
 from pylstm.datasets import Vocabulary
 from pylstm.layers.embedding import Embedding
 from pylstm.layers.linear import Linear
-from pylstm.layers.parameters import Parameters
-from pylstm.layers.recurrent import Recurrent
+from pylstm.layers.named import Recurrent
+from pylstm.parameters import Parameters
 from pylstm.saving import load, save
 from pylstm.training.char_model import CharModel
 from pylstm.training.checkpoint import read_checkpoint, write_checkpoint

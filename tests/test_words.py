@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import pylstm
-from pylstm.layers.hints import HINTS, Hint
+from pylstm.hints import HINTS, Hint
 
 T, B, I, H = 5, 2, 3, 4
 rng = np.random.default_rng(0)

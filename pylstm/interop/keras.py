@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from pylstm.checks import as_array, check_array
 from pylstm.interop.weights import directions_of, read_weights, refuse_other_kind, shapes_of, write_weights
-from pylstm.layers.parameters import as_array, check_array
-from pylstm.layers.recurrent import Recurrent
+from pylstm.layers.named import Recurrent
 
 
 def load_weights(layer: Any, weights: Sequence[Any]) -> None:

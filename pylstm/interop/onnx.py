@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from pylstm.checks import check_array
 from pylstm.interop.weights import directions_of, read_weights, refuse_other_kind, shapes_of, write_weights
-from pylstm.layers.parameters import check_array
-from pylstm.layers.recurrent import Recurrent
+from pylstm.layers.named import Recurrent
 
 _LSTM, _GRU = ("Sigmoid", "Tanh", "Tanh"), ("Sigmoid", "Tanh")
 CELLS: dict[str, tuple[str, dict[str, Any], tuple[str, ...]]] = {

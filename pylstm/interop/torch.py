@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from pylstm.checks import check_array
 from pylstm.interop.weights import (
     directions_of,
     projection_of,
@@ -19,8 +20,7 @@ from pylstm.interop.weights import (
     shapes_of,
     write_weights,
 )
-from pylstm.layers.parameters import check_array
-from pylstm.layers.recurrent import Recurrent
+from pylstm.layers.named import Recurrent
 
 STEMS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
 PROJECTION = "weight_hr"

@@ -12,11 +12,12 @@ from typing import Any
 
 import numpy as np
 
+from pylstm.checks import check_array
 from pylstm.interop.gate_orders import PROJECTIONS, gate_order
+from pylstm.layers.bidirectional import Bidirectional
 from pylstm.layers.composite import Composite
-from pylstm.layers.parameters import check_array
-from pylstm.layers.recurrent import Recurrent
-from pylstm.layers.stack import Bidirectional, Stack
+from pylstm.layers.named import Recurrent
+from pylstm.layers.stack import Stack
 
 
 def directions_of(library: str, layer: Any) -> list[list[Recurrent]]:

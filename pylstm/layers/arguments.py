@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import operator
 import sys
 import warnings
 from typing import Any
 
-import numpy as np
-
 from pylstm.cells.cell import Cell
-from pylstm.layers.parameters import as_array, check_size
+from pylstm.checks import check_size
 
 
 def several(num_layers: Any, bidirectional: Any, dropout: Any) -> bool:
@@ -42,43 +39,3 @@ def find_cell(cell: str | type[Cell]) -> type[Cell]:
 
         return registry().get(cell, certified=False)  # the layer asks for it
     raise TypeError(f"cell must be a registered name or a Cell subclass, got {cell!r}")
-
-
-def as_size(name: str, value: Any) -> int:
-    """`value` as an int; `TypeError` if it is none."""
-    try:
-        if isinstance(value, bool):
-            raise TypeError
-        return operator.index(value)
-    except TypeError:
-        raise TypeError(f"{name} must be an integer, got {value!r}") from None
-
-
-def which_rows(rows: Any, B: int) -> np.ndarray:
-    """Which of B rows `rows` names, as bytes (B,): all without, an index, some of them, or a mask.
-
-    Raises
-    ------
-    TypeError
-        Neither integers nor bool.
-    ValueError
-        A mask of another shape, an index out of 0..B - 1.
-
-    Examples
-    --------
-    >>> which_rows([0, 2], 3), which_rows([False, True, False], 3)
-    (array([1, 0, 1], dtype=uint8), array([0, 1, 0], dtype=uint8))
-    """
-    if rows is None:
-        return np.ones(B, np.uint8)
-    rows, chosen = as_array("rows", rows), np.zeros(B, np.uint8)
-    if rows.dtype == np.bool_:
-        if rows.shape != (B,):
-            raise ValueError(f"rows as a mask must have shape ({B},), got {rows.shape}")
-        return rows.astype(np.uint8)
-    if rows.size and rows.dtype.kind not in "iu":
-        raise TypeError(f"rows must be integers, or a mask of bool, got {rows.dtype}")
-    if rows.size and not (rows.min() >= 0 and rows.max() < B):
-        raise ValueError(f"rows must be in 0..{B - 1}, got {rows.min()}..{rows.max()}")
-    chosen[rows.astype(np.intp)] = 1
-    return chosen

@@ -15,7 +15,7 @@ from __future__ import annotations
 import math
 import re
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -23,10 +23,9 @@ from pylstm import _core
 from pylstm._memory import Memory
 from pylstm._plan import Plan
 from pylstm.layers.given import Given, cut_arrays
-from pylstm.layers.run import KINDS, Layout, Run
-
-if TYPE_CHECKING:
-    from pylstm.layers.recurrent import Recurrent
+from pylstm.layers.layout import Layout
+from pylstm.layers.protocols import SingleLayer
+from pylstm.layers.run import KINDS, Run
 
 UNITS = {"b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib": 2**20, "gib": 2**30}
 
@@ -90,7 +89,7 @@ class Segments:
     """
 
     def __init__(
-        self, layer: Recurrent, T: int, B: int, modifiers: tuple[int, int], threads: int, budget: int | None
+        self, layer: SingleLayer, T: int, B: int, modifiers: tuple[int, int], threads: int, budget: int | None
     ) -> None:
         self._layer, self._options = layer, (*modifiers, threads)
         self.T, self.B = T, B
@@ -185,7 +184,7 @@ class CheckpointedRun(Run):
     """
 
     def __init__(
-        self, layer: Recurrent, x: np.ndarray, start: Any, layout: Layout, given: Given, segments: Segments
+        self, layer: SingleLayer, x: np.ndarray, start: Any, layout: Layout, given: Given, segments: Segments
     ) -> None:
         self.layer, self._x, self._layout, self._given, self._segments = layer, x, layout, given, segments
         self._T, self._B = segments.T, segments.B
@@ -262,7 +261,7 @@ def refuse_with_checkpoint(lengths: Any, tape: bool) -> None:
 
 
 def segments_of(
-    layer: Recurrent, checkpoint: Any, T: int, B: int, modifiers: tuple[int, int], threads: int
+    layer: SingleLayer, checkpoint: Any, T: int, B: int, modifiers: tuple[int, int], threads: int
 ) -> Segments | None:
     """How to cut a run; None where all of it is one segment, which the plain run does faster.
 
@@ -287,7 +286,7 @@ class _Constant:
         self.__array_interface__ = interface | {"data": (interface["data"][0], True)}
 
 
-def kept(layer: Recurrent, x: np.ndarray, source: Any) -> np.ndarray:
+def kept(layer: SingleLayer, x: np.ndarray, source: Any) -> np.ndarray:
     """`x`, or a copy of it where it is memory of `source`, what the caller gave, and can be changed."""
     if not np.may_share_memory(x, source) or _is_constant(source):
         return x

@@ -1,4 +1,4 @@
-"""`Composite`: what `Stack` and `Bidirectional` share, parts whose parameters are pieces of one buffer."""
+"""`Composite`: what layers made of layers share."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import numpy as np
 
 from pylstm.layers.described import Layer
 from pylstm.layers.initialisers import initialise
-from pylstm.layers.parameters import Parameters
-from pylstm.layers.recurrent import Recurrent
+from pylstm.layers.protocols import SingleLayer
+from pylstm.parameters import Parameters
 
 
 class Composite(Layer):
@@ -45,10 +45,9 @@ class Composite(Layer):
         return np.split(flat, ends[:-1])
 
     @property
-    def recurrents(self) -> list[Recurrent]:
+    def recurrents(self) -> list[SingleLayer]:
         """The single layers, in PyTorch's order: layer by layer, the forward direction before the reverse one."""
-        parts = self.parts.values()
-        return [leaf for part in parts for leaf in (part.recurrents if isinstance(part, Composite) else [part])]
+        return [leaf for part in self.parts.values() for leaf in part.recurrents]
 
     @property
     def dtype(self) -> np.dtype:

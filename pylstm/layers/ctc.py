@@ -6,10 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from pylstm.layers.embedding import check_indices
-from pylstm.layers.hints import Loss
+from pylstm.checks import as_array, check_indices
+from pylstm.hints import Loss
 from pylstm.layers.losses import check_floats, check_weights, reduce_losses
-from pylstm.layers.parameters import as_array
 
 
 def ctc_loss(

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NoReturn
 
-from pylstm.layers.hints import Hinted
-from pylstm.layers.parameters import Parameters
+from pylstm.hints import Hinted
+from pylstm.parameters import Parameters
 
 
 class Summary(str):

@@ -7,31 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from pylstm.checks import check_array, check_indices, check_size
+from pylstm.hints import GradientsBase, Output
 from pylstm.layers.described import Layer
-from pylstm.layers.hints import GradientsBase, Output
-from pylstm.layers.parameters import Parameters, as_array, check_array, check_size
-
-
-def check_indices(name: str, value: Any, size: int) -> np.ndarray:
-    """`value` as an array of indices below `size`.
-
-    Raises
-    ------
-    TypeError
-        Not integers.
-    ValueError
-        An index below 0 or not below `size`.
-    """
-    indices = as_array(name, value)
-    if indices.dtype.kind not in "iu":
-        number = (
-            f"{name}.astype('int64')" if indices.dtype.kind in "fb" else f"np.unique({name}, return_inverse=True)[1]"
-        )
-        raise TypeError(f"{name} must be integers, got {indices.dtype}: convert with {number}")
-    if indices.size and not (indices.min() >= 0 and indices.max() < size):
-        wrong = indices.min() if indices.min() < 0 else indices.max()
-        raise ValueError(f"{name} must be in 0..{size - 1}, got {wrong}")
-    return indices.astype(np.intp, copy=False)
+from pylstm.parameters import Parameters
 
 
 @dataclass(slots=True, repr=False)

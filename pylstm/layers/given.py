@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from pylstm.checks import as_array, check_array, check_names, check_reset
+from pylstm.layers.layout import Layout
 from pylstm.layers.learned import origin_of
-from pylstm.layers.parameters import as_array, check_array
-from pylstm.layers.run import Layout, check_names
-
-if TYPE_CHECKING:
-    from pylstm.layers.recurrent import Recurrent
+from pylstm.layers.protocols import SingleLayer
 
 
 class Given:
@@ -64,7 +62,7 @@ def cut_arrays(arrays: Any, piece: slice) -> Any:
 
 
 def take_given(
-    layer: Recurrent,
+    layer: SingleLayer,
     layout: Layout,
     sizes: tuple[int, int],
     learned: tuple[str, ...],
@@ -96,7 +94,7 @@ def take_given(
     return given
 
 
-def take_initial(layer: Recurrent, layout: Layout, B: int, initial: Any) -> list[np.ndarray | None]:
+def take_initial(layer: SingleLayer, layout: Layout, B: int, initial: Any) -> list[np.ndarray | None]:
     """Initial states by state, (B, width) each; None where there is none."""
     states = layer.cell.contract.states
     check_names("initial", initial, states)
@@ -105,7 +103,7 @@ def take_initial(layer: Recurrent, layout: Layout, B: int, initial: Any) -> list
     ]
 
 
-def _take_state(layer: Recurrent, layout: Layout, B: int, name: str, value: Any) -> np.ndarray:
+def _take_state(layer: SingleLayer, layout: Layout, B: int, name: str, value: Any) -> np.ndarray:
     shape = layout.rows_shape(B, layer.widths[name])
     try:
         return layout.rows_in(check_array(f"initial[{name!r}]", value, shape, layer.dtype))
@@ -115,7 +113,7 @@ def _take_state(layer: Recurrent, layout: Layout, B: int, name: str, value: Any)
         raise ValueError(f"{error}: one layer has no leading axis of layers, as PyTorch's h0: take its [0]") from None
 
 
-def _take_aux(layer: Recurrent, layout: Layout, sizes: tuple[int, int], aux: Any, widths: dict) -> list:
+def _take_aux(layer: SingleLayer, layout: Layout, sizes: tuple[int, int], aux: Any, widths: dict) -> list:
     names = tuple(name for name in layer.cell.contract.aux if name != "x")
     check_names("aux", aux, names)
     for name in names:
@@ -137,7 +135,7 @@ def _take_aux(layer: Recurrent, layout: Layout, sizes: tuple[int, int], aux: Any
 
 
 def _take_modifier(
-    layer: Recurrent, layout: Layout, sizes: tuple[int, int], what: str, values: Any, widths: dict
+    layer: SingleLayer, layout: Layout, sizes: tuple[int, int], what: str, values: Any, widths: dict
 ) -> tuple[list, int]:
     """`values` by state, widened to the state; and the bit set of the states that have one."""
     taken: list[np.ndarray | None] = []
@@ -155,22 +153,6 @@ def _take_modifier(
         widths[what, name] = width
         bits |= 1 << k
     return taken, bits
-
-
-def check_reset(reset: Any, shape: tuple[int, ...]) -> np.ndarray:
-    """`reset` as bytes.
-
-    Raises
-    ------
-    TypeError, ValueError
-        No array of bool; another shape.
-    """
-    reset = as_array("reset", reset)
-    if reset.dtype != np.bool_:
-        raise TypeError(f"reset must be an array of bool, got {reset.dtype}")
-    if reset.shape != shape:
-        raise ValueError(f"reset must have shape {shape}, got {reset.shape}")
-    return reset.view(np.uint8)
 
 
 def _take_reset(layout: Layout, sizes: tuple[int, int], reset: Any) -> np.ndarray:

@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from pylstm.layers.recurrent import Recurrent
+from pylstm.layers.protocols import SingleLayer
 
 
-def single_layers(layer: Any) -> list[Recurrent]:
+def single_layers(layer: Any) -> list[SingleLayer]:
     """The single layers of `layer`, in the order of the parameters.
 
     Raises
@@ -23,13 +23,13 @@ def single_layers(layer: Any) -> list[Recurrent]:
     TypeError
         Neither `Recurrent` nor `Stack` nor `Bidirectional`.
     """
-    found = [layer] if isinstance(layer, Recurrent) else getattr(layer, "recurrents", None)
+    found = getattr(layer, "recurrents", None)
     if found is None:
         raise TypeError(f"a Recurrent, Stack or Bidirectional layer is needed, got {type(layer).__name__}")
     return found
 
 
-def weight_blocks(layer: Recurrent, sources: str | Iterable[str]) -> Iterator[np.ndarray]:
+def weight_blocks(layer: SingleLayer, sources: str | Iterable[str]) -> Iterator[np.ndarray]:
     """The rows of every gate, (width of the gate, width of the source), in the matrices of some sources.
 
     Parameters
@@ -62,7 +62,7 @@ def all_blocks(layer: Any, sources: str | Iterable[str]) -> list[np.ndarray]:
     return [block for each in single_layers(layer) for block in weight_blocks(each, sources)]
 
 
-def bias_of(layer: Recurrent, gate: str) -> np.ndarray:
+def bias_of(layer: SingleLayer, gate: str) -> np.ndarray:
     """The bias of a gate, (width,), a view.
 
     Raises
@@ -271,7 +271,7 @@ def initialise(layer: Any, how: Any, *arguments: Any, **options: Any) -> Any:
     return layer
 
 
-def set_values(layer: Recurrent, values: Mapping[str, Any], rng: np.random.Generator) -> None:
+def set_values(layer: SingleLayer, values: Mapping[str, Any], rng: np.random.Generator) -> None:
     """Set the parameters in `values`, as `Cell.initial_values` declares them; biases only if the layer has any."""
     for name, value in values.items():
         whole, _, gate = name.partition(".")

@@ -7,14 +7,13 @@ The loop takes them as arrays and knows nothing of where they come from.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from pylstm.layers.parameters import Parameters, as_array
-
-if TYPE_CHECKING:
-    from pylstm.layers.recurrent import Recurrent
+from pylstm.checks import as_array
+from pylstm.layers.protocols import SingleLayer
+from pylstm.parameters import Parameters
 
 
 class Begun(dict):
@@ -40,7 +39,7 @@ def check_learned(learn: bool | Iterable[str], states: tuple[str, ...]) -> tuple
     return tuple(name for name in states if name in names)
 
 
-def begin(layer: Recurrent, x: Any, initial: Any) -> Any:
+def begin(layer: SingleLayer, x: Any, initial: Any) -> Any:
     """`initial`, completed by the learned states of `layer`, if it has any, for the rows of `x`."""
     if not layer.learn_initial or not (initial is None or isinstance(initial, dict)):
         return initial  # what is no dict is refused later
@@ -54,14 +53,14 @@ def begin(layer: Recurrent, x: Any, initial: Any) -> Any:
     return begun
 
 
-def origin_of(layer: Recurrent, name: str) -> np.ndarray:
+def origin_of(layer: SingleLayer, name: str) -> np.ndarray:
     """What a row starts from in state `name`, (width,): a copy of what `layer` has learned, else 0."""
     if name in layer.learn_initial:
         return layer.params[f"initial_{name}"].copy()
     return np.zeros(layer.widths[name], layer.dtype)
 
 
-def rows_of_learned(layer: Recurrent, B: int) -> list[np.ndarray | None]:
+def rows_of_learned(layer: SingleLayer, B: int) -> list[np.ndarray | None]:
     """Room by state for the cotangents of what B rows start from, (B, width); None where that is constant."""
     return [
         np.empty((B, layer.widths[name]), layer.dtype) if name in layer.learn_initial else None
@@ -75,6 +74,6 @@ def add_learned(params: Parameters, learned: Iterable[str], rows: dict[str, np.n
         params[f"initial_{name}"] += rows[name].sum(axis=0)
 
 
-def first_states(layer: Recurrent, batch_size: int) -> bytes:
+def first_states(layer: SingleLayer, batch_size: int) -> bytes:
     """The states, one after the other, that a stream of `layer` begins with."""
     return b"".join(np.tile(origin_of(layer, name), batch_size).tobytes() for name in layer.cell.contract.states)

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from pylstm.checks import as_array, check_array, check_size
+from pylstm.hints import GradientsBase, Output
 from pylstm.layers.described import Layer
-from pylstm.layers.hints import GradientsBase, Output
-from pylstm.layers.parameters import Parameters, as_array, check_array, check_size
+from pylstm.parameters import Parameters
 
 
 @dataclass(slots=True, repr=False)

@@ -11,9 +11,8 @@ from typing import Any
 import numpy as np
 
 from pylstm.cells.functions import sigmoid
-from pylstm.layers.embedding import check_indices
-from pylstm.layers.hints import Loss
-from pylstm.layers.parameters import DTYPES, as_array, check_array
+from pylstm.checks import DTYPES, as_array, check_array, check_indices
+from pylstm.hints import Loss
 
 REDUCTIONS = ("mean", "sum")
 

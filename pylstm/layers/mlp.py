@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 
+from pylstm.checks import check_array
+from pylstm.hints import GradientsBase, Output
 from pylstm.layers.described import Layer
-from pylstm.layers.hints import GradientsBase, Output
 from pylstm.layers.linear import Linear
-from pylstm.layers.parameters import Parameters, check_array
+from pylstm.parameters import Parameters
 
 ACTIVATIONS = ("relu", "tanh")
 

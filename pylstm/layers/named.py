@@ -1,10 +1,108 @@
-"""`LSTM`, `GRU`, `RNN`: the layers by the names that users know."""
+"""The layers by the names that users know, `Recurrent`, `LSTM`, `GRU`, `RNN`: one layer, or a stack of several."""
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
-from pylstm.layers.recurrent import Recurrent, several
+from pylstm.cells.cell import Cell
+from pylstm.layers.arguments import several
+from pylstm.layers.recurrent import RecurrentLayer
+from pylstm.layers.stack import stack_of
+
+
+class Recurrent(RecurrentLayer):
+    """One layer of a recurrent cell, or a stack of them.
+
+    Parameters
+    ----------
+    cell : str or type
+        Name of a registered cell (``pylstm cells`` lists them) or a `Cell` subclass.
+    input_size, hidden_size : int
+        Widths of the input and of the hidden blocks.
+    num_layers : int
+        With more than 1, or with `bidirectional`, a `Stack` of such layers is made instead, and returned.
+    bidirectional : bool
+        Two directions in each layer.
+    dropout : float
+        Of the outputs of all layers of the stack but the last; see `Stack`.
+    bias : bool
+        Whether the gates have biases.
+    batch_first : bool
+        Arrays are (B, T, ...) instead of (T, B, ...).
+    dtype : {"float32", "float64"}
+        Of parameters, inputs and results.
+    seed : int, optional
+        Of the initial parameters, uniform between -1/sqrt(hidden_size) and 1/sqrt(hidden_size) as in PyTorch.
+    learn_initial : bool or iterable of str
+        Whether the initial states, or those named, are parameters ``initial_<state>`` (width,), at first 0: of every
+        row whose initial state is not given, and at all resets.
+    certified : bool
+        Whether the cell must be certified; that is done once per class and process. With False a cell is used whose
+        backward may be wrong: the layer's repr says so.
+    **sizes : int, float or bool
+        Extra sizes of the cell (`Cell.sizes`), and its options (`Cell.options`): ``Recurrent("cornn", 3, 5, dt=0.01)``.
+
+    Attributes
+    ----------
+    params : Parameters
+        By name: ``weight_x`` (widths of the gates fed by x, input_size), ``weight_h`` and so on for every source,
+        ``bias``, and the cell's per-unit parameters.
+    cell : type
+        With options other than the defaults, what `Cell.with_options` returns.
+    input_size, hidden_size, output_size : int
+    dtype : numpy.dtype
+    widths : dict of str to int
+        Width of every block of the cell.
+
+    Raises
+    ------
+    LookupError
+        No cell of that name.
+    TypeError, ValueError
+        A size or dtype that is none, a size or option that the cell does not have.
+    CertificationError
+        The cell's backward is not the derivative of its forward; the message names each wrong path.
+
+    Examples
+    --------
+    >>> import numpy as np, pylstm
+    >>> layer = pylstm.Recurrent("lstm", input_size=3, hidden_size=5, seed=0)
+    >>> run = layer(np.ones((7, 2, 3), "float32"))
+    >>> run.y.shape, run.final["c"].shape, run.gates["f"].shape
+    ((7, 2, 5), (2, 5), (7, 2, 5))
+    >>> grads = run.backward(np.ones_like(run.y))
+    >>> grads.x.shape, grads.params["weight_h"].shape
+    ((7, 2, 3), (20, 5))
+    """
+
+    def __new__(
+        cls,
+        cell: Any = None,
+        input_size: Any = None,
+        hidden_size: Any = None,
+        num_layers: int = 1,
+        *,
+        bidirectional: bool = False,
+        dropout: float = 0.0,
+        **options: Any,
+    ) -> Any:
+        if several(num_layers, bidirectional, dropout):
+            return stack_of(partial(cls, cell), input_size, hidden_size, num_layers, bidirectional, dropout, **options)
+        return object.__new__(cls)
+
+    def __init__(
+        self,
+        cell: str | type[Cell],
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        *,
+        bidirectional: bool = False,
+        dropout: float = 0.0,
+        **options: Any,
+    ) -> None:
+        super().__init__(cell, input_size, hidden_size, **options)
 
 
 class Named(Recurrent):
@@ -21,8 +119,6 @@ class Named(Recurrent):
         **options: Any,
     ) -> Any:
         if several(num_layers, bidirectional, dropout):
-            from pylstm.layers.stack import stack_of
-
             return stack_of(cls, input_size, hidden_size, num_layers, bidirectional, dropout, **options)
         return object.__new__(cls)
 

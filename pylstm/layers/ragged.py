@@ -13,30 +13,8 @@ from typing import Any
 import numpy as np
 
 from pylstm._packing import pack_rows, sort_rows, unpack_rows
-from pylstm.layers.parameters import as_array
-from pylstm.layers.run import Layout, Run
-
-
-def check_lengths(lengths: Any, T: int, B: int) -> np.ndarray:
-    """`lengths` as an array of int, shape (B,).
-
-    Raises
-    ------
-    TypeError
-        Not of integers.
-    ValueError
-        Another shape, or a length out of 0..T.
-    """
-    array = as_array("lengths", lengths)
-    if array.size == 0:
-        array = array.astype(np.intp)
-    if array.dtype.kind not in "iu":
-        raise TypeError(f"lengths must be integers, got {array.dtype}")
-    if array.shape != (B,):
-        raise ValueError(f"lengths must have shape ({B},), one for each row, got {array.shape}")
-    if B and not (array.min() >= 0 and array.max() <= T):
-        raise ValueError(f"lengths must be in 0..{T}, the steps of x, got {array.min()}..{array.max()}")
-    return array.astype(np.intp)
+from pylstm.layers.layout import Layout
+from pylstm.layers.run import Run
 
 
 def turned(array: np.ndarray, lengths: np.ndarray, axis: int) -> np.ndarray:

@@ -1,9 +1,8 @@
-"""`Recurrent`: one layer of any cell."""
+"""`RecurrentLayer`: one layer of any cell."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,110 +16,31 @@ from pylstm.cells.kernels import load_kernel
 from pylstm.cells.once import ensure_certified
 from pylstm.cells.options import changed, split
 from pylstm.cells.twin import twin_kernel
-from pylstm.layers.arguments import as_size, find_cell, several
+from pylstm.checks import as_array, as_size, check_array, check_dtype, check_lengths
+from pylstm.hints import refuse_options
+from pylstm.layers.arguments import find_cell
 from pylstm.layers.checkpointed import CheckpointedRun, kept, refuse_with_checkpoint, segments_of
 from pylstm.layers.described import Layer, call_of
 from pylstm.layers.given import take_given, take_initial
-from pylstm.layers.hints import refuse_options
-from pylstm.layers.learned import begin, check_learned
-from pylstm.layers.parameters import Parameters, as_array, check_array, check_dtype
-from pylstm.layers.ragged import Packing, RaggedRun, check_lengths
-from pylstm.layers.run import Layout, Run
+from pylstm.layers.initialisers import initialise, set_values
+from pylstm.layers.layout import Layout
+from pylstm.layers.learned import begin, check_learned, first_states
+from pylstm.layers.ragged import Packing, RaggedRun
+from pylstm.layers.run import Run
 from pylstm.layers.structure import core_of
+from pylstm.parameters import Parameters
 from pylstm.threads import get_num_threads
 
 
-class Recurrent(Layer):
-    """One layer of a recurrent cell.
-
-    Parameters
-    ----------
-    cell : str or type
-        Name of a registered cell (``pylstm cells`` lists them) or a `Cell` subclass.
-    input_size, hidden_size : int
-        Widths of the input and of the hidden blocks.
-    num_layers : int
-        With more than 1, or with `bidirectional`, a `Stack` of such layers is made instead, and returned.
-    bidirectional : bool
-        Two directions in each layer.
-    dropout : float
-        Of the outputs of all layers of the stack but the last; see `Stack`.
-    bias : bool
-        Whether the gates have biases.
-    batch_first : bool
-        Arrays are (B, T, ...) instead of (T, B, ...).
-    dtype : {"float32", "float64"}
-        Of parameters, inputs and results.
-    seed : int, optional
-        Of the initial parameters, uniform between -1/sqrt(hidden_size) and 1/sqrt(hidden_size) as in PyTorch.
-    learn_initial : bool or iterable of str
-        Whether the initial states, or those named, are parameters ``initial_<state>`` (width,), at first 0: of every
-        row whose initial state is not given, and at all resets.
-    certified : bool
-        Whether the cell must be certified; that is done once per class and process. With False a cell is used whose
-        backward may be wrong: the layer's repr says so.
-    **sizes : int, float or bool
-        Extra sizes of the cell (`Cell.sizes`), and its options (`Cell.options`): ``Recurrent("cornn", 3, 5, dt=0.01)``.
-
-    Attributes
-    ----------
-    params : Parameters
-        By name: ``weight_x`` (widths of the gates fed by x, input_size), ``weight_h`` and so on for every source,
-        ``bias``, and the cell's per-unit parameters.
-    cell : type
-        With options other than the defaults, what `Cell.with_options` returns.
-    input_size, hidden_size, output_size : int
-    dtype : numpy.dtype
-    widths : dict of str to int
-        Width of every block of the cell.
-
-    Raises
-    ------
-    LookupError
-        No cell of that name.
-    TypeError, ValueError
-        A size or dtype that is none, a size or option that the cell does not have.
-    CertificationError
-        The cell's backward is not the derivative of its forward; the message names each wrong path.
-
-    Examples
-    --------
-    >>> import numpy as np, pylstm
-    >>> layer = pylstm.Recurrent("lstm", input_size=3, hidden_size=5, seed=0)
-    >>> run = layer(np.ones((7, 2, 3), "float32"))
-    >>> run.y.shape, run.final["c"].shape, run.gates["f"].shape
-    ((7, 2, 5), (2, 5), (7, 2, 5))
-    >>> grads = run.backward(np.ones_like(run.y))
-    >>> grads.x.shape, grads.params["weight_h"].shape
-    ((7, 2, 3), (20, 5))
-    """
-
-    def __new__(
-        cls,
-        cell: Any = None,
-        input_size: Any = None,
-        hidden_size: Any = None,
-        num_layers: int = 1,
-        *,
-        bidirectional: bool = False,
-        dropout: float = 0.0,
-        **options: Any,
-    ) -> Any:
-        if several(num_layers, bidirectional, dropout):
-            from pylstm.layers.stack import stack_of
-
-            return stack_of(partial(cls, cell), input_size, hidden_size, num_layers, bidirectional, dropout, **options)
-        return super().__new__(cls)
+class RecurrentLayer(Layer):
+    """One layer of one cell: what `Recurrent`, `LSTM`, `GRU` and `RNN` are, with all that they do."""
 
     def __init__(
         self,
         cell: str | type[Cell],
         input_size: int,
         hidden_size: int,
-        num_layers: int = 1,
         *,
-        bidirectional: bool = False,
-        dropout: float = 0.0,
         bias: bool = True,
         batch_first: bool = False,
         dtype: Any = "float32",
@@ -155,6 +75,11 @@ class Recurrent(Layer):
         self.workspaces = Workspaces()
         self._layouts = (Layout(False, self.batch_first), Layout(True, self.batch_first))
 
+    @property
+    def recurrents(self) -> list[Any]:
+        """The single layers of which it is made, as of a stack: itself."""
+        return [self]
+
     def tape_width(self) -> int:
         """Numbers on the tape per step and row: the input, and every gate, state, emission and kept value.
 
@@ -184,8 +109,6 @@ class Recurrent(Layer):
         self.params.flat[...] = 0
         self.params.flat[: self.params.size - learned] = rng.uniform(-bound, bound, self.params.size - learned)
         if self.cell.initial_values:
-            from pylstm.layers.initialisers import set_values
-
             set_values(self, self.cell.initial_values, rng)
 
     def initialise(self, how: Any, *arguments: Any, **options: Any) -> Any:
@@ -209,8 +132,6 @@ class Recurrent(Layer):
         >>> import pylstm
         >>> layer = pylstm.LSTM(3, 2).initialise("orthogonal", seed=0).initialise("gate_bias", "f", 1.0)
         """
-        from pylstm.layers.initialisers import initialise
-
         return initialise(self, how, *arguments, **options)
 
     def __call__(
@@ -330,6 +251,10 @@ class Recurrent(Layer):
         (5,)
         """
         return Stream(self, batch_size)
+
+    def _first_states(self, batch_size: int) -> bytes:
+        """The states that a stream begins with, and a row after a reset."""
+        return first_states(self, batch_size)
 
     def __repr__(self) -> str:
         return self._call("Recurrent", self.cell.name)

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from pylstm.layers.hints import Loss
+from pylstm.checks import as_array, check_array
+from pylstm.hints import Loss
 from pylstm.layers.losses import check_floats, check_weights, leave_out, reduce_losses
-from pylstm.layers.parameters import as_array, check_array
 
 LOG_2PI = float(np.log(2 * np.pi))
 

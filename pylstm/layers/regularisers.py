@@ -11,13 +11,14 @@ from typing import Any
 
 import numpy as np
 
+from pylstm.checks import as_array
 from pylstm.layers.generators import unmoved
-from pylstm.layers.parameters import Parameters, as_array
-from pylstm.layers.recurrent import Recurrent
+from pylstm.layers.recurrent import RecurrentLayer
+from pylstm.parameters import Parameters
 
 
 def zoneout(
-    layer: Recurrent, x: Any, rates: Mapping[str, float], *, seed: Any = None, training: bool = True
+    layer: RecurrentLayer, x: Any, rates: Mapping[str, float], *, seed: Any = None, training: bool = True
 ) -> dict[str, Any]:
     """Zoneout: each element of a state keeps its previous value with a probability, at every step anew.
 
@@ -68,7 +69,7 @@ def zoneout(
 
 
 def state_dropout(
-    layer: Recurrent, x: Any, rates: Mapping[str, float], *, seed: Any = None, training: bool = True
+    layer: RecurrentLayer, x: Any, rates: Mapping[str, float], *, seed: Any = None, training: bool = True
 ) -> dict[str, Any]:
     """Variational dropout of previous states: the same elements of a row at every step.
 
@@ -273,7 +274,7 @@ def activation_penalty(
     return value, gradient
 
 
-def _check_states(layer: Recurrent, rates: Mapping[str, float]) -> None:
+def _check_states(layer: RecurrentLayer, rates: Mapping[str, float]) -> None:
     states = layer.cell.contract.states
     for name in rates:
         if name not in states:

@@ -5,19 +5,19 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from pylstm import _core
 from pylstm._memory import Memory
-from pylstm.layers.hints import GradientsBase, Output
+from pylstm.checks import check_array, check_names
+from pylstm.hints import GradientsBase, Output
+from pylstm.layers.given import Given
+from pylstm.layers.layout import Layout
 from pylstm.layers.learned import add_learned, rows_of_learned
-from pylstm.layers.parameters import Parameters, check_array
-
-if TYPE_CHECKING:
-    from pylstm.layers.given import Given
-    from pylstm.layers.recurrent import Recurrent
+from pylstm.layers.protocols import SingleLayer
+from pylstm.parameters import Parameters
 
 KINDS = ("aux", "pre", "blend")  # per-step inputs that have gradients
 
@@ -44,53 +44,6 @@ class Gradients(GradientsBase):
     aux: dict[str, np.ndarray]
     pre: dict[str, np.ndarray]
     blend: dict[str, np.ndarray]
-
-
-@dataclass
-class Layout:
-    """How the caller's arrays lie: one sequence without a batch axis, or the batch first."""
-
-    single: bool
-    batch_first: bool
-    order: np.ndarray | None = None  # of the rows, where the time loop has another
-
-    def steps_in(self, array: np.ndarray) -> np.ndarray:
-        """(T, B, ...) contiguous, from what the caller has."""
-        if self.single:
-            array = array[:, None]
-        elif self.batch_first:
-            array = array.swapaxes(0, 1)
-        return np.ascontiguousarray(array)
-
-    def steps_out(self, array: np.ndarray) -> np.ndarray:
-        """What the caller has, from (T, B, ...)."""
-        if self.single:
-            return array[:, 0]
-        return array.swapaxes(0, 1) if self.batch_first else array
-
-    given_in, whole_out = steps_in, steps_out  # x and dy as the time loop takes them, y and dx as it leaves them
-
-    def steps_shape(self, T: int, B: int, *rest: int) -> tuple[int, ...]:
-        """Shape of a per-step array as the caller has it."""
-        if self.single:
-            return (T, *rest)
-        return (B, T, *rest) if self.batch_first else (T, B, *rest)
-
-    def packed_shape(self, T: int, B: int, width: int) -> tuple[int, ...]:
-        """Shape of a per-step array as the time loop has it."""
-        return (T, B, width)
-
-    def rows_in(self, array: np.ndarray) -> np.ndarray:
-        """(B, width) contiguous."""
-        return np.ascontiguousarray(array[None] if self.single else array)
-
-    def rows_out(self, array: np.ndarray) -> np.ndarray:
-        """What the caller has, from (B, width)."""
-        return array[0] if self.single else array
-
-    def rows_shape(self, B: int, width: int) -> tuple[int, ...]:
-        """Shape of a per-row array as the caller has it."""
-        return (width,) if self.single else (B, width)
 
 
 class Run(Output, hints="run"):
@@ -123,7 +76,7 @@ class Run(Output, hints="run"):
 
     def __init__(
         self,
-        layer: Recurrent,
+        layer: SingleLayer,
         plan: Any,
         buffer: Memory,
         layout: Layout,
@@ -290,17 +243,6 @@ class Run(Output, hints="run"):
                     array = array.sum(axis=-1, keepdims=True)
                 out[name] = self._layout.steps_out(array)
         return out
-
-
-def check_names(what: str, values: Any, names: tuple[str, ...]) -> None:
-    """Refuses anything but a dict with keys among `names`."""
-    if not isinstance(values, dict):
-        example = f"{{{', '.join(f'{name!r}: ...' for name in names)}}}" if names else "and this cell has none"
-        pair = ", one array (B, width) for each name" if isinstance(values, tuple | list | np.ndarray) else ""
-        raise TypeError(f"{what} must be a dict by name, {example}{pair}; got {type(values).__name__}")
-    for name in values:
-        if name not in names:
-            raise ValueError(f"{what}: unknown name {name!r} (known: {', '.join(names) or 'none'})")
 
 
 def _like(arrays: Any) -> Any:

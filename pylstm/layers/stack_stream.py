@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 
 from pylstm._stream import Snapshot, Stream
 from pylstm._whole import Whole
-from pylstm.layers.parameters import as_array
-from pylstm.layers.stack_run import by_layer, split
-
-if TYPE_CHECKING:
-    from pylstm.layers.stack import Stack
+from pylstm.checks import as_array
+from pylstm.layers.composite_run import by_layer, split
+from pylstm.layers.protocols import StackedLayers
 
 
 class StackStream:
@@ -46,7 +44,7 @@ class StackStream:
     True
     """
 
-    def __init__(self, layer: Stack, batch_size: int = 1) -> None:
+    def __init__(self, layer: StackedLayers, batch_size: int = 1) -> None:
         for k, each in enumerate(layer.layers):
             if not hasattr(each, "stream"):
                 raise TypeError(f"layer {k} has two directions: it needs the whole sequence and cannot be streamed")

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from pylstm.checks import as_array
 from pylstm.layers.described import Layer
-from pylstm.layers.parameters import as_array
 from pylstm.training.sequences import Sequences
 
 Data = tuple[np.ndarray | Sequences, ...]

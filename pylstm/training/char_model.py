@@ -13,8 +13,8 @@ from pylstm.layers.described import Model
 from pylstm.layers.embedding import Embedding
 from pylstm.layers.linear import Linear
 from pylstm.layers.losses import softmax_cross_entropy
-from pylstm.layers.parameters import Parameters
-from pylstm.layers.recurrent import Recurrent
+from pylstm.layers.named import Recurrent
+from pylstm.parameters import Parameters
 from pylstm.schema import Entries
 from pylstm.training.tbptt import states_at
 

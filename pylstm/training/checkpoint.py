@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from pylstm.checks import check_array
 from pylstm.files import Path, read_file, write_file
-from pylstm.layers.parameters import Parameters, check_array
+from pylstm.parameters import Parameters
 from pylstm.schema import Entries, malformed
 
 KIND = "checkpoint of "

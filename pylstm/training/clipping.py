@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from pylstm.layers.parameters import Parameters
+from pylstm.parameters import Parameters
 
 
 def as_list(params: Parameters | Iterable[Parameters], name: str = "params") -> list[Parameters]:

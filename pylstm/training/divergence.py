@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 
-from pylstm.layers.parameters import Parameters
+from pylstm.parameters import Parameters
 
 
 class TrainingDiverged(FloatingPointError):

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from pylstm.checks import check_size
 from pylstm.layers.described import Model
-from pylstm.layers.parameters import check_size
 from pylstm.schema import Entries, as_array
 from pylstm.training.history import History
 from pylstm.training.optimisers import Adam

@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from pylstm.layers.hints import Hinted
+from pylstm.hints import Hinted
 from pylstm.schema import Entries
 
 

@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from pylstm.checks import check_array
+from pylstm.hints import Hinted, refuse_options
 from pylstm.layers.described import call_of
-from pylstm.layers.hints import Hinted, refuse_options
-from pylstm.layers.parameters import Parameters, check_array
+from pylstm.parameters import Parameters
 from pylstm.training.clipping import as_list
 
 

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import sys
 from types import TracebackType
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from pylstm.training.trainer import Trainer
+from typing import Any
 
 
 class StepBar:
@@ -16,11 +13,12 @@ class StepBar:
     Parameters
     ----------
     trainer : Trainer
+        Whose `epochs`, `steps_per_epoch`, `epoch`, `step` and `history` are shown.
     show : bool, optional
         Default: whether standard error is a terminal.
     """
 
-    def __init__(self, trainer: Trainer, show: bool | None) -> None:
+    def __init__(self, trainer: Any, show: bool | None) -> None:
         self._trainer, self._bar = trainer, None
         if sys.stderr.isatty() if show is None else show:
             from tqdm import tqdm  # slow to import, and `import pylstm` imports this module

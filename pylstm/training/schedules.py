@@ -6,8 +6,8 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+from pylstm.hints import Hinted
 from pylstm.layers.described import call_of
-from pylstm.layers.hints import Hinted
 
 Schedule = Callable[[int], float]
 

@@ -8,14 +8,16 @@ from typing import Any
 
 import numpy as np
 
+from pylstm.checks import as_array, check_size
+from pylstm.layers.bidirectional import Bidirectional
 from pylstm.layers.described import Model
 from pylstm.layers.generators import unmoved
 from pylstm.layers.linear import Linear
 from pylstm.layers.losses import leave_out
 from pylstm.layers.mlp import MLP
-from pylstm.layers.parameters import Parameters, as_array, check_size
-from pylstm.layers.recurrent import Recurrent
-from pylstm.layers.stack import Bidirectional, Stack
+from pylstm.layers.named import Recurrent
+from pylstm.layers.stack import Stack
+from pylstm.parameters import Parameters
 from pylstm.schema import Entries, is_number, set_state
 from pylstm.training.finite import Masks, counting
 from pylstm.training.reading import READS, Reading

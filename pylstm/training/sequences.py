@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from pylstm.layers.parameters import as_array
-from pylstm.layers.ragged import check_lengths
+from pylstm.checks import as_array, check_lengths
 
 KINDS = "biuf"
 """Kinds of dtype that a sequence can have: bool, integers, floats."""

@@ -8,10 +8,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from pylstm.checks import as_array, check_size
+from pylstm.layers.bidirectional import Bidirectional
 from pylstm.layers.generators import unmoved
-from pylstm.layers.parameters import as_array, check_size
-from pylstm.layers.recurrent import Recurrent
-from pylstm.layers.stack import Bidirectional, Stack
+from pylstm.layers.named import Recurrent
+from pylstm.layers.stack import Stack
 from pylstm.training.finite import first_not_finite
 from pylstm.training.following import call_out
 

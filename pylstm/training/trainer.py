@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from pylstm.checks import check_size
+from pylstm.hints import Hinted, refuse_options
 from pylstm.layers.generators import unmoved
-from pylstm.layers.hints import Hinted, refuse_options
-from pylstm.layers.parameters import check_size
 from pylstm.schema import Entries, malformed, set_state
 from pylstm.training.batches import batches_of, check_data, check_model, split
 from pylstm.training.checkpoint import (

@@ -5,7 +5,7 @@ import pytest
 
 from pylstm.interop import keras, onnx, torch
 from pylstm.interop.gate_orders import GATE_ORDERS
-from pylstm.layers.recurrent import Recurrent
+from pylstm.layers.named import Recurrent
 
 T, B, I, H = 5, 3, 4, 6
 CELLS = list(GATE_ORDERS["keras"])

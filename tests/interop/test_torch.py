@@ -6,8 +6,9 @@ import pytest
 import pylstm
 from pylstm.interop.gate_orders import GATE_ORDERS, PROJECTIONS
 from pylstm.interop.torch import load_state_dict, state_dict
-from pylstm.layers.recurrent import Recurrent
-from pylstm.layers.stack import Bidirectional, Stack
+from pylstm.layers.bidirectional import Bidirectional
+from pylstm.layers.named import Recurrent
+from pylstm.layers.stack import Stack
 
 CELLS = {"lstm": 4, "gru": 3, "rnn_tanh": 1, "rnn_relu": 1}
 T, B, I, H = 9, 4, 3, 5

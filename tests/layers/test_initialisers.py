@@ -14,7 +14,7 @@ from pylstm.layers.initialisers import (
     uniform,
     weight_blocks,
 )
-from pylstm.layers.recurrent import Recurrent
+from pylstm.layers.named import Recurrent
 
 I, H = 3, 5
 CELLS = ["lstm", "gru", "gru_reset_before", "peephole", "cifg", "rnn_relu"]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pylstm.cells import reference
-from pylstm.layers.recurrent import Recurrent
+from pylstm.layers.named import Recurrent
 
 T, B, I, H, CUT = 7, 3, 2, 5, 4
 RNG = np.random.default_rng(8)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import pylstm
-from pylstm.layers.parameters import Parameters
+from pylstm.parameters import Parameters
 
 SHAPES = {"weight_x": (4, 3), "bias": (4,)}
 

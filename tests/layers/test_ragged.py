@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from pylstm.layers.recurrent import Recurrent
-from pylstm.layers.stack import Bidirectional, Stack
+from pylstm.layers.bidirectional import Bidirectional
+from pylstm.layers.named import Recurrent
+from pylstm.layers.stack import Stack
 
 T, I, H = 9, 3, 4
 LENGTHS = np.array([4, 9, 0, 1, 9, 6, 4])

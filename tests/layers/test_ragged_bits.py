@@ -12,7 +12,7 @@ import pylstm
 from pylstm import _packing
 from pylstm.cells import Cell, tanh
 from pylstm.cells.functions import dtanh_from_y
-from pylstm.layers.recurrent import Recurrent
+from pylstm.layers.named import Recurrent
 from pylstm.plugins import registry
 
 path = Path(__file__).parents[1] / "cells" / "sample_cells.py"

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pylstm.layers.recurrent import Recurrent
+from pylstm.layers.named import Recurrent
 from pylstm.layers.regularisers import (
     activation_penalty,
     drop_connect,

@@ -8,9 +8,9 @@ import pytest
 
 import pylstm
 from pylstm.interop.torch import load_state_dict, state_dict
-from pylstm.layers.named import GRU, LSTM, RNN
-from pylstm.layers.recurrent import Recurrent
-from pylstm.layers.stack import Bidirectional, Stack
+from pylstm.layers.bidirectional import Bidirectional
+from pylstm.layers.named import GRU, LSTM, RNN, Recurrent
+from pylstm.layers.stack import Stack
 
 T, B, I, H = 6, 3, 4, 5
 MAKERS = {"lstm": LSTM, "gru": GRU, "rnn_tanh": RNN}

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pylstm import Cell
-from pylstm.layers.recurrent import Recurrent
+from pylstm.layers.named import Recurrent
 from pylstm.layers.stack import Stack
 
 T, B, I, H = 9, 3, 4, 5

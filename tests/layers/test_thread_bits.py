@@ -7,7 +7,7 @@ import pytest
 
 import pylstm
 from pylstm.cells import Cell, Stage, sigmoid, tanh
-from pylstm.layers.recurrent import Recurrent
+from pylstm.layers.named import Recurrent
 from pylstm.plugins import registry
 
 FROM_X = 0

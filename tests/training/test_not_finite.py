@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import pylstm
-from pylstm.layers.recurrent import Recurrent
+from pylstm.layers.named import Recurrent
 from pylstm.training.divergence import TrainingDiverged
 from pylstm.training.finite import not_finite
 from pylstm.training.lbfgs import fit_lbfgs

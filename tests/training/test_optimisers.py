@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pylstm.layers.parameters import Parameters
+from pylstm.parameters import Parameters
 from pylstm.training.clipping import clip_by_norm, clip_by_value
 from pylstm.training.optimisers import SGD, Adam, AdamW, RMSProp
 

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
-from pylstm.cells.formula.graph import Graph, Node, WidthError
+from pylstm.cells.formula.graph import ACTIVATIONS, Graph, Node, WidthError
 
 _OWN = ("pylstm.cells.formula", "pylstm.cells.functions", "numpy")
 _UFUNCS = {
@@ -163,10 +163,14 @@ class Symbol:
         self._refuse_numpy(function.__name__)
 
     def _refuse_numpy(self, name: str) -> NoReturn:
-        from pylstm.cells import functions
-
         name = {"absolute": "abs", "negative": "-", "power": "**"}.get(name, name)
-        known = name if name in ("abs", "-", "**") else f"pylstm.{name}" if hasattr(functions, name) else ""
+        known = (
+            name
+            if name in ("abs", "-", "**")
+            else f"pylstm.{name}"
+            if name in (*ACTIVATIONS, "maximum", "minimum", "where")
+            else ""
+        )
         refuse(f"NumPy's {name} cannot be traced", f"use {known or 'the functions of pylstm'}")
 
 

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from pylstm.layers.parameters import check_array
-from pylstm.layers.run import check_names
-
-if TYPE_CHECKING:
-    from pylstm.layers.recurrent import Recurrent
+from pylstm.checks import check_array, check_names
 
 
 def check_out(out: Any, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
@@ -27,7 +23,7 @@ def check_out(out: Any, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
     return out.view(dtype, np.ndarray)
 
 
-def pack_states(layer: Recurrent, batch_size: int, values: Any) -> bytes:
+def pack_states(layer: Any, batch_size: int, values: Any) -> bytes:
     """The states `values`, by name, one after the other as the loop has them."""
     names = layer.cell.contract.states
     check_names("state", values, names)
@@ -43,7 +39,7 @@ def pack_states(layer: Recurrent, batch_size: int, values: Any) -> bytes:
     return b"".join(rows)
 
 
-def unpack_states(layer: Recurrent, batch_size: int, states: bytes) -> dict[str, np.ndarray]:
+def unpack_states(layer: Any, batch_size: int, states: bytes) -> dict[str, np.ndarray]:
     """Name -> array (batch_size, width), from what `pack_states` made."""
     found, at = {}, 0
     for name in layer.cell.contract.states:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import math
-import operator
 import sys
 from collections.abc import Iterator, Mapping
 from numbers import Real
@@ -12,97 +11,8 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from pylstm.layers.hints import Hinted
-
-DTYPES = ("float32", "float64")
-
-
-def check_dtype(dtype: Any) -> np.dtype:
-    """`dtype` as a `numpy.dtype`, native byte order; `TypeError` unless it is float32 or float64."""
-    try:
-        found = np.dtype(dtype).newbyteorder("=")
-    except TypeError:
-        found = None
-    if dtype is None or found is None or found.name not in DTYPES:
-        raise TypeError(f"dtype must be 'float32' or 'float64', got {dtype!r}")
-    return np.dtype(found.name)  # NumPy's own object, which a stream recognises at once
-
-
-def check_size(name: str, value: Any) -> int:
-    """`value` as an int of at least 1; `TypeError` if it is no integer, `ValueError` if it is below."""
-    if isinstance(value, (bool, np.bool_)) or not hasattr(value, "__index__"):
-        raise TypeError(f"{name} must be an integer, got {value!r}")
-    if value < 1:
-        raise ValueError(f"{name} must be at least 1, got {value}")
-    return operator.index(value)
-
-
-def as_array(name: str, value: Any) -> np.ndarray:
-    """`value` as an array of whatever dtype and shape it has.
-
-    Raises
-    ------
-    TypeError
-        None, or a masked array.
-    ValueError
-        Nested sequences of unequal lengths.
-    """
-    if value is None:
-        raise TypeError(f"{name} is None: an array is needed")
-    if isinstance(value, np.ma.MaskedArray):
-        raise TypeError(f"{name}: masked arrays are not supported; fill it first: value.filled(0)")
-    try:
-        return np.asarray(value)
-    except ValueError as error:
-        raise ValueError(f"{name}: not an array: {error}") from None
-
-
-def check_array(name: str, value: Any, shape: tuple[int | str, ...], dtype: Any) -> np.ndarray:
-    """`value` as an array of `dtype`; what does not fit is refused, never converted.
-
-    Parameters
-    ----------
-    name : str
-        What the messages call it.
-    value : array_like
-        Of floats of `dtype` in any byte order and memory layout.
-    shape : tuple of int or str
-        Expected sizes; a str stands for an axis of any size and is its name in the message.
-    dtype : dtype
-
-    Raises
-    ------
-    TypeError
-        Another dtype, or a masked array.
-    ValueError
-        Another shape.
-
-    Examples
-    --------
-    >>> check_array("bias", [0.0, 1.0], ("H",), "float64").shape
-    (2,)
-    """
-    if type(value) is np.ndarray and value.dtype == dtype and value.shape == shape and value.flags.aligned:
-        return value
-    array = as_array(name, value)
-    dtype = np.dtype(dtype)
-    if shape and array.ndim == 0 and array.dtype.kind in "fiub":
-        raise ValueError(f"{name} must have shape ({_sizes(shape)}), got the number {array}")
-    if array.dtype.newbyteorder("=") != dtype:
-        cures = []
-        if array.dtype.kind in "fiub":
-            cures.append(f"convert it with np.asarray(value, dtype='{dtype}')")
-        if array.dtype.name in DTYPES:
-            cures.append(f"create the layer with dtype='{array.dtype.name}'")
-        raise TypeError(f"{name} must be {dtype}, got {array.dtype}{': ' if cures else ''}{', or '.join(cures)}")
-    fits = len(shape) == array.ndim and all(isinstance(w, str) or w == n for w, n in zip(shape, array.shape))
-    if not fits:
-        raise ValueError(f"{name} must have shape ({_sizes(shape)}), got {array.shape}")
-    return np.require(array, dtype, ["ALIGNED"])
-
-
-def _sizes(shape: tuple[int | str, ...]) -> str:
-    return ", ".join(map(str, shape)) + ("," if len(shape) == 1 else "")
+from pylstm.checks import check_array, check_dtype
+from pylstm.hints import Hinted
 
 
 class Parameters(Hinted, Mapping[str, np.ndarray], hints="parameters"):

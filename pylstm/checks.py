@@ -1,0 +1,209 @@
+"""What an argument must be: arrays, dtypes, sizes, names, lengths, indices."""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+import numpy as np
+
+DTYPES = ("float32", "float64")
+
+
+def check_dtype(dtype: Any) -> np.dtype:
+    """`dtype` as a `numpy.dtype`, native byte order; `TypeError` unless it is float32 or float64."""
+    try:
+        found = np.dtype(dtype).newbyteorder("=")
+    except TypeError:
+        found = None
+    if dtype is None or found is None or found.name not in DTYPES:
+        raise TypeError(f"dtype must be 'float32' or 'float64', got {dtype!r}")
+    return np.dtype(found.name)  # NumPy's own object, which a stream recognises at once
+
+
+def check_size(name: str, value: Any) -> int:
+    """`value` as an int of at least 1; `TypeError` if it is no integer, `ValueError` if it is below."""
+    if isinstance(value, (bool, np.bool_)) or not hasattr(value, "__index__"):
+        raise TypeError(f"{name} must be an integer, got {value!r}")
+    if value < 1:
+        raise ValueError(f"{name} must be at least 1, got {value}")
+    return operator.index(value)
+
+
+def as_array(name: str, value: Any) -> np.ndarray:
+    """`value` as an array of whatever dtype and shape it has.
+
+    Raises
+    ------
+    TypeError
+        None, or a masked array.
+    ValueError
+        Nested sequences of unequal lengths.
+    """
+    if value is None:
+        raise TypeError(f"{name} is None: an array is needed")
+    if isinstance(value, np.ma.MaskedArray):
+        raise TypeError(f"{name}: masked arrays are not supported; fill it first: value.filled(0)")
+    try:
+        return np.asarray(value)
+    except ValueError as error:
+        raise ValueError(f"{name}: not an array: {error}") from None
+
+
+def check_array(name: str, value: Any, shape: tuple[int | str, ...], dtype: Any) -> np.ndarray:
+    """`value` as an array of `dtype`; what does not fit is refused, never converted.
+
+    Parameters
+    ----------
+    name : str
+        What the messages call it.
+    value : array_like
+        Of floats of `dtype` in any byte order and memory layout.
+    shape : tuple of int or str
+        Expected sizes; a str stands for an axis of any size and is its name in the message.
+    dtype : dtype
+
+    Raises
+    ------
+    TypeError
+        Another dtype, or a masked array.
+    ValueError
+        Another shape.
+
+    Examples
+    --------
+    >>> check_array("bias", [0.0, 1.0], ("H",), "float64").shape
+    (2,)
+    """
+    if type(value) is np.ndarray and value.dtype == dtype and value.shape == shape and value.flags.aligned:
+        return value
+    array = as_array(name, value)
+    dtype = np.dtype(dtype)
+    if shape and array.ndim == 0 and array.dtype.kind in "fiub":
+        raise ValueError(f"{name} must have shape ({_sizes(shape)}), got the number {array}")
+    if array.dtype.newbyteorder("=") != dtype:
+        cures = []
+        if array.dtype.kind in "fiub":
+            cures.append(f"convert it with np.asarray(value, dtype='{dtype}')")
+        if array.dtype.name in DTYPES:
+            cures.append(f"create the layer with dtype='{array.dtype.name}'")
+        raise TypeError(f"{name} must be {dtype}, got {array.dtype}{': ' if cures else ''}{', or '.join(cures)}")
+    fits = len(shape) == array.ndim and all(isinstance(w, str) or w == n for w, n in zip(shape, array.shape))
+    if not fits:
+        raise ValueError(f"{name} must have shape ({_sizes(shape)}), got {array.shape}")
+    return np.require(array, dtype, ["ALIGNED"])
+
+
+def check_lengths(lengths: Any, T: int, B: int) -> np.ndarray:
+    """`lengths` as an array of int, shape (B,).
+
+    Raises
+    ------
+    TypeError
+        Not of integers.
+    ValueError
+        Another shape, or a length out of 0..T.
+    """
+    array = as_array("lengths", lengths)
+    if array.size == 0:
+        array = array.astype(np.intp)
+    if array.dtype.kind not in "iu":
+        raise TypeError(f"lengths must be integers, got {array.dtype}")
+    if array.shape != (B,):
+        raise ValueError(f"lengths must have shape ({B},), one for each row, got {array.shape}")
+    if B and not (array.min() >= 0 and array.max() <= T):
+        raise ValueError(f"lengths must be in 0..{T}, the steps of x, got {array.min()}..{array.max()}")
+    return array.astype(np.intp)
+
+
+def check_names(what: str, values: Any, names: tuple[str, ...]) -> None:
+    """Refuses anything but a dict with keys among `names`."""
+    if not isinstance(values, dict):
+        example = f"{{{', '.join(f'{name!r}: ...' for name in names)}}}" if names else "and this cell has none"
+        pair = ", one array (B, width) for each name" if isinstance(values, tuple | list | np.ndarray) else ""
+        raise TypeError(f"{what} must be a dict by name, {example}{pair}; got {type(values).__name__}")
+    for name in values:
+        if name not in names:
+            raise ValueError(f"{what}: unknown name {name!r} (known: {', '.join(names) or 'none'})")
+
+
+def as_size(name: str, value: Any) -> int:
+    """`value` as an int; `TypeError` if it is none."""
+    try:
+        if isinstance(value, bool):
+            raise TypeError
+        return operator.index(value)
+    except TypeError:
+        raise TypeError(f"{name} must be an integer, got {value!r}") from None
+
+
+def check_indices(name: str, value: Any, size: int) -> np.ndarray:
+    """`value` as an array of indices below `size`.
+
+    Raises
+    ------
+    TypeError
+        Not integers.
+    ValueError
+        An index below 0 or not below `size`.
+    """
+    indices = as_array(name, value)
+    if indices.dtype.kind not in "iu":
+        number = (
+            f"{name}.astype('int64')" if indices.dtype.kind in "fb" else f"np.unique({name}, return_inverse=True)[1]"
+        )
+        raise TypeError(f"{name} must be integers, got {indices.dtype}: convert with {number}")
+    if indices.size and not (indices.min() >= 0 and indices.max() < size):
+        wrong = indices.min() if indices.min() < 0 else indices.max()
+        raise ValueError(f"{name} must be in 0..{size - 1}, got {wrong}")
+    return indices.astype(np.intp, copy=False)
+
+
+def _sizes(shape: tuple[int | str, ...]) -> str:
+    return ", ".join(map(str, shape)) + ("," if len(shape) == 1 else "")
+
+
+def which_rows(rows: Any, B: int) -> np.ndarray:
+    """Which of B rows `rows` names, as bytes (B,): all without, an index, some of them, or a mask.
+
+    Raises
+    ------
+    TypeError
+        Neither integers nor bool.
+    ValueError
+        A mask of another shape, an index out of 0..B - 1.
+
+    Examples
+    --------
+    >>> which_rows([0, 2], 3), which_rows([False, True, False], 3)
+    (array([1, 0, 1], dtype=uint8), array([0, 1, 0], dtype=uint8))
+    """
+    if rows is None:
+        return np.ones(B, np.uint8)
+    rows, chosen = as_array("rows", rows), np.zeros(B, np.uint8)
+    if rows.dtype == np.bool_:
+        if rows.shape != (B,):
+            raise ValueError(f"rows as a mask must have shape ({B},), got {rows.shape}")
+        return rows.astype(np.uint8)
+    if rows.size and rows.dtype.kind not in "iu":
+        raise TypeError(f"rows must be integers, or a mask of bool, got {rows.dtype}")
+    if rows.size and not (rows.min() >= 0 and rows.max() < B):
+        raise ValueError(f"rows must be in 0..{B - 1}, got {rows.min()}..{rows.max()}")
+    chosen[rows.astype(np.intp)] = 1
+    return chosen
+
+
+def check_reset(reset: Any, shape: tuple[int, ...]) -> np.ndarray:
+    """`reset` as bytes.
+
+    Raises
+    ------
+    TypeError, ValueError
+        No array of bool; another shape.
+    """
+    reset = as_array("reset", reset)
+    if reset.dtype != np.bool_:
+        raise TypeError(f"reset must be an array of bool, got {reset.dtype}")
+    if reset.shape != shape:
+        raise ValueError(f"reset must have shape {shape}, got {reset.shape}")
+    return reset.view(np.uint8)

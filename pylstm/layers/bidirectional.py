@@ -1,0 +1,104 @@
+"""`Bidirectional`: two directions of a layer, side by side."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pylstm.layers.bidirectional_run import BidirectionalRun
+from pylstm.layers.composite import Composite
+from pylstm.layers.composite_run import given_to, split
+from pylstm.layers.recurrent import RecurrentLayer
+
+
+class Bidirectional(Composite):
+    """Two layers over the same input, one from the first step on and one from the last; outputs side by side.
+
+    Parameters
+    ----------
+    forward, reverse : Recurrent
+        Of any cells and hidden sizes, with the same input size, dtype and `batch_first`. Their parameters become
+        pieces of one buffer.
+
+    Attributes
+    ----------
+    params : Parameters
+        Those of `forward` by their own names, those of `reverse` as ``reverse.<name>``.
+    input_size, output_size : int
+        `output_size` is the sum of both.
+
+    Raises
+    ------
+    TypeError
+        Something that is no `Recurrent`.
+    ValueError
+        Layers that do not fit each other, or belong to another stack.
+
+    Notes
+    -----
+    Schuster and Paliwal (1997), Bidirectional recurrent neural networks.
+
+    Examples
+    --------
+    >>> import numpy as np, pylstm
+    >>> both = Bidirectional(pylstm.LSTM(3, 4, seed=0), pylstm.GRU(3, 5, seed=1))
+    >>> run = both(np.ones((7, 2, 3), "float32"))
+    >>> run.y.shape, run.reverse.final["h"].shape
+    ((7, 2, 9), (2, 5))
+    """
+
+    def __init__(self, forward: RecurrentLayer, reverse: RecurrentLayer) -> None:
+        for layer in (forward, reverse):
+            if not isinstance(layer, RecurrentLayer):
+                raise TypeError(f"Bidirectional takes two Recurrent layers, got {type(layer).__name__}")
+        self.forward, self.reverse = forward, reverse
+        self.parts = {"": forward, "reverse.": reverse}
+        self._check_alike()
+        if forward.input_size != reverse.input_size:
+            raise ValueError(
+                f"Bidirectional: input_size must be the same, got {forward.input_size} and {reverse.input_size}"
+            )
+        self.output_size = forward.output_size + reverse.output_size
+        self._adopt()
+
+    def __call__(
+        self,
+        x: Any,
+        initial: Any = None,
+        *,
+        aux: Any = None,
+        pre: Any = None,
+        blend: Any = None,
+        reset: Any = None,
+        lengths: Any = None,
+        tape: bool = True,
+        checkpoint: Any = None,
+    ) -> BidirectionalRun:
+        """Run both directions.
+
+        Parameters
+        ----------
+        x : array_like, shape (T, B, input_size), (B, T, input_size) with `batch_first`, or (T, input_size)
+        initial : dict of str to array_like (2, B, width), or pair of dicts of str to array_like (B, width)
+            Initial states, forward before reverse; the reverse direction starts at the last step.
+        aux, pre, blend : pair of dicts, optional
+            As for `Recurrent`, forward before reverse; both in the order of the steps of `x`.
+        reset : array_like of bool, shape (T, B)
+            Where True, a new sequence begins: in neither direction does anything pass from step t - 1 to t or back.
+            Both start it as `Recurrent` does; `initial` is for step 0, and in the reverse direction for the last step.
+        lengths : array_like of int, shape (B,)
+            As for `Recurrent`; the reverse direction starts at the own end of each row.
+        tape : bool
+            Keep what `BidirectionalRun.backward` needs.
+        checkpoint : "sqrt", int or str, optional
+            As for `Recurrent`; of a budget of memory each direction has half.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As `Recurrent` does.
+        """
+        given = given_to(self, aux, pre, blend, checkpoint)
+        return BidirectionalRun(self, x, split(self, "initial", initial), given, reset, lengths, tape)
+
+    def __repr__(self) -> str:
+        return f"Bidirectional({self.forward!r}, {self.reverse!r})"

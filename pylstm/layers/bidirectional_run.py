@@ -1,0 +1,100 @@
+"""`BidirectionalRun`: one pass of two directions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from pylstm.checks import as_array, check_array
+from pylstm.layers.composite_run import CompositeGradients, CompositeRun, by_layer, split
+from pylstm.layers.protocols import TwoDirections
+from pylstm.layers.ragged import turned
+from pylstm.layers.run import KINDS
+
+
+class BidirectionalRun(CompositeRun):
+    """One pass of a `Bidirectional` layer.
+
+    Attributes
+    ----------
+    y : ndarray, shape (T, B, output_size)
+        Outputs of the forward direction, then those of the reverse direction at the same step.
+    forward, reverse : Run
+        Of the two directions. That of the reverse direction is over the reversed sequence: its step 0 is the last.
+    layers : list of Run
+        Both.
+    """
+
+    layer: TwoDirections
+
+    def __init__(
+        self,
+        layer: TwoDirections,
+        x: Any,
+        initial: list[Any],
+        given: list[dict[str, Any]],
+        reset: Any,
+        lengths: Any,
+        tape: bool,
+    ) -> None:
+        super().__init__(layer)
+        x = as_array("x", x)
+        self._axis = 1 if layer.batch_first and x.ndim == 3 else 0
+        self.forward = layer.forward(x, initial[0], **given[0], reset=reset, lengths=lengths, tape=tape)
+        self._lengths = None if lengths is None else self.forward.lengths
+        turned_over: dict[str, Any] = {
+            kind: values
+            and {n: None if value is None else self._flip(as_array(n, value)) for n, value in values.items()}
+            for kind, values in ((kind, given[1][kind]) for kind in KINDS)
+        }
+        turned_over["checkpoint"] = given[1]["checkpoint"]
+        turned_over["reset"] = None if reset is None else self._turn_reset(as_array("reset", reset))
+        self.reverse = layer.reverse(self._flip(x), initial[1], **turned_over, lengths=lengths, tape=tape)
+        self.layers = [self.forward, self.reverse]
+        self.y = np.concatenate([self.forward.y, self._flip(self.reverse.y)], -1)
+
+    def _flip(self, array: np.ndarray) -> np.ndarray:
+        """A per-step array in the order of the other direction: each row from its own end."""
+        if self._lengths is not None:
+            return turned(array, self._lengths, self._axis)
+        return np.flip(array, self._axis)
+
+    def _turn_reset(self, reset: np.ndarray) -> np.ndarray:
+        """Where the reversed sequence has to begin anew: a boundary before step t is one after step t - 1."""
+        moved = np.roll(reset, -1, self._axis)
+        lengths = self._lengths is not None and reset.ndim == 2
+        moved = self._flip(moved[..., None])[..., 0] if lengths else np.flip(moved, self._axis).copy()
+        moved.swapaxes(0, self._axis)[:1] = False  # no boundary of the row's own: its passed-in states hold there
+        return moved
+
+    def backward(self, dy: Any = None, *, dfinal: Any = None, dstates: Any = None) -> CompositeGradients:
+        """Back-propagate through both directions.
+
+        Parameters
+        ----------
+        dy : array_like, optional
+            Cotangent of `y`, in its shape.
+        dfinal : dict of str to array_like (2, B, width), or pair of dicts, optional
+            Cotangents of the final states, forward before reverse.
+        dstates : pair of dicts of str to array_like (T, B, width), optional
+            Cotangents of the states after every step, both in the order of the steps of `x`.
+
+        Raises
+        ------
+        ValueError, TypeError, RuntimeError
+            As `Run.backward` does.
+        """
+        pairs = split(self.layer, "dfinal", dfinal)
+        steps = by_layer("dstates", dstates, 2)
+        if dy is None and not any(pairs) and not any(steps):
+            raise ValueError("backward needs a cotangent: dy, dfinal or dstates")
+        dy = np.zeros_like(self.y) if dy is None else check_array("dy", dy, self.y.shape, self.layer.dtype)
+        width = self.layer.forward.output_size
+        other = steps[1] and {name: self._flip(as_array(name, value)) for name, value in steps[1].items()}
+        forward = self.forward.backward(dy[..., :width], dfinal=pairs[0], dstates=steps[0])
+        reverse = self.reverse.backward(self._flip(dy[..., width:]), dfinal=pairs[1], dstates=other)
+        reverse.x = self._flip(reverse.x)
+        for kind in KINDS:
+            setattr(reverse, kind, {name: self._flip(array) for name, array in getattr(reverse, kind).items()})
+        return self._gradients(forward.x + reverse.x, [forward, reverse])

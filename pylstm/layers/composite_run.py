@@ -1,0 +1,146 @@
+"""Runs of layers made of layers: `CompositeRun`, its gradients, and what comes with the steps, by part."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from pylstm.checks import as_array, check_names
+from pylstm.hints import GradientsBase, Output
+from pylstm.layers.checkpointed import shares
+from pylstm.layers.protocols import ComposedLayer
+from pylstm.layers.run import KINDS, Gradients
+from pylstm.parameters import Parameters
+
+
+@dataclass(slots=True, repr=False)
+class CompositeGradients(GradientsBase):
+    """Gradients of a run of a `Stack` or a `Bidirectional`.
+
+    Attributes
+    ----------
+    x : ndarray
+        Of the input, in its shape.
+    initial : dict of str to ndarray, shape (number of single layers, B, width)
+        Of the initial states that can be stacked (`state_names`); those of every layer are in `layers`. Exactly 0 where
+        a row starts with a reset.
+    params : Parameters
+        Of all parameters, laid out as those of the stack.
+    layers : list of Gradients
+        Of every layer; of a `Bidirectional` the two directions, all arrays in the order of the steps of `x`. Their
+        `params` are pieces of `params`.
+    """
+
+    x: np.ndarray
+    initial: dict[str, np.ndarray]
+    params: Parameters
+    layers: list[Any]
+
+
+class CompositeRun(Output, hints="run"):
+    """What the runs of `Stack` and `Bidirectional` share.
+
+    Attributes
+    ----------
+    y : ndarray
+        The output.
+    layers : list of Run
+        Of every part.
+    layer : Stack or Bidirectional
+    """
+
+    y: np.ndarray
+    layers: list[Any]
+
+    def __init__(self, layer: ComposedLayer) -> None:
+        self.layer = layer
+
+    @cached_property
+    def final(self) -> dict[str, np.ndarray]:
+        """State -> final values of all single layers, (number of single layers, B, width), as PyTorch's ``h_n``.
+
+        The states in ``layer.state_names``; all others are in ``run.layers[k].final``. A reverse direction ends at the
+        first step.
+        """
+        return {name: np.stack([run.final[name] for run in single(self.layers)]) for name in self.layer.state_names}
+
+    def _gradients(self, x: np.ndarray, layers: list[Any]) -> CompositeGradients:
+        """All gradients, with those of the parameters copied into one buffer."""
+        params = self.layer.params.zeros_like()
+        for grads, piece in zip(layers, self.layer.pieces(params.flat)):
+            _place(grads, piece)
+        initial = {name: np.stack([g.initial[name] for g in single(layers)]) for name in self.layer.state_names}
+        return CompositeGradients(x, initial, params, layers)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(map(repr, self.layers))})"
+
+    def __reduce__(self) -> Any:
+        raise TypeError("a run cannot be copied or pickled: take its arrays, or pickle the layer and run it again")
+
+
+def single(parts: list[Any]) -> list[Any]:
+    """The runs or gradients of the single layers among `parts`."""
+    return [
+        leaf
+        for part in parts
+        for leaf in (part.layers if isinstance(part, CompositeRun | CompositeGradients) else [part])
+    ]
+
+
+def by_layer(what: str, values: Any, count: int) -> list[Any]:
+    """`values` as a list of one entry for each of `count` layers."""
+    if values is None:
+        return [None] * count
+    if not isinstance(values, list | tuple):
+        raise TypeError(f"{what} must be a list with one entry for each layer, got {type(values).__name__}")
+    if len(values) != count:
+        raise ValueError(f"{what} must have one entry for each of {count} layers, got {len(values)}")
+    return list(values)
+
+
+def split(layer: ComposedLayer, what: str, values: Any) -> list[Any]:
+    """States by part, from a list by part or from a dict of arrays stacked along the first axis."""
+    parts = list(layer.parts.values())
+    if not isinstance(values, dict):
+        if isinstance(values, tuple | list) and any(hasattr(each, "shape") for each in values):
+            example = ", ".join(f"{name!r}: ..." for name in layer.state_names)
+            count = len(layer.recurrents)
+            raise TypeError(f"{what} must be a dict by name, {{{example}}}, of arrays ({count}, B, width); got a pair")
+        return by_layer(what, values, len(parts))
+    check_names(what, values, layer.state_names)
+    arrays = {name: as_array(f"{what}[{name!r}]", value) for name, value in values.items() if value is not None}
+    count = len(layer.recurrents)
+    for name, array in arrays.items():
+        if array.ndim == 0 or len(array) != count:
+            raise ValueError(f"{what}[{name!r}] must have {count} layers along its first axis, got shape {array.shape}")
+    out, at = [], 0
+    for part in parts:
+        width = len(getattr(part, "parts", ()))
+        out.append({name: array[at : at + width] if width else array[at] for name, array in arrays.items()} or None)
+        at += width or 1
+    return out
+
+
+def given_to(layer: ComposedLayer, aux: Any, pre: Any, blend: Any, checkpoint: Any) -> list[dict[str, Any]]:
+    """Per-step inputs by part, and its share of a budget."""
+    count = len(layer.parts)
+    lists = [by_layer(kind, values, count) for kind, values in zip(KINDS, (aux, pre, blend))]
+    budgets = shares(checkpoint, [len(getattr(part, "parts", "1")) for part in layer.parts.values()])
+    return [dict(zip((*KINDS, "checkpoint"), each)) for each in zip(*lists, budgets)]
+
+
+def _place(grads: Gradients | CompositeGradients, piece: np.ndarray) -> None:
+    """Copy the gradients of the parameters into `piece`, which they are from now on."""
+    if isinstance(grads, Gradients):
+        piece[...] = grads.params.flat
+        grads.params = grads.params.around(piece)
+        return
+    grads.params.move_to(piece)
+    at = 0
+    for part in grads.layers:
+        part.params = part.params.around(piece[at : at + part.params.size])
+        at += part.params.size

@@ -1,0 +1,72 @@
+"""What runs, streams and initialisers see of a layer, whose class they never import: `SingleLayer`, `ComposedLayer`."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import numpy as np
+
+from pylstm._memory import Workspaces
+from pylstm.cells.cell import Cell
+from pylstm.parameters import Parameters
+
+
+class SingleLayer(Protocol):
+    """A layer of one cell, such as `pylstm.LSTM`."""
+
+    cell: type[Cell]
+    input_size: int
+    hidden_size: int
+    output_size: int
+    widths: dict[str, int]
+    dtype: np.dtype
+    batch_first: bool
+    learn_initial: tuple[str, ...]
+    workspaces: Workspaces
+    _core: Any
+
+    @property
+    def params(self) -> Parameters: ...
+
+
+class ComposedLayer(Protocol):
+    """A layer made of layers: a `pylstm.Stack` or a `pylstm.Bidirectional`."""
+
+    parts: dict[str, Any]
+
+    @property
+    def params(self) -> Parameters: ...
+
+    @property
+    def dtype(self) -> np.dtype: ...
+
+    @property
+    def batch_first(self) -> bool: ...
+
+    @property
+    def recurrents(self) -> list[Any]: ...
+
+    @property
+    def state_names(self) -> tuple[str, ...]: ...
+
+    def pieces(self, flat: np.ndarray) -> list[np.ndarray]: ...
+
+
+class TwoDirections(ComposedLayer, Protocol):
+    """A `pylstm.Bidirectional`."""
+
+    forward: Any
+    reverse: Any
+    output_size: int
+
+
+class StackedLayers(ComposedLayer, Protocol):
+    """A `pylstm.Stack`."""
+
+    layers: list[Any]
+    residual: tuple[bool, ...]
+
+    @property
+    def output_size(self) -> int: ...
+
+    def dropped(self, y: np.ndarray) -> np.ndarray | None: ...
