@@ -47,6 +47,7 @@ from pylstm.saving import load, save
 from pylstm.threads import get_num_threads, set_num_threads
 from pylstm.training.classify import ClassifyModel
 from pylstm.training.clipping import clip_by_norm, clip_by_value
+from pylstm.training.fitting import fit
 from pylstm.training.forecast import ForecastModel
 from pylstm.training.frames import sequences_from_frame
 from pylstm.training.history import History
@@ -56,7 +57,7 @@ from pylstm.training.sequence_model import SequenceModel
 from pylstm.training.sequences import Sequences
 from pylstm.training.series import naive, seasonal_naive
 from pylstm.training.tbptt import truncated_bptt
-from pylstm.training.trainer import Trainer, fit
+from pylstm.training.trainer import Trainer
 
 if TYPE_CHECKING:
     from pylstm.estimators.classifier import SequenceClassifier as SequenceClassifier

@@ -67,6 +67,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if isinstance(error, BUGS) or "--traceback" in argv:
             raise
         message = " ".join(str(error).split()) or type(error).__name__
+        message = "; ".join([message, *getattr(error, "__notes__", ())])
         print(f"pylstm: error: {message}", file=sys.stderr)
         return 2
     finally:

@@ -22,6 +22,22 @@ def check_target(option: str, path: str) -> None:
         raise ValueError(f"{option} {path}: is there and is not a regular file")
 
 
+def check_distinct(**paths: str | None) -> None:
+    """Refuse to write one of the files over another, or over the data that are read.
+
+    Parameters
+    ----------
+    **paths : str or None
+        By what messages call them: ``{"--save": "m", "DATA": "d.csv"}``; None is none.
+    """
+    found = [(name, path) for name, path in paths.items() if path is not None]
+    for k, (name, path) in enumerate(found):
+        for other, before in found[:k]:
+            same = os.path.realpath(path) == os.path.realpath(before)
+            if same or (os.path.exists(path) and os.path.exists(before) and os.path.samefile(path, before)):
+                raise ValueError(f"{name} {path}: is the same file as {other} {before}: give another path")
+
+
 def check_plot(path: str | None) -> None:
     """Refuse a plot that could not be written; None is none."""
     import importlib.util

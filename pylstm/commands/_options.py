@@ -117,17 +117,18 @@ def training_of(args: argparse.Namespace) -> dict[str, Any]:
     return found
 
 
-def check_output(args: argparse.Namespace) -> dict[str, Any]:
-    """Refuse what could not be written; the options of a fit that checkpoints need."""
+def check_output(args: argparse.Namespace, **read: str | None) -> dict[str, Any]:
+    """Refuse what could not be written, or would replace what is `read`; the options of a fit that checkpoints need."""
     import os
 
-    from pylstm.commands._files import check_plot, check_target
+    from pylstm.commands._files import check_distinct, check_plot, check_target
 
     check_target("--save", args.save)
     check_plot(args.plot)
     if not args.checkpoint_every >= 0:
         raise ValueError("--checkpoint-every must be 0 or more")
     path = args.checkpoint or args.resume
+    check_distinct(**read, **{"--save": args.save, "--plot": args.plot, "the checkpoint": path})
     if path is None:
         return {}
     if args.resume is not None:

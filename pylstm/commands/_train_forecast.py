@@ -54,11 +54,12 @@ def run(args: argparse.Namespace) -> int:
     from pylstm.commands._fitting import ended, run_fit
     from pylstm.commands._options import check_output, training_of
     from pylstm.commands._output import print_json
-    from pylstm.commands._series import check_hold_out, print_report, read_series, report, season_of
+    from pylstm.commands._series import NAMES, check_hold_out, print_report, read_series, report, season_of
     from pylstm.saving import save
     from pylstm.training.backtest import backtest
 
-    target, training = check_output(args), training_of(args)
+    target = check_output(args, SERIES=None if args.series in NAMES else args.series)
+    training = training_of(args)
     series = read_series(args.series, {name: getattr(args, name) for name in READ})
     season = season_of(series) if args.season is None else args.season
     horizon, hold_out = check_hold_out(args, series, season)

@@ -63,7 +63,7 @@ def add_parser(tasks: argparse._SubParsersAction) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the command; the exit status: 0, 130 after Ctrl-C, 143 after SIGTERM."""
-    from pylstm.commands._files import check_plot, check_target, drop_checkpoint, exit_status
+    from pylstm.commands._files import check_distinct, check_plot, check_target, drop_checkpoint, exit_status
     from pylstm.commands._output import print_json
     from pylstm.datasets import manual_topics, read_text
     from pylstm.saving import save
@@ -74,6 +74,7 @@ def run(args: argparse.Namespace) -> int:
     check_target("--save", args.save)
     check_target("--checkpoint", args.checkpoint)
     check_plot(args.plot)
+    check_distinct(**{"FILE": args.file, "--save": args.save, "--plot": args.plot, "the checkpoint": args.checkpoint})
     if not args.checkpoint_every >= 0:
         raise ValueError("--checkpoint-every must be 0 or more")
     if not (args.temperature >= 0 and args.sample >= 0):

@@ -14,12 +14,12 @@ from sklearn.utils.validation import _check_sample_weight, _num_samples, check_i
 from pylstm.cells.options import changed
 from pylstm.estimators.inputs import ROWS, STEPS, take
 from pylstm.schema import Entries, is_number
+from pylstm.training.fitting import fit
 from pylstm.training.optimisers import SGD, Adam, AdamW, RMSProp
 from pylstm.training.refit import all_or_nothing
 from pylstm.training.schedules import Plateau, cosine
 from pylstm.training.sequence_model import SequenceModel
 from pylstm.training.sequences import Sequences
-from pylstm.training.trainer import fit
 
 OPTIMISERS: dict[str, Any] = {"adam": Adam, "adamw": AdamW, "rmsprop": RMSProp, "sgd": SGD}
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from pylstm.checks import check_array
 from pylstm.files import Path, read_file, write_file
 from pylstm.parameters import Parameters
 from pylstm.schema import Entries, malformed
+from pylstm.training.divergence import TrainingDiverged
 
 KIND = "checkpoint of "
 """How the kind of a checkpoint begins in the header of the file."""
@@ -67,6 +69,76 @@ def read_checkpoint(path: Path, task: str) -> dict[str, Any]:
         if not isinstance(tree, dict):
             raise ValueError("tree must hold a dict")
         return tree
+
+
+def refuse_taken(path: Path, task: str, run: Callable[[], Mapping[str, Any]]) -> None:
+    """Refuse, before the first step, a path at which a checkpoint would replace what is not an old one of this run.
+
+    Only a finished run of the same settings and data is replaced: it can be had again.
+
+    Parameters
+    ----------
+    path : path
+    task : str
+        As for `write_checkpoint`.
+    run : callable
+        Gives what a checkpoint says of its run.
+
+    Raises
+    ------
+    ValueError
+        Another file is there, a checkpoint of another run, or one of a run that is not finished.
+    OSError
+        There is no such folder; the file cannot be read.
+    """
+    shown, target = os.fsdecode(path), os.path.realpath(os.fsdecode(path))
+    if not os.path.isdir(folder := os.path.dirname(target)):
+        raise FileNotFoundError(f"checkpoint {shown}: there is no folder {folder}")
+    if not os.path.exists(target) or (os.path.isfile(target) and not os.path.getsize(target)):
+        return
+    if not os.path.isfile(target):
+        raise ValueError(f"checkpoint {shown}: exists but is not a regular file")
+    try:
+        state = read_checkpoint(path, task)
+    except ValueError as error:
+        found = str(error).removeprefix(f"{shown}: ")
+        raise ValueError(
+            f"checkpoint {shown}: would replace a file that is not a checkpoint of {task} ({found}): "
+            "give another path, or remove the file"
+        ) from None
+    cure = "resume that run (--resume, in Python resume=True), give another path, or remove the file"
+    with malformed(shown, "damaged, or what it says"):
+        history = Entries(state, "").entries("history")
+        steps, stopped = len(history.get("steps")), history.text("stopped")
+        try:
+            refuse_other(shown, state["run"], run())
+        except ValueError as error:
+            raise ValueError(f"{error}; {cure}") from None
+        if stopped in ("", "interrupted"):
+            raise ValueError(f"would replace the checkpoint of a run that stopped after {steps} steps: {cure}")
+
+
+@contextmanager
+def kept_on_error(trainer: Any, path: Path | None) -> Iterator[None]:
+    """Within the block, an exception has the checkpoint of `trainer` written on its way out; its note says where.
+
+    Not after a second Ctrl-C, which wants the end at once; not after a divergence, to which a resumed run would come
+    again; and not where the exception came in the middle of a step, ``trainer.whole`` being False.
+    """
+    try:
+        yield
+    except (KeyboardInterrupt, TrainingDiverged):
+        raise
+    except BaseException as error:
+        if path is not None and trainer.step and trainer.whole:
+            shown = os.fsdecode(path)
+            try:
+                trainer.save_checkpoint(path)
+            except (OSError, ValueError, MemoryError) as failed:
+                error.add_note(f"the checkpoint {shown} could not be written either: {failed}")
+            else:
+                error.add_note(f"the training so far, {trainer.step} steps, is in the checkpoint {shown}: resume it")
+        raise
 
 
 def copy_parameters(params: list[Parameters]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from pylstm.checks import check_size
 from pylstm.layers.described import Model
 from pylstm.schema import Entries, as_array
 from pylstm.training.finite import refuse_array
+from pylstm.training.fitting import fit
 from pylstm.training.history import History
 from pylstm.training.optimisers import Adam
 from pylstm.training.refit import all_or_nothing
@@ -19,7 +20,6 @@ from pylstm.training.schedules import cosine
 from pylstm.training.sequence_model import SequenceModel
 from pylstm.training.sequences import Sequences
 from pylstm.training.series import pack, scale_of
-from pylstm.training.trainer import fit
 
 
 class ClassifyModel(Model):

@@ -10,6 +10,7 @@ import numpy as np
 from pylstm.checks import check_size
 from pylstm.layers.described import Model
 from pylstm.schema import Entries, as_array
+from pylstm.training.fitting import fit
 from pylstm.training.history import History
 from pylstm.training.optimisers import Adam
 from pylstm.training.refit import all_or_nothing
@@ -27,7 +28,6 @@ from pylstm.training.series import (
     training_spans,
     validation_spans,
 )
-from pylstm.training.trainer import fit
 
 LOSSES = ("mean_squared_error", "huber")
 KEPT_RESIDUALS = 2000

@@ -19,8 +19,10 @@ from pylstm.training.baselines import bigram_bits
 from pylstm.training.char_model import CharModel
 from pylstm.training.checkpoint import (
     copy_parameters,
+    kept_on_error,
     read_checkpoint,
     refuse_other,
+    refuse_taken,
     restore_parameters,
     write_checkpoint,
 )
@@ -104,6 +106,7 @@ class TextTrainer:
         self.optimiser = Adam(self.model.params, settings.lr, betas=(0.9, 0.99))
         self._states: dict[str, np.ndarray] | None = None
         self._stop = False
+        self._checkpoint: str | None = None  # the file that this run has read or written
 
     @property
     def trace(self) -> list[float]:
@@ -116,6 +119,11 @@ class TextTrainer:
     @property
     def epoch(self) -> int:
         return self.step // self.steps_per_epoch
+
+    @property
+    def whole(self) -> bool:
+        """Whether model, optimiser and counts are those between two steps."""
+        return self.optimiser.steps == self.step == len(self.history.norms)
 
     def stop(self) -> None:
         """End the run after the present step; for hooks."""
@@ -152,7 +160,8 @@ class TextTrainer:
             For the whole run: a resumed one counts the steps and the time before.
         report : callable
         checkpoint : path, optional
-            Written every `every` seconds, between two steps, and at the end; see `resume`.
+            Written every `every` seconds, between two steps, and at the end; also where an exception ends the run. See
+            `resume`.
 
         Raises
         ------
@@ -160,10 +169,14 @@ class TextTrainer:
             The loss or the gradient is not finite; the parameters are those before that step.
         OSError
             The checkpoint cannot be written.
+        ValueError
+            `checkpoint` would replace another file, or the checkpoint of another run or of one that is not finished.
         """
+        if checkpoint is not None and os.path.realpath(os.fsdecode(checkpoint)) != self._checkpoint:
+            refuse_taken(checkpoint, "text", self._identity)
         start, before = time.perf_counter(), self.seconds
-        written, self._stop = start, False
-        with followed(self) as follower, stop_on_interrupt() as stopped:
+        written, self._stop, self.history.stopped = start, False, ""
+        with kept_on_error(self, checkpoint), followed(self) as follower, stop_on_interrupt() as stopped:
             while not (self.interrupted or self._stop or self._used_up(budget)):
                 self._train_step()
                 now = time.perf_counter()
@@ -211,6 +224,7 @@ class TextTrainer:
             "seconds": self.seconds,
         }
         write_checkpoint(path, "text", state)
+        self._checkpoint = os.path.realpath(os.fsdecode(path))
 
     @classmethod
     def resume(cls, path: str | os.PathLike[str], text: str, settings: TextSettings) -> TextTrainer:
@@ -239,6 +253,7 @@ class TextTrainer:
         self._states = Entries(state["states"], "states").only(self.model.layer.cell.contract.states).value or None
         self.history = History.from_state(state["history"])
         self.seconds = Entries(state, "").number("seconds", 0)
+        self._checkpoint = os.path.realpath(path)
 
     def _identity(self) -> dict[str, Any]:
         """What two runs must have in common, as it comes back from JSON."""

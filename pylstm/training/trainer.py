@@ -1,4 +1,4 @@
-"""`fit` and `Trainer`: epochs over batches, for any model with `params` and `gradients`."""
+"""`Trainer`: epochs over batches, for any model with `params` and `gradients`."""
 
 from __future__ import annotations
 
@@ -11,16 +11,18 @@ from typing import Any
 
 import numpy as np
 
-from pylstm.checks import check_size
 from pylstm.hints import Hinted, refuse_options
 from pylstm.layers.generators import unmoved
 from pylstm.schema import Entries, malformed, set_state
+from pylstm.training.arguments import check_callbacks, check_numbers, check_optimiser
 from pylstm.training.batches import batches_of, check_data, check_model, split
 from pylstm.training.checkpoint import (
     check_parameters,
     copy_parameters,
+    kept_on_error,
     read_checkpoint,
     refuse_other,
+    refuse_taken,
     restore_parameters,
     write_checkpoint,
 )
@@ -105,12 +107,10 @@ class Trainer(Hinted, hints="trainer"):
     ) -> None:
         check_model(model)
         check_schedule(schedule)
-        if not isinstance(callbacks, Iterable):
-            raise TypeError("callbacks must be a list of functions, got one: callbacks=[function]")
-        _check_numbers(clip, validation, patience, epochs=epochs, batch_size=batch_size)
+        check_numbers(clip, validation, patience, epochs=epochs, batch_size=batch_size)
         self.model, self.epochs, self.batch_size, self.clip = model, epochs, batch_size, clip
         self.shuffle, self.seed, self.patience = shuffle, seed, patience
-        self.callbacks, self.schedule, self.progress = list(callbacks), schedule, progress
+        self.callbacks, self.schedule, self.progress = check_callbacks(callbacks), schedule, progress
         data = check_data("data", data)
         refuse_not_finite("data", data, model)
         self.data, self.validation = split(data, validation, seed)
@@ -118,26 +118,25 @@ class Trainer(Hinted, hints="trainer"):
             refuse_not_finite("validation", self.validation, model)
         self.optimiser = Adam(model.params) if optimiser is None else optimiser
         self.params = as_list(model.params)
-        self._check_optimiser()
+        check_optimiser(self.optimiser, self.params)
         self.made_with = made_with(self.optimiser, schedule)
         self.history = History()
         self.step = self.epoch = 0
         self._waited, self._stop = 0, ""
         self._best: dict[str, Any] = {}
         self._order_of, self._order = -1, np.arange(0)
-
-    def _check_optimiser(self) -> None:
-        """Refuse what is not an optimiser, and one of another model, by whose steps this one would not change."""
-        if not callable(getattr(self.optimiser, "step", None)):
-            raise TypeError(f"optimiser must be an optimiser such as pylstm.Adam(model.params), got {self.optimiser!r}")
-        theirs = getattr(self.optimiser, "params", self.params)
-        if len(theirs) != len(self.params) or any(a.flat is not b.flat for a, b in zip(theirs, self.params)):
-            raise ValueError("the optimiser is of other parameters: make it with those of this model, model.params")
+        self._checkpoint: str | None = None  # the file that this fit has read or written
+        self._moving: int | None = None  # while the optimiser moves the parameters: its steps before
 
     @property
     def steps_per_epoch(self) -> int:
         """Batches of one pass over the data."""
         return -(-len(self.data[0]) // self.batch_size)
+
+    @property
+    def whole(self) -> bool:
+        """Whether model, optimiser and counts are those between two steps."""
+        return self._moving in (None, getattr(self.optimiser, "steps", None))
 
     def stop(self) -> None:
         """End the fit after the present step; for callbacks and hooks."""
@@ -152,7 +151,8 @@ class Trainer(Hinted, hints="trainer"):
         Parameters
         ----------
         checkpoint : path, optional
-            Written every `every` seconds, between two steps, and at the end, whole or not at all: see `resume`.
+            Written every `every` seconds, between two steps, and at the end, whole or not at all; also where an
+            exception ends the fit. See `resume`.
 
         Returns
         -------
@@ -164,12 +164,20 @@ class Trainer(Hinted, hints="trainer"):
             Loss or gradient is not finite: names step, norm and cause. The parameters are those before that step.
         OSError
             The checkpoint cannot be written; without its folder before the first step.
+        ValueError
+            `checkpoint` would replace another file, or the checkpoint of another run or of one that is not finished.
         """
-        if checkpoint is not None and not os.path.isdir(folder := os.path.dirname(os.path.realpath(checkpoint))):
-            raise FileNotFoundError(f"checkpoint {os.fsdecode(checkpoint)}: there is no folder {os.fsdecode(folder)}")
+        if checkpoint is not None and os.path.realpath(os.fsdecode(checkpoint)) != self._checkpoint:
+            refuse_taken(checkpoint, "fit", lambda: identity_of(self))
         written, number = time.perf_counter(), 0
         self._stop = "" if self._stop == "interrupted" else self._stop
-        with followed(self) as follower, stop_on_interrupt() as stopped, StepBar(self, self.progress) as bar:
+        self.history.stopped = ""
+        with (
+            kept_on_error(self, checkpoint),
+            followed(self) as follower,
+            stop_on_interrupt() as stopped,
+            StepBar(self, self.progress) as bar,
+        ):
             while self.epoch < self.epochs and not self._stop:
                 if self.step < (self.epoch + 1) * self.steps_per_epoch:  # else an exception came before its end
                     self._train_step()
@@ -205,10 +213,11 @@ class Trainer(Hinted, hints="trainer"):
                 self.step, loss, norm, self.optimiser.lr, last=last, params=self.params,
                 data=lambda: not_finite("data", self.data, self.model, rows),
             )  # fmt: skip
+            self._moving = getattr(self.optimiser, "steps", -1)
             self.optimiser.step(grads)
         history.steps.append(float(loss))
         history.norms.append(norm)
-        self.step += 1
+        self.step, self._moving = self.step + 1, None
 
     def _draw_order(self) -> np.ndarray:
         rows = len(self.data[0])
@@ -301,6 +310,7 @@ class Trainer(Hinted, hints="trainer"):
             "rng": None if rng is None else [rng.bit_generator.state],
         }
         write_checkpoint(path, "fit", state)
+        self._checkpoint = os.path.realpath(os.fsdecode(path))
 
     def resume(self, path: str | os.PathLike[str]) -> Trainer:
         """Go back to where `save_checkpoint` wrote `path`; `run` then goes on with the same bits. Gives the trainer.
@@ -331,67 +341,5 @@ class Trainer(Hinted, hints="trainer"):
             self.step, self.epoch, self._waited = (counts.integer(name, 0) for name in ("step", "epoch", "waited"))
             self._stop = self.history.stopped if self.history.stopped in ("early", "callback") else ""
             self._stop_early()
+        self._checkpoint = os.path.realpath(path)
         return self
-
-
-def _check_numbers(clip: Any, validation: Any, patience: Any, **counts: Any) -> None:
-    for name, value in counts.items() if patience is None else (counts | {"patience": patience}).items():
-        check_size(name, value)
-    if patience is not None and validation is None:
-        raise ValueError("patience needs validation: a share of the rows such as 0.1, or other data")
-    if clip is not None and not clip > 0:
-        raise ValueError(f"clip must be above 0, got {clip}")
-
-
-def fit(
-    model: Any,
-    data: Iterable[Any],
-    *more: Any,
-    checkpoint: str | os.PathLike[str] | None = None,
-    every: float = 30.0,
-    resume: bool = False,
-    **options: Any,
-) -> History:
-    """Train `model` on `data`.
-
-    Parameters
-    ----------
-    model : object
-        Such as a `SequenceModel`; what it must have: see `Trainer`.
-    data : tuple of arrays or Sequences
-        Of N rows each, such as ``(x, y)``.
-    checkpoint : path, optional
-        Written every `every` seconds and at the end.
-    resume : bool
-        Go on from `checkpoint` if it is there, with the bits of a run that was never stopped.
-    **options
-        As for `Trainer`: validation, optimiser, schedule, epochs, batch_size, clip, shuffle, seed, patience,
-        callbacks, progress.
-
-    Returns
-    -------
-    History
-
-    Raises
-    ------
-    TypeError, ValueError, OSError, TrainingDiverged
-        As `Trainer`, `Trainer.run` and `Trainer.resume`; `resume` without `checkpoint`; arrays after `data`.
-
-    Examples
-    --------
-    >>> from pylstm.training.sequence_model import SequenceModel
-    >>> x = np.random.default_rng(0).normal(size=(64, 5, 2)).astype("float32")
-    >>> model = SequenceModel("gru", 2, 8, 1, seed=0)
-    >>> history = fit(model, (x, x.sum(axis=(1, 2))), epochs=3, validation=0.25)
-    >>> len(history.loss), len(history.validation_loss), history.stopped
-    (3, 3, 'epochs')
-    """
-    if more:
-        raise TypeError("all data go in one tuple: pylstm.fit(model, (x, y))")
-    trainer = Trainer(model, data, **options)
-    if resume:
-        if checkpoint is None:
-            raise ValueError("resume needs a checkpoint: fit(..., checkpoint=path, resume=True)")
-        if os.path.exists(checkpoint):
-            trainer.resume(checkpoint)
-    return trainer.run(checkpoint=checkpoint, every=every)

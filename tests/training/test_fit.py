@@ -13,8 +13,9 @@ import pylstm
 from pylstm import plugins
 from pylstm.training.checkpoint import read_checkpoint
 from pylstm.training.divergence import TrainingDiverged
+from pylstm.training.fitting import fit
 from pylstm.training.schedules import Plateau, constant
-from pylstm.training.trainer import Trainer, fit
+from pylstm.training.trainer import Trainer
 
 RNG = np.random.default_rng(6)
 X = RNG.normal(size=(70, 8, 2)).astype("f4")

@@ -7,11 +7,12 @@ import pylstm
 from pylstm.layers.named import Recurrent
 from pylstm.training.divergence import TrainingDiverged
 from pylstm.training.finite import not_finite
+from pylstm.training.fitting import fit
 from pylstm.training.lbfgs import fit_lbfgs
 from pylstm.training.sequence_model import SequenceModel
 from pylstm.training.sequences import Sequences
 from pylstm.training.tbptt import truncated_bptt
-from pylstm.training.trainer import Trainer, fit
+from pylstm.training.trainer import Trainer
 
 RNG = np.random.default_rng(31)
 N, T, I = 9, 6, 3

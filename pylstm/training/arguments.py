@@ -1,0 +1,69 @@
+"""Arguments of a fit, checked before the first step: `check_numbers`, `check_callbacks`, `check_optimiser`."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from pylstm.checks import check_size
+from pylstm.parameters import Parameters
+
+
+def check_numbers(clip: Any, validation: Any, patience: Any, **counts: Any) -> None:
+    """Refuse numbers out of range, and `patience` without validation."""
+    for name, value in counts.items() if patience is None else (counts | {"patience": patience}).items():
+        check_size(name, value)
+    if patience is not None and validation is None:
+        raise ValueError("patience needs validation: a share of the rows such as 0.1, or other data")
+    if clip is not None and not clip > 0:
+        raise ValueError(f"clip must be above 0, got {clip}")
+
+
+def check_callbacks(callbacks: Any) -> list[Callable[[Any], Any]]:
+    """`callbacks` as a list.
+
+    Raises
+    ------
+    TypeError
+        One function rather than a list; one of them cannot be called with the trainer alone.
+
+    Examples
+    --------
+    >>> check_callbacks([print, 1])
+    Traceback (most recent call last):
+    ...
+    TypeError: callbacks[1] must be a function of the trainer, such as lambda trainer: print(trainer.epoch), got 1
+    """
+    if isinstance(callbacks, str) or not isinstance(callbacks, Iterable):
+        raise TypeError("callbacks must be a list of functions, got one: callbacks=[function]")
+    callbacks = list(callbacks)
+    for number, each in enumerate(callbacks):
+        if not _takes_one(each):
+            raise TypeError(
+                f"callbacks[{number}] must be a function of the trainer, such as lambda trainer: print(trainer.epoch), "
+                f"got {each!r}"
+            )
+    return callbacks
+
+
+def _takes_one(function: Any) -> bool:
+    """Whether it can be called with one argument; a signature that cannot be read is taken to allow it."""
+    if not callable(function):
+        return False
+    try:
+        inspect.signature(function).bind(None)
+    except TypeError:
+        return False
+    except ValueError:
+        return True
+    return True
+
+
+def check_optimiser(optimiser: Any, params: list[Parameters]) -> None:
+    """Refuse what is not an optimiser, and one of another model, by whose steps this one would not change."""
+    if not callable(getattr(optimiser, "step", None)):
+        raise TypeError(f"optimiser must be an optimiser such as pylstm.Adam(model.params), got {optimiser!r}")
+    theirs = getattr(optimiser, "params", params)
+    if len(theirs) != len(params) or any(a.flat is not b.flat for a, b in zip(theirs, params)):
+        raise ValueError("the optimiser is of other parameters: make it with those of this model, model.params")

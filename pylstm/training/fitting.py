@@ -1,0 +1,67 @@
+"""`fit`: a `Trainer`, made, resumed where it is to be, and run."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from typing import Any
+
+from pylstm.training.history import History
+from pylstm.training.trainer import Trainer
+
+
+def fit(
+    model: Any,
+    data: Iterable[Any],
+    *more: Any,
+    checkpoint: str | os.PathLike[str] | None = None,
+    every: float = 30.0,
+    resume: bool = False,
+    **options: Any,
+) -> History:
+    """Train `model` on `data`.
+
+    Parameters
+    ----------
+    model : object
+        Such as a `SequenceModel`; what it must have: see `Trainer`.
+    data : tuple of arrays or Sequences
+        Of N rows each, such as ``(x, y)``.
+    checkpoint : path, optional
+        Written every `every` seconds, at the end, and where an exception ends the fit. What is there already may be the
+        checkpoint of a finished fit of the same model, data and settings; anything else is refused before the first
+        step, unless `resume` goes on from it.
+    resume : bool
+        Go on from `checkpoint` if it is there, with the bits of a run that was never stopped.
+    **options
+        As for `Trainer`: validation, optimiser, schedule, epochs, batch_size, clip, shuffle, seed, patience,
+        callbacks, progress.
+
+    Returns
+    -------
+    History
+
+    Raises
+    ------
+    TypeError, ValueError, OSError, TrainingDiverged
+        As `Trainer`, `Trainer.run` and `Trainer.resume`; `resume` without `checkpoint`; arrays after `data`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from pylstm.training.sequence_model import SequenceModel
+    >>> x = np.random.default_rng(0).normal(size=(64, 5, 2)).astype("float32")
+    >>> model = SequenceModel("gru", 2, 8, 1, seed=0)
+    >>> history = fit(model, (x, x.sum(axis=(1, 2))), epochs=3, validation=0.25)
+    >>> len(history.loss), len(history.validation_loss), history.stopped
+    (3, 3, 'epochs')
+    """
+    if more:
+        raise TypeError("all data go in one tuple: pylstm.fit(model, (x, y))")
+    trainer = Trainer(model, data, **options)
+    if resume:
+        if checkpoint is None:
+            raise ValueError("resume needs a checkpoint: fit(..., checkpoint=path, resume=True)")
+        if os.path.exists(checkpoint):
+            trainer.resume(checkpoint)
+    return trainer.run(checkpoint=checkpoint, every=every)
