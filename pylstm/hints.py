@@ -255,9 +255,33 @@ class Hint:
     def __init__(self, name: str, cure: str) -> None:
         self.name, self.cure = name, cure
 
-    def __get__(self, instance: Any, owner: Any = None) -> NoReturn:
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
         kind = type(instance) if owner is None else owner
         raise AttributeError(f"{kind.__name__} has no {self.name}: {self.cure}", name=self.name, obj=instance)
+
+
+class SetHint(Hint):
+    """A name that cannot be set either: ``adam.learning_rate = 0.1`` would change nothing.
+
+    A class derived outside of pylstm may set it on its instances, and then has it.
+    """
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        own = getattr(instance, "__dict__", {})
+        return own[self.name] if self.name in own else super().__get__(instance, owner)
+
+    def __set__(self, instance: Any, value: Any) -> None:
+        if type(instance).__module__.partition(".")[0] == "pylstm":
+            self.__get__(instance)
+        instance.__dict__[self.name] = value
+
+    def __delete__(self, instance: Any) -> None:
+        self.__get__(instance)
+        del instance.__dict__[self.name]
+
+
+SETTABLE = ("optimiser", "plateau", "trainer")
+"""Kinds whose attributes are set by users as a matter of course."""
 
 
 class Hinted:
@@ -269,7 +293,7 @@ class Hinted:
         super().__init_subclass__(**options)
         for name, cure in HINTS.get(hints, {}).items():
             if not hasattr(cls, name):
-                setattr(cls, name, Hint(name, cure))
+                setattr(cls, name, (SetHint if hints in SETTABLE else Hint)(name, cure))
 
     def __dir__(self) -> Iterable[str]:
         return [name for name in super().__dir__() if not isinstance(inspect.getattr_static(self, name, None), Hint)]

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import inspect
+import itertools
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
-from numbers import Real
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from pylstm.hints import Hinted, refuse_options
 from pylstm.layers.described import call_of
 from pylstm.parameters import Parameters
 from pylstm.training.clipping import as_list
+from pylstm.training.numbers import Setting, check_count, flag, positive, rate, share, two_shares
 
 
 class Optimiser(Hinted, ABC, hints="optimiser"):
@@ -26,7 +27,7 @@ class Optimiser(Hinted, ABC, hints="optimiser"):
     params : list of Parameters
         Changed in place by `step`.
     lr : float
-        Learning rate; may be set between steps.
+        Learning rate; may be set between steps. It and the other numbers are checked whenever they are set.
     steps : int
         Steps taken.
     """
@@ -34,6 +35,7 @@ class Optimiser(Hinted, ABC, hints="optimiser"):
     slots: tuple[str, ...] = ()
     """Names of the running averages, one flat array per `Parameters` each."""
 
+    lr = Setting(rate)
     settings: tuple[str, ...] = ("lr",)
     """Names of the numbers that `state_dict` holds."""
 
@@ -45,11 +47,12 @@ class Optimiser(Hinted, ABC, hints="optimiser"):
         self.params = as_list(params)
         if not self.params:
             raise ValueError("params is an empty list: pass layer.params")
-        if not isinstance(lr, Real):
-            raise TypeError(f"lr must be a number, got {lr!r}; a schedule is given to pylstm.fit(..., schedule=)")
-        if not lr >= 0:
-            raise ValueError(f"lr must be 0 or more, got {lr}")
-        self.lr = float(lr)
+        for (j, one), (k, other) in itertools.combinations(enumerate(self.params), 2):
+            if np.may_share_memory(one.flat, other.flat):
+                raise ValueError(
+                    f"params[{j}] and params[{k}] are the same parameters: one step would change them twice"
+                )
+        self.lr = lr
         self.steps = 0
         self._slots = {name: [np.zeros_like(each.flat) for each in self.params] for name in self.slots}
         self._scratch = [np.empty_like(each.flat) for each in self.params]
@@ -109,6 +112,8 @@ class Optimiser(Hinted, ABC, hints="optimiser"):
         ValueError, TypeError
             Of another kind; missing or unexpected keys; arrays of another size or dtype.
         """
+        if not isinstance(state, Mapping):
+            raise TypeError(f"state must be the dict that state_dict() returned, got {type(state).__name__}")
         own = self.state_dict()
         missing, unexpected = sorted(own.keys() - state.keys()), sorted(state.keys() - own.keys())
         if state.get("optimiser") != own["optimiser"]:
@@ -120,12 +125,18 @@ class Optimiser(Hinted, ABC, hints="optimiser"):
             for key, value in own.items()
             if isinstance(value, np.ndarray)
         }
-        self.steps = int(state["steps"])
-        for name in self.settings:
-            setattr(self, name, type(own[name])(state[name]))  # betas: a list where the state was a file
+        steps = check_count("optimiser state 'steps'", state["steps"])
+        settings = {name: self._checked(name, state[name]) for name in self.settings}
+        self.steps = steps
+        for name, value in settings.items():
+            setattr(self, name, value)
         for key, value in arrays.items():
             name, number = key.rsplit(".", 1)
             self._slots[name][int(number)][...] = value
+
+    def _checked(self, name: str, value: Any) -> Any:
+        setting = getattr(type(self), name, None)
+        return setting.checked(value) if isinstance(setting, Setting) else type(getattr(self, name))(value)
 
 
 class SGD(Optimiser):
@@ -146,7 +157,7 @@ class SGD(Optimiser):
     Raises
     ------
     TypeError, ValueError
-        `params` is not of `Parameters`; a number out of range.
+        `params` is not of `Parameters`, or has the same ones twice; a number out of range.
 
     Notes
     -----
@@ -162,17 +173,16 @@ class SGD(Optimiser):
     array([-0.2])
     """
 
+    momentum, nesterov = Setting(share), Setting(flag)
     slots = ("velocity",)
     settings = ("lr", "momentum", "nesterov")
 
     def __init__(
         self, params: Parameters | Iterable[Parameters], lr: float, momentum: float = 0.0, *, nesterov: bool = False
     ) -> None:
-        if not 0 <= momentum < 1:
-            raise ValueError(f"momentum must be in 0..1 and below 1, got {momentum}")
+        self.momentum, self.nesterov = momentum, nesterov
         if nesterov and momentum == 0:
             raise ValueError("nesterov needs a momentum above 0")
-        self.momentum, self.nesterov = float(momentum), bool(nesterov)
         super().__init__(params, lr)
 
     def _update(self, p: np.ndarray, g: np.ndarray, scratch: np.ndarray, *slots: np.ndarray) -> None:
@@ -222,6 +232,7 @@ class Adam(Optimiser):
     array([-0.1])
     """
 
+    betas, eps = Setting(two_shares), Setting(positive)
     slots = ("m", "v")
     settings = ("lr", "betas", "eps")
 
@@ -232,11 +243,7 @@ class Adam(Optimiser):
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
     ) -> None:
-        if len(betas) != 2 or not all(0 <= beta < 1 for beta in betas):
-            raise ValueError(f"betas must be two numbers in 0..1 and below 1, got {betas}")
-        if not eps > 0:
-            raise ValueError(f"eps must be above 0, got {eps}")
-        self.betas, self.eps = (float(betas[0]), float(betas[1])), float(eps)
+        self.betas, self.eps = betas, eps
         super().__init__(params, lr)
 
     def _update(self, p: np.ndarray, g: np.ndarray, scratch: np.ndarray, *slots: np.ndarray) -> None:
@@ -288,6 +295,7 @@ class AdamW(Adam):
     array([0.95])
     """
 
+    weight_decay = Setting(rate)
     settings = (*Adam.settings, "weight_decay")
 
     def __init__(
@@ -299,9 +307,7 @@ class AdamW(Adam):
         *,
         weight_decay: float = 0.01,
     ) -> None:
-        if not 0 <= weight_decay < math.inf:
-            raise ValueError(f"weight_decay must be 0 or more, got {weight_decay}")
-        self.weight_decay = float(weight_decay)
+        self.weight_decay = weight_decay
         super().__init__(params, lr, betas, eps)
 
     def _update(self, p: np.ndarray, g: np.ndarray, scratch: np.ndarray, *slots: np.ndarray) -> None:
@@ -344,6 +350,7 @@ class RMSProp(Optimiser):
     array([-1.])
     """
 
+    alpha, eps, momentum = Setting(share), Setting(positive), Setting(share)
     slots = ("v", "velocity")
     settings = ("lr", "alpha", "eps", "momentum")
 
@@ -356,13 +363,7 @@ class RMSProp(Optimiser):
         eps: float = 1e-8,
         momentum: float = 0.0,
     ) -> None:
-        if not 0 <= alpha < 1:
-            raise ValueError(f"alpha must be in 0..1 and below 1, got {alpha}")
-        if not eps > 0:
-            raise ValueError(f"eps must be above 0, got {eps}")
-        if not 0 <= momentum < 1:
-            raise ValueError(f"momentum must be in 0..1 and below 1, got {momentum}")
-        self.alpha, self.eps, self.momentum = float(alpha), float(eps), float(momentum)
+        self.alpha, self.eps, self.momentum = alpha, eps, momentum
         super().__init__(params, lr)
 
     def _update(self, p: np.ndarray, g: np.ndarray, scratch: np.ndarray, *slots: np.ndarray) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from numbers import Real
 from typing import Any
 
 from pylstm.hints import Hinted
 from pylstm.layers.described import call_of
+from pylstm.training.numbers import check_count, rate
 
 Schedule = Callable[[int], float]
 
@@ -20,7 +22,7 @@ def constant(lr: float) -> Schedule:
     >>> constant(0.1)(1000)
     0.1
     """
-    _check_rate("lr", lr)
+    rate("lr", lr)
     return lambda step: lr
 
 
@@ -37,8 +39,8 @@ def step_decay(lr: float, every: int, factor: float = 0.1) -> Schedule:
     >>> [step_decay(1.0, 10, 0.5)(step) for step in (0, 9, 10, 25)]
     [1.0, 1.0, 0.5, 0.25]
     """
-    _check_rate("lr", lr)
-    _check_rate("factor", factor)
+    rate("lr", lr)
+    rate("factor", factor)
     _check_steps("every", every)
     return lambda step: lr * factor ** (step // every)
 
@@ -53,8 +55,8 @@ def cosine(lr: float, steps: int, final: float = 0.0) -> Schedule:
     >>> [round(cosine(1.0, 10)(step), 3) for step in (0, 5, 10, 20)]
     [1.0, 0.5, 0.0, 0.0]
     """
-    _check_rate("lr", lr)
-    _check_rate("final", final)
+    rate("lr", lr)
+    rate("final", final)
     _check_steps("steps", steps)
     return lambda step: final + (lr - final) * (1 + math.cos(math.pi * min(step, steps) / steps)) / 2
 
@@ -68,7 +70,7 @@ def warm_up(schedule: Schedule, steps: int) -> Schedule:
     [0.25, 0.5, 1.0, 1.0]
     """
     _check_steps("steps", steps)
-    return lambda step: schedule(step) * min(1.0, (step + 1) / steps)
+    return lambda step: rate_at(schedule, step) * min(1.0, (step + 1) / steps)
 
 
 class Plateau(Hinted, hints="plateau"):
@@ -127,7 +129,7 @@ class Plateau(Hinted, hints="plateau"):
         eps: float = 1e-8,
     ) -> None:
         for name, value in {"lr": lr, "threshold": threshold, "min_lr": min_lr, "eps": eps}.items():
-            _check_rate(name, value)
+            rate(name, value)
         if not 0 < factor < 1:
             raise ValueError(f"factor must be between 0 and 1, got {factor}")
         _check_steps("patience", patience, 0)
@@ -170,8 +172,20 @@ class Plateau(Hinted, hints="plateau"):
         return {name: getattr(self, name) for name in ("lr", "best", "waited", "cooling")}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from a `state_dict`."""
-        self.lr, self.best, self.waited, self.cooling = (state[name] for name in ("lr", "best", "waited", "cooling"))
+        """Go on from a `state_dict`.
+
+        Raises
+        ------
+        TypeError, ValueError
+            Not such a dict, or a value in it that is not what it must be.
+        """
+        if not isinstance(state, Mapping) or state.keys() != self.state_dict().keys():
+            raise ValueError(f"state must be what state_dict() returned, with {', '.join(self.state_dict())}")
+        lr, best = rate("lr", state["lr"]), state["best"]
+        waited, cooling = (check_count(name, state[name]) for name in ("waited", "cooling"))
+        if not isinstance(best, Real):
+            raise TypeError(f"best must be a number, got {best!r}")
+        self.lr, self.best, self.waited, self.cooling = lr, float(best), waited, cooling
 
     def __repr__(self) -> str:
         names = ("mode", "factor", "patience", "threshold", "threshold_mode", "cooldown", "min_lr", "eps")
@@ -191,9 +205,22 @@ def check_schedule(schedule: Any) -> None:
         )
 
 
-def _check_rate(name: str, value: float) -> None:
-    if not 0 <= value < math.inf:
-        raise ValueError(f"{name} must be 0 or more and finite, got {value}")
+def rate_at(schedule: Schedule, step: int) -> float:
+    """What a schedule returns for a step, checked.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Not a number, negative, NaN or infinite.
+
+    Examples
+    --------
+    >>> rate_at(lambda step: -0.1, 3)
+    Traceback (most recent call last):
+    ...
+    ValueError: the rate that the schedule returned for step 3 must be 0 or more and finite, got -0.1
+    """
+    return rate(f"the rate that the schedule returned for step {step}", schedule(step))
 
 
 def _check_steps(name: str, value: int, least: int = 1) -> None:

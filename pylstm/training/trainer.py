@@ -35,7 +35,7 @@ from pylstm.training.identity import identity_of, made_with
 from pylstm.training.interrupt import stop_on_interrupt
 from pylstm.training.optimisers import Adam, Optimiser
 from pylstm.training.progress_bar import StepBar
-from pylstm.training.schedules import Plateau, Schedule, check_schedule
+from pylstm.training.schedules import Plateau, Schedule, check_schedule, rate_at
 
 
 class Trainer(Hinted, hints="trainer"):
@@ -162,6 +162,8 @@ class Trainer(Hinted, hints="trainer"):
         ------
         TrainingDiverged
             Loss or gradient is not finite: names step, norm and cause. The parameters are those before that step.
+        TypeError, ValueError
+            The schedule returned no rate of 0 or more. The parameters are those before that step.
         OSError
             The checkpoint cannot be written; without its folder before the first step.
         ValueError
@@ -207,7 +209,7 @@ class Trainer(Hinted, hints="trainer"):
             loss, grads = self.model.gradients(*(array[rows] for array in self.data))
             norm = clip_by_norm(grads, math.inf if self.clip is None else self.clip)
             if self.schedule is not None:
-                self.optimiser.lr = self.schedule(self.step)
+                self.optimiser.lr = rate_at(self.schedule, self.step)
             last = history.steps[-1] if history.steps else None
             refuse_divergence(
                 self.step, loss, norm, self.optimiser.lr, last=last, params=self.params,

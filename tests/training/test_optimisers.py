@@ -126,7 +126,8 @@ def test_state_dict_refusals():
     ("call", "error", "message"),
     [
         (lambda p: SGD(p, lr=-1), ValueError, "lr must be 0 or more"),
-        (lambda p: SGD(p, lr=float("nan")), ValueError, "lr must be 0 or more"),
+        (lambda p: SGD(p, lr=float("nan")), ValueError, "lr must be 0 or more and finite, got nan"),
+        (lambda p: SGD(p, lr=lambda step: 0.1), TypeError, r"lr must be a number.*pylstm\.fit\(..., schedule=\)"),
         (lambda p: SGD(p, 0.1, momentum=1.0), ValueError, "momentum must be in"),
         (lambda p: SGD(p, 0.1, nesterov=True), ValueError, "nesterov needs"),
         (lambda p: Adam(p, betas=(0.9, 1.0)), ValueError, "betas must be"),
