@@ -17,10 +17,11 @@ from pathlib import Path
 import numpy as np
 
 import pylstm
-from pylstm import building, levels
+from pylstm import building
 from pylstm.cells import LSTM
 from pylstm.cells.formula import derive
 from pylstm.cells.formula.emission import c, cython
+from pylstm.engine import levels
 
 DIRECTIVES = ["language_level=3", "boundscheck=False", "wraparound=False", "cdivision=True", "initializedcheck=False"]
 CASES = [(200, 1, 8), (100, 1, 32), (50, 16, 64), (50, 32, 128)]

@@ -1,4 +1,4 @@
-"""How much of the multiply-add peak of one core the products of `pylstm/_tiles.pyx` reach, shape by shape.
+"""How much of the multiply-add peak of one core the products of `pylstm/engine/tiles.pyx` reach, shape by shape.
 
     python benchmarks/gemm_peak.py [--dtype float32] [--level v4] [--kind step back input outer] [--quick]
 
@@ -21,7 +21,7 @@ import importlib  # noqa: E402
 
 import numpy as np  # noqa: E402
 
-from pylstm.levels import LEVELS, level  # noqa: E402
+from pylstm.engine.levels import LEVELS, level  # noqa: E402
 
 SIZES = (8, 16, 32, 64, 128, 256, 512)
 KINDS = ("step", "back", "input", "outer", "pack")
@@ -119,7 +119,7 @@ def main():
     options = parser.parse_args()
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
-    tiles = importlib.import_module(f"pylstm._tiles_{options.level}")
+    tiles = importlib.import_module(f"pylstm.engine.tiles_{options.level}")
     span, rounds = (5e-4, 7) if options.quick else (1e-3, 15)
     print(f"level {options.level}; GFLOP/s of one core (pack: 2 per element)")
     titles = f"{'M':>6}{'N':>6}{'K':>6}{'ours':>8}{'matmul':>8}{'peak':>8}{'of peak':>9}{'ns':>11}"

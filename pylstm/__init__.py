@@ -6,7 +6,6 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from pylstm import _guard  # noqa: F401  (first: explains an import of the uncompiled source tree)
-from pylstm._stream import Stream
 from pylstm.cells import (
     Cell,
     Stage,
@@ -29,6 +28,8 @@ from pylstm.cells import (
 from pylstm.cells.audit import Audit, audit
 from pylstm.cells.certificate import Certificate, CertificationError
 from pylstm.cells.certify import certify
+from pylstm.engine.stream import Stream
+from pylstm.engine.threads import get_num_threads, set_num_threads
 from pylstm.hookspecs import hookimpl
 from pylstm.layers.bidirectional import Bidirectional
 from pylstm.layers.checkpointed import CheckpointedRun
@@ -44,7 +45,6 @@ from pylstm.layers.stack import Stack
 from pylstm.parameters import Parameters
 from pylstm.plugins import register
 from pylstm.saving import load, save
-from pylstm.threads import get_num_threads, set_num_threads
 from pylstm.training.classify import ClassifyModel
 from pylstm.training.clipping import clip_by_norm, clip_by_value
 from pylstm.training.fitting import fit

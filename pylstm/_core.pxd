@@ -1,7 +1,7 @@
 # What other loops over time than those of _core.pyx share with them.
-from pylstm._plan cimport plan_t
-from pylstm._table cimport arrays_t
-from pylstm._team cimport team_t
+from pylstm.engine.plan cimport plan_t
+from pylstm.engine.table cimport arrays_t
+from pylstm.engine.team cimport team_t
 from pylstm.kernel cimport floating
 
 cdef void forward_steps(const plan_t *plan, const arrays_t *a, team_t *team, int number, Py_ssize_t first,

@@ -3,7 +3,7 @@ from typing import Any
 
 import numpy as np
 
-from pylstm._plan import Plan
+from pylstm.engine.plan import Plan
 
 _Arrays = Sequence[np.ndarray | None] | None
 

@@ -5,7 +5,7 @@
 # A. Rungs: point maths (_math.pxd) -> row hook (a cell's kernel) -> this loop -> layers (checks, arrays) -> names.
 #    The loop knows T, B, blocks and buffers. What a block means is the cell's business.
 # B. Everything that can fail is checked by `layers` before the loop; here only the sizes of buffers are checked again.
-# C. Matrix work is all here, on the register tiles of _tiles.pyx. Weights are packed into column panels once per run:
+# C. Matrix work is all here, on the register tiles of engine/tiles.pyx. Weights are packed into column panels once per run:
 #    at 32 x 128 x 512 that beats a BLAS call per step 1.3 times (it packs at every call).
 # D. No BLAS at all: its result depends on the number of rows and of threads in the last bits, and a row has the same
 #    bits here in any batch, chunk or stream.
@@ -18,11 +18,11 @@
 # G. Accumulators of per-unit parameters: one per PARAM_ROWS rows, added up in order at the end, so that the sum does
 #    not depend on how rows are split between threads.
 # H. Rows that end early: sorted by length, so that those of a step are the first of the step before. A plan with
-#    offsets has in each step as many rows as go on, step after step in every array (_ragged.pxd).
-# I. Threads take shares of the rows that nobody has begun (_team.pxd). With a few rows they share the columns of every
-#    product instead, and meet in every step. Between two meetings a column has one owner, who does all products that add
-#    to it (`part_t`): the sum has its order, and no addition is lost.
-# J. While a product is computed, what follows it is brought near, line by line (_ahead.pxd).
+#    offsets has in each step as many rows as go on, step after step in every array (engine/ragged.pxd).
+# I. Threads take shares of the rows that nobody has begun (engine/team.pxd). With a few rows they share the columns of
+#    every product instead, and meet in every step. Between two meetings a column has one owner, who does all products
+#    that add to it (`part_t`): the sum has its order, and no addition is lost.
+# J. While a product is computed, what follows it is brought near, line by line (engine/prefetch.pxd).
 #
 # Measured and rejected, float32, B x H from 32 x 128 to 64 x 512: chunks of 64 to 1024 rows (0 to 3 % slower); fetching the
 # tape of the next step at once, gaps between the rows of dz (no effect); beginning the cotangent of a state with dy instead
@@ -30,19 +30,19 @@
 """
 from libc.string cimport memcpy, memset
 
-from pylstm._ahead cimport look_ahead, look_back
-from pylstm._buffers cimport address, line_up, optional
-from pylstm._modifiers cimport add_given, blend_state, scale_state, unblend_state, unscale_state
-from pylstm._plan cimport (
+from pylstm.engine.buffers cimport address, line_up, optional
+from pylstm.engine.modifiers cimport add_given, blend_state, scale_state, unblend_state, unscale_state
+from pylstm.engine.plan cimport (
     FROM_EMISSION, FROM_STATE, FROM_X, PARAM_ROWS, ROWS_GRAIN, Plan, border, core_t, pack, part_t, plan_t,
     product_t, row_of, rows_at, starts_dx)
-from pylstm._ragged cimport (
+from pylstm.engine.prefetch cimport look_ahead, look_back
+from pylstm.engine.ragged cimport (
     add_dy, align_states, bring_x, clear_beyond, keep_final, send_dx, send_y, steps_with_rows, take_given)
-from pylstm._table cimport (
+from pylstm.engine.table cimport (
     arrays_t, call_backward, carry_states, exchange_states, next_ragged_step, next_step, param_width, table_t, tabulate,
     tabulate_cotangents)
-from pylstm._team cimport meet, next_share, part, run_team, team_t
-from pylstm._tiles cimport TILES_ADD, TILES_ADD_BACK, TILES_BIAS, TILES_SET, tiles_t
+from pylstm.engine.team cimport meet, next_share, part, run_team, team_t
+from pylstm.engine.tiles cimport TILES_ADD, TILES_ADD_BACK, TILES_BIAS, TILES_SET, tiles_t
 from pylstm.kernel cimport block_t, floating
 
 cdef extern from "Python.h":

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 try:
-    import pylstm._cpu  # noqa: F401
+    import pylstm.engine.cpu  # noqa: F401
 except ModuleNotFoundError as error:
-    if error.name != "pylstm._cpu":
+    if error.name != "pylstm.engine.cpu":
         raise
     folder = Path(__file__).resolve().parent
     if (folder.parent / "meson.build").exists():

@@ -106,7 +106,7 @@ def _load(name: str) -> ModuleType:
 def _version() -> str:
     from importlib.metadata import version
 
-    from pylstm.levels import level
+    from pylstm.engine.levels import level
 
     python = ".".join(map(str, sys.version_info[:3]))
     return f"pylstm {version('pylstm')} (Python {python}, instruction set {level})"

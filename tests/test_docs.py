@@ -116,7 +116,8 @@ def test_the_package_of_the_page_builds(tmp_path):
     built = subprocess.run(install, env=env, cwd=tmp_path, capture_output=True, text=True)
     assert built.returncode == 0, built.stdout + built.stderr
     code = (
-        "from pylstm import plugins, levels; cell = plugins.registry().get('leaky'); "  # certifies twin and kernel
+        "from pylstm import plugins; from pylstm.engine import levels; "
+        "cell = plugins.registry().get('leaky'); "  # certifies twin and kernel
         "module, _, name = cell.kernel.partition(':'); print(getattr(levels.load(module), name)); "
         "print([(r.name, r.distribution, r.status) for r in plugins.status() if 'leaky' in r.cells])"
     )

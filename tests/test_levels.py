@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pylstm.levels import LEVELS, level
+from pylstm.engine.levels import LEVELS, level
 
 TESTS = Path(__file__).resolve().parent
 LOWER = LEVELS[: LEVELS.index(level)]

@@ -7,11 +7,11 @@ import importlib
 import numpy as np
 import pytest
 
-from pylstm import levels
 from pylstm.cells import _hooks, functions
+from pylstm.engine import levels
 
 LEVELS = levels.LEVELS[: levels.LEVELS.index(levels.level) + 1]
-MACHINES = {level: importlib.import_module(f"pylstm._machine_{level}") for level in LEVELS}
+MACHINES = {level: importlib.import_module(f"pylstm.engine.machine_{level}") for level in LEVELS}
 every_level = pytest.mark.parametrize("level", LEVELS)
 every_dtype = pytest.mark.parametrize("dtype", ["float32", "float64"])
 

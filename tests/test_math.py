@@ -9,11 +9,11 @@ import mpmath
 import numpy as np
 import pytest
 
-from pylstm._cpu import machine_level
-from pylstm.levels import LEVELS
+from pylstm.engine.cpu import machine_level
+from pylstm.engine.levels import LEVELS
 
 MODULES = {
-    level: importlib.import_module(f"pylstm._activations_{level}")
+    level: importlib.import_module(f"pylstm.engine.activations_{level}")
     for level in LEVELS[: LEVELS.index(machine_level()) + 1]
 }
 NAMES = MODULES["v1"].NAMES

@@ -274,8 +274,8 @@ def test_the_fastest_build_is_the_contestant(contest, rtneural, monkeypatch, slo
     ],
 )
 def test_no_build_is_above_the_level_in_use(contest, monkeypatch, level, machine, expected):
-    monkeypatch.setattr("pylstm.levels.level", level)
-    monkeypatch.setattr("pylstm._cpu.machine_level", lambda: machine)
+    monkeypatch.setattr("pylstm.engine.levels.level", level)
+    monkeypatch.setattr("pylstm.engine.cpu.machine_level", lambda: machine)
     found = [name.split() for name in contest("of_rtneural")._builds()]
     for backend in ("xsimd", "Eigen"):
         assert [architecture for name, architecture in found if name == backend] == expected

@@ -71,13 +71,18 @@ def test_what_is_interrupted_between_two_layers_moves_none(how, n, monkeypatch):
         stack.params.flat[...] *= 2
         monkeypatch.setattr(Recurrent, "params", property(nth(n, Recurrent.params.fget)))
     elif how in ("state", "restore"):
-        target, name = {"state": ("pylstm._stream", "pack_states"), "restore": ("pylstm._stream", "Snapshot")}[how]
+        target, name = {
+            "state": ("pylstm.engine.stream", "pack_states"),
+            "restore": ("pylstm.engine.stream", "Snapshot"),
+        }[how]
         if how == "restore":
             empty[n - 1] = None  # refused by that layer
         else:
             monkeypatch.setattr(f"{target}.{name}", nth(n, getattr(sys.modules[target], name)))
     elif how == "reset":
-        monkeypatch.setattr("pylstm._stream.first_states", nth(n, sys.modules["pylstm._stream"].first_states))
+        monkeypatch.setattr(
+            "pylstm.engine.stream.first_states", nth(n, sys.modules["pylstm.engine.stream"].first_states)
+        )
     else:
         monkeypatch.setattr(np, "add", nth(n, np.add))
     call = {

@@ -391,7 +391,7 @@ def test_subclasses_of_arrays_as_out(tmp_path):
 
 
 def test_examples_of_the_docstrings_run():
-    module = importlib.import_module("pylstm._stream")
+    module = importlib.import_module("pylstm.engine.stream")
     example = doctest.DocTestParser().get_doctest(module.Stream.__doc__, {}, "Stream", None, 0)
     assert len(example.examples) > 5
     assert doctest.DocTestRunner().run(example).failed == 0

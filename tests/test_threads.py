@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import pylstm
-from pylstm import _team
+from pylstm.engine import team as _team
 
 BIG = (60, 64, 64)  # large enough for a team
 
@@ -142,9 +142,9 @@ def test_a_thread_that_never_gets_a_processor_keeps_nobody_waiting(monkeypatch):
 
     layer = pylstm.LSTM(32, 32, seed=0)
     x = np.random.default_rng(0).normal(size=(40, 64, 32)).astype("float32")
-    monkeypatch.setattr(pylstm.threads, "_number", 1)
+    monkeypatch.setattr(pylstm.engine.threads, "_number", 1)
     expected = layer(x).backward(x).params.flat.tobytes()
-    monkeypatch.setattr(pylstm.threads, "_number", 3)
+    monkeypatch.setattr(pylstm.engine.threads, "_number", 3)
     monkeypatch.setattr(_team, "idle", [])
     monkeypatch.setattr(_team, "start_new_thread", lambda function, arguments: None)  # workers that nobody serves
     found = []

@@ -1,12 +1,12 @@
-"""The matrix products of `pylstm/_tiles.pyx`, every instruction-set level of this machine."""
+"""The matrix products of `pylstm/engine/tiles.pyx`, every instruction-set level of this machine."""
 
 import importlib
 
 import numpy as np
 import pytest
 
-from pylstm._cpu import machine_level
-from pylstm.levels import LEVELS
+from pylstm.engine.cpu import machine_level
+from pylstm.engine.levels import LEVELS
 
 SET, ADD, BIAS, ADD_BACK = 0, 1, 2, 3
 DTYPES = ["float32", "float64"]
@@ -16,7 +16,7 @@ EPSILON = {"float32": 2.0**-23, "float64": 2.0**-52}
 def _installed():
     for level in LEVELS[: LEVELS.index(machine_level()) + 1]:
         try:
-            yield importlib.import_module(f"pylstm._tiles_{level}")
+            yield importlib.import_module(f"pylstm.engine.tiles_{level}")
         except ModuleNotFoundError:
             continue
 

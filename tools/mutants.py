@@ -153,7 +153,7 @@ class Workshop:
         """Configure the build, and put modules into the package that are built as those with mutants will be."""
         self.built = True
         self.run("meson", "setup", self.build_folder, self.tree, "-Dbuildtype=release", "-Db_ndebug=if-release")
-        code = "from pylstm.levels import level; print(level)"
+        code = "from pylstm.engine.levels import level; print(level)"
         level = self.run(sys.executable, "-c", code).strip()
         other = re.compile(rf"_v(?!{level[1:]}\.)\d\.")
         self.modules = {path.name: path for path in self.site.rglob("*.so") if not other.search(path.name)}

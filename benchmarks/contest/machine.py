@@ -44,9 +44,9 @@ def rtneural(problem: Problem) -> Contestant | None:
 
 def _at_peak(operations: float, dtype: str) -> Contestant:
     """A loop of multiply-adds in registers, its time scaled to `operations`."""
-    from pylstm.levels import level
+    from pylstm.engine.levels import level
 
-    tiles = importlib.import_module(f"pylstm._tiles_{level}")
+    tiles = importlib.import_module(f"pylstm.engine.tiles_{level}")
     out, steps = np.zeros(64, dtype), 1000
     while tiles.peak(out, steps) < 5e7:  # half a millisecond at 100 GFLOP/s
         steps *= 2
@@ -86,7 +86,7 @@ def installed(library: str) -> bool:
 
 def describe(libraries: tuple[str, ...]) -> dict[str, Any]:
     """What a figure depends on."""
-    from pylstm.levels import level
+    from pylstm.engine.levels import level
 
     versions = {}
     for name in (*libraries, "numpy"):

@@ -130,8 +130,8 @@ def _pointer(array: np.ndarray) -> ctypes.c_void_p:
 
 def _builds() -> list[str]:
     """Names: backend and architecture. The plain loops of STL, never the fastest, only for the last one."""
-    from pylstm._cpu import machine_level
-    from pylstm.levels import level
+    from pylstm.engine.cpu import machine_level
+    from pylstm.engine.levels import level
 
     architectures = [*ARCHITECTURES[level], *(["native"] if level == machine_level() else [])]
     vectorised = [f"{backend} {each}" for backend in ("xsimd", "Eigen") for each in architectures]

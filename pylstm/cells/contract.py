@@ -18,7 +18,7 @@ LAYER_ARGUMENTS = (
 )  # fmt: skip
 """Keywords of `Recurrent` and of stacks, which no option of a cell can be called."""
 MAX_BLOCKS, MAX_MAPS = 32, 96
-"""What the time loop holds: blocks of one kind, linear maps (`pylstm/_plan.pxd`)."""
+"""What the time loop holds: blocks of one kind, linear maps (`pylstm/engine/plan.pxd`)."""
 _WIDER = "make one wider block (`widths`) of several"
 _LIMITS = {
     "gates": ("gates", _WIDER),

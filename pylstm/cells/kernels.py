@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from pylstm import levels
 from pylstm.cells._hooks import describe
 from pylstm.cells.cell import Cell
+from pylstm.engine import levels
 
 
 def load_kernel(cell: type[Cell]) -> Any | None:
@@ -54,7 +54,7 @@ def runs_on_machine(cell: type[Cell]) -> bool:
 
 
 def machine_kernel(cell: type[Cell]) -> Any:
-    """Row hooks that run the derived programs of `cell` on the expression machine (`pylstm/_machine.pyx`).
+    """Row hooks that run the derived programs of `cell` on the expression machine (`pylstm/engine/machine.pyx`).
 
     Raises
     ------

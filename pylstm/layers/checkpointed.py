@@ -20,8 +20,8 @@ from typing import Any
 import numpy as np
 
 from pylstm import _core
-from pylstm._memory import Memory
-from pylstm._plan import Plan
+from pylstm.engine.memory import Memory
+from pylstm.engine.plan import Plan
 from pylstm.layers.given import Given, cut_arrays
 from pylstm.layers.layout import Layout
 from pylstm.layers.protocols import SingleLayer

@@ -6,8 +6,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from pylstm._memory import Workspaces
 from pylstm.cells.cell import Cell
+from pylstm.engine.memory import Workspaces
 from pylstm.parameters import Parameters
 
 

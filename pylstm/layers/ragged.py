@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from pylstm._packing import pack_rows, sort_rows, unpack_rows
+from pylstm.engine.packing import pack_rows, sort_rows, unpack_rows
 from pylstm.layers.layout import Layout
 from pylstm.layers.run import Run
 

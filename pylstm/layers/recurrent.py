@@ -8,8 +8,6 @@ from typing import Any
 import numpy as np
 
 from pylstm import _core
-from pylstm._memory import Workspaces
-from pylstm._stream import Stream
 from pylstm.cells._twin import is_twin
 from pylstm.cells.cell import Cell
 from pylstm.cells.kernels import load_kernel
@@ -17,6 +15,9 @@ from pylstm.cells.once import ensure_certified
 from pylstm.cells.options import changed, split
 from pylstm.cells.twin import twin_kernel
 from pylstm.checks import as_array, as_size, check_array, check_dtype, check_lengths
+from pylstm.engine.memory import Workspaces
+from pylstm.engine.stream import Stream
+from pylstm.engine.threads import get_num_threads
 from pylstm.hints import refuse_options
 from pylstm.layers.arguments import find_cell
 from pylstm.layers.checkpointed import CheckpointedRun, kept, refuse_with_checkpoint, segments_of
@@ -29,7 +30,6 @@ from pylstm.layers.ragged import Packing, RaggedRun
 from pylstm.layers.run import Run
 from pylstm.layers.structure import core_of
 from pylstm.parameters import Parameters
-from pylstm.threads import get_num_threads
 
 
 class RecurrentLayer(Layer):

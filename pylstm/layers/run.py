@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from pylstm import _core
-from pylstm._memory import Memory
 from pylstm.checks import check_array, check_names
+from pylstm.engine.memory import Memory
 from pylstm.hints import GradientsBase, Output
 from pylstm.layers.given import Given
 from pylstm.layers.layout import Layout

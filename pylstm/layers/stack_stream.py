@@ -6,9 +6,9 @@ from typing import Any, Literal
 
 import numpy as np
 
-from pylstm._stream import Snapshot, Stream
-from pylstm._whole import Whole
 from pylstm.checks import as_array
+from pylstm.engine.stream import Snapshot, Stream
+from pylstm.engine.whole import Whole
 from pylstm.layers.composite_run import by_layer, split
 from pylstm.layers.protocols import StackedLayers
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from pylstm._plan import Core
 from pylstm.cells.contract import Contract
+from pylstm.engine.plan import Core
 
 FROM_X, FROM_STATE, FROM_EMISSION = 0, 1, 2
 

@@ -12,13 +12,14 @@ import numpy as np
 import pytest
 
 import pylstm
-from pylstm import Cell, levels, sigmoid, tanh
+from pylstm import Cell, sigmoid, tanh
 from pylstm.cells import reference
 from pylstm.cells.certificate import CertificationError
 from pylstm.cells.certify import certify
 from pylstm.cells.formula import assembly, derive, encoding
 from pylstm.cells.formula.fusion import PATTERNS
 from pylstm.cells.kernels import load_kernel
+from pylstm.engine import levels
 
 spec = importlib.util.spec_from_file_location("formula_cells", Path(__file__).with_name("formula_cells.py"))
 fc = sys.modules["formula_cells"] = importlib.util.module_from_spec(spec)
@@ -47,7 +48,7 @@ def fresh(cell):
 @pytest.mark.parametrize("level", LEVELS)
 @every_cell
 def test_formulas_are_certified_on_the_machine(cell, level, monkeypatch):
-    monkeypatch.setattr(encoding, "machine", importlib.import_module(f"pylstm._machine_{level}"))
+    monkeypatch.setattr(encoding, "machine", importlib.import_module(f"pylstm.engine.machine_{level}"))
     certificate = certify(fresh(cell))
     assert certificate.ok
     assert {"kernel float32", "kernel float64"} <= {path.form for path in certificate.paths}

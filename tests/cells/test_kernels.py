@@ -12,12 +12,12 @@ from pylstm_lstm_linear_output import LSTMLinearOutput
 from pylstm_peephole import Peephole
 from pylstm_rnn import RNNLinear, RNNReLU, RNNTanh
 
-from pylstm import levels
 from pylstm.cells import Cell
 from pylstm.cells._hooks import describe, run_stage
 from pylstm.cells.contract import hook_name
 from pylstm.cells.kernels import load_kernel
 from pylstm.cells.lstm import LSTM
+from pylstm.engine import levels
 from pylstm.layers.structure import core_of
 
 CELLS = [LSTM, RNNTanh, RNNReLU, RNNLinear, GRU, GRUResetBefore, Peephole, CIFG, LSTMLinearOutput]

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 import pylstm
-from pylstm import _packing
 from pylstm.cells import Cell, tanh
 from pylstm.cells.functions import dtanh_from_y
+from pylstm.engine import packing as _packing
 from pylstm.layers.named import Recurrent
 from pylstm.plugins import registry
 

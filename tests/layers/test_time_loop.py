@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 import pylstm
-from pylstm._cpu import machine_level
 from pylstm.cells import reference
 from pylstm.cells.lstm import LSTM
-from pylstm.levels import LEVELS
+from pylstm.engine.cpu import machine_level
+from pylstm.engine.levels import LEVELS
 from pylstm.plugins import registry
 
 KERNELS = [entry.cell.name for entry in registry().entries() if entry.cell.kernel is not None]

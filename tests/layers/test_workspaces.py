@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import pylstm
-from pylstm._memory import Workspaces
+from pylstm.engine.memory import Workspaces
 
 T, B, H = 50, 2, 16
 

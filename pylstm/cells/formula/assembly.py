@@ -1,4 +1,4 @@
-"""Programs as instructions of the expression machine (`pylstm/_machine.pyx`).
+"""Programs as instructions of the expression machine (`pylstm/engine/machine.pyx`).
 
 Instructions stand in phases: values of one element per row; then wide values, one phase for every width; then what is
 made of sums over a row. Blocks are operands, and a result goes to its block at once where nothing reads the old
@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
-from pylstm import levels
 from pylstm.cells.formula.fusion import Value, fuse
 from pylstm.cells.formula.graph import FILL, REDUCTION, Width
 from pylstm.cells.formula.program import Block, Program, Store
+from pylstm.engine import levels
 
-OPCODES: dict[str, tuple[int, bool, bool]] = levels.load("pylstm._machine").opcodes()
+OPCODES: dict[str, tuple[int, bool, bool]] = levels.load("pylstm.engine.machine").opcodes()
 """Name -> (number of operands, can be written, can be added)."""
 BEFORE, AFTER = 0, -1
 """The phases of values of one element per row."""

@@ -1,18 +1,18 @@
-"""Assembled programs as numbers, for `pylstm._machine.build`: operands have slots, values registers."""
+"""Assembled programs as numbers, for `pylstm.engine.machine.build`: operands have slots, values registers."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from pylstm import levels
 from pylstm.cells.contract import Contract
 from pylstm.cells.formula.assembly import AFTER, BEFORE, Assembly, assemble
 from pylstm.cells.formula.derivation import StageDerivation
 from pylstm.cells.formula.fusion import Value
 from pylstm.cells.formula.graph import Width
 from pylstm.cells.formula.program import Block, Program
+from pylstm.engine import levels
 
-machine = levels.load("pylstm._machine")
+machine = levels.load("pylstm.engine.machine")
 
 
 def kernel(contract: Contract, stages: list[StageDerivation]) -> Any:
@@ -77,7 +77,7 @@ class _Slots:
 
 
 def encode(assembly: Assembly, contract: Contract) -> dict[str, Any]:
-    """The program as `pylstm._machine.build` takes it."""
+    """The program as `pylstm.engine.machine.build` takes it."""
     slots = _Slots(contract, assembly.program)
     listed = [each for phase in assembly.phases.values() for each in phase]
     last_use = {value: at for at, each in enumerate(listed) for value in each.args}

@@ -31,7 +31,7 @@
     LOOP(set_##name, operands, expression, =)                                                                          \
     LOOP(add_##name, operands, expression, +=)
 #define COSTLY(name, operands, expression) LOOP(set_##name, operands, expression, =)
-#include "pylstm/machine_ops.h"
+#include "machine_ops.h"
 #undef OP
 #undef COSTLY
 #undef LOOP

@@ -6,7 +6,7 @@ import importlib
 import os
 from types import ModuleType
 
-from pylstm._cpu import machine_level
+from pylstm.engine.cpu import machine_level
 
 LEVELS = ("v1", "v3", "v4")
 
@@ -41,7 +41,7 @@ def load(name: str) -> ModuleType:
 
     Examples
     --------
-    >>> load("pylstm._tiles").__name__.startswith("pylstm._tiles_v")
+    >>> load("pylstm.engine.tiles").__name__.startswith("pylstm.engine.tiles_v")
     True
     """
     tried = [f"{name}_{each}" for each in reversed(LEVELS[: LEVELS.index(level) + 1])] + [name]

@@ -15,8 +15,8 @@ cimport cython
 from cpython.buffer cimport PyBuffer_FillInfo
 from cpython.ref cimport Py_DECREF, Py_INCREF, Py_XDECREF, PyObject
 
-from pylstm._buffers cimport address, line_up
-from pylstm._plan cimport LINE
+from pylstm.engine.buffers cimport address, line_up
+from pylstm.engine.plan cimport LINE
 
 import math
 

@@ -9,7 +9,7 @@ from cpython.pythread cimport (
     PyThread_type_lock)
 from libc.string cimport memset
 
-from pylstm._hold cimport raise_pending
+from pylstm.engine.hold cimport raise_pending
 
 import os
 from _thread import start_new_thread

@@ -2,8 +2,8 @@
 # bytes, to the next step (where rows end early: for each row of the step).
 from libc.string cimport memcpy
 
-from pylstm._plan cimport MAX_BLOCKS, PARAM_ROWS, core_t, kind_t, plan_t, row_of, rows_at, state_row
-from pylstm._tiles cimport fetch_t
+from pylstm.engine.plan cimport MAX_BLOCKS, PARAM_ROWS, core_t, kind_t, plan_t, row_of, rows_at, state_row
+from pylstm.engine.tiles cimport fetch_t
 from pylstm.kernel cimport block_t, floating, rows_t
 
 cdef struct arrays_t:          # what a call brings or takes away; NULL where absent
@@ -37,7 +37,7 @@ cdef struct table_t:
     int n
     block_t blocks[13 * MAX_BLOCKS]
     Py_ssize_t advance[13 * MAX_BLOCKS]
-    fetch_t ahead[4 * MAX_BLOCKS]          # see _ahead.pxd
+    fetch_t ahead[4 * MAX_BLOCKS]          # see prefetch.pxd
 
 
 cdef inline block_t *put(table_t *table, const kind_t *kind) noexcept nogil:

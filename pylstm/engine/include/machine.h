@@ -1,4 +1,4 @@
-/* The operations of the expression machine (pylstm/_machine.pyx) as loops over blocks of rows.
+/* The operations of the expression machine (pylstm/engine/machine.pyx) as loops over blocks of rows.
 
    machine_ops.h is the table, one line per operation; machine_template.h makes the loops, once per element type. An
    operand is a block of the cell, a register or a constant: where row 0 starts, and the step to the next row. */
@@ -35,12 +35,12 @@ struct pylstm_code {
 #define REAL float
 #define MATH(name) pylstm_##name##f
 #define TYPED(name) pylstm_op_##name##_float32
-#include "pylstm/machine_template.h"
+#include "machine_template.h"
 
 #define REAL double
 #define MATH(name) pylstm_##name
 #define TYPED(name) pylstm_op_##name##_float64
-#include "pylstm/machine_template.h"
+#include "machine_template.h"
 
 /* `set` writes the result, `add` adds to it; null where there is no such form. Index 0: float32, 1: float64. */
 typedef struct {
@@ -53,7 +53,7 @@ typedef struct {
 #define OP(name, operands, expression) {#name, operands, BOTH(set_##name), BOTH(add_##name)},
 #define COSTLY(name, operands, expression) {#name, operands, BOTH(set_##name), {NULL, NULL}},
 static const pylstm_opcode pylstm_opcodes[] = {
-#include "pylstm/machine_ops.h"
+#include "machine_ops.h"
     {"fill", 1, BOTH(set_fill), {NULL, NULL}},
     {"row_sum", 1, {NULL, NULL}, BOTH(add_row_sum)},
 };

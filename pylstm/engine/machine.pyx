@@ -3,7 +3,7 @@
 # Design
 #
 # A. A formula is traced and derived once (`pylstm/cells/formula/`); `assembly.py` turns each program into instructions
-#    of `include/pylstm/machine_ops.h` over operands: blocks of the cell, registers, constants. Here they are bound to
+#    of `include/machine_ops.h` over operands: blocks of the cell, registers, constants. Here they are bound to
 #    memory and run. The machine knows blocks, not what they mean.
 # B. An instruction is one loop over rows x width, compiled once per operation, dtype and instruction-set level, from one
 #    line of a table: the cost of dispatch is shared by all elements of a call.
@@ -32,7 +32,7 @@ from libc.stdint cimport uintptr_t
 
 from pylstm.kernel cimport PYLSTM_CELL_ABI, PYLSTM_CELL_CAPSULE, block_t, cell_t, floating, hook_t, rows_t, stage_t
 
-cdef extern from "pylstm/machine.h" nogil:
+cdef extern from "machine.h" nogil:
     ctypedef struct operand_t "pylstm_operand":
         char *data
         Py_ssize_t stride

@@ -1,4 +1,4 @@
-from pylstm._stream import Stream
+from pylstm.engine.stream import Stream
 
 class Whole:
     def __init__(self, streams: list[Stream]) -> None: ...

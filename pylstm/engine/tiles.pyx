@@ -5,7 +5,7 @@ Design
 A. *Packed once, used T times.* The weights of a time loop do not change: they are laid out once as panels
    two vector registers wide, k after k, and every step reads them in order. A BLAS call packs on every
    call. Floats are transposed in AVX registers, 8 x 8 at a time: 1.7 to 2.9 times as fast as one by one.
-B. *One tile* (`tile_sum` in `include/pylstm/tile_body.h`): rows x vectors accumulators that stay in
+B. *One tile* (`tile_sum` in `include/tile_body.h`): rows x vectors accumulators that stay in
    registers, two to eight loads of the panel and one broadcast per row for each k. 8 x 2 registers with
    AVX-512, 6 x 2 with AVX2 (8 rows spill), 4 x 2 with SSE2. It is C with vector types, because its loops
    must be unrolled for 1 to 8 rows and 1 to 8 vectors, by constants; all that has no such constant is
@@ -58,13 +58,13 @@ over 256).
 from cpython.pycapsule cimport PyCapsule_New
 from libc.string cimport memcpy, memset
 
-from pylstm._tiles cimport TILES_ADD, TILES_ADD_BACK, TILES_BIAS, TILES_SET, fetch_t, tiles_t
+from pylstm.engine.tiles cimport TILES_ADD, TILES_ADD_BACK, TILES_BIAS, TILES_SET, fetch_t, tiles_t
 
 ctypedef fused floating:
     float
     double
 
-cdef extern from "pylstm/tile.h" nogil:
+cdef extern from "tile.h" nogil:
     enum:
         TILE_BYTES
         TILE_ROWS

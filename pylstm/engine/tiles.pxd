@@ -1,4 +1,4 @@
-"""The matrix products of the time loop, as a table of functions (see `_tiles.pyx`)."""
+"""The matrix products of the time loop, as a table of functions (see `tiles.pyx`)."""
 
 cdef enum:
     TILES_SET = 0      # C = A @ packed

@@ -18,11 +18,11 @@ from cpython.bytearray cimport PyByteArray_AS_STRING
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from libc.string cimport memcpy, memset
 
-from pylstm._buffers cimport address, line_up
 from pylstm._core cimport forward_steps
-from pylstm._hold cimport FREE_THREADED, let_go, raise_pending, refuse_held, was_held
-from pylstm._modifiers cimport until_reset
-from pylstm._plan cimport LINE, Plan, core_t, pack
+from pylstm.engine.buffers cimport address, line_up
+from pylstm.engine.hold cimport FREE_THREADED, let_go, raise_pending, refuse_held, was_held
+from pylstm.engine.modifiers cimport until_reset
+from pylstm.engine.plan cimport LINE, Plan, core_t, pack
 
 import numpy as np
 
@@ -30,7 +30,7 @@ from pylstm.checks import which_rows
 from pylstm.checks import check_reset
 from pylstm.checks import check_array, check_size
 from pylstm.checks import check_names
-from pylstm._stream_arguments import check_out, pack_states, unpack_states
+from pylstm.engine.stream_arguments import check_out, pack_states, unpack_states
 
 cdef extern from "Python.h":
     int look_at "PyObject_GetBuffer"(object array, Py_buffer *view, int flags) noexcept

@@ -2,8 +2,8 @@
 from cpython.buffer cimport PyBUF_STRIDES, PyBuffer_Release, PyObject_GetBuffer
 from libc.string cimport memcpy, memset
 
-from pylstm._plan cimport LINE, core_t, plan_t, rows_at, state_row
-from pylstm._table cimport arrays_t, table_t
+from pylstm.engine.plan cimport LINE, core_t, plan_t, rows_at, state_row
+from pylstm.engine.table cimport arrays_t, table_t
 from pylstm.kernel cimport floating
 
 

@@ -1,7 +1,7 @@
-# A stream as C sees it: see _stream.pyx.
-from pylstm._plan cimport MAX_BLOCKS, Core, Plan, plan_t
-from pylstm._table cimport arrays_t
-from pylstm._team cimport team_t
+# A stream as C sees it: see stream.pyx.
+from pylstm.engine.plan cimport MAX_BLOCKS, Core, Plan, plan_t
+from pylstm.engine.table cimport arrays_t
+from pylstm.engine.team cimport team_t
 
 
 cdef class Snapshot:

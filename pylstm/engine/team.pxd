@@ -1,5 +1,5 @@
 # Threads that run one pass together: what each of them does, and where they wait for each other. The threads themselves
-# are in _team.pyx.
+# are in team.pyx.
 cdef extern from *:
     """
     #include <sched.h>

@@ -60,9 +60,9 @@ def apply(str name, const floating[::1] x, floating[::1] out):
     Examples
     --------
     >>> import numpy as np
-    >>> from pylstm.levels import load
+    >>> from pylstm.engine.levels import load
     >>> x = np.array([-100.0, 0.0, 1.0], np.float32)
-    >>> load("pylstm._activations").apply("sigmoid", x, x)
+    >>> load("pylstm.engine.activations").apply("sigmoid", x, x)
     >>> x
     array([3.783506e-44, 5.000000e-01, 7.310586e-01], dtype=float32)
     """

@@ -3,13 +3,13 @@ from cpython.bytearray cimport PyByteArray_AS_STRING
 from cpython.pycapsule cimport PyCapsule_GetPointer, PyCapsule_IsValid
 from libc.string cimport memcpy, memset
 
-from pylstm._team cimport part
-from pylstm._tiles cimport tiles_t
+from pylstm.engine.team cimport part
+from pylstm.engine.tiles cimport tiles_t
 from pylstm.kernel cimport PYLSTM_CELL_ABI, PYLSTM_CELL_CAPSULE, cell_t
 
 import sys
 
-from pylstm.levels import load
+from pylstm.engine.levels import load
 
 
 cdef class Core:
@@ -45,7 +45,7 @@ cdef class Core:
         cdef product_t *p
         self.c.itemsize, self.c.input_size, self.c.n_parameters = itemsize, input_size, n_parameters
         self.c.output, self.c.aux_x, self.plans = output, aux_x, {}
-        tiles = load("pylstm._tiles").capsule()
+        tiles = load("pylstm.engine.tiles").capsule()
         self.capsules = (kernel, tiles)
         self.c.tiles = <const tiles_t *> PyCapsule_GetPointer(tiles, "pylstm.tiles.v1") + (itemsize == 8)
         set_widths(&self.c.z, widths[0])

@@ -1,8 +1,8 @@
 """`Whole`: the streams of a stack as one, which a call moves together or, if it fails, not at all."""
 from cpython.bytearray cimport PyByteArray_AS_STRING
 
-from pylstm._hold cimport let_go, refuse_held, was_held
-from pylstm._stream cimport Stream
+from pylstm.engine.hold cimport let_go, refuse_held, was_held
+from pylstm.engine.stream cimport Stream
 
 
 cdef class Whole:

@@ -1,5 +1,5 @@
 # What the time loop knows of a layer (Core), and where a run of given sizes keeps its arrays (Plan).
-from pylstm._tiles cimport tiles_t
+from pylstm.engine.tiles cimport tiles_t
 from pylstm.kernel cimport stage_t
 
 cdef enum:

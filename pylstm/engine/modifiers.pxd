@@ -2,8 +2,8 @@
 # pre) and after the step has made it (blend). And the cotangents of states that the caller gives.
 from libc.string cimport memset
 
-from pylstm._plan cimport core_t, plan_t, row_of, state_row
-from pylstm._table cimport arrays_t, table_t
+from pylstm.engine.plan cimport core_t, plan_t, row_of, state_row
+from pylstm.engine.table cimport arrays_t, table_t
 from pylstm.kernel cimport floating
 
 
