@@ -25,9 +25,9 @@ from pylstm.cells import (
     tanh,
     where,
 )
-from pylstm.cells.audit import Audit, audit
-from pylstm.cells.certificate import Certificate, CertificationError
-from pylstm.cells.certify import certify
+from pylstm.cells.auditing.audit import Audit, audit
+from pylstm.cells.certification.certificate import Certificate, CertificationError
+from pylstm.cells.certification.certify import certify
 from pylstm.engine.stream import Stream
 from pylstm.engine.threads import get_num_threads, set_num_threads
 from pylstm.hookspecs import hookimpl

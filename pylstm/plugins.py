@@ -265,7 +265,7 @@ def register(cell: type[Cell], *, certified: bool = True) -> type[Cell]:
     ValueError
         The name is taken; the message names both owners. A class that is defined anew in the same place (a notebook
         cell run twice) replaces the old one.
-    pylstm.cells.certify.CertificationError
+    pylstm.cells.certification.certify.CertificationError
         The cell's backward is not the derivative of its forward; the cell is not added.
 
     Examples

@@ -113,7 +113,7 @@ def site(tmp_path, monkeypatch):
 def certify(monkeypatch):
     """Replaces certification; gives the list of cells that were certified, and refuses those named ``wrong``."""
 
-    from pylstm.cells.certificate import Certificate
+    from pylstm.cells.certification.certificate import Certificate
 
     certified = []
 
@@ -124,5 +124,5 @@ def certify(monkeypatch):
             certificate.fail("twin", "dh/da", "is wrong")
         return certificate
 
-    monkeypatch.setattr("pylstm.cells.certify.certify", replacement)
+    monkeypatch.setattr("pylstm.cells.certification.certify.certify", replacement)
     return certified

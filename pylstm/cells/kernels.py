@@ -61,7 +61,7 @@ def machine_kernel(cell: type[Cell]) -> Any:
     ValueError
         A formula too large for the machine.
     """
-    from pylstm.cells.formula import encoding
+    from pylstm.cells.formula.machine import encoding
 
     if "_machine_kernel" not in cell.__dict__:
         contract = cell.contract  # derives, if nothing has before

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from pylstm.cells.cell import Cell, check_cell
-from pylstm.cells.once import ensure_certified, remembered
+from pylstm.cells.certification.once import ensure_certified, remembered
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ class Registry:
         ValueError
             Another owner's cell has this name. Code outside plugins may define a class anew in the same place (a
             notebook cell run twice): the new class replaces the old one.
-        pylstm.cells.certify.CertificationError
+        pylstm.cells.certification.certify.CertificationError
             With `certified`: the cell's backward is not the derivative of its forward.
         """
         with self._lock:
@@ -132,7 +132,7 @@ class Registry:
         ------
         LookupError
             No cell has this name; the message lists close ones.
-        pylstm.cells.certify.CertificationError
+        pylstm.cells.certification.certify.CertificationError
             The cell's backward is not the derivative of its forward.
         """
         entry = self.entry(name)

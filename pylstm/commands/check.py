@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pylstm.cells.cell import Cell
-    from pylstm.cells.certificate import Certificate
+    from pylstm.cells.certification.certificate import Certificate
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
@@ -27,7 +27,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from pylstm.cells.certify import certify
+    from pylstm.cells.certification.certify import certify
     from pylstm.commands._output import print_json
 
     cells = [cell for name in args.names for cell in find(name)] + (_registered() if args.all else [])

@@ -10,8 +10,8 @@ import numpy as np
 from pylstm import _core
 from pylstm.cells._twin import is_twin
 from pylstm.cells.cell import Cell
+from pylstm.cells.certification.once import ensure_certified
 from pylstm.cells.kernels import load_kernel
-from pylstm.cells.once import ensure_certified
 from pylstm.cells.options import changed, split
 from pylstm.cells.twin import twin_kernel
 from pylstm.checks import as_array, as_size, check_array, check_dtype, check_lengths

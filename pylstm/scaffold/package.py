@@ -14,7 +14,7 @@ from string import Template
 from typing import Any
 
 from pylstm.cells import Cell
-from pylstm.cells.certify import certify
+from pylstm.cells.certification.certify import certify
 from pylstm.cells.formula import Derivation, derive
 from pylstm.cells.formula.emission import cython
 from pylstm.cells.probe import difference, probe

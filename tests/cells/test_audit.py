@@ -9,9 +9,10 @@ import pytest
 
 import pylstm
 from pylstm import plugins
-from pylstm.cells import LSTM, Cell, reference, sigmoid, tanh
-from pylstm.cells._net import World
-from pylstm.cells._recursion import Formula
+from pylstm.cells import LSTM, Cell, sigmoid, tanh
+from pylstm.cells.auditing import reference
+from pylstm.cells.auditing.net import World
+from pylstm.cells.auditing.recursion import Formula
 
 CELLS = plugins.registry().names()
 
@@ -137,7 +138,7 @@ def test_its_recursion_is_that_of_the_oracle(name):
 
 @pytest.mark.parametrize("name", [*CELLS, "chain"])
 def test_the_true_recursion_is_exact_and_every_cut_is_found(name):
-    from pylstm.cells.audit import _candidates
+    from pylstm.cells.auditing.audit import _candidates
 
     cell = Chain if name == "chain" else plugins.registry().get(name)
     world = World(cell, 4, None, 0, {})

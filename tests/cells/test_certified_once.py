@@ -10,10 +10,10 @@ import pytest
 
 import pylstm
 from pylstm.cells import Cell, sigmoid, tanh
-from pylstm.cells import certify as module
-from pylstm.cells.certificate import CertificationError
+from pylstm.cells.certification import certify as module
+from pylstm.cells.certification.certificate import CertificationError
+from pylstm.cells.certification.once import remembered
 from pylstm.cells.lstm import LSTM
-from pylstm.cells.once import remembered
 
 
 def wrong_cell():

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from pylstm.cells import Cell, relu, tanh
-from pylstm.cells.certificate import CertificationError
-from pylstm.cells.certify import certify
+from pylstm.cells.certification.certificate import CertificationError
+from pylstm.cells.certification.certify import certify
 from pylstm.cells.lstm import LSTM
 from pylstm.cells.twin import call
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from pylstm.cells import Cell, absolute, sqrt, tanh
-from pylstm.cells.certify import certify
+from pylstm.cells.certification.certify import certify
 from pylstm.cells.lstm import LSTM
 from pylstm.cells.twin import call
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pylstm.cells import Cell, sqrt, tanh
-from pylstm.cells.certify import certify
+from pylstm.cells.certification.certify import certify
 
 
 class OneGate(Cell):

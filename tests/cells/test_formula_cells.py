@@ -12,8 +12,8 @@ import pytest
 import pylstm
 from pylstm import Cell, sigmoid, tanh
 from pylstm.cells import functions
-from pylstm.cells.certificate import CertificationError
-from pylstm.cells.certify import certify
+from pylstm.cells.certification.certificate import CertificationError
+from pylstm.cells.certification.certify import certify
 
 spec = importlib.util.spec_from_file_location("formula_cells", Path(__file__).with_name("formula_cells.py"))
 fc = sys.modules["formula_cells"] = importlib.util.module_from_spec(spec)

@@ -17,7 +17,7 @@ import pylstm
 from pylstm import building
 from pylstm.cells import LSTM, Cell
 from pylstm.cells._hooks import run_stage
-from pylstm.cells.certify import certify
+from pylstm.cells.certification.certify import certify
 from pylstm.cells.formula import derive
 from pylstm.cells.formula.emission import c, cython, numpy
 from pylstm.cells.kernels import load_kernel

@@ -13,11 +13,12 @@ import pytest
 
 import pylstm
 from pylstm import Cell, sigmoid, tanh
-from pylstm.cells import reference
-from pylstm.cells.certificate import CertificationError
-from pylstm.cells.certify import certify
-from pylstm.cells.formula import assembly, derive, encoding
-from pylstm.cells.formula.fusion import PATTERNS
+from pylstm.cells.auditing import reference
+from pylstm.cells.certification.certificate import CertificationError
+from pylstm.cells.certification.certify import certify
+from pylstm.cells.formula import derive
+from pylstm.cells.formula.machine import assembly, encoding
+from pylstm.cells.formula.machine.fusion import PATTERNS
 from pylstm.cells.kernels import load_kernel
 from pylstm.engine import levels
 

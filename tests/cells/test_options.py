@@ -14,9 +14,9 @@ from pylstm_zoo import dynamical
 import pylstm
 from pylstm import certify
 from pylstm.cells import Cell, Stage, sigmoid, tanh
+from pylstm.cells.auditing.reference import forward
 from pylstm.cells.formula import FormulaError, derive
 from pylstm.cells.options import changed, name_of
-from pylstm.cells.reference import forward
 from pylstm.plugins import registry
 
 ZOO = {

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pylstm.cells import reference
+from pylstm.cells.auditing import reference
 from pylstm.cells.lstm import LSTM
 
 spec = importlib.util.spec_from_file_location("sample_cells", Path(__file__).with_name("sample_cells.py"))

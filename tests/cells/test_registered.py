@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from pylstm import plugins
-from pylstm.cells import reference
 from pylstm.cells._hooks import describe
-from pylstm.cells.certify import certify
+from pylstm.cells.auditing import reference
+from pylstm.cells.certification.certify import certify
 from pylstm.cells.kernels import load_kernel
 
 with warnings.catch_warnings():

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pylstm.cells import reference
+from pylstm.cells.auditing import reference
 from pylstm.layers.named import Recurrent
 
 T, B, I, H, CUT = 7, 3, 2, 5, 4

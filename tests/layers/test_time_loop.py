@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import pylstm
-from pylstm.cells import reference
+from pylstm.cells.auditing import reference
 from pylstm.cells.lstm import LSTM
 from pylstm.engine.cpu import machine_level
 from pylstm.engine.levels import LEVELS

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import pylstm
-from pylstm.cells import reference
+from pylstm.cells.auditing import reference
 from pylstm.training.tbptt import states_at, truncated_bptt, windows
 
 T, B, I, H = 23, 3, 4, 5

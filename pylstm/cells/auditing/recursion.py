@@ -21,12 +21,12 @@ from typing import Any
 import numpy as np
 
 from pylstm.cells import functions
+from pylstm.cells.auditing.reference import Arrays, Tape, at_step, local_derivatives, maps
 from pylstm.cells.contract import hook_name
 from pylstm.cells.formula.graph import COMPARISONS, REDUCTION, Node
 from pylstm.cells.formula.rules import reverse
 from pylstm.cells.formula.symbols import FormulaError
 from pylstm.cells.formula.tracing import Trace, trace, width_of
-from pylstm.cells.reference import Arrays, Tape, at_step, local_derivatives, maps
 
 Edge = tuple[str, str, str]
 """(kind, to, from): ``direct`` of an earlier state, ``product`` with a matrix, ``output`` of a gate, ``within`` a step,

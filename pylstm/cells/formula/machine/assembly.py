@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
-from pylstm.cells.formula.fusion import Value, fuse
 from pylstm.cells.formula.graph import FILL, REDUCTION, Width
+from pylstm.cells.formula.machine.fusion import Value, fuse
 from pylstm.cells.formula.program import Block, Program, Store
 from pylstm.engine import levels
 

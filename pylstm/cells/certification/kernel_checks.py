@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 
 from pylstm.cells._hooks import describe, run_stage
-from pylstm.cells._problem import Key, Problem
-from pylstm.cells._rounding import total
-from pylstm.cells._truth import Bounds
-from pylstm.cells._twin_checks import SCALES, Certified, batches, path_names
-from pylstm.cells.certificate import Certificate
+from pylstm.cells.certification.certificate import Certificate
+from pylstm.cells.certification.problem import Key, Problem
+from pylstm.cells.certification.rounding import total
+from pylstm.cells.certification.truth import Bounds
+from pylstm.cells.certification.twin_checks import SCALES, Certified, batches, path_names
 from pylstm.cells.contract import hook_name
 
 IN = {"gate": "gates", "previous": "prev", "emission": "emissions", "aux": "aux", "param": "params"}

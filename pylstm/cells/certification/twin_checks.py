@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from pylstm.cells import _problem
-from pylstm.cells._problem import CORE, DOMAINS, RANGES, Inputs, Key, Problem, tape_of
-from pylstm.cells._rounding import GRADIENTS, Rounding, follows, rounding, total
-from pylstm.cells._truth import Bounds, Truth, along, derivatives
-from pylstm.cells.certificate import Certificate
+from pylstm.cells.certification import problem as problems
+from pylstm.cells.certification.certificate import Certificate
+from pylstm.cells.certification.problem import CORE, DOMAINS, RANGES, Inputs, Key, Problem, tape_of
+from pylstm.cells.certification.rounding import GRADIENTS, Rounding, follows, rounding, total
+from pylstm.cells.certification.truth import Bounds, Truth, along, derivatives
 from pylstm.cells.contract import Stage, hook_name
 from pylstm.cells.twin import call, hook
 
@@ -50,7 +50,7 @@ class Certified:
         truth = {
             output: {key: bounds.take(rows) for key, bounds in each.items()} for output, each in self.truth.items()
         }
-        tape = {key: _problem.taken(value, rows) for key, value in self.tape.items()}
+        tape = {key: problems.taken(value, rows) for key, value in self.tape.items()}
         return replace(self, problem=self.problem.take(rows), tape=tape, truth=truth, rounding=self.rounding.take(rows))
 
 
@@ -79,7 +79,7 @@ class TwinChecks:
             problem = self._first_problem(widths)
             found = [self._look_at(problem)] if problem else []
             for k, size in enumerate(RANGES["param"] if self.contract.params and found else (), 1):
-                places = _problem.few_places(self.contract, self.stage)
+                places = problems.few_places(self.contract, self.stage)
                 problem = self._finite(self._draw(widths, places, k, size, f", params {size}"))
                 if problem.rows:
                     found.append(self._look_at(problem))
@@ -101,11 +101,11 @@ class TwinChecks:
         self, widths: dict[str, int], places: list, seed: int, params: str = "moderate", remark: str = ""
     ) -> Problem:
         seed = 20240 + 100 * self.contract.stages.index(self.stage) + seed
-        return _problem.draw(self.contract, self.stage, widths, places, self.positive, params, remark, seed)
+        return problems.draw(self.contract, self.stage, widths, places, self.positive, params, remark, seed)
 
     def _first_problem(self, widths: dict[str, int]) -> Problem | None:
         """All places, in the first of `DOMAINS` where forward is finite and float32 can follow it."""
-        places, first = _problem.all_places(self.contract, self.stage), None
+        places, first = problems.all_places(self.contract, self.stage), None
         for self.positive in DOMAINS:
             problem = self._draw(widths, places, 0)
             out = call(self.forward, **problem.spaces(problem.inputs))
@@ -264,7 +264,7 @@ class TwinChecks:
                 yield remark, np.concatenate(parts), 1.0, Cotangents.joined(each)
         calm = certified.take(certified.problem.calm)
         for remark, factor in SCALES.items():
-            scaled = {name: _problem.taken(value * factor, slice(None)) for name, value in calm.problem.d.items()}
+            scaled = {name: problems.taken(value * factor, slice(None)) for name, value in calm.problem.d.items()}
             yield f", cotangents {remark}", certified.problem.calm, factor, self._cotangents(calm, scaled)
         yield ", called again", None, 1.0, self._cotangents(certified, d)
 
@@ -296,7 +296,7 @@ class TwinChecks:
         if self.backward is None:
             return None
         try:
-            places = _problem.few_places(self.contract, self.stage)
+            places = problems.few_places(self.contract, self.stage)
             problem = self._finite(self._draw(widths, places, len(remark), remark=remark))
             tape = tape_of(problem, call(self.forward, **problem.spaces(problem.inputs)))
             if not problem.rows:

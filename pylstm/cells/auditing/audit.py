@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from pylstm.cells._net import World
-from pylstm.cells._recursion import SPANS, Edge, Recursion
+from pylstm.cells.auditing.net import World
+from pylstm.cells.auditing.recursion import SPANS, Edge, Recursion
+from pylstm.cells.auditing.reference import Arrays, Tape
 from pylstm.cells.cell import Cell, check_cell
-from pylstm.cells.certify import certify
+from pylstm.cells.certification.certify import certify
+from pylstm.cells.certification.once import ensure_certified
 from pylstm.cells.contract import hook_name
-from pylstm.cells.once import ensure_certified
-from pylstm.cells.reference import Arrays, Tape
 from pylstm.cells.twin import call, hook
 
 LENGTHS = tuple(range(1, 11))
@@ -133,9 +133,9 @@ def audit(
     claimed : callable
         *Local derivatives*: a function whose arguments are among ``d, y, prev, e, p, u``, written as the backward of
         a cell (see `Cell`); it may return only some of the names. *A recursion*: a function of one argument, a
-        `pylstm.cells._net.Steps`, under any other name, which returns a dict with any of: states -> claimed cotangents
-        dL/ds_t (T, B, width); gates -> cotangents of their pre-activations (T, B, width); parameters, ``"x"``
-        -> gradients of their shape. L is a sum over rows and steps. Where a state is computed from another one of the
+        `pylstm.cells.auditing.net.Steps`, under any other name, which returns a dict with any of: states -> claimed
+        cotangents dL/ds_t (T, B, width); gates -> cotangents of their pre-activations (T, B, width); parameters,
+        ``"x"`` -> gradients of their shape. L is a sum over rows and steps. Where a state is computed from another one of the
         same step, dL/dc_t may or may not hold the part that comes from h_t: the last step decides which is meant.
     lengths : iterable of int
         Lengths of the runs.
@@ -162,9 +162,9 @@ def audit(
 
     Notes
     -----
-    The truth is the recursion of `pylstm.cells.reference`, path by path: direct paths between states, products with
-    the matrix of each gate, paths from the new states to each gate, and paths between states of one step. The claim is
-    compared with the true recursion without each of these in turn.
+    The truth is the recursion of `pylstm.cells.auditing.reference`, path by path: direct paths between states, products
+    with the matrix of each gate, paths from the new states to each gate, and paths between states of one step. The claim
+    is compared with the true recursion without each of these in turn.
 
     Examples
     --------

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from pylstm.cells.cell import Cell
 
 if TYPE_CHECKING:
-    from pylstm.cells.certificate import Certificate
+    from pylstm.cells.certification.certificate import Certificate
 
 _LOCK = threading.RLock()
 
@@ -24,12 +24,14 @@ def ensure_certified(cell: type[Cell]) -> None:
 
     Raises
     ------
-    pylstm.cells.certify.CertificationError
+    pylstm.cells.certification.certify.CertificationError
         A value or a derivative is wrong: at every call.
     """
     found = remembered(cell)
     if found is None:
-        from pylstm.cells.certify import certify  # certification loads the oracle: only when it is asked for
+        from pylstm.cells.certification.certify import (
+            certify,  # certification loads the oracle: only when it is asked for
+        )
         from pylstm.cells.kernels import load_kernel
 
         with suppress(ImportError, TypeError, ValueError):  # the certificate says so
@@ -39,6 +41,6 @@ def ensure_certified(cell: type[Cell]) -> None:
             if found is None:
                 found = cell._certificate = certify(cell, raise_=False)
     if not found.ok:
-        from pylstm.cells.certificate import CertificationError
+        from pylstm.cells.certification.certificate import CertificationError
 
         raise CertificationError(found)

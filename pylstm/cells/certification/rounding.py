@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from pylstm.cells._problem import Inputs, Key, Problem, values
-from pylstm.cells._truth import Bounds, Truth
-from pylstm.cells.certificate import SMALLEST_SCALE
+from pylstm.cells.certification.certificate import SMALLEST_SCALE
+from pylstm.cells.certification.problem import Inputs, Key, Problem, values
+from pylstm.cells.certification.truth import Bounds, Truth
 from pylstm.cells.twin import call
 
 VALUES = {"float64": 1e-12, "float32": 2e-6}

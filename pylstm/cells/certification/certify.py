@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from pylstm.cells._kernel_checks import certify_kernel
-from pylstm.cells._twin_checks import TwinChecks
 from pylstm.cells.cell import check_cell
-from pylstm.cells.certificate import Certificate, CertificationError
+from pylstm.cells.certification.certificate import Certificate, CertificationError
+from pylstm.cells.certification.kernel_checks import certify_kernel
+from pylstm.cells.certification.twin_checks import TwinChecks
 from pylstm.cells.kernels import load_kernel, runs_on_machine
 from pylstm.cells.options import split
 from pylstm.cells.twin import hook, twin_kernel

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from pylstm.cells._problem import Inputs, Key, Problem
+from pylstm.cells.certification.problem import Inputs, Key, Problem
 from pylstm.cells.twin import call
 
 COMPLEX_STEP = 1e-30

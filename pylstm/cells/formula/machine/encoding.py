@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from pylstm.cells.contract import Contract
-from pylstm.cells.formula.assembly import AFTER, BEFORE, Assembly, assemble
 from pylstm.cells.formula.derivation import StageDerivation
-from pylstm.cells.formula.fusion import Value
 from pylstm.cells.formula.graph import Width
+from pylstm.cells.formula.machine.assembly import AFTER, BEFORE, Assembly, assemble
+from pylstm.cells.formula.machine.fusion import Value
 from pylstm.cells.formula.program import Block, Program
 from pylstm.engine import levels
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from pylstm.cells._recursion import Formula, Recursion, pre_activations
+from pylstm.cells.auditing.recursion import Formula, Recursion, pre_activations
+from pylstm.cells.auditing.reference import Arrays, Tape, forward, maps
 from pylstm.cells.cell import Cell
 from pylstm.cells.contract import Contract
-from pylstm.cells.reference import Arrays, Tape, forward, maps
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from pylstm.cells._truth import Bounds, Key
+from pylstm.cells.certification.truth import Bounds, Key
 
 SMALLEST_SCALE = 1e-2
 """Rows whose largest element is below this are compared as if it were this: a zero path has no scale of its own."""

@@ -1,0 +1,1 @@
+"""From a program to what the expression machine runs: fused, assembled, encoded."""
