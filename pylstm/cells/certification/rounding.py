@@ -70,19 +70,19 @@ class Rounding:
 
 def follows(problem: Problem, forward: Any) -> bool:
     """Whether float32 can follow forward in all rows."""
-    narrow, wide = (_forward(problem, forward, dtype) for dtype in (np.float32, np.float64))
+    narrow, wide = (forward_in(problem, forward, dtype) for dtype in (np.float32, np.float64))
     return bool(_followed(narrow, wide).all())
 
 
 def rounding(problem: Problem, forward: Any, backward: Any, truth: Truth, trusted: bool) -> Rounding:
     """Of the twin's functions; `backward` may be None, and is `trusted` where it was derived."""
     dtypes = (np.float32, np.float64, np.longdouble)
-    values = {dtype: _forward(problem, forward, dtype) for dtype in dtypes}
+    values = {dtype: forward_in(problem, forward, dtype) for dtype in dtypes}
     tapes = values | {np.float32: values[np.float64]}
     slopes = {dtype: _backward(problem, backward, tapes[dtype], dtype) for dtype in dtypes}
     bent = {dtype: _bent(problem, forward, backward, values[np.float64], dtype) for dtype in dtypes[:2]}
     followed = _followed(values[np.float32], values[np.float64], bent[np.float32][0])
-    natural = np.maximum(1, _largest(problem))
+    natural = np.maximum(1, largest(problem))
     wild = np.ones((problem.rows, 1)) * trusted
     wild[problem.calm] = 0
     allowed_values, allowed_gradients = {}, {}
@@ -90,14 +90,15 @@ def rounding(problem: Problem, forward: Any, backward: Any, truth: Truth, truste
         own, wider, least = np.dtype(dtype).type, WIDER[dtype], 4 * EPSILON[dtype] * natural
         base = np.maximum(VALUES[dtype], WILD[dtype] * wild)
         allowed_values[dtype] = {
-            key: np.maximum(base * _scale(value), least)
-            + TIMES * np.maximum(_moves(values[own][key], value), bent[own][0][key])
+            key: np.maximum(base * scale_of(value), least)
+            + TIMES * np.maximum(distance(values[own][key], value), bent[own][0][key])
             for key, value in values[wider].items()
         }
         base = np.maximum(GRADIENTS[dtype], WILD[dtype] * wild)
         allowed_gradients[dtype] = {output: {} for output in truth}
         for output, key, bounds in ((name, key, bounds) for name in truth for key, bounds in truth[name].items()):
-            scale, moves = _scale(bounds.middle), _moves(slopes[own][output].get(key), slopes[wider][output].get(key))
+            scale = scale_of(bounds.middle)
+            moves = distance(slopes[own][output].get(key), slopes[wider][output].get(key))
             if own is np.float32:
                 followed &= ((scale < HUGE) & ((moves <= LOST * scale) | (not trusted)))[:, 0]
             moves = TIMES * moves if trusted else np.minimum(TIMES * moves, CAP[dtype] * scale)
@@ -106,7 +107,7 @@ def rounding(problem: Problem, forward: Any, backward: Any, truth: Truth, truste
     return Rounding(allowed_values, allowed_gradients, followed)
 
 
-def _forward(problem: Problem, forward: Any, dtype: Any) -> Inputs:
+def forward_in(problem: Problem, forward: Any, dtype: Any) -> Inputs:
     """What forward leaves on the tape in a dtype."""
     cast = _cast(problem.inputs, dtype)
     out = call(forward, **problem.spaces(cast))
@@ -141,38 +142,40 @@ def _bent(problem: Problem, forward: Any, backward: Any, tape: Inputs, dtype: An
     slopes: Moves = {output: {} for output in problem.d}
     random = np.random.default_rng(3)
 
-    def off(arrays: Inputs) -> Inputs:
-        epsilon = np.finfo(dtype).eps
-        moved = {key: a * (1 + epsilon * random.choice([-1.0, 1.0], a.shape)) for key, a in arrays.items()}
-        for key in moved:
-            low, high = problem.contract.domain.get(key[1], (None, None))
-            if key[0] != "state" and (low, high) != (None, None):  # of new states nothing is declared
-                moved[key] = np.clip(moved[key], low, high)
-        return _cast(moved, dtype)
-
     right = _backward(problem, backward, tape, np.float64)
     for _ in range(2):
-        beside = replace(problem, inputs=off(problem.inputs))
-        own = _forward(beside, forward, dtype)
-        for key, value in _forward(beside, forward, np.float64).items():
-            moves = np.maximum(_moves(value, tape[key]), _moves(own[key], value))
+        beside = replace(problem, inputs=rounded(problem, problem.inputs, dtype, random))
+        own = forward_in(beside, forward, dtype)
+        for key, value in forward_in(beside, forward, np.float64).items():
+            moves = np.maximum(distance(value, tape[key]), distance(own[key], value))
             moved[key] = np.maximum(moved[key], moves)
-        wrong = _backward(beside, backward, off(tape), np.float64)
+        wrong = _backward(beside, backward, rounded(problem, tape, dtype, random), np.float64)
         for output, each in right.items():
             for key, value in each.items():
-                moves = _moves(wrong[output][key], value)
+                moves = distance(wrong[output][key], value)
                 slopes[output][key] = np.maximum(slopes[output].get(key, 0), moves)
     return moved, slopes
+
+
+def rounded(problem: Problem, arrays: Inputs, dtype: Any, random: np.random.Generator) -> Inputs:
+    """`arrays`, each number off by a rounding of `dtype` to either side, inside the domains."""
+    epsilon = np.finfo(dtype).eps
+    moved = {key: a * (1 + epsilon * random.choice([-1.0, 1.0], a.shape)) for key, a in arrays.items()}
+    for key in moved:
+        low, high = problem.contract.domain.get(key[1], (None, None))
+        if key[0] != "state" and (low, high) != (None, None):  # of new states nothing is declared
+            moved[key] = np.clip(moved[key], low, high)
+    return _cast(moved, dtype)
 
 
 def _followed(narrow: Inputs, wide: Inputs, bent: Inputs | None = None) -> np.ndarray:
     """Rows that float32 moves little, and its roundings too."""
     bent = bent or dict.fromkeys(wide, np.zeros((1, 1)))
-    steady = {key: np.maximum(_moves(narrow[key], a), bent[key]) <= LOST * _scale(a) for key, a in wide.items()}
-    return np.all([steady[key][:, 0] & (_scale(a) < HUGE)[:, 0] for key, a in wide.items()], axis=0)
+    steady = {key: np.maximum(distance(narrow[key], a), bent[key]) <= LOST * scale_of(a) for key, a in wide.items()}
+    return np.all([steady[key][:, 0] & (scale_of(a) < HUGE)[:, 0] for key, a in wide.items()], axis=0)
 
 
-def _moves(narrow: Any, wide: Any) -> Any:
+def distance(narrow: Any, wide: Any) -> Any:
     """(rows, 1): how far a narrower dtype is from a wider one; infinite where one is not finite, and the other is."""
     if narrow is None or wide is None:
         return np.zeros((1, 1))
@@ -190,7 +193,7 @@ def _cast(arrays: dict[Any, Any], dtype: Any) -> dict[Any, np.ndarray]:
     return arrays
 
 
-def _scale(array: np.ndarray) -> np.ndarray:
+def scale_of(array: np.ndarray) -> np.ndarray:
     return np.maximum(_row_max(array), SMALLEST_SCALE).astype(np.float64)
 
 
@@ -198,7 +201,7 @@ def _row_max(array: np.ndarray) -> np.ndarray:
     return np.abs(array).max(axis=-1, keepdims=True, initial=0.0)
 
 
-def _largest(problem: Problem) -> np.ndarray:
+def largest(problem: Problem) -> np.ndarray:
     """(rows, 1): the largest number that a row sees."""
     largest = np.zeros((problem.rows, 1))
     for array in problem.inputs.values():

@@ -10,6 +10,7 @@ import numpy as np
 
 from pylstm.cells.certification import problem as problems
 from pylstm.cells.certification.certificate import Certificate
+from pylstm.cells.certification.dtypes import certify_dtypes
 from pylstm.cells.certification.problem import CORE, DOMAINS, RANGES, Inputs, Key, Problem, tape_of
 from pylstm.cells.certification.rounding import GRADIENTS, Rounding, follows, rounding, total
 from pylstm.cells.certification.truth import Bounds, Truth, along, derivatives
@@ -204,6 +205,7 @@ class TwinChecks:
         chance, against complex steps in long double.
         """
         problem, certificate = certified.problem, self.certificate
+        certify_dtypes(certificate, problem, self.forward)
         if self.backward is None or not certificate.ok:
             return replace(certified, rounding=rounding(problem, self.forward, None, certified.truth, self.derived))
         paths, notes = len(certificate.paths), len(certificate.notes)
