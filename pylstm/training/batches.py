@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
+import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -70,6 +72,47 @@ def split(data: Data, validation: Any, seed: int) -> tuple[Data, Data | None]:
     order = np.random.default_rng([seed, 2**32]).permutation(rows)  # no epoch has this number
     held, kept = np.sort(order[:count]), np.sort(order[count:])
     return tuple(each[kept] for each in data), tuple(each[held] for each in data)
+
+
+def check_batches(name: str, data: Data, model: Any, call: str) -> None:
+    """Refuse, before the first step, data that the model would refuse in the middle of a fit.
+
+    Parameters
+    ----------
+    name : str
+        What the message calls the data.
+    data : tuple of ndarray or Sequences
+    model : object
+        What ``check_batch(*data)`` raises, as `SequenceModel` has it, names the array and the row. Of a model without
+        it only the number of arrays is looked at.
+    call : {"gradients", "loss"}
+        The method that takes the batches.
+
+    Raises
+    ------
+    TypeError, ValueError
+        There is no such method, or it takes another number of arrays; as ``check_batch``.
+    """
+    method = getattr(model, call, None)
+    if not callable(method):
+        raise TypeError(f"{name} needs a method {call}(*batch), which {type(model).__name__} does not have")
+    try:
+        signature = inspect.signature(method)
+    except ValueError:  # of a compiled function
+        return
+    try:
+        signature.bind(*data)
+    except TypeError:
+        names = ", ".join(signature.parameters)
+        raise TypeError(f"{name} must be a tuple of arrays for {call}({names}), got {len(data)}") from None
+    if not hasattr(model, "check_batch"):
+        return
+    try:
+        model.check_batch(*data)
+    except (TypeError, ValueError) as error:
+        names, first = list(signature.parameters), re.split(r"\W", str(error), maxsplit=1)[0]
+        where = f"{name}[{names.index(first)}]" if first in names else name
+        raise type(error)(f"{where}: {error}") from None
 
 
 def batches_of(data: Data, size: int) -> Iterator[Data]:

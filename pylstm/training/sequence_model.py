@@ -2,27 +2,35 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
-from pylstm.checks import as_array, check_size
+from pylstm.checks import DTYPES, as_array, check_size
 from pylstm.layers.bidirectional import Bidirectional
 from pylstm.layers.described import Model
 from pylstm.layers.generators import unmoved
-from pylstm.layers.linear import Linear
 from pylstm.layers.losses import leave_out
-from pylstm.layers.mlp import MLP
 from pylstm.layers.named import Recurrent
 from pylstm.layers.stack import Stack
 from pylstm.parameters import Parameters
 from pylstm.schema import Entries, is_number, set_state
+from pylstm.training.body import as_list, body_and_head, head_on, without_dropout
 from pylstm.training.finite import Masks, counting
 from pylstm.training.reading import READS, Reading
 from pylstm.training.sequences import Sequences
-from pylstm.training.targets import ALIGNED, LOSSES, PER_ROW, loss_of_labels, loss_of_rows, loss_of_steps
+from pylstm.training.targets import (
+    ALIGNED,
+    LOSSES,
+    PER_ROW,
+    check_loss,
+    check_rows,
+    check_shapes,
+    loss_of_labels,
+    loss_of_rows,
+    loss_of_steps,
+)
 
 __all__ = ["LOSSES", "PER_ROW", "READS", "SequenceModel"]
 
@@ -110,7 +118,7 @@ class SequenceModel(Model):
             cell, input_size, hidden_size, num_layers,
             bidirectional=bidirectional, dropout=dropout, dtype=dtype, seed=own, **sizes,
         )  # fmt: skip
-        head = _head(layer, output_size, head_sizes, activation, seeds[1])
+        head = head_on(layer, output_size, head_sizes, activation, seeds[1])
         self._set(layer, head, read, loss, loss_options or {})
 
     @classmethod
@@ -148,20 +156,15 @@ class SequenceModel(Model):
             raise TypeError(f"layer must be a Recurrent, Stack or Bidirectional, got {type(layer).__name__}")
         head_seed = np.random.SeedSequence(seed).spawn(2)[1]
         model = cls.__new__(cls)
-        model._set(layer, _head(layer, output_size, head_sizes, activation, head_seed), read, loss, loss_options or {})
+        model._set(
+            layer, head_on(layer, output_size, head_sizes, activation, head_seed), read, loss, loss_options or {}
+        )
         return model
 
     def _set(self, layer: Any, head: Any, read: str, loss: str, loss_options: dict[str, Any]) -> None:
         if read not in READS:
             raise ValueError(f"read must be one of {', '.join(READS)}, got {read!r}")
-        if loss not in LOSSES | ALIGNED:
-            raise ValueError(f"loss must be one of {', '.join(LOSSES | ALIGNED)}, got {loss!r}")
-        if loss in ALIGNED and read != "every":
-            raise ValueError(f"loss={loss!r} needs read='every', got {read!r}")
-        known = inspect.signature((LOSSES | ALIGNED)[loss]).parameters
-        if not loss_options.keys() <= known.keys():
-            unknown = ", ".join(sorted(loss_options.keys() - known.keys()))
-            raise ValueError(f"loss_options: {loss} has no {unknown} (known: {', '.join(list(known)[2:])})")
+        check_loss(loss, read, loss_options)
         self.layer, self.head = layer, head
         self.read, self.loss_name, self.loss_options = read, loss, dict(loss_options)
         self._rng: np.random.Generator | None = None
@@ -289,6 +292,40 @@ class SequenceModel(Model):
             dhead = out.backward(dout)
             return value, [run.backward(self._steps_first(reading.backward(dhead.x))).params, dhead.params]
 
+    def check_batch(self, x: Any, y: Any, weights: Any = None) -> None:
+        """Refuse what `loss` and `gradients` would, for the cost of the loss alone: it is judged on outputs of 0.
+
+        Parameters
+        ----------
+        x, y, weights
+            As for `gradients`.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As `gradients`.
+
+        Examples
+        --------
+        >>> model = SequenceModel("gru", 3, 8, 2, loss="softmax_cross_entropy", seed=0)
+        >>> model.check_batch(np.zeros((2, 7, 3), "float32"), np.array([0, 2]))
+        Traceback (most recent call last):
+        ...
+        ValueError: y, row 1: targets must be in 0..1, got 2
+        """
+        x = self._check(x)
+        lead = x.shape[:2] if self.read == "every" else x.shape[:1]
+        if self.loss_name not in ALIGNED:
+            y, weights = check_shapes(
+                self.loss_name, y, weights, lead, self.head.out_features, isinstance(x, Sequences)
+            )
+        check_rows(self._judge, x, y, weights)
+
+    def _judge(self, x: Any, y: Any, weights: Any) -> None:
+        x, lengths = self._take(x)
+        lead = (x.shape[1], len(x)) if self.read == "every" else (len(x),)
+        self._loss(np.zeros((*lead, self.head.out_features), self.head.dtype), lengths, y, weights)
+
     def counting(self, x: Any, y: Any, weights: Any = None) -> Masks:
         """Which values of a batch have an effect on its loss, as masks by the first axes of each array; None: all.
 
@@ -319,8 +356,13 @@ class SequenceModel(Model):
 
     def _check(self, x: Any) -> np.ndarray | Sequences:
         x = x if isinstance(x, Sequences) else as_array("x", x)
-        if len(x.shape) != 3 or not (x.shape[1] or isinstance(x, Sequences)):
-            raise ValueError(f"x must have shape (N, T, {self.layer.input_size}) with T >= 1, got {x.shape}")
+        I, dtype = self.layer.input_size, self.layer.dtype
+        if len(x.shape) != 3 or x.shape[2] != I or not (x.shape[1] or isinstance(x, Sequences)):
+            raise ValueError(f"x must have shape (N, T, {I}) with T >= 1, got {x.shape}")
+        if x.dtype != dtype and x.dtype.newbyteorder("=") != dtype:
+            other = f", or make the model with dtype='{x.dtype.name}'" if x.dtype.name in DTYPES else ""
+            cure = f": convert it with x.astype('{dtype}'){other}" if x.dtype.kind in "fiub" else ""
+            raise TypeError(f"x must be {dtype}, got {x.dtype}{cure}")
         return x
 
     def _take(self, x: Any) -> tuple[np.ndarray | Sequences, np.ndarray | None]:
@@ -331,7 +373,7 @@ class SequenceModel(Model):
     def _run(self, x: np.ndarray | Sequences, *, tape: bool) -> Any:
         """The run of the body; without a tape also without dropout."""
         ragged = isinstance(x, Sequences)
-        layer = self.layer if tape else _without_dropout(self.layer)
+        layer = self.layer if tape else without_dropout(self.layer)
         array = x.padded if ragged else x
         array = array if layer.batch_first else np.ascontiguousarray(array.swapaxes(0, 1))
         return layer(array, lengths=x.lengths if ragged else None, tape=tape)
@@ -354,37 +396,3 @@ class SequenceModel(Model):
 
     def __repr__(self) -> str:
         return f"SequenceModel({self.layer!r}, {self.head!r}, read={self.read!r}, loss={self.loss_name!r})"
-
-
-def body_and_head(parts: dict[str, Any]) -> tuple[Any, Linear | MLP]:
-    """The layers of a file for a `SequenceModel`, if they fit each other."""
-    says = Entries(parts, "parts").only(("layer", "head"))
-    layer, head = says.get("layer"), says.get("head")
-    if not isinstance(layer, Recurrent | Stack | Bidirectional) or not isinstance(head, Linear | MLP):
-        raise ValueError(f"parts must be recurrent layers and a Linear or MLP, got {layer!r} and {head!r}")
-    if head.in_features != layer.output_size or head.dtype != layer.dtype:
-        raise ValueError(f"parts.head must take {layer.output_size} values of {layer.dtype}, got {head!r}")
-    return layer, head
-
-
-def as_list(value: Any) -> list[Any]:
-    """`value`, or a list that holds it."""
-    return value if isinstance(value, list) else [value]
-
-
-def _head(layer: Any, output_size: int, sizes: Iterable[int], activation: str, seed: Any) -> Linear | MLP:
-    if not isinstance(sizes, Iterable):
-        raise TypeError(f"head_sizes must be the widths between, such as (32,), got {sizes!r}")
-    sizes = tuple(sizes)
-    if not sizes:
-        return Linear(layer.output_size, output_size, dtype=layer.dtype, seed=seed)
-    return MLP(layer.output_size, sizes, output_size, activation, dtype=layer.dtype, seed=seed)
-
-
-def _without_dropout(layer: Any) -> Any:
-    """The same layers and parameters, in evaluation mode; `layer` itself does not change."""
-    if not (isinstance(layer, Stack) and layer.drops):
-        return layer
-    view = object.__new__(Stack)
-    view.__dict__.update(layer.__dict__, training=False)
-    return view

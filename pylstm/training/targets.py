@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import inspect
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,28 @@ PER_ROW = ("softmax_cross_entropy", "quantile_loss")
 """Losses with one target and one weight for all elements of the last axis."""
 
 
+def check_loss(loss: Any, read: str, options: Mapping[str, Any]) -> None:
+    """Refuse an unknown loss or option, and a reading that the loss is not for.
+
+    Raises
+    ------
+    ValueError
+    """
+    known = LOSSES | ALIGNED
+    if not isinstance(loss, str) or loss not in known:
+        raise ValueError(f"loss must be one of {', '.join(known)}, got {loss!r}")
+    if loss in ALIGNED and read != "every":
+        raise ValueError(f"loss={loss!r} needs read='every', got {read!r}")
+    names = list(inspect.signature(known[loss]).parameters)
+    if not options.keys() <= set(names):
+        unknown = ", ".join(sorted(options.keys() - set(names)))
+        raise ValueError(f"loss_options: {loss} has no {unknown} (known: {', '.join(names[2:])})")
+
+
+PIECE = 1024
+"""Rows whose targets are checked at a time."""
+
+
 def loss_of_rows(name: str, out: np.ndarray, y: Any, weights: Any, options: dict[str, Any]) -> tuple[float, np.ndarray]:
     """Loss of one output for each row, and its cotangent.
 
@@ -45,8 +68,8 @@ def loss_of_rows(name: str, out: np.ndarray, y: Any, weights: Any, options: dict
     options : dict
         Of the loss.
     """
-    weights = None if weights is None else as_array("weights", weights)
-    return _loss(name, out, as_array("y", y), weights, options)
+    y, weights = check_shapes(name, y, weights, out.shape[:1], out.shape[-1])
+    return _loss(name, out, y, weights, options)
 
 
 def loss_of_steps(
@@ -70,9 +93,10 @@ def loss_of_steps(
     """
     T, N = out.shape[:2]
     inside = None if lengths is None else np.arange(T)[:, None] < lengths
-    y = _by_steps("y", y, T, lengths)
+    by_steps = _by_steps("y", y, T, lengths)
+    _, weights = check_shapes(name, y, weights, (N, T), out.shape[-1], ragged=lengths is not None)
+    y = by_steps
     if weights is not None:
-        weights = weights if isinstance(weights, Sequences) else as_array("weights", weights)
         if weights.shape == (N,):  # of rows: for all their steps
             weights = np.broadcast_to(weights, (T, N))
         else:
@@ -104,6 +128,84 @@ def loss_of_labels(
         rows = [as_array(f"y[{k}]", each) for k, each in enumerate(y)]
         y = Sequences.of([each if each.size else each.astype(np.intp) for each in rows])
     return ALIGNED[name](out, y.padded, lengths, y.lengths, weights=weights, **options)
+
+
+def check_shapes(
+    name: str, y: Any, weights: Any, lead: tuple[int, ...], K: int, ragged: bool = False
+) -> tuple[Any, Any]:
+    """Refuse targets and weights of a wrong shape, in the order of axes in which they are given; both as arrays.
+
+    Parameters
+    ----------
+    name : str
+        Of the loss.
+    y : array_like or Sequences
+    weights : array_like, Sequences or None
+    lead : tuple of int
+        (N,), or (N, T) where every step is read.
+    K : int
+        Values of an output.
+    ragged : bool
+        Whether targets and weights may have more than T steps.
+    """
+    if isinstance(y, Sequences) and len(lead) == 1:
+        raise TypeError("y are Sequences: targets of every step need read='every'")
+    y, weights = (
+        each if each is None or isinstance(each, Sequences) else as_array(what, each)
+        for what, each in (("y", y), ("weights", weights))
+    )
+    elements = lead if name in PER_ROW else (*lead, K // 2 if name == "gaussian_likelihood" else K)
+    shapes = {elements, (*lead, 1)} if name == "quantile_loss" else {elements, lead} if K == 1 else {elements}
+    shortest = lead if K == 1 else elements
+    found = _steps_cut(y.shape, lead, ragged)
+    if found not in shapes:
+        of, cure = "one for each sequence" if len(lead) == 1 else "by sequence and step (read='every')", ""
+        if name == "softmax_cross_entropy" and y.shape == (*lead, K):
+            cure = ": of one-hot rows take y.argmax(-1)"
+        elif len(lead) == 1 and len(found) > len(shortest) and found[:1] == lead:
+            cure = ": targets of every step need read='every'"
+        raise ValueError(f"y must have shape {shortest}, {of}, got {y.shape}{cure}")
+    if weights is not None and _steps_cut(weights.shape, lead, ragged) not in {lead[:1], lead, elements}:
+        others = [f", or {shape}" for shape in dict.fromkeys([lead, elements]) if shape != lead[:1]]
+        raise ValueError(
+            f"weights must have shape {lead[:1]}, one for each sequence{''.join(others)}, got {weights.shape}"
+        )
+    return y, weights
+
+
+def _steps_cut(shape: tuple[int, ...], lead: tuple[int, ...], ragged: bool) -> tuple[int, ...]:
+    """`shape` with the T steps of `lead` where it may have more."""
+    longer = ragged and len(lead) > 1 and len(shape) > 1 and shape[1] > lead[1]
+    return (shape[0], lead[1], *shape[2:]) if longer else shape
+
+
+def check_rows(judge: Callable[[Any, Any, Any], Any], x: Any, y: Any, weights: Any) -> None:
+    """Call `judge` with pieces of the rows of three arrays; an error names the first row that has it, if others do not.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `judge`, with ``y, row 7: `` or ``weights, row 7: `` before the message.
+    """
+    take = lambda a, b: (x[a:b], y[a:b], None if weights is None else weights[a:b])  # noqa: E731
+    for start in range(0, len(x), PIECE):
+        end = min(len(x), start + PIECE)
+        try:
+            judge(*take(start, end))
+        except (TypeError, ValueError) as error:
+            faults = {row: fault for row in range(start, end) if (fault := _fault(judge, take(row, row + 1)))}
+            some = 0 < len(faults) < end - start
+            row, first = next(iter(faults.items())) if some else (-1, error)
+            what = "weights" if str(first).startswith("weights") else "y"
+            raise type(first)(f"{what}{f', row {row}' if some else ''}: {first}") from None
+
+
+def _fault(judge: Callable[[Any, Any, Any], Any], row: tuple[Any, ...]) -> Exception | None:
+    try:
+        judge(*row)
+    except (TypeError, ValueError) as error:
+        return error
+    return None
 
 
 def _by_steps(name: str, values: Any, T: int, lengths: np.ndarray | None) -> np.ndarray:

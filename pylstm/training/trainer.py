@@ -15,7 +15,7 @@ from pylstm.hints import Hinted, refuse_options
 from pylstm.layers.generators import unmoved
 from pylstm.schema import Entries, malformed, set_state
 from pylstm.training.arguments import check_callbacks, check_numbers, check_optimiser
-from pylstm.training.batches import batches_of, check_data, check_model, split
+from pylstm.training.batches import batches_of, check_batches, check_data, check_model, split
 from pylstm.training.checkpoint import (
     check_parameters,
     copy_parameters,
@@ -45,7 +45,8 @@ class Trainer(Hinted, hints="trainer"):
     ----------
     model : object
         With ``params`` (one `Parameters` or several), ``gradients(*batch) -> (loss, grads)`` in the same order, and,
-        for validation, ``loss(*batch) -> float``. If it draws random numbers: from ``rng``, a
+        for validation, ``loss(*batch) -> float``. If it has ``check_batch(*data)``, that is called with all data before
+        the first step, to raise what a batch would. If it draws random numbers: from ``rng``, a
         `numpy.random.Generator`, which checkpoints then hold. If it has ``counting(*batch)``, a mask of the values that
         count for each array (or None), all of these must be finite.
     data : tuple of arrays or Sequences
@@ -114,11 +115,13 @@ class Trainer(Hinted, hints="trainer"):
         data = check_data("data", data)
         refuse_not_finite("data", data, model)
         self.data, self.validation = split(data, validation, seed)
-        if self.validation is not None and not isinstance(validation, (int, float)):
-            refuse_not_finite("validation", self.validation, model)
         self.optimiser = Adam(model.params) if optimiser is None else optimiser
         self.params = as_list(model.params)
         check_optimiser(self.optimiser, self.params)
+        check_batches("data", data, model, "gradients")
+        if self.validation is not None:
+            check_batches("validation", self.validation, model, "loss")
+            refuse_not_finite("validation", self.validation, model)
         self.made_with = made_with(self.optimiser, schedule)
         self.history = History()
         self.step = self.epoch = 0

@@ -1,0 +1,47 @@
+"""Body and head of a `SequenceModel`: `head_on` a body, `body_and_head` of a file, a body `without_dropout`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from pylstm.layers.bidirectional import Bidirectional
+from pylstm.layers.linear import Linear
+from pylstm.layers.mlp import MLP
+from pylstm.layers.named import Recurrent
+from pylstm.layers.stack import Stack
+from pylstm.schema import Entries
+
+
+def body_and_head(parts: dict[str, Any]) -> tuple[Any, Linear | MLP]:
+    """The layers of a file for a `SequenceModel`, if they fit each other."""
+    says = Entries(parts, "parts").only(("layer", "head"))
+    layer, head = says.get("layer"), says.get("head")
+    if not isinstance(layer, Recurrent | Stack | Bidirectional) or not isinstance(head, Linear | MLP):
+        raise ValueError(f"parts must be recurrent layers and a Linear or MLP, got {layer!r} and {head!r}")
+    if head.in_features != layer.output_size or head.dtype != layer.dtype:
+        raise ValueError(f"parts.head must take {layer.output_size} values of {layer.dtype}, got {head!r}")
+    return layer, head
+
+
+def as_list(value: Any) -> list[Any]:
+    """`value`, or a list that holds it."""
+    return value if isinstance(value, list) else [value]
+
+
+def head_on(layer: Any, output_size: int, sizes: Iterable[int], activation: str, seed: Any) -> Linear | MLP:
+    if not isinstance(sizes, Iterable):
+        raise TypeError(f"head_sizes must be the widths between, such as (32,), got {sizes!r}")
+    sizes = tuple(sizes)
+    if not sizes:
+        return Linear(layer.output_size, output_size, dtype=layer.dtype, seed=seed)
+    return MLP(layer.output_size, sizes, output_size, activation, dtype=layer.dtype, seed=seed)
+
+
+def without_dropout(layer: Any) -> Any:
+    """The same layers and parameters, in evaluation mode; `layer` itself does not change."""
+    if not (isinstance(layer, Stack) and layer.drops):
+        return layer
+    view = object.__new__(Stack)
+    view.__dict__.update(layer.__dict__, training=False)
+    return view
