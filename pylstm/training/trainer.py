@@ -15,7 +15,7 @@ from pylstm.hints import Hinted, refuse_options
 from pylstm.layers.generators import unmoved
 from pylstm.schema import Entries, malformed, set_state
 from pylstm.training.arguments import check_callbacks, check_numbers, check_optimiser
-from pylstm.training.batches import batches_of, check_batches, check_data, check_model, split
+from pylstm.training.batches import Data, batches_of, check_batches, check_data, check_model, split
 from pylstm.training.checkpoint import (
     check_parameters,
     copy_parameters,
@@ -112,16 +112,10 @@ class Trainer(Hinted, hints="trainer"):
         self.model, self.epochs, self.batch_size, self.clip = model, epochs, batch_size, clip
         self.shuffle, self.seed, self.patience = shuffle, seed, patience
         self.callbacks, self.schedule, self.progress = check_callbacks(callbacks), schedule, progress
-        data = check_data("data", data)
-        refuse_not_finite("data", data, model)
-        self.data, self.validation = split(data, validation, seed)
         self.optimiser = Adam(model.params) if optimiser is None else optimiser
         self.params = as_list(model.params)
         check_optimiser(self.optimiser, self.params)
-        check_batches("data", data, model, "gradients")
-        if self.validation is not None:
-            check_batches("validation", self.validation, model, "loss")
-            refuse_not_finite("validation", self.validation, model)
+        self.data, self.validation = self._checked(data, validation)
         self.made_with = made_with(self.optimiser, schedule)
         self.history = History()
         self.step = self.epoch = 0
@@ -130,6 +124,17 @@ class Trainer(Hinted, hints="trainer"):
         self._order_of, self._order = -1, np.arange(0)
         self._checkpoint: str | None = None  # the file that this fit has read or written
         self._moving: int | None = None  # while the optimiser moves the parameters: its steps before
+
+    def _checked(self, data: Iterable[Any], validation: Any) -> tuple[Data, Data | None]:
+        """Data to train on and to validate, all that a step could refuse refused."""
+        given = check_data("data", data)
+        refuse_not_finite("data", given, self.model)
+        check_batches("data", given, self.model, "gradients")
+        kept, held = split(given, validation, self.seed)
+        if held is not None:
+            check_batches("validation", held, self.model, "loss")
+            refuse_not_finite("validation", held, self.model)
+        return kept, held
 
     @property
     def steps_per_epoch(self) -> int:
