@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import itertools
 import math
+import operator
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from numbers import Real
 from typing import Any, NoReturn
 
@@ -254,3 +255,86 @@ def _rebuild(shapes: dict[str, tuple[int, ...]], dtype: str, flat: np.ndarray) -
     params = Parameters(shapes, dtype)
     params.flat[...] = flat
     return params
+
+
+class ParametersList(list[Parameters]):
+    """`Parameters` of several layers, or their gradients: those of a model. They add, subtract and scale one by one.
+
+    Never by joining: ``[*a.params, *b.params]`` is a list of the parameters of two models.
+
+    Examples
+    --------
+    >>> one, two = Parameters({"w": (1,)}), Parameters({"b": (2,)})
+    >>> one.flat[:], two.flat[:] = 1, 2
+    >>> grads = ParametersList([one, two])
+    >>> total = sum([grads, grads * 3])
+    >>> [each.flat.tolist() for each in total / 4]
+    [[1.0], [2.0, 2.0]]
+    """
+
+    __array_ufunc__ = None  # a NumPy number on the left leaves the product to `__rmul__`
+
+    def __iadd__(self, other: Any) -> ParametersList:  # type: ignore[misc, override]
+        return self._each(operator.iadd, self._terms(other))
+
+    def __isub__(self, other: Any) -> ParametersList:
+        return self._each(operator.isub, self._terms(other))
+
+    def __imul__(self, factor: Any) -> ParametersList:  # type: ignore[override]
+        return self._each(operator.imul, [factor] * len(self))
+
+    def __itruediv__(self, divisor: Any) -> ParametersList:
+        return self._each(operator.itruediv, [divisor] * len(self))
+
+    def __add__(self, other: Any) -> ParametersList:  # type: ignore[override]
+        return self.copy().__iadd__(other)
+
+    def __radd__(self, other: Any) -> ParametersList:
+        return self.copy() if isinstance(other, Real) and other == 0 else self + other  # `sum` begins with 0
+
+    def __sub__(self, other: Any) -> ParametersList:
+        return self.copy().__isub__(other)
+
+    def __rsub__(self, other: Any) -> ParametersList:
+        return -self + other
+
+    def __mul__(self, factor: Any) -> ParametersList:  # type: ignore[override]
+        return self.copy().__imul__(factor)
+
+    __rmul__ = __mul__  # type: ignore[assignment]
+
+    def __truediv__(self, divisor: Any) -> ParametersList:
+        return self.copy().__itruediv__(divisor)
+
+    def __neg__(self) -> ParametersList:
+        return self * -1
+
+    def __getitem__(self, index: Any) -> Any:
+        found = super().__getitem__(index)
+        return ParametersList(found) if isinstance(index, slice) else found
+
+    def copy(self) -> ParametersList:
+        """The same values in buffers of their own."""
+        return ParametersList(each.copy() for each in self)
+
+    def zeros_like(self) -> ParametersList:
+        """The same layouts, all values 0."""
+        return ParametersList(each.zeros_like() for each in self)
+
+    def _each(self, change: Callable[[Any, Any], Any], others: Sequence[Any]) -> ParametersList:
+        for one, other in zip(self, others):
+            change(one, other)
+        return self
+
+    def _terms(self, other: Any) -> Sequence[Parameters]:
+        """What is added, one for each; all are checked before the first is changed."""
+        if not isinstance(other, list | tuple):
+            raise TypeError(f"a list of Parameters adds to another of the same layouts, got {type(other).__name__}")
+        if len(other) != len(self) or any(
+            not isinstance(b, Parameters) or not a.same_layout(b) for a, b in zip(self, other)
+        ):
+            raise ValueError(
+                f"lists of Parameters of the same layouts add, these differ: {self!r} and {other!r}; "
+                "[*one, *other] puts both into one list"
+            )
+        return other

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any, NoReturn
 
 from pylstm.hints import Hinted
-from pylstm.parameters import Parameters
+from pylstm.parameters import Parameters, ParametersList
 
 
 class Summary(str):
@@ -79,6 +79,23 @@ class Model(Described, hints="model"):
     def __call__(self, *_: Any, **__: Any) -> NoReturn:
         cure = "model.predict(x) returns the outputs" if hasattr(self, "predict") else "see its methods"
         raise TypeError(f"a {type(self).__name__} is not callable: {cure}, model.gradients(...) loss and gradients")
+
+
+class Trainable(Model):
+    """A model with layers, its `parts`, from the beginning: it has parameters to train."""
+
+    parts: dict[str, Any]
+
+    @property
+    def params(self) -> ParametersList:
+        """Parameters of all parts, in their order."""
+        return ParametersList(part.params for part in self.parts.values())
+
+    @params.setter
+    def params(self, values: Any) -> None:
+        own = self.params
+        if len(values) != len(own) or any(a is not b for a, b in zip(values, own)):  # what `model.params *= 0.5` sets
+            raise AttributeError("params cannot be replaced: set values with model.params[0][name] = array")
 
 
 def _layers(thing: Any, prefix: str) -> Iterator[tuple[str, Any, Parameters]]:

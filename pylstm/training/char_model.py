@@ -9,12 +9,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pylstm.datasets import Vocabulary
-from pylstm.layers.described import Model
+from pylstm.layers.described import Trainable
 from pylstm.layers.embedding import Embedding
 from pylstm.layers.linear import Linear
 from pylstm.layers.losses import softmax_cross_entropy
 from pylstm.layers.named import Recurrent
-from pylstm.parameters import Parameters
+from pylstm.parameters import ParametersList
 from pylstm.schema import Entries
 from pylstm.training.tbptt import states_at
 
@@ -26,11 +26,11 @@ class Step(NamedTuple):
     states to carry on, `final`."""
 
     bits: float
-    grads: list[Parameters]
+    grads: ParametersList
     final: dict[str, np.ndarray]
 
 
-class CharModel(Model):
+class CharModel(Trainable):
     """Character model: ``indices -> Embedding -> Recurrent -> Linear -> logits of the next character``.
 
     Parameters
@@ -101,11 +101,6 @@ class CharModel(Model):
         """What a file holds besides the layers."""
         return {"characters": self.vocabulary.characters[1:]}
 
-    @property
-    def params(self) -> list[Parameters]:
-        """Parameters of embedding, layer and head."""
-        return [part.params for part in self.parts.values()]
-
     def logits(self, indices: Any, initial: dict[str, np.ndarray] | None = None) -> tuple[np.ndarray, dict]:
         """Logits of the next character at every position, and the final states.
 
@@ -151,7 +146,7 @@ class CharModel(Model):
         dlayer = run.backward(np.concatenate([np.zeros_like(run.y[:before]), dhead.x]) if before else dhead.x)
         dembedding = looked_up.backward(dlayer.x)
         final = dict(run.final) if carry is None else states_at(run, carry)
-        return Step(value / LN2, [dembedding.params, dlayer.params, dhead.params], final)
+        return Step(value / LN2, ParametersList([dembedding.params, dlayer.params, dhead.params]), final)
 
     def characters(self, *, prompt: str = "\n", temperature: float = 0.7, seed: int = 0) -> Iterator[str]:
         """Characters drawn from the model, one after another, without end: a stream carries the states.

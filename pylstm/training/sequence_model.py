@@ -9,12 +9,12 @@ import numpy as np
 
 from pylstm.checks import DTYPES, as_array, check_size
 from pylstm.layers.bidirectional import Bidirectional
-from pylstm.layers.described import Model
+from pylstm.layers.described import Trainable
 from pylstm.layers.generators import unmoved
 from pylstm.layers.losses import leave_out
 from pylstm.layers.named import Recurrent
 from pylstm.layers.stack import Stack
-from pylstm.parameters import Parameters
+from pylstm.parameters import ParametersList
 from pylstm.schema import Entries, is_number, set_state
 from pylstm.training.body import as_list, body_and_head, head_on, without_dropout
 from pylstm.training.finite import Masks, counting
@@ -35,7 +35,7 @@ from pylstm.training.targets import (
 __all__ = ["LOSSES", "PER_ROW", "READS", "SequenceModel"]
 
 
-class SequenceModel(Model):
+class SequenceModel(Trainable):
     """Body and head: ``x (N, T, I) -> recurrent layers -> read -> head -> (N, K) or (N, T, K)``.
 
     Parameters
@@ -70,7 +70,7 @@ class SequenceModel(Model):
         The body.
     head : Linear or MLP
     params : list of Parameters
-        Of body and head.
+        Of body and head; adds, subtracts and scales as `Parameters` do.
     rng : Generator or None
         Of the dropout; checkpoints hold it.
 
@@ -199,11 +199,6 @@ class SequenceModel(Model):
         return settings | ({"rng": self.layer.rng.bit_generator.state} if drops else {})
 
     @property
-    def params(self) -> list[Parameters]:
-        """Parameters of body and head."""
-        return [self.layer.params, self.head.params]
-
-    @property
     def rng(self) -> np.random.Generator | None:
         return self.layer.rng if isinstance(self.layer, Stack) else self._rng
 
@@ -264,8 +259,8 @@ class SequenceModel(Model):
         out = self.head(self._reading(self._run(x, tape=False), lengths).features).y
         return self._loss(out, lengths, y, weights)[0]
 
-    def gradients(self, x: Any, y: Any, weights: Any = None) -> tuple[float, list[Parameters]]:
-        """Mean loss on a batch, and its gradients in the order of `params`.
+    def gradients(self, x: Any, y: Any, weights: Any = None) -> tuple[float, ParametersList]:
+        """Mean loss on a batch, and its gradients in the order of `params`; those of several batches add and scale.
 
         Parameters
         ----------
@@ -290,7 +285,8 @@ class SequenceModel(Model):
             out = self.head(reading.features)
             value, dout = self._loss(out.y, lengths, y, weights)
             dhead = out.backward(dout)
-            return value, [run.backward(self._steps_first(reading.backward(dhead.x))).params, dhead.params]
+            dlayer = run.backward(self._steps_first(reading.backward(dhead.x)))
+            return value, ParametersList([dlayer.params, dhead.params])
 
     def check_batch(self, x: Any, y: Any, weights: Any = None) -> None:
         """Refuse what `loss` and `gradients` would, for the cost of the loss alone: it is judged on outputs of 0.
