@@ -1,7 +1,8 @@
 """One safetensors file, whole or not at all: `write_file` and `read_file`, of a JSON header and named tensors.
 
-The header is JSON under the key ``pylstm``, with the number of the format, the version of pylstm, and a digest of
-header and tensors. The digest shows damage, not who wrote the file: what a header says is checked by whoever reads it.
+The header is JSON under the key ``pylstm``, with the number of the format, the version of pylstm, a digest of itself,
+and one of header and tensors: what a header says can be compared with the tensors before these are read. The digests
+show damage, not who wrote the file: what a header says is checked by whoever reads it.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import hashlib
 import json
 import os
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -32,44 +33,83 @@ def write_file(path: Path, header: dict[str, Any], tensors: Mapping[str, np.ndar
     import safetensors.numpy
 
     header = {"format": FORMAT, "version": version("pylstm")} | header
+    header["header_sha256"] = _digest(header, {})
     header["sha256"] = _digest(header, tensors)
     _write(path, safetensors.numpy.save(dict(tensors), metadata={"pylstm": json.dumps(header)}))
 
 
-def read_file(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """Header and tensors of a file, with the right digest; nothing else of the header is checked.
+Shapes = dict[str, tuple[str, tuple[int, ...]]]
+"""Name of a tensor -> its dtype and shape."""
+Check = Callable[[dict[str, Any], Shapes], None]
+
+
+def read_file(path: Path, check: Check | None = None) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Header and tensors of a file, with the right digests; nothing else of the header is checked.
+
+    `check` is called with the header and the shapes before a tensor is read: a file that it refuses costs nothing,
+    however large it is.
 
     Raises
     ------
     OSError
         The file cannot be read.
     ValueError
-        Not such a file, cut short, damaged, or of a later format.
+        Not such a file, cut short, damaged, or of a later format; what `check` raises.
     """
-    import safetensors
-
     path = os.fsdecode(path)
     with open(path, "rb"):
         pass
+    metadata, shapes = _read(path, lambda file: (file.metadata() or {}, _shapes(file)))
+        path, lambda file: (file.metadata() or {}, {name: _shape(file, name) for name in file.keys()})
+    )  # noqa: SIM118
+    header, digest = _header(path, metadata)
+    if check is not None:
+        check(header, shapes)
+    tensors = _read(path, lambda file: {name: file.get_tensor(name) for name in shapes})
+    if _digest(header, tensors) != digest:
+        raise ValueError(f"{path}: damaged: the data are not those that were saved (sha256 differs)")
+    header.pop("header_sha256", None)
+    return header, tensors
+
+
+def _read(path: str, read: Callable[[Any], Any]) -> Any:
+    """What `read` returns of the opened file."""
+    import safetensors
+
     try:
         with safetensors.safe_open(path, framework="numpy") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
+            return read(file)
     except (safetensors.SafetensorError, ValueError, TypeError, AttributeError) as error:
         raise ValueError(f"{path}: not a safetensors file, or cut short or damaged ({error})") from None
+
+
+def _shapes(file: Any) -> Shapes:
+    slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
+    names = {"F32": "float32", "F64": "float64"}
+    return {
+        name: (names.get(each.get_dtype(), each.get_dtype()), tuple(each.get_shape())) for name, each in slices.items()
+    }
+
+
+def _header(path: str, metadata: Mapping[str, str]) -> tuple[dict[str, Any], str]:
+    """Header, undamaged, and the digest of header and tensors."""
     if "pylstm" not in metadata:
         raise ValueError(f"{path}: a safetensors file, but not one that pylstm.save wrote (no header 'pylstm')")
     try:
         header = json.loads(metadata["pylstm"])
         number, version, digest = header["format"], header["version"], header.pop("sha256")
-        right = _digest(header, tensors)
+        right = header.get("header_sha256") in (None, _digest(_without(header, "header_sha256"), {}))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(f"{path}: the header is damaged ({error!r})") from None
     if number != FORMAT:
         raise ValueError(f"{path}: format {number}, written by pylstm {version}; this version reads format {FORMAT}")
-    if right != digest:
-        raise ValueError(f"{path}: damaged: the data are not those that were saved (sha256 differs)")
-    return header, tensors
+    if not right:
+        raise ValueError(f"{path}: the header is damaged: it is not the one that was saved (sha256 differs)")
+    return header, digest
+
+
+def _without(header: dict[str, Any], name: str) -> dict[str, Any]:
+    return {key: value for key, value in header.items() if key != name}
 
 
 def _write(path: Path, data: bytes) -> None:

@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from pylstm.files import Path, read_file, write_file
-from pylstm.layer_files import LAYERS, MOST_LAYERS, Plan, describe, kind_of, plan_of, resolve
+from pylstm.files import Path, Shapes, read_file, write_file
+from pylstm.layer_files import LAYERS, MOST_LAYERS, Plan, Wanted, describe, kind_of, plan_of, resolve
 from pylstm.schema import Entries, malformed
 
 MODELS = {
@@ -80,7 +80,9 @@ def save(path: Path, model: Any, *, about: Mapping[str, Any] | None = None) -> N
     write_file(path, header, tensors)
 
 
-def load(path: Path, *, cell: Any = None, model: Any = None, allow_nonfinite: bool = False) -> Any:
+def load(
+    path: Path, *, cell: Any = None, model: Any = None, certified: bool = True, allow_nonfinite: bool = False
+) -> Any:
     """Read what `save` wrote: the same layer, model or dict of layers.
 
     A file is data: it names a class, but nothing is imported or run because a file says so, and a file that was changed
@@ -93,6 +95,9 @@ def load(path: Path, *, cell: Any = None, model: Any = None, allow_nonfinite: bo
         Cells that are not registered, of a script or a notebook; they are found by their names.
     model : type, optional
         The class of a model of your own, with ``from_parts(parts, metadata)``. Needed for such files, and only there.
+    certified : bool
+        With False no cell of the file is certified, and its layers are as made with ``certified=False``. Needed for
+        layers that were saved as such: a file does not switch certification off by itself.
     allow_nonfinite : bool
         Whether parameters may be NaN or infinite.
 
@@ -102,28 +107,40 @@ def load(path: Path, *, cell: Any = None, model: Any = None, allow_nonfinite: bo
         The file cannot be read.
     LookupError
         Its cell is not registered; names the package that had it.
+    TypeError
+        `cell` is neither a class nor a list of them.
     ValueError
         Not a file of `save`, cut short, damaged, of a later version; an entry that is not what it must be; parameters
-        that are not finite; the cell has changed since: its blocks, or what it computes.
+        that are not finite; the cell has changed since: its blocks, its output, its biases, or what it computes; an
+        option with which it would run for long; a cell that fails certification; a layer made with
+        ``certified=False``.
     """
-    header, tensors = read_file(path)
-    path = os.fsdecode(path)
-    with malformed(path):
-        entries = Entries(header, "")
-        kind = entries.text("kind")
-        if kind.startswith("checkpoint"):
-            raise ValueError(f"a {kind[:60]}, not a model: it is for going on with that training")
-        described = entries.entries("parts")
-        cells = _by_name(cell)
-        plans = _plans({name: described.entries(name) for name in described.value}, cells)
-        _check_tensors(plans, tensors, allow_nonfinite)
-        make = _maker(entries, kind, model, plans)
-        _refuse_unused(cells, described)
+    wanted, plans, file = Wanted(_by_name(cell), bool(certified)), {}, os.fsdecode(path)
+
+    def check(header: dict[str, Any], shapes: Shapes) -> None:
+        with malformed(file):
+            kind = Entries(header, "").text("kind")
+            if kind.startswith("checkpoint"):
+                raise ValueError(f"a {kind[:60]}, not a model: it is for going on with that training")
+            plans.update(_plans(_described(header), wanted))
+            _check_shapes(plans, shapes)
+
+    header, tensors = read_file(path, check)
+    with malformed(file):
+        _check_values(tensors, allow_nonfinite)
+        make = _maker(Entries(header, ""), header["kind"], model, plans)
+        _refuse_unused(wanted.cells, header["parts"])
         parts = {}
         for part, plan in plans.items():
             parts[part] = plan.make()
             parts[part].params.update({name: tensors[_tensor_name(part, name)] for name in plan.shapes})
         return make(parts)
+
+
+def _described(header: dict[str, Any]) -> dict[str, Entries]:
+    """Part -> what the header says of it."""
+    described = Entries(header, "").entries("parts")
+    return {name: described.entries(name) for name in described.value}
 
 
 def read_about(path: Path) -> dict[str, Any]:
@@ -195,51 +212,59 @@ def _check_cells(parts: Mapping[str, Any]) -> None:
 
 
 def _by_name(cell: Any) -> dict[str, Any]:
-    from pylstm.cells.cell import Cell
+    from pylstm.cells.cell import check_cell
 
-    cells = [] if cell is None else list(cell) if isinstance(cell, Iterable) and not isinstance(cell, type) else [cell]
+    several = isinstance(cell, Iterable) and not isinstance(cell, type | str)
+    cells = [] if cell is None else list(cell) if several else [cell]
     for each in cells:
-        if not (isinstance(each, type) and issubclass(each, Cell)):
-            raise TypeError(f"cell must be a Cell subclass or a list of them, got {each!r}")
+        try:
+            check_cell(each)
+        except TypeError as error:
+            raise TypeError(f"cell= takes a class, or a list of them: {error}") from None
     return {each.name: each for each in cells}
 
 
-def _refuse_unused(cells: Mapping[str, Any], described: Entries) -> None:
-    text = json.dumps(described.value)
+def _refuse_unused(cells: Mapping[str, Any], described: Any) -> None:
+    text = json.dumps(described)
     for name in cells:
         if f'"cell": {json.dumps(name)}' not in text:
             raise ValueError(f"the file has no layer of the cell {name!r}, which was passed as cell=")
 
 
-def _plans(described: Mapping[str, Entries], cells: Mapping[str, Any]) -> dict[str, Plan]:
+def _plans(described: Mapping[str, Entries], wanted: Wanted) -> dict[str, Plan]:
     """Part -> plan; no more layers than a file can hold."""
     if len(described) > MOST_LAYERS:
         raise ValueError(f"a file can hold {MOST_LAYERS} layers, got {len(described)}")
-    plans = {part: plan_of(each, cells) for part, each in described.items()}
+    plans = {part: plan_of(each, wanted) for part, each in described.items()}
     if sum(plan.count for plan in plans.values()) > MOST_LAYERS:
         raise ValueError(f"a file can hold {MOST_LAYERS} layers, got {sum(plan.count for plan in plans.values())}")
     return plans
 
 
-def _check_tensors(plans: Mapping[str, Plan], tensors: Mapping[str, np.ndarray], allow_nonfinite: bool) -> None:
-    """The tensors are those of the layers: names, shapes, dtypes, finite values."""
+def _check_shapes(plans: Mapping[str, Plan], found: Shapes) -> None:
+    """The tensors are those of the layers: names, dtypes, shapes."""
     expected = {
-        _tensor_name(part, name): (shape, plan.dtype)
+        _tensor_name(part, name): (plan.dtype, shape)
         for part, plan in plans.items()
         for name, shape in plan.shapes.items()
     }
-    missing, unexpected = sorted(expected.keys() - tensors.keys()), sorted(tensors.keys() - expected.keys())
+    missing, unexpected = sorted(expected.keys() - found.keys()), sorted(found.keys() - expected.keys())
     if missing or unexpected:
         raise ValueError(
-            f"missing tensors {missing[:9]}, unexpected tensors {unexpected[:9]} for the layers of the header"
+            f"missing tensors {missing[:9]}, unexpected tensors {unexpected[:9]} for the layers of the header: the "
+            "file is damaged or was changed"
         )
-    for name, (shape, dtype) in expected.items():
-        found = tensors[name]
-        if found.shape != shape or found.dtype.name != dtype:
+    for name, (dtype, shape) in expected.items():
+        if found[name] != (dtype, shape):
             raise ValueError(
-                f"tensor {name!r} must be {dtype} of shape {shape} by the header, got {found.dtype} {found.shape}"
+                f"tensor {name!r} must be {dtype} of shape {shape} by the header, got {found[name][0]} "
+                f"{found[name][1]}: the file is damaged or was changed"
             )
-        if not allow_nonfinite and not np.isfinite(found).all():
+
+
+def _check_values(tensors: Mapping[str, np.ndarray], allow_nonfinite: bool) -> None:
+    for name, found in tensors.items() if not allow_nonfinite else ():
+        if not np.isfinite(found).all():
             value = found[~np.isfinite(found)][0]
             raise ValueError(
                 f"parameter {name!r} holds {value}: load(path, allow_nonfinite=True) reads it all the same"

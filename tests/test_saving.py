@@ -30,9 +30,10 @@ def rewrite(path, change_header=lambda header: None, change_tensors=lambda tenso
     tensors = safetensors.numpy.load_file(path)
     with safetensors.safe_open(path, framework="numpy") as file:
         header = json.loads(file.metadata()["pylstm"])
-    del header["sha256"]
+    del header["sha256"], header["header_sha256"]
     change_header(header)
     change_tensors(tensors)
+    header["header_sha256"] = files._digest(header, {})
     header["sha256"] = files._digest(header, tensors)
     safetensors.numpy.save_file(tensors, path, metadata={"pylstm": json.dumps(header)})
 
@@ -105,6 +106,14 @@ def test_every_damaged_byte_is_noticed(path):
         path.write_bytes(data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :])
         with pytest.raises(ValueError, match=r"damaged|format|not one that pylstm"):
             load(path)
+
+
+def test_a_damaged_header_says_so(path):
+    """Not what the damaged entry would say."""
+    save(path, Recurrent("lstm", 3, 4))
+    path.write_bytes(path.read_bytes().replace(b'hidden_size\\": 4', b'hidden_size\\": 5', 1))
+    with pytest.raises(ValueError, match="the header is damaged: it is not the one that was saved"):
+        load(path)
 
 
 def test_shapes_are_part_of_the_digest(path):

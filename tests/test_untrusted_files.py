@@ -107,7 +107,7 @@ def test_save_refuses_what_load_would(path):
         ('{"format": ' + "9" * 5000 + "}", "the header is damaged"),
         ("[1]", "the header is damaged"),
         ("null", "the header is damaged"),
-        ('{"format": 1, "version": "0", "sha256": 3}', "damaged"),
+        ('{"format": 1, "version": "0", "sha256": 3}', "kind is missing"),
     ],
 )
 def test_json_that_is_no_header(path, text, message):

@@ -1,7 +1,8 @@
 """What a cell computes, as a few numbers: a file holds them, so that it is never read with a cell that has changed.
 
-They come from the twin on fixed inputs (small, moderate and large rows; all positive, then of both signs), so they do
-not depend on how the cell is written, and see closures, options and helper functions alike.
+They come from the twin on fixed inputs, all positive, then of both signs, so they do not depend on how the cell is
+written, and see closures, options and helper functions alike. `STATES` and `SCALES` say where: previous states of 0,
+small, moderate, large, beyond 10, and a dozen rows within -1..1.
 """
 
 from __future__ import annotations
@@ -14,7 +15,10 @@ import numpy as np
 from pylstm.cells.contract import Stage, hook_name
 from pylstm.cells.twin import call, hook
 
-SCALES = (0.5, 1.5, 6.0)
+SCALES = (0.5, 1.5, 6.0, 0.7, 1.2) + (1.0,) * 12
+"""Largest magnitude in each row."""
+STATES = (0.5, 1.5, 6.0, 0.0, 60.0) + (1.0,) * 12
+"""The same of previous states: row 3 is a first step."""
 TOLERANCE = 1e-8
 SIZES = {"input_size": 2, "hidden_size": 3}
 
@@ -64,7 +68,7 @@ def _values(cell: Any, positive: bool) -> Iterator[tuple[str, np.ndarray]]:
     widths = contract.resolve(**SIZES, **needed)
     drawn = _Numbers(positive)
     spaces: dict[str, dict[str, np.ndarray]] = {
-        "prev": {name: drawn(widths[name]) for name in contract.states},
+        "prev": {name: drawn(widths[name], STATES) for name in contract.states},
         "p": {name: drawn(widths[name])[1] for name in contract.params},
         "u": {name: drawn(widths[name]) for name in contract.aux},
         "e": {},
@@ -95,17 +99,17 @@ def _made(contract: Any, stage: Stage) -> tuple[str, ...]:
 
 
 class _Numbers:
-    """Blocks (rows, width) of fixed numbers, one row for each of `SCALES`; every platform has the same."""
+    """Blocks (rows, width) of fixed numbers, one row for each scale; every platform has the same."""
 
     def __init__(self, positive: bool) -> None:
         self.positive, self.used = positive, 0
 
-    def __call__(self, width: int) -> np.ndarray:
-        k = np.arange(self.used + 1, self.used + 1 + len(SCALES) * width)
+    def __call__(self, width: int, scales: tuple[float, ...] = SCALES) -> np.ndarray:
+        k = np.arange(self.used + 1, self.used + 1 + len(scales) * width)
         self.used += len(k)
         numbers = (k * 7919 % 2003) / 1001.5 - 1
-        numbers = np.abs(numbers) + 0.05 if self.positive else numbers
-        return numbers.reshape(len(SCALES), width) * np.array(SCALES)[:, None]
+        numbers = 0.05 + 0.95 * np.abs(numbers) if self.positive else numbers
+        return numbers.reshape(len(scales), width) * np.array(scales)[:, None]
 
 
 def _row_sums(array: np.ndarray) -> list[float | None]:

@@ -17,6 +17,7 @@ from pylstm.schema import Entries, is_number
 from pylstm.training.fitting import fit
 from pylstm.training.optimisers import SGD, Adam, AdamW, RMSProp
 from pylstm.training.refit import all_or_nothing
+from pylstm.training.restoring import check_certified, held, leaf_of
 from pylstm.training.schedules import Plateau, cosine
 from pylstm.training.sequence_model import SequenceModel
 from pylstm.training.sequences import Sequences
@@ -305,13 +306,14 @@ def restored(estimator: type, says: Entries, layer: Any) -> dict[str, Any]:
         A parameter that the estimator does not have, or what `plain` does not return; another cell or dtype.
     """
     out = dict(says.only(estimator._get_param_names()).value)
-    cell = getattr(layer, "recurrents", [layer])[0].cell
+    cell = leaf_of(layer).cell
     for name, wanted in (("cell", cell.name), ("dtype", layer.dtype.name)):
         if says.text(name) != wanted:
             says.refuse(f"must be {wanted!r}, as in the net", out[name], name)
     for name, value in out.items():
         if name == "cell_options" and value is not None:
-            options = says.entries(name).only((*cell.contract.sizes, *cell.options))
+            options = says.entries(name).only(("certified", *cell.contract.sizes, *cell.options))
+            check_certified(options, layer)
             for key in options.value:
                 options.number(key) if not isinstance(options.value[key], bool) else options.flag(key)
         elif isinstance(value, dict):
@@ -322,6 +324,9 @@ def restored(estimator: type, says: Entries, layer: Any) -> dict[str, Any]:
             out[name] = tuple(says.list(name, int))
         elif not (value is None or isinstance(value, str | bool) or is_number(value)):
             says.refuse("must be a text, a finite number, true, false or null", value, name)
+    out["cell"] = held(layer)
+    if not leaf_of(layer).certified:
+        out["cell_options"] = {**(out.get("cell_options") or {}), "certified": False}
     return out
 
 

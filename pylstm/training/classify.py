@@ -15,7 +15,7 @@ from pylstm.training.fitting import fit
 from pylstm.training.history import History
 from pylstm.training.optimisers import Adam
 from pylstm.training.refit import all_or_nothing
-from pylstm.training.restoring import constructor_options, own_options
+from pylstm.training.restoring import constructor_options, held, own_options
 from pylstm.training.schedules import cosine
 from pylstm.training.sequence_model import SequenceModel
 from pylstm.training.sequences import Sequences
@@ -184,7 +184,7 @@ class ClassifyModel(Model):
         """A fitted model of the given layers, as `pylstm.load` makes it."""
         says = Entries(metadata, "metadata").only(("classes", "cell", "options", "scale", "net"))
         net = SequenceModel.from_parts(parts, says.entries("net").value)
-        model = cls(says.list("classes", str), says.text("cell"), **constructor_options(cls, says, net.layer))
+        model = cls(says.list("classes", str), held(net.layer), **constructor_options(cls, says, net.layer))
         model.net, inputs = net, net.layer.input_size
         model.scale = says.array("scale", (2, inputs))
         as_array([model.scale[1].tolist()], (1, inputs), "metadata.scale, deviations", positive=True)

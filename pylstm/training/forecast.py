@@ -14,7 +14,7 @@ from pylstm.training.fitting import fit
 from pylstm.training.history import History
 from pylstm.training.optimisers import Adam
 from pylstm.training.refit import all_or_nothing
-from pylstm.training.restoring import constructor_options, own_options
+from pylstm.training.restoring import constructor_options, held, own_options
 from pylstm.training.schedules import cosine
 from pylstm.training.sequence_model import SequenceModel
 from pylstm.training.sequences import Sequences
@@ -361,7 +361,7 @@ class ForecastModel(Model):
     def from_parts(cls, parts: dict[str, Any], metadata: dict[str, Any]) -> ForecastModel:
         """A fitted model of the given layers, as `pylstm.load` makes it."""
         says = Entries(metadata, "metadata").only(FILED)
-        model = cls(says.text("cell"), **constructor_options(cls, says, parts.get("layer")))
+        model = cls(held(parts["layer"]), **constructor_options(cls, says, parts.get("layer")))
         model.net, model.form = SequenceModel.from_parts(parts, says.entries("net").value), says.text("form", FORMS)
         widths = says.list("widths", int)
         if len(widths) != 2 or widths[0] < 1 or widths[1] < 0:
