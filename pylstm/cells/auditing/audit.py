@@ -135,8 +135,9 @@ def audit(
         a cell (see `Cell`); it may return only some of the names. *A recursion*: a function of one argument, a
         `pylstm.cells.auditing.net.Steps`, under any other name, which returns a dict with any of: states -> claimed
         cotangents dL/ds_t (T, B, width); gates -> cotangents of their pre-activations (T, B, width); parameters,
-        ``"x"`` -> gradients of their shape. L is a sum over rows and steps. Where a state is computed from another one of the
-        same step, dL/dc_t may or may not hold the part that comes from h_t: the last step decides which is meant.
+        ``"x"`` -> gradients of their shape. L is a sum over rows and steps. Where a state is computed from another one
+        of the same step, dL/dc_t may or may not hold the part that comes from h_t: the last step decides which is
+        meant.
     lengths : iterable of int
         Lengths of the runs.
     loss : dict of str to {"every", "last"}
@@ -163,8 +164,8 @@ def audit(
     Notes
     -----
     The truth is the recursion of `pylstm.cells.auditing.reference`, path by path: direct paths between states, products
-    with the matrix of each gate, paths from the new states to each gate, and paths between states of one step. The claim
-    is compared with the true recursion without each of these in turn.
+    with the matrix of each gate, paths from the new states to each gate, and paths between states of one step. The
+    claim is compared with the true recursion without each of these in turn.
 
     Examples
     --------
