@@ -30,18 +30,18 @@ from pylstm.cells.certification.certificate import Certificate, CertificationErr
 from pylstm.cells.certification.certify import certify
 from pylstm.engine.stream import Stream
 from pylstm.engine.threads import get_num_threads, set_num_threads
+from pylstm.feedforward.embedding import Embedding
+from pylstm.feedforward.linear import Linear
+from pylstm.feedforward.mlp import MLP
 from pylstm.hookspecs import hookimpl
 from pylstm.layers.bidirectional import Bidirectional
 from pylstm.layers.checkpointed import CheckpointedRun
-from pylstm.layers.ctc import ctc_best_path, ctc_loss
-from pylstm.layers.embedding import Embedding
-from pylstm.layers.linear import Linear
-from pylstm.layers.losses import sigmoid_cross_entropy, softmax_cross_entropy, squared_error
-from pylstm.layers.mlp import MLP
 from pylstm.layers.named import GRU, LSTM, RNN, Recurrent
-from pylstm.layers.regression import gaussian_likelihood, huber, mean_squared_error, quantile_loss
 from pylstm.layers.run import Gradients, Run
 from pylstm.layers.stack import Stack
+from pylstm.losses.classification import sigmoid_cross_entropy, softmax_cross_entropy
+from pylstm.losses.ctc import ctc_best_path, ctc_loss
+from pylstm.losses.regression import gaussian_likelihood, huber, mean_squared_error, quantile_loss, squared_error
 from pylstm.parameters import Parameters
 from pylstm.plugins import register
 from pylstm.saving import load, save

@@ -17,9 +17,9 @@ from pylstm.schema import Entries, UnknownCell, is_number
 
 LAYERS = {
     "recurrent": "pylstm.layers.named:Recurrent",
-    "linear": "pylstm.layers.linear:Linear",
-    "mlp": "pylstm.layers.mlp:MLP",
-    "embedding": "pylstm.layers.embedding:Embedding",
+    "linear": "pylstm.feedforward.linear:Linear",
+    "mlp": "pylstm.feedforward.mlp:MLP",
+    "embedding": "pylstm.feedforward.embedding:Embedding",
     "bidirectional": "pylstm.layers.stack:Bidirectional",
     "stack": "pylstm.layers.stack:Stack",
 }

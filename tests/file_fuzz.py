@@ -12,10 +12,10 @@ import numpy as np
 import pylstm
 from pylstm import files
 from pylstm.datasets import Vocabulary
+from pylstm.feedforward.embedding import Embedding
+from pylstm.feedforward.linear import Linear
+from pylstm.feedforward.mlp import MLP
 from pylstm.layers.bidirectional import Bidirectional
-from pylstm.layers.embedding import Embedding
-from pylstm.layers.linear import Linear
-from pylstm.layers.mlp import MLP
 from pylstm.training.char_model import CharModel
 from pylstm.training.checkpoint import read_checkpoint, write_checkpoint
 from pylstm.training.classify import ClassifyModel

@@ -163,7 +163,7 @@ class Net:
 
 
 def test_models_of_users(path):
-    from pylstm.layers.linear import Linear
+    from pylstm.feedforward.linear import Linear
 
     net = Net(pylstm.LSTM(3, 4, num_layers=2, seed=0), Linear(4, 2, seed=1), power=3)
     pylstm.save(path, net)

@@ -11,8 +11,8 @@ import safetensors.numpy
 
 from pylstm import files
 from pylstm.datasets import Vocabulary
-from pylstm.layers.embedding import Embedding
-from pylstm.layers.linear import Linear
+from pylstm.feedforward.embedding import Embedding
+from pylstm.feedforward.linear import Linear
 from pylstm.layers.named import Recurrent
 from pylstm.parameters import Parameters
 from pylstm.saving import load, save
@@ -221,7 +221,7 @@ def test_the_old_file_stays_when_writing_fails(path, monkeypatch):
 STOPPED = """
 import os, sys
 from pylstm import saving
-from pylstm.layers.linear import Linear
+from pylstm.feedforward.linear import Linear
 sync = os.fsync
 def stop(file):
     print("written", flush=True)

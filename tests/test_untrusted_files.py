@@ -12,9 +12,9 @@ import pytest
 
 import pylstm
 from pylstm import files, saving
+from pylstm.feedforward.linear import Linear
+from pylstm.feedforward.mlp import MLP
 from pylstm.layers.bidirectional import Bidirectional
-from pylstm.layers.linear import Linear
-from pylstm.layers.mlp import MLP
 from pylstm.training.checkpoint import read_checkpoint, write_checkpoint
 from pylstm.training.classify import ClassifyModel
 from pylstm.training.forecast import ForecastModel

@@ -17,7 +17,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from pylstm import plugins
-    from pylstm.commands._output import print_json, print_table
+    from pylstm.commands._shared.output import print_json, print_table
 
     entries = [_describe(entry) for entry in plugins.registry().entries()]
     if args.json:

@@ -28,7 +28,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from pylstm.cells.certification.certify import certify
-    from pylstm.commands._output import print_json
+    from pylstm.commands._shared.output import print_json
 
     cells = [cell for name in args.names for cell in find(name)] + (_registered() if args.all else [])
     if not cells:
@@ -115,7 +115,7 @@ def _load_file(path: Path) -> Any:
 
 def _print(certificate: Certificate, table: bool) -> None:
     """A headline; the table path by form, or only the failures; the notes."""
-    from pylstm.commands._output import print_table
+    from pylstm.commands._shared.output import print_table
 
     failures = len(certificate.failures)
     verdict = "ok" if certificate.ok else f"{failures} wrong"

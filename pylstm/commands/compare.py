@@ -40,8 +40,8 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the command; the exit status: 0, or 1 if no cell was trained to the end."""
-    from pylstm.commands._files import check_plot
-    from pylstm.commands._output import print_json
+    from pylstm.commands._shared.files import check_plot
+    from pylstm.commands._shared.output import print_json
     from pylstm.commands.check import find
     from pylstm.training.compare import Settings, compare
     from pylstm.training.tasks import TASKS as factories
@@ -93,7 +93,7 @@ def _reporter(bar: Any, settings: Settings) -> Any:
 
 
 def _print(results: list[Result], task: Task, settings: Settings) -> None:
-    from pylstm.commands._output import print_table
+    from pylstm.commands._shared.output import print_table
     from pylstm.training.compare import TOLERANCE
 
     rows = []

@@ -9,7 +9,7 @@ from typing import Any
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
     """Add ``evaluate`` to the command line."""
-    from pylstm.commands._trained import add_reading
+    from pylstm.commands._shared.trained import add_reading
 
     parser = subparsers.add_parser(
         "evaluate",
@@ -29,8 +29,8 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the command; the exit status: 0."""
-    from pylstm.commands._output import print_json
-    from pylstm.commands._trained import load_trained, reading_of
+    from pylstm.commands._shared.output import print_json
+    from pylstm.commands._shared.trained import load_trained, reading_of
 
     task, model, about = load_trained(args.model)
     reading = reading_of(args, task, about)
@@ -46,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
 def _text(args: argparse.Namespace, model: Any, about: dict[str, Any], reading: dict[str, Any]) -> dict[str, Any]:
     import hashlib
 
-    from pylstm.commands._trained import data_of, note_other
+    from pylstm.commands._shared.trained import data_of, note_other
     from pylstm.datasets import manual_topics, read_text
     from pylstm.training.baselines import bigram_bits
     from pylstm.training.text import text_bits
@@ -79,7 +79,7 @@ def _text(args: argparse.Namespace, model: Any, about: dict[str, Any], reading: 
 
 
 def _classify(args: argparse.Namespace, model: Any, about: dict[str, Any], reading: dict[str, Any]) -> dict[str, Any]:
-    from pylstm.commands._sequences import (
+    from pylstm.commands._shared.sequences import (
         NAMES,
         digest_of,
         judge,
@@ -88,7 +88,7 @@ def _classify(args: argparse.Namespace, model: Any, about: dict[str, Any], readi
         read_classification,
         read_groups,
     )
-    from pylstm.commands._trained import data_of, note_other
+    from pylstm.commands._shared.trained import data_of, note_other
 
     source = data_of(args, about)
     if args.data is None or source in NAMES:
@@ -112,7 +112,7 @@ def _classify(args: argparse.Namespace, model: Any, about: dict[str, Any], readi
 
 
 def _forecast(args: argparse.Namespace, model: Any, about: dict[str, Any], reading: dict[str, Any]) -> dict[str, Any]:
-    from pylstm.commands._series import (
+    from pylstm.commands._shared.series import (
         NAMES,
         check_hold_out,
         digest_of,
@@ -121,7 +121,7 @@ def _forecast(args: argparse.Namespace, model: Any, about: dict[str, Any], readi
         report,
         season_of,
     )
-    from pylstm.commands._trained import data_of, note_other
+    from pylstm.commands._shared.trained import data_of, note_other
     from pylstm.training.backtest import backtest
 
     source = data_of(args, about)

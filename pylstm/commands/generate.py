@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from pylstm.commands._options import seed
+from pylstm.commands._shared.options import seed
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
@@ -30,8 +30,8 @@ def run(args: argparse.Namespace) -> int:
     """Run the command; the exit status: 0."""
     from itertools import islice
 
-    from pylstm.commands._output import print_json
-    from pylstm.commands._trained import load_trained
+    from pylstm.commands._shared.output import print_json
+    from pylstm.commands._shared.trained import load_trained
 
     if args.characters < 1:
         raise ValueError(f"--characters must be at least 1, got {args.characters}")

@@ -13,7 +13,7 @@ FORECAST_ONLY = {"steps": "--steps", "interval": "--interval", "plot": "--plot"}
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
     """Add ``predict`` to the command line."""
-    from pylstm.commands._trained import add_reading
+    from pylstm.commands._shared.trained import add_reading
 
     parser = subparsers.add_parser(
         "predict",
@@ -35,9 +35,9 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the command; the exit status: 0."""
-    from pylstm.commands._files import check_plot
-    from pylstm.commands._output import print_json
-    from pylstm.commands._trained import load_trained, reading_of
+    from pylstm.commands._shared.files import check_plot
+    from pylstm.commands._shared.output import print_json
+    from pylstm.commands._shared.trained import load_trained, reading_of
 
     check_plot(args.plot)
     task, model, about = load_trained(args.model)
@@ -67,8 +67,8 @@ def _write(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
 def _classify(
     args: argparse.Namespace, model: Any, about: dict[str, Any], reading: dict[str, Any]
 ) -> tuple[dict[str, Any], Sequence[str], list[Sequence[Any]]]:
-    from pylstm.commands._sequences import NAMES, read_classification, read_groups
-    from pylstm.commands._trained import data_of
+    from pylstm.commands._shared.sequences import NAMES, read_classification, read_groups
+    from pylstm.commands._shared.trained import data_of
 
     source = data_of(args, about)
     if source in NAMES:
@@ -93,8 +93,8 @@ def _classify(
 def _forecast(
     args: argparse.Namespace, model: Any, about: dict[str, Any], reading: dict[str, Any]
 ) -> tuple[dict[str, Any], Sequence[str], list[Sequence[Any]]]:
-    from pylstm.commands._series import NAMES, read_series
-    from pylstm.commands._trained import data_of
+    from pylstm.commands._shared.series import NAMES, read_series
+    from pylstm.commands._shared.trained import data_of
 
     source = data_of(args, about)
     series = read_series(source, {"every": reading["every"]} if source in NAMES else reading)

@@ -8,7 +8,7 @@ from importlib import import_module
 from types import ModuleType
 
 TASKS = ("classify", "forecast", "text")
-"""Each is a module ``_train_<task>`` with ``add_parser(tasks)`` and ``run(args)``."""
+"""Each is a module of `pylstm.commands._train` with ``add_parser(tasks)`` and ``run(args)``."""
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
@@ -31,4 +31,4 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _module(task: str) -> ModuleType:
-    return import_module(f"pylstm.commands._train_{task}")
+    return import_module(f"pylstm.commands._train.{task}")

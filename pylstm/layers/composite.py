@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from pylstm.layers.described import Layer
+from pylstm.described import Layer
 from pylstm.layers.initialisers import initialise
 from pylstm.layers.protocols import SingleLayer
 from pylstm.parameters import Parameters

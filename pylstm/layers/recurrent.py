@@ -15,13 +15,13 @@ from pylstm.cells.kernels import load_kernel
 from pylstm.cells.options import changed, split
 from pylstm.cells.twin import twin_kernel
 from pylstm.checks import as_array, as_size, check_array, check_dtype, check_lengths
+from pylstm.described import Layer, call_of
 from pylstm.engine.memory import Workspaces
 from pylstm.engine.stream import Stream
 from pylstm.engine.threads import get_num_threads
 from pylstm.hints import refuse_options
 from pylstm.layers.arguments import find_cell
 from pylstm.layers.checkpointed import CheckpointedRun, kept, refuse_with_checkpoint, segments_of
-from pylstm.layers.described import Layer, call_of
 from pylstm.layers.given import take_given, take_initial
 from pylstm.layers.initialisers import initialise, set_values
 from pylstm.layers.layout import Layout

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from pylstm.checks import check_size
+from pylstm.described import Layer, call_of
 from pylstm.layers.bidirectional import Bidirectional
 from pylstm.layers.composite import Composite
 from pylstm.layers.composite_run import given_to, split
-from pylstm.layers.described import Layer, call_of
 from pylstm.layers.generators import unmoved
 from pylstm.layers.recurrent import RecurrentLayer
 from pylstm.layers.stack_run import StackRun

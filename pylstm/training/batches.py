@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from pylstm.checks import as_array
-from pylstm.layers.described import Layer
+from pylstm.described import Layer
 from pylstm.training.sequences import Sequences
 
 Data = tuple[np.ndarray | Sequences, ...]

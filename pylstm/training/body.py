@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from pylstm.feedforward.linear import Linear
+from pylstm.feedforward.mlp import MLP
 from pylstm.layers.bidirectional import Bidirectional
-from pylstm.layers.linear import Linear
-from pylstm.layers.mlp import MLP
 from pylstm.layers.named import Recurrent
 from pylstm.layers.stack import Stack
 from pylstm.schema import Entries

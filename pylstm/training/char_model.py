@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pylstm.datasets import Vocabulary
-from pylstm.layers.described import Trainable
-from pylstm.layers.embedding import Embedding
-from pylstm.layers.linear import Linear
-from pylstm.layers.losses import softmax_cross_entropy
+from pylstm.described import Trainable
+from pylstm.feedforward.embedding import Embedding
+from pylstm.feedforward.linear import Linear
 from pylstm.layers.named import Recurrent
+from pylstm.losses.classification import softmax_cross_entropy
 from pylstm.parameters import ParametersList
 from pylstm.schema import Entries
 from pylstm.training.tbptt import states_at

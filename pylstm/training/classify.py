@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from pylstm.checks import check_size
-from pylstm.layers.described import Model
+from pylstm.described import Model
 from pylstm.schema import Entries, as_array
 from pylstm.training.finite import refuse_array
 from pylstm.training.fitting import fit

@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 
 from pylstm.cells.options import name_of
+from pylstm.feedforward.embedding import Embedding
+from pylstm.feedforward.linear import Linear
 from pylstm.layers.arguments import find_cell
-from pylstm.layers.embedding import Embedding
-from pylstm.layers.linear import Linear
-from pylstm.layers.losses import softmax_cross_entropy, squared_error
 from pylstm.layers.named import Recurrent
+from pylstm.losses.classification import softmax_cross_entropy
+from pylstm.losses.regression import squared_error
 from pylstm.parameters import Parameters
 from pylstm.training.clipping import clip_by_norm
 from pylstm.training.following import followed

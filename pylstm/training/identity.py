@@ -7,8 +7,8 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from pylstm.described import Layer
 from pylstm.layer_files import LAYERS, describe, kind_of
-from pylstm.layers.described import Layer
 from pylstm.training.batches import digest_of
 from pylstm.training.optimisers import Optimiser
 from pylstm.training.schedules import Plateau

@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from numbers import Real
 from typing import Any
 
+from pylstm.described import call_of
 from pylstm.hints import Hinted
-from pylstm.layers.described import call_of
 from pylstm.training.numbers import check_count, rate
 
 Schedule = Callable[[int], float]

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 
 from pylstm.checks import DTYPES, as_array, check_size
+from pylstm.described import Trainable
 from pylstm.layers.bidirectional import Bidirectional
-from pylstm.layers.described import Trainable
 from pylstm.layers.generators import unmoved
-from pylstm.layers.losses import leave_out
 from pylstm.layers.named import Recurrent
 from pylstm.layers.stack import Stack
+from pylstm.losses.classification import leave_out
 from pylstm.parameters import ParametersList
 from pylstm.schema import Entries, is_number, set_state
 from pylstm.training.body import as_list, body_and_head, head_on, without_dropout

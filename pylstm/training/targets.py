@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from pylstm.checks import as_array
-from pylstm.layers.ctc import ctc_loss
-from pylstm.layers.losses import sigmoid_cross_entropy, softmax_cross_entropy
-from pylstm.layers.regression import gaussian_likelihood, huber, mean_squared_error, quantile_loss
+from pylstm.losses.classification import sigmoid_cross_entropy, softmax_cross_entropy
+from pylstm.losses.ctc import ctc_loss
+from pylstm.losses.regression import gaussian_likelihood, huber, mean_squared_error, quantile_loss
 from pylstm.training.sequences import Sequences
 
 LOSSES: dict[str, Callable[..., tuple[float, np.ndarray]]] = {

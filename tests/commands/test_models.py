@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from pylstm import cli
-from pylstm.layers.linear import Linear
+from pylstm.feedforward.linear import Linear
 from pylstm.saving import load, save
 from pylstm.training.text import text_bits
 

@@ -5,9 +5,9 @@ import warnings
 import numpy as np
 import pytest
 
-from pylstm.layers.ctc import ctc_loss
-from pylstm.layers.losses import sigmoid_cross_entropy, softmax_cross_entropy
-from pylstm.layers.regression import gaussian_likelihood, huber, mean_squared_error, quantile_loss
+from pylstm.losses.classification import sigmoid_cross_entropy, softmax_cross_entropy
+from pylstm.losses.ctc import ctc_loss
+from pylstm.losses.regression import gaussian_likelihood, huber, mean_squared_error, quantile_loss
 
 RNG = np.random.default_rng(17)
 LEVELS = (0.1, 0.5, 0.8)

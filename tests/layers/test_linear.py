@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from pylstm.layers.embedding import Embedding
-from pylstm.layers.linear import Linear
+from pylstm.feedforward.embedding import Embedding
+from pylstm.feedforward.linear import Linear
 
 
 def differences(function, array, step=1e-6):

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from scipy.special import expit, log_softmax, softmax
 
-from pylstm.layers.losses import sigmoid_cross_entropy, softmax_cross_entropy, squared_error
+from pylstm.losses.classification import sigmoid_cross_entropy, softmax_cross_entropy
+from pylstm.losses.regression import squared_error
 
 RNG = np.random.default_rng(5)
 LOGITS = 3 * RNG.normal(size=(4, 3, 5))

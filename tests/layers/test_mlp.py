@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import pylstm
-from pylstm.layers.mlp import MLP
+from pylstm.feedforward.mlp import MLP
 
 RNG = np.random.default_rng(5)
 

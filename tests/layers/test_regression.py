@@ -6,8 +6,8 @@ from scipy.special import huber as scipy_huber
 from scipy.special import log_softmax
 from scipy.stats import norm
 
-from pylstm.layers.losses import softmax_cross_entropy
-from pylstm.layers.regression import gaussian_likelihood, huber, mean_squared_error, quantile_loss
+from pylstm.losses.classification import softmax_cross_entropy
+from pylstm.losses.regression import gaussian_likelihood, huber, mean_squared_error, quantile_loss
 
 RNG = np.random.default_rng(8)
 Y = 2 * RNG.normal(size=(4, 3, 6))

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 import pylstm
-from pylstm.layers.linear import Linear
-from pylstm.layers.losses import softmax_cross_entropy
+from pylstm.feedforward.linear import Linear
+from pylstm.losses.classification import softmax_cross_entropy
 
 H, I, CLASSES = 4, 3, 5
 ROWS_F = slice(H, 2 * H)

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 import pylstm
-from pylstm.layers.linear import Linear
-from pylstm.layers.losses import squared_error
+from pylstm.feedforward.linear import Linear
+from pylstm.losses.regression import squared_error
 
 I, H, O = 4, 3, 2
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import pylstm
-from pylstm.layers.losses import squared_error
+from pylstm.losses.regression import squared_error
 from pylstm.training.optimisers import SGD
 
 ORDER = "gifo"

@@ -11,7 +11,7 @@ import pytest
 
 from pylstm import cli, plugins
 from pylstm.cells import Cell, tanh
-from pylstm.layers.losses import squared_error
+from pylstm.losses.regression import squared_error
 from pylstm.training.compare import Model, Settings, _held_out, compare, count_params, hidden_size_for
 from pylstm.training.compare_plot import curves, plot
 from pylstm.training.tasks import TASKS, Batch, Task, adding, copy, digits, text

@@ -21,7 +21,7 @@ class Lines:
 
     def __call__(self, trainer: Any) -> None:
         """Show the state of `trainer` after an epoch."""
-        from pylstm.commands._files import say
+        from pylstm.commands._shared.files import say
 
         done = trainer.epoch / trainer.epochs
         if done * LINES < self._shown + 1:

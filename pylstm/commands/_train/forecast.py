@@ -18,7 +18,7 @@ READ = ("column", "time_column", "delimiter", "interpolate", "every")
 
 def add_parser(tasks: argparse._SubParsersAction) -> None:
     """Add ``forecast`` to ``train``."""
-    from pylstm.commands._options import Options
+    from pylstm.commands._shared.options import Options
 
     parser = tasks.add_parser(
         "forecast",
@@ -50,11 +50,11 @@ def add_parser(tasks: argparse._SubParsersAction) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the command; the exit status: 0, 130 after Ctrl-C, 143 after SIGTERM."""
-    from pylstm.commands._files import drop_checkpoint, exit_status
-    from pylstm.commands._fitting import ended, run_fit
-    from pylstm.commands._options import check_output, training_of
-    from pylstm.commands._output import print_json
-    from pylstm.commands._series import NAMES, check_hold_out, print_report, read_series, report, season_of
+    from pylstm.commands._shared.files import drop_checkpoint, exit_status
+    from pylstm.commands._shared.fitting import ended, run_fit
+    from pylstm.commands._shared.options import check_output, training_of
+    from pylstm.commands._shared.output import print_json
+    from pylstm.commands._shared.series import NAMES, check_hold_out, print_report, read_series, report, season_of
     from pylstm.saving import save
     from pylstm.training.backtest import backtest
 
@@ -86,7 +86,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _about(args: argparse.Namespace, series: Series) -> dict[str, Any]:
     """What the file says besides the model, for `pylstm evaluate` and `pylstm predict`."""
-    from pylstm.commands._series import NAMES, digest_of
+    from pylstm.commands._shared.series import NAMES, digest_of
 
     data = args.series if args.series in NAMES else os.path.abspath(args.series)
     reading = {name: getattr(args, name) for name in READ}
@@ -95,7 +95,7 @@ def _about(args: argparse.Namespace, series: Series) -> dict[str, Any]:
 
 def _model(args: argparse.Namespace, train: Any, season: int) -> tuple[ForecastModel, str]:
     """The model, and what it sees: "none", "step" or "season"."""
-    from pylstm.commands._options import sizes_of
+    from pylstm.commands._shared.options import sizes_of
     from pylstm.training.backtest import find_differences
     from pylstm.training.forecast import ForecastModel
 
@@ -119,7 +119,7 @@ def _model(args: argparse.Namespace, train: Any, season: int) -> tuple[ForecastM
 
 
 def _introduce(args: argparse.Namespace, series: Series, hold_out: int, difference: str, model: ForecastModel) -> None:
-    from pylstm.commands._files import say
+    from pylstm.commands._shared.files import say
 
     filled = f"; {series.filled} missing values interpolated" if series.filled else ""
     sees = {

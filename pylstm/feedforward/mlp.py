@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from pylstm.checks import check_array
+from pylstm.described import Layer
+from pylstm.feedforward.linear import Linear
 from pylstm.hints import GradientsBase, Output
-from pylstm.layers.described import Layer
-from pylstm.layers.linear import Linear
 from pylstm.parameters import Parameters
 
 ACTIVATIONS = ("relu", "tanh")

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from pylstm.checks import check_array, check_indices, check_size
+from pylstm.described import Layer
 from pylstm.hints import GradientsBase, Output
-from pylstm.layers.described import Layer
 from pylstm.parameters import Parameters
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from pylstm.checks import as_array, check_indices
 from pylstm.hints import Loss
-from pylstm.layers.losses import check_floats, check_weights, reduce_losses
+from pylstm.losses.reduction import check_floats, check_weights, reduce_losses
 
 
 def ctc_loss(

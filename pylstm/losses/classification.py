@@ -11,49 +11,8 @@ from typing import Any
 import numpy as np
 
 from pylstm.cells.functions import sigmoid
-from pylstm.checks import DTYPES, as_array, check_array, check_indices
-from pylstm.hints import Loss
-
-REDUCTIONS = ("mean", "sum")
-
-
-def squared_error(y: Any, target: Any, factor: float = 1.0) -> tuple[float, np.ndarray]:
-    """`factor` times the sum of squared differences, over all elements.
-
-    Parameters
-    ----------
-    y : array_like, any shape
-        float32 or float64.
-    target : array_like
-        Shape and dtype of `y`.
-    factor : float
-        1 for the plain sum, 0.5 for the usual half of it, ``1 / y.size`` for the mean.
-
-    Returns
-    -------
-    value : float
-        ``factor * sum((y - target)**2)``
-    dy : ndarray, shape of `y`
-        ``2 * factor * (y - target)``
-
-    Raises
-    ------
-    TypeError, ValueError
-        `y` is not float32 or float64, or `target` has another dtype; their shapes differ; `factor` is not finite.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> squared_error(np.array([1.0, 2.0]), np.array([0.0, 4.0]), factor=0.5)
-    (2.5, array([ 1., -2.]))
-    """
-    y = check_floats("y", y)
-    target = check_array("target", target, y.shape, y.dtype)
-    if not np.isfinite(factor):
-        raise ValueError(f"factor must be finite, got {factor}")
-    difference = y - target
-    value = float(factor) * float(np.sum(np.square(difference, dtype=np.float64)))
-    return Loss(value, np.asarray(difference * y.dtype.type(2 * factor)))
+from pylstm.checks import as_array, check_array, check_indices
+from pylstm.losses.reduction import check_floats, check_weights, reduce_losses
 
 
 def softmax_cross_entropy(
@@ -174,26 +133,6 @@ def sigmoid_cross_entropy(
     return reduce_losses(losses, np.asarray(sigmoid(z) - t), weights, reduction, per_row=False)
 
 
-def check_floats(name: str, value: Any) -> np.ndarray:
-    array = as_array(name, value)
-    if array.dtype.name not in DTYPES:
-        raise TypeError(f"{name} must be float32 or float64, got {array.dtype}: convert with {name}.astype('float64')")
-    return check_array(name, array, array.shape, array.dtype.newbyteorder("="))
-
-
-def check_weights(weights: Any, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray | None:
-    if weights is None:
-        return None
-    weights = as_array("weights", weights)
-    if weights.dtype.kind == "b":
-        weights = weights.astype(dtype)
-    weights = check_array("weights", weights, shape, dtype)
-    if weights.size and not (weights.min() >= 0 and weights.max() < np.inf):
-        wrong = weights[~((weights >= 0) & (weights < np.inf))][0]
-        raise ValueError(f"weights must be 0 or more and finite, got {wrong}")
-    return weights
-
-
 def leave_out(weights: np.ndarray | None, *arrays: np.ndarray) -> tuple[np.ndarray, ...]:
     """`arrays` with 0 where the weight is 0, so that what stands there has no effect: 0 times NaN would be NaN.
 
@@ -216,20 +155,3 @@ def leave_out(weights: np.ndarray | None, *arrays: np.ndarray) -> tuple[np.ndarr
         np.where(counts.reshape(counts.shape + (1,) * (each.ndim - counts.ndim)), each, each.dtype.type(0))
         for each in arrays
     )
-
-
-def reduce_losses(
-    losses: np.ndarray, d: np.ndarray, weights: np.ndarray | None, reduction: str, *, per_row: bool
-) -> tuple[float, np.ndarray]:
-    """Weigh and reduce `losses` and their cotangents `d` (with one more axis where `per_row`)."""
-    if reduction not in REDUCTIONS:
-        raise ValueError(f"reduction must be 'mean' or 'sum', got {reduction!r}")
-    if weights is not None:
-        losses = losses * weights
-        d = d * (weights[..., None] if per_row else weights)
-    value = float(losses.sum(dtype=np.float64))
-    if reduction == "mean":
-        count = float(losses.size if weights is None else weights.sum(dtype=np.float64))
-        scale = 1 / count if count > 0 else 0.0
-        value, d = value * scale, d * d.dtype.type(scale)
-    return Loss(value, d)

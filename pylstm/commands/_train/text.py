@@ -9,7 +9,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
-from pylstm.commands._options import KEEP_CHECKPOINT, seed
+from pylstm.commands._shared.options import KEEP_CHECKPOINT, seed
 
 if TYPE_CHECKING:
     from pylstm.training.settings import Budget, TextSettings
@@ -63,8 +63,8 @@ def add_parser(tasks: argparse._SubParsersAction) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the command; the exit status: 0, 130 after Ctrl-C, 143 after SIGTERM."""
-    from pylstm.commands._files import check_distinct, check_plot, check_target, drop_checkpoint, exit_status
-    from pylstm.commands._output import print_json
+    from pylstm.commands._shared.files import check_distinct, check_plot, check_target, drop_checkpoint, exit_status
+    from pylstm.commands._shared.output import print_json
     from pylstm.datasets import manual_topics, read_text
     from pylstm.saving import save
     from pylstm.training.settings import Budget
@@ -120,7 +120,7 @@ def _settings(args: argparse.Namespace) -> TextSettings:
 
 
 def _introduce(source: str, trainer: TextTrainer, args: argparse.Namespace) -> None:
-    from pylstm.commands._files import say
+    from pylstm.commands._shared.files import say
 
     settings, vocabulary = trainer.settings, trainer.vocabulary
     train, validation = len(trainer.train_indices), len(trainer.validation_indices)

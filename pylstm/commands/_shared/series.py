@@ -104,7 +104,7 @@ def report(test: Backtest) -> dict[str, Any]:
 
 def print_report(test: Backtest, series: Series, season: int) -> None:
     """A backtest as a table."""
-    from pylstm.commands._output import print_table
+    from pylstm.commands._shared.output import print_table
 
     n, times = len(test.measured), series.times
     print(

@@ -16,7 +16,7 @@ SAVE = "pylstm-classify.safetensors"
 
 def add_parser(tasks: argparse._SubParsersAction) -> None:
     """Add ``classify`` to ``train``."""
-    from pylstm.commands._options import Options
+    from pylstm.commands._shared.options import Options
 
     parser = tasks.add_parser(
         "classify",
@@ -40,11 +40,11 @@ def add_parser(tasks: argparse._SubParsersAction) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the command; the exit status: 0, 130 after Ctrl-C, 143 after SIGTERM."""
-    from pylstm.commands._files import drop_checkpoint, exit_status
-    from pylstm.commands._fitting import ended, run_fit
-    from pylstm.commands._options import check_output, training_of
-    from pylstm.commands._output import print_json
-    from pylstm.commands._sequences import NAMES, judge, print_judgement, read_classification
+    from pylstm.commands._shared.files import drop_checkpoint, exit_status
+    from pylstm.commands._shared.fitting import ended, run_fit
+    from pylstm.commands._shared.options import check_output, training_of
+    from pylstm.commands._shared.output import print_json
+    from pylstm.commands._shared.sequences import NAMES, judge, print_judgement, read_classification
     from pylstm.saving import save
 
     files = {name: path for name, path in (("DATA", args.data), ("--test", args.test)) if path not in NAMES}
@@ -72,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _about(args: argparse.Namespace, data: Classification, reading: dict[str, Any]) -> dict[str, Any]:
     """What the file says besides the model, for `pylstm evaluate` and `pylstm predict`."""
-    from pylstm.commands._sequences import NAMES, digest_of
+    from pylstm.commands._shared.sequences import NAMES, digest_of
 
     origin = args.data if args.data in NAMES else os.path.abspath(args.data)
     test = os.path.abspath(args.test) if args.test and os.path.exists(args.test) else args.test
@@ -81,7 +81,7 @@ def _about(args: argparse.Namespace, data: Classification, reading: dict[str, An
 
 
 def _model(args: argparse.Namespace, data: Classification) -> ClassifyModel:
-    from pylstm.commands._options import sizes_of
+    from pylstm.commands._shared.options import sizes_of
     from pylstm.training.classify import ClassifyModel
 
     return ClassifyModel(
@@ -99,7 +99,7 @@ def _model(args: argparse.Namespace, data: Classification) -> ClassifyModel:
 
 
 def _introduce(args: argparse.Namespace, data: Classification) -> None:
-    from pylstm.commands._files import say
+    from pylstm.commands._shared.files import say
 
     lengths = sorted({len(each) for each in data.x})
     steps = f"{lengths[0]}..{lengths[-1]}" if len(lengths) > 1 else str(lengths[0])

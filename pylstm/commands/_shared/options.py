@@ -121,7 +121,7 @@ def check_output(args: argparse.Namespace, **read: str | None) -> dict[str, Any]
     """Refuse what could not be written, or would replace what is `read`; the options of a fit that checkpoints need."""
     import os
 
-    from pylstm.commands._files import check_distinct, check_plot, check_target
+    from pylstm.commands._shared.files import check_distinct, check_plot, check_target
 
     check_target("--save", args.save)
     check_plot(args.plot)

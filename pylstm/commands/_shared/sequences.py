@@ -128,7 +128,7 @@ def judge(model: ClassifyModel, x: list[np.ndarray], y: np.ndarray) -> dict[str,
 
 def print_judgement(found: dict[str, Any], what: str) -> None:
     """What `judge` gave, for a reader."""
-    from pylstm.commands._output import print_table
+    from pylstm.commands._shared.output import print_table
 
     n, classes = found["sequences"], found["classes"]
     right = sum(row[k] for k, row in enumerate(found["confusion"]))

@@ -8,7 +8,8 @@ import numpy as np
 
 from pylstm.checks import as_array, check_array
 from pylstm.hints import Loss
-from pylstm.layers.losses import check_floats, check_weights, leave_out, reduce_losses
+from pylstm.losses.classification import leave_out
+from pylstm.losses.reduction import check_floats, check_weights, reduce_losses
 
 LOG_2PI = float(np.log(2 * np.pi))
 
@@ -205,3 +206,42 @@ def _check(y: Any, target: Any, weights: Any) -> tuple[np.ndarray, np.ndarray, n
     y = check_floats("y", y)
     target, weights = check_array("target", target, y.shape, y.dtype), check_weights(weights, y.shape, y.dtype)
     return *leave_out(weights, y, target), weights
+
+
+def squared_error(y: Any, target: Any, factor: float = 1.0) -> tuple[float, np.ndarray]:
+    """`factor` times the sum of squared differences, over all elements.
+
+    Parameters
+    ----------
+    y : array_like, any shape
+        float32 or float64.
+    target : array_like
+        Shape and dtype of `y`.
+    factor : float
+        1 for the plain sum, 0.5 for the usual half of it, ``1 / y.size`` for the mean.
+
+    Returns
+    -------
+    value : float
+        ``factor * sum((y - target)**2)``
+    dy : ndarray, shape of `y`
+        ``2 * factor * (y - target)``
+
+    Raises
+    ------
+    TypeError, ValueError
+        `y` is not float32 or float64, or `target` has another dtype; their shapes differ; `factor` is not finite.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> squared_error(np.array([1.0, 2.0]), np.array([0.0, 4.0]), factor=0.5)
+    (2.5, array([ 1., -2.]))
+    """
+    y = check_floats("y", y)
+    target = check_array("target", target, y.shape, y.dtype)
+    if not np.isfinite(factor):
+        raise ValueError(f"factor must be finite, got {factor}")
+    difference = y - target
+    value = float(factor) * float(np.sum(np.square(difference, dtype=np.float64)))
+    return Loss(value, np.asarray(difference * y.dtype.type(2 * factor)))

@@ -1,0 +1,1 @@
+"""Maps without recurrence: `Linear`, `MLP`, `Embedding`."""

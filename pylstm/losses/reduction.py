@@ -1,0 +1,49 @@
+"""What losses have in common: reductions, weights, and checks of their arguments."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from pylstm.checks import DTYPES, as_array, check_array
+from pylstm.hints import Loss
+
+REDUCTIONS = ("mean", "sum")
+
+
+def check_floats(name: str, value: Any) -> np.ndarray:
+    array = as_array(name, value)
+    if array.dtype.name not in DTYPES:
+        raise TypeError(f"{name} must be float32 or float64, got {array.dtype}: convert with {name}.astype('float64')")
+    return check_array(name, array, array.shape, array.dtype.newbyteorder("="))
+
+
+def check_weights(weights: Any, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray | None:
+    if weights is None:
+        return None
+    weights = as_array("weights", weights)
+    if weights.dtype.kind == "b":
+        weights = weights.astype(dtype)
+    weights = check_array("weights", weights, shape, dtype)
+    if weights.size and not (weights.min() >= 0 and weights.max() < np.inf):
+        wrong = weights[~((weights >= 0) & (weights < np.inf))][0]
+        raise ValueError(f"weights must be 0 or more and finite, got {wrong}")
+    return weights
+
+
+def reduce_losses(
+    losses: np.ndarray, d: np.ndarray, weights: np.ndarray | None, reduction: str, *, per_row: bool
+) -> tuple[float, np.ndarray]:
+    """Weigh and reduce `losses` and their cotangents `d` (with one more axis where `per_row`)."""
+    if reduction not in REDUCTIONS:
+        raise ValueError(f"reduction must be 'mean' or 'sum', got {reduction!r}")
+    if weights is not None:
+        losses = losses * weights
+        d = d * (weights[..., None] if per_row else weights)
+    value = float(losses.sum(dtype=np.float64))
+    if reduction == "mean":
+        count = float(losses.size if weights is None else weights.sum(dtype=np.float64))
+        scale = 1 / count if count > 0 else 0.0
+        value, d = value * scale, d * d.dtype.type(scale)
+    return Loss(value, d)
