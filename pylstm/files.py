@@ -60,8 +60,6 @@ def read_file(path: Path, check: Check | None = None) -> tuple[dict[str, Any], d
     with open(path, "rb"):
         pass
     metadata, shapes = _read(path, lambda file: (file.metadata() or {}, _shapes(file)))
-        path, lambda file: (file.metadata() or {}, {name: _shape(file, name) for name in file.keys()})
-    )  # noqa: SIM118
     header, digest = _header(path, metadata)
     if check is not None:
         check(header, shapes)
