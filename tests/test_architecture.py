@@ -14,6 +14,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
+_spec = importlib.util.spec_from_file_location("rooms", ROOT / "tools" / "rooms.py")
+rooms = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(rooms)
+
 PACKAGE = ROOT / "pylstm"
 BUNDLED = sorted(path.parent.name for path in (ROOT / "plugins").glob("*/__init__.py"))
 PYTHON = sorted(
@@ -23,46 +27,9 @@ CYTHON = sorted(path for folder in ("pylstm", "plugins") for path in ROOT.glob(f
 MODULES = [path for path in PYTHON if path.is_relative_to(PACKAGE)]
 PLUGINS = [path for path in PYTHON if path.is_relative_to(ROOT / "plugins")]
 
-FORBIDDEN = {
-    "cells": "layers training estimators streaming diagnostics interop datasets saving cli commands plugins _core",
-    "layers": "training estimators diagnostics interop datasets saving cli commands",
-    "training": "interop cli commands estimators _core",
-    "estimators": "interop cli commands _core",
-    "diagnostics": "interop cli commands _core",
-    "hookspecs.py": "layers training streaming diagnostics interop cli commands _core",
-    "plugins.py": "layers training streaming diagnostics interop cli commands _core",
-    "streaming.py": "training diagnostics interop cli commands",
-    "interop": "cli commands _core",
-}
-"""Room -> what it must not import."""
-
 
 def names(paths):
     return [str(path.relative_to(ROOT)) for path in paths]
-
-
-def imports(tree, package):
-    """Full names of all that is imported anywhere in `tree`, a module of `package`."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            parent = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
-            base = ".".join([*parent, *([node.module] if node.module else [])])
-            yield from (f"{base}.{alias.name}" for alias in node.names)
-
-
-def cimports(text):
-    """Full names of all that is imported or cimported in Cython source."""
-    for base, what in re.findall(r"^\s*from\s+([\w.]+)\s+c?import\s+(.+)$", text, re.M):
-        yield from (f"{base}.{name.strip().split(' ')[0]}" for name in what.strip("()").split(","))
-    yield from re.findall(r"^\s*c?import\s+([\w.]+)", text, re.M)
-
-
-def imported(path):
-    if path.suffix != ".py":
-        return set(cimports(path.read_text()))
-    return set(imports(ast.parse(path.read_text()), ".".join(path.parent.relative_to(ROOT).parts)))
 
 
 def reaches(name, room):
@@ -82,34 +49,53 @@ def reaches(name, room):
     ],
 )
 def test_imports_are_seen(source, expected):
-    assert set(imports(ast.parse(source), "pylstm.cells")) == expected
+    assert set(rooms.imports(ast.parse(source), "pylstm.cells")) == expected
 
 
-def test_cimports_are_seen():
-    text = "from pylstm._core cimport a, b\ncimport pylstm.engine.tiles as t\n    from x import (y)\n# import z\n"
-    assert set(cimports(text)) == {"pylstm._core.a", "pylstm._core.b", "pylstm.engine.tiles", "x.y"}
+def test_cimports_and_includes_are_seen():
+    text = "from pylstm._core cimport a, b\ncimport pylstm._tiles as t\n    from x import (y,\n  z as w)\n# import z\n"
+    assert set(rooms.cimports(text)) == {"pylstm._core.a", "pylstm._core.b", "pylstm._tiles", "x.y", "x.z"}
+    text = 'cdef extern from "tile.h" nogil:\n#include "a/b.h"\n# include "c.h"\n#include <math.h>\ncdef extern from *:'
+    assert set(rooms.includes(text)) == {"tile.h", "a/b.h", "c.h"}
 
 
-@pytest.mark.parametrize("path", [*MODULES, *CYTHON], ids=names([*MODULES, *CYTHON]))
-def test_arrows(path):
-    room = path.relative_to(ROOT).parts[1]
-    if path.is_relative_to(ROOT / "plugins"):
-        room = "plugin"
-    found = imported(path)
-    wrong = {name for name in found for other in FORBIDDEN.get(room, "").split() if reaches(name, other)}
-    assert not wrong
-    if room != "plugin":
-        assert not {name for name in found if name.split(".")[0] in BUNDLED or name.startswith("pylstm_")}
-    if room not in ("layers", "engine", "_core.pyx", "_core.pxd", "_core.pyi"):
-        assert not {name for name in found if reaches(name, "_core")}
-    if room not in ("interop", "commands"):
-        assert not {name for name in found if reaches(name, "interop")}
+def test_circles_are_seen():
+    assert rooms.circles_of({"a": {"b"}, "b": {"c"}, "c": set()}) == []
+    assert rooms.circles_of({"a": {"b"}, "b": {"c"}, "c": {"b"}, "d": {"a"}}) == [["b", "c"]]
+
+
+GRAPH = rooms.graph_of()
+PAGE = (ROOT / "docs" / "development" / "architecture.md").read_text(encoding="utf-8")
+
+
+def test_no_module_is_in_a_circle():
+    """Imports inside functions, under TYPE_CHECKING and in stubs count too."""
+    assert rooms.circles_of(GRAPH) == []
+
+
+def test_the_page_has_all_arrows_and_no_other():
+    found = {room: targets for room, targets in rooms.arrows_of(GRAPH).items() if room != "pylstm"}
+    assert rooms.arrows_on(PAGE) == found
+    assert rooms.circles_of(found) == []
+    assert not [module for module, targets in GRAPH.items() if "pylstm" in targets]
+
+
+ROOMS = [*MODULES, *CYTHON]
+
+
+@pytest.mark.parametrize("path", ROOMS, ids=names(ROOMS))
+def test_no_plugin_is_imported(path):
+    """Cells are found by their entry points."""
+    if path.is_relative_to(PACKAGE):
+        assert not {
+            name for name in rooms.imported(path) if name.split(".")[0] in BUNDLED or name.startswith("pylstm_")
+        }
 
 
 @pytest.mark.parametrize("path", PLUGINS, ids=names(PLUGINS))
 def test_bundled_plugins_use_the_public_contract_only(path):
     public = ("cells", "hookspecs", "Cell", "Stage", "hookimpl")
-    used = {name for name in imported(path) if name.split(".")[0] == "pylstm" and name != "pylstm"}
+    used = {name for name in rooms.imported(path) if name.split(".")[0] == "pylstm" and name != "pylstm"}
     assert not {name for name in used if not any(reaches(name, each) for each in public)}
 
 
@@ -121,7 +107,7 @@ def test_commands_import_lazily(path):
     top = ast.Module(ast.parse(path.read_text()).body, [])
     top.body = [node for node in top.body if isinstance(node, ast.Import | ast.ImportFrom)]
     heavy = ("interop", "training", "layers", "diagnostics", "datasets", "streaming", "plugins", "cells")
-    assert not {name for name in imports(top, "pylstm.commands") for room in heavy if reaches(name, room)}
+    assert not {name for name in rooms.imports(top, "pylstm.commands") for room in heavy if reaches(name, room)}
 
 
 LOOPS = [path for path in (PACKAGE / "_core.pyx", PACKAGE / "_core.pxd") if path.exists()]
