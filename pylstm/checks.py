@@ -47,6 +47,11 @@ def as_array(name: str, value: Any) -> np.ndarray:
     try:
         return np.asarray(value)
     except ValueError as error:
+        if "inhomogeneous" in str(error):
+            raise ValueError(
+                f"{name}: unequal lengths are not an array: rows = pylstm.Sequences.of(list_of_arrays) pads them; "
+                "a SequenceModel takes rows, a layer with batch_first=True rows.padded with lengths=rows.lengths"
+            ) from None
         raise ValueError(f"{name}: not an array: {error}") from None
 
 

@@ -106,11 +106,11 @@ MISTAKES = [
     (lambda: pylstm.manual_seed(0), AttributeError, "seed=0"),
     # Keras
     (lambda: pylstm.LSTM(units=H, input_shape=(T, I)), TypeError, "hidden_size"),
-    (lambda: pylstm.LSTM(H), TypeError, "'hidden_size'"),
+    (lambda: pylstm.LSTM(H), TypeError, "hidden_size"),
     (lambda: pylstm.LSTM(I, H, return_sequences=True), TypeError, "run.y is the output of every step"),
     (lambda: pylstm.GRU(I, H, stateful=True), TypeError, "initial=run.final"),
     (lambda: pylstm.RNN(I, H, activation="relu"), TypeError, "nonlinearity="),
-    (lambda: pylstm.LSTM(I, H, 2, recurrent_dropout=0.1), TypeError, "pre={'h': mask}"),
+    (lambda: pylstm.LSTM(I, H, 2, recurrent_dropout=0.1), TypeError, "layer(x, **state_dropout(layer, x, {'h': 0.2}))"),
     (lambda: LSTM.weights, AttributeError, "layer.params['weight_x']"),
     (lambda: LSTM.get_weights(), AttributeError, "pylstm.interop.keras.get_weights(layer)"),
     (lambda: STACK.set_weights([]), AttributeError, "pylstm.interop.keras.load_weights(layer, weights)"),

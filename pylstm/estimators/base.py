@@ -13,6 +13,7 @@ from sklearn.utils.validation import _check_sample_weight, _num_samples, check_i
 
 from pylstm.cells.options import changed
 from pylstm.estimators.inputs import ROWS, STEPS, take
+from pylstm.hints import EstimatorHints
 from pylstm.schema import Entries, is_number
 from pylstm.training.fitting import fit
 from pylstm.training.optimisers import SGD, Adam, AdamW, RMSProp
@@ -31,7 +32,7 @@ FITTED = ("n_features_in_", "n_step_features_", "input_form_", "n_iter_", "loss_
 """Attributes of a fit that a file holds as they are."""
 
 
-class SequenceEstimator(BaseEstimator):
+class SequenceEstimator(EstimatorHints, BaseEstimator):
     """Base of the estimators on sequences; see `SequenceClassifier`."""
 
     @all_or_nothing

@@ -11,6 +11,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from pylstm.estimators.base import plain, restored
+from pylstm.hints import EstimatorHints
 from pylstm.schema import Entries
 from pylstm.training.forecast import ForecastModel
 from pylstm.training.refit import all_or_nothing
@@ -19,7 +20,7 @@ MODEL = ("window", "horizon", "log", "season", "difference", "joint", "num_layer
 """Parameters that are those of `ForecastModel`."""
 
 
-class Forecaster(BaseEstimator):
+class Forecaster(EstimatorHints, BaseEstimator):
     """The next steps of one or many series, by a recurrent net that reads them and then its own forecasts.
 
     Parameters

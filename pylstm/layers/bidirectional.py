@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from pylstm.hints import refuse_call
 from pylstm.layers.bidirectional_run import BidirectionalRun
 from pylstm.layers.composite import Composite
 from pylstm.layers.composite_run import given_to, split
@@ -72,6 +73,7 @@ class Bidirectional(Composite):
         lengths: Any = None,
         tape: bool = True,
         checkpoint: Any = None,
+        **other: Any,
     ) -> BidirectionalRun:
         """Run both directions.
 
@@ -97,8 +99,10 @@ class Bidirectional(Composite):
         TypeError, ValueError
             As `Recurrent` does.
         """
+        if other:
+            refuse_call(other)
         given = given_to(self, aux, pre, blend, checkpoint)
-        return BidirectionalRun(self, x, split(self, "initial", initial), given, reset, lengths, tape)
+        return BidirectionalRun(self, x, split(self, "initial", initial, x), given, reset, lengths, tape)
 
     def __repr__(self) -> str:
         return f"Bidirectional({self.forward!r}, {self.reverse!r})"

@@ -102,19 +102,27 @@ def by_layer(what: str, values: Any, count: int) -> list[Any]:
     return list(values)
 
 
-def split(layer: ComposedLayer, what: str, values: Any) -> list[Any]:
-    """States by part, from a list by part or from a dict of arrays stacked along the first axis."""
+def split(layer: ComposedLayer, what: str, values: Any, x: Any = None) -> list[Any]:
+    """States by part, from a list by part or from a dict of arrays stacked along the first axis.
+
+    With `x`, the input of a run, errors name the whole shape that a stacked array must have.
+    """
     parts = list(layer.parts.values())
     if not isinstance(values, dict):
-        if isinstance(values, tuple | list) and any(hasattr(each, "shape") for each in values):
+        pair = isinstance(values, tuple | list) and any(hasattr(each, "shape") for each in values)
+        if pair or hasattr(values, "shape"):
             example = ", ".join(f"{name!r}: ..." for name in layer.state_names)
             count = len(layer.recurrents)
-            raise TypeError(f"{what} must be a dict by name, {{{example}}}, of arrays ({count}, B, width); got a pair")
+            got = "a pair" if pair else "an array"
+            raise TypeError(f"{what} must be a dict by name, {{{example}}}, of arrays ({count}, B, width); got {got}")
         return by_layer(what, values, len(parts))
     check_names(what, values, layer.state_names)
     arrays = {name: as_array(f"{what}[{name!r}]", value) for name, value in values.items() if value is not None}
-    count = len(layer.recurrents)
+    count, rows = len(layer.recurrents), getattr(x, "shape", ())[0 if layer.batch_first else 1 :][:1]
     for name, array in arrays.items():
+        right = (count, *rows, layer.recurrents[0].widths[name])
+        if getattr(x, "ndim", 0) == 3 and array.shape != right:
+            raise ValueError(f"{what}[{name!r}] must have shape {right}, by layer, row and unit, got {array.shape}")
         if array.ndim == 0 or len(array) != count:
             raise ValueError(f"{what}[{name!r}] must have {count} layers along its first axis, got shape {array.shape}")
     out, at = [], 0

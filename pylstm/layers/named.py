@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 from pylstm.cells.cell import Cell
+from pylstm.hints import refuse_sizes
 from pylstm.layers.arguments import several
 from pylstm.layers.recurrent import RecurrentLayer
 from pylstm.layers.stack import stack_of
@@ -79,14 +80,23 @@ class Recurrent(RecurrentLayer):
     def __new__(
         cls,
         cell: Any = None,
-        input_size: Any = None,
-        hidden_size: Any = None,
+        input_size: Any = ...,
+        hidden_size: Any = ...,
         num_layers: int = 1,
-        *,
+        *more: Any,
         bidirectional: bool = False,
         dropout: float = 0.0,
         **options: Any,
     ) -> Any:
+        if isinstance(cell, int):
+            raise TypeError(
+                f"cell must be a registered name or a Cell subclass, got {cell}: such as Recurrent('lstm', 3, 8)"
+            )
+        if isinstance(cell, type) and issubclass(cell, RecurrentLayer):
+            name = cell.__name__
+            raise TypeError(f"{name} is a layer, not a cell: {name}(3, 8), or Recurrent({name.lower()!r}, 3, 8)")
+        if cls.__init__.__module__ == __name__:
+            refuse_sizes(cls, (input_size, hidden_size), more, options, f"Recurrent({cell!r}, 3, 8")
         if several(num_layers, bidirectional, dropout):
             return stack_of(partial(cls, cell), input_size, hidden_size, num_layers, bidirectional, dropout, **options)
         return object.__new__(cls)
@@ -110,14 +120,16 @@ class Named(Recurrent):
 
     def __new__(
         cls,
-        input_size: Any = None,
-        hidden_size: Any = None,
+        input_size: Any = ...,
+        hidden_size: Any = ...,
         num_layers: int = 1,
-        *,
+        *more: Any,
         bidirectional: bool = False,
         dropout: float = 0.0,
         **options: Any,
     ) -> Any:
+        if cls.__init__.__module__ == __name__:
+            refuse_sizes(cls, (input_size, hidden_size), more, options, f"{cls.__name__}(3, 8")
         if several(num_layers, bidirectional, dropout):
             return stack_of(cls, input_size, hidden_size, num_layers, bidirectional, dropout, **options)
         return object.__new__(cls)

@@ -19,7 +19,7 @@ from pylstm.described import Layer, call_of
 from pylstm.engine.memory import Workspaces
 from pylstm.engine.stream import Stream
 from pylstm.engine.threads import get_num_threads
-from pylstm.hints import refuse_options
+from pylstm.hints import refuse_call, refuse_options
 from pylstm.layers.arguments import find_cell
 from pylstm.layers.checkpointed import CheckpointedRun, kept, refuse_with_checkpoint, segments_of
 from pylstm.layers.given import take_given, take_initial
@@ -146,6 +146,7 @@ class RecurrentLayer(Layer):
         lengths: Any = None,
         tape: bool = True,
         checkpoint: Any = None,
+        **other: Any,
     ) -> Any:
         """Run the layer over a batch of sequences.
 
@@ -186,6 +187,8 @@ class RecurrentLayer(Layer):
         OverflowError, MemoryError
             The run does not fit into memory.
         """
+        if other:
+            refuse_call(other)
         initial = begin(self, x, initial)
         source, (layout, x, T, B) = x, self._take_input(x, lengths)
         given = take_given(self, layout, (T, B), getattr(initial, "learned", ()), aux, pre, reset, blend)

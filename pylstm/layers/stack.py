@@ -9,6 +9,7 @@ import numpy as np
 
 from pylstm.checks import check_size
 from pylstm.described import Layer, call_of
+from pylstm.hints import refuse_call
 from pylstm.layers.bidirectional import Bidirectional
 from pylstm.layers.composite import Composite
 from pylstm.layers.composite_run import given_to, split
@@ -64,9 +65,12 @@ class Stack(Composite):
     ((7, 2, 3), (15, 5))
     """
 
-    def __init__(self, layers: Iterable[Any], *, dropout: float = 0.0, residual: Any = False, seed: Any = None) -> None:
-        if isinstance(layers, Layer):
-            raise TypeError(f"Stack takes a list of layers, got one: Stack([{type(layers).__name__}(...), ...])")
+    def __init__(
+        self, layers: Iterable[Any], *more: Any, dropout: float = 0.0, residual: Any = False, seed: Any = None
+    ) -> None:
+        if isinstance(layers, Layer) or more:
+            kind = type(layers).__name__
+            raise TypeError(f"Stack takes a list of layers, got {len(more) + 1} arguments: Stack([{kind}(...), ...])")
         self.layers = list(layers)
         for layer in self.layers:
             if not isinstance(layer, RecurrentLayer | Bidirectional):
@@ -131,6 +135,7 @@ class Stack(Composite):
         lengths: Any = None,
         tape: bool = True,
         checkpoint: Any = None,
+        **other: Any,
     ) -> StackRun:
         """Run all layers.
 
@@ -156,9 +161,11 @@ class Stack(Composite):
         TypeError, ValueError
             As `Recurrent` does; a list of another length.
         """
+        if other:
+            refuse_call(other)
         given = given_to(self, aux, pre, blend, checkpoint)
         with unmoved(self.rng if self.drops else None):
-            return StackRun(self, x, split(self, "initial", initial), given, reset, lengths, tape)
+            return StackRun(self, x, split(self, "initial", initial, x), given, reset, lengths, tape)
 
     def stream(self, batch_size: int = 1) -> StackStream:
         """A stream of this stack, of one direction; see `StackStream`."""

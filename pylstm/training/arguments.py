@@ -62,6 +62,10 @@ def _takes_one(function: Any) -> bool:
 
 def check_optimiser(optimiser: Any, params: list[Parameters]) -> None:
     """Refuse what is not an optimiser, and one of another model, by whose steps this one would not change."""
+    if isinstance(optimiser, type):
+        raise TypeError(f"optimiser must be made: pylstm.{optimiser.__name__}(model.params), got the class")
+    if type(optimiser).__module__.partition(".")[0] in ("torch", "keras", "tensorflow"):
+        raise TypeError(f"optimiser must be one of pylstm, such as pylstm.Adam(model.params), got {type(optimiser)}")
     if not callable(getattr(optimiser, "step", None)):
         raise TypeError(f"optimiser must be an optimiser such as pylstm.Adam(model.params), got {optimiser!r}")
     theirs = getattr(optimiser, "params", params)

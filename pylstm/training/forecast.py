@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import operator
 from typing import Any
 
@@ -156,11 +157,12 @@ class ForecastModel(Model):
         if not 0 <= validation < 1:
             raise ValueError(f"validation must be a share from 0 to below 1, got {validation}")
         prepared = [self.preparation.apply(each) for each in series]
-        cuts = [len(z) - (max(h, round(validation * len(z))) if validation else 0) for z in prepared]
+        held = lambda steps: max(h, round(validation * steps)) if validation else 0  # noqa: E731
+        cuts = [len(z) - held(len(z)) for z in prepared]
         if min(cuts) < h + 1:
-            raise ValueError(
-                f"a series of {min(map(len, series))} steps is too short: {lost + h + 1} are needed to train"
-            )
+            needed = lost + next(n for n in itertools.count(h + 1) if n - held(n) > h)
+            why = " to train and to validate" if validation else " to train"
+            raise ValueError(f"a series of {min(map(len, series))} steps is too short: {needed} are needed{why}")
         self.scales = [scale_of(z[:cut]) for z, cut in zip(prepared, cuts)]
         self.extra_scale = scale_of(np.concatenate(extras)) if self.M else np.zeros((2, 0))
         pairs = [self._pairs(*each) for each in zip(prepared, extras, self.scales)]

@@ -61,6 +61,8 @@ def check_count(name: str, value: Any) -> int:
 
 def _real(name: str, value: Any) -> Any:
     if not isinstance(value, Real):
+        if hasattr(value, "step") and hasattr(value, "lr"):
+            raise TypeError(f"{name} must be a number, got an optimiser: give the rate, and pylstm.fit(..., schedule=)")
         schedule = "; a schedule is given to pylstm.fit(..., schedule=)" if name == "lr" and callable(value) else ""
         raise TypeError(f"{name} must be a number, got {value!r}{schedule}")
     return value

@@ -307,7 +307,7 @@ class SequenceModel(Trainable):
         >>> model.check_batch(np.zeros((2, 7, 3), "float32"), np.array([0, 2]))
         Traceback (most recent call last):
         ...
-        ValueError: y, row 1: targets must be in 0..1, got 2
+        ValueError: y, row 1: targets must be in 0..1, got 2: output_size, here 2, must be the number of classes
         """
         x = self._check(x)
         lead = x.shape[:2] if self.read == "every" else x.shape[:1]

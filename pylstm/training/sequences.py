@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -110,6 +110,12 @@ class Sequences:
     def cut(self) -> Sequences:
         """The same rows, padded to the longest of them only."""
         return Sequences(self.padded[:, : self.lengths.max(initial=0)], self.lengths)
+
+    def __array__(self, *_: Any, **__: Any) -> NoReturn:  # layer(sequences)
+        raise TypeError(
+            "Sequences are several arrays, not one: a SequenceModel takes them, a layer with batch_first=True takes "
+            "sequences.padded with lengths=sequences.lengths"
+        )
 
     def __len__(self) -> int:
         return len(self.lengths)

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 
 from pylstm.checks import as_array
+from pylstm.hint_texts import HINTS
+from pylstm.hints import refuse_options
 from pylstm.losses.classification import sigmoid_cross_entropy, softmax_cross_entropy
 from pylstm.losses.ctc import ctc_loss
 from pylstm.losses.regression import gaussian_likelihood, huber, mean_squared_error, quantile_loss
@@ -40,10 +42,12 @@ def check_loss(loss: Any, read: str, options: Mapping[str, Any]) -> None:
     """
     known = LOSSES | ALIGNED
     if not isinstance(loss, str) or loss not in known:
-        raise ValueError(f"loss must be one of {', '.join(known)}, got {loss!r}")
+        cure = f": take {HINTS['loss name'][loss]}" if isinstance(loss, str) and loss in HINTS["loss name"] else ""
+        raise ValueError(f"loss must be one of {', '.join(known)}, got {loss!r}{cure}")
     if loss in ALIGNED and read != "every":
         raise ValueError(f"loss={loss!r} needs read='every', got {read!r}")
     names = list(inspect.signature(known[loss]).parameters)
+    refuse_options(options, names, "loss option")
     if not options.keys() <= set(names):
         unknown = ", ".join(sorted(options.keys() - set(names)))
         raise ValueError(f"loss_options: {loss} has no {unknown} (known: {', '.join(names[2:])})")
@@ -237,4 +241,10 @@ def _loss(
             y = y[..., None]
         if weights is not None and weights.ndim == out.ndim - 1:
             weights = np.repeat(weights[..., None], y.shape[-1], axis=-1)
-    return LOSSES[name](out, y, weights=weights, **options)
+    try:
+        return LOSSES[name](out, y, weights=weights, **options)
+    except ValueError as error:
+        if str(error).startswith("targets must be in 0..") and name == "softmax_cross_entropy":
+            K = out.shape[-1]
+            raise ValueError(f"{error}: output_size, here {K}, must be the number of classes") from None
+        raise

@@ -333,7 +333,7 @@ def test_what_does_not_fit(make, error, message):
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
-        (lambda s, x: s(x, {"h": np.ones((3, B, H))}), ValueError, r"must have 4 layers along its first axis"),
+        (lambda s, x: s(x, {"h": np.ones((3, B, H))}), ValueError, r"by layer, row and unit"),
         (lambda s, x: s(x, {"q": np.ones((4, B, H))}), ValueError, "unknown name 'q'"),
         (lambda s, x: s(x, [None]), ValueError, "one entry for each of 2 layers, got 1"),
         (lambda s, x: s(x, pre={"h": x}), TypeError, "pre must be a list with one entry for each layer, got dict"),
