@@ -6,6 +6,8 @@ from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
+
 from pylstm.cells._twin import Kernel
 from pylstm.cells.contract import Stage, hook_name
 from pylstm.cells.options import options_of
@@ -71,6 +73,7 @@ def _forward_hook(cell: Any, stage: Stage) -> Callable[[dict], None]:
         named = _named(cell, blocks)
         z = {gate: named["gates"][gate] for gate in stage.gates}
         out = call(function, z=z, prev=named["prev"], e=named["emissions"], p=named["params"], u=named["aux"])
+        out = _own(out)
         for name in names:
             if name not in out:
                 raise TypeError(f"{function.__qualname__} returned no {name!r}")
@@ -93,6 +96,7 @@ def _backward_hook(cell: Any, stage: Stage) -> Callable[[dict], None]:
         y |= {name: named[kind][name] for name in names}
         d = {name: named["d" + kind][name] for name in names}
         out = call(function, d=d, y=y, prev=named["prev"], e=named["emissions"], p=named["params"], u=named["aux"])
+        out = _own(out)
         for gate in stage.gates:
             if gate not in out:
                 raise TypeError(f"{function.__qualname__} returned no {gate!r}")
@@ -107,6 +111,11 @@ def _backward_hook(cell: Any, stage: Stage) -> Callable[[dict], None]:
                 raise TypeError(f"{function.__qualname__} returned {name!r}, which is no input of this stage")
 
     return run
+
+
+def _own(out: dict[str, Any]) -> dict[str, Any]:
+    """What a function returned, without views of blocks: one is written while others are still to be read."""
+    return {name: value if getattr(value, "base", None) is None else np.array(value) for name, value in out.items()}
 
 
 def _named(cell: Any, blocks: dict[str, list[Any]]) -> dict[str, dict[str, Any]]:

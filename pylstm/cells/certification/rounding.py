@@ -28,6 +28,10 @@ LOST, HUGE = 1e-3, 1e30
 CAP = {"float64": 1e-9, "float32": LOST}
 """Most of a row's scale that is granted to the rounding of a backward written by hand: it may be what is wrong."""
 
+CAP_BESIDE = {"float64": 1e-9, "float32": np.inf}
+"""The same of how far it moves beside the numbers: what is wrong at the border of a domain alone moves there. Not in
+float32, which is compared with a backward that is certified in float64, and may turn a wave with every rounding."""
+
 Moves = dict[str, Inputs]
 """Output -> (kind, name) -> (rows, 1)."""
 
@@ -101,8 +105,10 @@ def rounding(problem: Problem, forward: Any, backward: Any, truth: Truth, truste
             moves = distance(slopes[own][output].get(key), slopes[wider][output].get(key))
             if own is np.float32:
                 followed &= ((scale < HUGE) & ((moves <= LOST * scale) | (not trusted)))[:, 0]
-            moves = TIMES * moves if trusted else np.minimum(TIMES * moves, CAP[dtype] * scale)
-            moves = moves + TIMES * bent[own][1][output].get(key, 0)
+            moves, beside = TIMES * moves, TIMES * bent[own][1][output].get(key, 0)
+            if not trusted:
+                moves, beside = np.minimum(moves, CAP[dtype] * scale), np.minimum(beside, CAP_BESIDE[dtype] * scale)
+            moves = moves + beside
             allowed_gradients[dtype][output][key] = np.maximum(base * scale, least) + moves
     return Rounding(allowed_values, allowed_gradients, followed)
 

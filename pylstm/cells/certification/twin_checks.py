@@ -10,6 +10,7 @@ import numpy as np
 
 from pylstm.cells.certification import problem as problems
 from pylstm.cells.certification.certificate import Certificate
+from pylstm.cells.certification.derived import excuse
 from pylstm.cells.certification.dtypes import certify_dtypes
 from pylstm.cells.certification.problem import CORE, DOMAINS, RANGES, Inputs, Key, Problem, tape_of
 from pylstm.cells.certification.rounding import GRADIENTS, Rounding, follows, rounding, total
@@ -178,17 +179,6 @@ class TwinChecks:
         self.method = max(self.method, method)  # "differences" after "complex steps"
         return Certified(problem, tape, truth, method, NOTHING_YET)
 
-    def _excuse(self, certified: Certified) -> None:
-        """A derived backward cannot be wrong where it is not finite, only of no use."""
-        for output, d in certified.problem.d.items():
-            zero = {name: np.zeros_like(each) for name, each in certified.problem.d.items()}
-            got = self._cotangents(certified, zero | {output: d})
-            for key, bounds in certified.truth[output].items():
-                lost = ~np.isfinite(got[key])
-                if lost.any():
-                    unknown = Bounds(np.where(lost, -np.inf, bounds.low), np.where(lost, np.inf, bounds.high))
-                    certified.truth[output][key] = unknown
-
     def _note_lost(self, certified: Certified, output: str, got: Cotangents) -> None:
         """A note on the places where a cotangent is not finite: there, training ends in NaN."""
         for key, bounds in certified.truth[output].items():
@@ -221,7 +211,7 @@ class TwinChecks:
     def _certify_backward(self, certified: Certified) -> Certified:
         try:
             if self.derived:
-                self._excuse(certified)
+                excuse(certified, self.forward, self._cotangents, self.names[1], self.certificate.notes)
             allowed = rounding(certified.problem, self.forward, self.backward, certified.truth, self.derived)
             certified = replace(certified, rounding=allowed)
             self._certify_alone(certified)
@@ -335,9 +325,10 @@ class TwinChecks:
                 continue
             truth, slack = (each[:, None] for each in along(problem, self.forward, key, direction, self.method))
             ours = got[key] * direction
-            if self.derived:  # as in `_excuse`
+            if self.derived:  # as in `excuse`
                 slack = np.where(np.isfinite(ours).all(axis=-1, keepdims=True), slack, np.inf)
-            scale = np.maximum(1, np.abs(ours).sum(axis=-1, keepdims=True))
+            size = np.nan_to_num(np.abs(ours), nan=0, posinf=0).sum(axis=-1, keepdims=True)
+            scale = np.maximum(1, size)
             allowed = GRADIENTS["float64"] * scale + width * certified.rounding.of_all("float64", key)
             bounds = Bounds(truth - slack, truth + slack) if slack.any() else Bounds.exactly(truth)
             ours = ours.sum(axis=-1, keepdims=True)
