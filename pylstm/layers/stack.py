@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -77,15 +78,13 @@ class Stack(Composite):
                 raise TypeError(f"Stack takes Recurrent and Bidirectional layers, got {type(layer).__name__}")
         if not self.layers:
             raise ValueError("Stack needs at least one layer")
-        if not 0 <= dropout <= 1:
-            raise ValueError(f"dropout must be in 0..1, got {dropout}")
         self.parts = {f"{k}.": layer for k, layer in enumerate(self.layers)}
         self._check_alike()
         for k in range(1, len(self.layers)):
             have, need = self.layers[k - 1].output_size, self.layers[k].input_size
             if have != need:
                 raise ValueError(f"Stack: layer {k} has input_size {need}, but layer {k - 1} gives width {have}")
-        self.dropout, self.training = float(dropout), True
+        self.dropout, self.training = dropout, True
         self.residual = self._take_residual(residual)
         self.reseed(seed)
         self._adopt()
@@ -117,7 +116,20 @@ class Stack(Composite):
     @property
     def drops(self) -> bool:
         """Whether a call draws dropout: one above 0, in training mode."""
-        return self.training and self.dropout > 0
+        return self.training and self._dropout > 0
+
+    @property
+    def dropout(self) -> float:
+        """Probability with which an output between two layers is dropped; may be set."""
+        return self._dropout
+
+    @dropout.setter
+    def dropout(self, rate: float) -> None:
+        if isinstance(rate, bool) or not isinstance(rate, Real):
+            raise TypeError(f"dropout must be a number in 0..1, got {rate!r}")
+        if not 0 <= rate <= 1:
+            raise ValueError(f"dropout must be in 0..1, got {rate}")
+        self._dropout = float(rate)
 
     def reseed(self, seed: Any = None) -> None:
         """Start the dropout anew from a seed."""

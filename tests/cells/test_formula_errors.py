@@ -79,7 +79,32 @@ def power(z):
     return dict(h=(-2.0) ** z.a)  # here
 
 
+def infinite_power(z):
+    return dict(h=z.a**math.inf)  # here
+
+
+def minus_infinite_power(z):
+    return dict(h=z.a**-math.inf)  # here
+
+
+def nan_power(z):
+    return dict(h=z.a**math.nan)  # here
+
+
+def infinite_base(z):
+    return dict(h=math.inf**z.a)  # here
+
+
+def nan_base(z):
+    return dict(h=math.nan**z.a)  # here
+
+
 LINES = [
+    (infinite_power, "the exponent inf of a power is not finite"),
+    (minus_infinite_power, "the exponent -inf of a power is not finite"),
+    (nan_power, "the exponent nan of a power is not finite"),
+    (infinite_base, "the base inf of a power is not positive and finite"),
+    (nan_base, "the base nan of a power is not positive and finite"),
     (branch, "pylstm.where(condition, a, b)"),
     (chain, "& | ~"),
     (builtin_max, "pylstm.maximum"),
@@ -172,3 +197,8 @@ def test_functions_take_symbols_and_arrays(name):
     assert derive(cell_of(lambda z: dict(h=function(z.a)))).counts("forward") == {name: 1}
     assert np.all(np.isfinite(function(np.array([0.5, 2.0]))))
     np.testing.assert_allclose(function(np.array([0.5 + 0j])), function(np.array([0.5])), rtol=1e-15)
+
+
+@pytest.mark.parametrize("exponent", [3.0, 1024, 1025, 1e6, 1e300])
+def test_a_large_exponent(exponent):
+    assert cell_of(lambda z: dict(h=z.a**exponent)).contract.states == ("h",)

@@ -1,6 +1,7 @@
 """Stacks and directions: against torch, by differences, and their parameters as one buffer."""
 
 import copy
+import math
 import pickle
 
 import numpy as np
@@ -353,3 +354,16 @@ def test_no_steps_and_no_rows():
     assert stack(np.zeros((0, B, I))).y.shape == (0, B, 2 * H)
     grads = (run := stack(np.zeros((T, 0, I)))).backward(np.zeros_like(run.y))
     assert grads.x.shape == (T, 0, I) and not grads.params.flat.any()
+
+
+@pytest.mark.parametrize("rate", [2.5, -0.1, math.nan, math.inf, "0.5", None, [0.5], True])
+def test_a_dropout_that_is_set_is_checked(rate):
+    stack = pylstm.LSTM(2, 3, num_layers=2, dropout=0.25, seed=0)
+    with pytest.raises((TypeError, ValueError), match="dropout must be"):
+        stack.dropout = rate
+    with pytest.raises((TypeError, ValueError), match="dropout must be"):
+        pylstm.Stack([pylstm.LSTM(2, 3), pylstm.GRU(3, 3)], dropout=rate)
+    assert stack.dropout == 0.25
+    stack.dropout = np.float32(0.5)
+    assert stack.dropout == 0.5 and "dropout=0.5" in repr(stack) and stack.drops
+    assert copy.deepcopy(stack).dropout == 0.5

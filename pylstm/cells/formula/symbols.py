@@ -6,6 +6,7 @@ import linecache
 import numbers
 import sys
 from collections.abc import Mapping
+from math import inf, isfinite, log
 from typing import Any, NoReturn
 
 from pylstm.cells.formula.graph import ACTIVATIONS, Graph, Node, WidthError
@@ -23,6 +24,9 @@ _UFUNCS = {
     "equal": "eq",
     "not_equal": "ne",
 }
+
+MOST_FACTORS = 1024
+"""Largest exponent that is written as products, by squaring; others are left to `power`."""
 
 
 class FormulaError(TypeError):
@@ -114,7 +118,11 @@ class Symbol:
         if node.op != "const":
             return self.apply("power", self, exponent)
         number = node.value
-        if number >= 0 and number == int(number):
+        if not isfinite(number):
+            refuse(
+                f"the exponent {number} of a power is not finite", "write its limit with pylstm.where(condition, a, b)"
+            )
+        if 0 <= number <= MOST_FACTORS and number == int(number):
             return self._product(int(number))
         if number == -1:
             return 1 / self
@@ -127,12 +135,10 @@ class Symbol:
         return half * half * self if count % 2 else half * half
 
     def __rpow__(self, base: Any) -> Symbol:
-        import math
-
         number = self.lift(base).value
-        if number <= 0:
-            refuse(f"the base {number} of a power is not positive", "write the power with a positive base")
-        return self.apply("exp", math.log(number) * self)
+        if not 0 < number < inf:
+            refuse(f"the base {number} of a power is not positive and finite", "write the power with a positive base")
+        return self.apply("exp", log(number) * self)
 
     __bool__ = _refused(
         "the truth of a symbol is not known when a formula is traced (`if`, `and`, `or`, `not`, min(), max())",
