@@ -56,8 +56,7 @@ def aligned(workspace):
     return line_up(start) - start
 
 
-def forward(Plan layout not None, workspace, flat, x, initial=None, aux=None, pre=None, reset=None, blend=None,
-            origin=None, bint packed=False, order=None):
+def forward(Plan layout not None, workspace, flat, x, initial, given, *, bint packed=False, order=None):
     """Run a layer over a sequence; results are left in `workspace` at `layout.offset`.
 
     Parameters
@@ -67,13 +66,12 @@ def forward(Plan layout not None, workspace, flat, x, initial=None, aux=None, pr
     flat : array
         The flat parameter buffer.
     x : array (T, B, I)
-    initial, pre, blend : sequence over the states, or None
-        Elements (B, w), (T, B, w), (T, B, w), or None (0, 1, 1).
-    aux : sequence over the aux blocks
-        Elements (T, B, w); None for the input itself.
-    reset : array (T, B) of uint8, or None
-    origin : sequence over the states
-        Elements (w,): what a row starts from at a reset. Needed with `reset` only.
+    initial : sequence over the states, or None
+        Elements (B, w), or None (0).
+    given : Given
+        What comes with the steps: `aux`, over the aux blocks (T, B, w), None for the input itself; `pre` and `blend`, over
+        the states (T, B, w) or None (1); `reset` (T, B) of uint8; with it `origin`, over the states (w,): what a row starts
+        from at a reset. Each may be None as a whole.
     packed : bool
         The segment before has left the packed weights in `workspace`.
     order : array (B,) of intp
@@ -96,23 +94,22 @@ def forward(Plan layout not None, workspace, flat, x, initial=None, aux=None, pr
         clear_beyond(plan, &a, plan.given_T, core.states.width[core.output] * size)
     else:
         a.x = address(x, rows * core.input_size * size, False)
-    take_modifiers(&a, plan, aux, pre, reset, blend, origin)
+    take_given_steps(&a, plan, given)
     for k in range(core.states.n):
-        given = None if initial is None else initial[k]
+        first = None if initial is None else initial[k]
         step = plan.B * core.states.width[k] * size
-        if given is None:
+        if first is None:
             memset(a.base + plan.states[k], 0, step)
         else:
-            memcpy(a.base + plan.states[k], address(given, step, False), step)
+            memcpy(a.base + plan.states[k], address(first, step, False), step)
         if plan.offsets != NULL:
             memcpy(a.base + plan.final[k], a.base + plan.states[k], step)    # of rows without steps
     a.flat = NULL if packed else weights
     run_pass(layout, &a, False)
 
 
-def backward(Plan layout not None, workspace, dy, dfinal, dstates, dflat, dx, dinitial,
-             aux=None, pre=None, reset=None, blend=None, origin=None, daux=None, dpre=None, dblend=None, dorigin=None,
-             bint begin=True, bint end=True, order=None):
+def backward(Plan layout not None, workspace, cotangents, gradients, given, back, *, bint begin=True, bint end=True,
+             order=None):
     """Backward through a run of `forward` with a tape; may be called again.
 
     A longer run can go backward segment by segment, the last first, all in one workspace: its sums are those of one
@@ -120,24 +117,20 @@ def backward(Plan layout not None, workspace, dy, dfinal, dstates, dflat, dx, di
 
     Parameters
     ----------
-    dy : array (T, B, w) or None
-        Cotangent of the output.
-    dfinal, dstates : sequence over the states, or None
-        Elements (B, w) and (T, B, w), or None.
-    dflat : writable array
-        Gradient of the flat parameter buffer, OUT.
-    dx : writable array (T, B, I), OUT
-    dinitial : sequence of writable arrays (B, w), OUT
-    aux, pre, reset, blend, origin
+    cotangents : (dy, dfinal, dstates)
+        Of the output (T, B, w) or None; over the states, (B, w) and (T, B, w) or None, or None as a whole.
+    gradients : (dflat, dx, dinitial), OUT
+        Writable arrays: of the flat parameter buffer, (T, B, I), and over the states (B, w).
+    given : Given
         As given to `forward`.
-    daux, dpre, dblend : sequences of writable arrays like them, or None, OUT
-    dorigin : sequence over the states, or None
-        Elements (B, w), writable, or None where the state's origin is constant. OUT: the sum over a row's resets.
+    back : GivenGradients, OUT
+        Writable arrays like those of `given`: `aux`, `pre`, `blend`, or None. `origin`: over the states (B, w), the sum
+        over a row's resets, or None where the state's origin is constant.
     begin : bool
-        The last segment. At the others `dflat` and `dorigin` go on, and the cotangents of the final states and the
-        sums of the per-unit parameters are where the call before left them in `workspace`.
+        The last segment. At the others `dflat` and `origin` go on, and the cotangents of the final states and the sums
+        of the per-unit parameters are where the call before left them in `workspace`.
     end : bool
-        The first segment: after it, `dflat` and `dorigin` are complete, and `dinitial` is set.
+        The first segment: after it, `dflat` and `origin` are complete, and `dinitial` is set.
     order
         As given to `forward`; `dy` is the caller's then, and `dx` has the caller's rows and all steps.
     """
@@ -148,10 +141,13 @@ def backward(Plan layout not None, workspace, dy, dfinal, dstates, dflat, dx, di
     cdef int k
     if not plan.taped:
         raise RuntimeError("this run has no tape")
+    dy, dfinal, dstates = cotangents
+    dflat, dx, dinitial = gradients
+    daux, dpre, dblend, dorigin = back.aux, back.pre, back.blend, back.origin
     memset(&a, 0, sizeof(a))
     a.base = line_up(address(workspace, plan.nbytes, True))
     a.x = a.base + plan.x
-    take_modifiers(&a, plan, aux, pre, reset, blend, origin)
+    take_given_steps(&a, plan, given)
     a.dflat = address(dflat, core.n_parameters * size, True)
     if begin:
         memset(a.dflat, 0, core.n_parameters * size)
@@ -285,10 +281,12 @@ cdef bint interrupted() noexcept with gil:
 
 # --- buffers -------------------------------------------------------------------------------------------------------
 
-cdef int take_modifiers(arrays_t *a, const plan_t *plan, aux, pre, reset, blend, origin) except -1:
+cdef int take_given_steps(arrays_t *a, const plan_t *plan, given) except -1:
+    """What comes with the steps, in the order in which the loop has it."""
     cdef const core_t *core = plan.core
     cdef Py_ssize_t rows = plan.rows, size = core.itemsize
     cdef int k
+    aux, pre, reset, blend, origin = given.aux, given.pre, given.reset, given.blend, given.origin
     a.reset = NULL if reset is None else <const unsigned char *> address(reset, rows, False)
     for k in range(core.aux.n):
         a.aux[k] = a.x if k == core.aux_x else address(aux[k], rows * core.aux.width[k] * size, False)

@@ -22,10 +22,10 @@ import numpy as np
 from pylstm import _core
 from pylstm.engine.memory import Memory
 from pylstm.engine.plan import Plan
-from pylstm.layers.given import Given, cut_arrays
+from pylstm.layers.given import Given, GivenGradients, cut_arrays
 from pylstm.layers.layout import Layout
 from pylstm.layers.protocols import SingleLayer
-from pylstm.layers.run import KINDS, Run
+from pylstm.layers.run import Run
 
 UNITS = {"b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib": 2**20, "gib": 2**30}
 
@@ -213,14 +213,11 @@ class CheckpointedRun(Run):
         self.final = {name: layout.rows_out(_frozen(array)) for name, array in zip(contract.states, last)}
 
     def _run_segment(self, plan: Plan, buffer: Memory, k: int, piece: slice, *, packed: bool) -> None:
-        given = self._given.cut(piece)
-        _core.forward(
-            plan, buffer, self._flat, self._x[piece], [border[k] for border in self._borders],
-            given.aux, given.pre, given.reset, given.blend, given.origin, packed,
-        )  # fmt: skip
+        start = [border[k] for border in self._borders]
+        _core.forward(plan, buffer, self._flat, self._x[piece], start, self._given.cut(piece), packed=packed)
 
-    def _pass_back(self, dy: Any, rows: Any, steps: Any, flat: Any, dx: Any, dinitial: Any, back: dict) -> None:
-        segments = self._segments
+    def _pass_back(self, cotangents: tuple, gradients: tuple, back: GivenGradients) -> None:
+        (dy, rows, steps), (flat, dx, dinitial), segments = cotangents, gradients, self._segments
         with self._lock:
             buffer, self._ready = self._ready, None
         ready = buffer is not None
@@ -231,12 +228,10 @@ class CheckpointedRun(Run):
             plan = segments.plan(piece, tape=True)
             if not (begin and ready):
                 self._run_segment(plan, buffer, k, piece, packed=not begin)
-            given, (daux, dpre, dblend) = self._given.cut(piece), (cut_arrays(back[kind], piece) for kind in KINDS)
-            _core.backward(
-                plan, buffer, None if dy is None else dy[piece], rows, cut_arrays(steps, piece), flat, dx[piece],
-                dinitial, given.aux, given.pre, given.reset, given.blend, given.origin,
-                daux, dpre, dblend, back["origin"], begin, k == 0,
-            )  # fmt: skip
+            into = (None if dy is None else dy[piece], rows, cut_arrays(steps, piece))
+            out = (flat, dx[piece], dinitial)
+            given, room = self._given.cut(piece), back.cut(piece)
+            _core.backward(plan, buffer, into, out, given, room, begin=begin, end=k == 0)
 
     def _need_tape(self, what: str) -> None:
         if what != "backward":

@@ -44,6 +44,10 @@ class Given:
         self.widths: dict[tuple[str, str], int] = {}
         self.scaled = self.blended = 0
 
+    def gradients(self, origin: list[np.ndarray | None] | None) -> GivenGradients:
+        """Room for its gradients, and those of `origin`."""
+        return GivenGradients(_like(self.aux), _like(self.pre), _like(self.blend), origin)
+
     def cut(self, piece: slice) -> Given:
         """The steps of a segment."""
         part = Given(self.learned)
@@ -51,6 +55,28 @@ class Given:
         part.reset = None if self.reset is None else self.reset[piece]
         part.origin, part.widths, part.scaled, part.blended = self.origin, self.widths, self.scaled, self.blended
         return part
+
+
+class GivenGradients:
+    """Room for the gradients of what came with the steps of a run.
+
+    Attributes
+    ----------
+    aux, pre, blend : list of ndarray, or None
+        As those of the `Given`.
+    origin : list of ndarray by state, or None
+        (B, width) each, the sums over the resets of a row; None where a state starts from a constant.
+    """
+
+    __slots__ = ("aux", "blend", "origin", "pre")
+
+    def __init__(self, aux: Any, pre: Any, blend: Any, origin: Any) -> None:
+        self.aux, self.pre, self.blend, self.origin = aux, pre, blend, origin
+
+    def cut(self, piece: slice) -> GivenGradients:
+        """The steps of a segment."""
+        aux, pre, blend = (cut_arrays(arrays, piece) for arrays in (self.aux, self.pre, self.blend))
+        return GivenGradients(aux, pre, blend, self.origin)
 
 
 NOTHING = Given()  # of most runs: nobody may write to it
@@ -158,3 +184,7 @@ def _take_modifier(
 def _take_reset(layout: Layout, sizes: tuple[int, int], reset: Any) -> np.ndarray:
     """`reset` as the time loop has it: bytes, (T, B)."""
     return layout.steps_in(check_reset(reset, layout.steps_shape(*sizes))).copy()
+
+
+def _like(arrays: Any) -> Any:
+    return arrays and [None if array is None else np.empty_like(array) for array in arrays]

@@ -202,10 +202,7 @@ class RecurrentLayer(Layer):
         options = (T if B else 0, B, tape, given.scaled, given.blended, threads)  # no rows: no step, however many
         plan = self._core.plan(*options) if lengths is None else layout.plan(self._core, *options)
         buffer = self.workspaces.take(plan.nbytes)
-        _core.forward(
-            plan, buffer, self.params.flat, x, start,
-            given.aux, given.pre, given.reset, given.blend, given.origin, order=layout.order,
-        )  # fmt: skip
+        _core.forward(plan, buffer, self.params.flat, x, start, given, order=layout.order)
         return (Run if lengths is None else RaggedRun)(self, plan, buffer, layout, (T, B), given)
 
     def _take_input(self, x: Any, lengths: Any) -> tuple[Layout, np.ndarray, int, int]:

@@ -13,7 +13,7 @@ from pylstm import _core
 from pylstm.checks import check_array, check_names
 from pylstm.engine.memory import Memory
 from pylstm.hints import GradientsBase, Output
-from pylstm.layers.given import Given
+from pylstm.layers.given import Given, GivenGradients
 from pylstm.layers.layout import Layout
 from pylstm.layers.learned import add_learned, rows_of_learned
 from pylstm.layers.protocols import SingleLayer
@@ -168,31 +168,24 @@ class Run(Output, hints="run"):
             dtype, (layer.params.size,), (T, B, layer.input_size), *((B, widths[name]) for name in names)
         )
         params = layer.params.around(flat)
-        back = {kind: _like(getattr(given, kind)) for kind in KINDS}
-        back["origin"] = None if given.reset is None else rows_of_learned(layer, B)
-        self._pass_back(dy, rows, steps, flat, dx, dinitial, back)
+        back = given.gradients(None if given.reset is None else rows_of_learned(layer, B))
+        self._pass_back((dy, rows, steps), (flat, dx, dinitial), back)
         add_learned(params, given.learned, dict(zip(names, dinitial)))
         if given.reset is not None:
-            add_learned(params, layer.learn_initial, dict(zip(names, back["origin"])))
+            add_learned(params, layer.learn_initial, dict(zip(names, back.origin)))
         return Gradients(
             x=layout.whole_out(dx),
             initial={name: layout.rows_out(array) for name, array in zip(names, dinitial)},
             params=params,
-            aux=self._steps_given(back["aux"], layer.cell.contract.aux, "aux"),
-            pre=self._steps_given(back["pre"], names, "pre"),
-            blend=self._steps_given(back["blend"], names, "blend"),
+            aux=self._steps_given(back.aux, layer.cell.contract.aux, "aux"),
+            pre=self._steps_given(back.pre, names, "pre"),
+            blend=self._steps_given(back.blend, names, "blend"),
         )
 
-    def _pass_back(self, dy: Any, rows: Any, steps: Any, flat: Any, dx: Any, dinitial: Any, back: dict) -> None:
-        """The loop of `backward`: cotangents in the order of the states, then the arrays of the gradients."""
-        given = self._given
+    def _pass_back(self, cotangents: tuple, gradients: tuple, back: GivenGradients) -> None:
+        """The loop of `backward`: (dy, dfinal, dstates), in the order of the states, to (dflat, dx, dinitial)."""
         with self._lock:  # the loop works without the GIL, and in the run's only workspace
-            _core.backward(
-                self._plan, self._buffer, dy, rows, steps, flat, dx, dinitial,
-                given.aux, given.pre, given.reset, given.blend, given.origin,
-                back["aux"], back["pre"], back["blend"], back["origin"],
-                order=self._layout.order,
-            )  # fmt: skip
+            _core.backward(self._plan, self._buffer, cotangents, gradients, self._given, back, order=self._layout.order)
 
     @property
     def _buffer_itemsize(self) -> int:
@@ -243,7 +236,3 @@ class Run(Output, hints="run"):
                     array = array.sum(axis=-1, keepdims=True)
                 out[name] = self._layout.steps_out(array)
         return out
-
-
-def _like(arrays: Any) -> Any:
-    return arrays and [None if array is None else np.empty_like(array) for array in arrays]
