@@ -147,6 +147,12 @@ def refuse_call(given: Iterable[str]) -> NoReturn:
     raise TypeError(f"the call of a layer has no argument {next(iter(given))}=: help(type(layer).__call__) lists them")
 
 
+def refuse_loss_options(loss: str, given: Iterable[str]) -> NoReturn:
+    """TypeError for what a loss does not take."""
+    refuse_options(given, (), "loss option")
+    raise TypeError(f"{loss} has no option {next(iter(given))}=: help(pylstm.{loss}) lists them")
+
+
 def refuse_sizes(
     cls: type, sizes: tuple[Any, Any], more: tuple[Any, ...], options: Iterable[str], example: str
 ) -> None:

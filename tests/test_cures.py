@@ -108,6 +108,11 @@ MISTAKES = [
         (lambda name=name: softmax(2, loss_options={name: 0.1}), TypeError, cure)
         for name, cure in {"label_smoothing": "smoothing=", "weight": "weights=", "ignore_index": "weight of 0"}.items()
     ),
+    *(
+        (lambda name=name, loss=loss: loss(np.zeros((2, 2)), np.zeros(2, "i8"), **{name: 1}), TypeError, cure)
+        for name, cure in {"label_smoothing": "smoothing=", "weight": "weights=", "foo": "has no option foo="}.items()
+        for loss in (pylstm.softmax_cross_entropy, pylstm.sigmoid_cross_entropy)
+    ),
     (lambda: softmax(1).loss(ROWS, np.array([0, 1])), ValueError, "output_size, here 1, must be the number of classes"),
     (lambda: pylstm.training.schedules.Plateau(ADAM), TypeError, "got an optimiser: give the rate"),
     (lambda: pylstm.training.schedules.cosine(ADAM, 10), TypeError, "got an optimiser: give the rate"),

@@ -48,10 +48,20 @@ class StackStream:
         for k, each in enumerate(layer.layers):
             if not hasattr(each, "stream"):
                 raise TypeError(f"layer {k} has two directions: it needs the whole sequence and cannot be streamed")
-        self.layer, self.batch_size = layer, batch_size
+        self._layer, self._batch_size = layer, batch_size
         self.layers: list[Stream] = [each.stream(batch_size) for each in layer.layers]
         self._whole = Whole(self.layers)
         self._between: dict[str, list[np.ndarray]] = {}
+
+    @property
+    def layer(self) -> StackedLayers:
+        """The stack; it cannot be set: make a new stream."""
+        return self._layer
+
+    @property
+    def batch_size(self) -> int:
+        """Rows; it cannot be set: make a new stream."""
+        return self._batch_size
 
     def step(self, x_t: Any, out: np.ndarray | None = None, *, aux: Any = None, reset: Any = None) -> np.ndarray:
         """One step: (B, input_size), or (input_size,) for one row, to the output of the stack.
@@ -89,9 +99,9 @@ class StackStream:
             x = as_array("x", x)
             targets: list[Any] = [None] * len(self.layers)
             if out is not None:
-                _check_out(out, (*x.shape[:-1], self.layer.output_size), self.layer.dtype)
+                _check_out(out, (*x.shape[:-1], self._layer.output_size), self._layer.dtype)
                 targets = self._targets(how, x.shape[:-1], out)
-            for stream, residual, each, target in zip(self.layers, self.layer.residual, given, targets):
+            for stream, residual, each, target in zip(self.layers, self._layer.residual, given, targets):
                 y = getattr(stream, how)(x, target, aux=each, reset=reset)
                 x = np.add(y, x, target) if residual else y
             if out is None or x is out:
@@ -103,9 +113,9 @@ class StackStream:
         """Where each layer writes: arrays of our own, kept for the next call, and the last one into `out` if it can."""
         own = self._between.get(how)
         if own is None or own[0].shape[:-1] != lead:
-            own = [np.empty((*lead, each.output_size), self.layer.dtype) for each in self.layer.layers]
+            own = [np.empty((*lead, each.output_size), self._layer.dtype) for each in self._layer.layers]
             self._between[how] = own
-        straight = out.flags.c_contiguous and not self.layer.residual[-1]
+        straight = out.flags.c_contiguous and not self._layer.residual[-1]
         return [*own[:-1], out] if straight else own
 
     @property
@@ -117,7 +127,7 @@ class StackStream:
     @state.setter
     def state(self, values: Any) -> None:
         if isinstance(values, dict):
-            values = split(self.layer, "state", values)
+            values = split(self._layer, "state", values)
         if values is None:
             raise TypeError("state must be a list with one entry for each layer, or a dict by name, got NoneType")
         values = by_layer("state", values, len(self.layers))
@@ -140,7 +150,7 @@ class StackStream:
     def fork(self) -> StackStream:
         """A stream of its own that starts from the same states."""
         other = object.__new__(StackStream)
-        other.layer, other.batch_size, other._between = self.layer, self.batch_size, {}
+        other._layer, other._batch_size, other._between = self._layer, self._batch_size, {}
         with self._whole:
             other.layers = [stream.fork() for stream in self.layers]
         other._whole = Whole(other.layers)

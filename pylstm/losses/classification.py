@@ -12,11 +12,12 @@ import numpy as np
 
 from pylstm.cells.functions import sigmoid
 from pylstm.checks import as_array, check_array, check_indices
+from pylstm.hints import refuse_loss_options
 from pylstm.losses.reduction import check_floats, check_weights, reduce_losses
 
 
 def softmax_cross_entropy(
-    logits: Any, targets: Any, *, weights: Any = None, reduction: str = "mean", smoothing: float = 0.0
+    logits: Any, targets: Any, *, weights: Any = None, reduction: str = "mean", smoothing: float = 0.0, **other: Any
 ) -> tuple[float, np.ndarray]:
     """Cross-entropy of a softmax over the last axis, in nats (divide by ln 2 for bits).
 
@@ -55,6 +56,8 @@ def softmax_cross_entropy(
     >>> round(value, 6), dlogits
     (1.386294, array([[ 0.25,  0.25, -0.75,  0.25]]))
     """
+    if other:
+        refuse_loss_options("softmax_cross_entropy", other)
     logits = check_floats("logits", logits)
     if logits.ndim == 0 or logits.shape[-1] == 0:
         raise ValueError(f"logits must have shape (..., V) with V >= 1, got {logits.shape}")
@@ -87,7 +90,7 @@ def softmax_cross_entropy(
 
 
 def sigmoid_cross_entropy(
-    logits: Any, targets: Any, *, weights: Any = None, reduction: str = "mean"
+    logits: Any, targets: Any, *, weights: Any = None, reduction: str = "mean", **other: Any
 ) -> tuple[float, np.ndarray]:
     """Cross-entropy of independent sigmoids (yes-or-no targets), in nats.
 
@@ -121,6 +124,8 @@ def sigmoid_cross_entropy(
     >>> round(value, 6), dlogits
     (1.386294, array([-0.5,  0.5]))
     """
+    if other:
+        refuse_loss_options("sigmoid_cross_entropy", other)
     z = check_floats("logits", logits)
     targets = as_array("targets", targets)
     if targets.dtype.kind in "biu":

@@ -5,6 +5,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
+import pylstm
 from pylstm import Cell
 from pylstm.layers.named import Recurrent
 from pylstm.layers.stack import Stack
@@ -207,3 +208,14 @@ def test_a_hook_that_fails_in_a_later_layer_leaves_the_stream_where_it_was():
             go(each + np.float32(1e4))
         for ours, theirs in zip(stream.state, before):
             np.testing.assert_array_equal(ours["h"], theirs["h"])
+
+
+def test_what_a_stream_is_of_cannot_be_set():
+    stack = pylstm.LSTM(2, 3, num_layers=2, seed=0)
+    for stream in (stack.stream(2), stack.stream(2).fork()):
+        with pytest.raises(AttributeError):
+            stream.batch_size = 9
+        with pytest.raises(AttributeError):
+            stream.layer = None
+        assert stream.batch_size == 2 and stream.layer is stack
+        assert stream.step(np.ones((2, 2), "float32")).shape == (2, 3)
