@@ -55,6 +55,31 @@ class Described(Hinted):
         return Summary("\n".join([*lines, f"{size:,} parameters, {nbytes:,} bytes"]))
 
 
+class Fixed:
+    """An attribute that is set once, by the constructor: the size of arrays that are made by then.
+
+    It has no ``__get__``: the value is read from the instance, at the cost of any attribute.
+
+    Examples
+    --------
+    >>> class Net:
+    ...     width = Fixed()
+    >>> net = Net(); net.width = 3
+    >>> net.width = 4
+    Traceback (most recent call last):
+    ...
+    AttributeError: width cannot be set after the constructor: make a new Net
+    """
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __set__(self, instance: Any, value: Any) -> None:
+        if instance.__dict__.setdefault(self._name, value) is not value:
+            kind = type(instance).__name__
+            raise AttributeError(f"{self._name} cannot be set after the constructor: make a new {kind}")
+
+
 class Layer(Described, hints="layer"):
     """What all layers share: their parameters."""
 

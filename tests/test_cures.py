@@ -161,3 +161,22 @@ def test_a_subclass_may_have_other_arguments():
     for layer in (LSTM, pylstm.RNN(I, H, nonlinearity="relu"), pylstm.Recurrent("gru", I, H)):
         assert pickle.loads(pickle.dumps(layer)).hidden_size == H
     assert isinstance(pylstm.RNN(I, H, 2, nonlinearity="relu"), pylstm.Stack)
+
+
+@pytest.mark.parametrize(
+    ("layer", "names"),
+    [
+        (pylstm.LSTM(I, H), ("input_size", "hidden_size")),
+        (pylstm.Recurrent("gru", I, H), ("input_size", "hidden_size")),
+        (pylstm.Linear(I, H), ("in_features", "out_features")),
+    ],
+    ids=repr,
+)
+def test_the_sizes_of_a_layer_cannot_be_set(layer, names):
+    for made in (layer, pickle.loads(pickle.dumps(layer))):
+        for name in names:
+            before = getattr(made, name)
+            with pytest.raises(AttributeError, match=f"{name} cannot be set after the constructor: make a new"):
+                setattr(made, name, 9)
+            assert getattr(made, name) == before
+        assert made(X).y.shape == (T, B, H)

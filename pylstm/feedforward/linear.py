@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from pylstm.checks import as_array, check_array, check_size
-from pylstm.described import Layer
+from pylstm.described import Fixed, Layer
 from pylstm.hints import GradientsBase, Output
 from pylstm.parameters import Parameters
 
@@ -52,6 +52,8 @@ class Linear(Layer):
     >>> run.y.shape, run.backward(np.ones((5, 4, 2))).x.shape
     ((5, 4, 2), (5, 4, 3))
     """
+
+    in_features, out_features = Fixed(), Fixed()
 
     def __init__(
         self, in_features: int, out_features: int, *, bias: bool = True, dtype: Any = "float32", seed: Any = None

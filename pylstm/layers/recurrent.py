@@ -15,7 +15,7 @@ from pylstm.cells.kernels import load_kernel
 from pylstm.cells.options import changed, split
 from pylstm.cells.twin import twin_kernel
 from pylstm.checks import as_array, as_size, check_array, check_dtype, check_lengths
-from pylstm.described import Layer, call_of
+from pylstm.described import Fixed, Layer, call_of
 from pylstm.engine.memory import Workspaces
 from pylstm.engine.stream import Stream
 from pylstm.engine.threads import get_num_threads
@@ -34,6 +34,8 @@ from pylstm.parameters import Parameters
 
 class RecurrentLayer(Layer):
     """One layer of one cell: what `Recurrent`, `LSTM`, `GRU` and `RNN` are, with all that they do."""
+
+    input_size, hidden_size = Fixed(), Fixed()
 
     def __init__(
         self,
