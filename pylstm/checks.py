@@ -10,6 +10,18 @@ import numpy as np
 DTYPES = ("float32", "float64")
 
 
+def quoted(value: Any) -> str:
+    """The repr of a value for a message: a long one is cut after 200 characters.
+
+    Examples
+    --------
+    >>> quoted("x" * 1000).count("x"), quoted([1, 2])
+    (199, '[1, 2]')
+    """
+    text = repr(value)
+    return text if len(text) <= 200 else f"{text[:200]}..."
+
+
 def check_dtype(dtype: Any) -> np.dtype:
     """`dtype` as a `numpy.dtype`, native byte order; `TypeError` unless it is float32 or float64."""
     try:
@@ -17,14 +29,14 @@ def check_dtype(dtype: Any) -> np.dtype:
     except TypeError:
         found = None
     if dtype is None or found is None or found.name not in DTYPES:
-        raise TypeError(f"dtype must be 'float32' or 'float64', got {dtype!r}")
+        raise TypeError(f"dtype must be 'float32' or 'float64', got {quoted(dtype)}")
     return np.dtype(found.name)  # NumPy's own object, which a stream recognises at once
 
 
 def check_size(name: str, value: Any) -> int:
     """`value` as an int of at least 1; `TypeError` if it is no integer, `ValueError` if it is below."""
     if isinstance(value, (bool, np.bool_)) or not hasattr(value, "__index__"):
-        raise TypeError(f"{name} must be an integer, got {value!r}")
+        raise TypeError(f"{name} must be an integer, got {quoted(value)}")
     if value < 1:
         raise ValueError(f"{name} must be at least 1, got {value}")
     return operator.index(value)
@@ -139,7 +151,7 @@ def as_size(name: str, value: Any) -> int:
             raise TypeError
         return operator.index(value)
     except TypeError:
-        raise TypeError(f"{name} must be an integer, got {value!r}") from None
+        raise TypeError(f"{name} must be an integer, got {quoted(value)}") from None
 
 
 def check_indices(name: str, value: Any, size: int) -> np.ndarray:

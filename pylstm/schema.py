@@ -90,7 +90,8 @@ class Entries:
         """An integer of at least `low`."""
         value = self.get(name)
         if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= MOST:
-            self.refuse(f"must be an integer of at least {low}", value, name)
+            most = " and at most 2**40" if isinstance(value, int) and value > MOST else ""
+            self.refuse(f"must be an integer of at least {low}{most}", value, name)
         return value
 
     def number(self, name: str, low: float = -math.inf, high: float = math.inf) -> float:

@@ -37,7 +37,7 @@ REFUSED = {
     "integer 1.0": (lambda says: entries(n=1.0).integer("n"), r"must be an integer of at least 1, got 1\.0"),
     "integer low": (lambda says: says.integer("integer", low=4), r"must be an integer of at least 4, got 3"),
     "integer 0": (lambda says: entries(n=0).integer("n"), r"must be an integer of at least 1, got 0"),
-    "integer high": (lambda says: entries(n=MOST + 1).integer("n"), r"must be an integer of at least 1, got 1099"),
+    "integer high": (lambda says: entries(n=MOST + 1).integer("n"), r"at least 1 and at most 2\*\*40, got 1099"),
     "number low": (lambda says: says.number("number", 0, 1), r"must be a finite number in 0\.\.1, got -0\.5"),
     "number high": (lambda says: says.number("integer", 0, 1), r"must be a finite number in 0\.\.1, got 3"),
     "number true": (lambda says: entries(n=True).number("n"), r"must be a finite number, got True"),

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 from pylstm.cells.contract import Contract, Stage, hook_name
 from pylstm.cells.formula.lazy import install
 from pylstm.cells.options import Option, bound, options_of, with_options
+from pylstm.checks import quoted
 
 
 class Cell:
@@ -228,9 +229,9 @@ def check_cell(cell: Any) -> type[Cell]:
         return cell
     cure = ""
     if isinstance(cell, str):
-        cure = f": pylstm.plugins.registry().get({cell!r}) returns the class of a registered name"
+        cure = f": pylstm.plugins.registry().get({quoted(cell)}) returns the class of a registered name"
     elif isinstance(cell, Cell):
         cure = f": pass the class {type(cell).__name__}, not an instance"
     elif cell is Cell:
         cure = " itself: write a class that inherits from it"
-    raise TypeError(f"a cell is a subclass of pylstm.Cell, got {cell!r}{cure}")
+    raise TypeError(f"a cell is a subclass of pylstm.Cell, got {quoted(cell)}{cure}")

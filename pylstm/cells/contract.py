@@ -210,11 +210,11 @@ class Contract:
             )
 
     def check_aux(self, name: str, values: Any) -> None:
-        """`ValueError` where values of the aux input `name` are outside its domain; NaN is not looked at."""
+        """`ValueError` where values of the aux input `name` are outside its domain, as NaN is."""
         low, high = self.domain.get(name, (None, None))
-        below = low is not None and (values < low).any()
-        if below or (high is not None and (values > high).any()):
-            outside, bound = (values < low, f"at least {low}") if below else (values > high, f"at most {high}")
+        below = low is not None and not (values >= low).all()
+        if below or (high is not None and not (values <= high).all()):
+            outside, bound = (~(values >= low), f"at least {low}") if below else (~(values <= high), f"at most {high}")
             at = tuple(int(k) for k in next(zip(*outside.nonzero())))
             raise ValueError(
                 f"aux[{name!r}] must be {bound}: cell {self.name!r} is defined only there; got {values[at]:.6g} at "

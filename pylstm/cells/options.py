@@ -16,6 +16,8 @@ from numbers import Integral, Real
 from types import FunctionType
 from typing import Any
 
+from pylstm.checks import quoted
+
 Option = bool | int | float
 _LOCK = threading.Lock()
 
@@ -37,11 +39,11 @@ def check_option(name: str, value: Any, default: Option) -> Option:
     """
     if isinstance(default, bool):
         if type(value).__name__ not in ("bool", "bool_"):
-            raise TypeError(f"option {name} must be True or False, got {value!r}")
+            raise TypeError(f"option {name} must be True or False, got {quoted(value)}")
         return bool(value)
     if isinstance(value, bool) or not isinstance(value, Integral if isinstance(default, int) else Real):
         kind = "an integer" if isinstance(default, int) else "a number"
-        raise TypeError(f"option {name} must be {kind}, got {value!r}")
+        raise TypeError(f"option {name} must be {kind}, got {quoted(value)}")
     if isinstance(default, int):
         return operator.index(value)
     try:

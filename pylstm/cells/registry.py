@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from pylstm.cells.cell import Cell, check_cell
 from pylstm.cells.certification.once import ensure_certified, remembered
+from pylstm.checks import quoted
 
 
 @dataclass(frozen=True)
@@ -151,8 +152,8 @@ class Registry:
             close = difflib.get_close_matches(str(name).lower(), self.names(), cutoff=0.5)
             hint = f"; did you mean {' or '.join(map(repr, close))}?" if close else "."
             raise LookupError(
-                f"no cell is named {name!r}{hint} List the cells with `pylstm cells`, and with `pylstm plugins` the "
-                "plugins that bring them (a broken one brings none)"
+                f"no cell is named {quoted(name)}{hint} List the cells with `pylstm cells`, and with `pylstm plugins` "
+                "the plugins that bring them (a broken one brings none)"
             )
         return entry
 

@@ -31,7 +31,10 @@ def call(function: Callable[..., dict[str, Any]], **spaces: dict[str, Any]) -> d
         spaces["o"] = options
     unknown = [name for name in names if name not in spaces]
     if unknown:
-        raise TypeError(f"{function.__qualname__} asks for {', '.join(unknown)}; there is {', '.join(spaces)}")
+        known = ", ".join({**spaces, "o": None})
+        cure = "remove self: the functions of a cell are static; " if unknown == ["self"] else ""
+        cure = "it declares no `options`; " if unknown == ["o"] else cure
+        raise TypeError(f"{function.__qualname__} asks for {', '.join(unknown)}: {cure}it may ask for {known}")
     out = function(*(SimpleNamespace(**spaces[name]) for name in names))
     if not isinstance(out, dict):
         raise TypeError(f"{function.__qualname__} must return a dict of arrays, got {type(out).__name__}")
@@ -46,11 +49,19 @@ def twin_kernel(cell: Any) -> Any:
     TypeError
         The cell has no forward or no backward function for a stage.
     """
-    if "_twin_kernel" not in cell.__dict__:
+    made, functions = cell.__dict__.get("_twin_kernels", {}), functions_of(cell)
+    if functions not in made:
         contract = cell.contract
         counts = {kind: len(names) for kind, names in contract.blocks.items()}
-        cell._twin_kernel = Kernel(contract.name, counts, [_hooks(cell, stage) for stage in contract.stages])
-    return cell._twin_kernel.capsule
+        kernel = Kernel(contract.name, counts, [_hooks(cell, stage) for stage in contract.stages])
+        cell._twin_kernels = made | {functions: kernel}  # all are kept: layers run them after others are assigned
+    return cell._twin_kernels[functions].capsule
+
+
+def functions_of(cell: Any) -> tuple[Any, ...]:
+    """What a cell computes with: its functions in each stage, and its kernel."""
+    hooks = [hook(cell, way, stage.name) for stage in cell.contract.stages for way in ("forward", "backward")]
+    return (*hooks, cell.kernel)
 
 
 def _hooks(cell: Any, stage: Stage) -> tuple[Callable[[dict], None], Callable[[dict], None]]:

@@ -7,7 +7,7 @@ import warnings
 from typing import Any
 
 from pylstm.cells.cell import Cell
-from pylstm.checks import check_size
+from pylstm.checks import check_size, quoted
 
 
 def several(num_layers: Any, bidirectional: Any, dropout: Any) -> bool:
@@ -38,4 +38,4 @@ def find_cell(cell: str | type[Cell]) -> type[Cell]:
         from pylstm.plugins import registry
 
         return registry().get(cell, certified=False)  # the layer asks for it
-    raise TypeError(f"cell must be a registered name or a Cell subclass, got {cell!r}")
+    raise TypeError(f"cell must be a registered name or a Cell subclass, got {quoted(cell)}")

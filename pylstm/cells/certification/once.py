@@ -7,6 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from pylstm.cells.cell import Cell
+from pylstm.cells.twin import functions_of
 
 if TYPE_CHECKING:
     from pylstm.cells.certification.certificate import Certificate
@@ -15,8 +16,14 @@ _LOCK = threading.RLock()
 
 
 def remembered(cell: type[Cell]) -> Certificate | None:
-    """The certificate of `cell` in this process; None if none was asked for yet. Subclasses have their own."""
-    return cell.__dict__.get("_certificate")
+    """The certificate of `cell` in this process; None if none was asked for yet. Subclasses have their own.
+
+    None again once another forward, backward or kernel was assigned to the class.
+    """
+    if "_certificate" not in cell.__dict__:
+        return None
+    functions, found = cell.__dict__["_certificate"]
+    return found if functions == functions_of(cell) else None
 
 
 def ensure_certified(cell: type[Cell]) -> None:
@@ -39,7 +46,8 @@ def ensure_certified(cell: type[Cell]) -> None:
         with _LOCK:
             found = remembered(cell)
             if found is None:
-                found = cell._certificate = certify(cell, raise_=False)
+                found = certify(cell, raise_=False)
+                cell._certificate = functions_of(cell), found
     if not found.ok:
         from pylstm.cells.certification.certificate import CertificationError
 

@@ -159,6 +159,17 @@ class Symbol:
     )
     __array__ = _refused("a symbol is not an array", "use the functions of pylstm in place of NumPy's")
 
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)  # what Python and NumPy ask any object for
+        if name in ("sum", "mean", "max", "min", "var", "std", "dot"):
+            cure = "a formula works on one unit: what couples units is written as forward and backward in NumPy"
+        elif name == "real":
+            cure = "leave it out: the values of a formula are real"
+        else:
+            cure = "use operators and the functions of pylstm.cells (exp, tanh, where, ...)"
+        refuse(f"a symbol is not an array and has no {name}", cure)
+
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
         op = _UFUNCS.get(ufunc.__name__)
         if op and method == "__call__":  # a NumPy scalar times a symbol

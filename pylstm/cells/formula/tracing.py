@@ -81,7 +81,8 @@ def trace(contract: Contract, stage: Stage, function: Callable[..., Any]) -> Tra
     for name in asked:
         if name not in spaces:
             known = ", ".join(f"{each} ({text})" for each, text in MEANING.items())
-            raise FormulaError(f"{here}: unknown argument {name!r}: a formula may ask for {known}")
+            cure = "remove it, the functions of a cell are static; " if name == "self" else ""
+            raise FormulaError(f"{here}: unknown argument {name!r}: {cure}a formula may ask for {known}")
     returned, local = _run(function, [spaces[name] for name in asked])
     results, extra = _results(contract, stage, returned, graph, here)
     names: dict[Node, str] = {}
