@@ -25,14 +25,16 @@ from pylstm.cells import (
     tanh,
     where,
 )
-from pylstm.cells.auditing.audit import Audit, audit
 from pylstm.cells.certification.certificate import Certificate, CertificationError
-from pylstm.cells.certification.certify import certify
+from pylstm.data.frames import sequences_from_frame
+from pylstm.data.sequences import Sequences
 from pylstm.engine.stream import Stream
 from pylstm.engine.threads import get_num_threads, set_num_threads
 from pylstm.feedforward.embedding import Embedding
 from pylstm.feedforward.linear import Linear
 from pylstm.feedforward.mlp import MLP
+from pylstm.forecasting.baselines import naive, seasonal_naive
+from pylstm.forecasting.forecast_model import ForecastModel
 from pylstm.hookspecs import hookimpl
 from pylstm.layers.bidirectional import Bidirectional
 from pylstm.layers.checkpointed import CheckpointedRun
@@ -42,24 +44,23 @@ from pylstm.layers.stack import Stack
 from pylstm.losses.classification import sigmoid_cross_entropy, softmax_cross_entropy
 from pylstm.losses.ctc import ctc_best_path, ctc_loss
 from pylstm.losses.regression import gaussian_likelihood, huber, mean_squared_error, quantile_loss, squared_error
+from pylstm.models.classify_model import ClassifyModel
+from pylstm.models.sequence_model import SequenceModel
+from pylstm.optim.clipping import clip_by_norm, clip_by_value
+from pylstm.optim.optimisers import SGD, Adam, AdamW, RMSProp
 from pylstm.parameters import Parameters
 from pylstm.plugins import register
 from pylstm.saving import load, save
-from pylstm.training.classify import ClassifyModel
-from pylstm.training.clipping import clip_by_norm, clip_by_value
 from pylstm.training.fitting import fit
-from pylstm.training.forecast import ForecastModel
-from pylstm.training.frames import sequences_from_frame
 from pylstm.training.history import History
 from pylstm.training.lbfgs import fit_lbfgs
-from pylstm.training.optimisers import SGD, Adam, AdamW, RMSProp
-from pylstm.training.sequence_model import SequenceModel
-from pylstm.training.sequences import Sequences
-from pylstm.training.series import naive, seasonal_naive
 from pylstm.training.tbptt import truncated_bptt
 from pylstm.training.trainer import Trainer
 
 if TYPE_CHECKING:
+    from pylstm.cells.auditing.audit import Audit as Audit
+    from pylstm.cells.auditing.audit import audit as audit
+    from pylstm.cells.certification.certify import certify as certify
     from pylstm.estimators.classifier import SequenceClassifier as SequenceClassifier
     from pylstm.estimators.forecaster import Forecaster as Forecaster
     from pylstm.estimators.regressor import SequenceRegressor as SequenceRegressor
@@ -145,19 +146,26 @@ _ESTIMATORS = {
 }
 """Imported when they are asked for, because they need scikit-learn; in ``__all__`` where that is installed."""
 
+_LATER = _ESTIMATORS | {
+    "Audit": "pylstm.cells.auditing.audit",
+    "audit": "pylstm.cells.auditing.audit",
+    "certify": "pylstm.cells.certification.certify",
+}
+"""Imported when they are asked for: certification and audits are a sixth of what would be imported."""
+
 if find_spec("sklearn") is not None:  # looks for it, imports nothing
     __all__ += ["Forecaster", "SequenceClassifier", "SequenceRegressor"]
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _ESTIMATORS:
+    if name not in _LATER:
         from pylstm.hints import HINTS
 
         cure = f": {HINTS['module'][name]}" if name in HINTS["module"] else ""
         raise AttributeError(f"module 'pylstm' has no attribute {name!r}{cure}")
     import importlib
 
-    return getattr(importlib.import_module(_ESTIMATORS[name]), name)
+    return getattr(importlib.import_module(_LATER[name]), name)
 
 
 def __dir__() -> list[str]:

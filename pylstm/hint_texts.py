@@ -164,7 +164,6 @@ HINTS: dict[str, dict[str, str]] = {
     },
     "module": {
         "nn": "layers are in pylstm itself: pylstm.LSTM, pylstm.Linear",
-        "optim": "optimisers are in pylstm itself: pylstm.Adam(layer.params)",
         "layers": "layers are in pylstm itself: pylstm.LSTM, pylstm.Linear",
         "Dense": "pylstm.Linear(in_features, out_features) is an affine map, pylstm.MLP several",
         "SimpleRNN": "pylstm.RNN(input_size, hidden_size) is the plain recurrent layer",
@@ -187,9 +186,9 @@ HINTS: dict[str, dict[str, str]] = {
         "GaussianNLLLoss": "pylstm.gaussian_likelihood(y, target) returns value and cotangent",
         "EarlyStopping": "pylstm.fit(..., validation=0.1, patience=5) stops early and restores the best parameters",
         "ModelCheckpoint": "pylstm.fit(..., checkpoint='run.checkpoint', resume=True) writes one and goes on from it",
-        "ReduceLROnPlateau": "pylstm.fit(model, data, schedule=pylstm.training.schedules.Plateau(0.01, patience=5))",
-        "StepLR": "pylstm.fit(model, data, schedule=pylstm.training.schedules.step_decay(0.01, every=1000))",
-        "CosineAnnealingLR": "pylstm.fit(model, data, schedule=pylstm.training.schedules.cosine(0.01, steps=1000))",
+        "ReduceLROnPlateau": "pylstm.fit(model, data, schedule=pylstm.optim.schedules.Plateau(0.01, patience=5))",
+        "StepLR": "pylstm.fit(model, data, schedule=pylstm.optim.schedules.step_decay(0.01, every=1000))",
+        "CosineAnnealingLR": "pylstm.fit(model, data, schedule=pylstm.optim.schedules.cosine(0.01, steps=1000))",
         "LambdaLR": "pylstm.fit(model, data, schedule=lambda step: 0.01 * 0.99**step)",
         "LBFGS": "pylstm.fit_lbfgs(model, (x, y)) trains with L-BFGS",
         "Callback": "pylstm.fit(..., callbacks=[function]): each is called with the trainer after every epoch",
@@ -334,7 +333,7 @@ HINTS: dict[str, dict[str, str]] = {
         "max_epochs": "epochs= is the number of epochs",
         "max_iter": "epochs= is the number of epochs",
         "random_state": "seed= makes the order of the rows repeat",
-        "scheduler": "schedule= is a function of the step, such as pylstm.training.schedules.cosine(0.01, steps=1000)",
+        "scheduler": "schedule= is a function of the step, such as pylstm.optim.schedules.cosine(0.01, steps=1000)",
     },
 }
 """Kind of thing -> name that it does not have -> what to write instead."""

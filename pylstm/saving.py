@@ -19,10 +19,10 @@ from pylstm.layer_files import LAYERS, MOST_LAYERS, Plan, Wanted, describe, kind
 from pylstm.schema import Entries, malformed
 
 MODELS = {
-    "char_model": "pylstm.training.char_model:CharModel",
-    "sequence_model": "pylstm.training.sequence_model:SequenceModel",
-    "forecast_model": "pylstm.training.forecast:ForecastModel",
-    "classify_model": "pylstm.training.classify:ClassifyModel",
+    "char_model": "pylstm.text.char_model:CharModel",
+    "sequence_model": "pylstm.models.sequence_model:SequenceModel",
+    "forecast_model": "pylstm.forecasting.forecast_model:ForecastModel",
+    "classify_model": "pylstm.models.classify_model:ClassifyModel",
     "sequence_classifier": "pylstm.estimators.classifier:SequenceClassifier",
     "sequence_regressor": "pylstm.estimators.regressor:SequenceRegressor",
     "forecaster": "pylstm.estimators.forecaster:Forecaster",

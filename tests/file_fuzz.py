@@ -15,11 +15,11 @@ from pylstm.datasets import Vocabulary
 from pylstm.feedforward.embedding import Embedding
 from pylstm.feedforward.linear import Linear
 from pylstm.feedforward.mlp import MLP
+from pylstm.forecasting.forecast_model import ForecastModel
 from pylstm.layers.bidirectional import Bidirectional
-from pylstm.training.char_model import CharModel
+from pylstm.models.classify_model import ClassifyModel
+from pylstm.text.char_model import CharModel
 from pylstm.training.checkpoint import read_checkpoint, write_checkpoint
-from pylstm.training.classify import ClassifyModel
-from pylstm.training.forecast import ForecastModel
 
 HOSTILE = (
     None, True, False, 0, 1, -1, 2, 3, 9000, 2**31, 2**63, 10**400, -(10**30), 0.5, -2.0, 1e308, float("nan"),

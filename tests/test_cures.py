@@ -62,7 +62,7 @@ MISTAKES = [
     *(
         (lambda name=name: getattr(pylstm, name), AttributeError, cure)
         for name, cure in {
-            "ReduceLROnPlateau": "pylstm.training.schedules.Plateau",
+            "ReduceLROnPlateau": "pylstm.optim.schedules.Plateau",
             "EarlyStopping": "patience=",
             "ModelCheckpoint": "checkpoint=",
             "StepLR": "schedules.step_decay(0.01, every=1000)",
@@ -114,8 +114,8 @@ MISTAKES = [
         for loss in (pylstm.softmax_cross_entropy, pylstm.sigmoid_cross_entropy)
     ),
     (lambda: softmax(1).loss(ROWS, np.array([0, 1])), ValueError, "output_size, here 1, must be the number of classes"),
-    (lambda: pylstm.training.schedules.Plateau(ADAM), TypeError, "got an optimiser: give the rate"),
-    (lambda: pylstm.training.schedules.cosine(ADAM, 10), TypeError, "got an optimiser: give the rate"),
+    (lambda: pylstm.optim.schedules.Plateau(ADAM), TypeError, "got an optimiser: give the rate"),
+    (lambda: pylstm.optim.schedules.cosine(ADAM, 10), TypeError, "got an optimiser: give the rate"),
     (
         lambda: pylstm.ForecastModel().fit([1.0, 2.0], validation=0.1),
         ValueError,

@@ -14,7 +14,7 @@ TOOL = ROOT / "tools" / "mutants.py"
 
 TABLE = """
 [[file]]
-name = "pylstm/training/clipping.py"
+name = "pylstm/optim/clipping.py"
 tests = ["tests/training/test_optimisers.py"]
 
 [[file.mutant]]
@@ -72,7 +72,7 @@ def test_killed_equivalent_and_surviving(tmp_path):
     assert [each["verdict"] for each in (killed, equivalent, survived)] == ["killed", "equivalent", "survived"]
     assert killed["by"].startswith("tests/training/test_optimisers.py::")
     assert "3 mutants: 1 killed, 1 equivalent, 1 survived, 0 broken\nsurvived " in done.stdout
-    assert "np.inf:" in (ROOT / "pylstm" / "training" / "clipping.py").read_text()  # all happens in a copy
+    assert "np.inf:" in (ROOT / "pylstm" / "optim" / "clipping.py").read_text()  # all happens in a copy
     done = subprocess.run([*command, "--only", "infinite|order"], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout
     done = subprocess.run([*command, "--list"], capture_output=True, text=True)

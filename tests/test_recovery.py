@@ -81,7 +81,7 @@ def test_what_is_interrupted_between_two_layers_moves_none(how, n, monkeypatch):
             monkeypatch.setattr(f"{target}.{name}", nth(n, getattr(sys.modules[target], name)))
     elif how == "reset":
         monkeypatch.setattr(
-            "pylstm.engine.stream.first_states", nth(n, sys.modules["pylstm.engine.stream"].first_states)
+            "pylstm.layers.recurrent.first_states", nth(n, sys.modules["pylstm.layers.recurrent"].first_states)
         )
     else:
         monkeypatch.setattr(np, "add", nth(n, np.add))

@@ -6,6 +6,8 @@ import importlib
 import re
 from pathlib import Path
 
+import pytest
+
 import pylstm
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
@@ -44,3 +46,20 @@ def test_every_page_is_in_the_index_once():
     gallery = DOCS / "gallery"  # its pages are generated, all but README.md
     pages = [page for page in DOCS.glob("**/*.md") if page.parent != gallery and "_build" not in page.parts]
     assert sorted(pages_of(DOCS / "index.md")) == sorted([*pages, gallery / "README.md"])
+
+
+FACADES = ["comparing", "data", "feedforward", "forecasting", "losses", "models", "optim", "plots", "text", "training"]
+
+
+@pytest.mark.parametrize("room", FACADES)
+def test_a_facade_has_what_it_names(room):
+    facade = importlib.import_module(f"pylstm.{room}")
+    assert len(facade.__all__) == len(set(facade.__all__)) > 0
+    assert not [name for name in facade.__all__ if not getattr(facade, name).__doc__]
+
+
+def test_every_room_above_the_layers_is_a_facade():
+    folders = {path.parent.name for path in Path(pylstm.__file__).parent.glob("*/__init__.py")}
+    assert folders >= set(FACADES)
+    others = {"cells", "commands", "datasets", "engine", "estimators", "interop", "layers", "scaffold"}
+    assert folders == {*FACADES, *others}

@@ -219,7 +219,7 @@ def test_subclasses_do_not_come_back_as_something_else(path):
 
 def test_options_of_a_class_stay_for_another_fit(path):
     """The name of the cell alone would train the default at the next fit."""
-    from pylstm.training.forecast import ForecastModel
+    from pylstm.forecasting.forecast_model import ForecastModel
 
     slow = registry().get("cornn").with_options(dt=0.5)
     model = ForecastModel(slow, 4, window=8, seed=0)

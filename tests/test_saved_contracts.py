@@ -10,8 +10,8 @@ import pylstm
 from pylstm import files
 from pylstm.cells import Cell, tanh
 from pylstm.cells.probe import probe
-from pylstm.training.classify import ClassifyModel
-from pylstm.training.forecast import ForecastModel
+from pylstm.forecasting.forecast_model import ForecastModel
+from pylstm.models.classify_model import ClassifyModel
 
 
 @pytest.fixture

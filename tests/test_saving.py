@@ -16,7 +16,7 @@ from pylstm.feedforward.linear import Linear
 from pylstm.layers.named import Recurrent
 from pylstm.parameters import Parameters
 from pylstm.saving import load, save
-from pylstm.training.char_model import CharModel
+from pylstm.text.char_model import CharModel
 from pylstm.training.checkpoint import read_checkpoint, write_checkpoint
 
 

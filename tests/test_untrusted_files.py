@@ -14,10 +14,10 @@ import pylstm
 from pylstm import files, saving
 from pylstm.feedforward.linear import Linear
 from pylstm.feedforward.mlp import MLP
+from pylstm.forecasting.forecast_model import ForecastModel
 from pylstm.layers.bidirectional import Bidirectional
+from pylstm.models.classify_model import ClassifyModel
 from pylstm.training.checkpoint import read_checkpoint, write_checkpoint
-from pylstm.training.classify import ClassifyModel
-from pylstm.training.forecast import ForecastModel
 
 _spec = importlib.util.spec_from_file_location("file_fuzz", Path(__file__).parent / "file_fuzz.py")
 file_fuzz = importlib.util.module_from_spec(_spec)

@@ -7,8 +7,8 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pylstm.training.compare import Result, Settings, Trace
-    from pylstm.training.tasks import Task
+    from pylstm.comparing.compare import Result, Settings, Trace
+    from pylstm.comparing.tasks import Task
 
 TASKS = ("copy", "adding", "digits", "text")
 
@@ -43,8 +43,8 @@ def run(args: argparse.Namespace) -> int:
     from pylstm.commands._shared.files import check_plot
     from pylstm.commands._shared.output import print_json
     from pylstm.commands.check import find
-    from pylstm.training.compare import Settings, compare
-    from pylstm.training.tasks import TASKS as factories
+    from pylstm.comparing.compare import Settings, compare
+    from pylstm.comparing.tasks import TASKS as factories
 
     check_plot(args.plot)
     steps = 500 if args.steps is args.minutes is None else args.steps
@@ -62,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
     else:
         _print(results, task, settings)
     if args.plot:
-        from pylstm.training.compare_plot import plot
+        from pylstm.plots.comparison import plot
 
         plot(results, task, args.plot)
         print(f"plot: {args.plot}", file=sys.stderr)
@@ -94,7 +94,7 @@ def _reporter(bar: Any, settings: Settings) -> Any:
 
 def _print(results: list[Result], task: Task, settings: Settings) -> None:
     from pylstm.commands._shared.output import print_table
-    from pylstm.training.compare import TOLERANCE
+    from pylstm.comparing.compare import TOLERANCE
 
     rows = []
     for result in results:

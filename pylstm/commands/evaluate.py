@@ -48,8 +48,8 @@ def _text(args: argparse.Namespace, model: Any, about: dict[str, Any], reading: 
 
     from pylstm.commands._shared.trained import data_of, note_other
     from pylstm.datasets import manual_topics, read_text
-    from pylstm.training.baselines import bigram_bits
-    from pylstm.training.text import text_bits
+    from pylstm.text.bigram import bigram_bits
+    from pylstm.text.trainer import text_bits
 
     source = data_of(args, about)
     text = manual_topics() if source == "manual-topics" else read_text(source)
@@ -122,7 +122,7 @@ def _forecast(args: argparse.Namespace, model: Any, about: dict[str, Any], readi
         season_of,
     )
     from pylstm.commands._shared.trained import data_of, note_other
-    from pylstm.training.backtest import backtest
+    from pylstm.forecasting.backtest import backtest
 
     source = data_of(args, about)
     same = args.data is None or args.data == about.get("data")

@@ -111,7 +111,7 @@ def _forecast(
         header, columns = [*header, "low", "high"], [*columns, *ends]
     rows = [(k + 1, *(f"{value:.10g}" for value in values)) for k, values in enumerate(zip(*columns))]
     if args.plot:
-        from pylstm.training.plots import draw_future, new_figure, write
+        from pylstm.plots.fits import draw_future, new_figure, write
 
         figure, (axes,) = new_figure(1)
         draw_future(axes, series.values, forecast, ends, series.name, series.times)

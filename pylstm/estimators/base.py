@@ -12,16 +12,16 @@ from sklearn.utils import _safe_indexing, check_consistent_length, check_random_
 from sklearn.utils.validation import _check_sample_weight, _num_samples, check_is_fitted
 
 from pylstm.cells.options import changed
+from pylstm.data.sequences import Sequences
 from pylstm.estimators.inputs import ROWS, STEPS, take
 from pylstm.hints import EstimatorHints
+from pylstm.models.restoring import check_certified, held, leaf_of
+from pylstm.models.sequence_model import SequenceModel
+from pylstm.optim.optimisers import SGD, Adam, AdamW, RMSProp
+from pylstm.optim.schedules import Plateau, cosine
 from pylstm.schema import Entries, is_number
 from pylstm.training.fitting import fit
-from pylstm.training.optimisers import SGD, Adam, AdamW, RMSProp
 from pylstm.training.refit import all_or_nothing
-from pylstm.training.restoring import check_certified, held, leaf_of
-from pylstm.training.schedules import Plateau, cosine
-from pylstm.training.sequence_model import SequenceModel
-from pylstm.training.sequences import Sequences
 
 OPTIMISERS: dict[str, Any] = {"adam": Adam, "adamw": AdamW, "rmsprop": RMSProp, "sgd": SGD}
 

@@ -11,9 +11,9 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from pylstm.estimators.base import plain, restored
+from pylstm.forecasting.forecast_model import ForecastModel
 from pylstm.hints import EstimatorHints
 from pylstm.schema import Entries
-from pylstm.training.forecast import ForecastModel
 from pylstm.training.refit import all_or_nothing
 
 MODEL = ("window", "horizon", "log", "season", "difference", "joint", "num_layers", "dropout", "head_sizes", "loss")

@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data
 
-from pylstm.training.sequences import Sequences
+from pylstm.data.sequences import Sequences
 
 FLOATS = [np.float64, np.float32]
 

@@ -1,1 +1,17 @@
 """Losses and their gradients: of classes, of numbers, of labels without alignment (CTC)."""
+
+from pylstm.losses.classification import sigmoid_cross_entropy, softmax_cross_entropy
+from pylstm.losses.ctc import ctc_best_path, ctc_loss
+from pylstm.losses.regression import gaussian_likelihood, huber, mean_squared_error, quantile_loss, squared_error
+
+__all__ = [
+    "ctc_best_path",
+    "ctc_loss",
+    "gaussian_likelihood",
+    "huber",
+    "mean_squared_error",
+    "quantile_loss",
+    "sigmoid_cross_entropy",
+    "softmax_cross_entropy",
+    "squared_error",
+]

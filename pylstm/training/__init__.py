@@ -1,1 +1,18 @@
-"""Training: optimisers, gradient clipping, truncated back-propagation through time, the character model."""
+"""Training: the loop of a fit, its history and checkpoints, truncated back-propagation, L-BFGS."""
+
+from pylstm.training.divergence import TrainingDiverged
+from pylstm.training.fitting import fit
+from pylstm.training.history import History
+from pylstm.training.lbfgs import fit_lbfgs
+from pylstm.training.tbptt import TruncatedStep, truncated_bptt
+from pylstm.training.trainer import Trainer
+
+__all__ = [
+    "History",
+    "Trainer",
+    "TrainingDiverged",
+    "TruncatedStep",
+    "fit",
+    "fit_lbfgs",
+    "truncated_bptt",
+]

@@ -7,11 +7,11 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from pylstm.data.batches import digest_of
 from pylstm.described import Layer
 from pylstm.layer_files import LAYERS, describe, kind_of
-from pylstm.training.batches import digest_of
-from pylstm.training.optimisers import Optimiser
-from pylstm.training.schedules import Plateau
+from pylstm.optim.optimisers import Optimiser
+from pylstm.optim.schedules import Plateau
 
 SETTINGS = ("batch_size", "clip", "shuffle", "seed", "patience")
 """Settings of a `Trainer` that its checkpoints hold as they are."""

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from pylstm.training.batches import check_data, check_model
-from pylstm.training.clipping import as_list
+from pylstm.data.batches import check_data, check_model
+from pylstm.data.finite import not_finite, refuse_not_finite
+from pylstm.optim.clipping import as_list
 from pylstm.training.divergence import TrainingDiverged, cause
-from pylstm.training.finite import not_finite, refuse_not_finite
 from pylstm.training.following import Follower, any_ends, followed
 from pylstm.training.history import History
 from pylstm.training.interrupt import stop_on_interrupt

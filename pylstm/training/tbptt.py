@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pylstm.checks import as_array, check_size
+from pylstm.data.finite import first_not_finite
 from pylstm.layers.bidirectional import Bidirectional
 from pylstm.layers.generators import unmoved
 from pylstm.layers.named import Recurrent
 from pylstm.layers.stack import Stack
-from pylstm.training.finite import first_not_finite
 from pylstm.training.following import call_out
 
 Loss = Callable[[np.ndarray, slice], tuple[float, np.ndarray]]

@@ -11,11 +11,15 @@ from typing import Any
 
 import numpy as np
 
+from pylstm.data.batches import Data, batches_of, check_batches, check_data, check_model, split
+from pylstm.data.finite import not_finite, refuse_not_finite
 from pylstm.hints import Hinted, refuse_options
 from pylstm.layers.generators import unmoved
+from pylstm.optim.clipping import as_list, clip_by_norm
+from pylstm.optim.optimisers import Adam, Optimiser
+from pylstm.optim.schedules import Plateau, Schedule, check_schedule, rate_at
 from pylstm.schema import Entries, malformed, set_state
 from pylstm.training.arguments import check_callbacks, check_numbers, check_optimiser
-from pylstm.training.batches import Data, batches_of, check_batches, check_data, check_model, split
 from pylstm.training.checkpoint import (
     check_parameters,
     copy_parameters,
@@ -26,16 +30,12 @@ from pylstm.training.checkpoint import (
     restore_parameters,
     write_checkpoint,
 )
-from pylstm.training.clipping import as_list, clip_by_norm
 from pylstm.training.divergence import TrainingDiverged, cause, refuse_divergence
-from pylstm.training.finite import not_finite, refuse_not_finite
 from pylstm.training.following import Follower, any_ends, followed
 from pylstm.training.history import History
 from pylstm.training.identity import identity_of, made_with
 from pylstm.training.interrupt import stop_on_interrupt
-from pylstm.training.optimisers import Adam, Optimiser
 from pylstm.training.progress_bar import StepBar
-from pylstm.training.schedules import Plateau, Schedule, check_schedule, rate_at
 
 
 class Trainer(Hinted, hints="trainer"):
@@ -56,7 +56,7 @@ class Trainer(Hinted, hints="trainer"):
     optimiser : Optimiser, optional
         On ``model.params``; default `Adam` with its own defaults.
     schedule : callable, optional
-        ``step -> learning rate``, step 0, 1, ...: see `pylstm.training.schedules`.
+        ``step -> learning rate``, step 0, 1, ...: see `pylstm.optim.schedules`.
     epochs, batch_size : int
         Epochs in all, those before a resume included; rows of a batch (the last one of an epoch may have fewer).
     clip : float, optional

@@ -98,7 +98,7 @@ def test_an_older_model_is_replaced_and_a_resumed_run_ends(train, tmp_path, task
 
 
 def test_an_exception_keeps_the_training(train, tmp_path, monkeypatch):
-    from pylstm.training.text import TextTrainer
+    from pylstm.text.trainer import TextTrainer
 
     own = TextTrainer._tell
 

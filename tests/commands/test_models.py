@@ -18,7 +18,7 @@ import pytest
 from pylstm import cli
 from pylstm.feedforward.linear import Linear
 from pylstm.saving import load, save
-from pylstm.training.text import text_bits
+from pylstm.text.trainer import text_bits
 
 COMMAND = [sys.executable, "-P", "-c", "from pylstm.cli import main; raise SystemExit(main())"]
 TEXT = "pylstm-text.safetensors"

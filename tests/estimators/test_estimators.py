@@ -13,7 +13,7 @@ from sklearn.utils.class_weight import compute_sample_weight
 
 import pylstm
 from pylstm import SequenceClassifier, SequenceRegressor
-from pylstm.training.sequences import Sequences
+from pylstm.data.sequences import Sequences
 
 RNG = np.random.default_rng(6)
 X = RNG.normal(size=(60, 5, 2))

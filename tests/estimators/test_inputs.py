@@ -14,7 +14,7 @@ import polars as pl
 
 import pylstm
 from pylstm import SequenceClassifier, SequenceRegressor
-from pylstm.training.sequences import Sequences
+from pylstm.data.sequences import Sequences
 
 RNG = np.random.default_rng(5)
 X = RNG.normal(size=(40, 6, 2)) * [1, 100] + [0, 3000]

@@ -9,7 +9,7 @@ pytest.importorskip("sklearn")
 
 import pylstm
 from pylstm import Forecaster, SequenceClassifier, SequenceRegressor
-from pylstm.training.sequences import Sequences
+from pylstm.data.sequences import Sequences
 
 RNG = np.random.default_rng(8)
 X = RNG.normal(size=(40, 5, 2))

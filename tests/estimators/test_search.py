@@ -15,7 +15,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from pylstm import SequenceClassifier, SequenceRegressor
-from pylstm.training.sequences import Sequences
+from pylstm.data.sequences import Sequences
 
 RNG = np.random.default_rng(7)
 X = RNG.normal(size=(120, 6, 2))

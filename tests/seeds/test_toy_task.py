@@ -5,7 +5,7 @@ import pytest
 
 import pylstm
 from pylstm.losses.regression import squared_error
-from pylstm.training.optimisers import SGD
+from pylstm.optim.optimisers import SGD
 
 H, I = 100, 50
 SIGNED, UNSIGNED = [-0.5, 0.2, 0.1, -0.5], [0.5, 0.2, 0.1, 0.5]

@@ -6,7 +6,7 @@ import pytest
 
 import pylstm
 from pylstm.losses.regression import squared_error
-from pylstm.training.optimisers import SGD
+from pylstm.optim.optimisers import SGD
 
 ORDER = "gifo"
 """Of the example's tables: a (our g), i, f, o."""

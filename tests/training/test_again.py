@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import pylstm
-from pylstm.training.optimisers import Adam
-from pylstm.training.schedules import Plateau
+from pylstm.optim.optimisers import Adam
+from pylstm.optim.schedules import Plateau
 
 rng = np.random.default_rng(4)
 X = rng.normal(size=(20, 5, 2))
@@ -130,8 +130,8 @@ def test_a_request_to_stop_is_kept_by_an_exception():
 
 
 def test_a_text_trainer_whose_optimiser_failed_has_its_states(monkeypatch):
-    from pylstm.training.settings import Budget, TextSettings
-    from pylstm.training.text import TextTrainer
+    from pylstm.text.settings import Budget, TextSettings
+    from pylstm.text.trainer import TextTrainer
 
     def make():
         return TextTrainer("to be or not to be, that is it. " * 40, TextSettings("gru", 8, 4, 4, 32))

@@ -5,7 +5,7 @@ import pytest
 
 import pylstm
 from pylstm import ClassifyModel
-from pylstm.training.classify import confusion
+from pylstm.models.classify_model import confusion
 
 
 def sequences(rows=40, seed=0):

@@ -11,10 +11,10 @@ import pytest
 
 from pylstm import cli, plugins
 from pylstm.cells import Cell, tanh
+from pylstm.comparing.compare import Model, Settings, _held_out, compare, count_params, hidden_size_for
+from pylstm.comparing.tasks import TASKS, Batch, Task, adding, copy, digits, text
 from pylstm.losses.regression import squared_error
-from pylstm.training.compare import Model, Settings, _held_out, compare, count_params, hidden_size_for
-from pylstm.training.compare_plot import curves, plot
-from pylstm.training.tasks import TASKS, Batch, Task, adding, copy, digits, text
+from pylstm.plots.comparison import curves, plot
 
 CELLS = [cell for cell in plugins.registry().names() if not set(plugins.registry().get(cell).contract.aux) - {"x"}]
 QUICK = Settings(params=1500, steps=4, seeds=2)

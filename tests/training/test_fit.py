@@ -11,10 +11,10 @@ import pytest
 
 import pylstm
 from pylstm import plugins
+from pylstm.optim.schedules import Plateau, constant
 from pylstm.training.checkpoint import read_checkpoint
 from pylstm.training.divergence import TrainingDiverged
 from pylstm.training.fitting import fit
-from pylstm.training.schedules import Plateau, constant
 from pylstm.training.trainer import Trainer
 
 RNG = np.random.default_rng(6)

@@ -9,9 +9,9 @@ import pytest
 
 import pylstm
 from pylstm import cli, plugins
-from pylstm.training.compare import Settings, compare
-from pylstm.training.settings import Budget, TextSettings
-from pylstm.training.text import TextTrainer
+from pylstm.comparing.compare import Settings, compare
+from pylstm.text.settings import Budget, TextSettings
+from pylstm.text.trainer import TextTrainer
 
 rng = np.random.default_rng(0)
 X = rng.normal(size=(10, 6, 2)).astype("float32")

@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 
 import pylstm
-from pylstm.training.forecast import ForecastModel
-from pylstm.training.series import Preparation, naive, pairs_of, seasonal_naive, training_spans, validation_spans
+from pylstm.forecasting.baselines import naive, seasonal_naive
+from pylstm.forecasting.forecast_model import ForecastModel
+from pylstm.forecasting.preparation import Preparation
+from pylstm.forecasting.series import pairs_of, training_spans, validation_spans
 
 RNG = np.random.default_rng(3)
 

@@ -5,7 +5,7 @@ import pytest
 
 import pylstm
 from pylstm import SequenceModel, Sequences
-from pylstm.training.sequence_model import LOSSES, READS
+from pylstm.models.sequence_model import LOSSES, READS
 
 K = 4
 LENGTHS = [6, 0, 3, 1, 6]

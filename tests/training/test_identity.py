@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import pylstm
-from pylstm.training.schedules import Plateau
+from pylstm.optim.schedules import Plateau
 
 X = np.random.default_rng(3).normal(size=(12, 4, 2))
 Y = X.sum(axis=(1, 2))

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 import pylstm
+from pylstm.text.settings import Budget, TextSettings
+from pylstm.text.trainer import TextTrainer
 from pylstm.training.checkpoint import read_checkpoint
 from pylstm.training.divergence import TrainingDiverged
-from pylstm.training.settings import Budget, TextSettings
-from pylstm.training.text import TextTrainer
 
 rng = np.random.default_rng(3)
 X = rng.normal(size=(12, 5, 2)).astype("float32")

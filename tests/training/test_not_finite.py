@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 
 import pylstm
+from pylstm.data.finite import not_finite
+from pylstm.data.sequences import Sequences
 from pylstm.layers.named import Recurrent
+from pylstm.models.sequence_model import SequenceModel
 from pylstm.training.divergence import TrainingDiverged
-from pylstm.training.finite import not_finite
 from pylstm.training.fitting import fit
 from pylstm.training.lbfgs import fit_lbfgs
-from pylstm.training.sequence_model import SequenceModel
-from pylstm.training.sequences import Sequences
 from pylstm.training.tbptt import truncated_bptt
 from pylstm.training.trainer import Trainer
 
@@ -150,7 +150,7 @@ def test_the_array_and_the_index_are_named_before_the_first_step(way, value):
 
 
 def test_many_rows_are_looked_at_in_pieces(monkeypatch):
-    monkeypatch.setattr("pylstm.training.finite.PIECE", 400)
+    monkeypatch.setattr("pylstm.data.finite.PIECE", 400)
     data = (replaced(X, (8, 5, 2), np.nan), ROWS)
     assert not_finite("data", data, model_of()) == "data[0] (x) holds nan at index (8, 5, 2)"
     weights = replaced(np.ones(N), 8, 0)

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from pylstm.optim.clipping import clip_by_norm, clip_by_value
+from pylstm.optim.optimisers import SGD, Adam, AdamW, RMSProp
 from pylstm.parameters import Parameters
-from pylstm.training.clipping import clip_by_norm, clip_by_value
-from pylstm.training.optimisers import SGD, Adam, AdamW, RMSProp
 
 SHAPES = {"weight": (4, 3), "bias": (4,)}
 

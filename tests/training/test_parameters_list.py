@@ -9,7 +9,7 @@ import pytest
 import pylstm
 from pylstm.datasets import Vocabulary
 from pylstm.parameters import Parameters
-from pylstm.training.char_model import CharModel
+from pylstm.text.char_model import CharModel
 
 rng = np.random.default_rng(5)
 X = rng.normal(size=(8, 5, 2))

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from pylstm.training.schedules import Plateau, constant, cosine, step_decay, warm_up
+from pylstm.optim.schedules import Plateau, constant, cosine, step_decay, warm_up
 
 
 def theirs(make, steps):

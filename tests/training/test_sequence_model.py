@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import pylstm
-from pylstm.training.sequence_model import LOSSES, SequenceModel
+from pylstm.models.sequence_model import LOSSES, SequenceModel
 
 RNG = np.random.default_rng(4)
 X = RNG.normal(size=(5, 6, 3))

@@ -5,8 +5,8 @@ import pytest
 
 import pylstm
 from pylstm import Sequences
-from pylstm.training.batches import batches_of, check_data, digest_of, split
-from pylstm.training.targets import loss_of_steps
+from pylstm.data.batches import batches_of, check_data, digest_of, split
+from pylstm.models.targets import loss_of_steps
 
 RNG = np.random.default_rng(8)
 LENGTHS = [4, 0, 7, 1, 3, 7]

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import pylstm
+from pylstm.optim.schedules import Plateau, warm_up
 from pylstm.parameters import Parameters
-from pylstm.training.schedules import Plateau, warm_up
 
 BAD_RATES = [math.nan, math.inf, -math.inf, -1, -1e-9, "0.1", None, [0.1], np.array([0.1]), 1j]
 MAKERS = {

@@ -8,9 +8,9 @@ import threading
 import numpy as np
 import pytest
 
-from pylstm.training.baselines import bigram_bits
+from pylstm.text.bigram import bigram_bits
+from pylstm.text.streams import Streams
 from pylstm.training.interrupt import stop_on_interrupt
-from pylstm.training.streams import Streams
 
 
 @pytest.mark.parametrize(("count", "batch_size", "length"), [(101, 4, 7), (100, 4, 5), (9, 8, 3), (50, 1, 49)])

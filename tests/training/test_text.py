@@ -9,10 +9,10 @@ import pytest
 
 import pylstm
 from pylstm.datasets import Vocabulary, manual_topics
-from pylstm.training.char_model import CharModel
-from pylstm.training.progress import Progress
-from pylstm.training.settings import Budget, TextSettings, learning_rate
-from pylstm.training.text import TextTrainer, TrainingDiverged
+from pylstm.text.char_model import CharModel
+from pylstm.text.progress import Progress
+from pylstm.text.settings import Budget, TextSettings, learning_rate
+from pylstm.text.trainer import TextTrainer, TrainingDiverged
 
 TEXT = "".join(f"{a}{b} is {a} before {b}.\n" for a, b in itertools.product("abcdefghijkl", repeat=2))
 SMALL = TextSettings(hidden_size=12, embedding_size=6, batch_size=5, length=11, validation=0.1)

@@ -10,7 +10,7 @@ import numpy as np
 
 if TYPE_CHECKING:
     from pylstm.datasets import Classification, Groups
-    from pylstm.training.classify import ClassifyModel
+    from pylstm.models.classify_model import ClassifyModel
 
 NAMES = ("digits", "japanese-vowels")
 SHARE = 0.2
@@ -111,7 +111,7 @@ def digest_of(data: Classification) -> str:
 
 def judge(model: ClassifyModel, x: list[np.ndarray], y: np.ndarray) -> dict[str, Any]:
     """Accuracy, cross-entropy and confusions of a model on labelled sequences."""
-    from pylstm.training.classify import confusion
+    from pylstm.models.classify_model import confusion
 
     p, counts = model.probabilities(x), np.bincount(y, minlength=len(model.classes))
     predicted = p.argmax(axis=1)

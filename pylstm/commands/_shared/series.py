@@ -12,7 +12,7 @@ import numpy as np
 
 if TYPE_CHECKING:
     from pylstm.datasets import Series, Table
-    from pylstm.training.backtest import Backtest
+    from pylstm.forecasting.backtest import Backtest
 
 NAMES = ("co2", "sunspots")
 CYCLE = 11

@@ -35,10 +35,10 @@ def load_trained(path: str) -> tuple[str, Any, dict[str, Any]]:
     OSError, ValueError, LookupError
         As `pylstm.load`; a model of no task. A `SequenceClassifier` or `Forecaster` is one of its task.
     """
+    from pylstm.forecasting.forecast_model import ForecastModel
+    from pylstm.models.classify_model import ClassifyModel
     from pylstm.saving import load, read_about
-    from pylstm.training.char_model import CharModel
-    from pylstm.training.classify import ClassifyModel
-    from pylstm.training.forecast import ForecastModel
+    from pylstm.text.char_model import CharModel
 
     model, about = load(path), read_about(path)
     if hasattr(model, "model_"):  # an estimator

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pylstm.datasets import Classification
-    from pylstm.training.classify import ClassifyModel
+    from pylstm.models.classify_model import ClassifyModel
 
 SAVE = "pylstm-classify.safetensors"
 
@@ -82,7 +82,7 @@ def _about(args: argparse.Namespace, data: Classification, reading: dict[str, An
 
 def _model(args: argparse.Namespace, data: Classification) -> ClassifyModel:
     from pylstm.commands._shared.options import sizes_of
-    from pylstm.training.classify import ClassifyModel
+    from pylstm.models.classify_model import ClassifyModel
 
     return ClassifyModel(
         data.classes,
@@ -122,7 +122,7 @@ def _describe(args: argparse.Namespace, model: ClassifyModel) -> dict[str, Any]:
 def _plot(path: str, history: Any, test: dict[str, Any]) -> None:
     import numpy as np
 
-    from pylstm.training.plots import draw_confusion, draw_losses, new_figure, write
+    from pylstm.plots.fits import draw_confusion, draw_losses, new_figure, write
 
     figure, (left, right) = new_figure(2)
     per_epoch = len(history.steps) // max(1, len(history.loss))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pylstm.datasets import Series
-    from pylstm.training.forecast import ForecastModel
+    from pylstm.forecasting.forecast_model import ForecastModel
 
 SAVE = "pylstm-forecast.safetensors"
 READ = ("column", "time_column", "delimiter", "interpolate", "every")
@@ -55,8 +55,8 @@ def run(args: argparse.Namespace) -> int:
     from pylstm.commands._shared.options import check_output, training_of
     from pylstm.commands._shared.output import print_json
     from pylstm.commands._shared.series import NAMES, check_hold_out, print_report, read_series, report, season_of
+    from pylstm.forecasting.backtest import backtest
     from pylstm.saving import save
-    from pylstm.training.backtest import backtest
 
     target = check_output(args, SERIES=None if args.series in NAMES else args.series)
     training = training_of(args)
@@ -96,8 +96,8 @@ def _about(args: argparse.Namespace, series: Series) -> dict[str, Any]:
 def _model(args: argparse.Namespace, train: Any, season: int) -> tuple[ForecastModel, str]:
     """The model, and what it sees: "none", "step" or "season"."""
     from pylstm.commands._shared.options import sizes_of
-    from pylstm.training.backtest import find_differences
-    from pylstm.training.forecast import ForecastModel
+    from pylstm.forecasting.backtest import find_differences
+    from pylstm.forecasting.forecast_model import ForecastModel
 
     difference = find_differences(train, season) if args.difference == "auto" else args.difference
     if difference == "season" and not season:
@@ -144,7 +144,7 @@ def _describe(args: argparse.Namespace, model: ForecastModel, difference: str) -
 
 
 def _plot(path: str, series: Series, history: Any, test: Any) -> None:
-    from pylstm.training.plots import draw_forecast, draw_losses, new_figure, write
+    from pylstm.plots.fits import draw_forecast, draw_losses, new_figure, write
 
     figure, (left, right) = new_figure(2)
     per_epoch = len(history.steps) // max(1, len(history.loss))

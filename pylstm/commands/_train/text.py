@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from pylstm.commands._shared.options import KEEP_CHECKPOINT, seed
 
 if TYPE_CHECKING:
-    from pylstm.training.settings import Budget, TextSettings
-    from pylstm.training.text import TextTrainer
+    from pylstm.text.settings import Budget, TextSettings
+    from pylstm.text.trainer import TextTrainer
 
 MINUTES = 1.0
 SAVE = "pylstm-text.safetensors"
@@ -22,7 +22,7 @@ MANUAL = "Python's manual topics"
 
 def add_parser(tasks: argparse._SubParsersAction) -> None:
     """Add ``text`` to ``train``."""
-    from pylstm.training.settings import TextSettings
+    from pylstm.text.settings import TextSettings
 
     defaults = TextSettings()
     text = tasks.add_parser(
@@ -67,8 +67,8 @@ def run(args: argparse.Namespace) -> int:
     from pylstm.commands._shared.output import print_json
     from pylstm.datasets import manual_topics, read_text
     from pylstm.saving import save
-    from pylstm.training.settings import Budget
-    from pylstm.training.text import TextTrainer
+    from pylstm.text.settings import Budget
+    from pylstm.text.trainer import TextTrainer
 
     args.checkpoint = args.checkpoint or args.resume or f"{args.save}.checkpoint"
     check_target("--save", args.save)
@@ -104,7 +104,7 @@ def _about(args: argparse.Namespace, text: str, settings: TextSettings) -> dict[
 
 
 def _settings(args: argparse.Namespace) -> TextSettings:
-    from pylstm.training.settings import TextSettings
+    from pylstm.text.settings import TextSettings
 
     return TextSettings(
         cell=args.cell,
@@ -140,7 +140,7 @@ def _train(trainer: TextTrainer, budget: Budget, args: argparse.Namespace) -> No
     if args.quiet:
         trainer.run(budget, **target)
         return
-    from pylstm.training.progress import Progress
+    from pylstm.text.progress import Progress
 
     progress = Progress(budget, trainer.steps_per_epoch, file=sys.stderr if args.json else sys.stdout)
     try:
@@ -194,7 +194,7 @@ def _print(found: dict[str, Any], speed: float, args: argparse.Namespace, prompt
 
 
 def _plot(trainer: TextTrainer, path: str) -> None:
-    from pylstm.training.plots import draw_losses, new_figure, write
+    from pylstm.plots.fits import draw_losses, new_figure, write
 
     figure, (axes,) = new_figure(1)
     draw_losses(axes, trainer.trace, per_epoch=trainer.steps_per_epoch, unit="bits per character")

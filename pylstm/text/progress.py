@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from pylstm.training.settings import Budget
-from pylstm.training.text import TextTrainer
+from pylstm.text.settings import Budget
+from pylstm.text.trainer import TextTrainer
 
 LINES = 10
 """Lines of plain progress over a whole run."""

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from pylstm.training.compare import Result
-from pylstm.training.tasks import Task
+from pylstm.comparing.compare import Result
+from pylstm.comparing.tasks import Task
 
 
 def smooth(values: Any, width: int) -> np.ndarray:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from pylstm.training.compare_plot import smooth
+from pylstm.plots.comparison import smooth
 
 
 def new_figure(panels: int) -> tuple[Any, list[Any]]:

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 
 from pylstm.checks import as_array
+from pylstm.data.sequences import Sequences
 from pylstm.hint_texts import HINTS
 from pylstm.hints import refuse_options
 from pylstm.losses.classification import sigmoid_cross_entropy, softmax_cross_entropy
 from pylstm.losses.ctc import ctc_loss
 from pylstm.losses.regression import gaussian_likelihood, huber, mean_squared_error, quantile_loss
-from pylstm.training.sequences import Sequences
 
 LOSSES: dict[str, Callable[..., tuple[float, np.ndarray]]] = {
     "mean_squared_error": mean_squared_error,

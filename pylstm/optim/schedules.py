@@ -9,7 +9,7 @@ from typing import Any
 
 from pylstm.described import call_of
 from pylstm.hints import Hinted
-from pylstm.training.numbers import check_count, rate
+from pylstm.optim.numbers import check_count, rate
 
 Schedule = Callable[[int], float]
 
@@ -201,7 +201,7 @@ def check_schedule(schedule: Any) -> None:
     if schedule is not None and not callable(schedule):
         raise TypeError(
             f"schedule must be a function of the step such as cosine(0.01, steps=1000), one of "
-            f"pylstm.training.schedules: {', '.join(SCHEDULES)}; got {schedule!r}"
+            f"pylstm.optim.schedules: {', '.join(SCHEDULES)}; got {schedule!r}"
         )
 
 

@@ -8,18 +8,18 @@ from typing import Any
 import numpy as np
 
 from pylstm.checks import check_size
+from pylstm.data.finite import refuse_array
+from pylstm.data.scaling import pack, scale_of
+from pylstm.data.sequences import Sequences
 from pylstm.described import Model
+from pylstm.models.restoring import constructor_options, held, own_options
+from pylstm.models.sequence_model import SequenceModel
+from pylstm.optim.optimisers import Adam
+from pylstm.optim.schedules import cosine
 from pylstm.schema import Entries, as_array
-from pylstm.training.finite import refuse_array
 from pylstm.training.fitting import fit
 from pylstm.training.history import History
-from pylstm.training.optimisers import Adam
 from pylstm.training.refit import all_or_nothing
-from pylstm.training.restoring import constructor_options, held, own_options
-from pylstm.training.schedules import cosine
-from pylstm.training.sequence_model import SequenceModel
-from pylstm.training.sequences import Sequences
-from pylstm.training.series import pack, scale_of
 
 
 class ClassifyModel(Model):

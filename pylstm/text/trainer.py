@@ -14,9 +14,13 @@ import numpy as np
 
 from pylstm.cells.options import name_of
 from pylstm.datasets import Vocabulary
+from pylstm.optim.clipping import clip_by_norm
+from pylstm.optim.optimisers import Adam
 from pylstm.schema import Entries, malformed
-from pylstm.training.baselines import bigram_bits
-from pylstm.training.char_model import CharModel
+from pylstm.text.bigram import bigram_bits
+from pylstm.text.char_model import CharModel
+from pylstm.text.settings import Budget, TextSettings, learning_rate
+from pylstm.text.streams import Streams
 from pylstm.training.checkpoint import (
     copy_parameters,
     kept_on_error,
@@ -26,15 +30,11 @@ from pylstm.training.checkpoint import (
     restore_parameters,
     write_checkpoint,
 )
-from pylstm.training.clipping import clip_by_norm
 from pylstm.training.divergence import TrainingDiverged as TrainingDiverged
 from pylstm.training.divergence import refuse_divergence
 from pylstm.training.following import Follower, followed
 from pylstm.training.history import History
 from pylstm.training.interrupt import stop_on_interrupt
-from pylstm.training.optimisers import Adam
-from pylstm.training.settings import Budget, TextSettings, learning_rate
-from pylstm.training.streams import Streams
 
 
 @dataclass

@@ -9,26 +9,19 @@ from typing import Any
 import numpy as np
 
 from pylstm.checks import check_size
+from pylstm.data.scaling import pack, scale_of
+from pylstm.data.sequences import Sequences
 from pylstm.described import Model
+from pylstm.forecasting.preparation import Preparation
+from pylstm.forecasting.series import as_extras, as_series, pairs_of, training_spans, validation_spans
+from pylstm.models.restoring import constructor_options, held, own_options
+from pylstm.models.sequence_model import SequenceModel
+from pylstm.optim.optimisers import Adam
+from pylstm.optim.schedules import cosine
 from pylstm.schema import Entries, as_array
 from pylstm.training.fitting import fit
 from pylstm.training.history import History
-from pylstm.training.optimisers import Adam
 from pylstm.training.refit import all_or_nothing
-from pylstm.training.restoring import constructor_options, held, own_options
-from pylstm.training.schedules import cosine
-from pylstm.training.sequence_model import SequenceModel
-from pylstm.training.sequences import Sequences
-from pylstm.training.series import (
-    Preparation,
-    as_extras,
-    as_series,
-    pack,
-    pairs_of,
-    scale_of,
-    training_spans,
-    validation_spans,
-)
 
 LOSSES = ("mean_squared_error", "huber")
 KEPT_RESIDUALS = 2000

@@ -2,145 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
-from pylstm.training.finite import refuse_array
-from pylstm.training.sequences import Sequences
-
-
-def naive(history: Any, n: int) -> np.ndarray:
-    """The last value, n times: the forecast that others must beat.
-
-    Parameters
-    ----------
-    history : array_like, shape (T,) or (T, K)
-        T >= 1.
-    n : int
-        Steps ahead.
-
-    Returns
-    -------
-    ndarray, shape (n,) or (n, K)
-
-    Raises
-    ------
-    ValueError
-        An empty history, `n` below 1.
-
-    Examples
-    --------
-    >>> naive([1.0, 5.0, 3.0], 2)
-    array([3., 3.])
-    """
-    return seasonal_naive(history, n, 1)
-
-
-def seasonal_naive(history: Any, n: int, season: int) -> np.ndarray:
-    """The last season, over and over.
-
-    Parameters
-    ----------
-    history : array_like, shape (T,) or (T, K)
-        T >= `season`.
-    n, season : int
-        Steps ahead; steps of a season.
-
-    Returns
-    -------
-    ndarray, shape (n,) or (n, K)
-
-    Raises
-    ------
-    ValueError
-        A history shorter than a season; `n` or `season` below 1.
-
-    Examples
-    --------
-    >>> seasonal_naive([9.0, 1.0, 2.0, 3.0], 5, 3)
-    array([1., 2., 3., 1., 2.])
-    """
-    history = np.asarray(history)
-    for name, value in {"n": n, "season": season}.items():
-        if not value >= 1:
-            raise ValueError(f"{name} must be at least 1, got {value}")
-    if len(history) < season:
-        raise ValueError(f"the history must have at least {season} steps, got {len(history)}")
-    return history[len(history) - season + np.arange(n) % season]
-
-
-@dataclass(frozen=True)
-class Preparation:
-    """What is done to a series before the net sees it, and undone in its forecasts.
-
-    Attributes
-    ----------
-    log : bool
-        Take logarithms: of a growth in percent, and of a season that grows with the level.
-    season : int
-        Differences to the value `season` steps before; 0: none.
-    difference : int
-        How often differences to the value before are taken, after that.
-
-    Raises
-    ------
-    ValueError
-        A negative number.
-
-    Examples
-    --------
-    >>> ready = Preparation(season=2, difference=1)
-    >>> y = np.array([[1.0], [5.0], [3.0], [8.0], [6.0]])
-    >>> z = ready.apply(y)
-    >>> z.ravel(), ready.undo(y[:4], z[-1:]).ravel()
-    (array([1., 0.]), array([6.]))
-    """
-
-    log: bool = False
-    season: int = 0
-    difference: int = 0
-
-    def __post_init__(self) -> None:
-        for name in ("season", "difference"):
-            if not getattr(self, name) >= 0:
-                raise ValueError(f"{name} must be 0 or more, got {getattr(self, name)}")
-
-    @property
-    def lags(self) -> list[int]:
-        """Of the differences, in their order."""
-        return [self.season] * bool(self.season) + [1] * self.difference
-
-    @property
-    def lost(self) -> int:
-        """Steps at the beginning of a series for which there are no differences."""
-        return self.season + self.difference
-
-    def apply(self, y: np.ndarray) -> np.ndarray:
-        """(T, K) to (T - lost, K)."""
-        return self._levels(y)[-1]
-
-    def undo(self, history: np.ndarray, z: np.ndarray) -> np.ndarray:
-        """Forecasts `z` (..., n, K) of the prepared series, as values that follow `history` (T, K)."""
-        out = np.array(z, "float64")
-        for lag, level in reversed(list(zip(self.lags, self._levels(history)))):
-            before = level[-lag:]  # z_t = y_t - y_{t-lag}: a block of `lag` steps at a time
-            for start in range(0, out.shape[-2], lag):
-                block = out[..., start : start + lag, :]
-                block += before[..., : block.shape[-2], :]
-                before = block
-        return np.exp(out) if self.log else out
-
-    def _levels(self, y: np.ndarray) -> list[np.ndarray]:
-        """The series before and after each difference."""
-        if self.log and not (y > 0).all():
-            raise ValueError(f"log needs values above 0, got {y.min()}")
-        levels = [np.log(y) if self.log else y]
-        for lag in self.lags:
-            levels.append(levels[-1][lag:] - levels[-1][:-lag])
-        return levels
+from pylstm.data.finite import refuse_array
 
 
 def as_series(y: Any, joint: bool) -> tuple[list[np.ndarray], str]:
@@ -223,20 +90,6 @@ def validation_spans(first: int, count: int, window: int) -> list[tuple[int, int
     half = max(1, window // 2)
     blocks = [(start, min(start + half, count)) for start in range(first, count, half)]
     return [(max(0, end - window), start, end) for start, end in blocks]
-
-
-def pack(pieces: Sequence[np.ndarray], dtype: Any) -> np.ndarray | Sequences:
-    """One array of pieces of the same length, otherwise `Sequences`."""
-    if len({len(each) for each in pieces}) == 1:
-        return np.stack(pieces).astype(dtype)
-    return Sequences.of(pieces, dtype=dtype)
-
-
-def scale_of(z: np.ndarray) -> np.ndarray:
-    """Mean and standard deviation (2, K) of the columns of `z`; a constant column is divided by 1."""
-    deviation = z.std(axis=0)
-    constant = deviation <= 1e-12 * np.abs(z).max(axis=0)
-    return np.stack([z.mean(axis=0), np.where(constant, 1.0, deviation)])
 
 
 def as_extras(name: str, values: Any, count: int, width: int | None, lengths: Iterable[int]) -> list[np.ndarray]:

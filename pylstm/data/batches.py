@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from pylstm.checks import as_array
+from pylstm.data.sequences import Sequences
 from pylstm.described import Layer
-from pylstm.training.sequences import Sequences
 
 Data = tuple[np.ndarray | Sequences, ...]
 """Arrays or sequences with the same number of rows."""

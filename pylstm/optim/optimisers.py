@@ -14,9 +14,9 @@ import numpy as np
 from pylstm.checks import check_array
 from pylstm.described import call_of
 from pylstm.hints import Hinted, refuse_options
+from pylstm.optim.clipping import as_list
+from pylstm.optim.numbers import Setting, check_count, flag, positive, rate, share, two_shares
 from pylstm.parameters import Parameters
-from pylstm.training.clipping import as_list
-from pylstm.training.numbers import Setting, check_count, flag, positive, rate, share, two_shares
 
 
 class Optimiser(Hinted, ABC, hints="optimiser"):

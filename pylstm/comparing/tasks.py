@@ -147,8 +147,8 @@ def digits(length: int | None = None, *, batch_size: int = 32) -> Task:
 def text(length: int | None = None, *, batch_size: int = 16, embedding_size: int = 32) -> Task:
     """Predict the next character of Python's manual topics, with truncated BPTT over `length` (64) steps."""
     from pylstm.datasets import Vocabulary, manual_topics
-    from pylstm.training.baselines import bigram_bits
-    from pylstm.training.streams import Streams
+    from pylstm.text.bigram import bigram_bits
+    from pylstm.text.streams import Streams
 
     steps, characters = _length(length, 64), manual_topics()
     cut = len(characters) * 19 // 20

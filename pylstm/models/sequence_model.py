@@ -8,19 +8,17 @@ from typing import Any
 import numpy as np
 
 from pylstm.checks import DTYPES, as_array, check_size
+from pylstm.data.finite import Masks, counting
+from pylstm.data.sequences import Sequences
 from pylstm.described import Trainable
 from pylstm.layers.bidirectional import Bidirectional
 from pylstm.layers.generators import unmoved
 from pylstm.layers.named import Recurrent
 from pylstm.layers.stack import Stack
 from pylstm.losses.classification import leave_out
-from pylstm.parameters import ParametersList
-from pylstm.schema import Entries, is_number, set_state
-from pylstm.training.body import as_list, body_and_head, head_on, without_dropout
-from pylstm.training.finite import Masks, counting
-from pylstm.training.reading import READS, Reading
-from pylstm.training.sequences import Sequences
-from pylstm.training.targets import (
+from pylstm.models.body import as_list, body_and_head, head_on, without_dropout
+from pylstm.models.reading import READS, Reading
+from pylstm.models.targets import (
     ALIGNED,
     LOSSES,
     PER_ROW,
@@ -31,6 +29,8 @@ from pylstm.training.targets import (
     loss_of_rows,
     loss_of_steps,
 )
+from pylstm.parameters import ParametersList
+from pylstm.schema import Entries, is_number, set_state
 
 __all__ = ["LOSSES", "PER_ROW", "READS", "SequenceModel"]
 

@@ -11,18 +11,18 @@ from typing import Any
 import numpy as np
 
 from pylstm.cells.options import name_of
+from pylstm.comparing.tasks import TASKS, Batch, Task
 from pylstm.feedforward.embedding import Embedding
 from pylstm.feedforward.linear import Linear
 from pylstm.layers.arguments import find_cell
 from pylstm.layers.named import Recurrent
 from pylstm.losses.classification import softmax_cross_entropy
 from pylstm.losses.regression import squared_error
+from pylstm.optim.clipping import clip_by_norm
+from pylstm.optim.optimisers import Adam
 from pylstm.parameters import Parameters
-from pylstm.training.clipping import clip_by_norm
 from pylstm.training.following import followed
 from pylstm.training.history import History
-from pylstm.training.optimisers import Adam
-from pylstm.training.tasks import TASKS, Batch, Task
 
 TOLERANCE = 0.05
 """How far from the budget the parameters may be before it is said."""
@@ -209,7 +209,7 @@ def hidden_size_for(cell: Any, task: Task, budget: int) -> int:
     Examples
     --------
     >>> from pylstm.cells import LSTM
-    >>> from pylstm.training.tasks import adding
+    >>> from pylstm.comparing.tasks import adding
     >>> size = hidden_size_for(LSTM, adding(), 10_000)
     >>> size, count_params(LSTM, adding(), size)
     (48, 9841)

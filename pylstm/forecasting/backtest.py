@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from pylstm.training.series import naive, seasonal_naive
+from pylstm.forecasting.baselines import naive, seasonal_naive
 
 MODEL, NAIVE, SEASONAL = "model", "naive", "seasonal naive"
 """Names of the forecasts of a `Backtest`."""
@@ -71,7 +71,7 @@ def backtest(model: Any, values: np.ndarray, *, hold_out: int, horizon: int, sea
 
     Examples
     --------
-    >>> from pylstm.training.forecast import ForecastModel
+    >>> from pylstm.forecasting.forecast_model import ForecastModel
     >>> values = np.sin(np.arange(60) * np.pi / 6)
     >>> model = ForecastModel("gru", 4, window=12, season=12, seed=0)
     >>> history = model.fit(values[:48], epochs=1)

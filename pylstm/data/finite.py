@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from pylstm.training.batches import Data
-from pylstm.training.sequences import Sequences
+from pylstm.data.batches import Data
+from pylstm.data.sequences import Sequences
 
 Masks = tuple[np.ndarray | None, ...]
 """For every array of a batch which of its values count, by its first axes; None: all."""

@@ -1,0 +1,16 @@
+"""Cells side by side: the same numbers of parameters, data and seeds."""
+
+from pylstm.comparing.compare import Result, Settings, compare, hidden_size_for
+from pylstm.comparing.tasks import Task, adding, copy, digits, text
+
+__all__ = [
+    "Result",
+    "Settings",
+    "Task",
+    "adding",
+    "compare",
+    "copy",
+    "digits",
+    "hidden_size_for",
+    "text",
+]

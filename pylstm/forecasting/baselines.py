@@ -1,0 +1,67 @@
+"""What a forecast must beat: the last value, the last season."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+
+def naive(history: Any, n: int) -> np.ndarray:
+    """The last value, n times: the forecast that others must beat.
+
+    Parameters
+    ----------
+    history : array_like, shape (T,) or (T, K)
+        T >= 1.
+    n : int
+        Steps ahead.
+
+    Returns
+    -------
+    ndarray, shape (n,) or (n, K)
+
+    Raises
+    ------
+    ValueError
+        An empty history, `n` below 1.
+
+    Examples
+    --------
+    >>> naive([1.0, 5.0, 3.0], 2)
+    array([3., 3.])
+    """
+    return seasonal_naive(history, n, 1)
+
+
+def seasonal_naive(history: Any, n: int, season: int) -> np.ndarray:
+    """The last season, over and over.
+
+    Parameters
+    ----------
+    history : array_like, shape (T,) or (T, K)
+        T >= `season`.
+    n, season : int
+        Steps ahead; steps of a season.
+
+    Returns
+    -------
+    ndarray, shape (n,) or (n, K)
+
+    Raises
+    ------
+    ValueError
+        A history shorter than a season; `n` or `season` below 1.
+
+    Examples
+    --------
+    >>> seasonal_naive([9.0, 1.0, 2.0, 3.0], 5, 3)
+    array([1., 2., 3., 1., 2.])
+    """
+    history = np.asarray(history)
+    for name, value in {"n": n, "season": season}.items():
+        if not value >= 1:
+            raise ValueError(f"{name} must be at least 1, got {value}")
+    if len(history) < season:
+        raise ValueError(f"the history must have at least {season} steps, got {len(history)}")
+    return history[len(history) - season + np.arange(n) % season]

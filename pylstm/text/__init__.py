@@ -1,0 +1,17 @@
+"""Character models: the model, its training on streams of text, what it must beat."""
+
+from pylstm.text.bigram import bigram_bits
+from pylstm.text.char_model import CharModel
+from pylstm.text.settings import Budget, TextSettings
+from pylstm.text.streams import Streams
+from pylstm.text.trainer import TextTrainer, text_bits
+
+__all__ = [
+    "Budget",
+    "CharModel",
+    "Streams",
+    "TextSettings",
+    "TextTrainer",
+    "bigram_bits",
+    "text_bits",
+]
