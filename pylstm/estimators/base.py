@@ -142,10 +142,9 @@ class SequenceEstimator(EstimatorHints, BaseEstimator):
 
     def _make_model(self, seed: int) -> SequenceModel:
         options = {name: getattr(self, name) for name in NET if name not in ("cell", "hidden_size")}
-        return SequenceModel(
-            self.cell, self.n_step_features_, self.hidden_size, self._outputs()[0],
-            loss=self._loss(), dtype=self.dtype, seed=seed, **options, **(self.cell_options or {}),
-        )  # fmt: skip
+        options |= {"loss": self._loss(), "dtype": self.dtype, "seed": seed}
+        sizes = self.n_step_features_, self.hidden_size, self._outputs()[0]
+        return SequenceModel(self.cell, *sizes, **options, **(self.cell_options or {}))
 
     def _set_scales(self, x: Any, targets: np.ndarray, weights: np.ndarray) -> None:
         """Weighted mean and deviation of every feature over all steps; a constant one is divided by 1."""

@@ -114,10 +114,8 @@ class SequenceModel(Trainable):
         own: Any = seeds[0]
         if check_size("num_layers", num_layers) > 1 or bidirectional:
             own, sizes = int(seeds[0].generate_state(1, np.uint64)[0]), sizes | {"residual": residual}
-        layer: Any = Recurrent(
-            cell, input_size, hidden_size, num_layers,
-            bidirectional=bidirectional, dropout=dropout, dtype=dtype, seed=own, **sizes,
-        )  # fmt: skip
+        sizes |= {"bidirectional": bidirectional, "dropout": dropout, "dtype": dtype, "seed": own}
+        layer: Any = Recurrent(cell, input_size, hidden_size, num_layers, **sizes)
         head = head_on(layer, output_size, head_sizes, activation, seeds[1])
         self._set(layer, head, read, loss, loss_options or {})
 

@@ -7,6 +7,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -219,10 +220,8 @@ class Trainer(Hinted, hints="trainer"):
             if self.schedule is not None:
                 self.optimiser.lr = rate_at(self.schedule, self.step)
             last = history.steps[-1] if history.steps else None
-            refuse_divergence(
-                self.step, loss, norm, self.optimiser.lr, last=last, params=self.params,
-                data=lambda: not_finite("data", self.data, self.model, rows),
-            )  # fmt: skip
+            found = partial(not_finite, "data", self.data, self.model, rows)
+            refuse_divergence(self.step, loss, norm, self.optimiser.lr, last=last, params=self.params, data=found)
             self._moving = getattr(self.optimiser, "steps", -1)
             self.optimiser.step(grads)
         history.steps.append(float(loss))
