@@ -374,7 +374,6 @@ cdef inline void plain_steps(const plan_t *plan, const arrays_t *a, const team_t
 cdef void start_from_input(const plan_t *plan, const arrays_t *a, team_t *team, int number, Py_ssize_t first,
                            Py_ssize_t steps, Py_ssize_t b0, Py_ssize_t rows, floating *dtype) noexcept nogil:
     """Where the rows of all steps follow one another they are one product; a team that shares columns splits them."""
-    cdef const core_t *core = plan.core
     cdef Py_ssize_t t, at = row_of(plan, first), all_ = row_of(plan, first + steps) - at
     if rows < rows_at(plan, first, 0, plan.B):
         for t in range(first, first + steps):

@@ -4,7 +4,6 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from sklearn.base import clone
 
 import pylstm
 from pylstm import files
@@ -156,6 +155,7 @@ def fitted(kind, cell, certified):
         model = ClassifyModel(["a", "b", "c"], cell, 4, seed=0, **own)
         model.fit(list(X), Y, epochs=1)
         return model, lambda model: (model.fit(list(X), Y, epochs=1), model.predict(list(X)))[1]
+    clone = pytest.importorskip("sklearn.base").clone
     options = {"epochs": 1, "random_state": 0, "cell_options": own or None}
     if kind == "forecaster":
         model = pylstm.Forecaster(cell, 4, window=8, **options).fit(np.sin(np.arange(40.0)))

@@ -255,7 +255,7 @@ cdef class Plan:
             outer = max(outer, core.tiles.outer_scratch(core.products[k].N, core.products[k].K, rows))
         self.p.outer_size = -(-outer * core.itemsize // LINE) * LINE
         self.p.outer = at.take(outer + LINE)
-        for k in range(1, self.p.threads):
+        for _ in range(1, self.p.threads):
             at.take(outer + LINE)
 
     @property
@@ -291,11 +291,11 @@ cdef class Plan:
         """
         cdef const part_t *at = self.p.parts_back if back else self.p.parts
         cdef const product_t *p
-        cdef int k, i
+        cdef int k
         found = []
         for k in range(self.p.core.n_products):
             p, ranges = &self.p.core.products[k], []
-            for i in range(self.p.threads):
+            for _ in range(self.p.threads):
                 ranges.append((at.first + (0 if back else p.column), at.n, at.packed))
                 at += 1
             found.append((p.source, p.index, p.stage, ranges))

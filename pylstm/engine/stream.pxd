@@ -36,7 +36,8 @@ cdef class Stream:
     cdef feed_rows_first(self, chunk, out, aux, reset)
     cdef int run_checked(self, const char *x, char *y, Py_ssize_t T, resets) except -1
     cdef bint run(self, const char *x, char *y, Py_ssize_t T, const unsigned char *resets, const char *origin) noexcept
-    cdef void run_burst(self, const char *x, char *y, Py_ssize_t t, Py_ssize_t last, const unsigned char *resets, const char *origin) noexcept nogil
+    cdef void run_burst(self, const char *x, char *y, Py_ssize_t t, Py_ssize_t last, const unsigned char *resets,
+                        const char *origin) noexcept nogil
     cdef inline void carry_states(self) noexcept nogil
     cdef void start_rows(self, const unsigned char *rows, const char *origin) noexcept nogil
     cdef int hold(self) except -1

@@ -13,10 +13,10 @@
 # E. A call holds the stream (`hold`) from before it stores anything until it ends, however it ends.
 # F. Other threads may run meanwhile only where the work is large in comparison (RELEASE).
 """
-from cpython.buffer cimport PyBUF_C_CONTIGUOUS, PyBUF_ND, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
+from cpython.buffer cimport PyBUF_C_CONTIGUOUS, PyBUF_ND, PyBUF_WRITABLE, PyBuffer_Release
 from cpython.bytearray cimport PyByteArray_AS_STRING
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
-from libc.string cimport memcpy, memset
+from libc.string cimport memcpy
 
 from pylstm._core cimport forward_steps
 from pylstm.engine.buffers cimport address, line_up

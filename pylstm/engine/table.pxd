@@ -93,7 +93,6 @@ cdef inline void tabulate(table_t *table, const plan_t *plan, const arrays_t *a,
     cdef char *base = a.base
     cdef char *start
     cdef int k
-    cdef bint whole
     cdef block_t *z
     cdef block_t *prev
     cdef block_t *emissions

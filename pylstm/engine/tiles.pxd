@@ -4,7 +4,7 @@ cdef enum:
     TILES_SET = 0      # C = A @ packed
     TILES_ADD = 1      # C = C + A @ packed
     TILES_BIAS = 2     # C = bias + A @ packed, bias (N,) for every row
-    TILES_ADD_BACK = 3 # TILES_ADD, same bits, from the last columns to the first: what the call before read last is still near
+    TILES_ADD_BACK = 3  # TILES_ADD, same bits, from the last columns to the first: what the call before read last is still near
 
 cdef struct fetch_t:           # cache lines to be brought near; a list of them ends with at = NULL
     const char *at

@@ -465,7 +465,7 @@ def outer_scratch(Py_ssize_t M, Py_ssize_t N, Py_ssize_t R, Py_ssize_t itemsize)
 def pack(const floating[:, :] W not None, floating[::1] packed not None, bint transposed=False,
          Py_ssize_t repeat=1, int panel=2):
     """Pack `W`, (K, N) or with `transposed` (N, K), in panels of 2 or 4 vectors, `repeat` times."""
-    cdef Py_ssize_t ldw = leading("W", W.shape, W.strides, sizeof(floating)), i
+    cdef Py_ssize_t ldw = leading("W", W.shape, W.strides, sizeof(floating)), _
     cdef Py_ssize_t K = W.shape[1] if transposed else W.shape[0], N = W.shape[0] if transposed else W.shape[1]
     cdef tiles_t *table = &tables[sizeof(floating) // 8]
     at_least("packed", packed.shape[0], table.packed_size(K, N))
@@ -473,7 +473,7 @@ def pack(const floating[:, :] W not None, floating[::1] packed not None, bint tr
     if K == 0 or N == 0:
         return
     with nogil:
-        for i in range(repeat):
+        for _ in range(repeat):
             (table.pack_transposed if transposed else table.pack)(K, N, &W[0, 0], ldw, &packed[0], panel)
 
 
@@ -481,7 +481,7 @@ def product(const floating[:, :] A not None, const floating[::1] packed not None
             int mode=TILES_SET, const floating[::1] bias=None, Py_ssize_t repeat=1, int panel=2):
     """C (M, N) = start + A (M, K) @ packed, `repeat` times; start is 0, C, bias, C for `mode` 0 to 3."""
     cdef Py_ssize_t lda = leading("A", A.shape, A.strides, sizeof(floating))
-    cdef Py_ssize_t ldc = leading("C", C.shape, C.strides, sizeof(floating)), i
+    cdef Py_ssize_t ldc = leading("C", C.shape, C.strides, sizeof(floating)), _
     cdef Py_ssize_t M = C.shape[0], N = C.shape[1], K = A.shape[1]
     cdef tiles_t *table = &tables[sizeof(floating) // 8]
     cdef const floating *a
@@ -503,7 +503,7 @@ def product(const floating[:, :] A not None, const floating[::1] packed not None
     a = &A[0, 0] if K > 0 else &C[0, 0]       # K = 0: never read, but no NULL
     b = &packed[0] if K > 0 else &C[0, 0]
     with nogil:
-        for i in range(repeat):
+        for _ in range(repeat):
             table.product(mode, M, N, K, a, lda, b, panel, first, &C[0, 0], ldc, NULL)
 
 
@@ -512,7 +512,7 @@ def outer(const floating[:, :] A not None, const floating[:, :] B not None, floa
     """C (M, N) += A (R, M).T @ B (R, N), `repeat` times."""
     cdef Py_ssize_t lda = leading("A", A.shape, A.strides, sizeof(floating))
     cdef Py_ssize_t ldb = leading("B", B.shape, B.strides, sizeof(floating))
-    cdef Py_ssize_t ldc = leading("C", C.shape, C.strides, sizeof(floating)), i
+    cdef Py_ssize_t ldc = leading("C", C.shape, C.strides, sizeof(floating)), _
     cdef Py_ssize_t M = C.shape[0], N = C.shape[1], R = A.shape[0]
     cdef tiles_t *table = &tables[sizeof(floating) // 8]
     same("columns of A", A.shape[1], M)
@@ -522,18 +522,18 @@ def outer(const floating[:, :] A not None, const floating[:, :] B not None, floa
     if M == 0 or N == 0 or R == 0:
         return
     with nogil:
-        for i in range(repeat):
+        for _ in range(repeat):
             table.outer(M, N, R, &A[0, 0], lda, &B[0, 0], ldb, &C[0, 0], ldc, &scratch[0])
 
 
 def column_sums(const floating[:, :] A not None, floating[::1] out not None, Py_ssize_t repeat=1):
     """out (N,) += sum over the rows of A (R, N), `repeat` times."""
-    cdef Py_ssize_t lda = leading("A", A.shape, A.strides, sizeof(floating)), i
+    cdef Py_ssize_t lda = leading("A", A.shape, A.strides, sizeof(floating)), _
     same("out", out.shape[0], A.shape[1])
     if A.shape[0] == 0 or A.shape[1] == 0:
         return
     with nogil:
-        for i in range(repeat):
+        for _ in range(repeat):
             tables[sizeof(floating) // 8].column_sums(A.shape[0], A.shape[1], &A[0, 0], lda, &out[0])
 
 
