@@ -50,6 +50,8 @@ def files(folder):
     ],
 )
 def test_the_same_file_twice(train, tmp_path, task, arguments, message):
+    if "--plot" in arguments:
+        pytest.importorskip("matplotlib")
     (tmp_path / "link").symlink_to(tmp_path / f"{task}.txt")
     before = files(tmp_path)
     done = train(task, *(each.replace("DATA", f"{task}.txt") for each in arguments))

@@ -195,7 +195,8 @@ class TwinChecks:
         chance, against complex steps in long double.
         """
         problem, certificate = certified.problem, self.certificate
-        certify_dtypes(certificate, problem, self.forward)
+        if not self.derived:  # a formula cannot ask for the dtype
+            certify_dtypes(certificate, problem, self.forward)
         if self.backward is None or not certificate.ok:
             return replace(certified, rounding=rounding(problem, self.forward, None, certified.truth, self.derived))
         paths, notes = len(certificate.paths), len(certificate.notes)
