@@ -155,10 +155,8 @@ def check_shapes(
     """
     if isinstance(y, Sequences) and len(lead) == 1:
         raise TypeError("y are Sequences: targets of every step need read='every'")
-    y, weights = (
-        each if each is None or isinstance(each, Sequences) else as_array(what, each)
-        for what, each in (("y", y), ("weights", weights))
-    )
+    y = y if isinstance(y, Sequences) else as_array("y", y)
+    weights = weights if weights is None or isinstance(weights, Sequences) else as_array("weights", weights)
     elements = lead if name in PER_ROW else (*lead, K // 2 if name == "gaussian_likelihood" else K)
     shapes = {elements, (*lead, 1)} if name == "quantile_loss" else {elements, lead} if K == 1 else {elements}
     shortest = lead if K == 1 else elements
