@@ -2,6 +2,7 @@
 
 from pylstm.training.divergence import TrainingDiverged
 from pylstm.training.fitting import fit
+from pylstm.training.following import followed
 from pylstm.training.history import History
 from pylstm.training.lbfgs import fit_lbfgs
 from pylstm.training.tbptt import TruncatedStep, truncated_bptt
@@ -14,5 +15,6 @@ __all__ = [
     "TruncatedStep",
     "fit",
     "fit_lbfgs",
+    "followed",
     "truncated_bptt",
 ]
