@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import re
 from pathlib import Path
 
@@ -63,3 +64,20 @@ def test_every_room_above_the_layers_is_a_facade():
     assert folders >= set(FACADES)
     others = {"cells", "commands", "datasets", "engine", "estimators", "interop", "layers", "scaffold"}
     assert folders == {*FACADES, *others}
+
+
+CLASS = re.compile(r"^\.\. autoclass:: ([\w.]+)\n((?:   :.*\n)*)", re.M)
+
+
+def test_methods_of_bases_that_are_not_in_the_reference_are_shown():
+    """By `:inherited-members:` of one of the classes at least."""
+    options = {name: found for page in DOCS.glob("api/*.md") for name, found in CLASS.findall(page.read_text())}
+    classes = {
+        name: getattr(importlib.import_module(name.rpartition(".")[0]), name.rpartition(".")[2]) for name in options
+    }
+    shown = {base for name, cls in classes.items() if ":inherited-members:" in options[name] for base in cls.__mro__}
+    shown |= {*classes.values()}
+    for name, cls in classes.items():
+        for base in cls.__mro__ if ":members:" in options[name] and "estimators" not in cls.__module__ else ():
+            methods = [n for n, value in vars(base).items() if inspect.isfunction(value) and not n.startswith("_")]
+            assert base in shown or not methods or not base.__module__.startswith("pylstm"), (name, base, methods)
