@@ -151,23 +151,31 @@ _LATER = _ESTIMATORS | {
     "audit": "pylstm.cells.auditing.audit",
     "certify": "pylstm.cells.certification.certify",
 }
-"""Imported when they are asked for: certification and audits are a sixth of what would be imported."""
+"""Name -> module of what is imported when it is asked for."""
+
+_ROOMS = (
+    "cells", "comparing", "data", "datasets", "estimators", "feedforward", "forecasting", "interop", "layers", "losses",
+    "models", "optim", "plots", "plugins", "text", "training",
+)  # fmt: skip
+"""Public packages and modules, imported when they are asked for."""
 
 if find_spec("sklearn") is not None:  # looks for it, imports nothing
     __all__ += ["Forecaster", "SequenceClassifier", "SequenceRegressor"]
 
 
 def __getattr__(name: str) -> Any:
+    import importlib
+
+    if name in _ROOMS:
+        return importlib.import_module(f"pylstm.{name}")
     if name not in _LATER:
         from pylstm.hints import HINTS
 
         cure = f": {HINTS['module'][name]}" if name in HINTS["module"] else ""
         raise AttributeError(f"module 'pylstm' has no attribute {name!r}{cure}")
-    import importlib
-
     return getattr(importlib.import_module(_LATER[name]), name)
 
 
 def __dir__() -> list[str]:
     special = {name for name in globals() if name.startswith("__")}
-    return sorted({*__all__, *_ESTIMATORS, "cells", "layers", "plugins", "training"} | special)
+    return sorted({*__all__, *_ESTIMATORS, *_ROOMS} | special)

@@ -286,6 +286,10 @@ cdef int take_given_steps(arrays_t *a, const plan_t *plan, given) except -1:
     cdef const core_t *core = plan.core
     cdef Py_ssize_t rows = plan.rows, size = core.itemsize
     cdef int k
+    if not plan.scaled and not plan.blended and core.aux.n == (core.aux_x >= 0):    # nothing but x, as in most calls
+        if core.aux_x >= 0:
+            a.aux[core.aux_x] = a.x
+        return 0
     aux, pre, reset, blend, origin = given.aux, given.pre, given.reset, given.blend, given.origin
     a.reset = NULL if reset is None else <const unsigned char *> address(reset, rows, False)
     for k in range(core.aux.n):

@@ -64,7 +64,7 @@ def compile_args(level: str = "v1") -> list[str]:
     Raises
     ------
     ValueError
-        There is no such level.
+        The level does not exist.
 
     Examples
     --------

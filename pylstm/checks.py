@@ -34,7 +34,7 @@ def check_dtype(dtype: Any) -> np.dtype:
 
 
 def check_size(name: str, value: Any) -> int:
-    """`value` as an int of at least 1; `TypeError` if it is no integer, `ValueError` if it is below."""
+    """`value` as an int of at least 1; `TypeError` if it is not an integer, `ValueError` if it is below."""
     if isinstance(value, (bool, np.bool_)) or not hasattr(value, "__index__"):
         raise TypeError(f"{name} must be an integer, got {quoted(value)}")
     if value < 1:

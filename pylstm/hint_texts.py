@@ -292,7 +292,7 @@ HINTS: dict[str, dict[str, str]] = {
         "n_layers": "num_layers= is the number of layers",
         "solver": "it is trained with Adam: leave it out",
         "optimizer": "it is trained with Adam: leave it out",
-        "alpha": "there is no L2 penalty: dropout= regularises",
+        "alpha": "pylstm has no L2 penalty: dropout= regularises",
         "lr": "learning_rate= is the rate",
         "learning_rate_init": "learning_rate= is the rate",
         "n_iter_no_change": "patience= is the number of epochs without a lower validation loss",

@@ -138,7 +138,7 @@ def refuse_options(given: Iterable[str], known: Iterable[str], kind: str = "opti
     """TypeError for an option that another library has; `kind` is one of `HINTS`."""
     for name in given:
         if name in HINTS[kind] and name not in known:
-            raise TypeError(f"there is no option {name}=: {HINTS[kind][name]}")
+            raise TypeError(f"unknown option {name}=: {HINTS[kind][name]}")
 
 
 def refuse_call(given: Iterable[str]) -> NoReturn:

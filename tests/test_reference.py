@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib
 import inspect
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -57,6 +59,14 @@ def test_a_facade_has_what_it_names(room):
     facade = importlib.import_module(f"pylstm.{room}")
     assert len(facade.__all__) == len(set(facade.__all__)) > 0
     assert not [name for name in facade.__all__ if not getattr(facade, name).__doc__]
+
+
+def test_rooms_are_attributes():
+    """In a process of its own: another test may have imported them."""
+    code = f"import pylstm; print(*(getattr(pylstm, room).__name__ for room in {FACADES}))"
+    done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == [f"pylstm.{room}" for room in FACADES]
+    assert {*FACADES} < {*pylstm._ROOMS} < {*dir(pylstm)}
 
 
 def test_every_room_above_the_layers_is_a_facade():

@@ -302,7 +302,7 @@ def test_summary_is_a_table_of_all_parameters(capsys):
 
 def test_dir_has_public_names_only():
     names = {name for name in dir(pylstm) if not name.startswith("__")}
-    assert names == {*pylstm.__all__, *pylstm._ESTIMATORS, "cells", "layers", "plugins", "training"}
+    assert names == {*pylstm.__all__, *pylstm._ESTIMATORS, *pylstm._ROOMS}
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

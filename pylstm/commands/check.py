@@ -53,7 +53,7 @@ def find(name: str) -> list[type[Cell]]:
     Raises
     ------
     LookupError
-        There is no such cell, class, file or module.
+        The cell, class, file or module does not exist.
     TypeError
         The class is not a `Cell`.
 

@@ -252,7 +252,7 @@ def compare(
     Raises
     ------
     LookupError, TypeError
-        There is no such cell or task.
+        The cell or the task does not exist.
 
     Examples
     --------

@@ -91,7 +91,7 @@ def check_batches(name: str, data: Data, model: Any, call: str) -> None:
     Raises
     ------
     TypeError, ValueError
-        There is no such method, or it takes another number of arrays; as ``check_batch``.
+        The model does not have the method, or its method takes another number of arrays; as ``check_batch``.
     """
     method = getattr(model, call, None)
     if not callable(method):

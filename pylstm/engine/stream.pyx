@@ -82,7 +82,7 @@ cdef class Stream:
     Raises
     ------
     TypeError, ValueError
-        `batch_size` is no integer, or below 1.
+        `batch_size` is not an integer, or below 1.
 
     Examples
     --------

@@ -41,7 +41,7 @@ class Embedding(Layer):
     Raises
     ------
     TypeError, ValueError
-        `dtype` is neither float32 nor float64; a size that is no integer, or below 1.
+        `dtype` is neither float32 nor float64; a size that is not an integer, or below 1.
 
     Examples
     --------

@@ -61,7 +61,7 @@ class Recurrent(RecurrentLayer):
     LookupError
         No cell of that name.
     TypeError, ValueError
-        A size or dtype that is none, a size or option that the cell does not have.
+        A size that is not an integer, another dtype, a size or option that the cell does not have.
     CertificationError
         The cell's backward is not the derivative of its forward; the message names each wrong path.
 

@@ -213,7 +213,7 @@ class RecurrentLayer(Layer):
             type(x) is np.ndarray
             and x.dtype == self.dtype
             and x.ndim == 3
-            and x.shape[2] == self.input_size
+            and x.shape[2] == self._input_size
             and x.flags.aligned
         ):
             x = as_array("x", x)

@@ -124,7 +124,7 @@ def write(name: str, directory: str | os.PathLike[str] = ".", source: type[Cell]
     directory = Path(directory)
     target = directory / f"pylstm-{name}"
     if not directory.is_dir():
-        raise FileNotFoundError(f"there is no folder {directory}")
+        raise FileNotFoundError(f"the folder {directory} does not exist")
     if os.path.lexists(target):
         raise FileExistsError(f"{target} exists already: take another name or --directory (--update is for its owner)")
     if name in plugins.registry().names():

@@ -89,11 +89,11 @@ def refuse_taken(path: Path, task: str, run: Callable[[], Mapping[str, Any]]) ->
     ValueError
         Another file is there, a checkpoint of another run, or one of a run that is not finished.
     OSError
-        There is no such folder; the file cannot be read.
+        The folder does not exist; the file cannot be read.
     """
     shown, target = os.fsdecode(path), os.path.realpath(os.fsdecode(path))
     if not os.path.isdir(folder := os.path.dirname(target)):
-        raise FileNotFoundError(f"checkpoint {shown}: there is no folder {folder}")
+        raise FileNotFoundError(f"checkpoint {shown}: the folder {folder} does not exist")
     if not os.path.exists(target) or (os.path.isfile(target) and not os.path.getsize(target)):
         return
     if not os.path.isfile(target):

@@ -50,7 +50,7 @@ def windows(steps: int, k1: int, k2: int | None = None) -> Iterator[Window]:
     Raises
     ------
     TypeError, ValueError
-        `k1` is no integer of at least 1; `k2` is none, or below `k1`.
+        `k1` is not an integer of at least 1; `k2` is not an integer, or below `k1`.
     """
     k1, k2 = check_truncation(k1, k2)
     return (window(number, steps, k1, k2) for number in range(-(-steps // k1)))
@@ -140,7 +140,7 @@ def truncated_bptt(
     Raises
     ------
     TypeError
-        Two directions; `k1` or `k2` is no integer.
+        Two directions; `k1` or `k2` is not an integer.
     ValueError
         `k1` below 1, or `k2` below `k1`; `reset` or a cotangent of another shape; `aux`, `pre` or `blend` of another
         number of steps; a loss that is not finite,

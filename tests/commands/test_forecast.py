@@ -225,7 +225,7 @@ def test_missing_values_can_be_interpolated(run, waves):
         (["waves.csv", "--column", "height", "--difference", "season"], "--difference season needs --season N"),
         (["waves.csv", "--column", "height", "--season", 118, "--hold-out", 5], "the season of 118 needs as many"),
         (["waves.csv", "--column", "height", "--cell", "lstn"], "lstn"),
-        (["waves.csv", "--column", "height", "--save", "no/where"], "--save no/where: there is no folder"),
+        (["waves.csv", "--column", "height", "--save", "no/where"], "--save no/where: the folder"),
         (["waves.csv", "--column", "height", "--plot", "a.txt"], "--plot a.txt: the name must end in .png, .svg or"),
         (["waves.csv", "--column", "height", "--resume", "none"], "--resume none: there is no such file"),
         (["waves.csv", "--column", "height", "--epochs", 0], "epochs must be at least 1, got 0"),

@@ -267,7 +267,7 @@ def test_what_is_there_is_left_alone(tmp_path, capsys):
     assert new_cell("gru", "--directory", tmp_path) == 2
     assert "a cell 'gru' is registered already, by plugin 'pylstm_gru'" in capsys.readouterr().err
     assert new_cell("slow", "--directory", tmp_path / "none") == 2
-    assert "there is no folder" in capsys.readouterr().err
+    assert "does not exist" in capsys.readouterr().err
     assert os.listdir(tmp_path) == ["pylstm-slow"]
 
 

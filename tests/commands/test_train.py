@@ -74,7 +74,7 @@ def test_ctrl_c_leaves_a_usable_model(tmp_path, book):
     [
         (["none.txt"], "none.txt"),
         (["book.txt", "--cell", "lstn"], "lstn"),
-        (["book.txt", "--save", "no/where"], "there is no folder"),
+        (["book.txt", "--save", "no/where"], "does not exist"),
         (["book.txt", "--hidden", "0"], "hidden_size must be at least 1, got 0"),
         (["book.txt", "--batch-size", "100000"], "lower the batch size"),
         (["book.txt", "--minutes", "-1"], "minutes must be above 0"),

@@ -301,7 +301,7 @@ def test_a_checkpoint_of_another_fit_is_refused(tmp_path):
         ({"batch_size": 1.5}, TypeError, "batch_size must be an integer, got 1.5"),
         ({"optimiser": "adam"}, TypeError, r"an optimiser such as pylstm.Adam\(model.params\), got 'adam'"),
         ({"optimiser": pylstm.Adam(make().params)}, ValueError, "the optimiser is of other parameters"),
-        ({"checkpoint": "no/such/folder/run"}, FileNotFoundError, "checkpoint no/such/folder/run: there is no folder"),
+        ({"checkpoint": "no/such/folder/run"}, FileNotFoundError, "checkpoint no/such/folder/run: the folder"),
     ],
 )
 def test_refusals(options, error, message):

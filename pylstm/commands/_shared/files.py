@@ -15,7 +15,7 @@ def check_target(option: str, path: str) -> None:
     """Refuse before training what could not be saved after it."""
     folder = os.path.dirname(os.path.realpath(path))
     if not os.path.isdir(folder):
-        raise ValueError(f"{option} {path}: there is no folder {folder}")
+        raise ValueError(f"{option} {path}: the folder {folder} does not exist")
     if not os.access(folder, os.W_OK):
         raise ValueError(f"{option} {path}: no permission to write in {folder}")
     if os.path.exists(path) and not os.path.isfile(path):
