@@ -186,7 +186,7 @@ def test_params():
         (lambda: pylstm.LSTM(2, 3, dtype=None), TypeError, "dtype must be"),
         (lambda: pylstm.LSTM(2, 3, dtype=int), TypeError, "dtype must be"),
         (lambda: pylstm.GRU(2, 3, proj_size=2), TypeError, "neither a size nor an option 'proj_size'"),
-        (lambda: pylstm.LSTM(2, 3, device="cpu"), TypeError, "no option device=: pylstm computes on the CPU"),
+        (lambda: pylstm.LSTM(2, 3, device="cpu"), TypeError, "unknown option device=: pylstm computes on the CPU"),
         (lambda: pylstm.RNN(2, 3, nonlinearity="gelu"), ValueError, "'tanh', 'relu' or 'linear', got 'gelu'"),
         (lambda: pylstm.Recurrent("lstn", 2, 3), LookupError, "lstm"),
         (lambda: pylstm.Recurrent(3, 2, 3), TypeError, "a registered name or a Cell subclass, got 3"),
