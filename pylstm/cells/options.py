@@ -140,7 +140,7 @@ def split(cell: Any, given: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
 
 
 def _make(base: Any, options: dict[str, Option]) -> Any:
-    source = _formula(base) if base.formula else base
+    source = formula_of(base) if base.formula else base
     body = {"name": base.name, "options": options, "base": base, "__doc__": base.__doc__, "formula": ""}
     body |= {"__module__": base.__module__, "__qualname__": base.__qualname__}
     if source.formulas:
@@ -148,7 +148,7 @@ def _make(base: Any, options: dict[str, Option]) -> Any:
     return WithOptions(base.__name__, (source,), body)
 
 
-def _formula(cell: Any) -> Any:
+def formula_of(cell: Any) -> Any:
     """The cell that `Cell.formula` names."""
     module, colon, name = cell.formula.partition(":")
     if not (module and colon and name):

@@ -10,7 +10,8 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "new-cell",
         help="write a complete distribution for a cell",
         description="Write the folder pylstm-NAME: a distribution with the formula of a cell, its twin and compiled "
-        "kernel (both derived from the formula), tests, a benchmark and a README.",
+        "kernel (both derived from the formula), tests, a benchmark and a README. A backward by hand that is not what "
+        "the formula gives is kept as it was written, without a kernel.",
     )
     parser.add_argument("name", metavar="NAME", help="of the new cell: lower-case letters, digits and _")
     source = parser.add_mutually_exclusive_group()
@@ -40,7 +41,13 @@ def run(args: argparse.Namespace) -> int:
         source = found[0]
     target = write(args.name, args.directory, source)
     print(f"wrote  {target}")
-    print(f"edit   {target}/pylstm_{args.name}/formula.py, then there: pylstm new-cell {args.name} --update")
-    print(f"build  pip install --no-build-isolation {target}")
-    print(f"try    pylstm check {args.name}; pylstm compare lstm,{args.name} --task adding")
+    package = target / f"pylstm_{args.name}"
+    if (package / "formula.py").exists():
+        print(f"edit   {package}/formula.py, then there: pylstm new-cell {args.name} --update")
+        print(f"build  pip install --no-build-isolation {target}")
+        print(f"try    pylstm check {args.name}; pylstm compare lstm,{args.name} --task adding")
+    else:
+        print(f"kept   {package}/{args.name}.py: forward and backward as they were written, without a kernel")
+        print(f"build  pip install --no-build-isolation {target}")
+        print(f"try    pylstm check {args.name}; if it finds paths that are wrong, a layer needs certified=False")
     return 0

@@ -3,34 +3,23 @@
 from __future__ import annotations
 
 import keyword
-import linecache
 import os
 import re
 import shutil
 import tempfile
-from importlib.resources import files
 from pathlib import Path
-from string import Template
-from typing import Any
 
 from pylstm.cells import Cell
 from pylstm.cells.certification.certify import certify
 from pylstm.cells.formula import Derivation, derive
 from pylstm.cells.formula.emission import cython
+from pylstm.cells.options import formula_of
 from pylstm.cells.probe import difference, probe
-from pylstm.scaffold.source import class_name, default_source, formula_source, twin_source
+from pylstm.scaffold.kept import gives_backward, kept_files
+from pylstm.scaffold.source import default_source, formula_source, twin_source
+from pylstm.scaffold.texts import COMMON, execute, fill, filled, summary_of
 
-TEMPLATES = {
-    "pyproject.toml": "pyproject.toml.txt",
-    "meson.build": "meson.build.txt",
-    "README.md": "README.md.txt",
-    ".gitignore": "gitignore.txt",
-    "asv.conf.json": "asv.conf.json.txt",
-    "$package/__init__.py": "init.py.txt",
-    "tests/test_$name.py": "test.py.txt",
-    "benchmarks/__init__.py": "",
-    "benchmarks/bench_$name.py": "bench.py.txt",
-}
+DERIVED = {"meson.build": "meson.build.txt", "README.md": "README.md.txt", "tests/test_$name.py": "test.py.txt"}
 RESERVED = {"cell", "float32", "float64", "formula", "publish", "row", "pylstm", "test"}
 
 
@@ -55,7 +44,9 @@ def files_of(name: str, source: type[Cell] | None = None) -> dict[str, str]:
     ----------
     name : str
     source : type[Cell], optional
-        A formula cell, or a cell whose forward can be read as a formula. Default: a small formula to be replaced.
+        A formula cell, or a cell with functions of its own: twin and kernel are derived from its forward where that
+        gives the same; else (a surrogate, a forward that is not a formula) its functions are kept as written.
+        Default: a small formula to be replaced.
 
     Returns
     -------
@@ -64,7 +55,8 @@ def files_of(name: str, source: type[Cell] | None = None) -> dict[str, str]:
     Raises
     ------
     ValueError, FormulaError
-        The name is no name; the source of the formula is not to be had; it cannot be derived.
+        The name cannot be that of a package; the source of a function cannot be found, or uses what cannot be written
+        into a file; the formula cannot be derived.
     CertificationError
         The twin made from it is wrong.
 
@@ -74,29 +66,37 @@ def files_of(name: str, source: type[Cell] | None = None) -> dict[str, str]:
     ['pylstm_mine/mine.py', 'pyproject.toml', 'tests/test_mine.py']
     """
     check_name(name)
-    imports, text = formula_source(source, name) if source else default_source(name)
-    package = f"pylstm_{name}"
-    formula = _fill("formula.py.txt", name, imports="\n".join(imports), class_source="\n" + text)
-    made = _execute(formula, name, f"{package}/formula.py")
-    if source and (wrong := difference(probe(source), made)):
-        raise ValueError(
-            f"cell {source.name!r}: {wrong} is not what the formula alone gives: a backward by hand that is not the "
-            "derivative of forward (a surrogate) would be lost. Write that package by hand, see docs/write-a-cell.md"
-        )
-    summary = (made.__doc__ or "").strip().splitlines()[0].strip()
-    result = {
-        Template(path).substitute(_words(name)): _fill(template, name, summary=summary) if template else ""
-        for path, template in TEMPLATES.items()
-    }
-    return result | {f"{package}/formula.py": formula} | derived_files(name, made)
+    if source is None:
+        return _of_formula(name, *default_source(name))[0]
+    if source.formula:
+        source = formula_of(source)
+    by_hand = gives_backward(source)
+    try:
+        texts, made = _of_formula(name, *formula_source(source, name))
+        lost = difference(probe(source), made)
+    except (TypeError, ValueError):  # not a formula, or not one that can be certified
+        if not by_hand:
+            raise
+        return kept_files(name, source)
+    if lost and not by_hand:
+        raise ValueError(f"cell {source.name!r}: the package would have another {lost}")
+    return kept_files(name, source) if lost else texts
+
+
+def _of_formula(name: str, imports: list[str], text: str) -> tuple[dict[str, str], type[Cell]]:
+    """The files of a distribution that is derived from a formula, and the class of the formula."""
+    formula = fill("formula.py.txt", name, imports="\n".join(imports), class_source="\n" + text)
+    made = execute(formula, name, f"pylstm_{name}/formula.py")
+    result = filled(COMMON | DERIVED, name, summary=summary_of(made), tools='"Cython>=3.3", ')
+    return result | {f"pylstm_{name}/formula.py": formula} | derived_files(name, made), made
 
 
 def derived_files(name: str, formula: type[Cell]) -> dict[str, str]:
     """The files that are derived from the formula: declaration with twin, and kernel. The twin is certified."""
     package, derivation = f"pylstm_{name}", derive(formula)
     imports, text = twin_source(derivation, formula, name, package)
-    twin = _fill("cell.py.txt", name, imports="\n".join(imports), class_source="\n" + text)
-    _certify(_execute(twin, name, f"{package}/{name}.py"), derivation)
+    twin = fill("cell.py.txt", name, imports="\n".join(imports), class_source="\n" + text)
+    _certify(execute(twin, name, f"{package}/{name}.py"), derivation)
     return {
         f"{package}/{name}.py": twin,
         f"{package}/_{name}.pyx": cython.kernel_source(derivation, f"{package}.{name}"),
@@ -165,10 +165,12 @@ def update(name: str, directory: str | os.PathLike[str] = ".") -> list[Path]:
     folder = Path(directory)
     path = folder / f"pylstm_{name}" / "formula.py"
     if not path.is_file():
+        if path.with_name(f"{name}.py").is_file():
+            raise FileNotFoundError(f"{path} does not exist: {name}.py was written by hand, nothing is derived in it")
         raise FileNotFoundError(
-            f"there is no {path}: call --update in the folder pylstm-{name}, or name it by --directory"
+            f"{path} does not exist: call --update in the folder pylstm-{name}, or name it by --directory"
         )
-    texts = derived_files(name, _execute(path.read_text(encoding="utf-8"), name, str(path)))
+    texts = derived_files(name, execute(path.read_text(encoding="utf-8"), name, str(path)))
     _write(folder, texts)
     return [folder / each for each in texts]
 
@@ -180,28 +182,6 @@ def _write(folder: Path, texts: dict[str, str]) -> None:
         beside = target.with_name(f".{target.name}.new")
         beside.write_text(text, encoding="utf-8")
         beside.replace(target)
-
-
-def _words(name: str) -> dict[str, str]:
-    return {"name": name, "package": f"pylstm_{name}", "class": class_name(name)}
-
-
-def _fill(template: str, name: str, **more: str) -> str:
-    text = (files("pylstm.scaffold") / "templates" / template).read_text(encoding="utf-8")
-    return Template(text).substitute(_words(name), **more)
-
-
-def _execute(text: str, name: str, place: str) -> Any:
-    """The cell class of a module's text."""
-    space: dict[str, Any] = {"__name__": f"pylstm_{name}"}
-    linecache.cache[place] = len(text), None, text.splitlines(keepends=True), place  # for the sources of its functions
-    exec(compile(text, place, "exec"), space)
-    cell = space.get(class_name(name))
-    if not (isinstance(cell, type) and issubclass(cell, Cell)):
-        raise ValueError(f"{place} has no cell {class_name(name)!r}")
-    if cell.name != name:
-        raise ValueError(f"{place}: the name of {class_name(name)} is {cell.name!r}, it must be {name!r}")
-    return cell
 
 
 def _certify(cell: type[Cell], derivation: Derivation) -> None:

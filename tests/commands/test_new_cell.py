@@ -1,14 +1,13 @@
-"""``pylstm new-cell``: what is written, what is refused; and the package is built, installed, found and trained."""
+"""``pylstm new-cell``: what is written, and what is refused."""
 
 from __future__ import annotations
 
 import importlib.util
 import os
 import re
-import subprocess
+import shutil
 import sys
 import types
-import venv
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +18,8 @@ from pylstm import cli, plugins
 from pylstm.cells.formula import derive
 from pylstm.cells.formula.emission import cython
 from pylstm.scaffold import package
-from pylstm.scaffold.package import _execute, files_of
+from pylstm.scaffold.package import files_of
+from pylstm.scaffold.texts import execute, fill
 
 WRITTEN = {
     ".gitignore",
@@ -36,97 +36,10 @@ WRITTEN = {
     "tests/test_slow.py",
 }
 
-FILE = r'''
-import math
-from pylstm import sigmoid as squash
-from pylstm.cells import Cell, Stage, tanh
-
-SCALE = 0.5
-
-
-def mixed(a, b, k):
-    return SCALE * math.pi / 3 * (k * a + (1 - k) * b)
-
-
-class Leaf(Cell):
-    """A projected one, of 70 % "noise" and \alpha."""
-
-    name = "leaf_of_a_file"
-    states = ("h", "m")
-    gates = {"f": "x+m", "a": "x+m"}
-    params = ("rate",)
-    widths = {"m": "memory"}
-    sizes = {"memory": None}
-    stages = (Stage("gates", gates=("f", "a"), emits=("e",)), Stage("last"))
-    aux = ("dt",)
-    reference = "a \"file\""
-
-    def forward_gates(z, u):
-        return dict(e=mixed(tanh(z.a), squash(z.f), u.dt))
-
-    def forward_last(prev, e, p):
-        return dict(h=2 * tanh(e.e * p.rate) + 0.1 * prev.h, m=0.5 * prev.m)
-
-
-def closed(k):
-    class Closed(Cell):
-        states = ("h",)
-        gates = {"a": "x+h"}
-
-        def forward(z):
-            return dict(h=k * tanh(z.a))
-
-    return Closed
-
-
-Closed, Given = closed(3.0), closed([3.0])
-
-
-def layered(depth, unused):
-    def layer(k):
-        def forward(z, prev, e):
-            """Of layer k."""
-            before = prev.h if k == 1 else getattr(e, f"h{k - 1}")
-            new = before + 1 / k * tanh(getattr(z, f"a{k}"))
-            return {"h" if k == depth else f"h{k}": new}
-
-        return forward
-
-    class Layered(Cell):
-        states = ("h",)
-        gates = {"a1": "x+h", "a2": "h1"}
-        stages = (Stage("one", gates=("a1",), emits=("h1",)), Stage("two", gates=("a2",)))
-        forward_one, forward_two = layer(1), layer(2)
-
-    return Layered
-
-
-Layered = layered(2, 5.0)
-TABLE = [1.0, 2.0]
-
-
-class Table(Cell):
-    states = ("h",)
-    gates = {"a": "x+h"}
-
-    def forward(z):
-        return dict(h=TABLE[1] * tanh(z.a))
-
-
-class Branches(Cell):
-    states = ("h",)
-    gates = {"a": "x+h"}
-
-    def forward(z):
-        return dict(h=z.a if z.a > 0 else 2 * z.a)
-'''
-
 
 @pytest.fixture
 def file(tmp_path):
-    path = tmp_path / "leaves.py"
-    path.write_text(FILE)
-    return path
+    return shutil.copy(Path(__file__).with_name("leaves.py"), tmp_path)
 
 
 def written(folder):
@@ -163,7 +76,7 @@ def test_every_registered_cell_can_be_the_source(name):
     cell = plugins.registry().get(name)
     texts = files_of("copied", cell)
     for module in ("formula", "copied"):
-        made = _execute(texts[f"pylstm_copied/{module}.py"], "copied", module)
+        made = execute(texts[f"pylstm_copied/{module}.py"], "copied", module)
         assert made.contract.blocks == cell.contract.blocks and made.contract.widths == cell.contract.widths
         assert made.contract.gate_sources == cell.contract.gate_sources
         assert made.initial_values.keys() == cell.initial_values.keys()
@@ -185,10 +98,10 @@ def test_tests_and_benchmark_of_the_package_fit_every_cell(name, monkeypatch):
     monkeypatch.setitem(sys.modules, "pylstm_copied", made)
     monkeypatch.setattr(made, "formula", made, raising=False)
     tests, benchmark = {}, {}
-    exec(package._fill("test.py.txt", "copied"), tests)
+    exec(fill("test.py.txt", "copied"), tests)
     tests["test_the_kernel_is_that_of_the_formula"]()
     tests["test_it_learns"]()
-    exec(package._fill("bench.py.txt", "copied"), benchmark)
+    exec(fill("bench.py.txt", "copied"), benchmark)
     monkeypatch.setattr(pylstm, "set_num_threads", lambda threads: None)
     layers, parameters = benchmark["Layers"](), (name, "float32", (5, 2, 16))
     layers.setup(*parameters)
@@ -200,7 +113,7 @@ def test_tests_and_benchmark_of_the_package_fit_every_cell(name, monkeypatch):
 def test_a_formula_brings_what_it_uses(file, tmp_path):
     assert new_cell("leaf", "--from", f"{file}:Leaf", "--directory", tmp_path) == 0
     texts = {name: (tmp_path / "pylstm-leaf/pylstm_leaf" / f"{name}.py").read_text() for name in ("formula", "leaf")}
-    made = {name: _execute(text, "leaf", name) for name, text in texts.items()}
+    made = {name: execute(text, "leaf", name) for name, text in texts.items()}
     assert "SCALE = 0.5" in texts["formula"] and "def mixed(a, b, k):" in texts["formula"]
     assert "    keep = (" in texts["leaf"] and "keep" not in texts["formula"]
     assert "import math" in texts["formula"] and "math" not in texts["leaf"]
@@ -234,7 +147,7 @@ def test_numbers_of_the_function_around_come_along(source, lines, file, tmp_path
     original = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(original)
     for name, text in texts.items():
-        made = _execute(text, "leaf", name)
+        made = execute(text, "leaf", name)
         made.kernel = None
         np.testing.assert_allclose(run_of(made).y, run_of(getattr(original, source)).y, rtol=1e-13, atol=1e-15)
 
@@ -242,7 +155,7 @@ def test_numbers_of_the_function_around_come_along(source, lines, file, tmp_path
 @pytest.mark.parametrize(
     ("source", "message"),
     [
-        ("Given", "uses k of the function around it, which is no number"),
+        ("Given", "uses k of the function around it, which is not a number"),
         ("Table", "uses 'TABLE', which cannot be written"),
         ("Branches", "where"),
         ("Missing", "has no 'Missing'"),
@@ -308,69 +221,3 @@ def test_update_derives_again(tmp_path, capsys):
     assert "it must be 'slow'" in capsys.readouterr().err
     assert new_cell("slow", "--update", "--directory", tmp_path) == 2
     assert "there is no" in capsys.readouterr().err
-
-
-class Fresh:
-    """A new virtual environment that sees the packages of this one."""
-
-    def __init__(self, folder: Path) -> None:
-        venv.create(folder, with_pip=False, symlinks=True)
-        self.bin = folder / "bin"
-        (site,) = folder.glob("lib/python*/site-packages")
-        shared = [path for path in sys.path if path.endswith(("site-packages", "dist-packages"))]
-        (site / "shared.pth").write_text("".join(f"import site; site.addsitedir({path!r})\n" for path in shared))
-        tools = Path(importlib.util.find_spec("Cython").origin).parents[4] / "bin"  # where ninja and cython are
-        path = os.pathsep.join(map(str, [self.bin, Path(sys.executable).parent, tools, os.environ["PATH"]]))
-        self.env = {**os.environ, "PATH": path, "PYTHONSAFEPATH": "1", "PIP_NO_INDEX": "1"}
-
-    def python(self, *arguments: str, cwd: Path) -> str:
-        done = subprocess.run(
-            [self.bin / "python", *arguments], cwd=cwd, env=self.env, capture_output=True, text=True, timeout=600
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(
-    any(importlib.util.find_spec(name) is None for name in ("mesonpy", "Cython", "pip")),
-    reason="needs pip, meson-python and Cython",
-)
-def test_the_package_is_built_found_certified_and_trained(tmp_path, file):
-    assert new_cell("leaf", "--from", f"{file}:Leaf", "--directory", tmp_path) == 0
-    fresh, folder = Fresh(tmp_path / "venv"), tmp_path / "pylstm-leaf"
-    install = ["-m", "pip", "install", "-q", "--no-build-isolation", "--no-deps", "."]
-    fresh.python(*install, cwd=folder)
-    installed = fresh.python("-c", "import pylstm_leaf; print(pylstm_leaf.__file__)", cwd=tmp_path)
-    assert installed.startswith(str(tmp_path / "venv"))
-    listed = [line.split() for line in fresh.python("-m", "pylstm", "cells", cwd=tmp_path).splitlines()]
-    assert ["leaf", "pylstm_leaf", "0.1.0", "h", "m", "f", "a", "rate", "-", "registered"] in listed
-    checked = fresh.python("-m", "pylstm", "check", "leaf", cwd=tmp_path)
-    assert checked.startswith("leaf: ok, ") and "kernel float32" in checked and "no kernel" not in checked
-    report = fresh.python("-m", "pytest", "-q", "-p", "no:cacheprovider", "--import-mode=importlib", cwd=folder)
-    assert "4 passed" in report
-    bench = "import bench_leaf as b; l = b.Layers(); l.setup('leaf', 'float32', (5, 2, 4)); l.time_backward(*'abc')"
-    fresh.python("-c", f"import sys; sys.path.insert(0, 'benchmarks'); {bench}", cwd=folder)
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(
-    any(importlib.util.find_spec(name) is None for name in ("mesonpy", "Cython", "pip")),
-    reason="needs pip, meson-python and Cython",
-)
-def test_the_default_package_trains_by_name(tmp_path):
-    assert new_cell("slow", "--directory", tmp_path) == 0
-    fresh = Fresh(tmp_path / "venv")
-    folder = tmp_path / "pylstm-slow"
-    fresh.python("-m", "pip", "install", "-q", "--no-build-isolation", "--no-deps", ".", cwd=folder)
-    arguments = ["--task", "adding", "--params", "500", "--steps", "5", "--seeds", "1", "--length", "8"]
-    table = fresh.python("-m", "pylstm", "compare", "slow,lstm", *arguments, cwd=tmp_path)
-    assert [line.split()[-1] for line in table.splitlines()[1:3]] == ["ok", "ok"]
-    formula = folder / "pylstm_slow/formula.py"  # a change without --update is noticed by the tests of the package
-    formula.write_text(formula.read_text().replace("tanh(z.a) - prev.h", "tanh(z.a) - 0.5 * prev.h"))
-    code = "import sys, pytest; sys.exit(pytest.main(['-q', '-p', 'no:cacheprovider']) != 1)"
-    fresh.python("-m", "pip", "install", "-q", "--no-build-isolation", "--no-deps", ".", cwd=folder)
-    assert "test_the_kernel_is_that_of_the_formula" in fresh.python("-c", code, cwd=folder)
-    fresh.python("-m", "pylstm", "new-cell", "slow", "--update", cwd=folder)
-    fresh.python("-m", "pip", "install", "-q", "--no-build-isolation", "--no-deps", ".", cwd=folder)
-    assert "4 passed" in fresh.python("-m", "pytest", "-q", "-p", "no:cacheprovider", cwd=folder)

@@ -1,0 +1,175 @@
+"""`Needs`: what the functions of a cell use of their modules, as text for another module."""
+
+from __future__ import annotations
+
+import ast
+import dis
+import inspect
+import math
+import re
+import textwrap
+from collections.abc import Callable, Iterator
+from types import CodeType, FunctionType, ModuleType
+from typing import Any
+
+from pylstm.cells import functions
+
+CONSTANTS = (bool, int, float, str, type(None))
+
+
+def literal(value: Any) -> str:
+    """``repr`` with double quotes; numbers of NumPy as plain ones."""
+    if isinstance(value, str):
+        return '"' + repr(value + '"')[1:-2].replace('"', '\\"').replace("\\'", "'") + '"'
+    if isinstance(value, float):
+        return repr(float(value)) if math.isfinite(value) else f'float("{float(value)}")'
+    if isinstance(value, tuple) and type(value) is tuple:
+        return "(" + ", ".join(map(literal, value)) + ("," if len(value) == 1 else "") + ")"
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{literal(key)}: {literal(each)}" for key, each in value.items()) + "}"
+    if type(value).__name__ == "Stage":
+        return f"Stage({literal(value.name)}, gates={literal(value.gates)}, emits={literal(value.emits)})"
+    return repr(value)
+
+
+class _Name:
+    """What is written as a name."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __repr__(self) -> str:
+        return self._name
+
+
+class Needs:
+    """What functions use of the modules that they were written in."""
+
+    def __init__(self) -> None:
+        self._constants: list[str] = []
+        self._helpers: list[str] = []
+        self._lines: set[str] = set()
+        self._functions: set[str] = set()
+        self._seen: dict[str, tuple[Any, str]] = {}
+
+    def function(self, function: Callable[..., Any], name: str) -> str:
+        """Source of a function, under this name, decorators included; what it uses is noted.
+
+        Raises
+        ------
+        ValueError
+            Its source cannot be found; it uses something that cannot be written into a file.
+        """
+        function = inspect.unwrap(function)
+        try:
+            source = textwrap.dedent(inspect.getsource(function))
+        except (OSError, TypeError):
+            raise ValueError(
+                f"the source of {function.__qualname__} is not to be had: put the class into a file, pass file.py:Class"
+            ) from None
+        if not source.lstrip().startswith(("def ", "@")):
+            raise ValueError(f"{function.__qualname__} is not a plain function: write it with def")
+        for used in sorted({*_globals(function.__code__), *_around(source)}):
+            if used in function.__globals__:
+                self._note(used, function.__globals__[used], function)
+        return re.sub(r"^def \w+", f"def {name}", _enclosed(source, function), count=1, flags=re.MULTILINE)
+
+    def values(self, values: dict[str, Any]) -> dict[str, Any]:
+        """`Cell.initial_values` as it is written: functions by their names, their sources noted."""
+        for function in (value for value in values.values() if callable(value)):
+            if self._is_new(function.__name__, function, "initial_values"):
+                self._helpers.append(self.function(function, function.__name__).strip())
+        return {name: _Name(value.__name__) if callable(value) else value for name, value in values.items()}
+
+    def _is_new(self, name: str, value: Any, user: str) -> bool:
+        """Whether `name` has not been met; one name means one thing in one file."""
+        if name not in self._seen:
+            self._seen[name] = value, user
+            return True
+        known, first = self._seen[name]
+        if known is not value and not (isinstance(value, CONSTANTS) and literal(known) == literal(value)):
+            raise ValueError(
+                f"{user} uses {name!r}, which means something else in {first}: rename one of them, "
+                "the package has both in one file"
+            )
+        return False
+
+    def _note(self, name: str, value: Any, user: Callable[..., Any]) -> None:
+        """Carry along what `user` finds as `name` in its module."""
+        if not self._is_new(name, value, user.__qualname__):
+            return
+        if isinstance(value, ModuleType):
+            self._lines.add(f"import {value.__name__} as {name}" if value.__name__ != name else f"import {name}")
+        elif getattr(functions, name, None) is value:
+            self._functions.add(name)
+        elif isinstance(value, FunctionType) and inspect.unwrap(value).__module__ == user.__module__:
+            self._helpers.append(self.function(value, name).strip())
+        elif isinstance(value, CONSTANTS):
+            self._constants.append(f"{name} = {literal(value)}")
+        elif getattr(value, "__module__", None) and getattr(value, "__name__", None):
+            self._import(name, value, user)
+        else:
+            raise ValueError(f"{user.__qualname__} uses {name!r}, which cannot be written into a file: use a number")
+
+    def _import(self, name: str, value: Any, user: Callable[..., Any]) -> None:
+        known = next((key for key, each in vars(functions).items() if each is value), None)
+        module, original = ("pylstm.cells.functions", known) if known else (value.__module__, value.__name__)
+        if module == user.__module__:
+            raise ValueError(
+                f"{user.__qualname__} uses {name!r}, a {type(value).__name__.replace('type', 'class')} of its own "
+                "module, which the package would not have: use a function, or a number of the module or of `options`"
+            )
+        self._lines.add(f"from {module} import {original}" + (f" as {name}" if original != name else ""))
+
+    def before(self, text: str) -> str:
+        """`text` after the numbers and functions that it needs."""
+        constants = ["\n".join(self._constants)] if self._constants else []
+        return "\n\n\n".join([*constants, *self._helpers, text])
+
+    def imports(self, text: str) -> list[str]:
+        """Import lines for `text`: those noted, and what it calls of `pylstm.cells`."""
+        from pylstm import cells
+
+        called = set(re.findall(r"(?<![.\w])([a-z]\w*)\(", text)) & set(vars(functions)) - set(self._seen)
+        called = {name for name in called if callable(getattr(functions, name)) and not name.startswith("_")}
+        called |= self._functions
+        public = {"Cell", *({"Stage"} if re.search(r"\bStage\(", text) else ()), *(called & set(cells.__all__))}
+        lines = sorted(self._lines)
+        lines.append(f"from pylstm.cells import {', '.join(sorted(public))}")
+        rest = called - set(cells.__all__)
+        return [*lines, *([f"from pylstm.cells.functions import {', '.join(sorted(rest))}"] if rest else [])]
+
+
+def _enclosed(source: str, function: Callable[..., Any]) -> str:
+    """`source` with what it uses of the function around it as its first line."""
+    found = inspect.getclosurevars(function).nonlocals
+    if not function.__code__.co_freevars:
+        return source
+    others = [name for name in function.__code__.co_freevars if not isinstance(found.get(name, ...), CONSTANTS)]
+    if others:
+        raise ValueError(
+            f"{function.__qualname__} uses {', '.join(others)} of the function around it, which is not a number: "
+            "move the class out of it"
+        )
+    body = ast.parse(source).body[0].body
+    first = body[1] if ast.get_docstring(ast.parse(source).body[0]) is not None and len(body) > 1 else body[0]
+    lines = source.encode().splitlines(keepends=True)
+    before, rest = lines[first.lineno - 1][: first.col_offset], lines[first.lineno - 1][first.col_offset :]
+    constants = f"{', '.join(found)} = {', '.join(map(literal, found.values()))}"
+    between = "; " if before.strip() else "\n" + before.decode()
+    lines[first.lineno - 1] = before + (constants + between).encode() + rest
+    return b"".join(lines).decode()
+
+
+def _globals(code: CodeType) -> set[str]:
+    """Names that code, and the code inside of it, looks up in its module."""
+    inner = (each for each in code.co_consts if isinstance(each, CodeType))
+    own = {each.argval for each in dis.get_instructions(code) if each.opname in ("LOAD_GLOBAL", "LOAD_NAME")}
+    return own.union(*(_globals(each) for each in inner))
+
+
+def _around(source: str) -> Iterator[str]:
+    """Names in decorators, defaults and annotations of a function: looked up when it is defined."""
+    function = ast.parse(source).body[0]
+    parts = [*function.decorator_list, function.args, *filter(None, [function.returns])]
+    return (node.id for part in parts for node in ast.walk(part) if isinstance(node, ast.Name))
