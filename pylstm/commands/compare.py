@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pylstm.comparing.compare import Result, Settings, Trace
     from pylstm.comparing.tasks import Task
+    from pylstm.training.progress import Progress
 
 TASKS = ("copy", "adding", "digits", "text")
 
@@ -45,6 +46,7 @@ def run(args: argparse.Namespace) -> int:
     from pylstm.commands.check import find
     from pylstm.comparing.compare import Settings, compare
     from pylstm.comparing.tasks import TASKS as factories
+    from pylstm.training.progress import Progress
 
     check_plot(args.plot)
     steps = 500 if args.steps is args.minutes is None else args.steps
@@ -53,8 +55,9 @@ def run(args: argparse.Namespace) -> int:
     if not cells:
         raise ValueError("name at least one cell")
     task = factories[args.task](args.length)
-    with _bar(settings, len(cells)) as bar:
-        results = compare(cells, task, settings, _reporter(bar, settings))
+    progress = Progress(lines=False, leave=False)
+    with progress.begun(0.0):
+        results = compare(cells, task, settings, _reporter(progress, settings, len(cells)))
     if args.json:
         fields = ("name", "unit", "baseline", "trivial")
         about = {"task": {field: getattr(task, field) for field in fields}, "settings": vars(settings)}
@@ -69,25 +72,14 @@ def run(args: argparse.Namespace) -> int:
     return 0 if any(result.held_out for result in results) else 1
 
 
-def _bar(settings: Settings, cells: int) -> Any:
-    from tqdm import tqdm
-
-    runs = cells * settings.seeds
-    total = runs * (settings.steps or 60 * settings.minutes)
-    form = "{l_bar}{bar}| {elapsed}<{remaining}{postfix}"
-    return tqdm(total=total, bar_format=form, file=sys.stderr, disable=None, leave=False)
-
-
-def _reporter(bar: Any, settings: Settings) -> Any:
-    """Moves the bar to the share that is done."""
+def _reporter(progress: Progress, settings: Settings, cells: int) -> Any:
+    """Shows the share of all runs that is done."""
     done: dict[tuple[str, int], float] = {}
 
     def report(cell: str, trace: Trace) -> None:
-        now = len(trace.losses) if settings.steps else min(trace.seconds[-1], bar.total)
-        bar.update(now - done.get((cell, trace.seed), 0.0))
-        done[cell, trace.seed] = now
-        if len(trace.losses) % 20 == 0:
-            bar.set_postfix_str(f"{cell}, seed {trace.seed}: {trace.losses[-1]:.3g}")
+        done[cell, trace.seed] = min(1.0, settings.budget.share(len(trace.losses), trace.seconds[-1], None))
+        share = sum(done.values()) / (cells * settings.seeds)
+        progress.show(share, lambda: f"{cell}, seed {trace.seed}: {trace.losses[-1]:.3g}")
 
     return report
 

@@ -18,11 +18,13 @@ from pylstm.layers.arguments import find_cell
 from pylstm.layers.named import Recurrent
 from pylstm.losses.classification import softmax_cross_entropy
 from pylstm.losses.regression import squared_error
-from pylstm.optim.clipping import clip_by_norm
 from pylstm.optim.optimisers import Adam
 from pylstm.parameters import Parameters
-from pylstm.training.following import followed
-from pylstm.training.history import History
+from pylstm.training.budget import Budget
+from pylstm.training.divergence import TrainingDiverged
+from pylstm.training.following import Follower, followed
+from pylstm.training.loop import Loop
+from pylstm.training.sources import Source
 
 TOLERANCE = 0.05
 """How far from the budget the parameters may be before it is said."""
@@ -67,6 +69,11 @@ class Settings:
             value = getattr(self, name)
             if value is not None and not 0 < value < math.inf:
                 raise ValueError(f"{name} must be above 0 and finite, got {value}")
+
+    @property
+    def budget(self) -> Budget:
+        """Of each run."""
+        return Budget(self.minutes, steps=self.steps)
 
 
 @dataclass
@@ -267,9 +274,14 @@ def compare(
         task = TASKS[task]()
     results = [(_prepare(cell, task, settings), cell) for cell in map(find_cell, cells)]
     for seed in range(settings.seeds):
-        runs = [_run(result, cell, task, settings, seed) for result, cell in results if not result.problem]
+        runs = []
+        for result, cell in results:
+            if not result.problem:
+                run = Run(cell, task, result.hidden_size, settings, seed)
+                result.traces.append(run.trace)
+                runs.append((run.turns(), run))
         while runs:  # in turn, step by step: what else the machine does meets all of them alike
-            runs = [run for run in runs if _advance(run, report)]
+            runs = [pair for pair in runs if _advance(*pair, report)]
     return [result for result, _ in results]
 
 
@@ -289,71 +301,66 @@ def _prepare(cell: Any, task: Task, settings: Settings) -> Result:
     return result
 
 
-def _advance(run: Iterator[tuple[str, Trace]], report: Report) -> bool:
+def _advance(run: Iterator[None], each: Run, report: Report) -> bool:
     """One step of a run; whether it goes on."""
     with np.errstate(all="ignore"):  # a net that diverges says so by its loss
-        done = next(run, None)
-    if done is not None:
-        report(*done)
-    return done is not None
+        goes_on = next(run, StopIteration) is None
+    if goes_on:
+        report(each.cell, each.trace)
+    return goes_on
 
 
-def _run(result: Result, cell: Any, task: Task, settings: Settings, seed: int) -> Iterator[tuple[str, Trace]]:
-    """Train a model, a step at each `next`; at the end its loss on held-out data."""
-    trace = Trace(seed)
-    result.traces.append(trace)
-    model = Model(cell, task, result.hidden_size, settings.dtype, seed)
-    for _ in _train(model, task.training(seed), settings, trace):
-        yield result.cell, trace
-    if trace.diverged is None:
-        trace.held_out = _held_out(model)
-        trace.diverged = None if math.isfinite(trace.held_out) else len(trace.losses)
+class Drawn(Source):
+    """Batches of a task, without end and without epochs."""
+
+    def __init__(self, batches: Iterator[Batch]) -> None:
+        self._batches, self._drawn = batches, 0
+
+    def draw(self, step: int) -> Batch:
+        """Batch number `step`: the last one drawn, or the next."""
+        if self._drawn == step:
+            self._batch, self._drawn = next(self._batches), step + 1
+        return self._batch
+
+    def gradients(self, model: Model, step: int, states: Any) -> tuple[float, Any, Any]:
+        """``model.gradients`` of a batch."""
+        batch = self.draw(step)
+        return model.gradients(batch, states if batch.carry else None)
 
 
-class _Fit:
-    """A run as the hooks see it; tasks have no epochs."""
+class Run(Loop):
+    """One cell with one seed in training; its `trace`. `seconds` are those of its own steps."""
 
-    epoch = 0
+    source: Drawn
 
-    def __init__(self, model: Model, settings: Settings, trace: Trace) -> None:
-        self.model, self.optimiser = model, Adam(model.params, settings.lr)
-        self.history, self.stopping = History(steps=trace.losses), False
+    def __init__(self, cell: Any, task: Task, hidden_size: int, settings: Settings, seed: int) -> None:
+        model = Model(cell, task, hidden_size, settings.dtype, seed)
+        super().__init__(model, Drawn(task.training(seed)), Adam(model.params, settings.lr), clip=settings.clip)
+        self.cell, self.trace, self.budget = name_of(cell), Trace(seed, self.history.steps), settings.budget
 
-    @property
-    def step(self) -> int:
-        return len(self.history.steps)
+    def turns(self) -> Iterator[None]:
+        """A step at each `next`; at the end the loss on held-out data."""
+        with followed(self) as follower:
+            while self._goes_on(self.budget):
+                self._advance(follower)
+                if self._stop != "diverged":
+                    yield
+            self.history.stopped = self._stop or self.spent
+        if self.trace.diverged is None:
+            self.trace.held_out = _held_out(self.model)
+            self.trace.diverged = None if math.isfinite(self.trace.held_out) else self.step
 
-    def stop(self) -> None:
-        self.stopping = True
-
-
-def _train(model: Model, batches: Iterator[Batch], settings: Settings, trace: Trace) -> Iterator[None]:
-    fit, states, seconds = _Fit(model, settings, trace), None, 0.0
-    with followed(fit) as follower:
-        while not (_used_up(settings, trace) or fit.stopping):
-            batch = next(batches)
-            start = time.perf_counter()
-            loss, grads, final = model.gradients(batch, states if batch.carry else None)
-            norm = clip_by_norm(grads, settings.clip)
-            if not (math.isfinite(loss) and math.isfinite(norm)):
-                trace.diverged = len(trace.losses) + 1
-                fit.history.stopped = "diverged"
-                return
-            fit.optimiser.step(grads)
-            states = final
-            seconds += time.perf_counter() - start
-            trace.losses.append(float(loss))
-            trace.seconds.append(seconds)
-            fit.history.norms.append(norm)
-            follower.end_step()
-            yield
-        fit.history.stopped = "callback" if fit.stopping else "budget"
-
-
-def _used_up(settings: Settings, trace: Trace) -> bool:
-    if settings.steps is not None:
-        return len(trace.losses) >= settings.steps
-    return bool(trace.seconds) and trace.seconds[-1] >= 60 * settings.minutes
+    def _advance(self, follower: Follower) -> None:
+        self.source.draw(self.step)
+        start = time.perf_counter()
+        try:
+            self._train_step()
+        except TrainingDiverged:
+            self._stop, self.trace.diverged = "diverged", self.step + 1
+            return
+        self.seconds += time.perf_counter() - start
+        self.trace.seconds.append(self.seconds)
+        self._tell(follower)
 
 
 def _held_out(model: Model) -> float:

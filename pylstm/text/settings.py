@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+from pylstm.training.budget import Budget as Budget
+
 WARMUP = 50
 """Steps over which the learning rate rises."""
 
@@ -59,34 +61,6 @@ class TextSettings:
             raise ValueError(f"validation must be between 0 and 1, got {self.validation}")
         if not 0 < self.lr < math.inf:
             raise ValueError(f"lr must be above 0, got {self.lr}")
-
-
-@dataclass(frozen=True)
-class Budget:
-    """When to stop: at the first limit that is reached; None is no limit.
-
-    The sequence of losses depends on text, settings and seed only. A limit in minutes decides how far it goes, so that
-    two runs of unequal speed have one trace as the beginning of the other.
-    """
-
-    minutes: float | None = None
-    epochs: float | None = None
-    steps: int | None = None
-
-    def __post_init__(self) -> None:
-        if self.minutes is None and self.epochs is None and self.steps is None:
-            raise ValueError("a budget needs minutes, epochs or steps")
-        for name in ("minutes", "epochs", "steps"):
-            value = getattr(self, name)
-            if value is not None and not 0 < value < math.inf:
-                raise ValueError(f"{name} must be above 0 and finite, got {value}")
-
-    def total_steps(self, per_epoch: int) -> int | None:
-        """The limit in steps, where there is one."""
-        limits = [] if self.steps is None else [self.steps]
-        if self.epochs is not None:
-            limits.append(max(1, round(self.epochs * per_epoch)))
-        return min(limits, default=None)
 
 
 def learning_rate(step: int, peak: float) -> float:

@@ -4,41 +4,52 @@ from __future__ import annotations
 
 import hashlib
 import math
-import os
-import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from pylstm.cells.options import name_of
 from pylstm.datasets import Vocabulary
-from pylstm.optim.clipping import clip_by_norm
 from pylstm.optim.optimisers import Adam
-from pylstm.schema import Entries, malformed
 from pylstm.text.bigram import bigram_bits
 from pylstm.text.char_model import CharModel
 from pylstm.text.settings import Budget, TextSettings, learning_rate
 from pylstm.text.streams import Streams
-from pylstm.training.checkpoint import (
-    copy_parameters,
-    kept_on_error,
-    read_checkpoint,
-    refuse_other,
-    refuse_taken,
-    restore_parameters,
-    write_checkpoint,
-)
-from pylstm.training.divergence import TrainingDiverged as TrainingDiverged
-from pylstm.training.divergence import refuse_divergence
-from pylstm.training.following import Follower, followed
 from pylstm.training.history import History
-from pylstm.training.interrupt import stop_on_interrupt
+from pylstm.training.loop import Loop, Path
+from pylstm.training.progress import Progress
+from pylstm.training.sources import Source
 
 
-@dataclass
-class TextTrainer:
+class Chunks(Source):
+    """Chunks of streams of text, each from the states that the one before has left; zeros at the first of an epoch.
+
+    Parameters
+    ----------
+    streams : Streams
+    settings : TextSettings
+        `length` and `depth` of a chunk.
+    """
+
+    def __init__(self, streams: Streams, settings: TextSettings) -> None:
+        self.streams, self.length, self.depth = streams, settings.length, settings.depth
+
+    @property
+    def per_epoch(self) -> int:
+        """Chunks of one pass over the training text."""
+        return self.streams.number_of_chunks(self.length)
+
+    def gradients(self, model: CharModel, step: int, states: Any) -> tuple[float, Any, Any]:
+        """``model.gradients`` of a chunk."""
+        position = step % self.per_epoch
+        inputs, targets, where = self.streams.window(position, self.length, self.depth)
+        return model.gradients(inputs, targets, states if position else None, where.next - where.start)
+
+
+class TextTrainer(Loop):
     """A `CharModel` in training.
 
     Parameters
@@ -58,10 +69,6 @@ class TextTrainer:
         Steps taken, epochs ended.
     seconds : float
         Time spent in `run`.
-    interrupted : bool
-        Whether Ctrl-C or SIGTERM ended `run`.
-    signal : int
-        Which of them; 0 for none.
 
     Raises
     ------
@@ -71,68 +78,39 @@ class TextTrainer:
     Examples
     --------
     >>> trainer = TextTrainer("to be or not to be. " * 60, TextSettings(hidden_size=8, batch_size=4, length=16))
-    >>> trainer.run(Budget(steps=3))
-    >>> len(trainer.trace), trainer.interrupted
-    (3, False)
+    >>> history = trainer.run(Budget(steps=3))
+    >>> len(trainer.trace), history.stopped
+    (3, 'budget')
     """
 
-    text: str
-    settings: TextSettings = field(default_factory=TextSettings)
-    history: History = field(default_factory=History)
-    seconds: float = 0.0
-    interrupted: bool = False
-    signal: int = 0
+    task, unit = "text", " bits per character"
 
-    def __post_init__(self) -> None:
+    def __init__(self, text: str, settings: TextSettings | None = None) -> None:
+        self.text, self.settings = text, settings or TextSettings()
         settings = self.settings
-        cut = len(self.text) - max(2, round(len(self.text) * settings.validation))
+        cut = len(text) - max(2, round(len(text) * settings.validation))
         if cut - 1 < settings.batch_size:
             raise ValueError(
-                f"the text is too short: {len(self.text)} characters for {settings.batch_size} streams; "
-                "lower the batch size"
+                f"the text is too short: {len(text)} characters for {settings.batch_size} streams; lower the batch size"
             )
-        self.vocabulary = Vocabulary.of(self.text[:cut], min_count=2)
-        self.train_indices = self.vocabulary.encode(self.text[:cut])
-        self.validation_indices = self.vocabulary.encode(self.text[cut:])
+        self.vocabulary = Vocabulary.of(text[:cut], min_count=2)
+        self.train_indices = self.vocabulary.encode(text[:cut])
+        self.validation_indices = self.vocabulary.encode(text[cut:])
         self.streams = Streams(self.train_indices, settings.batch_size)
-        self.model = CharModel(
-            self.vocabulary,
-            settings.cell,
-            settings.hidden_size,
-            embedding_size=settings.embedding_size,
-            dtype=settings.dtype,
-            seed=settings.seed,
+        sizes = {"embedding_size": settings.embedding_size, "dtype": settings.dtype, "seed": settings.seed}
+        model = CharModel(self.vocabulary, settings.cell, settings.hidden_size, **sizes)
+        super().__init__(
+            model,
+            Chunks(self.streams, settings),
+            Adam(model.params, settings.lr, betas=(0.9, 0.99)),
+            schedule=partial(learning_rate, peak=settings.lr),
+            clip=settings.clip,
         )
-        self.optimiser = Adam(self.model.params, settings.lr, betas=(0.9, 0.99))
-        self._states: dict[str, np.ndarray] | None = None
-        self._stop = False
-        self._checkpoint: str | None = None  # the file that this run has read or written
+        self.carried = model.layer.cell.contract.states
 
     @property
     def trace(self) -> list[float]:
         return self.history.steps
-
-    @property
-    def step(self) -> int:
-        return len(self.trace)
-
-    @property
-    def epoch(self) -> int:
-        return self.step // self.steps_per_epoch
-
-    @property
-    def whole(self) -> bool:
-        """Whether model, optimiser and counts are those between two steps."""
-        return self.optimiser.steps == self.step == len(self.history.norms)
-
-    def stop(self) -> None:
-        """End the run after the present step; for hooks."""
-        self._stop = True
-
-    @property
-    def steps_per_epoch(self) -> int:
-        """Chunks of one pass over the training text."""
-        return self.streams.number_of_chunks(self.settings.length)
 
     @property
     def prompt(self) -> str:
@@ -142,17 +120,18 @@ class TextTrainer:
     @property
     def train_bits(self) -> float:
         """Mean bits per character of the last steps, at most 100 and at most an epoch."""
-        return float(np.mean(self.trace[-min(100, self.steps_per_epoch) :])) if self.trace else math.nan
+        return float(np.mean(self.trace[-min(100, self.source.per_epoch) :])) if self.trace else math.nan
 
     def run(
         self,
         budget: Budget,
         report: Callable[[TextTrainer], None] = lambda trainer: None,
         *,
-        checkpoint: str | os.PathLike[str] | None = None,
+        checkpoint: Path | None = None,
         every: float = 30.0,
-    ) -> None:
-        """Train until `budget` is used up, or Ctrl-C or SIGTERM, calling `report` after every step.
+        progress: Progress | bool | None = False,
+    ) -> History:
+        """Train until `budget` is used up, calling `report` after every step; the rest is as of `Trainer.run`.
 
         Parameters
         ----------
@@ -162,75 +141,23 @@ class TextTrainer:
         checkpoint : path, optional
             Written every `every` seconds, between two steps, and at the end; also where an exception ends the run. See
             `resume`.
+        progress : bool or Progress, optional
+            Whether to show a bar.
+
+        Returns
+        -------
+        History
 
         Raises
         ------
-        TrainingDiverged
-            The loss or the gradient is not finite; the parameters are those before that step.
-        OSError
-            The checkpoint cannot be written.
-        ValueError
-            `checkpoint` would replace another file, or the checkpoint of another run or of one that is not finished.
+        TrainingDiverged, OSError, ValueError
+            As `Trainer.run`.
         """
-        if checkpoint is not None and os.path.realpath(os.fsdecode(checkpoint)) != self._checkpoint:
-            refuse_taken(checkpoint, "text", self._identity)
-        start, before = time.perf_counter(), self.seconds
-        written, self._stop, self.history.stopped = start, False, ""
-        with kept_on_error(self, checkpoint), followed(self) as follower, stop_on_interrupt() as stopped:
-            while not (self.interrupted or self._stop or self._used_up(budget)):
-                self._train_step()
-                now = time.perf_counter()
-                self.seconds = before + now - start
-                self._tell(follower)
-                report(self)
-                self.signal = stopped()
-                self.interrupted = bool(self.signal)
-                if checkpoint is not None and now - written >= every:
-                    self.save_checkpoint(checkpoint)
-                    written = time.perf_counter()
-            self.history.stopped = "interrupted" if self.interrupted else "callback" if self._stop else "budget"
-            if checkpoint is not None:
-                self.save_checkpoint(checkpoint)
-
-    def _tell(self, follower: Follower) -> None:
-        """Hooks between two steps; when one raises, all counts are those of the next step already."""
-        ended = self.step % self.steps_per_epoch == 0
-        if ended:
-            self.history.loss.append(float(np.mean(self.trace[-self.steps_per_epoch :])))
-            self.history.lr.append(self.optimiser.lr)
-        follower.end_step()
-        if ended:
-            follower.end_epoch()
-
-    def _used_up(self, budget: Budget) -> bool:
-        total = budget.total_steps(self.steps_per_epoch)
-        late = budget.minutes is not None and self.seconds >= 60 * budget.minutes
-        return late or (total is not None and len(self.trace) >= total)
-
-    def save_checkpoint(self, path: str | os.PathLike[str]) -> None:
-        """Write all that the next steps depend on, so that `resume` goes on with the same bits; whole or not at all.
-
-        Raises
-        ------
-        ValueError, OSError
-            `path` is there and is not a regular file, or cannot be written.
-        """
-        state = {
-            "run": self._identity(),
-            "params": copy_parameters(self.model.params),
-            "optimiser": self.optimiser.state_dict(),
-            "states": self._states or {},
-            "history": self.history.state_dict(),
-            "seconds": self.seconds,
-        }
-        write_checkpoint(path, "text", state)
-        self._checkpoint = os.path.realpath(os.fsdecode(path))
+        return self._run(budget, progress, checkpoint, every, report)
 
     @classmethod
-    def resume(cls, path: str | os.PathLike[str], text: str, settings: TextSettings) -> TextTrainer:
+    def resume(cls, path: Path, text: str, settings: TextSettings) -> TextTrainer:
         """A trainer as it was when `save_checkpoint` wrote `path`.
-
-        Nothing is drawn at random after the parameters, so their state needs no generator.
 
         Raises
         ------
@@ -239,48 +166,17 @@ class TextTrainer:
         ValueError
             No checkpoint of text, damaged, or of another text or other settings: the message names each.
         """
-        state = read_checkpoint(path, "text")
         trainer = cls(text, settings)
-        path = os.fsdecode(path)
-        with malformed(path, "the cell or pylstm has changed since, or what it says"):
-            trainer._restore(path, state)
+        trainer._resume(path)
         return trainer
 
-    def _restore(self, path: str, state: dict[str, Any]) -> None:
-        refuse_other(path, state["run"], self._identity())
-        restore_parameters(self.model.params, state["params"])
-        self.optimiser.load_state_dict(state["optimiser"])
-        self._states = Entries(state["states"], "states").only(self.model.layer.cell.contract.states).value or None
-        self.history = History.from_state(state["history"])
-        self.seconds = Entries(state, "").number("seconds", 0)
-        self._checkpoint = os.path.realpath(path)
-
     def _identity(self) -> dict[str, Any]:
-        """What two runs must have in common, as it comes back from JSON."""
         cell = self.model.layer.cell
         settings = asdict(self.settings) | {"cell": name_of(cell), "dtype": self.model.layer.dtype.name}
         if settings["depth"] is None:
             del settings["depth"]  # as in checkpoints written before there was one
         text = {"text": hashlib.sha256(self.text.encode()).hexdigest()[:16], "characters": len(self.text)}
         return text | settings
-
-    def _train_step(self) -> None:
-        """Train on the next chunk."""
-        step = self.step
-        position = step % self.steps_per_epoch
-        if position == 0:
-            self._states = None
-        inputs, targets, where = self.streams.window(position, self.settings.length, self.settings.depth)
-        bits, grads, states = self.model.gradients(inputs, targets, self._states, where.next - where.start)
-        norm = clip_by_norm(grads, self.settings.clip)
-        lr = learning_rate(step, self.settings.lr)
-        last = self.trace[-1] if self.trace else None
-        refuse_divergence(step, bits, norm, lr, unit=" bits per character", last=last, params=self.model.params)
-        self.optimiser.lr = lr
-        self.optimiser.step(grads)
-        self._states = states
-        self.history.steps.append(bits)
-        self.history.norms.append(norm)
 
     def validate(self, *, columns: int = 8) -> float:
         """Bits per character on the validation tail, read as `columns` streams, each from zero states."""

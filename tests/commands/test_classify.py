@@ -62,11 +62,12 @@ def test_what_a_user_reads(run):
         "data    digits of scikit-learn: 1437 sequences to train on, 360 to test, 8 steps of 8, 10 classes"
     )
     assert lines[1] == "model   lstm, 16 units, float32, seed 0; reads last"
-    assert lines[2].startswith("  50%  epoch 1 ") and lines[4].startswith("done    2 epochs, ")
-    counts = np.array([[int(n) for n in line.replace(".", "0").split()[1:]] for line in lines[7:17]])
+    assert [line[:5] for line in lines[2:12]] == [f"{10 * k:4}%" for k in range(1, 11)]
+    assert lines[2].startswith("  10%  step 9/90, epoch 0, loss ") and lines[12].startswith("done    2 epochs, ")
+    counts = np.array([[int(n) for n in line.replace(".", "0").split()[1:]] for line in lines[15:25]])
     right, of = int(np.trace(counts)), int(counts.sum())
-    assert of == 360 and lines[5].startswith(f"test: {right} of {of} right, accuracy {right / of:.2%}, ")
-    assert lines[17] == f"saved   {MODEL}"
+    assert of == 360 and lines[13].startswith(f"test: {right} of {of} right, accuracy {right / of:.2%}, ")
+    assert lines[25] == f"saved   {MODEL}"
 
 
 def test_a_file_of_steps(run, walks):

@@ -49,7 +49,7 @@ WHERE = {
     "schedule": lambda each: (each.schedule, "observe"),
     "optimiser": lambda each: (each.optimiser, "step"),
     "head": lambda each: (each.model.head, "__call__"),
-    "order": lambda each: (each, "_draw_order"),
+    "order": lambda each: (each.source, "draw_order"),
 }
 
 

@@ -91,7 +91,7 @@ def test_a_killed_fit_resumes_with_the_same_bits(tmp_path):
     assert resumed.stdout == whole.stdout == "epochs\n", resumed.stderr + whole.stderr
     one, two = read_checkpoint(path, "fit"), read_checkpoint(tmp_path / "whole", "fit")
     assert len(one["history"]["loss"]) == epochs
-    assert flatten(one) == flatten(two)
+    assert flatten(one | {"seconds": 0}) == flatten(two | {"seconds": 0})
     assert (tmp_path / "fit.checkpoint.model").read_bytes() == (tmp_path / "whole.model").read_bytes()
 
 

@@ -10,9 +10,10 @@ import pytest
 import pylstm
 from pylstm.datasets import Vocabulary, manual_topics
 from pylstm.text.char_model import CharModel
-from pylstm.text.progress import Progress
 from pylstm.text.settings import Budget, TextSettings, learning_rate
-from pylstm.text.trainer import TextTrainer, TrainingDiverged
+from pylstm.text.trainer import TextTrainer
+from pylstm.training.divergence import TrainingDiverged
+from pylstm.training.progress import Progress
 
 TEXT = "".join(f"{a}{b} is {a} before {b}.\n" for a, b in itertools.product("abcdefghijkl", repeat=2))
 SMALL = TextSettings(hidden_size=12, embedding_size=6, batch_size=5, length=11, validation=0.1)
@@ -245,13 +246,11 @@ def test_budget_takes_the_first_limit():
 def test_progress_in_lines_and_as_a_bar(capsys):
     for bar in (False, True):
         trainer = TextTrainer(TEXT, SMALL)
-        budget = Budget(steps=20)
-        progress = Progress(budget, trainer.steps_per_epoch, bar=bar)
-        trainer.run(budget, progress)
-        progress.close()
+        trainer.run(Budget(steps=20), progress=Progress(bar))
         output = capsys.readouterr()
         if bar:
             assert "100%" in output.err and "bits per character" in output.err
         else:
             lines = output.out.splitlines()
-            assert len(lines) == 10 and lines[-1].startswith(" 100%  step 20 ") and "bits per character" in lines[-1]
+            assert len(lines) == 10 and lines[-1].startswith(" 100%  step 20/20, epoch ")
+            assert lines[-1].endswith(" bits per character, 0 s")

@@ -9,27 +9,6 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-LINES = 10
-"""Lines of plain progress over a whole fit."""
-
-
-class Lines:
-    """A line of progress at every tenth of the epochs, where standard error is no terminal; a callback of a fit."""
-
-    def __init__(self, args: argparse.Namespace) -> None:
-        self._args, self._start, self._shown = args, time.perf_counter(), 0
-
-    def __call__(self, trainer: Any) -> None:
-        """Show the state of `trainer` after an epoch."""
-        from pylstm.commands._shared.files import say
-
-        done = trainer.epoch / trainer.epochs
-        if done * LINES < self._shown + 1:
-            return
-        self._shown = int(done * LINES)
-        seconds = time.perf_counter() - self._start
-        say(self._args, f"{done:5.0%}  epoch {trainer.epoch}  {seconds:.1f} s  loss {trainer.history.loss[-1]:.4g}")
-
 
 def run_fit(fit: Callable[..., Any], args: argparse.Namespace, **options: Any) -> tuple[Any, int, dict[str, Any]]:
     """Call `fit` with progress and the options of checkpoints.
@@ -37,7 +16,7 @@ def run_fit(fit: Callable[..., Any], args: argparse.Namespace, **options: Any) -
     Parameters
     ----------
     fit : callable
-        Takes ``progress`` and ``callbacks`` as `pylstm.fit` does, and gives the `History`.
+        Takes ``progress`` as `pylstm.fit` does, and returns the `History`.
     args : Namespace
         With ``quiet`` and ``json``.
     **options
@@ -52,12 +31,12 @@ def run_fit(fit: Callable[..., Any], args: argparse.Namespace, **options: Any) -
         What JSON says of it.
     """
     from pylstm.training.interrupt import stop_on_interrupt
+    from pylstm.training.progress import Progress
 
-    bar = sys.stderr.isatty() and not args.quiet
-    callbacks = [] if bar or args.quiet else [Lines(args)]
+    progress = False if args.quiet else Progress(file=sys.stderr if args.json else sys.stdout)
     start = time.perf_counter()
     with stop_on_interrupt() as stopped:  # a fit sends SIGTERM again: here it is held until the model is saved
-        history = fit(progress=bar, callbacks=callbacks, **options)
+        history = fit(progress=progress, **options)
         number = stopped()
     if history.stopped == "interrupted":
         number = number or signal.SIGINT

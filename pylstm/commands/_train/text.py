@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pylstm.commands._shared.options import KEEP_CHECKPOINT, seed
 
 if TYPE_CHECKING:
-    from pylstm.text.settings import Budget, TextSettings
+    from pylstm.text.settings import TextSettings
     from pylstm.text.trainer import TextTrainer
 
 MINUTES = 1.0
@@ -64,6 +64,7 @@ def add_parser(tasks: argparse._SubParsersAction) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run the command; the exit status: 0, 130 after Ctrl-C, 143 after SIGTERM."""
     from pylstm.commands._shared.files import check_distinct, check_plot, check_target, drop_checkpoint, exit_status
+    from pylstm.commands._shared.fitting import run_fit
     from pylstm.commands._shared.output import print_json
     from pylstm.datasets import manual_topics, read_text
     from pylstm.saving import save
@@ -85,15 +86,16 @@ def run(args: argparse.Namespace) -> int:
     settings = _settings(args)
     trainer = TextTrainer.resume(args.resume, text, settings) if args.resume else TextTrainer(text, settings)
     _introduce(args.file or MANUAL, trainer, args)
-    _train(trainer, budget, args)
+    target = {"checkpoint": args.checkpoint, "every": args.checkpoint_every}
+    _, number, fitted = run_fit(lambda **more: trainer.run(budget, **more), args, **target)
     save(args.save, trainer.model, about=_about(args, text, settings))
-    found = _conclude(trainer, args)
+    found = _conclude(trainer, args, fitted)
     if args.plot:
         _plot(trainer, args.plot)
     if args.json:
         print_json(found)
-    drop_checkpoint(args, args.checkpoint, trainer.signal)
-    return exit_status(trainer.signal)
+    drop_checkpoint(args, args.checkpoint, number)
+    return exit_status(number)
 
 
 def _about(args: argparse.Namespace, text: str, settings: TextSettings) -> dict[str, Any]:
@@ -135,25 +137,11 @@ def _introduce(source: str, trainer: TextTrainer, args: argparse.Namespace) -> N
         say(args, f"resume after {len(trainer.trace)} steps, {trainer.seconds:.0f} s")
 
 
-def _train(trainer: TextTrainer, budget: Budget, args: argparse.Namespace) -> None:
-    target = {"checkpoint": args.checkpoint, "every": args.checkpoint_every}
-    if args.quiet:
-        trainer.run(budget, **target)
-        return
-    from pylstm.text.progress import Progress
-
-    progress = Progress(budget, trainer.steps_per_epoch, file=sys.stderr if args.json else sys.stdout)
-    try:
-        trainer.run(budget, progress, **target)
-    finally:
-        progress.close()
-
-
 def _last_line(text: str) -> str:
     return text[-40:].rpartition("\n")[2]
 
 
-def _conclude(trainer: TextTrainer, args: argparse.Namespace) -> dict[str, Any]:
+def _conclude(trainer: TextTrainer, args: argparse.Namespace, fitted: dict[str, Any]) -> dict[str, Any]:
     """Print the results, and give them for JSON."""
     steps, speed = len(trainer.trace), 0.0
     if trainer.seconds > 0:
@@ -164,7 +152,7 @@ def _conclude(trainer: TextTrainer, args: argparse.Namespace) -> dict[str, Any]:
         "steps": steps,
         "epochs": steps / trainer.steps_per_epoch,
         "seconds": trainer.seconds,
-        "interrupted": trainer.interrupted,
+        "interrupted": fitted["interrupted"],
         "bits_per_character": {"train": trainer.train_bits, "validation": bits, "bigram_model": bigram},
         "saved": args.save,
         "losses": trainer.trace,

@@ -1,0 +1,89 @@
+"""Where the batches of a `Loop` come from: `Source`, and `Rows` of arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from pylstm.data.batches import Data
+from pylstm.data.finite import not_finite
+
+
+class Source:
+    """Batches by their number."""
+
+    @property
+    def per_epoch(self) -> int | None:
+        """Batches of an epoch; None where there are no epochs."""
+        return None
+
+    def gradients(self, model: Any, step: int, states: Any) -> tuple[float, Any, Any]:
+        """Of batch `step` = 0, 1, ...: loss, gradients in the order of ``model.params``, and states to carry on.
+
+        Asked again for a step that failed, it returns the same bits. `states` are those of the batch before, None at
+        the first one.
+        """
+        raise NotImplementedError
+
+    def mean(self, losses: Sequence[float]) -> float:
+        """Of an epoch, from the losses of its batches."""
+        return float(np.mean(losses))
+
+    def fault(self, model: Any, step: int) -> str:
+        """Which value of batch `step` is not finite, and where; "" if none is, or if none can be."""
+        return ""
+
+
+class Rows(Source):
+    """Rows of arrays, in a new order in every epoch.
+
+    Parameters
+    ----------
+    data : tuple of arrays or Sequences
+        With the same number of rows.
+    batch_size : int
+        Rows of a batch; the last one of an epoch may have fewer.
+    shuffle : bool
+    seed : int
+        Decides, with the number of the epoch, about the order.
+    """
+
+    def __init__(self, data: Data, batch_size: int, shuffle: bool, seed: int) -> None:
+        self.data, self.batch_size, self.shuffle, self.seed = data, batch_size, shuffle, seed
+        self._order_of, self._order = -1, np.arange(0)
+
+    @property
+    def per_epoch(self) -> int:
+        """Batches of one pass over the data."""
+        return -(-len(self.data[0]) // self.batch_size)
+
+    def gradients(self, model: Any, step: int, states: None) -> tuple[float, Any, None]:
+        """``model.gradients`` of the rows of a batch."""
+        rows = self._rows(step)
+        loss, grads = model.gradients(*(array[rows] for array in self.data))
+        return loss, grads, None
+
+    def _rows(self, step: int) -> np.ndarray:
+        epoch, position = divmod(step, self.per_epoch)
+        if self._order_of != epoch:
+            self._order_of, self._order = epoch, self.draw_order(epoch)
+        start = position * self.batch_size
+        return self._order[start : start + self.batch_size]
+
+    def draw_order(self, epoch: int) -> np.ndarray:
+        """The order of the rows in an epoch."""
+        rows = len(self.data[0])
+        return np.random.default_rng([self.seed, epoch]).permutation(rows) if self.shuffle else np.arange(rows)
+
+    def mean(self, losses: Sequence[float]) -> float:
+        """Over the batches of an epoch, weighed by their rows."""
+        rows, total = len(self.data[0]), 0.0
+        for number, loss in enumerate(losses):
+            total += loss * min(self.batch_size, rows - number * self.batch_size)
+        return total / rows
+
+    def fault(self, model: Any, step: int) -> str:
+        """The first value of the batch that is not finite and counts."""
+        return not_finite("data", self.data, model, self._rows(step))
