@@ -67,6 +67,7 @@ def specimens():
         "dict": {"one": pylstm.GRU(3, 4), "two": Linear(4, 1)},
         "char_model": CharModel(Vocabulary("abc"), hidden_size=4, embedding_size=3),
         "sequence_model": pylstm.SequenceModel("lstm", 2, 4, 3, num_layers=2, dropout=0.1, head_sizes=(5,)),
+        "indices": pylstm.SequenceModel("gru", 3, 4, 2, vocabulary=5),
         "forecast_model": forecast,
         "classify_model": classify,
         "own": Own(pylstm.GRU(3, 4), 2),

@@ -18,8 +18,9 @@ from pylstm.layers.arguments import find_cell
 from pylstm.layers.named import Recurrent
 from pylstm.losses.classification import softmax_cross_entropy
 from pylstm.losses.regression import squared_error
+from pylstm.models.passes import Pass
+from pylstm.models.sequence_model import SequenceModel
 from pylstm.optim.optimisers import Adam
-from pylstm.parameters import Parameters
 from pylstm.training.budget import Budget
 from pylstm.training.divergence import TrainingDiverged
 from pylstm.training.following import Follower, followed
@@ -133,55 +134,17 @@ def _finite(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
-class Model:
+def make_model(cell: Any, task: Task, hidden_size: int, dtype: Any, seed: int) -> SequenceModel:
     """``[Embedding ->] Recurrent -> Linear``, for a task."""
-
-    def __init__(self, cell: Any, task: Task, hidden_size: int, dtype: Any, seed: int) -> None:
-        seeds = np.random.SeedSequence(seed).spawn(3)
-        self.task = task
-        self.embedding = (
-            Embedding(task.vocabulary, task.input_size, dtype=dtype, seed=seeds[0]) if task.vocabulary else None
-        )
-        sizes = extra_sizes(find_cell(cell), hidden_size)
-        self.layer = Recurrent(cell, task.input_size, hidden_size, dtype=dtype, seed=seeds[1], **sizes)
-        self.head = Linear(self.layer.output_size, task.output_size, dtype=dtype, seed=seeds[2])
-
-    @property
-    def params(self) -> list[Parameters]:
-        """Of all layers."""
-        return [part.params for part in (self.embedding, self.layer, self.head) if part is not None]
-
-    def loss(self, batch: Batch, initial: Any = None) -> tuple[float, dict[str, np.ndarray]]:
-        """Loss of a batch in the task's unit, and the final states."""
-        x = self.embedding(batch.x).y if self.embedding else batch.x.astype(self.layer.dtype)
-        run = self.layer(x, initial, tape=False)
-        value, _ = self._value(self.head(run.y[-len(batch.targets) :]).y, batch.targets)
-        return value / self._scale, dict(run.final)
-
-    def gradients(self, batch: Batch, initial: Any = None) -> tuple[float, list[Parameters], dict[str, np.ndarray]]:
-        """Loss in the task's unit, gradients in the order of `params`, final states."""
-        looked_up = self.embedding(batch.x) if self.embedding else None
-        run = self.layer(looked_up.y if looked_up else batch.x.astype(self.layer.dtype), initial)
-        steps = len(batch.targets)
-        out = self.head(run.y[-steps:])
-        value, dout = self._value(out.y, batch.targets)
-        dhead = out.backward(dout)
-        dy = np.zeros_like(run.y)
-        dy[-steps:] = dhead.x
-        dlayer = run.backward(dy)
-        grads = [dlayer.params, dhead.params]
-        if looked_up:
-            grads.insert(0, looked_up.backward(dlayer.x).params)
-        return value / self._scale, grads, dict(run.final)
-
-    @property
-    def _scale(self) -> float:
-        return math.log(2) if self.task.unit == "bits" else 1.0
-
-    def _value(self, out: np.ndarray, targets: np.ndarray) -> tuple[float, np.ndarray]:
-        if self.task.kind == "classes":
-            return softmax_cross_entropy(out, targets)
-        return squared_error(out, targets.astype(out.dtype), 1 / out.size)
+    seeds = np.random.SeedSequence(seed).spawn(3)
+    parts: dict[str, Any] = {}
+    if task.vocabulary:
+        parts["embedding"] = Embedding(task.vocabulary, task.input_size, dtype=dtype, seed=seeds[0])
+    sizes = extra_sizes(find_cell(cell), hidden_size)
+    layer = parts["layer"] = Recurrent(cell, task.input_size, hidden_size, dtype=dtype, seed=seeds[1], **sizes)
+    parts["head"] = Linear(layer.output_size, task.output_size, dtype=dtype, seed=seeds[2])
+    loss = {"classes": "softmax_cross_entropy", "numbers": "mean_squared_error"}[task.kind]
+    return SequenceModel.from_parts(parts, {"read": "every", "loss": loss, "loss_options": {}})
 
 
 def extra_sizes(cell: Any, hidden_size: int) -> dict[str, int]:
@@ -197,7 +160,7 @@ def extra_sizes(cell: Any, hidden_size: int) -> dict[str, int]:
 
 
 def count_params(cell: Any, task: Task, hidden_size: int) -> int:
-    """Number of parameters of a `Model` of this size."""
+    """Number of parameters of a model of this size."""
     contract = cell.contract
     widths = contract.resolve(task.input_size, hidden_size, **extra_sizes(cell, hidden_size))
     layer = sum(math.prod(shape) for shape in contract.parameter_shapes(widths).values())
@@ -311,10 +274,10 @@ def _advance(run: Iterator[None], each: Run, report: Report) -> bool:
 
 
 class Drawn(Source):
-    """Batches of a task, without end and without epochs."""
+    """Batches of a task, without end and without epochs; losses are in the unit of the task."""
 
-    def __init__(self, batches: Iterator[Batch]) -> None:
-        self._batches, self._drawn = batches, 0
+    def __init__(self, task: Task, seed: int) -> None:
+        self.task, self._batches, self._drawn = task, task.training(seed), 0
 
     def draw(self, step: int) -> Batch:
         """Batch number `step`: the last one drawn, or the next."""
@@ -322,10 +285,27 @@ class Drawn(Source):
             self._batch, self._drawn = next(self._batches), step + 1
         return self._batch
 
-    def gradients(self, model: Model, step: int, states: Any) -> tuple[float, Any, Any]:
-        """``model.gradients`` of a batch."""
-        batch = self.draw(step)
-        return model.gradients(batch, states if batch.carry else None)
+    def gradients(self, model: SequenceModel, step: int, states: Any) -> tuple[float, Any, Any]:
+        """Of a batch, from the states of the batch before where it carries them on."""
+        forward, value, dout = self._through(model, self.draw(step), states, tape=True)
+        return value, forward.backward(dout), forward.states()
+
+    def held_out(self, model: SequenceModel) -> float:
+        """Mean loss over all held-out targets."""
+        total, count, states = 0.0, 0, None
+        for batch in self.task.held_out:
+            forward, value, _ = self._through(model, batch, states, tape=False)
+            total, count, states = total + value * batch.targets.size, count + batch.targets.size, forward.states()
+        return total / count
+
+    def _through(self, model: SequenceModel, batch: Batch, states: Any, *, tape: bool) -> tuple[Pass, float, Any]:
+        x = batch.x if self.task.vocabulary else batch.x.astype(model.layer.dtype)
+        forward = Pass(model, x, initial=states if batch.carry else None, last=len(batch.targets), tape=tape)
+        if self.task.kind == "classes":
+            value, dout = softmax_cross_entropy(forward.out, batch.targets)
+        else:
+            value, dout = squared_error(forward.out, batch.targets.astype(forward.out.dtype), 1 / forward.out.size)
+        return forward, value / (math.log(2) if self.task.unit == "bits" else 1.0), dout
 
 
 class Run(Loop):
@@ -334,8 +314,8 @@ class Run(Loop):
     source: Drawn
 
     def __init__(self, cell: Any, task: Task, hidden_size: int, settings: Settings, seed: int) -> None:
-        model = Model(cell, task, hidden_size, settings.dtype, seed)
-        super().__init__(model, Drawn(task.training(seed)), Adam(model.params, settings.lr), clip=settings.clip)
+        model = make_model(cell, task, hidden_size, settings.dtype, seed)
+        super().__init__(model, Drawn(task, seed), Adam(model.params, settings.lr), clip=settings.clip)
         self.cell, self.trace, self.budget = name_of(cell), Trace(seed, self.history.steps), settings.budget
 
     def turns(self) -> Iterator[None]:
@@ -347,7 +327,7 @@ class Run(Loop):
                     yield
             self.history.stopped = self._stop or self.spent
         if self.trace.diverged is None:
-            self.trace.held_out = _held_out(self.model)
+            self.trace.held_out = self.source.held_out(self.model)
             self.trace.diverged = None if math.isfinite(self.trace.held_out) else self.step
 
     def _advance(self, follower: Follower) -> None:
@@ -361,12 +341,3 @@ class Run(Loop):
         self.seconds += time.perf_counter() - start
         self.trace.seconds.append(self.seconds)
         self._tell(follower)
-
-
-def _held_out(model: Model) -> float:
-    """Mean loss over all held-out targets."""
-    total, count, states = 0.0, 0, None
-    for batch in model.task.held_out:
-        loss, states = model.loss(batch, states if batch.carry else None)
-        total, count = total + loss * batch.targets.size, count + batch.targets.size
-    return total / count

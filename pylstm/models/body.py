@@ -1,10 +1,11 @@
-"""Body and head of a `SequenceModel`: `head_on` a body, `body_and_head` of a file, a body `without_dropout`."""
+"""Body and head of a `SequenceModel`: `head_on` a body, `parts_of` a file, a body `without_dropout`."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Any
 
+from pylstm.feedforward.embedding import Embedding
 from pylstm.feedforward.linear import Linear
 from pylstm.feedforward.mlp import MLP
 from pylstm.layers.bidirectional import Bidirectional
@@ -13,15 +14,19 @@ from pylstm.layers.stack import Stack
 from pylstm.schema import Entries
 
 
-def body_and_head(parts: dict[str, Any]) -> tuple[Any, Linear | MLP]:
-    """The layers of a file for a `SequenceModel`, if they fit each other."""
-    says = Entries(parts, "parts").only(("layer", "head"))
-    layer, head = says.get("layer"), says.get("head")
+def parts_of(parts: dict[str, Any]) -> tuple[Embedding | None, Any, Linear | MLP]:
+    """The layers of a file for a `SequenceModel`, if they fit each other: embedding or None, body, head."""
+    says = Entries(parts, "parts").only(("embedding", "layer", "head"))
+    embedding, layer, head = parts.get("embedding"), says.get("layer"), says.get("head")
     if not isinstance(layer, Recurrent | Stack | Bidirectional) or not isinstance(head, Linear | MLP):
         raise ValueError(f"parts must be recurrent layers and a Linear or MLP, got {layer!r} and {head!r}")
     if head.in_features != layer.output_size or head.dtype != layer.dtype:
         raise ValueError(f"parts.head must take {layer.output_size} values of {layer.dtype}, got {head!r}")
-    return layer, head
+    if embedding is None:
+        return None, layer, head
+    if not isinstance(embedding, Embedding) or (embedding.features, embedding.dtype) != (layer.input_size, layer.dtype):
+        raise ValueError(f"parts.embedding must give {layer.input_size} values of {layer.dtype}, got {embedding!r}")
+    return embedding, layer, head
 
 
 def as_list(value: Any) -> list[Any]:

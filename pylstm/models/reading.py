@@ -21,10 +21,12 @@ class Reading:
         0. ``mean`` and ``max``: over the own steps. ``every``: y itself. A row without steps has the features 0.
     forward : int
         Columns that run forward; W without a reverse direction.
+    last : int, optional
+        Of ``every``: so many of the last steps; default all.
 
     Attributes
     ----------
-    features : ndarray, shape (B, W), or (T, B, W) for ``every``
+    features : ndarray, shape (B, W), or (T, B, W) for ``every``, (last, B, W) of the last steps
 
     Examples
     --------
@@ -33,12 +35,15 @@ class Reading:
     [[[2.0, 5.0]], [[1.5, 5.5]], [[2.0, 6.0]]]
     """
 
-    def __init__(self, y: np.ndarray, lengths: np.ndarray | None, read: str, forward: int) -> None:
+    def __init__(
+        self, y: np.ndarray, lengths: np.ndarray | None, read: str, forward: int, last: int | None = None
+    ) -> None:
         T, B, W = self._shape = y.shape
         self._read, self._forward, self._dtype = read, forward, y.dtype
         self._lengths = np.full(B, T, np.intp) if lengths is None else lengths
         if read == "every":
-            self.features = y
+            self._before = 0 if last is None else T - last
+            self.features = y[self._before :]
             return
         if not T:
             self.features = np.zeros((B, W), y.dtype)
@@ -63,7 +68,7 @@ class Reading:
         A maximum that several steps reach passes its cotangent to the first of them.
         """
         if self._read == "every":
-            return d
+            return np.concatenate([np.zeros((self._before, *d.shape[1:]), d.dtype), d]) if self._before else d
         T, F = self._shape[0], self._forward
         if self._read == "mean":
             return np.repeat((d / self._divisor)[None], T, axis=0)

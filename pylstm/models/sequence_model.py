@@ -1,4 +1,4 @@
-"""`SequenceModel`: a recurrent body of any layers, and a head on what it reads of the steps."""
+"""`SequenceModel`: an embedding or none, a recurrent body of any layers, and a head on what it reads of the steps."""
 
 from __future__ import annotations
 
@@ -7,17 +7,19 @@ from typing import Any
 
 import numpy as np
 
-from pylstm.checks import DTYPES, as_array, check_size
+from pylstm.checks import DTYPES, as_array, check_indices, check_size
 from pylstm.data.finite import Masks, counting
 from pylstm.data.sequences import Sequences
 from pylstm.described import Trainable
+from pylstm.feedforward.embedding import Embedding
 from pylstm.layers.bidirectional import Bidirectional
 from pylstm.layers.generators import unmoved
 from pylstm.layers.named import Recurrent
 from pylstm.layers.stack import Stack
 from pylstm.losses.classification import leave_out
-from pylstm.models.body import as_list, body_and_head, head_on, without_dropout
-from pylstm.models.reading import READS, Reading
+from pylstm.models.body import as_list, head_on, parts_of
+from pylstm.models.passes import Pass
+from pylstm.models.reading import READS
 from pylstm.models.targets import (
     ALIGNED,
     LOSSES,
@@ -37,6 +39,8 @@ __all__ = ["LOSSES", "PER_ROW", "READS", "SequenceModel"]
 
 class SequenceModel(Trainable):
     """Body and head: ``x (N, T, I) -> recurrent layers -> read -> head -> (N, K) or (N, T, K)``.
+
+    With a `vocabulary` x are indices (N, T), and an `Embedding` makes vectors of them.
 
     Parameters
     ----------
@@ -58,6 +62,8 @@ class SequenceModel(Trainable):
         A name of `LOSSES`, or ``ctc`` with ``read="every"``: labels that are not aligned with the steps (`ctc_loss`).
     loss_options : dict, optional
         Such as ``{"delta": 2.0}`` or ``{"smoothing": 0.1}``; what a JSON file can hold.
+    vocabulary : int
+        Number of different indices, each with a vector of `input_size` numbers; 0: x are numbers.
     dtype : {"float32", "float64"}
     seed : int
         Of parameters and dropout.
@@ -66,18 +72,19 @@ class SequenceModel(Trainable):
 
     Attributes
     ----------
+    embedding : Embedding or None
     layer : Recurrent, Stack or Bidirectional
         The body.
     head : Linear or MLP
     params : list of Parameters
-        Of body and head; adds, subtracts and scales as `Parameters` do.
+        Of embedding, body and head; adds, subtracts and scales as `Parameters` do.
     rng : Generator or None
         Of the dropout; checkpoints hold it.
 
     Raises
     ------
     LookupError, TypeError, ValueError
-        As `Recurrent`, `Stack` and `MLP`; an unknown `read` or `loss`.
+        As `Embedding`, `Recurrent`, `Stack` and `MLP`; an unknown `read` or `loss`.
 
     Examples
     --------
@@ -106,18 +113,20 @@ class SequenceModel(Trainable):
         read: str = "last",
         loss: str = "mean_squared_error",
         loss_options: dict[str, Any] | None = None,
+        vocabulary: int = 0,
         dtype: Any = "float32",
         seed: int = 0,
         **sizes: Any,
     ) -> None:
-        seeds = np.random.SeedSequence(seed).spawn(2)
+        seeds = np.random.SeedSequence(seed).spawn(3 if vocabulary else 2)
+        embedding = Embedding(vocabulary, input_size, dtype=dtype, seed=seeds.pop(0)) if vocabulary else None
         own: Any = seeds[0]
         if check_size("num_layers", num_layers) > 1 or bidirectional:
             own, sizes = int(seeds[0].generate_state(1, np.uint64)[0]), sizes | {"residual": residual}
         sizes |= {"bidirectional": bidirectional, "dropout": dropout, "dtype": dtype, "seed": own}
         layer: Any = Recurrent(cell, input_size, hidden_size, num_layers, **sizes)
         head = head_on(layer, output_size, head_sizes, activation, seeds[1])
-        self._set(layer, head, read, loss, loss_options or {})
+        self._set(embedding, layer, head, read, loss, loss_options or {})
 
     @classmethod
     def of(
@@ -154,30 +163,29 @@ class SequenceModel(Trainable):
             raise TypeError(f"layer must be a Recurrent, Stack or Bidirectional, got {type(layer).__name__}")
         head_seed = np.random.SeedSequence(seed).spawn(2)[1]
         model = cls.__new__(cls)
-        model._set(
-            layer, head_on(layer, output_size, head_sizes, activation, head_seed), read, loss, loss_options or {}
-        )
+        head = head_on(layer, output_size, head_sizes, activation, head_seed)
+        model._set(None, layer, head, read, loss, loss_options or {})
         return model
 
-    def _set(self, layer: Any, head: Any, read: str, loss: str, loss_options: dict[str, Any]) -> None:
+    def _set(self, embedding: Any, layer: Any, head: Any, read: str, loss: str, loss_options: dict[str, Any]) -> None:
         if read not in READS:
             raise ValueError(f"read must be one of {', '.join(READS)}, got {read!r}")
         check_loss(loss, read, loss_options)
-        self.layer, self.head = layer, head
+        self.embedding, self.layer, self.head = embedding, layer, head
         self.read, self.loss_name, self.loss_options = read, loss, dict(loss_options)
         self._rng: np.random.Generator | None = None
 
     @classmethod
     def from_parts(cls, parts: dict[str, Any], metadata: dict[str, Any]) -> SequenceModel:
         """A model of the given layers, as `pylstm.load` makes it."""
-        layer, head = body_and_head(parts)
+        embedding, layer, head = parts_of(parts)
         says = Entries(metadata, "metadata").only(("read", "loss", "loss_options", "rng"))
         options = says.entries("loss_options")
         for name, value in options.value.items():
             if not all(isinstance(each, bool) or is_number(each) for each in as_list(value)):
                 options.refuse("must be a finite number, or a list of them", value, name)
         model = cls.__new__(cls)
-        model._set(layer, head, says.text("read", READS), says.text("loss"), options.value)
+        model._set(embedding, layer, head, says.text("read", READS), says.text("loss"), options.value)
         if metadata.get("rng") is not None:
             if not isinstance(layer, Stack):
                 raise ValueError("metadata.rng is for a stack with dropout, which this model does not have")
@@ -187,7 +195,8 @@ class SequenceModel(Trainable):
     @property
     def parts(self) -> dict[str, Any]:
         """Name -> layer, as `pylstm.save` stores them."""
-        return {"layer": self.layer, "head": self.head}
+        embedding = {} if self.embedding is None else {"embedding": self.embedding}
+        return embedding | {"layer": self.layer, "head": self.head}
 
     @property
     def metadata(self) -> dict[str, Any]:
@@ -228,7 +237,8 @@ class SequenceModel(Trainable):
         Parameters
         ----------
         x : array_like, shape (N, T, I), or Sequences
-            Of the model's dtype. Where every step is read, outputs beyond the end of a row are 0, up to the T of `x`.
+            Of the model's dtype, or indices (N, T) where it has an embedding. Where every step is read, outputs beyond
+            the end of a row are 0, up to the T of `x`.
         batch_size : int
             Rows that are run at a time, which bounds the memory.
 
@@ -241,10 +251,10 @@ class SequenceModel(Trainable):
         K = self.head.out_features
         out = np.zeros((len(x), x.shape[1], K) if self.read == "every" else (len(x), K), self.head.dtype)
         for start in range(0, max(len(x), 1), size):
-            piece, lengths = self._take(x[start : start + size])
-            y = self.head(self._reading(self._run(piece, tape=False), lengths).features).y
+            piece = x[start : start + size]
+            y = self._pass(piece, tape=False).out
             if self.read == "every":
-                inside = None if lengths is None else piece.inside[:, :, None]
+                inside = piece.cut().inside[:, :, None] if isinstance(piece, Sequences) else None
                 y = y.swapaxes(0, 1)
                 out[start : start + size, : y.shape[1]] = y if inside is None else np.where(inside, y, 0)
             else:
@@ -253,9 +263,8 @@ class SequenceModel(Trainable):
 
     def loss(self, x: Any, y: Any, weights: Any = None) -> float:
         """Mean loss on a batch, without dropout; arguments as for `gradients`."""
-        x, lengths = self._take(self._counted(x, y, weights))
-        out = self.head(self._reading(self._run(x, tape=False), lengths).features).y
-        return self._loss(out, lengths, y, weights)[0]
+        x = self._counted(x, y, weights)
+        return self._loss(self._pass(x, tape=False).out, _lengths(x), y, weights)[0]
 
     def gradients(self, x: Any, y: Any, weights: Any = None) -> tuple[float, ParametersList]:
         """Mean loss on a batch, and its gradients in the order of `params`; those of several batches add and scale.
@@ -263,7 +272,7 @@ class SequenceModel(Trainable):
         Parameters
         ----------
         x : array_like, shape (N, T, I), or Sequences
-            Of the model's dtype.
+            Of the model's dtype, or indices (N, T).
         y : array_like, or where every step is read also Sequences
             (N, K) or (N, T, K); (N,) or (N, T) for classes, quantiles and where K is 1. Steps beyond the end of a row
             are left out of the loss. For ``ctc`` labels as `Sequences` of int, or in a list.
@@ -276,15 +285,11 @@ class SequenceModel(Trainable):
         TypeError, ValueError
             A wrong dtype or shape, as the loss says it; an array without steps.
         """
-        x, lengths = self._take(self._counted(x, y, weights))
+        x = self._counted(x, y, weights)
         with unmoved(self.rng if getattr(self.layer, "drops", False) else None):
-            run = self._run(x, tape=True)
-            reading = self._reading(run, lengths)
-            out = self.head(reading.features)
-            value, dout = self._loss(out.y, lengths, y, weights)
-            dhead = out.backward(dout)
-            dlayer = run.backward(self._steps_first(reading.backward(dhead.x)))
-            return value, ParametersList([dlayer.params, dhead.params])
+            forward = self._pass(x)
+            value, dout = self._loss(forward.out, _lengths(x), y, weights)
+            return value, forward.backward(dout)
 
     def check_batch(self, x: Any, y: Any, weights: Any = None) -> None:
         """Refuse what `loss` and `gradients` would, for the cost of the loss alone: it is judged on outputs of 0.
@@ -308,6 +313,11 @@ class SequenceModel(Trainable):
         ValueError: y, row 1: targets must be in 0..1, got 2: output_size, here 2, must be the number of classes
         """
         x = self._check(x)
+        if self.embedding is not None:
+            found = self._counted(x, y, weights)
+            check_indices(
+                "x", found.padded[found.inside] if isinstance(found, Sequences) else found, self.embedding.count
+            )
         lead = x.shape[:2] if self.read == "every" else x.shape[:1]
         if self.loss_name not in ALIGNED:
             y, weights = check_shapes(
@@ -316,9 +326,9 @@ class SequenceModel(Trainable):
         check_rows(self._judge, x, y, weights)
 
     def _judge(self, x: Any, y: Any, weights: Any) -> None:
-        x, lengths = self._take(x)
+        x = x.cut() if isinstance(x, Sequences) else x
         lead = (x.shape[1], len(x)) if self.read == "every" else (len(x),)
-        self._loss(np.zeros((*lead, self.head.out_features), self.head.dtype), lengths, y, weights)
+        self._loss(np.zeros((*lead, self.head.out_features), self.head.dtype), _lengths(x), y, weights)
 
     def counting(self, x: Any, y: Any, weights: Any = None) -> Masks:
         """Which values of a batch have an effect on its loss, as masks by the first axes of each array; None: all.
@@ -350,36 +360,23 @@ class SequenceModel(Trainable):
 
     def _check(self, x: Any) -> np.ndarray | Sequences:
         x = x if isinstance(x, Sequences) else as_array("x", x)
-        I, dtype = self.layer.input_size, self.layer.dtype
-        if len(x.shape) != 3 or x.shape[2] != I or not (x.shape[1] or isinstance(x, Sequences)):
-            raise ValueError(f"x must have shape (N, T, {I}) with T >= 1, got {x.shape}")
-        if x.dtype != dtype and x.dtype.newbyteorder("=") != dtype:
+        I, dtype, indices = self.layer.input_size, self.layer.dtype, self.embedding is not None
+        inner = () if indices else (I,)
+        if len(x.shape) < 2 or x.shape[2:] != inner or not (x.shape[1] or isinstance(x, Sequences)):
+            raise ValueError(f"x must have shape (N, T{'' if indices else f', {I}'}) with T >= 1, got {x.shape}")
+        if not indices and x.dtype != dtype and x.dtype.newbyteorder("=") != dtype:
             other = f", or make the model with dtype='{x.dtype.name}'" if x.dtype.name in DTYPES else ""
             cure = f": convert it with x.astype('{dtype}'){other}" if x.dtype.kind in "fiub" else ""
             raise TypeError(f"x must be {dtype}, got {x.dtype}{cure}")
         return x
 
-    def _take(self, x: Any) -> tuple[np.ndarray | Sequences, np.ndarray | None]:
-        """`x`, checked, and the lengths of its rows."""
-        x = self._check(x)
-        return (x.cut(), x.lengths) if isinstance(x, Sequences) else (x, None)
-
-    def _run(self, x: np.ndarray | Sequences, *, tape: bool) -> Any:
-        """The run of the body; without a tape also without dropout."""
-        ragged = isinstance(x, Sequences)
-        layer = self.layer if tape else without_dropout(self.layer)
-        array = x.padded if ragged else x
-        array = array if layer.batch_first else np.ascontiguousarray(array.swapaxes(0, 1))
-        return layer(array, lengths=x.lengths if ragged else None, tape=tape)
-
-    def _steps_first(self, array: np.ndarray) -> np.ndarray:
-        """(T, N, ...) from what the body has, and back."""
-        return array.swapaxes(0, 1) if self.layer.batch_first else array
-
-    def _reading(self, run: Any, lengths: np.ndarray | None) -> Reading:
-        top = self.layer.layers[-1] if isinstance(self.layer, Stack) else self.layer
-        forward = top.forward.output_size if isinstance(top, Bidirectional) else top.output_size
-        return Reading(self._steps_first(run.y), lengths, self.read, forward)
+    def _pass(self, x: np.ndarray | Sequences, *, tape: bool = True) -> Pass:
+        """Rows that `_check` has seen, through all layers."""
+        array = x.cut().padded if isinstance(x, Sequences) else x
+        if self.embedding is not None and isinstance(x, Sequences):
+            array = np.where(x.cut().inside, array, 0)  # beyond the end of a row anything may stand
+        array = array if self.layer.batch_first else np.ascontiguousarray(array.swapaxes(0, 1))
+        return Pass(self, array, _lengths(x), tape=tape)
 
     def _loss(self, out: np.ndarray, lengths: np.ndarray | None, y: Any, weights: Any) -> tuple[float, np.ndarray]:
         if self.loss_name in ALIGNED:
@@ -389,4 +386,9 @@ class SequenceModel(Trainable):
         return loss_of_rows(self.loss_name, out, y, weights, self.loss_options)
 
     def __repr__(self) -> str:
-        return f"SequenceModel({self.layer!r}, {self.head!r}, read={self.read!r}, loss={self.loss_name!r})"
+        layers = ", ".join(map(repr, self.parts.values()))
+        return f"{type(self).__name__}({layers}, read={self.read!r}, loss={self.loss_name!r})"
+
+
+def _lengths(x: np.ndarray | Sequences) -> np.ndarray | None:
+    return x.lengths if isinstance(x, Sequences) else None

@@ -1,4 +1,4 @@
-"""`CharModel`: a table of vectors, one recurrent layer, a softmax head; predicts the next character."""
+"""`CharModel`: a `SequenceModel` of indices that predicts the next character of a text, and draws characters."""
 
 from __future__ import annotations
 
@@ -9,20 +9,22 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pylstm.datasets import Vocabulary
-from pylstm.described import Trainable
 from pylstm.feedforward.embedding import Embedding
 from pylstm.feedforward.linear import Linear
 from pylstm.layers.named import Recurrent
 from pylstm.losses.classification import softmax_cross_entropy
+from pylstm.models.passes import Pass
+from pylstm.models.sequence_model import SequenceModel
 from pylstm.parameters import ParametersList
 from pylstm.schema import Entries
-from pylstm.training.tbptt import states_at
 
 LN2 = float(np.log(2))
+MADE_WITH: dict[str, Any] = {"read": "every", "loss": "softmax_cross_entropy", "loss_options": {}}
+"""Options of the `SequenceModel`."""
 
 
 class Step(NamedTuple):
-    """What `CharModel.gradients` gives: `bits` per character, `grads` in the order of ``model.params``, and the
+    """What `CharModel.chunk` returns: `bits` per character, `grads` in the order of ``model.params``, and the
     states to carry on, `final`."""
 
     bits: float
@@ -30,8 +32,10 @@ class Step(NamedTuple):
     final: dict[str, np.ndarray]
 
 
-class CharModel(Trainable):
+class CharModel(SequenceModel):
     """Character model: ``indices -> Embedding -> Recurrent -> Linear -> logits of the next character``.
+
+    Beside what a `SequenceModel` does with rows (N, T), it reads streams, steps first (T, B), with states.
 
     Parameters
     ----------
@@ -66,35 +70,25 @@ class CharModel(Trainable):
         dtype: Any = "float32",
         seed: int = 0,
     ) -> None:
-        seeds = np.random.SeedSequence(seed).spawn(3)
-        self.vocabulary = vocabulary
-        self.embedding = Embedding(len(vocabulary), embedding_size, dtype=dtype, seed=seeds[0])
-        self.layer = Recurrent(cell, embedding_size, hidden_size, dtype=dtype, seed=seeds[1])
-        self.head = Linear(self.layer.output_size, len(vocabulary), dtype=dtype, seed=seeds[2])
+        count, self.vocabulary = len(vocabulary), vocabulary
+        options = MADE_WITH | {"vocabulary": count, "dtype": dtype, "seed": seed}
+        super().__init__(cell, embedding_size, hidden_size, count, **options)
 
     @classmethod
     def from_parts(cls, parts: dict[str, Any], metadata: dict[str, Any]) -> CharModel:
         """A model of the given layers, as `pylstm.load` makes it."""
-        says = Entries(parts, "parts").only(("embedding", "layer", "head"))
-        embedding, layer, head = (says.get(name) for name in ("embedding", "layer", "head"))
-        if [type(each) for each in (embedding, layer, head)] != [Embedding, Recurrent, Linear]:
-            raise ValueError(f"parts must be Embedding, Recurrent and Linear, got {embedding!r}, {layer!r}, {head!r}")
-        model = cls.__new__(cls)
+        if [type(each) for each in parts.values()] != [Embedding, Recurrent, Linear]:
+            raise ValueError(
+                f"parts must be Embedding, Recurrent and Linear, got {', '.join(map(repr, parts.values()))}"
+            )
+        model = super().from_parts(parts, MADE_WITH)
         model.vocabulary = Vocabulary(Entries(metadata, "metadata").only(("characters",)).text("characters"))
-        model.embedding, model.layer, model.head = embedding, layer, head
         count = len(model.vocabulary)
-        if (embedding.count, head.out_features) != (count, count):
-            raise ValueError(f"metadata.characters: {count} with the unknown one, but {embedding!r} and {head!r}")
-        if (embedding.features, layer.output_size) != (layer.input_size, head.in_features):
-            raise ValueError(f"parts do not fit each other: {embedding!r}, {layer!r}, {head!r}")
-        if not embedding.dtype == layer.dtype == head.dtype:
-            raise ValueError(f"parts must have one dtype, got {embedding.dtype}, {layer.dtype}, {head.dtype}")
+        if (model.embedding.count, model.head.out_features) != (count, count):
+            raise ValueError(
+                f"metadata.characters: {count} with the unknown one, but {model.embedding!r} and {model.head!r}"
+            )
         return model
-
-    @property
-    def parts(self) -> dict[str, Any]:
-        """Name -> layer, as `pylstm.save` stores them."""
-        return {"embedding": self.embedding, "layer": self.layer, "head": self.head}
 
     @property
     def metadata(self) -> dict[str, Any]:
@@ -115,15 +109,15 @@ class CharModel(Trainable):
         logits : ndarray, shape (T, B, len(vocabulary))
         final : dict of str to ndarray
         """
-        run = self.layer(self.embedding(indices).y, initial, tape=False)
-        return self.head(run.y).y, dict(run.final)
+        forward = Pass(self, indices, initial=initial, tape=False)
+        return forward.out, dict(forward.run.final)
 
     def bits(self, indices: Any, targets: Any, initial: dict[str, np.ndarray] | None = None) -> tuple[float, dict]:
         """Mean bits per character of `targets` (T, B) after `indices` (T, B), and the final states."""
         logits, final = self.logits(indices, initial)
         return softmax_cross_entropy(logits, targets)[0] / LN2, final
 
-    def gradients(
+    def chunk(
         self, indices: Any, targets: Any, initial: dict[str, np.ndarray] | None = None, carry: int | None = None
     ) -> Step:
         """Bits per character and gradients of the mean cross-entropy in nats; the chunk before gets no gradient.
@@ -137,16 +131,9 @@ class CharModel(Trainable):
         carry : int, optional
             Steps after which the states are taken that `Step.final` has; without it all.
         """
-        looked_up = self.embedding(indices)
-        run = self.layer(looked_up.y, initial)
-        before = len(run.y) - len(targets)
-        logits = self.head(run.y[before:])
-        value, dlogits = softmax_cross_entropy(logits.y, targets)
-        dhead = logits.backward(dlogits)
-        dlayer = run.backward(np.concatenate([np.zeros_like(run.y[:before]), dhead.x]) if before else dhead.x)
-        dembedding = looked_up.backward(dlayer.x)
-        final = dict(run.final) if carry is None else states_at(run, carry)
-        return Step(value / LN2, ParametersList([dembedding.params, dlayer.params, dhead.params]), final)
+        forward = Pass(self, indices, initial=initial, last=len(targets))
+        value, dlogits = softmax_cross_entropy(forward.out, targets)
+        return Step(value / LN2, forward.backward(dlogits), forward.states(carry))
 
     def characters(self, *, prompt: str = "\n", temperature: float = 0.7, seed: int = 0) -> Iterator[str]:
         """Characters drawn from the model, one after another, without end: a stream carries the states.

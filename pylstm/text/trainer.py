@@ -43,10 +43,10 @@ class Chunks(Source):
         return self.streams.number_of_chunks(self.length)
 
     def gradients(self, model: CharModel, step: int, states: Any) -> tuple[float, Any, Any]:
-        """``model.gradients`` of a chunk."""
+        """``model.chunk`` of a chunk."""
         position = step % self.per_epoch
         inputs, targets, where = self.streams.window(position, self.length, self.depth)
-        return model.gradients(inputs, targets, states if position else None, where.next - where.start)
+        return model.chunk(inputs, targets, states if position else None, where.next - where.start)
 
 
 class TextTrainer(Loop):

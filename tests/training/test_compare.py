@@ -11,7 +11,7 @@ import pytest
 
 from pylstm import cli, plugins
 from pylstm.cells import Cell, tanh
-from pylstm.comparing.compare import Model, Settings, _held_out, compare, count_params, hidden_size_for
+from pylstm.comparing.compare import Drawn, Settings, compare, count_params, hidden_size_for, make_model
 from pylstm.comparing.tasks import TASKS, Batch, Task, adding, copy, digits, text
 from pylstm.losses.regression import squared_error
 from pylstm.plots.comparison import curves, plot
@@ -65,7 +65,7 @@ def test_the_budget_is_kept_within_5_percent(cell, task, budget):
             hidden_size_for(cell, task, budget)
         return
     size = hidden_size_for(cell, task, budget)
-    model = Model(cell, task, size, "float32", 0)
+    model = make_model(cell, task, size, "float32", 0)
     exact = sum(params.size for params in model.params)
     assert exact == count_params(cell, task, size)
     assert abs(exact - budget) <= 0.05 * budget
@@ -75,10 +75,10 @@ def test_the_budget_is_kept_within_5_percent(cell, task, budget):
 
 def test_sizes_without_default_are_half_of_the_hidden_size():
     (result,) = compare(["lstmp"], adding(8), QUICK)
-    model = Model("lstmp", adding(8), result.hidden_size, "float32", 0)
+    model = make_model("lstmp", adding(8), result.hidden_size, "float32", 0)
     assert result.status == "ok" and len(result.held_out) == 2
     assert result.hidden_size > 3 and model.layer.output_size == result.hidden_size // 2
-    assert Model("lstmp", adding(8), 1, "float32", 0).layer.output_size == 1
+    assert make_model("lstmp", adding(8), 1, "float32", 0).layer.output_size == 1
 
 
 def test_a_budget_that_is_too_small():
@@ -108,17 +108,17 @@ def test_a_cell_that_diverges_does_not_stop_the_others():
 
 def test_gradients_are_those_of_the_loss():
     task = copy(3)
-    batch = next(task.training(0))
-    model = Model("lstm", task, 5, "float64", 0)
-    value, grads, _ = model.gradients(batch)
-    assert value == pytest.approx(model.loss(batch)[0], rel=1e-12)
+    task = replace(task, held_out=[next(task.training(0))])
+    model, source = make_model("lstm", task, 5, "float64", 0), Drawn(task, 0)
+    value, grads, _ = source.gradients(model, 0, None)
+    assert value == pytest.approx(source.held_out(model), rel=1e-12)
     for params, grad in zip(model.params, grads):
         for k in (0, params.size // 2, params.size - 1):
             before = params.flat[k]
             values = []
             for step in (1e-5, -1e-5):
                 params.flat[k] = before + step
-                values.append(model.loss(batch)[0])
+                values.append(source.held_out(model))
             params.flat[k] = before
             difference = (values[0] - values[1]) / 2e-5
             assert difference * np.log(2) == pytest.approx(grad.flat[k], rel=1e-5, abs=1e-9)
@@ -254,6 +254,6 @@ def test_held_out_loss_is_the_mean_over_targets():
     task = adding(6)
     whole = task.held_out[0]
     parts = [Batch(whole.x[:, rows], whole.targets[:, rows]) for rows in (slice(0, 200), slice(200, 256))]
-    model = Model("gru", task, 4, "float64", 0)
-    split = Model("gru", replace(task, held_out=parts), 4, "float64", 0)
-    assert _held_out(model) == pytest.approx(_held_out(split), rel=1e-12)
+    model = make_model("gru", task, 4, "float64", 0)
+    split = Drawn(replace(task, held_out=parts), 0)
+    assert Drawn(task, 0).held_out(model) == pytest.approx(split.held_out(model), rel=1e-12)

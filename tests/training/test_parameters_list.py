@@ -80,7 +80,7 @@ def test_accumulated_batches_are_the_whole(model, two):
 
 def test_of_a_text():
     char = CharModel(Vocabulary.of("to be or not to be", min_count=1), "gru", 4, embedding_size=2)
-    step = char.gradients(np.ones((3, 1), int), np.ones((3, 1), int))
+    step = char.chunk(np.ones((3, 1), int), np.ones((3, 1), int))
     assert len(step.grads + step.grads) == len(char.params * 2) == 3
 
 

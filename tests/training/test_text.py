@@ -30,7 +30,7 @@ def test_gradients_of_the_model_are_those_of_differences():
     model = CharModel(Vocabulary("abcd"), hidden_size=4, embedding_size=3, dtype="float64", seed=1)
     indices, targets = rng.integers(5, size=(2, 6, 2))
     initial = {"h": rng.normal(size=(2, 4)), "c": rng.normal(size=(2, 4))}
-    step = model.gradients(indices, targets, initial)
+    step = model.chunk(indices, targets, initial)
     assert step.bits == pytest.approx(model.bits(indices, targets, initial)[0], rel=1e-14)
     for params, grads in zip(model.params, step.grads):
         assert params.same_layout(grads)
@@ -82,9 +82,9 @@ def test_epochs_are_passes_over_the_text():
 def test_states_are_carried_within_an_epoch_and_start_at_zero_in_the_next():
     trainer = TextTrainer(TEXT, SMALL)
     seen = []
-    gradients = trainer.model.gradients
-    trainer.model.gradients = lambda inputs, targets, states, *rest: (
-        seen.append(states) or gradients(inputs, targets, states, *rest)
+    chunk = trainer.model.chunk
+    trainer.model.chunk = lambda inputs, targets, states, *rest: (
+        seen.append(states) or chunk(inputs, targets, states, *rest)
     )
     trainer.run(Budget(steps=trainer.steps_per_epoch + 2))
     zeros = [number for number, states in enumerate(seen) if states is None]
