@@ -14,10 +14,13 @@ import hashlib
 import json
 import os
 import secrets
+import stat
 from collections.abc import Callable, Mapping
 from typing import Any, BinaryIO
 
 import numpy as np
+
+from pylstm.checks import quoted
 
 FORMAT = 1
 """Number of the layout of the header; a file with a higher one is refused."""
@@ -54,29 +57,42 @@ def read_file(path: Path, check: Check | None = None) -> tuple[dict[str, Any], d
     OSError
         The file cannot be read.
     ValueError
-        Not such a file, cut short, damaged, or of a later format; what `check` raises.
+        Not a regular file; not such a file, cut short, damaged, or of a later format; what `check` raises.
     """
     path = os.fsdecode(path)
-    with open(path, "rb"):
-        pass
-    metadata, shapes = _read(path, lambda file: (file.metadata() or {}, _shapes(file)))
-    header, digest = _header(path, metadata)
-    if check is not None:
-        check(header, shapes)
-    tensors = _read(path, lambda file: {name: file.get_tensor(name) for name in shapes})
+    with _opened(path) as file:
+        metadata, shapes = _part(path, lambda: (file.metadata() or {}, _shapes(file)))
+        header, digest = _header(path, metadata)
+        if check is not None:
+            check(header, shapes)
+        tensors = _part(path, lambda: {name: file.get_tensor(name) for name in shapes})
     if _digest(header, tensors) != digest:
         raise ValueError(f"{path}: damaged: the data are not those that were saved (sha256 differs)")
     header.pop("header_sha256", None)
     return header, tensors
 
 
-def _read(path: str, read: Callable[[Any], Any]) -> Any:
-    """What `read` returns of the opened file."""
+def _opened(path: str) -> Any:
+    """The regular file at `path`, open: what is written there meanwhile is another file."""
+    import safetensors
+
+    with open(path, "rb", opener=_without_waiting) as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise ValueError(f"{path}: exists but is not a regular file")
+    return _part(path, lambda: safetensors.safe_open(path, framework="numpy"))
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    """Open a pipe, too, that nobody writes to."""
+    return os.open(path, flags | os.O_NONBLOCK)
+
+
+def _part(path: str, read: Callable[[], Any]) -> Any:
+    """What `read` returns; `ValueError` that names the file where this is not one, or is damaged."""
     import safetensors
 
     try:
-        with safetensors.safe_open(path, framework="numpy") as file:
-            return read(file)
+        return read()
     except (safetensors.SafetensorError, ValueError, TypeError, AttributeError) as error:
         raise ValueError(f"{path}: not a safetensors file, or cut short or damaged ({error})") from None
 
@@ -99,10 +115,13 @@ def _header(path: str, metadata: Mapping[str, str]) -> tuple[dict[str, Any], str
         right = header.get("header_sha256") in (None, _digest(_without(header, "header_sha256"), {}))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(f"{path}: the header is damaged ({error!r})") from None
-    if number != FORMAT:
-        raise ValueError(f"{path}: format {number}, written by pylstm {version}; this version reads format {FORMAT}")
+    if isinstance(number, bool) or number != FORMAT:
+        by = f"written by pylstm {str(version)[:60]}"
+        raise ValueError(f"{path}: format {quoted(number)}, {by}; this version reads format {FORMAT}")
     if not right:
         raise ValueError(f"{path}: the header is damaged: it is not the one that was saved (sha256 differs)")
+    if not isinstance(version, str):
+        raise ValueError(f"{path}: version must be a text, got {quoted(version)}")
     return header, digest
 
 
@@ -121,6 +140,7 @@ def _write(path: Path, data: bytes) -> None:
     temporary = f"{target}.{secrets.token_hex(4)}.tmp"
     try:
         with _create_locked(temporary) as file:
+            _take_mode(file, target)
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
@@ -142,6 +162,14 @@ def _create_locked(path: str) -> BinaryIO:
         if os.fstat(file.fileno()).st_nlink:
             return file
         file.close()  # removed by another writer before it was locked
+
+
+def _take_mode(file: BinaryIO, target: str) -> None:
+    """Give a new file the mode of the one that it replaces: what is private stays private."""
+    with contextlib.suppress(FileNotFoundError):
+        mode = stat.S_IMODE(os.stat(target).st_mode)
+        if mode != stat.S_IMODE(os.fstat(file.fileno()).st_mode):
+            os.fchmod(file.fileno(), mode)
 
 
 def _remove_unlocked(path: str) -> None:
