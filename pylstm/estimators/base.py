@@ -12,8 +12,8 @@ from sklearn.utils import _safe_indexing, check_consistent_length, check_random_
 from sklearn.utils.validation import _check_sample_weight, _num_samples, check_is_fitted
 
 from pylstm.cells.options import changed
-from pylstm.data.sequences import Sequences
 from pylstm.estimators.inputs import ROWS, STEPS, take
+from pylstm.estimators.scaling import fit_steps, make_scaler, scale_steps
 from pylstm.hints import EstimatorHints
 from pylstm.models.restoring import check_certified, held, leaf_of
 from pylstm.models.sequence_model import SequenceModel
@@ -34,6 +34,8 @@ FITTED = ("n_features_in_", "n_step_features_", "input_form_", "n_iter_", "loss_
 
 class SequenceEstimator(EstimatorHints, BaseEstimator):
     """Base of the estimators on sequences; see `SequenceClassifier`."""
+
+    _scaled_values = ("x",)
 
     @all_or_nothing
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Any:
@@ -77,13 +79,13 @@ class SequenceEstimator(EstimatorHints, BaseEstimator):
         x, targets, weights = x[kept], targets[kept], weights[kept]
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         if warm is None:
-            self._set_scales(x, targets, weights)
+            self._set_scalers(x, targets, weights)
             self.model_, self._net_of = self._make_model(seed), self._identity()
         elif self._identity() != warm:
             raise ValueError(f"warm_start needs the net and the data of the fit before: {warm}, got {self._identity()}")
         else:
             self.model_ = copy.deepcopy(self.model_)  # the one before stays whole if this fit fails
-        return self._train(self._standardised(x), self._scaled(targets), weights, seed)
+        return self._train(scale_steps(self.x_scaler_, x, self.dtype), self._scaled(targets), weights, seed)
 
     def _train(self, x: Any, targets: np.ndarray, weights: np.ndarray, seed: int) -> Any:
         data, validation, scores = (x, targets, weights.astype(self.dtype)), None, []
@@ -146,21 +148,20 @@ class SequenceEstimator(EstimatorHints, BaseEstimator):
         sizes = self.n_step_features_, self.hidden_size, self._outputs()[0]
         return SequenceModel(self.cell, *sizes, **options, **(self.cell_options or {}))
 
-    def _set_scales(self, x: Any, targets: np.ndarray, weights: np.ndarray) -> None:
-        """Weighted mean and deviation of every feature over all steps; a constant one is divided by 1."""
-        self.x_mean_, self.x_scale_ = np.zeros(x.shape[2]), np.ones(x.shape[2])
-        if self.standardise:
-            self.x_mean_, self.x_scale_ = weighted_scale(*steps_of(x, weights))
-        self._set_target_scale(targets, weights)
+    def _set_scalers(self, x: Any, targets: np.ndarray, weights: np.ndarray) -> None:
+        """Standardise every feature over all steps; a constant one is divided by 1."""
+        width = x.shape[2]
+        self.x_scaler_ = fit_steps(x, weights) if self.standardise else make_scaler(np.zeros(width), np.ones(width))
 
-    def _set_target_scale(self, targets: np.ndarray, weights: np.ndarray) -> None:
-        """For regressors."""
+    @property
+    def x_mean_(self) -> np.ndarray:
+        """Of `x_scaler_`."""
+        return self.x_scaler_.mean_
 
-    def _standardised(self, x: np.ndarray | Sequences) -> np.ndarray | Sequences:
-        """(x - mean) / deviation, in the dtype of the net."""
-        values = x.padded if isinstance(x, Sequences) else x
-        values = ((values - self.x_mean_) / self.x_scale_).astype(self.dtype)
-        return Sequences(values, x.lengths) if isinstance(x, Sequences) else values
+    @property
+    def x_scale_(self) -> np.ndarray:
+        """Of `x_scaler_`."""
+        return self.x_scaler_.scale_
 
     def _split(self, data: tuple, seed: int) -> tuple[tuple, tuple]:
         rows = np.arange(len(data[0]))
@@ -175,7 +176,8 @@ class SequenceEstimator(EstimatorHints, BaseEstimator):
     def _out(self, X: Any) -> np.ndarray:
         """Outputs of the net, as float64 (N, K)."""
         check_is_fitted(self, "model_")
-        return self.model_.predict(self._standardised(take(self, X, reset=False))).astype(np.float64)
+        x = scale_steps(self.x_scaler_, take(self, X, reset=False), self.dtype)
+        return self.model_.predict(x).astype(np.float64)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -202,7 +204,7 @@ class SequenceEstimator(EstimatorHints, BaseEstimator):
         } | self._own_metadata()
 
     def _scale_names(self) -> tuple[str, ...]:
-        return ("x_mean_", "x_scale_")
+        return tuple(f"{values}_{what}_" for values in self._scaled_values for what in ("mean", "scale"))
 
     def _own_metadata(self) -> dict[str, Any]:
         return {}
@@ -224,10 +226,12 @@ class SequenceEstimator(EstimatorHints, BaseEstimator):
         estimator._set_own(says)
         if estimator._outputs()[0] != model.head.out_features:
             raise ValueError(f"metadata: {estimator._outputs()[0]} outputs, but {model.head!r}")
-        scales, inputs = says.entries("scales").only(estimator._scale_names()), model.layer.input_size
-        for name in estimator._scale_names():
-            width = inputs if name.startswith("x") else model.head.out_features
-            setattr(estimator, name, scales.array(name, (width,), positive=name.endswith("scale_")))
+        scales = says.entries("scales").only(estimator._scale_names())
+        widths = {"x": model.layer.input_size, "y": model.head.out_features}
+        for values in estimator._scaled_values:
+            shape = (widths[values],)
+            mean, scale = scales.array(f"{values}_mean_", shape), scales.array(f"{values}_scale_", shape, positive=True)
+            setattr(estimator, f"{values}_scaler_", make_scaler(mean, scale))
         estimator._net_of = estimator._identity()
         return estimator
 
@@ -256,22 +260,6 @@ def counted(X: Any, y: Any, sample_weight: Any) -> tuple[Any, Any, Any]:
     if len(rows) == len(weights):
         return X, y, sample_weight
     return _safe_indexing(X, rows), _safe_indexing(y, rows), weights[rows]
-
-
-def steps_of(x: np.ndarray | Sequences, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """All steps of all sequences (M, I), and the weight of each (M,)."""
-    if isinstance(x, Sequences):
-        return x.padded[x.inside], np.repeat(weights, x.lengths)
-    return x.reshape(-1, x.shape[2]), np.repeat(weights, x.shape[1])
-
-
-def weighted_scale(values: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and standard deviation (K,) of the columns of `values` (M, K); 0 and 1 where there is nothing."""
-    if not len(values):
-        return np.zeros(values.shape[1]), np.ones(values.shape[1])
-    mean = np.average(values.astype(np.float64), axis=0, weights=weights)
-    scale = np.sqrt(np.average((values - mean) ** 2, axis=0, weights=weights))
-    return mean, np.where(scale <= 1e-12 * np.abs(values).max(axis=0), 1.0, scale)
 
 
 def plain(parameters: dict[str, Any]) -> dict[str, Any]:

@@ -72,8 +72,10 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):
         Mean loss of every epoch.
     validation_scores_ : list of float or None
         Accuracy on the sequences held out, after every epoch.
+    x_scaler_ : sklearn.preprocessing.StandardScaler
+        Of the steps.
     x_mean_, x_scale_ : ndarray, shape (I,)
-        Of the standardisation.
+        Of it.
 
     Examples
     --------

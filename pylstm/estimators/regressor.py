@@ -9,7 +9,8 @@ from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
 from sklearn.utils import check_array
 
-from pylstm.estimators.base import SequenceEstimator, counted, weighted_scale
+from pylstm.estimators.base import SequenceEstimator, counted
+from pylstm.estimators.scaling import fit_scaler
 from pylstm.schema import Entries
 
 LOSSES = ("mean_squared_error", "huber")
@@ -41,8 +42,10 @@ class SequenceRegressor(RegressorMixin, SequenceEstimator):
         As of `SequenceClassifier`.
     validation_scores_ : list of float or None
         R^2 on the sequences held out, after every epoch.
+    x_scaler_, y_scaler_ : sklearn.preprocessing.StandardScaler
+        Of the steps and of the targets.
     x_mean_, x_scale_, y_mean_, y_scale_ : ndarray, shape (I,) and (n_outputs_,)
-        Of the standardisation.
+        Of these two.
 
     Examples
     --------
@@ -53,6 +56,8 @@ class SequenceRegressor(RegressorMixin, SequenceEstimator):
     >>> bool(net.score(x, x.sum(axis=(1, 2))) > 0.95)
     True
     """
+
+    _scaled_values = ("x", "y")
 
     def __init__(
         self,
@@ -95,7 +100,7 @@ class SequenceRegressor(RegressorMixin, SequenceEstimator):
 
     def predict(self, X: Any) -> np.ndarray:
         """The targets of each sequence: (N,), or (N, K) where those of the fit were."""
-        y = self._out(X) * self.y_scale_ + self.y_mean_
+        y = self._out(X) * self.y_scale_ + self.y_mean_  # inverse_transform would refuse an infinite one
         return y if self._by_column else y[:, 0]
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
@@ -118,11 +123,22 @@ class SequenceRegressor(RegressorMixin, SequenceEstimator):
         self.n_outputs_ = y.shape[1]
         return y
 
-    def _set_target_scale(self, targets: np.ndarray, weights: np.ndarray) -> None:
-        self.y_mean_, self.y_scale_ = weighted_scale(targets, weights)
+    def _set_scalers(self, x: Any, targets: np.ndarray, weights: np.ndarray) -> None:
+        super()._set_scalers(x, targets, weights)
+        self.y_scaler_ = fit_scaler(targets, weights)
+
+    @property
+    def y_mean_(self) -> np.ndarray:
+        """Of `y_scaler_`."""
+        return self.y_scaler_.mean_
+
+    @property
+    def y_scale_(self) -> np.ndarray:
+        """Of `y_scaler_`."""
+        return self.y_scaler_.scale_
 
     def _scaled(self, targets: np.ndarray) -> np.ndarray:
-        return ((targets - self.y_mean_) / self.y_scale_).astype(self.dtype)
+        return self.y_scaler_.transform(targets).astype(self.dtype)
 
     def _score_of(self, x: Any, targets: np.ndarray, weights: Any = None) -> float:
         if len(targets) < 2:  # where R^2 is not defined
@@ -139,9 +155,6 @@ class SequenceRegressor(RegressorMixin, SequenceEstimator):
         super()._check_parameters()
         if self.loss not in LOSSES:
             raise ValueError(f"loss must be one of {', '.join(LOSSES)}, got {self.loss!r}")
-
-    def _scale_names(self) -> tuple[str, ...]:
-        return (*super()._scale_names(), "y_mean_", "y_scale_")
 
     def _own_metadata(self) -> dict[str, Any]:
         return {"outputs": self.n_outputs_, "by_column": self._by_column}

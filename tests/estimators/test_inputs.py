@@ -11,10 +11,12 @@ pytest.importorskip("polars")
 
 import pandas as pd
 import polars as pl
+from sklearn.preprocessing import StandardScaler
 
 import pylstm
 from pylstm import SequenceClassifier, SequenceRegressor
 from pylstm.data.sequences import Sequences
+from pylstm.estimators.scaling import fit_scaler
 
 RNG = np.random.default_rng(5)
 X = RNG.normal(size=(40, 6, 2)) * [1, 100] + [0, 3000]
@@ -123,6 +125,44 @@ def test_constant_features_do_no_harm():
     x[:, :, 1] = 0.1
     fitted = net().fit(x, Y)
     assert np.isfinite(fitted.predict_proba(x)).all() and fitted.x_scale_[1] == 1
+
+
+@pytest.mark.parametrize("value", [0.1, -3.870474634273504, 28.396677351979204, 1e8])
+@pytest.mark.parametrize("unit", [1e-9, 1.0, 1e13])
+def test_constant_features_are_known_for_what_they_are_with_weights_of_any_unit(value, unit):
+    x, weights = np.concatenate([X] * 10), np.random.default_rng(3).uniform(0.1, 2, 400)
+    expected = net().fit(x, np.resize(Y, 400), weights).x_scaler_
+    x[:, :, 1] = value
+    found = net().fit(x, np.resize(Y, 400), unit * weights).x_scaler_
+    assert found.scale_[1] == 1 and found.mean_[1] == pytest.approx(value, rel=1e-14)
+    np.testing.assert_allclose([found.mean_[0], found.scale_[0]], [expected.mean_[0], expected.scale_[0]], rtol=1e-13)
+
+
+def test_a_constant_column_never_warns():
+    rng = np.random.default_rng(4)
+    for n in rng.integers(1, 300, size=200):  # some have a variance that rounds to below 0
+        column = np.full((n, 1), rng.normal() * 10.0 ** rng.integers(-6, 6))
+        scaler = fit_scaler(column, rng.uniform(0.1, 2, n))
+        assert scaler.scale_.tolist() == [1.0] and scaler.mean_[0] == pytest.approx(column[0, 0], rel=1e-14)
+
+
+def test_scalers_are_those_of_scikit_learn_and_outlive_a_file(tmp_path):
+    weights = np.random.default_rng(3).uniform(0.1, 2, 40)
+    y = np.stack([[each.sum(), -5.0, each[-1, 0]] for each in RAGGED])
+    fitted = SequenceRegressor(hidden_size=4, epochs=1, random_state=0, dtype="float64").fit(RAGGED, y, weights)
+    steps, of_steps = np.concatenate(RAGGED), np.repeat(weights, [len(each) for each in RAGGED])
+    pylstm.save(tmp_path / "net", fitted)
+    for each in (fitted, pylstm.load(tmp_path / "net")):
+        for scaler, values, by in ((each.x_scaler_, steps, of_steps), (each.y_scaler_, y, weights)):
+            assert type(scaler) is StandardScaler
+            expected = StandardScaler().fit(values, sample_weight=by)
+            np.testing.assert_allclose(scaler.mean_, expected.mean_, rtol=1e-13)
+            np.testing.assert_allclose(scaler.scale_, expected.scale_, rtol=1e-13)
+            np.testing.assert_allclose(scaler.transform(values), expected.transform(values), atol=1e-12)
+        assert np.array_equal(each.x_mean_, fitted.x_scaler_.mean_) and each.y_scale_[1] == 1
+        assert np.array_equal(each.y_mean_, fitted.y_scaler_.mean_)
+        assert np.array_equal(each.predict(RAGGED), fitted.predict(RAGGED))
+        assert np.isfinite(each.predict([np.zeros((0, 2))] * 3)).all()
 
 
 def nan_at(array, at):
