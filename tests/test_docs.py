@@ -27,7 +27,7 @@ MODULES = sorted(
 )
 
 NEEDS = {"pylstm.datasets.bundled": ("sklearn", "statsmodels", "aeon")}
-"""Module -> packages that its examples need though the module does not import them."""
+"""Module -> packages that its examples need, and its import does not."""
 
 
 @pytest.fixture

@@ -122,15 +122,10 @@ def digits(length: int | None = None, *, batch_size: int = 32) -> Task:
     """
     if length is not None:
         raise ValueError("the digits task has 64 steps, one for each pixel: no length can be given")
-    try:
-        from sklearn.datasets import load_digits
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
-            "the digits task needs scikit-learn, which holds the images: pip install 'pylstm[sklearn]'",
-            name="sklearn",
-        ) from error
-    images, labels = load_digits(return_X_y=True)
-    images, labels = images.T[:, :, None] / 16, labels[None].astype(np.intp)
+    from pylstm.datasets.bundled import digit_images
+
+    images, labels = digit_images()
+    images, labels = images.reshape(-1, 64).T[:, :, None], labels[None]
     held = np.random.default_rng(0).permutation(labels.shape[1])
     train, validation = held[300:], held[:300]
 

@@ -1,6 +1,9 @@
-"""Data sets of installed packages: the files are read as those packages read them; what is missing is named."""
+"""Data sets of installed packages, by their loaders, offline; what is missing is named."""
 
 import importlib.util
+import subprocess
+import sys
+import types
 
 import numpy as np
 import pytest
@@ -62,33 +65,48 @@ def test_gaps_of_co2_are_on_straight_lines():
         co2("year")
 
 
-@pytest.mark.parametrize(
-    ("load", "package"),
-    [(digits, "scikit-learn"), (japanese_vowels, "aeon"), (sunspots, "statsmodels"), (co2, "statsmodels")],
-)
-def test_a_missing_package_is_named_with_the_extra(load, package, monkeypatch):
-    monkeypatch.setattr(bundled, "find_spec", lambda name: None)
-    with pytest.raises(ModuleNotFoundError, match=rf"part of {package}, .*pip install 'pylstm\[data\]'"):
+LOADERS = [
+    (digits, "scikit-learn", "sklearn", "sklearn"),
+    (japanese_vowels, "aeon", "aeon", "data"),
+    (sunspots, "statsmodels", "statsmodels", "data"),
+    (co2, "statsmodels", "statsmodels", "data"),
+]
+
+
+def replace(monkeypatch, package, module):
+    for name in [name for name in sys.modules if name.startswith(f"{package}.")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, package, module)
+
+
+@pytest.mark.parametrize(("load", "distribution", "package", "extra"), LOADERS)
+def test_a_missing_package_is_named_with_the_extra(load, distribution, package, extra, monkeypatch):
+    replace(monkeypatch, package, None)
+    with pytest.raises(ModuleNotFoundError, match=rf"part of {distribution}, .*pip install 'pylstm\[{extra}\]'") as got:
+        load()
+    assert got.value.name == package
+
+
+@pytest.mark.parametrize(("load", "package"), [(load, package) for load, _, package, _ in LOADERS])
+def test_what_an_installed_package_needs_is_not_taken_for_it(load, package, monkeypatch, tmp_path):
+    (tmp_path / "datasets.py").write_text("import a_package_that_nobody_has")
+    module = types.ModuleType(package)
+    module.__path__ = [str(tmp_path)]
+    replace(monkeypatch, package, module)
+    with pytest.raises(ModuleNotFoundError, match=r"^No module named 'a_package_that_nobody_has'$"):
         load()
 
 
-def test_a_package_without_the_file_is_named(monkeypatch, tmp_path):
-    spec = type("Spec", (), {"submodule_search_locations": [str(tmp_path)]})
-    monkeypatch.setattr(bundled, "find_spec", lambda name: spec)
-    with pytest.raises(FileNotFoundError, match=r"the installed statsmodels has no datasets/sunspots/sunspots\.csv"):
-        sunspots()
-
-
-def test_packages_are_not_imported():
-    import subprocess
-    import sys
-
+def test_loaders_stay_offline_and_importing_them_imports_no_package():
     code = (
-        "import sys\nfrom pylstm import datasets\n"
+        "import socket, sys\n"
+        "from pylstm import datasets\n"
+        "print([name for name in ('sklearn', 'aeon', 'statsmodels', 'pandas', 'scipy') if name in sys.modules])\n"
+        "def refuse(*_): raise OSError('asked the network')\n"
+        "socket.socket.connect = socket.getaddrinfo = refuse\n"
         "for load in (datasets.digits, datasets.japanese_vowels, datasets.sunspots, datasets.co2):\n"
         "    try: load()\n"
         "    except ModuleNotFoundError: pass\n"
-        "print([name for name in ('sklearn', 'aeon', 'statsmodels', 'pandas', 'scipy') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, timeout=120)
     assert (done.stdout, done.stderr) == ("[]\n", "")

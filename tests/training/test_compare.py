@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import builtins
 import json
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -170,14 +170,9 @@ def test_digits_are_held_out_and_need_an_extra(monkeypatch):
     batch = next(task.training(0))
     assert batch.x.shape == (64, 32, 1) and 0 <= batch.x.min() < batch.x.max() <= 1
     assert not held & {bytes(column) for column in batch.x[:, :, 0].T}
-    real = builtins.__import__
-
-    def without(name, *args, **kwargs):
-        if name.startswith("sklearn"):
-            raise ModuleNotFoundError(name)
-        return real(name, *args, **kwargs)
-
-    monkeypatch.setattr(builtins, "__import__", without)
+    for name in [name for name in sys.modules if name.partition(".")[0] == "sklearn"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "sklearn", None)
     with pytest.raises(ModuleNotFoundError, match=r"pip install 'pylstm\[sklearn\]'"):
         digits()
 
