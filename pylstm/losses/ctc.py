@@ -1,4 +1,4 @@
-"""CTC: the loss of a sequence of labels that is not aligned with the steps, served by torch; and the best path."""
+"""CTC: the loss of a sequence of labels that is not aligned with the steps; and the best path."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from pylstm.checks import as_array, check_indices
+from pylstm.engine import levels
 from pylstm.hints import Loss
 from pylstm.losses.reduction import check_floats, check_weights, reduce_losses
 
@@ -42,7 +43,8 @@ def ctc_loss(
     reduction : {"mean", "sum"}
         ``mean`` divides by the sum of the weights (by N without weights), not by the lengths of the targets.
     zero_infinity : bool
-        Whether rows with too few steps for their labels count as 0; otherwise they are refused.
+        Whether rows whose labels cannot come out count as 0, with a gradient of 0. Otherwise too few steps are refused,
+        and labels without any probability (logits of -inf) have a loss of inf and a gradient of NaN.
 
     Returns
     -------
@@ -52,28 +54,25 @@ def ctc_loss(
 
     Raises
     ------
-    ModuleNotFoundError
-        torch is missing: ``pip install 'pylstm[torch]'``.
     TypeError, ValueError
         A wrong dtype; a wrong shape, a label out of range or blank, a row with too few steps, a negative weight.
 
     Notes
     -----
     Graves, Fernandez, Gomez and Schmidhuber (2006), Connectionist temporal classification. n labels, of which r are
-    as the one before, need n + r steps.
+    as the one before, need n + r steps. Computed in float64, in 16 n + 24 bytes for each step.
 
     Examples
     --------
-    >>> value, dlogits = ctc_loss(np.zeros((2, 1, 3)), np.array([[1]]))  # doctest: +SKIP
-    >>> round(float(np.exp(-value)), 6)  # 1 1, blank 1, and 1 blank, of 9  # doctest: +SKIP
+    >>> value, dlogits = ctc_loss(np.zeros((2, 1, 3)), np.array([[1]]))
+    >>> round(float(np.exp(-value)), 6)  # 1 1, blank 1, and 1 blank, of 9
     0.333333
     """
     logits = check_floats("logits", logits)
     if logits.ndim != 3 or logits.shape[2] < 2:
         raise ValueError(f"logits must have shape (T, N, V) with V >= 2, got {logits.shape}")
     T, N, V = logits.shape
-    if not 0 <= blank < V:
-        raise ValueError(f"blank must be in 0..{V - 1}, got {blank}")
+    blank = int(check_indices("blank", blank, V))
     steps = np.full(N, T) if input_lengths is None else _lengths("input_lengths", input_lengths, T, N)
     weights = check_weights(weights, (N,), logits.dtype)
     counts = np.full(N, True) if weights is None else weights != 0
@@ -85,14 +84,18 @@ def ctc_loss(
             f"row {row}: {steps[row]} steps are too few for its {labels[row]} labels (one each, and a blank between "
             "two that are the same); zero_infinity=True leaves such rows out"
         )
-    losses, dlogits = np.zeros(N, logits.dtype), np.zeros_like(logits)
-    some = np.flatnonzero(possible & counts & (steps > 0))
-    if some.size:
-        losses[some], dlogits[:, some] = _by_torch(logits[:, some], targets[some], steps[some], labels[some], blank)
-        dlogits[np.arange(T)[:, None] >= steps] = 0
-    by_rows = dlogits.swapaxes(0, 1).reshape(N, T * V)
-    value, d = reduce_losses(losses, by_rows, weights, reduction, per_row=True)
-    return Loss(value, np.ascontiguousarray(d.reshape(N, T, V).swapaxes(0, 1)))
+    losses, dlogits = np.zeros(N), np.zeros(logits.shape, logits.dtype)
+    compute = np.flatnonzero(possible & counts & (steps > 0))
+    if compute.size:
+        ctc = levels.load("pylstm.losses._ctc")
+        work = np.empty(ctc.room(T, int(labels[compute].max()), V))
+        ctc.rows(np.ascontiguousarray(logits), targets, compute, steps, labels, blank, losses, dlogits, work)
+    if zero_infinity:
+        dlogits[:, np.isposinf(losses)] = 0
+        losses[np.isposinf(losses)] = 0
+    value, dlosses = reduce_losses(losses, np.ones(N, logits.dtype), weights, reduction, per_row=False)
+    dlogits *= dlosses[:, None]
+    return Loss(value, dlogits)
 
 
 def ctc_best_path(logits: Any, lengths: Any = None, *, blank: int = 0) -> list[np.ndarray]:
@@ -155,20 +158,3 @@ def _possible(targets: np.ndarray, labels: np.ndarray, steps: np.ndarray) -> np.
     """Which rows have steps enough: one for each label, and one for a blank between two labels that are the same."""
     again = (targets[:, 1:] == targets[:, :-1]) & (np.arange(1, targets.shape[1]) < labels[:, None])
     return labels + again.sum(axis=1) <= steps
-
-
-def _by_torch(
-    logits: np.ndarray, targets: np.ndarray, steps: np.ndarray, labels: np.ndarray, blank: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Losses of the rows, and their cotangents."""
-    try:
-        import torch
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError("ctc_loss needs torch: pip install 'pylstm[torch]'", name="torch") from error
-    z = torch.from_numpy(np.ascontiguousarray(logits)).requires_grad_()
-    # of torch's loss only what comes out of its log_softmax is right: its gradient holds for those inputs alone
-    losses = torch.nn.functional.ctc_loss(
-        z.log_softmax(2), *(torch.from_numpy(each) for each in (targets, steps, labels)), blank, reduction="none"
-    )
-    losses.sum().backward()
-    return losses.detach().numpy(), z.grad.numpy()

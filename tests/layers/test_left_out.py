@@ -131,7 +131,6 @@ def test_the_example_of_the_issue():
 @every_dtype
 @pytest.mark.parametrize("weighted", [np.array([1.0, 0, 0.5, 2, 0]), np.array([True, False, True, True, False])])
 def test_ctc(dtype, weighted):
-    pytest.importorskip("torch")
     logits = RNG.normal(size=(7, 5, 4)).astype(dtype)
     targets, lengths = RNG.integers(1, 4, size=(5, 3)), np.array([7, 7, 6, 7, 7])
     weights = weighted if weighted.dtype == bool else weighted.astype(dtype)

@@ -120,7 +120,6 @@ def test_a_model_of_ones_own():
 
 
 def test_the_targets_of_ctc():
-    pytest.importorskip("torch")
     model = pylstm.SequenceModel("gru", I, 4, K, read="every", loss="ctc", seed=1)
     labels = Sequences.of([[1, 2]] * N, dtype="int64")
     pylstm.fit(model, (X, labels), epochs=1, validation=(X, labels))
