@@ -106,8 +106,9 @@ class MinGRU(Cell):
 class MinLSTM(Cell):
     """Minimal LSTM without recurrent product, its gates normalised to sum 1.
 
-    f = s(W_f x + b_f), i = s(W_i x + b_i), h = (f h- + i (W_n x + b_n)) / (f + i). The share f / (f + i) is
-    computed as s(log f - log i), which holds where f and i are too small to be numbers.
+    f = s(W_f x + b_f), i = s(W_i x + b_i), h = (f h- + i (W_n x + b_n)) / (f + i). The shares f / (f + i) and
+    i / (f + i) are computed as s(log f - log i) and s(log i - log f), which hold where f and i are too small to be
+    numbers, and where one share is so near to 1 that 1 less it would keep no digits of the other.
     """
 
     states = ("h",)
@@ -115,8 +116,8 @@ class MinLSTM(Cell):
     reference = MinGRU.reference
 
     def forward(z, prev):
-        share = sigmoid(softplus(-z.i) - softplus(-z.f))
-        return dict(h=share * prev.h + (1 - share) * z.n)
+        log_ratio = softplus(-z.i) - softplus(-z.f)  # log f - log i
+        return dict(h=sigmoid(log_ratio) * prev.h + sigmoid(-log_ratio) * z.n)
 
 
 def slow_lam(rng, shape):

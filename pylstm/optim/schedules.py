@@ -77,7 +77,8 @@ class Plateau(Hinted, hints="plateau"):
     """PyTorch's ``ReduceLROnPlateau``: a rate that falls after more than `patience` losses that are not better.
 
     A callable like the other schedules, with a memory. Call ``plateau.observe(loss)`` once in an epoch (`pylstm.fit`
-    does, with the validation loss where there is one).
+    does, with the validation loss where there is one). A fit begins with the first rate and without that memory,
+    whatever a fit before has left; one that is resumed has the rate and the memory of its checkpoint.
 
     Parameters
     ----------
@@ -100,6 +101,11 @@ class Plateau(Hinted, hints="plateau"):
         The rate does not fall below it.
     eps : float
         A fall by no more than this is left out.
+
+    Attributes
+    ----------
+    lr : float
+        The present rate. Setting it sets the first one too.
 
     Raises
     ------
@@ -138,10 +144,24 @@ class Plateau(Hinted, hints="plateau"):
             raise ValueError(f"mode must be 'min' or 'max', got {mode!r}")
         if threshold_mode not in ("rel", "abs"):
             raise ValueError(f"threshold_mode must be 'rel' or 'abs', got {threshold_mode!r}")
-        self.lr, self.factor, self.patience, self.cooldown = float(lr), float(factor), patience, cooldown
+        self.factor, self.patience, self.cooldown = float(factor), patience, cooldown
         self.mode, self.threshold, self.threshold_mode = mode, float(threshold), threshold_mode
         self.min_lr, self.eps = float(min_lr), float(eps)
-        self.best = math.inf if mode == "min" else -math.inf
+        self.lr = lr
+        self.reset()
+
+    @property
+    def lr(self) -> float:
+        return self._lr
+
+    @lr.setter
+    def lr(self, value: float) -> None:
+        self._first = self._lr = rate("lr", value)
+
+    def reset(self) -> None:
+        """Go back to the first rate, and forget all losses."""
+        self._lr = self._first
+        self.best = math.inf if self.mode == "min" else -math.inf
         self.waited = self.cooling = 0
 
     def __call__(self, step: int) -> float:
@@ -158,7 +178,7 @@ class Plateau(Hinted, hints="plateau"):
             self.cooling, self.waited = self.cooling - 1, 0
         if self.waited > self.patience:
             lower = max(self.min_lr, self.lr * self.factor)
-            self.lr = lower if self.lr - lower > self.eps else self.lr
+            self._lr = lower if self.lr - lower > self.eps else self.lr
             self.cooling, self.waited = self.cooldown, 0
 
     def _is_better(self, loss: float) -> bool:
@@ -185,11 +205,11 @@ class Plateau(Hinted, hints="plateau"):
         waited, cooling = (check_count(name, state[name]) for name in ("waited", "cooling"))
         if not isinstance(best, Real):
             raise TypeError(f"best must be a number, got {best!r}")
-        self.lr, self.best, self.waited, self.cooling = lr, float(best), waited, cooling
+        self._lr, self.best, self.waited, self.cooling = lr, float(best), waited, cooling
 
     def __repr__(self) -> str:
         names = ("mode", "factor", "patience", "threshold", "threshold_mode", "cooldown", "min_lr", "eps")
-        return call_of("Plateau", self.lr, **{name: getattr(self, name) for name in names})
+        return call_of("Plateau", self._first, **{name: getattr(self, name) for name in names})
 
 
 SCHEDULES = ("constant", "step_decay", "cosine", "warm_up", "Plateau")

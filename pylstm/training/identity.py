@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from pylstm.data.batches import digest_of
 from pylstm.described import Layer
@@ -32,14 +34,44 @@ def identity_of(trainer: Any) -> dict[str, Any]:
 
 
 def made_with(optimiser: Any, schedule: Any) -> dict[str, Any]:
-    """Optimiser and schedule with their settings, before the first step changes any; of functions the name."""
+    """Optimiser and schedule with their settings, before the first step changes any; of functions the name.
+
+    Not the rate of an optimiser that has a schedule, which sets it before every step.
+    """
     kind = "none" if schedule is None else getattr(schedule, "__qualname__", type(schedule).__name__)
-    names = optimiser.settings if isinstance(optimiser, Optimiser) else ()
-    settings = {name: getattr(optimiser, name) for name in names}
+    settings = _settings_of(optimiser)
+    if schedule is not None:
+        settings.pop("lr", None)
     return {
         "optimiser": {"": type(optimiser).__name__} | settings,
         "schedule": {"": kind} | ({"settings": repr(schedule)} if isinstance(schedule, Plateau) else {}),
     }
+
+
+_RUNS: WeakKeyDictionary[Optimiser, tuple[dict[str, Any], dict[str, Any]]] = WeakKeyDictionary()
+"""Optimiser -> its settings as the user made them, and those that its last fit has left it with."""
+
+
+@contextmanager
+def settings_remembered(optimiser: Any) -> Iterator[None]:
+    """Around a fit: what it changes in the settings of `optimiser`, as callbacks do, is none of the user's doing."""
+    before = _settings_of(optimiser)
+    try:
+        yield
+    finally:
+        if isinstance(optimiser, Optimiser):
+            _RUNS[optimiser] = before, _present(optimiser)
+
+
+def _settings_of(optimiser: Any) -> dict[str, Any]:
+    """The settings of an optimiser as the user made them."""
+    before, left = _RUNS.get(optimiser, ({}, None)) if isinstance(optimiser, Optimiser) else ({}, None)
+    now = _present(optimiser)
+    return dict(before) if now == left else now
+
+
+def _present(optimiser: Any) -> dict[str, Any]:
+    return {name: getattr(optimiser, name) for name in getattr(optimiser, "settings", ())}
 
 
 def model_of(model: Any) -> dict[str, Any]:

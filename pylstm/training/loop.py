@@ -126,6 +126,8 @@ class Loop(Hinted, hints="trainer"):
         start = written - self.seconds
         self._stop = "" if self._stop == "interrupted" else self._stop
         self.history.stopped = ""
+        if isinstance(self.schedule, Plateau) and not self.step:
+            self.schedule.reset()
         with (
             kept_on_error(self, checkpoint),
             followed(self) as follower,

@@ -15,7 +15,7 @@ from pylstm.optim.schedules import Schedule, check_schedule
 from pylstm.training.arguments import check_callbacks, check_numbers, check_optimiser
 from pylstm.training.budget import Budget
 from pylstm.training.history import History
-from pylstm.training.identity import identity_of, made_with
+from pylstm.training.identity import identity_of, made_with, settings_remembered
 from pylstm.training.loop import Loop
 from pylstm.training.progress import Progress
 from pylstm.training.sources import Rows
@@ -143,7 +143,8 @@ class Trainer(Loop):
         ValueError
             `checkpoint` would replace another file, or the checkpoint of another run or of one that is not finished.
         """
-        return self._run(Budget(epochs=self.epochs), self.progress, checkpoint, every)
+        with settings_remembered(self.optimiser):
+            return self._run(Budget(epochs=self.epochs), self.progress, checkpoint, every)
 
     def _identity(self) -> dict[str, Any]:
         return identity_of(self)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+import signal
 
 import numpy as np
 import pytest
@@ -128,3 +130,82 @@ def test_a_model_of_ones_own_with_other_options_is_refused(tmp_path):
     write(path, with_dt(0.02))
     with pytest.raises(ValueError, match=re.escape("model.body.options.dt was 0.02, now 0.05")):
         resume(path, with_dt(0.05))
+
+
+RUNS = {
+    "plateau": lambda net: {"schedule": Plateau(0.05, patience=0, threshold=0.9)},
+    "cosine": lambda net: {
+        "optimiser": pylstm.Adam(net.params, lr=0.01),
+        "schedule": pylstm.optim.cosine(0.05, steps=6),
+    },
+    "both": lambda net: {
+        "optimiser": pylstm.SGD(net.params, 0.02),
+        "schedule": Plateau(0.05, patience=0, threshold=0.9),
+    },
+    "callback": lambda net: {"optimiser": pylstm.AdamW(net.params, lr=0.02), "callbacks": [lower_the_rate]},
+}
+"""Options of a fit of which a run changes what they hold."""
+
+
+def lower_the_rate(trainer):
+    trainer.optimiser.lr *= 0.7
+
+
+def interrupt(trainer):
+    signal.raise_signal(signal.SIGINT)
+
+
+def fail(trainer):
+    raise ZeroDivisionError
+
+
+def end_of_epoch_two(what):
+    calls = []
+
+    def callback(trainer):
+        calls.append(1)
+        if len(calls) == 2:
+            what(trainer)
+
+    return callback
+
+
+@pytest.mark.parametrize("how", [interrupt, fail, None])
+@pytest.mark.parametrize("run", RUNS)
+def test_the_same_objects_go_on(run, how, tmp_path):
+    """A fit that was cut, or had fewer epochs, resumed with the objects that it has changed."""
+
+    def fitted(net, options, epochs=6, what=None, **more):
+        callbacks = [*options.get("callbacks", ()), *([end_of_epoch_two(what)] if what else [])]
+        return pylstm.fit(net, (X, Y), epochs=epochs, batch_size=6, **(options | more | {"callbacks": callbacks}))
+
+    whole = model("gru")
+    expected = fitted(whole, RUNS[run](whole))
+    net, path = model("gru"), tmp_path / "c"
+    options = RUNS[run](net)
+    with contextlib.suppress(ZeroDivisionError):
+        fitted(net, options, 6 if how else 2, how, checkpoint=path)
+    history = fitted(net, options, checkpoint=path, resume=True)
+    assert len(history.loss) == 6 and history == expected and len(set(history.lr)) > 1
+    assert np.array_equal(net.params[0].flat, whole.params[0].flat)
+    fresh = model("gru")
+    assert fitted(fresh, RUNS[run](fresh), checkpoint=path, resume=True) == expected
+
+
+def test_a_rate_that_the_user_has_set_is_another_setting(tmp_path):
+    net, path = model("gru"), tmp_path / "c"
+    options = RUNS["callback"](net)
+    pylstm.fit(net, (X, Y), epochs=2, checkpoint=path, **options)
+    options["optimiser"].lr = 0.5
+    with pytest.raises(ValueError, match=r"optimiser\.lr was 0\.02, now 0\.5"):
+        pylstm.fit(net, (X, Y), epochs=3, checkpoint=path, resume=True, **options)
+
+
+def test_a_fit_begins_with_the_first_rate_of_a_plateau():
+    plateau = Plateau(0.05, patience=0, threshold=0.9)
+    first, second = (pylstm.fit(model("gru"), (X, Y), epochs=4, schedule=plateau) for _ in range(2))
+    assert first == second and first.lr[0] == 0.05 > first.lr[-1] > plateau.lr
+    assert repr(plateau) == repr(Plateau(0.05, patience=0, threshold=0.9))
+    plateau.lr = 0.01
+    assert pylstm.fit(model("gru"), (X, Y), epochs=1, schedule=plateau).lr == [0.01]
+    assert repr(plateau).startswith("Plateau(0.01, ")

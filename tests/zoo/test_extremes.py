@@ -190,6 +190,24 @@ def test_the_first_step_of_saturated_gates(name, dtype):
         np.testing.assert_allclose(run.y[-1, 0, 0], expected, rtol=1e-5)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(("f", "i"), [(0.0, -17.0), (10.0, -10.0), (-17.0, 0.0), (-10.0, 10.0), (40.0, -30.0)])
+def test_a_small_share_keeps_its_digits(f, i, dtype):
+    """Of minlstm: h = (f h- + i n) / (f + i), where one of both gates is far below the other: its term alone."""
+    layer = pylstm.Recurrent("minlstm", 3, 1, dtype=dtype, seed=0)
+    layer.params.flat[:] = 0
+    layer.params["weight_x"] = np.eye(3, dtype=dtype)
+    n, state = (0.75, 0.0) if i < f else (0.0, 0.75)
+    run = layer(np.array([[f, i, n]], dtype), {"h": np.full(1, state, dtype)})
+    grads = run.backward(np.ones_like(run.y))
+    sf, si = (1 / (1 + mp.exp(-mp.mpf(each))) for each in (f, i))
+    by_ratio = (n - state) * sf * si / (sf + si) ** 2
+    expected = [(sf * state + si * n) / (sf + si), -by_ratio * (1 - sf), by_ratio * (1 - si), si / (sf + si)]
+    got = [run.y[0, 0], *grads.x[0], grads.initial["h"][0]]
+    rtol = 1e-5 if dtype == "float32" else 1e-13
+    np.testing.assert_allclose(got, [float(each) for each in [*expected, sf / (sf + si)]], rtol=rtol)
+
+
 @pytest.mark.parametrize("name", ["slstm", "rwkv4", "minlstm", "rg_lru"])
 def test_they_are_certified(name):
     assert pylstm.certify(CELLS[name]).ok
