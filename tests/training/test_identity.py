@@ -209,3 +209,13 @@ def test_a_fit_begins_with_the_first_rate_of_a_plateau():
     plateau.lr = 0.01
     assert pylstm.fit(model("gru"), (X, Y), epochs=1, schedule=plateau).lr == [0.01]
     assert repr(plateau).startswith("Plateau(0.01, ")
+
+
+def test_the_rate_of_an_optimiser_is_no_setting_beside_a_schedule(tmp_path):
+    def fitted(lr, epochs, **options):
+        net = model("gru")
+        options |= {"optimiser": pylstm.Adam(net.params, lr=lr), "schedule": pylstm.optim.cosine(0.05, steps=6)}
+        return pylstm.fit(net, (X, Y), epochs=epochs, **options)
+
+    fitted(0.01, 2, checkpoint=tmp_path / "c")
+    assert fitted(0.03, 6, checkpoint=tmp_path / "c", resume=True) == fitted(0.01, 6)
