@@ -83,11 +83,10 @@ cdef double row(
     cdef double *skipped = stepped + n
     cdef double *gamma = skipped + n + BEFORE
     cdef double *alpha = gamma + n + BEFORE
-    cdef double *last = alpha + T * width + n - 1
-    cdef double m, stay, step, loss
+    cdef double *ends = alpha + T * width + n - 2           # the last two states of the last step
+    cdef double m, of_label, of_blank, loss
 
-    for s in range(-BEFORE, n): alpha[s] = -INF
-    alpha[-1] = 0                                               # where all alignments begin
+    for s in range(-BEFORE, n): alpha[s] = 0 if s == -1 else -INF      # all alignments begin before the first state
     for s in range(n):
         may_skip[s] = 0 if s == 1 or (s % 2 and target[s // 2] != target[s // 2 - 1]) else -INF
     for t in range(T):
@@ -95,18 +94,18 @@ cdef double row(
         for s in range(n): of_state[s] = y[target[s // 2] if s % 2 else blank]
         for s in range(1, BEFORE + 1): alpha[(t + 1) * width - s] = -INF
         forward_step(n, alpha + t * width, may_skip, of_state, alpha + (t + 1) * width)
-    m = largest(last[0], last[-1], -INF)
-    stay, step = exp(last[0] - m), exp(last[-1] - m)
-    loss = -(m + log(stay + step))                              # eq. 8
+    m = largest(ends[0], ends[1], -INF)
+    of_label, of_blank = exp(ends[0] - m), exp(ends[1] - m)
+    loss = -(m + log(of_label + of_blank))                      # eq. 8
 
     for s in range(n): gamma[s] = 0
-    gamma[n - 1], gamma[n - 2] = stay / (stay + step), step / (stay + step)
+    gamma[n - 2], gamma[n - 1] = of_label / (of_label + of_blank), of_blank / (of_label + of_blank)
     for t in range(T - 1, -1, -1):
         for k in range(V): e[k] = 0
         for s in range(n): e[target[s // 2] if s % 2 else blank] += gamma[s]
         for k in range(V): dz[t * stride + k] = <floating> (<double> dz[t * stride + k] - e[k])      # eq. 16
         backward_step(n, alpha + t * width, may_skip, gamma, stepped, skipped)
-    if not loss < INF:                                     # p is 0 or NaN: it has no gradient
+    if not loss < INF:                                          # p is 0 or NaN: it has no gradient
         for t in range(T):
             for k in range(V): dz[t * stride + k] = <floating> NAN
     return loss
