@@ -36,6 +36,7 @@ from pylstm.feedforward.mlp import MLP
 from pylstm.forecasting.baselines import naive, seasonal_naive
 from pylstm.forecasting.forecast_model import ForecastModel
 from pylstm.hookspecs import hookimpl
+from pylstm.kinds import KINDS as _KINDS
 from pylstm.layers.bidirectional import Bidirectional
 from pylstm.layers.checkpointed import CheckpointedRun
 from pylstm.layers.named import GRU, LSTM, RNN, Recurrent
@@ -145,6 +146,14 @@ _ESTIMATORS = {
     "SequenceRegressor": "pylstm.estimators.regressor",
 }
 """Imported when they are asked for, because they need scikit-learn; in ``__all__`` where that is installed."""
+
+for _kind, _module in {
+    "char_model": "pylstm.text.char_model",
+    "forecaster": _ESTIMATORS["Forecaster"],
+    "sequence_classifier": _ESTIMATORS["SequenceClassifier"],
+    "sequence_regressor": _ESTIMATORS["SequenceRegressor"],
+}.items():
+    _KINDS.later(_kind, _module)
 
 _LATER = _ESTIMATORS | {
     "Audit": "pylstm.cells.auditing.audit",

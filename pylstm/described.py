@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from typing import Any, NoReturn
 
 from pylstm.hints import Hinted
+from pylstm.kinds import Kinded, Plan, Shapes, Wanted
 from pylstm.parameters import Parameters, ParametersList
+from pylstm.schema import Entries
 
 
 class Summary(str):
@@ -18,7 +20,7 @@ class Summary(str):
         return str(self)
 
 
-class Described(Hinted):
+class Described(Kinded, Hinted):
     """What all layers and models share: `summary`, and hints for the names of other libraries."""
 
     __slots__ = ()
@@ -86,9 +88,29 @@ class Fixed:
 
 
 class Layer(Described, hints="layer"):
-    """What all layers share: their parameters."""
+    """What all layers share: their parameters, and what files say of them.
+
+    A layer of your own, ``class Gate(Layer, kind="gate")``, has ``_params``, a `Parameters`; `arguments`, those of its
+    constructor but ``dtype`` as JSON can hold them; and `shapes`.
+    """
 
     _params: Parameters
+    arguments: dict[str, Any]
+
+    @classmethod
+    def shapes(cls, given: Entries) -> Shapes:
+        """Names and shapes of the parameters, from the `arguments` of a file; refuses what they must not be."""
+        raise NotImplementedError
+
+    def describe(self) -> dict[str, Any]:
+        """What a file says of the layer, besides kind, dtype and parameters."""
+        return {"arguments": self.arguments}
+
+    @classmethod
+    def planned(cls, says: Entries, dtype: str, wanted: Wanted) -> Plan:
+        """The layer that a file describes: nothing is allocated before `Plan.make`."""
+        given = says.only(("layer", "dtype", "arguments")).entries("arguments")
+        return Plan(cls.shapes(given), dtype, 1, lambda: cls(**given.value, dtype=dtype))  # type: ignore[call-arg]
 
     @property
     def params(self) -> Parameters:

@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from pylstm.hint_texts import HINTS
+from pylstm.kinds import Kinded
 
 
 class Hint:
@@ -164,7 +165,7 @@ def refuse_sizes(
         raise TypeError(f"{cls.__name__} takes input_size and hidden_size: {example})")
 
 
-class EstimatorHints(Hinted, hints="estimator"):
+class EstimatorHints(Kinded, Hinted, hints="estimator"):
     """Of an estimator: the names of scikit-learn's own that it does not have, as attributes and as parameters."""
 
     def __new__(cls, *_: Any, **options: Any) -> Any:

@@ -17,6 +17,7 @@ import pluggy
 
 if TYPE_CHECKING:
     from pylstm.cells.registry import Registry
+    from pylstm.kinds import Kinds
 
 hookspec = pluggy.HookspecMarker("pylstm")
 """Marks the specifications on this page."""
@@ -37,6 +38,26 @@ def pylstm_register_cells(registry: Registry) -> None:
     registry : pylstm.cells.registry.Registry
         Call ``registry.register(cell)`` for each `pylstm.Cell` subclass. A name that is taken is refused. Cells are
         certified when they are first asked for by name, not here.
+
+    Returns
+    -------
+    None
+        What an implementation returns is ignored.
+    """
+
+
+@hookspec
+def pylstm_register_kinds(kinds: Kinds) -> None:
+    """Announce layers and models that files may hold, by the names that files call them.
+
+    Called once, with the other plugins, when a file has a kind that is unknown, or a cell is needed. A class says its
+    kind itself, ``class Gate(Layer, kind="gate")``.
+
+    Parameters
+    ----------
+    kinds : pylstm.kinds.Kinds
+        Call ``kinds.later("gate", "gates.layers")`` for each kind, with the module that defines its class, which is
+        imported when a file needs it.
 
     Returns
     -------

@@ -21,6 +21,7 @@ import pluggy
 from pylstm import hookspecs
 from pylstm.cells.cell import Cell
 from pylstm.cells.registry import Owner, Registry
+from pylstm.kinds import KINDS
 
 if TYPE_CHECKING:
     from importlib.metadata import Distribution, EntryPoint
@@ -53,6 +54,7 @@ class Plugins:
         self._lock = threading.RLock()
         self._loading = False
         self._loaded = False
+        self._calling = ""
 
     def load(self) -> None:
         """Load all plugins, unless that has been done; then warn about each broken one."""
@@ -95,24 +97,27 @@ class Plugins:
                 raise entry_point
             step = "it cannot be imported"
             plugin = entry_point.load()
-            step = "pylstm_register_cells failed"
+            step = ""
             self._admit(owner, plugin)
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # a plugin may raise anything, at import too
+            step = step or f"{self._calling} failed"
             reason = str(error) if isinstance(error, PluginError) else f"{step}: {_describe(error)}"
             return replace(_record(owner, f"broken: {reason}"), traceback="".join(traceback.format_exception(error)))
         return _record(owner, "ok", (entry.cell.name for entry in self.registry.entries() if entry.owner == owner))
 
     def _admit(self, owner: Owner, plugin: Any) -> None:
-        """Check and register a plugin and call its hook alone; on failure nothing of it stays."""
+        """Check and register a plugin and call its hooks alone; on failure nothing of it stays."""
         self._check(owner, plugin)
         try:
             self.manager.register(plugin, owner.plugin)
             self.manager.check_pending()
             others = [each for each in self.manager.get_plugins() if each is not plugin]
-            with self.registry.transaction(owner):
-                self.manager.subset_hook_caller("pylstm_register_cells", others)(registry=self.registry)
+            given = {"pylstm_register_cells": {"registry": self.registry}, "pylstm_register_kinds": {"kinds": KINDS}}
+            with self.registry.transaction(owner), KINDS.transaction():
+                for self._calling, arguments in given.items():
+                    self.manager.subset_hook_caller(self._calling, others)(**arguments)
         except BaseException:
             if self.manager.has_plugin(owner.plugin):  # `_check` has seen that the name was free
                 self.manager.unregister(name=owner.plugin)
@@ -208,6 +213,7 @@ def _complaint(record: Record) -> str:
 
 
 _plugins = Plugins()
+KINDS.ask(lambda: _plugins.load())
 
 
 def registry() -> Registry:

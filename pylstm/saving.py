@@ -1,7 +1,7 @@
 """Layers and models as safetensors files: `save` and `load`.
 
 The header of a file (`pylstm.files`) holds for every layer its kind, sizes and dtype, for recurrent layers the cell
-with its package, blocks, options and a few values that it computes (`pylstm.layer_files`); for models what they say of
+with its package, blocks, options and a few values that it computes (`Layer.describe`); for models what they say of
 themselves. `load` checks every entry and compares sizes with tensors before anything is allocated.
 """
 
@@ -14,20 +14,14 @@ from typing import Any
 
 import numpy as np
 
+from pylstm.cells.cell import check_cell
+from pylstm.cells.options import base_of
+from pylstm.described import Layer, Model
 from pylstm.files import Path, Shapes, read_file, write_file
-from pylstm.layer_files import LAYERS, MOST_LAYERS, Plan, Wanted, describe, kind_of, plan_of, resolve
+from pylstm.kinds import KINDS, MOST_LAYERS, Plan, Wanted, describe, kind_of, plan_of
 from pylstm.schema import Entries, malformed
 
-MODELS = {
-    "char_model": "pylstm.text.char_model:CharModel",
-    "sequence_model": "pylstm.models.sequence_model:SequenceModel",
-    "forecast_model": "pylstm.forecasting.forecast_model:ForecastModel",
-    "classify_model": "pylstm.models.classify_model:ClassifyModel",
-    "sequence_classifier": "pylstm.estimators.classifier:SequenceClassifier",
-    "sequence_regressor": "pylstm.estimators.regressor:SequenceRegressor",
-    "forecaster": "pylstm.estimators.forecaster:Forecaster",
-}
-"""Kind -> class of the models of this package: objects with `parts`, `metadata` and `from_parts`."""
+__all__ = ["Entries", "Layer", "Model", "Plan", "Wanted", "load", "read_about", "save"]
 
 
 def save(path: Path, model: Any, *, about: Mapping[str, Any] | None = None) -> None:
@@ -159,10 +153,10 @@ def read_about(path: Path) -> dict[str, Any]:
 
 def _take_apart(model: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     """Header without the parts, and layers by name, of what `save` was given."""
-    if kind_of(LAYERS, model):
+    if isinstance(model, Layer):
         return {"kind": "layer", "metadata": {}}, {"": model}
-    kind = kind_of(MODELS, model)
-    if kind and type(model).__module__.partition(".")[0] == "pylstm":
+    kind = kind_of(model)
+    if kind:
         parts = model.parts  # first: a model that was not fitted says so
         return {"kind": kind, "metadata": model.metadata}, parts
     if not isinstance(model, Mapping) and callable(getattr(type(model), "from_parts", None)):
@@ -192,28 +186,25 @@ def _take_apart_own(model: Any) -> tuple[dict[str, Any], dict[str, Any]]:
 
 def _check_parts(parts: Mapping[str, Any]) -> None:
     for name, layer in parts.items():
-        if not kind_of(LAYERS, layer):
-            raise TypeError(f"save: {name!r} must be a layer ({', '.join(LAYERS)}), got {type(layer).__name__}")
+        if not isinstance(layer, Layer):
+            kinds = ", ".join(KINDS.names(Layer))
+            raise TypeError(f"save: {name!r} must be a layer ({kinds}), got {type(layer).__name__}")
         if not isinstance(name, str) or not name or "." in name:
             raise ValueError(f"save: {name!r} cannot be the name of a layer: a str without dots is needed")
 
 
 def _check_cells(parts: Mapping[str, Any]) -> None:
     """No more layers than a file can hold, and one cell for each name: by that a file is read."""
-    from pylstm.cells.options import base_of
-
     leaves = [leaf for layer in parts.values() for leaf in getattr(layer, "recurrents", [layer])]
     if len(leaves) > MOST_LAYERS:
         raise ValueError(f"save: a file can hold {MOST_LAYERS} layers, got {len(leaves)}: write several files")
     found: dict[str, Any] = {}
-    for cell in (base_of(leaf.cell) for leaf in leaves if kind_of({"recurrent": LAYERS["recurrent"]}, leaf)):
+    for cell in (base_of(leaf.cell) for leaf in leaves if hasattr(leaf, "cell")):
         if found.setdefault(cell.name, cell) is not cell:
             raise ValueError(f"save: two different cells have the name {cell.name!r}: set `name` in one of the classes")
 
 
 def _by_name(cell: Any) -> dict[str, Any]:
-    from pylstm.cells.cell import check_cell
-
     several = isinstance(cell, Iterable) and not isinstance(cell, type | str)
     cells = [] if cell is None else list(cell) if several else [cell]
     for each in cells:
@@ -235,7 +226,7 @@ def _plans(described: Mapping[str, Entries], wanted: Wanted) -> dict[str, Plan]:
     """Part -> plan; no more layers than a file can hold."""
     if len(described) > MOST_LAYERS:
         raise ValueError(f"a file can hold {MOST_LAYERS} layers, got {len(described)}")
-    plans = {part: plan_of(each, wanted) for part, each in described.items()}
+    plans = {part: plan_of(each, wanted, Layer) for part, each in described.items()}
     if sum(plan.count for plan in plans.values()) > MOST_LAYERS:
         raise ValueError(f"a file can hold {MOST_LAYERS} layers, got {sum(plan.count for plan in plans.values())}")
     return plans
@@ -282,9 +273,10 @@ def _maker(entries: Entries, kind: str, model: Any, plans: Mapping[str, Plan]) -
     if kind == "dict":
         return dict
     metadata = entries.entries("metadata").value
-    if kind in MODELS:
-        return lambda parts: resolve(MODELS[kind]).from_parts(parts, metadata)
     if kind != "model":
+        cls = KINDS.find(kind)
+        if cls is not None and callable(getattr(cls, "from_parts", None)):
+            return lambda parts: cls.from_parts(parts, metadata)
         raise ValueError(f"holds a {kind[:60]!r}, which this version of pylstm does not know")
     module, _, name = entries.text("class").partition(":")
     if model is None:

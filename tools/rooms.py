@@ -13,10 +13,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 SUFFIXES = (".py", ".pyx", ".pxd", ".pyi", ".h")
 TOGETHER = {
-    "ground": ("checks", "described", "files", "hint_texts", "hints", "parameters", "schema"),
+    "ground": ("checks", "described", "files", "hint_texts", "hints", "kinds", "parameters", "schema"),
     "contract": ("kernel", "_math", "include"),
     "plugins": ("plugins", "hookspecs"),
-    "saving": ("saving", "layer_files"),
+    "saving": ("saving",),
     "commands": ("commands", "cli", "__main__"),
     "streams": ("engine.stream", "engine.whole"),
 }

@@ -18,7 +18,7 @@ LONGEST_LABEL = 10_000
 """Characters that a class label in a file can have."""
 
 
-class SequenceClassifier(ClassifierMixin, SequenceEstimator):
+class SequenceClassifier(ClassifierMixin, SequenceEstimator, kind="sequence_classifier"):
     """Names sequences, by a recurrent net with a softmax.
 
     Parameters

@@ -20,7 +20,7 @@ MODEL = ("window", "horizon", "log", "season", "difference", "joint", "num_layer
 """Parameters that are those of `ForecastModel`."""
 
 
-class Forecaster(EstimatorHints, BaseEstimator):
+class Forecaster(EstimatorHints, BaseEstimator, kind="forecaster"):
     """The next steps of one or many series, by a recurrent net that reads them and then its own forecasts.
 
     Parameters

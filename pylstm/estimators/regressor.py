@@ -16,7 +16,7 @@ from pylstm.schema import Entries
 LOSSES = ("mean_squared_error", "huber")
 
 
-class SequenceRegressor(RegressorMixin, SequenceEstimator):
+class SequenceRegressor(RegressorMixin, SequenceEstimator, kind="sequence_regressor"):
     """Numbers for sequences, by a recurrent net.
 
     Parameters

@@ -10,7 +10,9 @@ import numpy as np
 from pylstm.checks import check_array, check_indices, check_size
 from pylstm.described import Layer
 from pylstm.hints import GradientsBase, Output
+from pylstm.kinds import Shapes
 from pylstm.parameters import Parameters
+from pylstm.schema import Entries
 
 
 @dataclass(slots=True, repr=False)
@@ -20,7 +22,7 @@ class EmbeddingGradients(GradientsBase):
     params: Parameters
 
 
-class Embedding(Layer):
+class Embedding(Layer, kind="embedding"):
     """A vector of `features` numbers for each of `count` indices.
 
     Parameters
@@ -55,6 +57,17 @@ class Embedding(Layer):
         self.count, self.features = check_size("count", count), check_size("features", features)
         self._params = Parameters({"weight": (self.count, self.features)}, dtype)
         self.params.flat[...] = np.random.default_rng(seed).standard_normal(self.params.size)
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """Those of the constructor that a file holds."""
+        return {"count": self.count, "features": self.features}
+
+    @classmethod
+    def shapes(cls, given: Entries) -> Shapes:
+        """Of the parameters, from the `arguments` of a file."""
+        given.only(("count", "features"))
+        return {"weight": (given.integer("count"), given.integer("features"))}
 
     @property
     def dtype(self) -> np.dtype:

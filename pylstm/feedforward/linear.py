@@ -10,7 +10,9 @@ import numpy as np
 from pylstm.checks import as_array, check_array, check_size
 from pylstm.described import Fixed, Layer
 from pylstm.hints import GradientsBase, Output
+from pylstm.kinds import Shapes
 from pylstm.parameters import Parameters
+from pylstm.schema import Entries
 
 
 @dataclass(slots=True, repr=False)
@@ -21,7 +23,7 @@ class LinearGradients(GradientsBase):
     params: Parameters
 
 
-class Linear(Layer):
+class Linear(Layer, kind="linear"):
     """Affine map of the last axis: ``y = x @ weight.T + bias``.
 
     Parameters
@@ -61,10 +63,20 @@ class Linear(Layer):
         self.in_features = check_size("in_features", in_features)
         self.out_features = check_size("out_features", out_features)
         self.bias = bool(bias)
-        shapes = {"weight": (self.out_features, self.in_features)} | ({"bias": (self.out_features,)} if bias else {})
-        self._params = Parameters(shapes, dtype)
+        self._params = Parameters(linear_shapes(self.in_features, self.out_features, self.bias), dtype)
         bound = 1 / np.sqrt(self.in_features)
         self.params.flat[...] = np.random.default_rng(seed).uniform(-bound, bound, self.params.size)
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """Those of the constructor that a file holds."""
+        return {"in_features": self.in_features, "out_features": self.out_features, "bias": self.bias}
+
+    @classmethod
+    def shapes(cls, given: Entries) -> Shapes:
+        """Of the parameters, from the `arguments` of a file."""
+        given.only(("in_features", "out_features", "bias"))
+        return linear_shapes(given.integer("in_features"), given.integer("out_features"), given.flag("bias"))
 
     @property
     def dtype(self) -> np.dtype:
@@ -94,6 +106,11 @@ class Linear(Layer):
     def __repr__(self) -> str:
         bias = "" if self.bias else ", bias=False"
         return f"Linear({self.in_features}, {self.out_features}{bias}, dtype='{self.dtype}')"
+
+
+def linear_shapes(inputs: int, outputs: int, bias: bool, prefix: str = "") -> Shapes:
+    """Of the parameters of a `Linear`."""
+    return {f"{prefix}weight": (outputs, inputs)} | ({f"{prefix}bias": (outputs,)} if bias else {})
 
 
 class LinearRun(Output):

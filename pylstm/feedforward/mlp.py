@@ -5,16 +5,18 @@ from __future__ import annotations
 import copy
 import itertools
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from pylstm.checks import check_array
 from pylstm.described import Layer
-from pylstm.feedforward.linear import Linear
+from pylstm.feedforward.linear import Linear, linear_shapes
 from pylstm.hints import GradientsBase, Output
+from pylstm.kinds import MOST_LAYERS, Plan, Shapes, Wanted
 from pylstm.parameters import Parameters
+from pylstm.schema import Entries
 
 ACTIVATIONS = ("relu", "tanh")
 
@@ -27,7 +29,7 @@ class MLPGradients(GradientsBase):
     params: Parameters
 
 
-class MLP(Layer):
+class MLP(Layer, kind="mlp"):
     """Affine maps of the last axis, with an activation after each but the last.
 
     Parameters
@@ -86,6 +88,30 @@ class MLP(Layer):
         shapes = {f"{k}.{name}": s for k, each in enumerate(self.layers) for name, s in each.params.shapes.items()}
         self._params = Parameters(shapes, dtype)
         self._place()
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """Those of the constructor that a file holds."""
+        names = ("in_features", "out_features", "activation", "bias")
+        return {name: getattr(self, name) for name in names} | {"sizes": list(self.sizes)}
+
+    @classmethod
+    def shapes(cls, given: Entries) -> Shapes:
+        """Of the parameters, from the `arguments` of a file."""
+        given.only(("in_features", "out_features", "activation", "bias", "sizes")).text("activation", ACTIVATIONS)
+        sizes = [given.integer("in_features"), *given.list("sizes", int), given.integer("out_features")]
+        if len(sizes) > MOST_LAYERS or min(sizes) < 1:
+            given.refuse(f"must hold up to {MOST_LAYERS - 2} integers of at least 1", sizes[1:-1], "sizes")
+        bias, shapes = given.flag("bias"), {}
+        for k, (inputs, outputs) in enumerate(itertools.pairwise(sizes)):
+            shapes |= linear_shapes(inputs, outputs, bias, f"{k}.")
+        return shapes
+
+    @classmethod
+    def planned(cls, says: Entries, dtype: str, wanted: Wanted) -> Plan:
+        """The layer that a file describes, which counts as its maps."""
+        plan = super().planned(says, dtype, wanted)
+        return replace(plan, count=len(says.entries("arguments").list("sizes")) + 1)
 
     def _place(self) -> None:
         """Make the parameters of the maps pieces of the own buffer."""

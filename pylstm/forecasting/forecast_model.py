@@ -28,7 +28,7 @@ KEPT_RESIDUALS = 2000
 """Most residuals that a model keeps to draw intervals from."""
 
 
-class ForecastModel(Model):
+class ForecastModel(Model, kind="forecast_model"):
     """Forecasts of one or several series.
 
     Parameters

@@ -5,13 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from pylstm.hints import refuse_call
+from pylstm.kinds import Plan, Wanted
 from pylstm.layers.bidirectional_run import BidirectionalRun
 from pylstm.layers.composite import Composite
 from pylstm.layers.composite_run import given_to, split
 from pylstm.layers.recurrent import RecurrentLayer
+from pylstm.schema import Entries
 
 
-class Bidirectional(Composite):
+class Bidirectional(Composite, kind="bidirectional"):
     """Two layers over the same input, one from the first step on and one from the last; outputs side by side.
 
     Parameters
@@ -46,6 +48,17 @@ class Bidirectional(Composite):
     >>> run.y.shape, run.reverse.final["h"].shape
     ((7, 2, 9), (2, 5))
     """
+
+    arguments: dict[str, Any] = {}
+
+    @classmethod
+    def planned(cls, says: Entries, dtype: str, wanted: Wanted) -> Plan:
+        """The layer that a file describes."""
+        says.entries("arguments").only(())
+        if len(says.list("layers", dict)) != 2:
+            says.refuse("must hold 2 layers", len(says.list("layers")), "layers")
+        plans = cls._planned_parts(says, ("recurrent",), wanted)
+        return cls._together(plans, ("", "reverse."), dtype, lambda parts: cls(*parts))
 
     def __init__(self, forward: RecurrentLayer, reverse: RecurrentLayer) -> None:
         for layer in (forward, reverse):

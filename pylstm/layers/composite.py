@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
 
 from pylstm.described import Layer
+from pylstm.kinds import MOST_LAYERS, Plan, Wanted, describe, plan_of
 from pylstm.layers.initialisers import initialise
 from pylstm.layers.protocols import SingleLayer
 from pylstm.parameters import Parameters
+from pylstm.schema import Entries
 
 
 class Composite(Layer):
@@ -89,6 +92,27 @@ class Composite(Layer):
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         self._place()
+
+    def describe(self) -> dict[str, Any]:
+        """What a file says of the layer."""
+        return {"layers": [describe(part) for part in self.parts.values()], "arguments": self.arguments}
+
+    @staticmethod
+    def _planned_parts(says: Entries, kinds: tuple[str, ...], wanted: Wanted) -> list[Plan]:
+        """The plans of the parts that a file describes."""
+        described = says.only(("layer", "dtype", "arguments", "layers")).list("layers", dict)
+        if not 1 <= len(described) <= MOST_LAYERS:
+            says.refuse(f"must hold 1 to {MOST_LAYERS} layers", len(described), "layers")
+        parts = [Entries(each, f"{says.where}.layers[{k}]") for k, each in enumerate(described)]
+        for each in parts:
+            each.text("layer", kinds)
+        return [plan_of(each, wanted, Layer, kinds) for each in parts]
+
+    @staticmethod
+    def _together(plans: list[Plan], prefixes: Iterable[str], dtype: str, make: Callable[[list[Any]], Any]) -> Plan:
+        """The plan of what `make` makes of the parts."""
+        shapes = {prefix + name: shape for prefix, plan in zip(prefixes, plans) for name, shape in plan.shapes.items()}
+        return Plan(shapes, dtype, sum(plan.count for plan in plans), lambda: make([plan.make() for plan in plans]))
 
     def _check_alike(self) -> None:
         """Refuses parts that are no layers, belong elsewhere, or differ in dtype or layout."""

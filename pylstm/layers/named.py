@@ -7,12 +7,15 @@ from typing import Any
 
 from pylstm.cells.cell import Cell
 from pylstm.hints import refuse_sizes
+from pylstm.kinds import Plan, Wanted
 from pylstm.layers.arguments import several
+from pylstm.layers.filed import describe_cell, plan_cell
 from pylstm.layers.recurrent import RecurrentLayer
 from pylstm.layers.stack import stack_of
+from pylstm.schema import Entries
 
 
-class Recurrent(RecurrentLayer):
+class Recurrent(RecurrentLayer, kind="recurrent"):
     """One layer of a recurrent cell, or a stack of them.
 
     Parameters
@@ -114,6 +117,15 @@ class Recurrent(RecurrentLayer):
     ) -> None:
         super().__init__(cell, input_size, hidden_size, **options)
 
+    def describe(self) -> dict[str, Any]:
+        """What a file says of the layer."""
+        return describe_cell(self)
+
+    @classmethod
+    def planned(cls, says: Entries, dtype: str, wanted: Wanted) -> Plan:
+        """The layer that a file describes."""
+        return plan_cell(Recurrent, says, dtype, wanted)
+
 
 class Named(Recurrent):
     """A `Recurrent` whose class says which cell."""
@@ -164,6 +176,8 @@ class LSTM(Named):
     (4, 2)
     """
 
+    kind = "recurrent"  # what it comes back as
+
     def __init__(
         self, input_size: int, hidden_size: int, num_layers: int = 1, *, proj_size: int = 0, **options: Any
     ) -> None:
@@ -190,6 +204,8 @@ class GRU(Named):
     'gru_reset_before'
     """
 
+    kind = "recurrent"  # what it comes back as
+
     def __init__(
         self, input_size: int, hidden_size: int, num_layers: int = 1, *, reset_after: bool = True, **options: Any
     ) -> None:
@@ -206,6 +222,8 @@ class RNN(Named):
     ----------
     nonlinearity : {"tanh", "relu", "linear"}
     """
+
+    kind = "recurrent"  # what it comes back as
 
     def __init__(
         self, input_size: int, hidden_size: int, num_layers: int = 1, *, nonlinearity: str = "tanh", **options: Any

@@ -11,6 +11,7 @@ import numpy as np
 from pylstm.checks import check_size
 from pylstm.described import Layer, call_of
 from pylstm.hints import refuse_call
+from pylstm.kinds import Plan, Wanted
 from pylstm.layers.bidirectional import Bidirectional
 from pylstm.layers.composite import Composite
 from pylstm.layers.composite_run import given_to, split
@@ -18,9 +19,10 @@ from pylstm.layers.generators import unmoved
 from pylstm.layers.recurrent import RecurrentLayer
 from pylstm.layers.stack_run import StackRun
 from pylstm.layers.stack_stream import StackStream
+from pylstm.schema import Entries
 
 
-class Stack(Composite):
+class Stack(Composite, kind="stack"):
     """Layers one on another: the output of each is the input of the next.
 
     Parameters
@@ -88,6 +90,20 @@ class Stack(Composite):
         self.residual = self._take_residual(residual)
         self.reseed(seed)
         self._adopt()
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """What a file says of the layer besides its parts."""
+        return {"dropout": self.dropout, "residual": list(self.residual)}
+
+    @classmethod
+    def planned(cls, says: Entries, dtype: str, wanted: Wanted) -> Plan:
+        """The layer that a file describes."""
+        given = says.entries("arguments").only(("dropout", "residual"))
+        options = {"dropout": given.number("dropout", 0, 1), "residual": given.list("residual", bool)}
+        plans = cls._planned_parts(says, ("recurrent", "bidirectional"), wanted)
+        prefixes = [f"{k}." for k in range(len(plans))]
+        return cls._together(plans, prefixes, dtype, lambda parts: cls(parts, **options))
 
     def _take_residual(self, residual: Any) -> tuple[bool, ...]:
         count = len(self.layers)

@@ -22,7 +22,7 @@ from pylstm.training.history import History
 from pylstm.training.refit import all_or_nothing
 
 
-class ClassifyModel(Model):
+class ClassifyModel(Model, kind="classify_model"):
     """Classes of sequences of one length or of several; what `pylstm train classify` trains and saves.
 
     Parameters

@@ -37,7 +37,7 @@ from pylstm.schema import Entries, is_number, set_state
 __all__ = ["LOSSES", "PER_ROW", "READS", "SequenceModel"]
 
 
-class SequenceModel(Trainable):
+class SequenceModel(Trainable, kind="sequence_model"):
     """Body and head: ``x (N, T, I) -> recurrent layers -> read -> head -> (N, K) or (N, T, K)``.
 
     With a `vocabulary` x are indices (N, T), and an `Embedding` makes vectors of them.

@@ -32,7 +32,7 @@ class Step(NamedTuple):
     final: dict[str, np.ndarray]
 
 
-class CharModel(SequenceModel):
+class CharModel(SequenceModel, kind="char_model"):
     """Character model: ``indices -> Embedding -> Recurrent -> Linear -> logits of the next character``.
 
     Beside what a `SequenceModel` does with rows (N, T), it reads streams, steps first (T, B), with states.

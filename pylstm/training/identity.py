@@ -11,7 +11,7 @@ from weakref import WeakKeyDictionary
 
 from pylstm.data.batches import digest_of
 from pylstm.described import Layer
-from pylstm.layer_files import LAYERS, describe, kind_of
+from pylstm.kinds import describe
 from pylstm.optim.optimisers import Optimiser
 from pylstm.optim.schedules import Plateau
 
@@ -94,7 +94,7 @@ def layer_of(layer: Any) -> dict[str, Any]:
     >>> layer_of(pylstm.Recurrent("cornn", 3, 5, dt=0.01))["options"]["dt"]
     0.01
     """
-    if not kind_of(LAYERS, layer):
+    if not isinstance(layer, Layer):
         return {"class": type(layer).__qualname__}
     try:
         return _digested(describe(layer))

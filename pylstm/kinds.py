@@ -1,0 +1,173 @@
+"""What files call the classes of layers and models, their kinds, and how a layer is planned from what a file says.
+
+A class names its kind when it is made, ``class Gate(Layer, kind="gate")``; a class that is imported later is announced
+by `Kinds.later`. A file only chooses among these.
+
+A file is not trusted: `Plan.shapes` come from the description alone, and only when the tensors of the file have just
+these shapes does `Plan.make` allocate a layer.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from pylstm.schema import Entries
+
+MOST_LAYERS = 1000
+"""Single layers that a file can hold."""
+
+Shapes = dict[str, tuple[int, ...]]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A layer that a file describes: its parameters, how many single layers it is made of, and how it is made."""
+
+    shapes: Shapes
+    dtype: str
+    count: int
+    make: Callable[[], Any]
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What `load` was asked for: classes by name that are taken in place of registered ones; whether to certify."""
+
+    cells: Mapping[str, Any] = field(default_factory=dict)
+    certified: bool = True
+
+
+class Kinds:
+    """Kind -> class."""
+
+    def __init__(self) -> None:
+        self._classes: dict[str, type] = {}
+        self._modules: dict[str, str] = {}
+        self._more: list[Callable[[], Any]] = []
+
+    def register(self, kind: str, cls: type) -> None:
+        """Let files call `cls` by `kind`; a class that is defined anew in the same place replaces the old one.
+
+        Raises
+        ------
+        ValueError
+            Another class has this kind.
+        """
+        held = self._classes.get(kind)
+        other = f"{held.__module__}.{held.__qualname__}" if held else self._modules.get(kind, cls.__module__)
+        place = f"{cls.__module__}.{cls.__qualname__}"
+        if other != place if held else other.partition(".")[0] != place.partition(".")[0]:
+            raise ValueError(f"kind {kind!r} is that of {other}: give {place} another one")
+        self._classes[kind] = cls
+
+    def later(self, kind: str, module: str) -> None:
+        """Announce that the class of `kind` is defined where `module` is imported, which happens when it is needed.
+
+        Raises
+        ------
+        ValueError
+            A class of another module has this kind.
+        """
+        held = self._classes[kind].__module__ if kind in self._classes else self._modules.get(kind, module)
+        if held != module:
+            raise ValueError(f"kind {kind!r} is that of {held}: give that of {module} another one")
+        self._modules[kind] = module
+
+    def ask(self, more: Callable[[], Any]) -> None:
+        """Call `more` where a kind is unknown, and look again: it loads what may register further ones."""
+        self._more.append(more)
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Within the block, an exception takes back what was registered and announced."""
+        before = dict(self._classes), dict(self._modules)
+        try:
+            yield
+        except BaseException:
+            self._classes, self._modules = before
+            raise
+
+    def find(self, kind: str) -> type | None:
+        """The class of `kind`, if there is one."""
+        if kind not in self._classes and kind not in self._modules:
+            for more in self._more:
+                more()
+        if kind not in self._classes and kind in self._modules:
+            importlib.import_module(self._modules[kind])
+        return self._classes.get(kind)
+
+    def names(self, base: type) -> list[str]:
+        """Kinds of the classes made of `base` so far."""
+        return sorted(kind for kind, cls in self._classes.items() if issubclass(cls, base))
+
+
+KINDS = Kinds()
+"""Those of this process."""
+
+
+class Kinded:
+    """Of a class made with ``class X(..., kind="x")``, by which files call it."""
+
+    __slots__ = ()
+    kind = ""
+
+    def __init_subclass__(cls, kind: str = "", **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if kind:
+            KINDS.register(kind, cls)
+            cls.kind = kind
+
+
+def kind_of(thing: Any) -> str:
+    """The kind of the class of `thing` itself, or "": a derived class has none until it says so."""
+    return vars(type(thing)).get("kind", "")
+
+
+def describe(layer: Any) -> dict[str, Any]:
+    """What is needed to build `layer` again, besides its parameters.
+
+    Raises
+    ------
+    TypeError
+        Its class has no kind.
+    """
+    cls = type(layer)
+    if not kind_of(layer):
+        name, base = cls.__qualname__, next((each for each in cls.__mro__[1:] if vars(each).get("kind")), None)
+        if base is None:
+            raise TypeError(f"save: {name} has no kind: class {name}(Layer, kind=...) with `arguments` and `shapes`")
+        raise TypeError(
+            f"save: {name} is a subclass of {base.__name__}, and would come back as that: give it `parts`, `metadata` "
+            "and `from_parts` in a class of its own"
+        )
+    return {"layer": cls.kind, "dtype": layer.params.dtype.name} | layer.describe()
+
+
+def plan_of(says: Entries, wanted: Wanted, base: type, kinds: Iterable[str] | None = None) -> Plan:
+    """The layer that `says` describes.
+
+    Parameters
+    ----------
+    says : Entries
+    wanted : Wanted
+    base : type
+        Of layers.
+    kinds : iterable of str, optional
+        Those allowed; default: all.
+
+    Raises
+    ------
+    ValueError
+        An entry that is not what `describe` writes; the cell has changed since.
+    UnknownCell
+        The cell is not registered.
+    """
+    kind = says.text("layer", kinds)
+    cls: Any = KINDS.find(kind)
+    if cls is None or not issubclass(cls, base):
+        says.refuse(f"must be one of {', '.join(KINDS.names(base))}", kind, "layer")
+    return cls.planned(says, says.text("dtype", ("float32", "float64")), wanted)
