@@ -3,6 +3,7 @@ from typing import Any
 
 FORWARD: tuple[str, ...]
 BACKWARD: tuple[str, ...]
+VECTORS: tuple[str, ...]
 
 def describe(capsule: Any) -> dict[str, Any]:
     """What a compiled cell says of itself.
@@ -69,3 +70,51 @@ def run_stage(capsule: Any, stage: int, backward: bool, blocks: Mapping[str, Seq
     [[0.6277 0.6277 0.6277]
      [0.6277 0.6277 0.6277]]
     """
+
+class SideBySide:
+    """One row hook of a compiled cell whose blocks are columns of one array: checked once, called often.
+
+    Parameters
+    ----------
+    capsule, stage, backward
+        As of `run_stage`.
+    dtype : {"float32", "float64"}
+    blocks : dict of str to sequence of (start, width)
+        Kind -> where its blocks begin in a row, and their widths; for ``params`` and ``dparams`` in the vector.
+
+    Raises
+    ------
+    TypeError, ValueError, ImportError
+        As `run_stage`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from pylstm.cells.kernels import load_kernel
+    >>> from pylstm.cells.lstm import LSTM
+    >>> places = {"gates": [(0, 3), (3, 3), (6, 3), (9, 3)], "prev": [(12, 3), (15, 3)], "keep": [(18, 3)]}
+    >>> hook = SideBySide(load_kernel(LSTM), 0, False, "float64", places | {"states": [(21, 3), (24, 3)]})
+    >>> rows = np.ones((2, 27))
+    >>> hook(rows, np.empty(0))
+    >>> print(rows[0, 21:24].round(4))
+    [0.6277 0.6277 0.6277]
+    """
+
+    def __init__(
+        self, capsule: Any, stage: int, backward: bool, dtype: str, blocks: Mapping[str, Sequence[tuple[int, int]]]
+    ) -> None: ...
+    def __call__(self, rows: Any, vectors: Any) -> None:
+        """Call the hook, in place.
+
+        Parameters
+        ----------
+        rows : array (rows, columns)
+            Contiguous, all blocks side by side.
+        vectors : array (length,)
+            All per-unit vectors, one after another.
+
+        Raises
+        ------
+        ValueError
+            Wrong dtype or shape, not contiguous, read-only.
+        """

@@ -9,6 +9,7 @@ cdef extern from "Python.h":
 
 FORWARD = ("gates", "prev", "emissions", "keep", "states", "params", "aux")
 BACKWARD = ("dgates", "dprev", "demissions", "dstates", "dparams", "daux")
+VECTORS = ("params", "dparams")
 
 
 cdef const cell_t *cell_of(object capsule) except NULL:
@@ -24,6 +25,31 @@ cdef const cell_t *cell_of(object capsule) except NULL:
         raise ImportError(f"plugin built with a pylstm_cell of {cell.size} bytes, this pylstm has "
                           f"{sizeof(cell_t)}: rebuild the plugin against this pylstm")
     return cell
+
+
+cdef int check_stage(const cell_t *cell, Py_ssize_t stage) except -1:
+    if not 0 <= stage < cell.stages:
+        raise ValueError(f"kernel {cell.name.decode()!r} has {cell.stages} stages, there is no stage {stage}")
+    return 0
+
+
+cdef const stage_t *stage_of(const cell_t *cell, Py_ssize_t stage, bint backward, str dtype) except NULL:
+    """The hooks of a stage in a dtype ("f" or "d"); the one asked for is there."""
+    check_stage(cell, stage)
+    cdef const stage_t *stages = cell.float32 if dtype == "f" else cell.float64
+    if stages == NULL:
+        raise TypeError(f"kernel {cell.name.decode()!r} offers no {'float32' if dtype == 'f' else 'float64'}")
+    if (stages[stage].backward if backward else stages[stage].forward) == NULL:
+        raise TypeError(f"kernel {cell.name.decode()!r} has no {'backward' if backward else 'forward'} hook "
+                        f"in stage {stage}")
+    return &stages[stage]
+
+
+cdef void set_blocks(rows_t *r, const block_t **at) noexcept:
+    """The first block of each kind, in the order of FORWARD + BACKWARD."""
+    r.gates, r.prev, r.emissions, r.keep, r.states, r.params, r.aux = (
+        at[0], at[1], at[2], at[3], at[4], at[5], at[6])
+    r.dgates, r.dprev, r.demissions, r.dstates, r.dparams, r.daux = at[7], at[8], at[9], at[10], at[11], at[12]
 
 
 def describe(capsule):
@@ -46,17 +72,86 @@ def describe(capsule):
 
 def run_stage(capsule, Py_ssize_t stage, bint backward, blocks):
     """Call one row hook on the given blocks: see the stub for the documentation."""
-    cdef const cell_t *cell = cell_of(capsule)
-    if not 0 <= stage < cell.stages:
-        raise ValueError(f"kernel {cell.name.decode()!r} has {cell.stages} stages, there is no stage {stage}")
+    check_stage(cell_of(capsule), stage)
     unknown = sorted(set(blocks) - set(FORWARD + BACKWARD))
     if unknown:
         raise ValueError(f"unknown kinds of blocks: {', '.join(unknown)} (known: {', '.join(FORWARD + BACKWARD)})")
-    views = {kind: _views(cell.name.decode(), kind, blocks.get(kind, ()), count)
+    name = cell_of(capsule).name.decode()
+    views = {kind: _views(name, kind, blocks.get(kind, ()), count)
              for kind, count in _expected(capsule, stage, backward)}
     _check_shapes(views)
     rows, dtype = _rows_and_dtype(views)
     _call(capsule, stage, backward, rows, dtype, views)
+
+
+cdef class SideBySide:
+    """One row hook whose blocks are columns of one array: see the stub for the documentation."""
+    cdef object capsule  # keeps the hook
+    cdef hook_t hook
+    cdef void *user
+    cdef rows_t r
+    cdef block_t *table
+    cdef Py_ssize_t *starts
+    cdef Py_ssize_t n, columns, length, itemsize
+    cdef str dtype
+
+    def __cinit__(self, capsule, Py_ssize_t stage, bint backward, str dtype, blocks):
+        cdef const cell_t *cell = cell_of(capsule)
+        cdef const block_t *at[13]
+        self.capsule = capsule
+        self.dtype, self.itemsize = ("f", 4) if dtype == "float32" else ("d", 8)
+        cdef const stage_t *own = stage_of(cell, stage, backward, self.dtype)
+        self.hook, self.user = own.backward if backward else own.forward, own.user
+        expected = _expected(capsule, stage, backward)
+        self.table = <block_t *> PyMem_Calloc(1 + sum(count for _, count in expected), sizeof(block_t))
+        self.starts = <Py_ssize_t *> PyMem_Calloc(1 + sum(count for _, count in expected), sizeof(Py_ssize_t))
+        if self.table == NULL or self.starts == NULL:
+            raise MemoryError("the table of blocks")
+        for k in range(13):
+            at[k] = NULL
+        for kind, count in expected:
+            places = blocks.get(kind, ())[:count]
+            if len(places) != count:
+                raise ValueError(f"{count} blocks of kind {kind} expected, got {len(places)}")
+            at[<Py_ssize_t> (FORWARD + BACKWARD).index(kind)] = self.table + self.n if count else NULL
+            for start, width in places:
+                self.table[self.n].width, self.table[self.n].stride = width, 0 if kind in VECTORS else -1
+                self.starts[self.n] = start
+                if start < 0 or width < 0:
+                    raise ValueError(f"{kind}: a block of {width} columns from {start} on")
+                if kind in VECTORS:
+                    self.length = max(self.length, start + width)
+                else:
+                    self.columns = max(self.columns, start + width)
+                self.n += 1
+        set_blocks(&self.r, at)
+
+    def __dealloc__(self):
+        PyMem_Free(self.table)
+        PyMem_Free(self.starts)
+
+    def __call__(self, rows, vectors):
+        cdef Py_buffer *one
+        cdef Py_buffer *other
+        cdef Py_ssize_t k
+        views = memoryview(rows), memoryview(vectors)
+        one, other = PyMemoryView_GET_BUFFER(views[0]), PyMemoryView_GET_BUFFER(views[1])
+        for view in views:
+            if view.format != self.dtype or not view.c_contiguous or view.readonly:
+                raise ValueError(f"expected a contiguous array of format {self.dtype!r} to write to")
+        if one.ndim != 2 or other.ndim != 1 or one.shape[1] < self.columns or other.shape[0] < self.length:
+            raise ValueError(f"expected shapes (rows, {self.columns}) and ({self.length},), "
+                             f"got {views[0].shape} and {views[1].shape}")
+        for k in range(self.n):
+            if self.table[k].stride == 0:
+                self.table[k].data = <char *> other.buf + self.starts[k] * self.itemsize
+            else:
+                self.table[k].data = <char *> one.buf + self.starts[k] * self.itemsize
+                self.table[k].stride = one.shape[1]
+        self.r.rows = one.shape[0]
+        with nogil:
+            self.hook(&self.r, self.user)
+        raise_pending()
 
 
 cdef list _expected(capsule, Py_ssize_t stage, bint backward):
@@ -77,7 +172,7 @@ def _views(name, kind, arrays, count):
     if len(arrays) != count and (count or kind not in ("states", "dstates")):
         raise ValueError(f"kernel {name!r} has {count} blocks of kind {kind}, got {len(arrays)} arrays")
     views = [memoryview(array) for array in arrays[:count]]
-    ndim = 1 if kind in ("params", "dparams") else 2
+    ndim = 1 if kind in VECTORS else 2
     for k, view in enumerate(views):
         if view.format not in ("f", "d"):
             raise TypeError(f"{kind}[{k}] must be float32 or float64 (native byte order), got format {view.format!r}")
@@ -122,13 +217,8 @@ cdef int raise_pending() except -1:
 cdef object _call(capsule, Py_ssize_t stage, bint backward, Py_ssize_t n_rows, str dtype, dict views):
     """Lay out the table of blocks and call the hook."""
     cdef const cell_t *cell = cell_of(capsule)
-    cdef const stage_t *stages = cell.float32 if dtype == "f" else cell.float64
-    if stages == NULL:
-        raise TypeError(f"kernel {cell.name.decode()!r} offers no {'float32' if dtype == 'f' else 'float64'}")
-    cdef hook_t hook = stages[stage].backward if backward else stages[stage].forward
-    if hook == NULL:
-        raise TypeError(f"kernel {cell.name.decode()!r} has no {'backward' if backward else 'forward'} hook "
-                        f"in stage {stage}")
+    cdef const stage_t *own = stage_of(cell, stage, backward, dtype)
+    cdef hook_t hook = own.backward if backward else own.forward
     cdef block_t *table = <block_t *> PyMem_Calloc(1 + sum(map(len, views.values())), sizeof(block_t))
     cdef block_t *next_block = table
     cdef const block_t *at[13]
@@ -146,11 +236,9 @@ cdef object _call(capsule, Py_ssize_t stage, bint backward, Py_ssize_t n_rows, s
                 next_block.stride = buffer.strides[0] // buffer.itemsize if buffer.ndim == 2 else 0
                 next_block += 1
         r.rows = n_rows
-        r.gates, r.prev, r.emissions, r.keep, r.states, r.params, r.aux = (
-            at[0], at[1], at[2], at[3], at[4], at[5], at[6])
-        r.dgates, r.dprev, r.demissions, r.dstates, r.dparams, r.daux = at[7], at[8], at[9], at[10], at[11], at[12]
+        set_blocks(&r, at)
         with nogil:
-            hook(&r, stages[stage].user)
+            hook(&r, own.user)
         raise_pending()
     finally:
         PyMem_Free(table)

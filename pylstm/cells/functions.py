@@ -24,8 +24,9 @@ def _function(name: str, array: Callable[[Any], Any], text: str) -> Callable[[An
 
 
 def _sigmoid(x):
-    e = np.exp(-absolute(x))
-    return np.where(np.real(x) < 0, e, np.ones_like(e)) / (1 + e)
+    negative = np.real(x) < 0
+    e = np.exp(np.where(negative, x, -x))
+    return np.where(negative, e, e.dtype.type(1)) / (1 + e)
 
 
 def _relu(x):

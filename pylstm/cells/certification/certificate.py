@@ -156,14 +156,37 @@ class Certificate:
         places: Sequence[str] = (),
     ) -> dict[Key, bool]:
         """Compare the cotangents of every input (kind, name); `names`: those of the paths. True where right."""
-        right = {}
+        right: dict[Key, bool] = {}
+        worst = _worst(got, truth, allowed)
         for key, bounds in truth.items():
+            if key in worst:
+                self.paths.append(Path(form, names[key], worst[key]))
+                right[key] = True
+                continue
             right[key] = self.compare(form, names[key], got[key], bounds, allowed[key], by, places)
             if not right[key] and np.shape(got[key]) == bounds.low.shape:
                 for other in truth.keys() - {key}:
                     if _is_that_of(got[key], bounds, truth[other]):
                         self.paths[-1] = replace(self.paths[-1], fault=f"that of {' '.join(other)}")
         return right
+
+
+def _worst(got: dict[Key, Any], truth: dict[Key, Bounds], allowed: dict[Key, Any]) -> dict[Key, float]:
+    """The largest errors of arrays that are right, those of one shape at once; of exact truths."""
+    shapes: dict[tuple[int, ...], list[Key]] = {}
+    for key, bounds in truth.items():
+        if bounds.low is bounds.high and np.shape(got[key]) == bounds.low.shape:
+            shapes.setdefault((*bounds.low.shape, *np.shape(allowed[key])), []).append(key)
+    found: dict[Key, float] = {}
+    for keys in shapes.values():
+        exact, most = np.array([truth[key].low for key in keys]), np.array([allowed[key] for key in keys])
+        with np.errstate(invalid="ignore"):
+            error = np.abs(np.array([got[key] for key in keys]) - exact)
+        scale = np.maximum(np.abs(exact).max(axis=-1, keepdims=True, initial=0.0), SMALLEST_SCALE)
+        axes = tuple(range(1, error.ndim))
+        right, worst = (error <= most).all(axis=axes), (error / scale).max(axis=axes, initial=0.0)
+        found |= {key: float(value) for key, value, there in zip(keys, worst, right) if there}
+    return found
 
 
 def _is_that_of(got: np.ndarray, own: Bounds, other: Bounds) -> bool:

@@ -32,13 +32,17 @@ def excuse(
     """
     problem = certified.problem
     zero = {output: np.zeros_like(d) for output, d in problem.d.items()}
-    around = [_moved(certified, forward, sign) for sign in (1, -1)]
+    around: list[Any] = []
     for output, d in problem.d.items():
-        got, *beside = (cotangents(each, zero | {output: d}) for each in (certified, *around))
+        got, beside = cotangents(certified, zero | {output: d}), []
         for key, bounds in certified.truth[output].items():
+            slack = AROUND * np.maximum(1, np.abs(bounds.middle).max(axis=-1, keepdims=True, initial=0.0))
+            if ((bounds.low - slack <= got[key]) & (got[key] <= bounds.high + slack)).all():
+                continue
+            around = around or [_moved(certified, forward, sign) for sign in (1, -1)]
+            beside = beside or [cotangents(each, zero | {output: d}) for each in around]
             lost = ~np.isfinite(got[key])
             low, high = np.where(lost, -np.inf, bounds.low), np.where(lost, np.inf, bounds.high)
-            slack = AROUND * np.maximum(1, np.abs(bounds.middle).max(axis=-1, keepdims=True, initial=0.0))
             outside = (got[key] < low - slack) | (got[key] > high + slack)
             tied = outside & np.all(
                 [(low - slack <= each[key]) & (each[key] <= high + slack) for each in beside], axis=0

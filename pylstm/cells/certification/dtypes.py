@@ -21,11 +21,11 @@ from pylstm.cells.certification.rounding import (
     TIMES,
     VALUES,
     WIDER,
-    distance,
+    distances,
     forward_in,
     largest,
     rounded,
-    scale_of,
+    scales_of,
 )
 from pylstm.cells.certification.truth import Bounds
 
@@ -38,9 +38,10 @@ def certify_dtypes(certificate: Certificate, problem: Problem, forward: Any) -> 
     """Record whether float32 and float64 follow the wider dtype, in all that forward leaves on the tape."""
     values = {dtype: forward_in(problem, forward, dtype) for dtype in (np.float32, np.float64, np.longdouble)}
     bent = {dtype: _bent(problem, forward, values[np.float64], dtype) for dtype in EPSILON}
-    for key, value in values[np.float64].items():
-        off = {dtype: distance(values[np.dtype(dtype).type][key], values[WIDER[dtype]][key]) for dtype in EPSILON}
-        allowed = _allowed(problem, value, off, {dtype: each[key] for dtype, each in bent.items()})
+    off = {dtype: distances(values[np.dtype(dtype).type], values[WIDER[dtype]]) for dtype in EPSILON}
+    for key, scale in scales_of(values[np.float64]).items():
+        beside = ({dtype: each[key] for dtype, each in moves.items()} for moves in (off, bent))
+        allowed = _allowed(problem, scale, *beside)
         for dtype, most in allowed.items():
             got, truth = values[np.dtype(dtype).type][key], np.asarray(values[WIDER[dtype]][key], np.float64)
             name, by = f"{' '.join(key)} in {dtype}{problem.remark}", np.dtype(WIDER[dtype]).name
@@ -48,9 +49,9 @@ def certify_dtypes(certificate: Certificate, problem: Problem, forward: Any) -> 
             certificate.compare("twin", name, got, Bounds(truth, truth), most, by, problem.places)
 
 
-def _allowed(problem: Problem, value: np.ndarray, off: dict[str, Any], bent: dict[str, Any]) -> dict[str, np.ndarray]:
+def _allowed(problem: Problem, scale: np.ndarray, off: dict[str, Any], bent: dict[str, Any]) -> dict[str, np.ndarray]:
     """(rows, 1) for each dtype: how far it may be from the wider one; infinite where it cannot follow that."""
-    scale, natural = scale_of(value), np.maximum(1, largest(problem))
+    natural = np.maximum(1, largest(problem))
     least = {dtype: np.maximum(VALUES[dtype] * scale, 4 * EPSILON[dtype] * natural) for dtype in EPSILON}
     rounding = np.maximum(off["float64"], bent["float64"]) * RATIO
     single = least["float32"] + TIMES * np.maximum(rounding, bent["float32"])
@@ -66,6 +67,6 @@ def _bent(problem: Problem, forward: Any, values: Inputs, dtype: str) -> Inputs:
     random, moved = np.random.default_rng(3), dict.fromkeys(values, np.zeros((problem.rows, 1)))
     for _ in range(2):
         beside = replace(problem, inputs=rounded(problem, problem.inputs, dtype, random))
-        for key, value in forward_in(beside, forward, np.float64).items():
-            moved[key] = np.maximum(moved[key], distance(value, values[key]))
+        for key, moves in distances(forward_in(beside, forward, np.float64), values).items():
+            moved[key] = np.maximum(moved[key], moves)
     return moved

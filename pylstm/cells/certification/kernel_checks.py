@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from pylstm.cells._hooks import describe, run_stage
+from pylstm.cells._hooks import SideBySide, describe
 from pylstm.cells.certification.certificate import Certificate
 from pylstm.cells.certification.problem import Key, Problem
 from pylstm.cells.certification.rounding import VALUES, total
@@ -39,20 +39,21 @@ class Table:
         self.capsule, self.dtype, self.form, self.number = capsule, dtype, form, problem.number
         forward = {"prev": contract.states} | contract.blocks
         backward = {"d" + kind: names for kind, names in forward.items() if kind != "keep"}
-        self.names = (forward, forward | backward)
         self.at: dict[Key, slice] = {}
         self.vector_at: dict[Key, slice] = {}
         self.widths = [0, 0]
-        for kind, names in self.names[1].items():
+        for kind, names in (forward | backward).items():
             vector = kind.endswith("params")
             for name in names:
                 end = self.widths[vector] + problem.widths[name]
                 (self.vector_at if vector else self.at)[kind, name] = slice(self.widths[vector], end)
                 self.widths[vector] = end
-        at = self.at | self.vector_at
-        self.slices = [
-            {kind: [at[kind, name] for name in each] for kind, each in names.items()} for names in self.names
+        at = {key: (each.start, each.stop - each.start) for key, each in (self.at | self.vector_at).items()}
+        self.places = [
+            {kind: [at[kind, name] for name in each] for kind, each in names.items()}
+            for names in (forward, forward | backward)
         ]
+        self.hooks: dict[bool, SideBySide] = {}
 
     def empty(self, rows: int) -> Tables:
         """`rows` and `vectors`, all NaN."""
@@ -65,12 +66,9 @@ class Table:
 
     def run(self, tables: Tables, backward: bool) -> None:
         """Call the hook, in place."""
-        rows, vectors = tables
-        blocks = {
-            kind: [vectors[at] for at in each] if kind.endswith("params") else [rows[:, at] for at in each]
-            for kind, each in self.slices[backward].items()
-        }
-        run_stage(self.capsule, self.number, backward, blocks)
+        if backward not in self.hooks:
+            self.hooks[backward] = SideBySide(self.capsule, self.number, backward, self.dtype, self.places[backward])
+        self.hooks[backward](*tables)
 
     def run_rows(self, before: Tables, rows: Any, backward: bool) -> Tables:
         """The outcome for some of the rows, in the order given."""
@@ -251,8 +249,10 @@ def _check_untouched(
 ) -> None:
     """Blocks that the hook may only read, or that belong to other stages, keep their bits: vectors, too."""
     name = hook_name("backward" if backward else "forward", problem.stage.name)
-    places = [key for key in (*table.at, *table.vector_at) if key not in written]
-    changed = [key for key in places if not _same_bits(table.block(before, *key), table.block(after, *key))]
+    columns, vectors = (_bits_alike(one, other) for one, other in zip(before, after))
+    same = columns.all(axis=0).tolist(), vectors.tolist()
+    places = {key: same[0][at] for key, at in table.at.items()} | {k: same[1][at] for k, at in table.vector_at.items()}
+    changed = [key for key, each in places.items() if key not in written and not all(each)]
     for kind, block in changed:
         certificate.fail(table.form, f"{name}, {kind} {block}{problem.remark}", "changed: the hook may not write there")
     if not changed:
@@ -285,12 +285,16 @@ def _check_rows(
 
 def _same_bits(one: np.ndarray, other: np.ndarray) -> bool:
     """Equal bit by bit; any NaN equals any NaN."""
-    return bool(((one == other) | ((one != one) & (other != other))).all())
+    return bool(_bits_alike(one, other).all())
+
+
+def _bits_alike(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    return (one == other) | ((one != one) & (other != other))
 
 
 def _same_but_rounding(one: np.ndarray, other: np.ndarray) -> bool:
     """Equal up to roundings of sums; any NaN equals any NaN."""
-    same = (one == other) | ((one != one) & (other != other))
+    same = _bits_alike(one, other)
     scale = np.abs(np.where(np.isfinite(other), other, 0)).max(axis=-1, keepdims=True, initial=1.0)
     with np.errstate(invalid="ignore"):
         return bool((same | (np.abs(one - other) <= VALUES[one.dtype.name] * scale)).all())

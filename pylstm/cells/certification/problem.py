@@ -190,7 +190,10 @@ def draw(
         u = random.uniform(0, 1, (len(sizes), widths[name]))
         which = np.array([known.index(size) if size in known else -1 for size in sizes])[:, None]
         which = np.where(which < 0, random.integers(1 if remark else 0, len(known), u.shape), which)
-        magnitude = np.choose(which, [MAGNITUDES[size](u) for size in known])
+        magnitude = np.empty_like(u)
+        for k in set(which.ravel().tolist()):
+            at = np.broadcast_to(which == k, u.shape)
+            magnitude[at] = MAGNITUDES[known[k]](u[at])
         return inside(contract.domain.get(name), magnitude * (1.0 if kind in positive else signs(u.shape)), u)
 
     inputs: Inputs = {}

@@ -84,25 +84,26 @@ def rounding(problem: Problem, forward: Any, backward: Any, truth: Truth, truste
     values = {dtype: forward_in(problem, forward, dtype) for dtype in dtypes}
     tapes = values | {np.float32: values[np.float64]}
     slopes = {dtype: _backward(problem, backward, tapes[dtype], dtype) for dtype in dtypes}
-    bent = {dtype: _bent(problem, forward, backward, values[np.float64], dtype) for dtype in dtypes[:2]}
+    right = slopes[np.float64]
+    bent = {dtype: _bent(problem, forward, backward, values[np.float64], right, dtype) for dtype in dtypes[:2]}
     followed = _followed(values[np.float32], values[np.float64], bent[np.float32][0])
     natural = np.maximum(1, largest(problem))
+    scales = {output: scales_of({key: bounds.middle for key, bounds in each.items()}) for output, each in truth.items()}
     wild = np.ones((problem.rows, 1)) * trusted
     wild[problem.calm] = 0
     allowed_values, allowed_gradients = {}, {}
     for dtype in EPSILON:
         own, wider, least = np.dtype(dtype).type, WIDER[dtype], 4 * EPSILON[dtype] * natural
         base = np.maximum(VALUES[dtype], WILD[dtype] * wild)
+        off, sizes = distances(values[own], values[wider]), scales_of(values[wider])
         allowed_values[dtype] = {
-            key: np.maximum(base * scale_of(value), least)
-            + TIMES * np.maximum(distance(values[own][key], value), bent[own][0][key])
-            for key, value in values[wider].items()
+            key: np.maximum(base * sizes[key], least) + TIMES * np.maximum(off[key], bent[own][0][key]) for key in sizes
         }
         base = np.maximum(GRADIENTS[dtype], WILD[dtype] * wild)
         allowed_gradients[dtype] = {output: {} for output in truth}
-        for output, key, bounds in ((name, key, bounds) for name in truth for key, bounds in truth[name].items()):
-            scale = scale_of(bounds.middle)
-            moves = distance(slopes[own][output].get(key), slopes[wider][output].get(key))
+        off = {output: distances(slopes[own][output], slopes[wider][output]) for output in truth}
+        for output, key, scale in ((name, key, scale) for name in truth for key, scale in scales[name].items()):
+            moves = off[output].get(key, np.zeros((1, 1)))
             if own is np.float32:
                 followed &= ((scale < HUGE) & ((moves <= LOST * scale) | (not trusted)))[:, 0]
             moves, beside = TIMES * moves, TIMES * bent[own][1][output].get(key, 0)
@@ -139,7 +140,9 @@ def _backward(problem: Problem, backward: Any, tape: Inputs, dtype: Any) -> Move
     return found
 
 
-def _bent(problem: Problem, forward: Any, backward: Any, tape: Inputs, dtype: Any) -> tuple[Inputs, Moves]:
+def _bent(
+    problem: Problem, forward: Any, backward: Any, tape: Inputs, right: Moves, dtype: Any
+) -> tuple[Inputs, Moves]:
     """(rows, 1) each: how far values and cotangents move when all that the twin reads is off by a rounding of `dtype`.
 
     There a twin in `dtype` is off by other roundings of its own than on the numbers themselves; that counts, too.
@@ -147,26 +150,25 @@ def _bent(problem: Problem, forward: Any, backward: Any, tape: Inputs, dtype: An
     moved: Inputs = dict.fromkeys(tape, np.zeros((problem.rows, 1)))
     slopes: Moves = {output: {} for output in problem.d}
     random = np.random.default_rng(3)
-
-    right = _backward(problem, backward, tape, np.float64)
     for _ in range(2):
         beside = replace(problem, inputs=rounded(problem, problem.inputs, dtype, random))
         own = forward_in(beside, forward, dtype)
-        for key, value in forward_in(beside, forward, np.float64).items():
-            moves = np.maximum(distance(value, tape[key]), distance(own[key], value))
-            moved[key] = np.maximum(moved[key], moves)
+        values = forward_in(beside, forward, np.float64)
+        for moves in (distances(values, tape), distances(own, values)):
+            moved = {key: np.maximum(moved[key], moves.get(key, 0.0)) for key in moved}
         wrong = _backward(beside, backward, rounded(problem, tape, dtype, random), np.float64)
         for output, each in right.items():
-            for key, value in each.items():
-                moves = distance(wrong[output][key], value)
-                slopes[output][key] = np.maximum(slopes[output].get(key, 0), moves)
+            moves = distances(wrong[output], each)
+            slopes[output] = {key: np.maximum(slopes[output].get(key, 0), moves[key]) for key in each}
     return moved, slopes
 
 
 def rounded(problem: Problem, arrays: Inputs, dtype: Any, random: np.random.Generator) -> Inputs:
     """`arrays`, each number off by a rounding of `dtype` to either side, inside the domains."""
     epsilon = np.finfo(dtype).eps
-    moved = {key: a * (1 + epsilon * random.choice([-1.0, 1.0], a.shape)) for key, a in arrays.items()}
+    signs = 1 + epsilon * random.choice([-1.0, 1.0], sum(a.size for a in arrays.values()))
+    parts = np.split(signs, np.cumsum([a.size for a in arrays.values()])[:-1])
+    moved = {key: a * part.reshape(a.shape) for (key, a), part in zip(arrays.items(), parts)}
     for key in moved:
         low, high = problem.contract.domain.get(key[1], (None, None))
         if key[0] != "state" and (low, high) != (None, None):  # of new states nothing is declared
@@ -177,18 +179,32 @@ def rounded(problem: Problem, arrays: Inputs, dtype: Any, random: np.random.Gene
 def _followed(narrow: Inputs, wide: Inputs, bent: Inputs | None = None) -> np.ndarray:
     """Rows that float32 moves little, and its roundings too."""
     bent = bent or dict.fromkeys(wide, np.zeros((1, 1)))
-    steady = {key: np.maximum(distance(narrow[key], a), bent[key]) <= LOST * scale_of(a) for key, a in wide.items()}
-    return np.all([steady[key][:, 0] & (scale_of(a) < HUGE)[:, 0] for key, a in wide.items()], axis=0)
+    off, scales = distances(narrow, wide), scales_of(wide)
+    steady = [(np.maximum(off[key], bent[key]) <= LOST * scale) & (scale < HUGE) for key, scale in scales.items()]
+    return np.all(steady, axis=0)[:, 0]
 
 
-def distance(narrow: Any, wide: Any) -> Any:
-    """(rows, 1): how far a narrower dtype is from a wider one; infinite where one is not finite, and the other is."""
-    if narrow is None or wide is None:
-        return np.zeros((1, 1))
-    off = np.asarray(np.abs(narrow - wide), np.float64)
-    if not np.isfinite(off).all():
-        off = np.where(~np.isfinite(narrow) & ~np.isfinite(wide), 0, np.where(np.isnan(off), np.inf, off))
-    return _row_max(off)
+def distances(narrow: Inputs, wide: Inputs) -> Inputs:
+    """Of each array (rows, 1): how far a narrower dtype is from a wider one.
+
+    Infinite where one is not finite, and the other is. Arrays of one shape are looked at together.
+    """
+    found: Inputs = {}
+    for keys in alike({key: array for key, array in wide.items() if key in narrow}):
+        one, other = (np.array([each[key] for key in keys]) for each in (narrow, wide))
+        off = np.asarray(np.abs(one - other), np.float64)
+        if not np.isfinite(off).all():
+            off = np.where(~np.isfinite(one) & ~np.isfinite(other), 0, np.where(np.isnan(off), np.inf, off))
+        found |= zip(keys, _row_max(off))
+    return found
+
+
+def alike(arrays: Inputs) -> list[list[Key]]:
+    """The keys of arrays of one shape together."""
+    groups: dict[tuple[int, ...], list[Key]] = {}
+    for key, array in arrays.items():
+        groups.setdefault(np.shape(array), []).append(key)
+    return list(groups.values())
 
 
 def _cast(arrays: dict[Any, Any], dtype: Any) -> dict[Any, np.ndarray]:
@@ -199,8 +215,13 @@ def _cast(arrays: dict[Any, Any], dtype: Any) -> dict[Any, np.ndarray]:
     return arrays
 
 
-def scale_of(array: np.ndarray) -> np.ndarray:
-    return np.maximum(_row_max(array), SMALLEST_SCALE).astype(np.float64)
+def scales_of(arrays: Inputs) -> Inputs:
+    """Of each array (rows, 1): the largest number of a row, at least `SMALLEST_SCALE`."""
+    found: Inputs = {}
+    for keys in alike(arrays):
+        largest = _row_max(np.array([arrays[key] for key in keys]))
+        found |= zip(keys, np.maximum(largest, SMALLEST_SCALE).astype(np.float64))
+    return {key: found[key] for key in arrays}
 
 
 def _row_max(array: np.ndarray) -> np.ndarray:

@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,8 @@ KINK = 1e-3
 Forward = Callable[..., dict[str, Any]]
 Jacobians = dict[str, dict[Key, np.ndarray]]
 """Output -> input -> (units of the input, rows, units of the output)."""
+Respond = Callable[[Inputs, complex], Jacobians]
+"""`_responses` of a problem, from steps and sign."""
 
 
 @dataclass(frozen=True)
@@ -86,8 +89,10 @@ Truth = dict[str, dict[Key, Bounds]]
 """Output -> input -> the cotangent of the input for that of the output alone, (rows, width), of parameters too."""
 
 
-def derivatives(problem: Problem, forward: Forward, long: bool = False) -> tuple[Truth, str]:
+def derivatives(problem: Problem, forward: Forward, long: bool = False, elementwise: bool = False) -> tuple[Truth, str]:
     """Cotangent of every input for that of each single output; `long`: from complex steps in long double.
+
+    `elementwise`: forward takes parameters that have rows, as what is derived from a formula does.
 
     Returns
     -------
@@ -97,8 +102,9 @@ def derivatives(problem: Problem, forward: Forward, long: bool = False) -> tuple
         (there central ones, extrapolated by Richardson).
     """
     out = call(forward, **problem.spaces(problem.inputs))
-    exact = _complex(problem, forward, (np.clongdouble(1j), 1j) if long else (1j,))
-    sides = Sides(problem, forward, out, STEP)
+    respond = partial(_responses, problem, forward, elementwise)
+    exact = _complex(problem, respond, (np.clongdouble(1j), 1j) if long else (1j,))
+    sides = Sides(problem, respond, out, STEP)
     finer: Sides | None = None
     coarse: Coarse | None = None
     truth: Truth = {}
@@ -110,14 +116,14 @@ def derivatives(problem: Problem, forward: Forward, long: bool = False) -> tuple
             at_zero = _column(problem.inputs[key]) == 0
             bounds, doubtful, kink = _bounds(value, left, right, np.abs(out[output]), h, at_zero)
             if (kink | doubtful).any():
-                finer = finer or Sides(problem, forward, out, STEP / 8)
+                finer = finer or Sides(problem, respond, out, STEP / 8)
                 moves = _moves(left, right, *finer.of(output, key))
                 jump = (kink | doubtful) & ~(moves <= 0.1 * np.maximum(1, np.maximum(np.abs(left), np.abs(right))))
                 slack = np.where(jump, np.inf, np.where(kink, 2 * moves, 0))
                 bounds = Bounds(bounds.low - slack, bounds.high + slack)
                 doubtful &= ~jump
             if doubtful.any():
-                coarse = coarse or Coarse(problem, forward)
+                coarse = coarse or Coarse(problem, respond, out)
                 better, slack = coarse.of(output, key, (left + right) / 2)
                 bounds = Bounds(
                     np.where(doubtful, better - slack, bounds.low), np.where(doubtful, better + slack, bounds.high)
@@ -129,9 +135,9 @@ def derivatives(problem: Problem, forward: Forward, long: bool = False) -> tuple
 class Sides:
     """Differences to the left and to the right."""
 
-    def __init__(self, problem: Problem, forward: Forward, out: dict[str, Any], step: float) -> None:
+    def __init__(self, problem: Problem, respond: Respond, out: dict[str, Any], step: float) -> None:
         self.out, self.steps = out, {key: _step(array, step, 1e5 * step) for key, array in problem.inputs.items()}
-        self.above, self.below = (_responses(problem, forward, self.steps, sign) for sign in (1, -1))
+        self.above, self.below = (respond(self.steps, sign) for sign in (1, -1))
 
     def of(self, output: str, key: Key) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Left, right, and the steps."""
@@ -193,11 +199,10 @@ def _contracted(jacobian: Bounds, d: np.ndarray) -> Bounds:
 class Coarse:
     """Central differences, extrapolated by Richardson, and how far they may be off."""
 
-    def __init__(self, problem: Problem, forward: Forward) -> None:
-        self.steps = {key: _step(array, COARSE, 0.25) for key, array in problem.inputs.items()}
-        self.out = call(forward, **problem.spaces(problem.inputs))
+    def __init__(self, problem: Problem, respond: Respond, out: dict[str, Any]) -> None:
+        self.out, self.steps = out, {key: _step(array, COARSE, 0.25) for key, array in problem.inputs.items()}
         self.moved = [
-            _responses(problem, forward, {key: step * size for key, step in self.steps.items()}, sign)
+            respond({key: step * size for key, step in self.steps.items()}, sign)
             for size in (1, 0.5)
             for sign in (1, -1)
         ]
@@ -225,14 +230,14 @@ def _column(step: np.ndarray) -> np.ndarray:
     return np.atleast_2d(step).T[:, :, None]
 
 
-def _complex(problem: Problem, forward: Forward, units: tuple[complex, ...]) -> Jacobians | None:
+def _complex(problem: Problem, respond: Respond, units: tuple[complex, ...]) -> Jacobians | None:
     """By complex steps along the first of `units` that the twin takes; None if it refuses complex arrays."""
     steps = {key: np.full(array.shape, COMPLEX_STEP) for key, array in problem.inputs.items()}
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         for unit in units:
             try:
-                moved = _responses(problem, forward, steps, unit)
+                moved = respond(steps, unit)
             except Exception:  # whatever a twin does with a kind of array it was not written for
                 continue
             return {
@@ -242,19 +247,23 @@ def _complex(problem: Problem, forward: Forward, units: tuple[complex, ...]) -> 
     return None
 
 
-def _responses(problem: Problem, forward: Forward, steps: Inputs, sign: complex) -> Jacobians:
+def _responses(problem: Problem, forward: Forward, elementwise: bool, steps: Inputs, sign: complex) -> Jacobians:
     """The outputs with one unit of one input moved by `sign` times its step, for every unit of every input.
 
-    All moves of inputs that have rows are made in a single call.
+    All moves of inputs that have rows are made in one call; those of parameters too, where forward is `elementwise`.
     """
-    by_row = {key: array for key, array in problem.inputs.items() if key[0] != "param"}
+    by_row = {
+        key: np.broadcast_to(array, (problem.rows, array.shape[-1]))
+        for key, array in problem.inputs.items()
+        if elementwise or key[0] != "param"
+    }
     moves = sum(array.shape[1] for array in by_row.values())
     moved, ranges, start = dict(problem.inputs), {}, 0
     for key, array in by_row.items():
         unit = np.arange(array.shape[1])
         copies = np.empty((moves, *array.shape), np.result_type(array, sign))
         copies[:] = array
-        copies[start + unit, :, unit] += sign * steps[key].T
+        copies[start + unit, :, unit] += sign * np.atleast_2d(steps[key]).T
         moved[key] = copies.reshape(-1, len(unit))
         ranges[key] = slice(start, start + len(unit))
         start += len(unit)
@@ -264,7 +273,7 @@ def _responses(problem: Problem, forward: Forward, steps: Inputs, sign: complex)
         all_moves = np.broadcast_to(out[name], (moves * problem.rows, d.shape[1])).reshape(moves, *d.shape)
         responses[name] = {key: all_moves[range_] for key, range_ in ranges.items()}
     for key, array in problem.inputs.items():
-        if key[0] == "param":
+        if key not in by_row:
             outs = [
                 call(forward, **problem.spaces(problem.inputs | {key: array + sign * step}))
                 for step in np.diag(steps[key])
@@ -275,15 +284,17 @@ def _responses(problem: Problem, forward: Forward, steps: Inputs, sign: complex)
 
 
 def along(
-    problem: Problem, forward: Forward, key: Key, direction: np.ndarray, method: str
+    problem: Problem, forward: Forward, out: dict[str, Any], key: Key, direction: np.ndarray, method: str
 ) -> tuple[np.ndarray, np.ndarray]:
-    """(rows,): the derivative of sum(d * outputs) of each row along `direction` of one input, and its slack."""
+    """(rows,): the derivative of sum(d * outputs) of each row along `direction` of one input, and its slack.
+
+    `out`: what forward returns at the inputs themselves.
+    """
 
     def moved(step: complex) -> np.ndarray:
         out = call(forward, **problem.spaces(problem.inputs | {key: problem.inputs[key] + step * direction}))
         return sum((d * out[name]).sum(axis=-1) for name, d in problem.d.items())
 
-    out = call(forward, **problem.spaces(problem.inputs))
     finest = (moved(1e-6) - moved(-1e-6)) / 2e-6
     scale = np.maximum(1, np.abs(finest))
     noise = 1e-15 * sum(np.abs(d * out[name]).sum(axis=-1) for name, d in problem.d.items()) / 1e-6

@@ -49,11 +49,17 @@ class Certified:
 
     def take(self, rows: Any) -> Certified:
         """Some of the rows."""
+        if np.array_equal(rows, np.arange(self.problem.rows)):
+            return self
         truth = {
             output: {key: bounds.take(rows) for key, bounds in each.items()} for output, each in self.truth.items()
         }
+        return replace(self.on(rows), truth=truth, rounding=self.rounding.take(rows))
+
+    def on(self, rows: Any) -> Certified:
+        """The problem and the tape of some of the rows, of which nothing is known."""
         tape = {key: problems.taken(value, rows) for key, value in self.tape.items()}
-        return replace(self, problem=self.problem.take(rows), tape=tape, truth=truth, rounding=self.rounding.take(rows))
+        return replace(self, problem=self.problem.take(rows), tape=tape, truth={}, rounding=NOTHING_YET)
 
 
 NOTHING_YET = Rounding({}, {}, np.ones(0, bool))
@@ -175,7 +181,7 @@ class TwinChecks:
 
     def _look_at(self, problem: Problem, long: bool = False) -> Certified:
         tape = tape_of(problem, call(self.forward, **problem.spaces(problem.inputs)))
-        truth, method = derivatives(problem, self.forward, long)
+        truth, method = derivatives(problem, self.forward, long, elementwise=self.derived)
         self.method = max(self.method, method)  # "differences" after "complex steps"
         return Certified(problem, tape, truth, method, NOTHING_YET)
 
@@ -253,7 +259,7 @@ class TwinChecks:
         alone = certified.problem.different[:, None]
         for remark, parts in ((", row by row", alone), (", in batches", list(batches(certified.problem.rows)))):
             if len(parts):
-                each = [self._cotangents(part, part.problem.d) for part in map(certified.take, parts)]
+                each = [self._cotangents(part, part.problem.d) for part in map(certified.on, parts)]
                 yield remark, np.concatenate(parts), 1.0, Cotangents.joined(each)
         calm = certified.take(certified.problem.calm)
         for remark, factor in SCALES.items():
@@ -316,7 +322,7 @@ class TwinChecks:
         """Row by row: the derivative of forward along a random direction of each input is backward times that."""
         problem, random = certified.problem, np.random.default_rng(1)
         got = self._cotangents(certified, problem.d)
-        names = path_names("all outputs", problem)
+        names, out = path_names("all outputs", problem), call(self.forward, **problem.spaces(problem.inputs))
         for key, width in problem.input_widths.items():
             direction = random.uniform(0.3, 0.9, width) * random.choice([-1.0, 1.0], width)
             direction = direction * np.minimum(1, np.abs(problem.inputs[key]))  # no step crosses 0
@@ -324,7 +330,7 @@ class TwinChecks:
                 fault = f"shape {np.shape(got[key])}, expected {(problem.rows, width)}"
                 self.certificate.fail("twin", names[key], fault)
                 continue
-            truth, slack = (each[:, None] for each in along(problem, self.forward, key, direction, self.method))
+            truth, slack = (each[:, None] for each in along(problem, self.forward, out, key, direction, self.method))
             ours = got[key] * direction
             if self.derived:  # as in `excuse`
                 slack = np.where(np.isfinite(ours).all(axis=-1, keepdims=True), slack, np.inf)
