@@ -105,6 +105,11 @@ class Certificate:
         """Record that something is wrong which no numbers show."""
         self.paths.append(Path(form, name, fault=fault, detail=detail))
 
+    def add(self, other: Certificate) -> None:
+        """Record all that `other` holds."""
+        self.paths += other.paths
+        self.notes += other.notes
+
     def check(self, form: str, name: str, right: bool, fault: str) -> None:
         """Record a condition."""
         self.paths.append(Path(form, name, fault="" if right else fault))

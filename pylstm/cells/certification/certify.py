@@ -71,10 +71,10 @@ def certify(cell: Any, *, raise_: bool = True, dtype: str | None = None, **sizes
                 certificate.check("twin", f"kept {name}", name in kept, "no stage returns it")
         capsule, form = _kernel(certificate, cell)
         if capsule is not None and (form == "kernel" or certificate.ok):
-            for stage in found:
+            for twin, stage in zip(checks, found):
                 for certified in stage:
                     if certified is stage[0] or certificate.ok:  # else the same again, for other parameters
-                        certify_kernel(certificate, capsule, certified, dtype, form)
+                        certify_kernel(certificate, capsule, certified, dtype, form, twin.carefully)
         if certificate.ok:
             _certify_widths(certificate, checks, (capsule, form), contract, sizes, dtype)
     if raise_ and not certificate.ok:
@@ -119,4 +119,4 @@ def _certify_widths(
         for stage in checks:
             certified = stage.at_width(widths, f", {units} unit{'s' * (units > 1)}")
             if certified is not None and kernel[0] is not None:
-                certify_kernel(certificate, kernel[0], certified, dtype, kernel[1])
+                certify_kernel(certificate, kernel[0], certified, dtype, kernel[1], stage.carefully)

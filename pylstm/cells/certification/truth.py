@@ -20,6 +20,8 @@ from pylstm.cells.certification.problem import Inputs, Key, Problem
 from pylstm.cells.twin import call
 
 COMPLEX_STEP = 1e-30
+BESIDE = 1e10
+"""In complex steps: how far from 0 its two sides are looked at."""
 STEP = 1e-7
 COARSE = 1e-3
 KINK = 1e-3
@@ -104,6 +106,7 @@ def derivatives(problem: Problem, forward: Forward, long: bool = False, elementw
     out = call(forward, **problem.spaces(problem.inputs))
     respond = partial(_responses, problem, forward, elementwise)
     exact = _complex(problem, respond, (np.clongdouble(1j), 1j) if long else (1j,))
+    beside = _beside(problem, respond) if long and exact is not None else []
     sides = Sides(problem, respond, out, STEP)
     finer: Sides | None = None
     coarse: Coarse | None = None
@@ -114,7 +117,8 @@ def derivatives(problem: Problem, forward: Forward, long: bool = False, elementw
             left, right, h = sides.of(output, key)
             value = None if exact is None else exact[output][key]
             at_zero = _column(problem.inputs[key]) == 0
-            bounds, doubtful, kink = _bounds(value, left, right, np.abs(out[output]), h, at_zero)
+            others = [each[output][key] for each in beside if at_zero.any()]
+            bounds, doubtful, kink = _bounds(value, left, right, np.abs(out[output]), h, at_zero, others)
             if (kink | doubtful).any():
                 finer = finer or Sides(problem, respond, out, STEP / 8)
                 moves = _moves(left, right, *finer.of(output, key))
@@ -151,12 +155,18 @@ def _moves(left: np.ndarray, right: np.ndarray, *finer: np.ndarray) -> np.ndarra
 
 
 def _bounds(
-    exact: np.ndarray | None, left: np.ndarray, right: np.ndarray, size: np.ndarray, h: np.ndarray, at_zero: np.ndarray
+    exact: np.ndarray | None,
+    left: np.ndarray,
+    right: np.ndarray,
+    size: np.ndarray,
+    h: np.ndarray,
+    at_zero: np.ndarray,
+    others: list[np.ndarray],
 ) -> tuple[Bounds, np.ndarray, np.ndarray]:
     """Bounds of a Jacobian; where nothing explains the differences; kinks, which may be jumps.
 
     At an exact 0 conditions may tie, and a complex step sees the tie alone: there the differences decide, and where it
-    contradicts them nothing is known.
+    contradicts them nothing is known. Kinks that are too small for them show in `others`, complex steps beside 0.
     """
     noise = 1e-14 * np.maximum(1, size) / h
     scale = np.maximum(1, np.minimum(np.abs(left), np.abs(right)))
@@ -183,7 +193,8 @@ def _bounds(
     low, high = np.minimum(left, right) - slack, np.maximum(left, right) + slack
     if exact is not None:
         known &= ~(at_zero & ~kink) | ((low <= exact) & (exact <= high))
-        low, high = np.where(agree, exact, low), np.where(agree, exact, high)
+        ends = [exact, *(np.where(np.abs(other - right) <= allowed, other, exact) for other in others)]
+        low, high = np.where(agree, np.min(ends, axis=0), low), np.where(agree, np.max(ends, axis=0), high)
     return Bounds(np.where(known, low, -np.inf), np.where(known, high, np.inf)), doubtful & ~agree, kink
 
 
@@ -228,6 +239,12 @@ def _step(array: np.ndarray, step: float, share: float) -> np.ndarray:
 def _column(step: np.ndarray) -> np.ndarray:
     """Steps of an input, (rows, units) or (units,), as (units, rows or 1, 1)."""
     return np.atleast_2d(step).T[:, :, None]
+
+
+def _beside(problem: Problem, respond: Respond) -> list[Jacobians]:
+    """Complex steps so near to each number that it is the same, and to either side of 0."""
+    found = [_complex(problem, respond, (np.clongdouble(side + 1j), side + 1j)) for side in (BESIDE, -BESIDE)]
+    return [each for each in found if each is not None]
 
 
 def _complex(problem: Problem, respond: Respond, units: tuple[complex, ...]) -> Jacobians | None:

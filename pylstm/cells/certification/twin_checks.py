@@ -2,67 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from pylstm.cells.certification import problem as problems
 from pylstm.cells.certification.certificate import Certificate
+from pylstm.cells.certification.certified import (
+    NOTHING_YET,
+    SCALES,
+    Certified,
+    Cotangents,
+    batches,
+    parts_of,
+    path_names,
+)
 from pylstm.cells.certification.derived import excuse
 from pylstm.cells.certification.dtypes import certify_dtypes
-from pylstm.cells.certification.problem import CORE, DOMAINS, RANGES, Inputs, Key, Problem, tape_of
-from pylstm.cells.certification.rounding import GRADIENTS, Rounding, follows, rounding, total
-from pylstm.cells.certification.truth import Bounds, Truth, along, derivatives
+from pylstm.cells.certification.problem import CORE, DOMAINS, RANGES, Inputs, Problem, tape_of
+from pylstm.cells.certification.rounding import GRADIENTS, follows, rounding, total
+from pylstm.cells.certification.shaken import steady
+from pylstm.cells.certification.truth import Bounds, along, derivatives
 from pylstm.cells.contract import Stage, hook_name
 from pylstm.cells.twin import call, hook
 
-BATCHES = (2, 3, 5, 9, 17)
-"""Numbers of rows that are tried, besides one and all."""
 LITTLE = 1e-3
-SCALES = {"1e12 times larger": 2.0**40, "1e12 times smaller": 2.0**-40}
-"""Cotangents of other sizes: backward is linear in them."""
-
-
-@dataclass(frozen=True)
-class Certified:
-    """What is true of a stage at the places of a problem.
-
-    Attributes
-    ----------
-    tape : dict of (kind, name) to array (rows, width)
-        The values that the twin leaves; kinds ``gate``, ``keep``, ``emission``, ``state``.
-    truth : dict of str to dict of (kind, name) to Bounds of (rows, width)
-        The cotangent of every input for that of each single output.
-    method : str
-        How the truth was found.
-    rounding : Rounding
-        What each dtype is allowed.
-    """
-
-    problem: Problem
-    tape: Inputs
-    truth: Truth
-    method: str
-    rounding: Rounding
-
-    def take(self, rows: Any) -> Certified:
-        """Some of the rows."""
-        if np.array_equal(rows, np.arange(self.problem.rows)):
-            return self
-        truth = {
-            output: {key: bounds.take(rows) for key, bounds in each.items()} for output, each in self.truth.items()
-        }
-        return replace(self.on(rows), truth=truth, rounding=self.rounding.take(rows))
-
-    def on(self, rows: Any) -> Certified:
-        """The problem and the tape of some of the rows, of which nothing is known."""
-        tape = {key: problems.taken(value, rows) for key, value in self.tape.items()}
-        return replace(self, problem=self.problem.take(rows), tape=tape, truth={}, rounding=NOTHING_YET)
-
-
-NOTHING_YET = Rounding({}, {}, np.ones(0, bool))
 
 
 class TwinChecks:
@@ -185,6 +151,15 @@ class TwinChecks:
         self.method = max(self.method, method)  # "differences" after "complex steps"
         return Certified(problem, tape, truth, method, NOTHING_YET)
 
+    def carefully(self, certified: Certified, dtype: str) -> Certified:
+        """As `certified`, for what failed in `dtype`: the rows that no rounding decides, with small kinks at 0."""
+        if certified.method != "twin":
+            truth = self._look_at(certified.problem, long=True).truth
+            certified = replace(certified, truth=truth)
+            if self.derived:
+                excuse(certified, self.forward, self._cotangents, self.names[1], [])
+        return certified.take(np.flatnonzero(steady(certified.problem, self.forward, dtype)))
+
     def _note_lost(self, certified: Certified, output: str, got: Cotangents) -> None:
         """A note on the places where a cotangent is not finite: there, training ends in NaN."""
         for key, bounds in certified.truth[output].items():
@@ -265,6 +240,8 @@ class TwinChecks:
         for remark, factor in SCALES.items():
             scaled = {name: problems.taken(value * factor, slice(None)) for name, value in calm.problem.d.items()}
             yield f", cotangents {remark}", certified.problem.calm, factor, self._cotangents(calm, scaled)
+        parts = [self._cotangents(certified, _masked(d, some)) for some in parts_of(certified.problem)]
+        yield ", cotangents of 0 in places", None, 1.0, Cotangents.added(parts)
         yield ", called again", None, 1.0, self._cotangents(certified, d)
 
     def _cotangents(self, certified: Certified, d: dict[str, np.ndarray]) -> Cotangents:
@@ -342,30 +319,8 @@ class TwinChecks:
             self.certificate.compare("twin", names[key], ours, bounds, allowed, self.method, problem.places)
 
 
-class Cotangents(dict[Key, Any]):
-    """What a backward returned, by (kind, name); `returned`: the names."""
-
-    def __init__(self, arrays: dict[Key, Any], returned: Iterable[str]) -> None:
-        super().__init__(arrays)
-        self.returned = tuple(returned)
-
-    @classmethod
-    def joined(cls, parts: list[Cotangents]) -> Cotangents:
-        """One after another."""
-        return cls({key: np.concatenate([each[key] for each in parts]) for key in parts[0]}, parts[0].returned)
-
-
-def path_names(output: str, problem: Problem, remark: str = "") -> dict[Key, str]:
-    """Input -> the name of its path."""
-    return {key: f"d {output} / d {' '.join(key)}{problem.remark}{remark}" for key in problem.inputs}
-
-
-def batches(rows: int) -> Iterator[np.ndarray]:
-    """Rows in batches of `BATCHES`."""
-    for k, size in enumerate(BATCHES):
-        start = (7 * k) % max(rows - size, 1)
-        if size < rows:
-            yield np.arange(start, start + size)
+def _masked(d: dict[str, np.ndarray], some: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return {name: problems.taken(value * some[name], slice(None)) for name, value in d.items()}
 
 
 def nan_in_row_0(problem: Problem) -> Inputs:
