@@ -66,7 +66,7 @@ if TYPE_CHECKING:
     from pylstm.estimators.forecaster import Forecaster as Forecaster
     from pylstm.estimators.regressor import SequenceRegressor as SequenceRegressor
 
-__version__ = "0.1.0"
+__version__: str
 
 __all__ = [
     "GRU",
@@ -177,6 +177,10 @@ def __getattr__(name: str) -> Any:
 
     if name in _ROOMS:
         return importlib.import_module(f"pylstm.{name}")
+    if name == "__version__":
+        import importlib.metadata
+
+        return importlib.metadata.version("pylstm")
     if name not in _LATER:
         from pylstm.hints import HINTS
 
@@ -187,4 +191,4 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     special = {name for name in globals() if name.startswith("__")}
-    return sorted({*__all__, *_ESTIMATORS, *_ROOMS} | special)
+    return sorted({*__all__, *_ESTIMATORS, *_ROOMS, "__version__"} | special)

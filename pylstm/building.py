@@ -1,11 +1,13 @@
-"""What an author of a compiled kernel needs to build it."""
+"""The flags that kernels are built with: for authors of kernels, and for meson.build, which runs this file."""
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
-FLAGS = ("-O3", "-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math", "-fvisibility=hidden")
-"""gcc and clang. Never ``-ffast-math``: linking with it changes the floating-point mode of the whole process."""
+FLAGS = ("-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math", "-fvisibility=hidden")
+"""gcc and clang, besides ``-O3``. FMA contraction is asked for by name: ``-std=c11`` alone switches it off in gcc.
+Never ``-ffast-math``: linking with it changes the floating-point mode of the whole process."""
 
 DIRECTIVES = (
     "language_level=3",
@@ -73,4 +75,8 @@ def compile_args(level: str = "v1") -> list[str]:
     """
     if level not in LEVEL_FLAGS:
         raise ValueError(f"level {level!r}: expected one of {', '.join(LEVEL_FLAGS)}")
-    return [f"-I{get_include()}", *FLAGS, *LEVEL_FLAGS[level]]
+    return [f"-I{get_include()}", "-O3", *FLAGS, *LEVEL_FLAGS[level]]
+
+
+if __name__ == "__main__":  # python pylstm/building.py c | cython | v1 | v3 | v4: how meson.build reads the table
+    print(*({"c": FLAGS, "cython": cython_args()} | LEVEL_FLAGS)[sys.argv[1]], sep="\n")

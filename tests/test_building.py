@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+import pylstm
 from pylstm import building
 
 BUILD = Path(__file__).parents[1] / "meson.build"
@@ -19,19 +23,29 @@ def build():
     return BUILD.read_text()
 
 
-def test_directives(build):
-    arguments = re.search(r"^cython_args = \[(.*?)\]", build, re.DOTALL | re.MULTILINE)[1]
-    assert tuple(re.findall(r"'-X', '(.*?)'", arguments)) == building.DIRECTIVES
+def table_of(which):
+    """What `meson.build` is told: it runs the file of the source tree."""
+    command = [sys.executable, "-P", BUILD.parent / "pylstm" / "building.py", which]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
 
 
-def test_flags(build):
-    given = re.search(r"get_supported_arguments\((.*?)\)", build, re.DOTALL)[1]
-    ours = [flag for flag in re.findall(r"'(.*?)'", given) if not flag.startswith("-W")]  # warnings are ours alone
-    assert "buildtype=release" in build and ("-O3", *ours) == building.FLAGS
+@pytest.mark.usefixtures("build")
+def test_meson_and_authors_get_the_same():
+    for level in ("v1", "v3", "v4"):
+        assert building.compile_args(level)[1:] == ["-O3", *table_of("c"), *table_of(level)]  # -O3: buildtype=release
+    include, folder, *directives = table_of("cython")
+    assert (include, folder) == ("-I", str(BUILD.parent)) and directives == building.cython_args()[2:]
+    assert "initializedcheck=False" in directives and "-fvisibility=hidden" in table_of("c")
 
 
-def test_levels(build):
-    levels = {
-        name: tuple(re.findall(r"'(.*?)'", re.search(rf"^{name} = \[(.*?)\]", build, re.M)[1])) for name in ("v3", "v4")
-    }
-    assert {"v1": ()} | levels == building.LEVEL_FLAGS
+def test_meson_has_no_flags_of_its_own(build):
+    """But for a checked build, and warnings."""
+    assert "buildtype=release" in build and build.count("run_command(table, ") == 4
+    assert not re.findall(r"'-f(?!sanitize|no-sanitize)[^']*'|'-[mO][^']*'|'[a-z_]+=False'|'language_level.*'", build)
+
+
+def test_one_version_number(build):
+    project = (BUILD.parent / "pyproject.toml").read_text()
+    assert 'dynamic = ["version"]' in project and not re.search(r"^version *=", project, re.MULTILINE)
+    assert re.search(r"version: '(.*?)'", build)[1] == pylstm.__version__ == importlib.metadata.version("pylstm")
+    assert "__version__" in dir(pylstm)

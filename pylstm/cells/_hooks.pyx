@@ -1,7 +1,7 @@
 """One row hook of a compiled cell, called without the time loop: for certification, tests and measurements."""
 from cpython.mem cimport PyMem_Calloc, PyMem_Free
-from cpython.pycapsule cimport PyCapsule_GetPointer, PyCapsule_IsValid
-from pylstm.kernel cimport PYLSTM_CELL_ABI, PYLSTM_CELL_CAPSULE, block_t, cell_t, hook_t, rows_t, stage_t
+from pylstm.engine.capsule cimport cell_of
+from pylstm.kernel cimport block_t, cell_t, hook_t, rows_t, stage_t
 
 cdef extern from "Python.h":
     Py_buffer *PyMemoryView_GET_BUFFER(object view)
@@ -10,21 +10,6 @@ cdef extern from "Python.h":
 FORWARD = ("gates", "prev", "emissions", "keep", "states", "params", "aux")
 BACKWARD = ("dgates", "dprev", "demissions", "dstates", "dparams", "daux")
 VECTORS = ("params", "dparams")
-
-
-cdef const cell_t *cell_of(object capsule) except NULL:
-    """The struct in `capsule`, once its name, ABI and size have been checked."""
-    if not PyCapsule_IsValid(capsule, PYLSTM_CELL_CAPSULE):
-        raise TypeError(f"not a cell kernel: expected a capsule named {PYLSTM_CELL_CAPSULE.decode()!r}, "
-                        f"got {capsule!r}")
-    cdef const cell_t *cell = <const cell_t *> PyCapsule_GetPointer(capsule, PYLSTM_CELL_CAPSULE)
-    if cell.abi != PYLSTM_CELL_ABI:
-        raise ImportError(f"plugin built for cell ABI {cell.abi}, this pylstm has {PYLSTM_CELL_ABI}: "
-                          f"rebuild the plugin against this pylstm")
-    if cell.size != sizeof(cell_t):
-        raise ImportError(f"plugin built with a pylstm_cell of {cell.size} bytes, this pylstm has "
-                          f"{sizeof(cell_t)}: rebuild the plugin against this pylstm")
-    return cell
 
 
 cdef int check_stage(const cell_t *cell, Py_ssize_t stage) except -1:

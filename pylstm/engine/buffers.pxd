@@ -2,7 +2,7 @@
 from cpython.buffer cimport PyBUF_C_CONTIGUOUS, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
 from libc.stdint cimport uintptr_t
 
-from pylstm.engine.plan cimport LINE
+from pylstm.engine.line cimport LINE
 
 
 cdef inline char *address(array, Py_ssize_t nbytes, bint writable) except NULL:

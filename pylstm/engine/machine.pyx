@@ -30,6 +30,7 @@ from cpython.pycapsule cimport PyCapsule_GetContext, PyCapsule_New, PyCapsule_Se
 from cpython.ref cimport Py_DECREF, Py_INCREF
 from libc.stdint cimport uintptr_t
 
+from pylstm.engine.line cimport LINE
 from pylstm.kernel cimport PYLSTM_CELL_ABI, PYLSTM_CELL_CAPSULE, block_t, cell_t, floating, hook_t, rows_t, stage_t
 
 cdef extern from "machine.h" nogil:
@@ -72,12 +73,11 @@ cdef extern from *:
     #undef KIND
     """
 
-# Elements of a register at most; bytes of all registers of a call; operands of a program; alignment.
+# Elements of a register at most; bytes of all registers of a call; operands of a program.
 cdef enum:
     CHUNK = 1024
     SCRATCH = 32768
     OPERANDS = 512
-    LINE = 64
 
 KINDS = ("gates", "prev", "emissions", "keep", "states", "params", "aux",
          "dgates", "dprev", "demissions", "dstates", "dparams", "daux")

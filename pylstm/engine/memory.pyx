@@ -16,7 +16,7 @@ from cpython.buffer cimport PyBuffer_FillInfo
 from cpython.ref cimport Py_DECREF, Py_INCREF, Py_XDECREF, PyObject
 
 from pylstm.engine.buffers cimport address, line_up
-from pylstm.engine.plan cimport LINE
+from pylstm.engine.line cimport LINE
 
 import math
 

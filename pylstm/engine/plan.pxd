@@ -1,11 +1,11 @@
 # What the time loop knows of a layer (Core), and where a run of given sizes keeps its arrays (Plan).
+from pylstm.engine.line cimport LINE
 from pylstm.engine.tiles cimport tiles_t
 from pylstm.kernel cimport stage_t
 
 cdef enum:
     MAX_BLOCKS = 32            # of one kind
     MAX_PRODUCTS = 96
-    LINE = 64                  # bytes of a cache line: every array of the workspace starts on one
     PARAM_ROWS = 16            # rows that share an accumulator of per-unit parameters
     FORWARD_ROWS = 128         # rows of a chunk
     BACKWARD_ROWS = 256

@@ -3,6 +3,8 @@ from typing import Any
 
 import numpy as np
 
+SOURCES: tuple[int, int, int]  # what a product reads: x, a state, an emission
+
 class Core:
     def __init__(
         self,

@@ -1,15 +1,18 @@
 """What the time loop knows of a layer (`Core`), and where a run keeps its arrays (`Plan`)."""
 from cpython.bytearray cimport PyByteArray_AS_STRING
-from cpython.pycapsule cimport PyCapsule_GetPointer, PyCapsule_IsValid
+from cpython.pycapsule cimport PyCapsule_GetPointer
 from libc.string cimport memcpy, memset
 
+from pylstm.engine.capsule cimport cell_of
 from pylstm.engine.team cimport part
 from pylstm.engine.tiles cimport tiles_t
-from pylstm.kernel cimport PYLSTM_CELL_ABI, PYLSTM_CELL_CAPSULE, cell_t
+from pylstm.kernel cimport cell_t
 
 import sys
 
 from pylstm.engine.levels import load
+
+SOURCES = FROM_X, FROM_STATE, FROM_EMISSION
 
 
 cdef class Core:
@@ -68,13 +71,7 @@ cdef class Core:
             self.c.param_weight[k] = params[k]
 
     cdef take_kernel(self, kernel):
-        cdef cell_t *cell
-        if not PyCapsule_IsValid(kernel, PYLSTM_CELL_CAPSULE):
-            raise TypeError(f"a kernel must be a capsule named {PYLSTM_CELL_CAPSULE.decode()!r}, got {kernel!r}")
-        cell = <cell_t *> PyCapsule_GetPointer(kernel, PYLSTM_CELL_CAPSULE)
-        if cell.abi != PYLSTM_CELL_ABI or cell.size != sizeof(cell_t):
-            raise ImportError(f"the kernel was built for cell ABI {cell.abi}, this pylstm has {PYLSTM_CELL_ABI}: "
-                              "build it again")
+        cdef const cell_t *cell = cell_of(kernel)
         counts = (cell.z, cell.states, cell.emissions, cell.keep, cell.params, cell.aux)
         declared = (self.c.z.n, self.c.states.n, self.c.emissions.n, self.c.keep.n, self.c.params.n, self.c.aux.n)
         if counts != declared:

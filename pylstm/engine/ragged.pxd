@@ -2,7 +2,8 @@
 from cpython.buffer cimport PyBUF_STRIDES, PyBuffer_Release, PyObject_GetBuffer
 from libc.string cimport memcpy, memset
 
-from pylstm.engine.plan cimport LINE, core_t, plan_t, rows_at, state_row
+from pylstm.engine.line cimport LINE
+from pylstm.engine.plan cimport core_t, plan_t, rows_at, state_row
 from pylstm.engine.table cimport arrays_t, table_t
 from pylstm.kernel cimport floating
 

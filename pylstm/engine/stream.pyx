@@ -22,7 +22,8 @@ from pylstm._core cimport forward_steps
 from pylstm.engine.buffers cimport address, line_up
 from pylstm.engine.hold cimport FREE_THREADED, let_go, raise_pending, refuse_held, was_held
 from pylstm.engine.modifiers cimport until_reset
-from pylstm.engine.plan cimport LINE, Plan, core_t, pack
+from pylstm.engine.line cimport LINE
+from pylstm.engine.plan cimport Plan, core_t, pack
 
 import numpy as np
 

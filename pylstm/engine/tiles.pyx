@@ -58,6 +58,7 @@ over 256).
 from cpython.pycapsule cimport PyCapsule_New
 from libc.string cimport memcpy, memset
 
+from pylstm.engine.line cimport LINE
 from pylstm.engine.tiles cimport TILES_ADD, TILES_ADD_BACK, TILES_BIAS, TILES_SET, fetch_t, tiles_t
 
 ctypedef fused floating:
@@ -92,7 +93,6 @@ cdef enum:
     DIRECT_PANELS = 4   # up to so many panels of B, `outer` reads A in place
     CHUNK = 256         # columns of one block of `column_sums`
     TURN_K = 128        # terms of a panel transposed before the next ones: they stay in the first cache
-    LINE = 64           # bytes
 
 
 # ---- sizes -----------------------------------------------------------------------------------------------

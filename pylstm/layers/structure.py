@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from pylstm.cells.contract import Contract
-from pylstm.engine.plan import Core
+from pylstm.engine.plan import SOURCES, Core
 
-FROM_X, FROM_STATE, FROM_EMISSION = 0, 1, 2
+FROM_X, FROM_STATE, FROM_EMISSION = SOURCES
 
 
 def core_of(

@@ -2,6 +2,7 @@
 
 import ctypes
 import importlib
+import re
 from types import SimpleNamespace
 
 import numpy as np
@@ -133,10 +134,10 @@ def foreign_capsule(name=b"pylstm.cell.v1", **fields):
 
 def test_another_abi_is_refused_with_both_numbers():
     capsule, _alive = foreign_capsule(abi=2)
-    with pytest.raises(ImportError, match="plugin built for cell ABI 2, this pylstm has 1"):
+    with pytest.raises(ImportError, match=r"cell ABI 2 and .* this pylstm has ABI 1 .*: build the kernel"):
         describe(capsule)
     cell = type("Foreign", (Cell,), dict(states=("h",), gates={"a": "x+h"}, kernel=capsule))
-    with pytest.raises(ImportError, match="cell 'foreign': plugin built for cell ABI 2"):
+    with pytest.raises(ImportError, match="cell 'foreign': kernel built for cell ABI 2"):
         load_kernel(cell)
 
 
@@ -145,15 +146,17 @@ def test_the_time_loop_takes_no_other_abi():
     cell = type("Foreign", (Cell,), dict(states=("h",), gates={"a": "x+h"}))
     widths = cell.contract.resolve(3, 5)
     shapes = cell.contract.parameter_shapes(widths, True)
-    for field in ({"abi": 2}, {"size": 88}):
+    for field in ({"abi": 2}, {"size": 88}, {"name": b"another"}):
         capsule, _alive = foreign_capsule(**field)
-        with pytest.raises(ImportError, match="was built for cell ABI"):
+        with pytest.raises((ImportError, TypeError)) as of_the_loop:
             core_of(capsule, cell.contract, widths, shapes, "float32")
+        with pytest.raises(type(of_the_loop.value), match=re.escape(str(of_the_loop.value))):
+            describe(capsule)  # one check, one sentence
 
 
 def test_another_struct_size_is_refused():
     capsule, _alive = foreign_capsule(size=88)
-    with pytest.raises(ImportError, match="88 bytes, this pylstm has 96"):
+    with pytest.raises(ImportError, match=r"88 bytes, this pylstm has .* 96"):
         run_stage(capsule, 0, False, {})
 
 
@@ -168,7 +171,7 @@ ANOTHER = foreign_capsule(b"another.name")  # a capsule does not keep its name
 
 @pytest.mark.parametrize("thing", [None, object(), "pylstm.cells._lstm:lstm", ANOTHER[0]])
 def test_what_is_not_a_kernel_is_refused(thing):
-    with pytest.raises(TypeError, match=r"expected a capsule named 'pylstm\.cell\.v1'"):
+    with pytest.raises(TypeError, match=r"must be a capsule named 'pylstm\.cell\.v1'"):
         describe(thing)
 
 
@@ -186,7 +189,7 @@ def test_a_kernel_with_other_counts_is_refused_naming_them():
         ("pylstm.cells._lstm:lstn", ImportError, "has no kernel 'lstn'"),
         ("pylstm.cells._nothing:lstm", ImportError, "no compiled module for 'pylstm.cells._nothing'"),
         ("pylstm.cells._lstm", TypeError, "not of the form 'package.module:attribute'"),
-        (3, TypeError, "not a cell kernel"),
+        (3, TypeError, "must be a capsule"),
     ],
 )
 def test_a_kernel_that_cannot_be_found(kernel, error, message):
