@@ -11,7 +11,9 @@ How plugins are found, and what happens to a broken one: ``docs/plugins.md``.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import inspect
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pluggy
 
@@ -19,11 +21,31 @@ if TYPE_CHECKING:
     from pylstm.cells.registry import Registry
     from pylstm.kinds import Kinds
 
+Hook = TypeVar("Hook", bound=Callable[..., Any])
+
 hookspec = pluggy.HookspecMarker("pylstm")
 """Marks the specifications on this page."""
 
 hookimpl = pluggy.HookimplMarker("pylstm")
 """Marks a plugin's implementation of a hook; public as ``pylstm.hookimpl``."""
+
+TRAINING = """Parameters
+----------
+trainer : object
+    The loop, with `model`, `optimiser`, `history`, `step`, `epoch` and `stop()`: a `pylstm.Trainer`, or what other
+    loops have (docs/plugins.md).
+
+Returns
+-------
+None
+    What an implementation returns is ignored.
+"""
+
+
+def _training(hook: Hook) -> Hook:
+    """Specify a training hook: its docstring goes on with what all of them take and return."""
+    hook.__doc__ = f"{inspect.cleandoc(hook.__doc__ or '')}\n\n{TRAINING}"
+    return hookspec(hook)
 
 
 @hookspec
@@ -66,74 +88,34 @@ def pylstm_register_kinds(kinds: Kinds) -> None:
     """
 
 
-@hookspec
+@_training
 def pylstm_on_fit_begin(trainer: Any) -> None:
     """Look at a fit, or change its settings, before its first step: ``trainer.optimiser``, ``trainer.callbacks``.
 
     Also at the beginning of one that is resumed, with ``trainer.step`` above 0.
-    Parameters
-    ----------
-    trainer : object
-        The loop, with `model`, `optimiser`, `history`, `step`, `epoch` and `stop()`: a `pylstm.Trainer`, or what other
-        loops have (docs/plugins.md).
-
-    Returns
-    -------
-    None
-        What an implementation returns is ignored.
     """
 
 
-@hookspec
+@_training
 def pylstm_on_step_end(trainer: Any) -> None:
     """Look at a fit after every step of the optimiser: ``trainer.step``, ``trainer.history.steps[-1]``.
 
     A step of `fit_lbfgs` is an iteration. Called between two steps: what it takes adds to the time of every step.
-    Parameters
-    ----------
-    trainer : object
-        The loop, with `model`, `optimiser`, `history`, `step`, `epoch` and `stop()`: a `pylstm.Trainer`, or what other
-        loops have (docs/plugins.md).
-
-    Returns
-    -------
-    None
-        What an implementation returns is ignored.
     """
 
 
-@hookspec
+@_training
 def pylstm_on_epoch_end(trainer: Any) -> None:
     """Look at a fit after every epoch, when its losses are in ``trainer.history``.
 
     Of `fit_lbfgs` every iteration is an epoch; a comparison has none. ``trainer.stop()`` ends the fit; the
     callables in ``trainer.callbacks`` come after the hooks.
-    Parameters
-    ----------
-    trainer : object
-        The loop, with `model`, `optimiser`, `history`, `step`, `epoch` and `stop()`: a `pylstm.Trainer`, or what other
-        loops have (docs/plugins.md).
-
-    Returns
-    -------
-    None
-        What an implementation returns is ignored.
     """
 
 
-@hookspec
+@_training
 def pylstm_on_fit_end(trainer: Any) -> None:
     """Look at a fit that has ended, when the best parameters are set: ``trainer.history.stopped`` says why.
 
     Not called when the fit ends by an exception.
-    Parameters
-    ----------
-    trainer : object
-        The loop, with `model`, `optimiser`, `history`, `step`, `epoch` and `stop()`: a `pylstm.Trainer`, or what other
-        loops have (docs/plugins.md).
-
-    Returns
-    -------
-    None
-        What an implementation returns is ignored.
     """

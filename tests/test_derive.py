@@ -109,4 +109,12 @@ def test_registered_cells_and_modules(capsys):
 
 def test_unknown_class(file, capsys):
     assert cli.main(["derive", f"{file}:Peepole"]) == 2
-    assert "cells there:" in capsys.readouterr().err
+    assert "its cells:" in capsys.readouterr().err
+
+
+def test_a_file_of_several_cells_needs_a_name(file, capsys):
+    """As for every command that takes one cell."""
+    assert cli.main(["derive", str(file)]) == 0
+    file.write_text(file.read_text() + "\n\nclass Another(Peephole):\n    pass\n")
+    assert cli.main(["derive", str(file)]) == 2
+    assert "several cells, Peephole, Another: pass" in capsys.readouterr().err

@@ -100,9 +100,9 @@ class SideBySide:
     [0.6277 0.6277 0.6277]
     """
 
-    def __init__(
-        self, capsule: Any, stage: int, backward: bool, dtype: str, blocks: Mapping[str, Sequence[tuple[int, int]]]
-    ) -> None: ...
+    def __new__(
+        cls, capsule: Any, stage: int, backward: bool, dtype: str, blocks: Mapping[str, Sequence[tuple[int, int]]]
+    ) -> SideBySide: ...
     def __call__(self, rows: Any, vectors: Any) -> None:
         """Call the hook, in place.
 

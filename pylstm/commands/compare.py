@@ -41,9 +41,9 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the command; the exit status: 0, or 1 if no cell was trained to the end."""
+    from pylstm.commands._shared.cells import find
     from pylstm.commands._shared.files import check_plot
     from pylstm.commands._shared.output import print_json
-    from pylstm.commands.check import find
     from pylstm.comparing.compare import Settings, compare
     from pylstm.comparing.tasks import TASKS as factories
     from pylstm.training.progress import Progress

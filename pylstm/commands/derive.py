@@ -10,14 +10,15 @@ FORMATS = ("markdown", "latex", "numpy", "cython", "c")
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser = subparsers.add_parser("derive", help="print what is derived from the formula of a cell")
-    parser.add_argument("cell", help="registered name, or module:Class, or path/to/file.py:Class")
+    parser.add_argument("cell", help="registered name, module:Class, file.py:Class, or file.py of one cell")
     parser.add_argument("--format", choices=FORMATS, default="markdown", help="default: markdown")
 
 
 def run(args: argparse.Namespace) -> int:
     from pylstm.cells.formula import derive
+    from pylstm.commands._shared.cells import find_one
 
-    cell = _find(args.cell)
+    cell = find_one(args.cell)
     print(_print(derive(cell), cell, args.format), end="")
     return 0
 
@@ -35,22 +36,3 @@ def _print(derivation: Any, cell: Any, kind: str) -> str:
         options = f"# options: {call_text(cell.options)}\n\n" if cell.options else ""
         return options + "\n\n".join(numpy.stage_source(stage) for stage in derivation.stages.values())
     return (cython if kind == "cython" else c).kernel_source(derivation, twin)
-
-
-def _find(text: str) -> Any:
-    """The cell that `text` names."""
-    import importlib
-    import runpy
-
-    from pylstm import plugins
-    from pylstm.cells import Cell
-
-    module, colon, name = text.rpartition(":")
-    if not colon:
-        return plugins.registry().get(text, certified=False)
-    space = runpy.run_path(module) if module.endswith(".py") else vars(importlib.import_module(module))
-    cell = space.get(name)
-    if not (isinstance(cell, type) and issubclass(cell, Cell)):
-        known = [key for key, value in space.items() if isinstance(value, type) and issubclass(value, Cell)]
-        raise LookupError(f"{module} has no cell {name!r} (cells there: {', '.join(known) or 'none'})")
-    return cell

@@ -25,20 +25,14 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from pylstm.commands.check import find
+    from pylstm.commands._shared.cells import find_one
     from pylstm.scaffold.package import update, write
 
     if args.update:
         for path in update(args.name, args.directory):
             print(f"wrote  {path}")
         return 0
-    source = None
-    if args.source:
-        found = find(args.source)
-        if len(found) != 1:
-            names = ", ".join(cell.__name__ for cell in found)
-            raise ValueError(f"{args.source} defines several cells, {names}: pass {args.source}:<Class>")
-        source = found[0]
+    source = find_one(args.source) if args.source else None
     target = write(args.name, args.directory, source)
     print(f"wrote  {target}")
     package = target / f"pylstm_{args.name}"

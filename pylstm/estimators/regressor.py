@@ -11,9 +11,8 @@ from sklearn.utils import check_array
 
 from pylstm.estimators.base import SequenceEstimator, counted
 from pylstm.estimators.scaling import fit_scaler
+from pylstm.models.targets import check_loss_of_values
 from pylstm.schema import Entries
-
-LOSSES = ("mean_squared_error", "huber")
 
 
 class SequenceRegressor(RegressorMixin, SequenceEstimator, kind="sequence_regressor"):
@@ -153,8 +152,7 @@ class SequenceRegressor(RegressorMixin, SequenceEstimator, kind="sequence_regres
 
     def _check_parameters(self) -> None:
         super()._check_parameters()
-        if self.loss not in LOSSES:
-            raise ValueError(f"loss must be one of {', '.join(LOSSES)}, got {self.loss!r}")
+        check_loss_of_values(self.loss)
 
     def _own_metadata(self) -> dict[str, Any]:
         return {"outputs": self.n_outputs_, "by_column": self._by_column}

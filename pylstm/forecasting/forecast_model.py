@@ -16,6 +16,7 @@ from pylstm.forecasting.preparation import Preparation
 from pylstm.forecasting.series import as_extras, as_series, pairs_of, training_spans, validation_spans
 from pylstm.models.restoring import constructor_options, held, own_options
 from pylstm.models.sequence_model import SequenceModel
+from pylstm.models.targets import check_loss_of_values
 from pylstm.optim.optimisers import Adam
 from pylstm.optim.schedules import cosine
 from pylstm.schema import Entries, as_array
@@ -23,7 +24,6 @@ from pylstm.training.fitting import fit
 from pylstm.training.history import History
 from pylstm.training.refit import all_or_nothing
 
-LOSSES = ("mean_squared_error", "huber")
 KEPT_RESIDUALS = 2000
 """Most residuals that a model keeps to draw intervals from."""
 
@@ -92,8 +92,7 @@ class ForecastModel(Model, kind="forecast_model"):
         seed: int = 0,
         **sizes: Any,
     ) -> None:
-        if loss not in LOSSES:
-            raise ValueError(f"loss must be one of {', '.join(LOSSES)}, got {loss!r}")
+        check_loss_of_values(loss)
         self.cell, self.hidden_size = cell, check_size("hidden_size", hidden_size)
         self.window, self.horizon = check_size("window", window), check_size("horizon", horizon)
         self.preparation = Preparation(bool(log), operator.index(season), operator.index(difference))

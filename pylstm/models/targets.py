@@ -33,6 +33,21 @@ PER_ROW = ("softmax_cross_entropy", "quantile_loss")
 """Losses with one target and one weight for all elements of the last axis."""
 
 
+OF_VALUES = ("mean_squared_error", "huber")
+"""Losses of an output that is the target itself: those that forecasts and regressors take."""
+
+
+def check_loss_of_values(loss: Any) -> None:
+    """Refuse a loss that is not one of `OF_VALUES`.
+
+    Raises
+    ------
+    ValueError
+    """
+    if loss not in OF_VALUES:
+        raise ValueError(f"loss must be one of {', '.join(OF_VALUES)}, got {loss!r}")
+
+
 def check_loss(loss: Any, read: str, options: Mapping[str, Any]) -> None:
     """Refuse an unknown loss or option, and a reading that the loss is not for.
 
