@@ -10,7 +10,7 @@ import numpy as np
 from pylstm import _core
 from pylstm.cells._twin import is_twin
 from pylstm.cells.cell import Cell
-from pylstm.cells.certification.once import ensure_certified
+from pylstm.cells.certification.once import ensure_certified, ensure_certified_at
 from pylstm.cells.kernels import load_kernel
 from pylstm.cells.options import changed, split
 from pylstm.cells.twin import twin_kernel
@@ -71,6 +71,8 @@ class RecurrentLayer(Layer):
         if self.certified:
             ensure_certified(self.cell)
         kernel = load_kernel(self.cell)
+        if self.certified and not kernel:
+            ensure_certified_at(self.cell, self.widths)
         kernel = kernel or twin_kernel(self.cell)
         self._compiled = not is_twin(kernel)  # a Python twin would only wait for the interpreter in several threads
         self._core = core_of(kernel, self.cell.contract, self.widths, self.params.shapes, self.dtype)

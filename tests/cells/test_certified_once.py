@@ -226,3 +226,68 @@ def test_limits_of_derived_values_are_told_by_certification():
     for use in (pylstm.certify, pylstm.register, lambda cell: pylstm.Recurrent(cell, 3, 5)):
         with pytest.raises(TypeError, match=r"values kept for backward .* 32 are possible: write backward"):
             use(Deep)
+
+
+def wrong_at(width, forward=lambda z: np.tanh(z.a), dtype=None):
+    """A cell by hand whose backward is wrong for layers of one width."""
+
+    class WrongAt(Cell):
+        states = ("h",)
+        gates = {"a": "x+h"}
+
+        def backward(d, y):
+            wrong = d.h.shape[1] == width and dtype in (None, d.h.dtype.name)
+            return dict(a=d.h * (1 - y.h**2) * (1.5 if wrong else 1))
+
+        locals()["forward"] = lambda z: dict(h=forward(z))
+
+    return WrongAt
+
+
+@pytest.mark.parametrize("dtype", [None, "float32"])
+@pytest.mark.parametrize("width", [8, 70])
+def test_a_twin_is_certified_at_the_width_of_its_layer(width, dtype):
+    cell = wrong_at(width, dtype=dtype)
+    assert pylstm.Recurrent(cell, 3, 6).certified
+    for _ in range(2):
+        with pytest.raises(CertificationError, match=rf"d (all outputs|h) / d gate a, {width} units: .*factor 1.5"):
+            pylstm.Recurrent(cell, 3, width)
+    assert pylstm.Recurrent(cell, 3, width, certified=False).hidden_size == width
+    assert pylstm.Recurrent(cell, 3, 6).certified
+
+
+def test_a_width_is_certified_once():
+    widths = []
+
+    def forward(z):
+        widths.append(z.a.shape[1])
+        return np.tanh(z.a)
+
+    cell = wrong_at(-1, forward)
+    pylstm.Recurrent(cell, 3, 8)
+    assert 8 in widths
+    widths.clear()
+    pylstm.Recurrent(cell, 5, 8, dtype="float64", bias=False)
+    assert not widths
+    pylstm.Recurrent(cell, 5, 9)
+    assert set(widths) == {5, 9}
+
+
+def test_a_width_is_certified_inside_the_domain_of_the_twin():
+    """Forward is finite for positive gates alone."""
+
+    class Root(Cell):
+        states = ("h",)
+        gates = {"a": "x"}
+
+        def forward(z):
+            return dict(h=np.sqrt(z.a) / (1 + z.a))
+
+        def backward(d, y):
+            root = np.sqrt(y.a)
+            wrong = 2.0 if d.h.shape[1] == 8 else 1.0
+            return dict(a=wrong * d.h * (1 - y.a) / (2 * root * (1 + y.a) ** 2))
+
+    assert pylstm.Recurrent(Root, 3, 6).certified
+    with pytest.raises(CertificationError, match=r"8 units"):
+        pylstm.Recurrent(Root, 3, 8)

@@ -59,8 +59,7 @@ def certify(cell: Any, *, raise_: bool = True, dtype: str | None = None, **sizes
     cell, sizes = split(check_cell(cell), sizes)
     certificate = Certificate(cell.name)
     contract = cell.contract
-    needed = {name: 6 + k for k, (name, default) in enumerate(contract.sizes.items()) if default is None}
-    sizes = {"input_size": INPUT_SIZE, "hidden_size": HIDDEN_SIZE, **needed, **sizes}
+    sizes = _sizes(contract) | sizes
     widths = contract.resolve(**sizes)
     checks = [TwinChecks(certificate, cell, stage) for stage in contract.stages]
     with np.errstate(all="ignore"):
@@ -113,10 +112,37 @@ def _certify_widths(
     """The twin, and the kernel against it, with one unit, and with units that fill whole SIMD registers."""
     for units in WIDTHS:
         wide = sizes | {"hidden_size": units, "input_size": max(1, units - 1)}
-        if wide["hidden_size"] == sizes["hidden_size"]:
-            continue
-        widths = contract.resolve(**wide)
-        for stage in checks:
-            certified = stage.at_width(widths, f", {units} unit{'s' * (units > 1)}")
-            if certified is not None and kernel[0] is not None:
-                certify_kernel(certificate, kernel[0], certified, dtype, kernel[1], stage.carefully)
+        if wide["hidden_size"] != sizes["hidden_size"]:
+            _certify_width(certificate, checks, kernel, contract.resolve(**wide), units, dtype)
+
+
+def _certify_width(
+    certificate: Certificate,
+    checks: list[TwinChecks],
+    kernel: tuple[Any, str],
+    widths: dict[str, int],
+    units: int,
+    dtype: str | None = None,
+) -> None:
+    for stage in checks:
+        certified = stage.at_width(widths, f", {units} unit{'s' * (units > 1)}")
+        if certified is not None and kernel[0] is not None:
+            certify_kernel(certificate, kernel[0], certified, dtype, kernel[1], stage.carefully)
+
+
+def certify_width(cell: Any, widths: dict[str, int]) -> Certificate:
+    """Check a certified cell, which runs as its twin, at the widths of a layer: along one direction of each input."""
+    certificate = Certificate(cell.name)
+    checks = [TwinChecks(certificate, cell, stage) for stage in cell.contract.stages]
+    with np.errstate(all="ignore"):
+        for each in checks:
+            each.choose_domain(cell.contract.resolve(**_sizes(cell.contract)))
+            each.method = "complex steps"
+        _certify_width(certificate, checks, (twin_kernel(cell), "twin"), widths, widths[cell.contract.output])
+    return certificate
+
+
+def _sizes(contract: Any) -> dict[str, int]:
+    """Sizes at which a cell is certified."""
+    needed = {name: 6 + k for k, (name, default) in enumerate(contract.sizes.items()) if default is None}
+    return {"input_size": INPUT_SIZE, "hidden_size": HIDDEN_SIZE, **needed}

@@ -48,6 +48,31 @@ def ensure_certified(cell: type[Cell]) -> None:
             if found is None:
                 found = certify(cell, raise_=False)
                 cell._certificate = functions_of(cell), found
+    _raise(found)
+
+
+def ensure_certified_at(cell: type[Cell], widths: dict[str, int]) -> None:
+    """Certify `cell`, which is certified and runs as its twin, at the widths of a layer, unless that is done.
+
+    What is written in NumPy may ask for a width; a formula cannot, and a kernel is certified at widths that fill its
+    registers and that do not.
+
+    Raises
+    ------
+    pylstm.cells.certification.certify.CertificationError
+        As `ensure_certified`.
+    """
+    key = functions_of(cell), tuple((name, width) for name, width in widths.items() if name != "x")
+    with _LOCK:
+        known = cell.__dict__.get("_certified_widths", {})
+        if key not in known:
+            from pylstm.cells.certification.certify import certify_width
+
+            known = cell._certified_widths = known | {key: certify_width(cell, widths)}
+    _raise(known[key])
+
+
+def _raise(found: Certificate) -> None:
     if not found.ok:
         from pylstm.cells.certification.certificate import CertificationError
 

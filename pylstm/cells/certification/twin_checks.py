@@ -78,6 +78,14 @@ class TwinChecks:
         return problems.draw(self.contract, self.stage, widths, places, self.positive, params, remark, seed)
 
     def _first_problem(self, widths: dict[str, int]) -> Problem | None:
+        problem = self.choose_domain(widths)
+        if not self._is_complete(problem.take(range(CORE))):
+            return None
+        problem = self._finite(problem)
+        self._certify_rows(problem)
+        return problem
+
+    def choose_domain(self, widths: dict[str, int]) -> Problem:
         """All places, in the first of `DOMAINS` where forward is finite and float32 can follow it."""
         places, first = problems.all_places(self.contract, self.stage), None
         for self.positive in DOMAINS:
@@ -86,15 +94,9 @@ class TwinChecks:
             if _finite_rows(problem, out)[:CORE].all():
                 core = problem.take(range(CORE))
                 if not self._complete(core) or follows(core, self.forward):
-                    first = problem
-                    break
+                    return problem
                 first = first or problem
-        problem = first or problem
-        if not self._is_complete(problem.take(range(CORE))):
-            return None
-        problem = self._finite(problem)
-        self._certify_rows(problem)
-        return problem
+        return first or problem
 
     def _finite(self, problem: Problem) -> Problem:
         """The rows where forward is finite; a note on places where it nowhere is."""
