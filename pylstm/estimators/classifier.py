@@ -9,9 +9,10 @@ from sklearn.base import ClassifierMixin
 from sklearn.utils import assert_all_finite, column_or_1d
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import _num_samples
+from sklearn.utils.validation import _num_samples, check_is_fitted
 
 from pylstm.estimators.base import SequenceEstimator, counted, simple
+from pylstm.models.classify_model import ClassifyModel
 from pylstm.schema import Entries, is_number
 
 LONGEST_LABEL = 10_000
@@ -157,6 +158,13 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator, kind="sequence_clas
             Sequences of weight 0 are left out, whatever they and their targets are.
         """
         return super().score(*counted(X, y, sample_weight))
+
+    @property
+    def task_model(self) -> ClassifyModel:
+        """The `ClassifyModel` of the same net, as commands take it."""
+        check_is_fitted(self, "model_")
+        names = [str(each) for each in self.classes_]
+        return ClassifyModel.around(self.model_, names, np.stack([self.x_mean_, self.x_scale_]))
 
     def _take_targets(self, y: Any) -> np.ndarray:
         y = column_or_1d(y, warn=True)

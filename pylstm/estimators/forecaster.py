@@ -180,6 +180,12 @@ class Forecaster(EstimatorHints, BaseEstimator, kind="forecaster"):
         options["history"] = numbers(options.get("history"))
         return self.model_.predict_interval(n, level, exogenous=numbers(X), **options)
 
+    @property
+    def task_model(self) -> ForecastModel:
+        """`model_`, as commands take it."""
+        check_is_fitted(self, "model_")
+        return self.model_
+
     def score(self, y: Any, X: Any = None) -> float:
         """R^2 of the forecast of `y`, the steps after those of the fit; the mean over the columns or series."""
         y = numbers(y)

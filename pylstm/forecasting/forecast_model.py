@@ -11,16 +11,13 @@ import numpy as np
 from pylstm.checks import check_size
 from pylstm.data.scaling import pack, scale_of
 from pylstm.data.sequences import Sequences
-from pylstm.described import Model
 from pylstm.forecasting.preparation import Preparation
 from pylstm.forecasting.series import as_extras, as_series, pairs_of, training_spans, validation_spans
+from pylstm.models.fitted import FittedModel
 from pylstm.models.restoring import constructor_options, held, own_options
 from pylstm.models.sequence_model import SequenceModel
 from pylstm.models.targets import check_loss_of_values
-from pylstm.optim.optimisers import Adam
-from pylstm.optim.schedules import cosine
 from pylstm.schema import Entries, as_array
-from pylstm.training.fitting import fit
 from pylstm.training.history import History
 from pylstm.training.refit import all_or_nothing
 
@@ -28,7 +25,7 @@ KEPT_RESIDUALS = 2000
 """Most residuals that a model keeps to draw intervals from."""
 
 
-class ForecastModel(Model, kind="forecast_model"):
+class ForecastModel(FittedModel, kind="forecast_model"):
     """Forecasts of one or several series.
 
     Parameters
@@ -73,6 +70,9 @@ class ForecastModel(Model, kind="forecast_model"):
     (12,)
     """
 
+    task = "forecast"
+    """What `pylstm evaluate` and `pylstm predict` do with it."""
+
     def __init__(
         self,
         cell: Any = "lstm",
@@ -100,7 +100,6 @@ class ForecastModel(Model, kind="forecast_model"):
         net = {"num_layers": check_size("num_layers", num_layers), "dropout": float(dropout), "loss": loss}
         net |= {"head_sizes": tuple(check_size("head_sizes", each) for each in head_sizes)}
         self.net_options = net | {"dtype": dtype, "seed": seed} | sizes
-        self.net: Any = None
 
     @all_or_nothing
     def fit(
@@ -159,12 +158,9 @@ class ForecastModel(Model, kind="forecast_model"):
         self.extra_scale = scale_of(np.concatenate(extras)) if self.M else np.zeros((2, 0))
         pairs = [self._pairs(*each) for each in zip(prepared, extras, self.scales)]
         train, judged = self._windows(pairs, [cut - h for cut in cuts], stride or max(1, self.window // 8), validation)
-        self.net = SequenceModel(
-            self.cell, self.K + self.M, self.hidden_size, h * self.K, read="every", **self.net_options
-        )
-        steps = epochs * -(-len(train[0]) // check_size("batch_size", batch_size))
-        options = {"optimiser": Adam(self.net.params, lr=lr), "schedule": cosine(lr, max(1, steps))} | options
-        history = fit(self.net, train, validation=judged, epochs=epochs, batch_size=batch_size, **options)
+        sizes = self.K + self.M, self.hidden_size, h * self.K
+        net = SequenceModel(self.cell, *sizes, read="every", **self.net_options)
+        history = self._fit_net(net, train, epochs, batch_size, lr, validation=judged, **options)
         self.tails, self.extra_tails = ([x[-self.window - lost :] for x in each] for each in (series, extras))
         self.residuals = self._residuals(*(judged or train))
         return history
@@ -285,8 +281,7 @@ class ForecastModel(Model, kind="forecast_model"):
         self, n: int, history: Any, exogenous: Any, rescale: bool, rows: int, rng: Any
     ) -> tuple[list[np.ndarray], str]:
         """Continuations (rows, n, K) of each series, and the form of the series."""
-        if self.net is None:
-            raise RuntimeError("this model has not been fitted: call fit first")
+        self._need_net()
         if not n >= 1:
             raise ValueError(f"n must be at least 1, got {n}")
         series, form = (self.tails, self.form) if history is None else as_series(history, self.joint)
@@ -325,13 +320,6 @@ class ForecastModel(Model, kind="forecast_model"):
             chunk = block.swapaxes(0, 1)
         forecasts = np.concatenate(blocks, axis=1)[:, :n]
         return self.preparation.undo(y, forecasts * scale[1] + scale[0])
-
-    @property
-    def parts(self) -> dict[str, Any]:
-        """Name -> layer, as `pylstm.save` stores them."""
-        if self.net is None:
-            raise ValueError("this model has not been fitted: there is nothing to save")
-        return self.net.parts
 
     @property
     def metadata(self) -> dict[str, Any]:

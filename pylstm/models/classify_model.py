@@ -7,22 +7,18 @@ from typing import Any
 
 import numpy as np
 
-from pylstm.checks import check_size
 from pylstm.data.finite import refuse_array
 from pylstm.data.scaling import pack, scale_of
 from pylstm.data.sequences import Sequences
-from pylstm.described import Model
-from pylstm.models.restoring import constructor_options, held, own_options
+from pylstm.models.fitted import FittedModel
+from pylstm.models.restoring import constructor_options, held, leaf_of, own_options
 from pylstm.models.sequence_model import SequenceModel
-from pylstm.optim.optimisers import Adam
-from pylstm.optim.schedules import cosine
 from pylstm.schema import Entries, as_array
-from pylstm.training.fitting import fit
 from pylstm.training.history import History
 from pylstm.training.refit import all_or_nothing
 
 
-class ClassifyModel(Model, kind="classify_model"):
+class ClassifyModel(FittedModel, kind="classify_model"):
     """Classes of sequences of one length or of several; what `pylstm train classify` trains and saves.
 
     Parameters
@@ -59,6 +55,9 @@ class ClassifyModel(Model, kind="classify_model"):
     (array([1, 0, 1, 0]), (4, 2))
     """
 
+    task = "classify"
+    """What `pylstm evaluate` and `pylstm predict` do with it."""
+
     def __init__(
         self,
         classes: Sequence[str],
@@ -82,16 +81,13 @@ class ClassifyModel(Model, kind="classify_model"):
         self._net = {"num_layers": num_layers, "bidirectional": bidirectional, "dropout": dropout, "read": read}
         self._net |= {"head_sizes": tuple(head_sizes), "dtype": dtype, "seed": seed} | sizes
         self.cell, self.hidden_size, self.dtype = cell, hidden_size, np.dtype(dtype).name
-        self.net: Any = None
 
     @classmethod
-    def of_estimator(cls, estimator: Any) -> ClassifyModel:
-        """The net, standardisation and classes of a fitted `SequenceClassifier`; shared, not copied."""
-        net = estimator.model_
-        model = cls(
-            [str(name) for name in estimator.classes_], estimator.cell, estimator.hidden_size, dtype=net.layer.dtype
-        )
-        model.net, model.scale = net, np.stack([estimator.x_mean_, estimator.x_scale_])
+    def around(cls, net: SequenceModel, classes: Sequence[str], scale: np.ndarray) -> ClassifyModel:
+        """A fitted model of a net with this standardisation (2, I) of its input; shared, not copied."""
+        layer = leaf_of(net.layer)
+        model = cls(classes, layer.cell, layer.hidden_size, dtype=net.layer.dtype)
+        model.net, model.scale = net, scale
         return model
 
     @all_or_nothing
@@ -127,12 +123,10 @@ class ClassifyModel(Model, kind="classify_model"):
         if not len(steps):
             raise ValueError("x has no steps at all")
         self.scale = scale_of(steps.astype("float64"))
-        self.net = SequenceModel(
+        net = SequenceModel(
             self.cell, steps.shape[1], self.hidden_size, len(self.classes), loss="softmax_cross_entropy", **self._net
         )
-        count = epochs * -(-len(rows) // check_size("batch_size", batch_size))
-        options = {"optimiser": Adam(self.net.params, lr=lr), "schedule": cosine(lr, max(1, count))} | options
-        return fit(self.net, (self._standardised(rows), y), epochs=epochs, batch_size=batch_size, **options)
+        return self._fit_net(net, (self._standardised(rows), y), epochs, batch_size, lr, **options)
 
     def probabilities(self, x: Any) -> np.ndarray:
         """Of each class, for each sequence: float64, (N, K).
@@ -144,12 +138,10 @@ class ClassifyModel(Model, kind="classify_model"):
         ValueError
             Other features than those of the fit; values that are not finite.
         """
-        if self.net is None:
-            raise RuntimeError("this model has not been fitted: call fit first")
-        rows = _rows(x)
+        net, rows = self._need_net(), _rows(x)
         if rows[0].shape[1] != self.scale.shape[1]:
             raise ValueError(f"sequences must have {self.scale.shape[1]} features at a step, got {rows[0].shape[1]}")
-        logits = self.net.predict(self._standardised(rows)).astype("float64")
+        logits = net.predict(self._standardised(rows)).astype("float64")
         odds = np.exp(logits - logits.max(axis=1, keepdims=True))
         return odds / odds.sum(axis=1, keepdims=True)
 
@@ -159,13 +151,6 @@ class ClassifyModel(Model, kind="classify_model"):
 
     def _standardised(self, rows: list[np.ndarray]) -> np.ndarray | Sequences:
         return pack([(row - self.scale[0]) / self.scale[1] for row in rows], self.dtype)
-
-    @property
-    def parts(self) -> dict[str, Any]:
-        """Name -> layer, as `pylstm.save` stores them."""
-        if self.net is None:
-            raise ValueError("this model has not been fitted: there is nothing to save")
-        return self.net.parts
 
     @property
     def metadata(self) -> dict[str, Any]:

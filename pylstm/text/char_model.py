@@ -60,6 +60,9 @@ class CharModel(SequenceModel, kind="char_model"):
         As `Recurrent`: an unknown cell, dtype or size.
     """
 
+    task = "text"
+    """What `pylstm evaluate` and `pylstm predict` do with it."""
+
     def __init__(
         self,
         vocabulary: Vocabulary,

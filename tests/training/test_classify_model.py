@@ -100,3 +100,26 @@ def test_impossible_batches(batch_size, error):
         ClassifyModel(["neg", "pos"], "gru", 4).fit(x, y, batch_size=batch_size)
     with pytest.raises(error, match="batch_size must be"):
         pylstm.ForecastModel("gru", 4).fit(np.sin(np.arange(90.0)), batch_size=batch_size)
+
+
+def test_an_estimator_is_the_model_of_its_task():
+    pytest.importorskip("sklearn")
+    x = np.random.default_rng(0).normal(3, 2, size=(20, 4, 2))
+    labels = np.where(x.sum(axis=(1, 2)) > 24, 7, 3)
+    estimator = pylstm.SequenceClassifier("gru", 4, epochs=2, random_state=0).fit(x, labels)
+    model = estimator.task_model
+    assert (model.task, model.classes, model.net) == ("classify", ("3", "7"), estimator.model_)
+    np.testing.assert_allclose(model.probabilities(x), estimator.predict_proba(x), rtol=1e-6)
+    forecaster = pylstm.Forecaster("gru", 4, epochs=1, window=8, random_state=0).fit(np.arange(30.0))
+    assert forecaster.task_model is forecaster.model_ and forecaster.task_model.task == "forecast"
+
+
+@pytest.mark.parametrize("kind", ["classify", "forecast"])
+def test_the_rate_falls_to_0_unless_the_user_has_a_schedule(kind):
+    if kind == "classify":
+        model, data = ClassifyModel(["a", "b"], "gru", 3, seed=0), (np.ones((6, 3, 1)), [0, 1] * 3)
+    else:
+        model, data = pylstm.ForecastModel("gru", 3, window=8, seed=0), (np.arange(30.0),)
+    falling = model.fit(*data, epochs=3, lr=0.02).lr
+    assert 0.02 >= falling[0] > falling[1] > falling[2] > 0
+    assert model.fit(*data, epochs=2, schedule=lambda step: 0.5).lr == [0.5, 0.5]

@@ -33,19 +33,14 @@ def load_trained(path: str) -> tuple[str, Any, dict[str, Any]]:
     Raises
     ------
     OSError, ValueError, LookupError
-        As `pylstm.load`; a model of no task. A `SequenceClassifier` or `Forecaster` is one of its task.
+        As `pylstm.load`; a model without a `task`. A `SequenceClassifier` or `Forecaster` has a `task_model`.
     """
-    from pylstm.forecasting.forecast_model import ForecastModel
-    from pylstm.models.classify_model import ClassifyModel
     from pylstm.saving import load, read_about
-    from pylstm.text.char_model import CharModel
 
     model, about = load(path), read_about(path)
-    if hasattr(model, "model_"):  # an estimator
-        model = ClassifyModel.of_estimator(model) if hasattr(model, "classes_") else model.model_
-    for task, kind in {"text": CharModel, "classify": ClassifyModel, "forecast": ForecastModel}.items():
-        if isinstance(model, kind):
-            return task, model, about
+    model = getattr(model, "task_model", model)  # of an estimator
+    if getattr(model, "task", None) in READING:
+        return model.task, model, about
     raise ValueError(f"{path}: holds a {type(model).__name__}; a model that `pylstm train` saved is needed")
 
 
