@@ -128,6 +128,17 @@ def test_a_file_of_such_a_layer_is_not_trusted(install, tmp_path):
             pylstm.load(tmp_path / "m")
 
 
+@pytest.mark.parametrize("kind", ["sequence_model", "char_model"])
+def test_a_model_is_no_layer(kind, tmp_path):
+    from pylstm import files
+
+    pylstm.save(tmp_path / "m", pylstm.Linear(1, 1))
+    header, tensors = files.read_file(tmp_path / "m")
+    files.write_file(tmp_path / "m", header | {"parts": {"": header["parts"][""] | {"layer": kind}}}, tensors)
+    with pytest.raises(ValueError, match=f"layer must be one of bidirectional, .*, got '{kind}'"):
+        pylstm.load(tmp_path / "m")
+
+
 def test_without_the_plugin_the_kind_is_named(install, tmp_path, monkeypatch):
     install()
     layer, model = make()
