@@ -58,7 +58,23 @@ from pylstm.training.lbfgs import fit_lbfgs
 from pylstm.training.tbptt import truncated_bptt
 from pylstm.training.trainer import Trainer
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # what `__getattr__` finds, for checkers
+    from pylstm import cells as cells
+    from pylstm import comparing as comparing
+    from pylstm import data as data
+    from pylstm import datasets as datasets
+    from pylstm import estimators as estimators
+    from pylstm import feedforward as feedforward
+    from pylstm import forecasting as forecasting
+    from pylstm import interop as interop
+    from pylstm import layers as layers
+    from pylstm import losses as losses
+    from pylstm import models as models
+    from pylstm import optim as optim
+    from pylstm import plots as plots
+    from pylstm import plugins as plugins
+    from pylstm import text as text
+    from pylstm import training as training
     from pylstm.cells.auditing.audit import Audit as Audit
     from pylstm.cells.auditing.audit import audit as audit
     from pylstm.cells.certification.certify import certify as certify
@@ -172,21 +188,23 @@ if find_spec("sklearn") is not None:  # looks for it, imports nothing
     __all__ += ["Forecaster", "SequenceClassifier", "SequenceRegressor"]
 
 
-def __getattr__(name: str) -> Any:
-    import importlib
+if not TYPE_CHECKING:  # with it, every name would be there
 
-    if name in _ROOMS:
-        return importlib.import_module(f"pylstm.{name}")
-    if name == "__version__":
-        import importlib.metadata
+    def __getattr__(name: str) -> Any:
+        import importlib
 
-        return importlib.metadata.version("pylstm")
-    if name not in _LATER:
-        from pylstm.hints import HINTS
+        if name in _ROOMS:
+            return importlib.import_module(f"pylstm.{name}")
+        if name == "__version__":
+            import importlib.metadata
 
-        cure = f": {HINTS['module'][name]}" if name in HINTS["module"] else ""
-        raise AttributeError(f"module 'pylstm' has no attribute {name!r}{cure}")
-    return getattr(importlib.import_module(_LATER[name]), name)
+            return importlib.metadata.version("pylstm")
+        if name not in _LATER:
+            from pylstm.hint_texts import HINTS
+
+            cure = f": {HINTS['module'][name]}" if name in HINTS["module"] else ""
+            raise AttributeError(f"module 'pylstm' has no attribute {name!r}{cure}")
+        return getattr(importlib.import_module(_LATER[name]), name)
 
 
 def __dir__() -> list[str]:

@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import operator
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
 DTYPES = ("float32", "float64")
+
+Array = np.ndarray[tuple[Any, ...], np.dtype[np.floating[Any]]]
+"""For type checkers: an array of float32 or float64."""
+
+Dtype = Literal["float32", "float64"] | type[np.float32] | type[np.float64] | np.dtype[Any]
+"""For type checkers: what `check_dtype` takes."""
+
+Seed: TypeAlias = "int | np.random.SeedSequence | np.random.Generator | None"  # numpy.random is loaded when asked for
+"""For type checkers: what the generator of initial values may be made of."""
 
 
 def quoted(value: Any) -> str:
@@ -30,7 +39,7 @@ def check_dtype(dtype: Any) -> np.dtype:
         found = None
     if dtype is None or found is None or found.name not in DTYPES:
         raise TypeError(f"dtype must be 'float32' or 'float64', got {quoted(dtype)}")
-    return np.dtype(found.name)  # NumPy's own object, which a stream recognises at once
+    return np.dtype(str(found.name))  # NumPy's own object, which a stream recognises at once
 
 
 def check_size(name: str, value: Any) -> int:
@@ -201,7 +210,7 @@ def which_rows(rows: Any, B: int) -> np.ndarray:
     if rows.dtype == np.bool_:
         if rows.shape != (B,):
             raise ValueError(f"rows as a mask must have shape ({B},), got {rows.shape}")
-        return rows.astype(np.uint8)
+        return np.asarray(rows, np.uint8)
     if rows.size and rows.dtype.kind not in "iu":
         raise TypeError(f"rows must be integers, or a mask of bool, got {rows.dtype}")
     if rows.size and not (rows.min() >= 0 and rows.max() < B):
@@ -223,4 +232,5 @@ def check_reset(reset: Any, shape: tuple[int, ...]) -> np.ndarray:
         raise TypeError(f"reset must be an array of bool, got {reset.dtype}")
     if reset.shape != shape:
         raise ValueError(f"reset must have shape {shape}, got {reset.shape}")
-    return reset.view(np.uint8)
+    flags: np.ndarray = reset.view(np.uint8)
+    return flags

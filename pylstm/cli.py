@@ -85,7 +85,7 @@ def _run(argv: list[str]) -> int:
     if args.command is None:
         _parser(modules, names).print_help()
         return 0
-    return modules[args.command].run(args)
+    return int(modules[args.command].run(args))
 
 
 def _parser(modules: dict[str, ModuleType], names: tuple[str, ...]) -> argparse.ArgumentParser:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, cast, overload
 
 from pylstm.hints import Hinted
 from pylstm.kinds import Kinded, Plan, Shapes, Wanted
@@ -58,7 +58,7 @@ class Described(Kinded, Hinted):
 
 
 class Fixed:
-    """An attribute that is set once, by the constructor: the size of arrays that are made by then.
+    """An integer that is set once, by the constructor: the size of arrays that are made by then.
 
     The value is in ``_<name>``, which code on the path of each call reads: what wrote to the instance's ``__dict__``
     would make all its attributes slower (a call of the smallest layer by 7 %).
@@ -77,10 +77,14 @@ class Fixed:
     def __set_name__(self, owner: type, name: str) -> None:
         self._name, self._held = name, f"_{name}"
 
+    @overload
+    def __get__(self, instance: None, owner: type) -> Fixed: ...
+    @overload
+    def __get__(self, instance: object, owner: type | None = None) -> int: ...
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
         return self if instance is None else getattr(instance, self._held)
 
-    def __set__(self, instance: Any, value: Any) -> None:
+    def __set__(self, instance: Any, value: int) -> None:
         if getattr(instance, self._held, value) is not value:
             kind = type(instance).__name__
             raise AttributeError(f"{self._name} cannot be set after the constructor: make a new {kind}")
@@ -95,7 +99,10 @@ class Layer(Described, hints="layer"):
     """
 
     _params: Parameters
-    arguments: dict[str, Any]
+    if TYPE_CHECKING:  # for reading only; a class may have an attribute or a property
+
+        @property
+        def arguments(self) -> dict[str, Any]: ...
 
     @classmethod
     def shapes(cls, given: Entries) -> Shapes:
@@ -109,8 +116,8 @@ class Layer(Described, hints="layer"):
     @classmethod
     def planned(cls, says: Entries, dtype: str, wanted: Wanted) -> Plan:
         """The layer that a file describes: nothing is allocated before `Plan.make`."""
-        given = says.only(("layer", "dtype", "arguments")).entries("arguments")
-        return Plan(cls.shapes(given), dtype, 1, lambda: cls(**given.value, dtype=dtype))  # type: ignore[call-arg]
+        given, own = says.only(("layer", "dtype", "arguments")).entries("arguments"), cast("Any", cls)
+        return Plan(cls.shapes(given), dtype, 1, lambda: own(**given.value, dtype=dtype))
 
     @property
     def params(self) -> Parameters:
@@ -128,15 +135,20 @@ class Layer(Described, hints="layer"):
 class Model(Described, hints="model"):
     """What all models share; their layers are their `parts`."""
 
-    def __call__(self, *_: Any, **__: Any) -> NoReturn:
-        cure = "model.predict(x) returns the outputs" if hasattr(self, "predict") else "see its methods"
-        raise TypeError(f"a {type(self).__name__} is not callable: {cure}, model.gradients(...) loss and gradients")
+    if not TYPE_CHECKING:  # a checker reports the call itself
+
+        def __call__(self, *_: Any, **__: Any) -> NoReturn:
+            cure = "model.predict(x) returns the outputs" if hasattr(self, "predict") else "see its methods"
+            raise TypeError(f"a {type(self).__name__} is not callable: {cure}, model.gradients(...) loss and gradients")
 
 
 class Trainable(Model):
     """A model with layers, its `parts`, from the beginning: it has parameters to train."""
 
-    parts: dict[str, Any]
+    if TYPE_CHECKING:  # for reading only; a class may have an attribute or a property
+
+        @property
+        def parts(self) -> dict[str, Any]: ...
 
     @property
     def params(self) -> ParametersList:

@@ -9,10 +9,11 @@ from __future__ import annotations
 import dataclasses
 import inspect
 from collections.abc import Iterable
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 import numpy as np
 
+from pylstm.checks import Array
 from pylstm.hint_texts import HINTS
 from pylstm.kinds import Kinded
 
@@ -73,15 +74,17 @@ class Output(Hinted, hints="output"):
     __slots__ = ()
     __array_ufunc__ = None
 
-    def __getitem__(self, index: Any) -> NoReturn:
-        states = ", run.final['h'] a state after the last step" if hasattr(self, "final") else ""
-        raise TypeError(f"a run is neither an array nor a pair (output, states): run.y is the output{states}")
+    if not TYPE_CHECKING:  # a checker reports what uses them
 
-    def __iter__(self) -> NoReturn:  # y, (h, c) = layer(x)
-        self[0]
+        def __getitem__(self, index: Any) -> NoReturn:
+            states = ", run.final['h'] a state after the last step" if hasattr(self, "final") else ""
+            raise TypeError(f"a run is neither an array nor a pair (output, states): run.y is the output{states}")
 
-    def __array__(self, *_: Any, **__: Any) -> NoReturn:  # layer(layer(x)), loss(layer(x), target)
-        self[0]
+        def __iter__(self) -> NoReturn:  # y, (h, c) = layer(x)
+            self[0]
+
+        def __array__(self, *_: Any, **__: Any) -> NoReturn:  # layer(layer(x)), loss(layer(x), target)
+            self[0]
 
 
 class GradientsBase(Hinted, hints="gradients"):
@@ -90,21 +93,24 @@ class GradientsBase(Hinted, hints="gradients"):
     __slots__ = ()
     __array_ufunc__ = None
 
-    def __getitem__(self, index: Any) -> NoReturn:
-        raise TypeError(
-            "gradients are not a dict: grads.params['weight_x'] is that of a parameter, grads.x that of the input"
-        )
+    if not TYPE_CHECKING:  # a checker reports what uses them
 
-    def __iter__(self) -> NoReturn:
-        self[0]
+        def __getitem__(self, index: Any) -> NoReturn:
+            raise TypeError(
+                "gradients are not a dict: grads.params['weight_x'] is that of a parameter, grads.x that of the input"
+            )
 
-    def __add__(self, other: Any) -> NoReturn:
-        raise TypeError("gradients of the parameters add and scale: a.params + b.params, a.params * 0.5")
+        def __iter__(self) -> NoReturn:
+            self[0]
 
-    __radd__ = __sub__ = __mul__ = __rmul__ = __truediv__ = __add__
+        def __add__(self, other: Any) -> NoReturn:
+            raise TypeError("gradients of the parameters add and scale: a.params + b.params, a.params * 0.5")
+
+        __radd__ = __sub__ = __mul__ = __rmul__ = __truediv__ = __add__
 
     def __repr__(self) -> str:
-        values = ((each.name, getattr(self, each.name)) for each in dataclasses.fields(self))
+        own: Any = self  # of a class that is a dataclass
+        values = ((each.name, getattr(self, each.name)) for each in dataclasses.fields(own))
         return f"{type(self).__name__}({', '.join(f'{name}={_shapes(value)}' for name, value in values)})"
 
 
@@ -114,12 +120,12 @@ class LossValue(Hinted, float, hints="loss"):
     __slots__ = ()
 
 
-class Loss(Hinted, tuple[LossValue, np.ndarray], hints="loss"):
+class Loss(Hinted, tuple[LossValue, Array], hints="loss"):
     """What a loss returns: the pair of its value and its cotangent."""
 
     __slots__ = ()
 
-    def __new__(cls, value: float, dy: np.ndarray) -> Loss:
+    def __new__(cls, value: float, dy: Array) -> Loss:
         return super().__new__(cls, (LossValue(value), dy))
 
     def __reduce__(self) -> Any:
@@ -168,6 +174,6 @@ def refuse_sizes(
 class EstimatorHints(Kinded, Hinted, hints="estimator"):
     """Of an estimator: the names of scikit-learn's own that it does not have, as attributes and as parameters."""
 
-    def __new__(cls, *_: Any, **options: Any) -> Any:
+    def __new__(cls, *_: Any, **options: Any) -> Self:
         refuse_options(options, inspect.signature(cls.__init__).parameters, "estimator option")
         return super().__new__(cls)

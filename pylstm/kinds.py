@@ -124,7 +124,7 @@ class Kinded:
 
 def kind_of(thing: Any) -> str:
     """The kind of the class of `thing` itself, or "": a derived class has none until it says so."""
-    return vars(type(thing)).get("kind", "")
+    return str(vars(type(thing)).get("kind", ""))
 
 
 def describe(layer: Any) -> dict[str, Any]:
@@ -144,7 +144,7 @@ def describe(layer: Any) -> dict[str, Any]:
             f"save: {name} is a subclass of {base.__name__}, and would come back as that: give it `parts`, `metadata` "
             "and `from_parts` in a class of its own"
         )
-    return {"layer": cls.kind, "dtype": layer.params.dtype.name} | layer.describe()
+    return {"layer": cls.kind, "dtype": layer.params.dtype.name, **layer.describe()}
 
 
 def plan_of(says: Entries, wanted: Wanted, base: type, kinds: Iterable[str] | None = None) -> Plan:
@@ -170,4 +170,5 @@ def plan_of(says: Entries, wanted: Wanted, base: type, kinds: Iterable[str] | No
     cls: Any = KINDS.find(kind)
     if cls is None or not issubclass(cls, base):
         says.refuse(f"must be one of {', '.join(KINDS.names(base))}", kind, "layer")
-    return cls.planned(says, says.text("dtype", ("float32", "float64")), wanted)
+    plan: Plan = cls.planned(says, says.text("dtype", ("float32", "float64")), wanted)
+    return plan

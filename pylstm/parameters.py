@@ -8,15 +8,15 @@ import operator
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from numbers import Real
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, SupportsIndex, overload
 
 import numpy as np
 
-from pylstm.checks import check_array, check_dtype
+from pylstm.checks import Array, Dtype, check_array, check_dtype
 from pylstm.hints import Hinted
 
 
-class Parameters(Hinted, Mapping[str, np.ndarray], hints="parameters"):
+class Parameters(Hinted, Mapping[str, Array], hints="parameters"):
     """Named arrays in one contiguous buffer, in a fixed order.
 
     Parameters of a layer and their gradients share this type and its layout, so that an optimiser works on two
@@ -53,7 +53,7 @@ class Parameters(Hinted, Mapping[str, np.ndarray], hints="parameters"):
     array([ 1., -1.])
     """
 
-    def __init__(self, shapes: Mapping[str, tuple[int, ...]], dtype: Any = "float32") -> None:
+    def __init__(self, shapes: Mapping[str, tuple[int, ...]], dtype: Dtype = "float32") -> None:
         self._dtype = check_dtype(dtype)
         self._shapes = {name: tuple(int(n) for n in shape) for name, shape in shapes.items()}
         for name, shape in self._shapes.items():
@@ -65,14 +65,14 @@ class Parameters(Hinted, Mapping[str, np.ndarray], hints="parameters"):
         ends = list(itertools.accumulate(sizes, initial=0))
         self._pieces = {name: slice(*piece) for name, piece in zip(self._shapes, itertools.pairwise(ends))}
         self._flat = np.zeros(ends[-1], self._dtype)
-        self._views: dict[str, np.ndarray] = {}  # made when first asked for
+        self._views: dict[str, Array] = {}  # made when first asked for
 
     @property
-    def flat(self) -> np.ndarray:
+    def flat(self) -> Array:
         return self._flat
 
     @flat.setter
-    def flat(self, values: np.ndarray) -> None:
+    def flat(self, values: Array) -> None:
         if values is not self._flat:  # what `params.flat *= 2` sets
             raise AttributeError("flat cannot be replaced: set values with params.flat[...] = array")
 
@@ -96,7 +96,7 @@ class Parameters(Hinted, Mapping[str, np.ndarray], hints="parameters"):
         """Number of elements of all arrays together."""
         return self.flat.size
 
-    def __getitem__(self, name: str) -> np.ndarray:
+    def __getitem__(self, name: str) -> Array:
         view = self._views.get(name)
         if view is None:
             if name not in self._shapes:
@@ -130,7 +130,7 @@ class Parameters(Hinted, Mapping[str, np.ndarray], hints="parameters"):
         """The same layout, all values 0."""
         return self.around(np.zeros(self.flat.size, self._dtype))
 
-    def around(self, flat: np.ndarray) -> Parameters:
+    def around(self, flat: Array) -> Parameters:
         """The same layout on another buffer, which is not copied: 1-D, of the same size and dtype.
 
         Raises
@@ -147,7 +147,7 @@ class Parameters(Hinted, Mapping[str, np.ndarray], hints="parameters"):
         new._flat, new._views = flat, {}
         return new
 
-    def move_to(self, flat: np.ndarray) -> None:
+    def move_to(self, flat: Array) -> None:
         """Copy the values to `flat`, 1-D, of the same size and dtype, and use it as the buffer from now on.
 
         So a stack makes the parameters of its layers pieces of one buffer. Views taken before are of the old buffer.
@@ -201,7 +201,7 @@ class Parameters(Hinted, Mapping[str, np.ndarray], hints="parameters"):
     def __neg__(self) -> Parameters:
         return self * -1
 
-    def _term(self, other: Any) -> np.ndarray:
+    def _term(self, other: Any) -> Array:
         """The buffer of what is added."""
         if not isinstance(other, Parameters):
             cure = "add its params" if isinstance(getattr(other, "params", None), Parameters) else "see params.flat"
@@ -210,7 +210,7 @@ class Parameters(Hinted, Mapping[str, np.ndarray], hints="parameters"):
             raise ValueError(f"Parameters of one layout add, these differ: {self!r} and {other!r}")
         return other._flat
 
-    def _factor(self, value: Any) -> np.generic:
+    def _factor(self, value: Any) -> Any:
         """A number in the own dtype."""
         if not isinstance(value, Real):
             raise TypeError(f"a number scales Parameters, got {type(value).__name__}: see params.flat")
@@ -218,8 +218,10 @@ class Parameters(Hinted, Mapping[str, np.ndarray], hints="parameters"):
 
     __array_ufunc__ = None  # a NumPy number on the left leaves the product to `__rmul__`
 
-    def __array__(self, *_: Any, **__: Any) -> NoReturn:
-        raise TypeError("Parameters are several arrays: params.flat has all values, params[name] one array")
+    if not TYPE_CHECKING:  # a checker reports that they are no array
+
+        def __array__(self, *_: Any, **__: Any) -> NoReturn:
+            raise TypeError("Parameters are several arrays: params.flat has all values, params[name] one array")
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._shapes)
@@ -228,8 +230,13 @@ class Parameters(Hinted, Mapping[str, np.ndarray], hints="parameters"):
         return len(self._shapes)
 
     # Comparing arrays by == gives arrays: two Parameters are equal only if they are the same object.
-    __eq__ = object.__eq__
-    __hash__ = object.__hash__
+    if TYPE_CHECKING:
+
+        def __eq__(self, other: object, /) -> bool: ...
+        def __hash__(self) -> int: ...
+    else:
+        __eq__ = object.__eq__
+        __hash__ = object.__hash__
 
     def __copy__(self) -> Parameters:
         return self.copy()
@@ -241,7 +248,7 @@ class Parameters(Hinted, Mapping[str, np.ndarray], hints="parameters"):
         arrays = ", ".join(f"{name} {shape}" for name, shape in self._shapes.items())
         return f"Parameters({arrays}; {self._dtype}, {self.size} elements)"
 
-    def _checked(self, name: str, value: Any) -> np.ndarray:
+    def _checked(self, name: str, value: Any) -> Array:
         if name not in self._shapes:
             raise KeyError(self._unknown(name))
         return check_array(f"parameter {name!r}", value, self._shapes[name], self._dtype)
@@ -250,7 +257,7 @@ class Parameters(Hinted, Mapping[str, np.ndarray], hints="parameters"):
         return f"no parameter {name!r}; there are: {', '.join(self._shapes) or 'none'}"
 
 
-def _rebuild(shapes: dict[str, tuple[int, ...]], dtype: str, flat: np.ndarray) -> Parameters:
+def _rebuild(shapes: dict[str, tuple[int, ...]], dtype: Any, flat: Array) -> Parameters:
     """Of pickle and `copy.deepcopy`: the views must be views of the new buffer."""
     params = Parameters(shapes, dtype)
     params.flat[...] = flat
@@ -274,19 +281,19 @@ class ParametersList(list[Parameters]):
 
     __array_ufunc__ = None  # a NumPy number on the left leaves the product to `__rmul__`
 
-    def __iadd__(self, other: Any) -> ParametersList:  # type: ignore[misc, override]
+    def __iadd__(self, other: Any) -> ParametersList:  # type: ignore[override]  # not by joining
         return self._each(operator.iadd, self._terms(other))
 
     def __isub__(self, other: Any) -> ParametersList:
         return self._each(operator.isub, self._terms(other))
 
-    def __imul__(self, factor: Any) -> ParametersList:  # type: ignore[override]
+    def __imul__(self, factor: Any) -> ParametersList:
         return self._each(operator.imul, [factor] * len(self))
 
     def __itruediv__(self, divisor: Any) -> ParametersList:
         return self._each(operator.itruediv, [divisor] * len(self))
 
-    def __add__(self, other: Any) -> ParametersList:  # type: ignore[override]
+    def __add__(self, other: Any) -> ParametersList:  # type: ignore[override]  # not by joining
         return self.copy().__iadd__(other)
 
     def __radd__(self, other: Any) -> ParametersList:
@@ -296,12 +303,12 @@ class ParametersList(list[Parameters]):
         return self.copy().__isub__(other)
 
     def __rsub__(self, other: Any) -> ParametersList:
-        return -self + other
+        return (-self).__iadd__(other)
 
-    def __mul__(self, factor: Any) -> ParametersList:  # type: ignore[override]
+    def __mul__(self, factor: Any) -> ParametersList:
         return self.copy().__imul__(factor)
 
-    __rmul__ = __mul__  # type: ignore[assignment]
+    __rmul__ = __mul__
 
     def __truediv__(self, divisor: Any) -> ParametersList:
         return self.copy().__itruediv__(divisor)
@@ -309,6 +316,10 @@ class ParametersList(list[Parameters]):
     def __neg__(self) -> ParametersList:
         return self * -1
 
+    @overload
+    def __getitem__(self, index: SupportsIndex) -> Parameters: ...
+    @overload
+    def __getitem__(self, index: slice) -> ParametersList: ...
     def __getitem__(self, index: Any) -> Any:
         found = super().__getitem__(index)
         return ParametersList(found) if isinstance(index, slice) else found

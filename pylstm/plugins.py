@@ -114,7 +114,10 @@ class Plugins:
             self.manager.register(plugin, owner.plugin)
             self.manager.check_pending()
             others = [each for each in self.manager.get_plugins() if each is not plugin]
-            given = {"pylstm_register_cells": {"registry": self.registry}, "pylstm_register_kinds": {"kinds": KINDS}}
+            given: dict[str, dict[str, Any]] = {
+                "pylstm_register_cells": {"registry": self.registry},
+                "pylstm_register_kinds": {"kinds": KINDS},
+            }
             with self.registry.transaction(owner), KINDS.transaction():
                 for self._calling, arguments in given.items():
                     self.manager.subset_hook_caller(self._calling, others)(**arguments)
@@ -131,8 +134,8 @@ class Plugins:
             raise PluginError(f"entry point {self.manager.get_name(plugin)!r} names the same object")
         if inspect.isclass(plugin):
             raise PluginError(f"its entry point names the class {plugin.__name__}; name a module or an instance")
-        marked = {name: self.manager.parse_hookimpl_opts(plugin, name) for name in dir(plugin)}
-        marked = {name: options for name, options in marked.items() if options is not None}
+        found = {name: self.manager.parse_hookimpl_opts(plugin, name) for name in dir(plugin)}
+        marked = {name: options for name, options in found.items() if options is not None}
         if not marked:
             unmarked = [name for name in HOOKS if callable(getattr(plugin, name, None))]
             cure = f"mark {unmarked[0]} with @pylstm.hookimpl" if unmarked else f"there are {', '.join(HOOKS)}"

@@ -274,7 +274,7 @@ def _maker(entries: Entries, kind: str, model: Any, plans: Mapping[str, Plan]) -
         return dict
     metadata = entries.entries("metadata").value
     if kind != "model":
-        cls = KINDS.find(kind)
+        cls: Any = KINDS.find(kind)
         if cls is not None and callable(getattr(cls, "from_parts", None)):
             return lambda parts: cls.from_parts(parts, metadata)
         raise ValueError(f"holds a {kind[:60]!r}, which this version of pylstm does not know")

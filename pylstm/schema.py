@@ -42,7 +42,7 @@ class Entries:
         self.where = where
         if not isinstance(value, Mapping):
             self.refuse("must be an object", value)
-        self.value = value
+        self.value: Any = value
 
     def refuse(self, what: str, got: Any, name: str = "") -> NoReturn:
         """`ValueError` about the object, or its entry `name`."""
@@ -100,7 +100,8 @@ class Entries:
         if not is_number(value) or not low <= value <= high:
             bounds = "" if (low, high) == (-math.inf, math.inf) else f" in {low}..{high}"
             self.refuse(f"must be a finite number{bounds}", value, name)
-        return value
+        found: float = value
+        return found
 
     def list(self, name: str, kind: type | tuple[type, ...] = object) -> list[Any]:
         """A list of values of one type."""

@@ -129,6 +129,10 @@ class Cell:
     contract: ClassVar[Contract]
     declared: ClassVar[Contract]
     formulas: ClassVar[dict[str, Callable[..., Any]]] = {}
+    _derivation: ClassVar[Any]  # of a formula cell, when it is derived
+    _machine_kernel: ClassVar[Any]
+    _certified_widths: ClassVar[dict[Any, Any]]  # sizes -> their certificate
+    _certificate: ClassVar[tuple[Any, Any]]  # what it is of, and the certificate
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -205,7 +209,8 @@ class Cell:
         >>> slow.options, slow is Leaky.with_options(rate=0.1), slow.with_options(rate=0.5) is Leaky
         ({'rate': 0.1}, True, True)
         """
-        return with_options(cls, values)
+        changed: type[Cell] = with_options(cls, values)
+        return changed
 
     @classmethod
     def _check_options(cls, functions: Iterable[Callable[..., Any]]) -> None:

@@ -13,9 +13,11 @@ import numpy as np
 
 from pylstm.cells.formula.symbols import Symbol
 
+Function = Callable[[Any], Any]
 
-def _function(name: str, array: Callable[[Any], Any], text: str) -> Callable[[Any], Any]:
-    def function(x):
+
+def _function(name: str, array: Function, text: str) -> Function:
+    def function(x: Any) -> Any:
         return x.apply(name, x) if isinstance(x, Symbol) else array(x)
 
     function.__name__ = function.__qualname__ = name
@@ -23,87 +25,91 @@ def _function(name: str, array: Callable[[Any], Any], text: str) -> Callable[[An
     return function
 
 
-def _sigmoid(x):
+def _sigmoid(x: Any) -> Any:
     negative = np.real(x) < 0
     e = np.exp(np.where(negative, x, -x))
     return np.where(negative, e, e.dtype.type(1)) / (1 + e)
 
 
-def _relu(x):
+def _relu(x: Any) -> Any:
     return np.where(np.real(x) <= 0, np.zeros_like(x), x)  # NaN stays NaN
 
 
-def _softplus(x):
+def _softplus(x: Any) -> Any:
     positive = np.where(np.real(x) < 0, np.zeros_like(x), x)  # at 0 its slope is 1, and -1/2 that of the rest
     return positive + np.log1p(np.exp(-absolute(x)))
 
 
-exp = _function("exp", np.exp, "e^x.")
-expm1 = _function("expm1", np.expm1, "e^x - 1, accurate near 0.")
-log = _function("log", np.log, "Natural logarithm.")
-log1p = _function("log1p", np.log1p, "log(1 + x), accurate near 0.")
-sqrt = _function("sqrt", np.sqrt, "Square root.")
-tanh = _function("tanh", np.tanh, "Hyperbolic tangent.")
-sin = _function("sin", np.sin, "Sine.")
-cos = _function("cos", np.cos, "Cosine.")
-sigmoid = _function("sigmoid", _sigmoid, "1 / (1 + exp(-x)), without overflow: e / (1 + e) below 0, e = exp(-abs(x)).")
-relu = _function("relu", _relu, "x where x > 0, else 0.")
-softplus = _function("softplus", _softplus, "log(1 + exp(x)), without overflow: relu(x) + log1p(exp(-abs(x))).")
+exp: Function = _function("exp", np.exp, "e^x.")
+expm1: Function = _function("expm1", np.expm1, "e^x - 1, accurate near 0.")
+log: Function = _function("log", np.log, "Natural logarithm.")
+log1p: Function = _function("log1p", np.log1p, "log(1 + x), accurate near 0.")
+sqrt: Function = _function("sqrt", np.sqrt, "Square root.")
+tanh: Function = _function("tanh", np.tanh, "Hyperbolic tangent.")
+sin: Function = _function("sin", np.sin, "Sine.")
+cos: Function = _function("cos", np.cos, "Cosine.")
+sigmoid: Function = _function(
+    "sigmoid", _sigmoid, "1 / (1 + exp(-x)), without overflow: e / (1 + e) below 0, e = exp(-abs(x))."
+)
+relu: Function = _function("relu", _relu, "x where x > 0, else 0.")
+softplus: Function = _function(
+    "softplus", _softplus, "log(1 + exp(x)), without overflow: relu(x) + log1p(exp(-abs(x)))."
+)
 
 
 def _symbol(*values: Any) -> Symbol | None:
     return next((value for value in values if isinstance(value, Symbol)), None)
 
 
-def maximum(a, b):
+def maximum(a: Any, b: Any) -> Any:
     """The larger of `a` and `b`; the derivative at a tie belongs to `a`."""
     symbol = _symbol(a, b)
     return np.maximum(a, b) if symbol is None else symbol.apply("max", a, b)
 
 
-def minimum(a, b):
+def minimum(a: Any, b: Any) -> Any:
     """The smaller of `a` and `b`; the derivative at a tie belongs to `a`."""
     symbol = _symbol(a, b)
     return np.minimum(a, b) if symbol is None else symbol.apply("min", a, b)
 
 
-def where(condition, a, b):
+def where(condition: Any, a: Any, b: Any) -> Any:
     """`a` where `condition`, else `b`."""
     symbol = _symbol(condition, a, b)
     return np.where(condition, a, b) if symbol is None else symbol.apply("where", condition, a, b)
 
 
-def absolute(x):
+def absolute(x: Any) -> Any:
     """x where x >= 0, else -x; of a symbol the same as ``abs``."""
     return abs(x) if isinstance(x, Symbol) else np.where(np.real(x) < 0, -x, x)
 
 
-def dsigmoid_from_y(y):
+def dsigmoid_from_y(y: Any) -> Any:
     """Derivative of the sigmoid from its output: y (1 - y)."""
     return y * (1 - y)
 
 
-def dtanh_from_y(y):
+def dtanh_from_y(y: Any) -> Any:
     """Derivative of tanh from its output: 1 - y^2, as (1 - y) (1 + y): exact near 1."""
     return (1 - y) * (1 + y)
 
 
-def drelu_from_y(y):
+def drelu_from_y(y: Any) -> Any:
     """Derivative of relu from its output: 1 where y > 0, else 0."""
     y = np.real(y)
     return np.where(np.isnan(y), y, y > 0).astype(y.dtype)
 
 
-def dabs_from_x(x):
+def dabs_from_x(x: Any) -> Any:
     """Derivative of abs: the sign of x, 0 at 0."""
     return np.sign(np.real(x))
 
 
-def row_sum(x):
+def row_sum(x: Any) -> Any:
     """Sum over the units of a row, (B, width) to (B, 1): the cotangent of a value that all units share."""
     return x.sum(axis=-1, keepdims=True)
 
 
-def filled(value, like):
+def filled(value: Any, like: Any) -> Any:
     """`value` (a number, or one per row) in the shape and dtype of the array `like`."""
     return np.zeros_like(like) + value

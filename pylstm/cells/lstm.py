@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pylstm.cells.cell import Cell
 from pylstm.cells.functions import dsigmoid_from_y, dtanh_from_y, sigmoid, tanh
 
@@ -22,14 +24,14 @@ class LSTM(Cell):
     kernel = "pylstm.cells._lstm:lstm"
     reference = "Gers, Schmidhuber & Cummins (2000), Learning to forget, Neural Computation 12(10)"
 
-    def forward(z, prev):
+    def forward(z: Any, prev: Any) -> dict[str, Any]:
         i, f, g, o = sigmoid(z.i), sigmoid(z.f), tanh(z.g), sigmoid(z.o)
         c = f * prev.c + i * g  # (1)
         tanh_c = tanh(c)  # (2)
         h = o * tanh_c  # (3)
         return dict(i=i, f=f, g=g, o=o, tanh_c=tanh_c, h=h, c=c)
 
-    def backward(d, y, prev):
+    def backward(d: Any, y: Any, prev: Any) -> dict[str, Any]:
         do = d.h * y.tanh_c * dsigmoid_from_y(y.o)  # of (3)
         dc = d.c + d.h * y.o * dtanh_from_y(y.tanh_c)  # of (3), (2)
         di = dc * y.g * dsigmoid_from_y(y.i)  # of (1)

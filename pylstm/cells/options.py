@@ -44,7 +44,7 @@ def check_option(name: str, value: Any, default: Option) -> Option:
     if isinstance(value, bool) or not isinstance(value, Integral if isinstance(default, int) else Real):
         kind = "an integer" if isinstance(default, int) else "a number"
         raise TypeError(f"option {name} must be {kind}, got {quoted(value)}")
-    if isinstance(default, int):
+    if isinstance(value, Integral) and isinstance(default, int):
         return operator.index(value)
     try:
         number = float(value)
@@ -105,7 +105,7 @@ def changed(cell: Any) -> dict[str, Option]:
 
 def name_of(cell: Any) -> str:
     """``cornn(dt=0.01)``: the name of a cell, with those options that are not the defaults."""
-    return cell.name + (f"({call_text(changed(cell))})" if changed(cell) else "")
+    return f"{cell.name}({call_text(changed(cell))})" if changed(cell) else str(cell.name)
 
 
 def with_options(cell: Any, values: Mapping[str, Any]) -> Any:

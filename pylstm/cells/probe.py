@@ -109,7 +109,8 @@ class _Numbers:
         self.used += len(k)
         numbers = (k * 7919 % 2003) / 1001.5 - 1
         numbers = 0.05 + 0.95 * np.abs(numbers) if self.positive else numbers
-        return numbers.reshape(len(scales), width) * np.array(scales)[:, None]
+        rows: np.ndarray = numbers.reshape(len(scales), width) * np.array(scales)[:, None]
+        return rows
 
 
 def _row_sums(array: np.ndarray) -> list[float | None]:

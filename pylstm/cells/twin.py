@@ -12,8 +12,11 @@ from pylstm.cells._twin import Kernel
 from pylstm.cells.contract import Stage, hook_name
 from pylstm.cells.options import options_of
 
+RowHook = Callable[[dict[str, list[Any]]], None]
+"""Kind of block -> its arrays, in the order of the declaration; what a hook makes it writes into them."""
 
-def hook(cell: Any, direction: str, stage: str) -> Callable[..., dict[str, Any]] | None:
+
+def hook(cell: Any, direction: str, stage: str) -> Any:
     """The twin's function of a stage ('' if unnamed) in a direction, or None where the cell has none."""
     return getattr(cell, hook_name(direction, stage), None)
 
@@ -64,7 +67,7 @@ def functions_of(cell: Any) -> tuple[Any, ...]:
     return (*hooks, cell.kernel)
 
 
-def _hooks(cell: Any, stage: Stage) -> tuple[Callable[[dict], None], Callable[[dict], None]]:
+def _hooks(cell: Any, stage: Stage) -> tuple[RowHook, RowHook]:
     for direction in ("forward", "backward"):
         if hook(cell, direction, stage.name) is None:
             raise TypeError(f"cell {cell.name!r} has neither a kernel nor {hook_name(direction, stage.name)}")
@@ -76,7 +79,7 @@ def _made(cell: Any, stage: Stage) -> tuple[str, tuple[str, ...]]:
     return ("states", cell.contract.states) if stage is cell.contract.stages[-1] else ("emissions", stage.emits)
 
 
-def _forward_hook(cell: Any, stage: Stage) -> Callable[[dict], None]:
+def _forward_hook(cell: Any, stage: Stage) -> RowHook:
     function = hook(cell, "forward", stage.name)
     kind, names = _made(cell, stage)
 
@@ -97,7 +100,7 @@ def _forward_hook(cell: Any, stage: Stage) -> Callable[[dict], None]:
     return run
 
 
-def _backward_hook(cell: Any, stage: Stage) -> Callable[[dict], None]:
+def _backward_hook(cell: Any, stage: Stage) -> RowHook:
     function = hook(cell, "backward", stage.name)
     kind, names = _made(cell, stage)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 
-def add_parser(subparsers: argparse._SubParsersAction) -> None:
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = subparsers.add_parser("build-flags", help="print the arguments of the compilers for a cell kernel")
     parser.add_argument("--level", default="v1", help="instruction-set level: v1 (default), v3 or v4")
     parser.add_argument("--cython", action="store_true", help="print the arguments of cython instead")

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from pylstm.cells.registry import Entry
 
 
-def add_parser(subparsers: argparse._SubParsersAction) -> None:
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = subparsers.add_parser("cells", help="list the cells: package, version, states, gates, parameters, status")
     parser.add_argument("--json", action="store_true", help="machine-readable output")
 

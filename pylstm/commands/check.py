@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from pylstm.cells.certification.certificate import Certificate
 
 
-def add_parser(subparsers: argparse._SubParsersAction) -> None:
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = subparsers.add_parser(
         "check",
         help="certify cells: every value and derivative, of the twin and of the kernel; status 1 if any is wrong",

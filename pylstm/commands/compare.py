@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 TASKS = ("copy", "adding", "digits", "text")
 
 
-def add_parser(subparsers: argparse._SubParsersAction) -> None:
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = subparsers.add_parser(
         "compare",
         help="train cells on a task with the same number of parameters, data and seeds",

@@ -8,7 +8,7 @@ from typing import Any
 FORMATS = ("markdown", "latex", "numpy", "cython", "c")
 
 
-def add_parser(subparsers: argparse._SubParsersAction) -> None:
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = subparsers.add_parser("derive", help="print what is derived from the formula of a cell")
     parser.add_argument("cell", help="registered name, module:Class, file.py:Class, or file.py of one cell")
     parser.add_argument("--format", choices=FORMATS, default="markdown", help="default: markdown")
@@ -35,4 +35,4 @@ def _print(derivation: Any, cell: Any, kind: str) -> str:
     if kind == "numpy":
         options = f"# options: {call_text(cell.options)}\n\n" if cell.options else ""
         return options + "\n\n".join(numpy.stage_source(stage) for stage in derivation.stages.values())
-    return (cython if kind == "cython" else c).kernel_source(derivation, twin)
+    return cython.kernel_source(derivation, twin) if kind == "cython" else c.kernel_source(derivation, twin)

@@ -8,7 +8,7 @@ import sys
 from pylstm.commands._shared.options import seed
 
 
-def add_parser(subparsers: argparse._SubParsersAction) -> None:
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add ``generate`` to the command line."""
     parser = subparsers.add_parser(
         "generate",

@@ -7,7 +7,7 @@ import warnings
 from dataclasses import asdict
 
 
-def add_parser(subparsers: argparse._SubParsersAction) -> None:
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = subparsers.add_parser("plugins", help="list the plugins: distribution, version, status, cells")
     parser.add_argument("--json", action="store_true", help="machine-readable output")
     parser.add_argument("--traceback", action="store_true", help="also show the traceback of every broken plugin")

@@ -11,7 +11,7 @@ from typing import Any
 FORECAST_ONLY = {"steps": "--steps", "interval": "--interval", "plot": "--plot"}
 
 
-def add_parser(subparsers: argparse._SubParsersAction) -> None:
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add ``predict`` to the command line."""
     from pylstm.commands._shared.trained import add_reading
 
@@ -66,7 +66,7 @@ def _write(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
 
 def _classify(
     args: argparse.Namespace, model: Any, about: dict[str, Any], reading: dict[str, Any]
-) -> tuple[dict[str, Any], Sequence[str], list[Sequence[Any]]]:
+) -> tuple[dict[str, Any], Sequence[str], Sequence[Sequence[Any]]]:
     from pylstm.commands._shared.sequences import NAMES, read_classification, read_groups
     from pylstm.commands._shared.trained import data_of
 
@@ -92,7 +92,7 @@ def _classify(
 
 def _forecast(
     args: argparse.Namespace, model: Any, about: dict[str, Any], reading: dict[str, Any]
-) -> tuple[dict[str, Any], Sequence[str], list[Sequence[Any]]]:
+) -> tuple[dict[str, Any], Sequence[str], Sequence[Sequence[Any]]]:
     from pylstm.commands._shared.series import NAMES, read_series
     from pylstm.commands._shared.trained import data_of
 

@@ -11,7 +11,7 @@ TASKS = ("classify", "forecast", "text")
 """Each is a module of `pylstm.commands._train` with ``add_parser(tasks)`` and ``run(args)``."""
 
 
-def add_parser(subparsers: argparse._SubParsersAction) -> None:
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add ``train`` to the command line."""
     parser = subparsers.add_parser("train", help="train a net on real data")
     tasks = parser.add_subparsers(dest="task", required=True, metavar="TASK")
@@ -24,7 +24,7 @@ def run(args: argparse.Namespace) -> int:
     from pylstm.training.divergence import TrainingDiverged
 
     try:
-        return _module(args.task).run(args)
+        return int(_module(args.task).run(args))
     except TrainingDiverged as error:
         print(f"pylstm train {args.task}: {error}; no model was saved", file=sys.stderr)
         return 1

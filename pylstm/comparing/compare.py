@@ -140,7 +140,7 @@ def make_model(cell: Any, task: Task, hidden_size: int, dtype: Any, seed: int) -
     parts: dict[str, Any] = {}
     if task.vocabulary:
         parts["embedding"] = Embedding(task.vocabulary, task.input_size, dtype=dtype, seed=seeds[0])
-    sizes = extra_sizes(find_cell(cell), hidden_size)
+    sizes: dict[str, Any] = {**extra_sizes(find_cell(cell), hidden_size)}
     layer = parts["layer"] = Recurrent(cell, task.input_size, hidden_size, dtype=dtype, seed=seeds[1], **sizes)
     parts["head"] = Linear(layer.output_size, task.output_size, dtype=dtype, seed=seeds[2])
     loss = {"classes": "softmax_cross_entropy", "numbers": "mean_squared_error"}[task.kind]
@@ -165,7 +165,7 @@ def count_params(cell: Any, task: Task, hidden_size: int) -> int:
     widths = contract.resolve(task.input_size, hidden_size, **extra_sizes(cell, hidden_size))
     layer = sum(math.prod(shape) for shape in contract.parameter_shapes(widths).values())
     head = (widths[contract.output] + 1) * task.output_size
-    return layer + head + task.vocabulary * task.input_size
+    return int(layer + head + task.vocabulary * task.input_size)
 
 
 def hidden_size_for(cell: Any, task: Task, budget: int) -> int:

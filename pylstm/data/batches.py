@@ -103,8 +103,8 @@ def check_batches(name: str, data: Data, model: Any, call: str) -> None:
     try:
         signature.bind(*data)
     except TypeError:
-        names = ", ".join(signature.parameters)
-        raise TypeError(f"{name} must be a tuple of arrays for {call}({names}), got {len(data)}") from None
+        wanted = ", ".join(signature.parameters)
+        raise TypeError(f"{name} must be a tuple of arrays for {call}({wanted}), got {len(data)}") from None
     if not hasattr(model, "check_batch"):
         return
     try:

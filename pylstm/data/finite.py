@@ -51,13 +51,14 @@ def counting(x: Any, y: Any, weights: Any = None, *, steps: bool, ahead: bool) -
     if weights is None:
         return inside_x, inside_y, None
     inside_weights = _inside(weights, x, steps)
-    given = np.asarray(weights.padded if isinstance(weights, Sequences) else weights)
+    given: np.ndarray = np.asarray(weights.padded if isinstance(weights, Sequences) else weights)
     if given.dtype.kind not in "biuf" or not 1 <= given.ndim <= 3 or len(given) != len(x):
         return inside_x, inside_y, inside_weights
-    nonzero = _both(given != 0, inside_weights)
+    nonzero = _both(np.asarray(given != 0), inside_weights)
     of_x = _both(_reached(nonzero, x.shape[1], steps, ahead), inside_x)
     shape = y.shape if hasattr(y, "shape") else np.shape(y)
-    of_targets = nonzero.any(axis=-1) if nonzero.ndim == len(shape) + 1 else nonzero  # y without an axis of 1
+    wider = nonzero.ndim == len(shape) + 1  # y without an axis of 1
+    of_targets = np.asarray(nonzero.any(axis=-1)) if wider else nonzero
     fits = of_targets.shape == shape[: of_targets.ndim]
     return of_x, _both(of_targets, inside_y) if fits else inside_y, inside_weights
 
@@ -75,9 +76,9 @@ def _inside(values: Any, x: Any, steps: bool) -> np.ndarray | None:
 def _reached(nonzero: np.ndarray, T: int, steps: bool, ahead: bool) -> np.ndarray:
     """From which inputs a target that counts is reached: (N,), or (N, T)."""
     if not steps or nonzero.ndim == 1 or nonzero.shape[1] < T:
-        return nonzero.reshape(len(nonzero), -1).any(axis=1)
-    by_step = nonzero.reshape(*nonzero.shape[:2], -1).any(axis=2)[:, :T]
-    return by_step.any(axis=1) if ahead else np.logical_or.accumulate(by_step[:, ::-1], axis=1)[:, ::-1]
+        return np.asarray(nonzero.reshape(len(nonzero), -1).any(axis=1))
+    by_step = np.asarray(nonzero.reshape(*nonzero.shape[:2], -1).any(axis=2))[:, :T]
+    return np.asarray(by_step.any(axis=1) if ahead else np.logical_or.accumulate(by_step[:, ::-1], axis=1)[:, ::-1])
 
 
 def _both(one: np.ndarray, other: np.ndarray | None) -> np.ndarray:
@@ -86,7 +87,8 @@ def _both(one: np.ndarray, other: np.ndarray | None) -> np.ndarray:
         return one
     axes = max(one.ndim, other.ndim)
     one, other = (each.reshape(each.shape + (1,) * (axes - each.ndim)) for each in (one, other))
-    return one & other
+    both: np.ndarray = one & other
+    return both
 
 
 def refuse_array(name: str, values: np.ndarray, cure: str) -> None:

@@ -70,7 +70,7 @@ def sequences_from_frame(
 
 def _by_time(group: np.ndarray, time: np.ndarray, owner: np.ndarray) -> np.ndarray:
     """Order of the rows by group and time."""
-    order = np.lexsort((time, group))
+    order: np.ndarray = np.lexsort((time, group))
     same = (group[order][1:] == group[order][:-1]) & (time[order][1:] == time[order][:-1])
     if same.any():
         row = order[1:][same][0]

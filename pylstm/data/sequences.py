@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 import numpy as np
 
 from pylstm.checks import as_array, check_lengths
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, DTypeLike
+
+Batch: TypeAlias = "ArrayLike | Sequences"
+"""For type checkers: rows of a batch."""
 
 KINDS = "biuf"
 """Kinds of dtype that a sequence can have: bool, integers, floats."""
@@ -45,8 +51,8 @@ class Sequences:
     (2, 1, 2)
     """
 
-    def __init__(self, padded: Any, lengths: Any) -> None:
-        self.padded = as_array("padded", padded)
+    def __init__(self, padded: ArrayLike, lengths: ArrayLike) -> None:
+        self.padded: np.ndarray = as_array("padded", padded)
         if self.padded.ndim < 2:
             raise ValueError(f"padded must have shape (N, T, ...), got {self.padded.shape}")
         if self.padded.dtype.kind not in KINDS:
@@ -55,7 +61,7 @@ class Sequences:
         self.lengths = check_lengths(lengths, T, N)
 
     @classmethod
-    def of(cls, sequences: Iterable[Any], *, dtype: Any = None) -> Sequences:
+    def of(cls, sequences: Iterable[ArrayLike], *, dtype: DTypeLike | None = None) -> Sequences:
         """Sequences from one array for each.
 
         Parameters
@@ -103,7 +109,7 @@ class Sequences:
         return self.padded.shape
 
     @property
-    def inside(self) -> np.ndarray:
+    def inside(self) -> np.ndarray[tuple[Any, ...], np.dtype[np.bool_]]:
         """Which steps belong to a row: bool, (N, T)."""
         return np.arange(self.padded.shape[1]) < self.lengths[:, None]
 
@@ -111,11 +117,13 @@ class Sequences:
         """The same rows, padded to the longest of them only."""
         return Sequences(self.padded[:, : self.lengths.max(initial=0)], self.lengths)
 
-    def __array__(self, *_: Any, **__: Any) -> NoReturn:  # layer(sequences)
-        raise TypeError(
-            "Sequences are several arrays, not one: a SequenceModel takes them, a layer with batch_first=True takes "
-            "sequences.padded with lengths=sequences.lengths"
-        )
+    if not TYPE_CHECKING:  # a checker reports that they are no array
+
+        def __array__(self, *_: Any, **__: Any) -> NoReturn:  # layer(sequences)
+            raise TypeError(
+                "Sequences are several arrays, not one: a SequenceModel takes them, a layer with batch_first=True "
+                "takes sequences.padded with lengths=sequences.lengths"
+            )
 
     def __len__(self) -> int:
         return len(self.lengths)

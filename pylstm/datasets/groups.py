@@ -85,8 +85,8 @@ def grouped(
         first = rows[name][0]
         if labels and labels[k] != labels[first]:
             raise ValueError(
-                f"{table.place(table.lines[k], table.position(label))}: label {labels[k]!r}, but {labels[first]!r} in "
-                f"line {table.lines[first]} of the same {id} {name!r}"
+                f"{table.place(table.lines[k], table.position(str(label)))}: label {labels[k]!r}, but "
+                f"{labels[first]!r} in line {table.lines[first]} of the same {id} {name!r}"
             )
     found = [labels[each[0]] for each in rows.values()] if labels else []
     pieces = [table.interpolated(values[each], columns, each) for each in rows.values()]

@@ -35,7 +35,7 @@ FITTED = ("n_features_in_", "n_step_features_", "input_form_", "n_iter_", "loss_
 class SequenceEstimator(EstimatorHints, BaseEstimator):
     """Base of the estimators on sequences; see `SequenceClassifier`."""
 
-    _scaled_values = ("x",)
+    _scaled_values: tuple[str, ...] = ("x",)
 
     @all_or_nothing
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Any:
@@ -88,13 +88,17 @@ class SequenceEstimator(EstimatorHints, BaseEstimator):
         return self._train(scale_steps(self.x_scaler_, x, self.dtype), self._scaled(targets), weights, seed)
 
     def _train(self, x: Any, targets: np.ndarray, weights: np.ndarray, seed: int) -> Any:
-        data, validation, scores = (x, targets, weights.astype(self.dtype)), None, []
+        data: tuple[Any, ...] = (x, targets, weights.astype(self.dtype))
+        validation, scores = None, []
         if (weights == weights[0]).all():  # the same result, without the products
             data = data[:2]
         if self.early_stopping:
             data, validation = self._split(data, seed)
         steps = self.epochs * -(-len(data[0]) // self.batch_size)
-        schedules = {"cosine": cosine(self.learning_rate, max(1, steps)), "plateau": Plateau(self.learning_rate)}
+        schedules: dict[str, Any] = {
+            "cosine": cosine(self.learning_rate, max(1, steps)),
+            "plateau": Plateau(self.learning_rate),
+        }
         history = fit(
             self.model_,
             data,
@@ -143,10 +147,10 @@ class SequenceEstimator(EstimatorHints, BaseEstimator):
         return weights
 
     def _make_model(self, seed: int) -> SequenceModel:
-        options = {name: getattr(self, name) for name in NET if name not in ("cell", "hidden_size")}
+        options: dict[str, Any] = {name: getattr(self, name) for name in NET if name not in ("cell", "hidden_size")}
         options |= {"loss": self._loss(), "dtype": self.dtype, "seed": seed}
-        sizes = self.n_step_features_, self.hidden_size, self._outputs()[0]
-        return SequenceModel(self.cell, *sizes, **options, **(self.cell_options or {}))
+        I, H, K = self.n_step_features_, self.hidden_size, self._outputs()[0]
+        return SequenceModel(self.cell, I, H, K, **options, **(self.cell_options or {}))
 
     def _set_scalers(self, x: Any, targets: np.ndarray, weights: np.ndarray) -> None:
         """Standardise every feature over all steps; a constant one is divided by 1."""
@@ -163,7 +167,7 @@ class SequenceEstimator(EstimatorHints, BaseEstimator):
         """Of `x_scaler_`."""
         return self.x_scaler_.scale_
 
-    def _split(self, data: tuple, seed: int) -> tuple[tuple, tuple]:
+    def _split(self, data: tuple[Any, ...], seed: int) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
         rows = np.arange(len(data[0]))
         kept, held = train_test_split(
             rows, test_size=self.validation_fraction, random_state=seed, stratify=self._strata(data[1])
@@ -285,7 +289,7 @@ def plain(parameters: dict[str, Any]) -> dict[str, Any]:
     return out
 
 
-def restored(estimator: type, says: Entries, layer: Any) -> dict[str, Any]:
+def restored(estimator: Any, says: Entries, layer: Any) -> dict[str, Any]:
     """What `plain` was given, for a fitted net with this layer.
 
     Raises

@@ -139,7 +139,7 @@ def _ragged(several: list[Any], size: int) -> np.ndarray | Sequences:
 
 def _common_names(several: list[Any]) -> list[str] | None:
     """Names of the columns of data frames; all must have the same."""
-    columns = [getattr(each, "columns", None) for each in several]
+    columns: list[Any] = [getattr(each, "columns", None) for each in several]
     if not columns or any(each is None for each in columns):
         return None
     lists = [list(each) for each in columns]

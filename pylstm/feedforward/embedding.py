@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pylstm.checks import check_array, check_indices, check_size
+from pylstm.checks import Array, Dtype, Seed, check_array, check_indices, check_size
 from pylstm.described import Layer
 from pylstm.hints import GradientsBase, Output
 from pylstm.kinds import Shapes
 from pylstm.parameters import Parameters
 from pylstm.schema import Entries
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
 
 @dataclass(slots=True, repr=False)
@@ -53,7 +56,7 @@ class Embedding(Layer, kind="embedding"):
     (2, 2, 4)
     """
 
-    def __init__(self, count: int, features: int, *, dtype: Any = "float32", seed: Any = None) -> None:
+    def __init__(self, count: int, features: int, *, dtype: Dtype = "float32", seed: Seed = None) -> None:
         self.count, self.features = check_size("count", count), check_size("features", features)
         self._params = Parameters({"weight": (self.count, self.features)}, dtype)
         self.params.flat[...] = np.random.default_rng(seed).standard_normal(self.params.size)
@@ -74,7 +77,7 @@ class Embedding(Layer, kind="embedding"):
         """float32 or float64."""
         return self.params.dtype
 
-    def __call__(self, indices: Any) -> EmbeddingRun:
+    def __call__(self, indices: ArrayLike) -> EmbeddingRun:
         """Look up vectors.
 
         Parameters
@@ -101,12 +104,12 @@ class Embedding(Layer, kind="embedding"):
 class EmbeddingRun(Output):
     """One application of an `Embedding`: ``y`` (..., features)."""
 
-    def __init__(self, layer: Embedding, indices: Any) -> None:
+    def __init__(self, layer: Embedding, indices: ArrayLike) -> None:
         self.layer = layer
         self._indices = check_indices("indices", indices, layer.count).copy()
-        self.y = layer.params["weight"][self._indices]
+        self.y: Array = layer.params["weight"][self._indices]
 
-    def backward(self, dy: Any) -> EmbeddingGradients:
+    def backward(self, dy: ArrayLike) -> EmbeddingGradients:
         """Gradient of the table: each row is the sum of `dy` where its index was looked up, in order of position.
 
         Parameters

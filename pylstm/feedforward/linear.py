@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pylstm.checks import as_array, check_array, check_size
+from pylstm.checks import Array, Dtype, Seed, as_array, check_array, check_size
 from pylstm.described import Fixed, Layer
 from pylstm.hints import GradientsBase, Output
 from pylstm.kinds import Shapes
 from pylstm.parameters import Parameters
 from pylstm.schema import Entries
 
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
 
 @dataclass(slots=True, repr=False)
 class LinearGradients(GradientsBase):
     """Gradients of one `Linear` run: `x`, of the shape of the input, and `params`, laid out as the layer's."""
 
-    x: np.ndarray
+    x: Array
     params: Parameters
 
 
@@ -58,7 +61,7 @@ class Linear(Layer, kind="linear"):
     in_features, out_features = Fixed(), Fixed()
 
     def __init__(
-        self, in_features: int, out_features: int, *, bias: bool = True, dtype: Any = "float32", seed: Any = None
+        self, in_features: int, out_features: int, *, bias: bool = True, dtype: Dtype = "float32", seed: Seed = None
     ) -> None:
         self.in_features = check_size("in_features", in_features)
         self.out_features = check_size("out_features", out_features)
@@ -83,7 +86,7 @@ class Linear(Layer, kind="linear"):
         """float32 or float64."""
         return self.params.dtype
 
-    def __call__(self, x: Any) -> LinearRun:
+    def __call__(self, x: ArrayLike) -> LinearRun:
         """Apply the layer.
 
         Parameters
@@ -122,7 +125,7 @@ class LinearRun(Output):
     layer : Linear
     """
 
-    def __init__(self, layer: Linear, x: Any) -> None:
+    def __init__(self, layer: Linear, x: ArrayLike) -> None:
         self.layer = layer
         x = as_array("x", x)
         leading = ("...",) * max(x.ndim - 1, 0)
@@ -132,9 +135,9 @@ class LinearRun(Output):
         y = np.matmul(self._x.reshape(-1, layer.in_features), self._weight.T)
         if layer.bias:
             y += layer.params["bias"]
-        self.y = y.reshape(*self._x.shape[:-1], layer.out_features)
+        self.y: Array = y.reshape(*self._x.shape[:-1], layer.out_features)
 
-    def backward(self, dy: Any) -> LinearGradients:
+    def backward(self, dy: ArrayLike) -> LinearGradients:
         """Gradients from the cotangent of ``y``; may be called again, with the same result.
 
         Parameters

@@ -6,11 +6,11 @@ import copy
 import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from pylstm.checks import check_array
+from pylstm.checks import Array, Dtype, Seed, check_array
 from pylstm.described import Layer
 from pylstm.feedforward.linear import Linear, linear_shapes
 from pylstm.hints import GradientsBase, Output
@@ -18,6 +18,10 @@ from pylstm.kinds import MOST_LAYERS, Plan, Shapes, Wanted
 from pylstm.parameters import Parameters
 from pylstm.schema import Entries
 
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+Activation = Literal["relu", "tanh"]
 ACTIVATIONS = ("relu", "tanh")
 
 
@@ -25,7 +29,7 @@ ACTIVATIONS = ("relu", "tanh")
 class MLPGradients(GradientsBase):
     """Gradients of one `MLP` run: `x`, of the shape of the input, and `params`, laid out as the layer's."""
 
-    x: np.ndarray
+    x: Array
     params: Parameters
 
 
@@ -72,11 +76,11 @@ class MLP(Layer, kind="mlp"):
         in_features: int,
         sizes: Iterable[int],
         out_features: int,
-        activation: str = "relu",
+        activation: Activation = "relu",
         *,
         bias: bool = True,
-        dtype: Any = "float32",
-        seed: Any = None,
+        dtype: Dtype = "float32",
+        seed: Seed = None,
     ) -> None:
         if activation not in ACTIVATIONS:
             raise ValueError(f"activation must be one of {', '.join(ACTIVATIONS)}, got {activation!r}")
@@ -102,7 +106,7 @@ class MLP(Layer, kind="mlp"):
         sizes = [given.integer("in_features"), *given.list("sizes", int), given.integer("out_features")]
         if len(sizes) > MOST_LAYERS or min(sizes) < 1:
             given.refuse(f"must hold up to {MOST_LAYERS - 2} integers of at least 1", sizes[1:-1], "sizes")
-        bias, shapes = given.flag("bias"), {}
+        bias, shapes = given.flag("bias"), dict[str, tuple[int, ...]]()
         for k, (inputs, outputs) in enumerate(itertools.pairwise(sizes)):
             shapes |= linear_shapes(inputs, outputs, bias, f"{k}.")
         return shapes
@@ -141,7 +145,7 @@ class MLP(Layer, kind="mlp"):
         """float32 or float64."""
         return self._params.dtype
 
-    def __call__(self, x: Any) -> MLPRun:
+    def __call__(self, x: ArrayLike) -> MLPRun:
         """Apply the layer.
 
         Parameters
@@ -183,7 +187,7 @@ class MLPRun(Output):
     layer : MLP
     """
 
-    def __init__(self, layer: MLP, x: Any) -> None:
+    def __init__(self, layer: MLP, x: ArrayLike) -> None:
         self.layer, self._relu = layer, layer.activation == "relu"
         self._runs, self._hidden = [layer.layers[0](x)], []
         for each in layer.layers[1:]:
@@ -191,9 +195,9 @@ class MLPRun(Output):
             a = np.maximum(z, 0) if self._relu else np.tanh(z)
             self._hidden.append(a)
             self._runs.append(each(a))
-        self.y = self._runs[-1].y
+        self.y: Array = self._runs[-1].y
 
-    def backward(self, dy: Any) -> MLPGradients:
+    def backward(self, dy: ArrayLike) -> MLPGradients:
         """Gradients from the cotangent of ``y``; may be called again, with the same result.
 
         Parameters

@@ -87,7 +87,7 @@ def backtest(model: Any, values: np.ndarray, *, hold_out: int, horizon: int, sea
             f"a series of {len(values)} steps has {max(0, start)} before the hold-out of {hold_out}; at least "
             f"{max(1, season)} are needed"
         )
-    pieces: dict[str, list[np.ndarray]] = {MODEL: [], NAIVE: []} | ({SEASONAL: []} if season else {})
+    pieces: dict[str, list[np.ndarray]] = {name: [] for name in (MODEL, NAIVE, *([SEASONAL] if season else []))}
     for begin in range(start, len(values), horizon):
         before, n = values[:begin], min(horizon, len(values) - begin)
         pieces[MODEL].append(model.predict(n, history=before))

@@ -64,4 +64,5 @@ def seasonal_naive(history: Any, n: int, season: int) -> np.ndarray:
             raise ValueError(f"{name} must be at least 1, got {value}")
     if len(history) < season:
         raise ValueError(f"the history must have at least {season} steps, got {len(history)}")
-    return history[len(history) - season + np.arange(n) % season]
+    steps: np.ndarray = history[len(history) - season + np.arange(n) % season]
+    return steps

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import itertools
 import operator
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, Literal
 
 import numpy as np
 
-from pylstm.checks import check_size
+from pylstm.checks import Dtype, check_size
 from pylstm.data.scaling import pack, scale_of
 from pylstm.data.sequences import Sequences
 from pylstm.forecasting.preparation import Preparation
@@ -75,7 +76,7 @@ class ForecastModel(FittedModel, kind="forecast_model"):
 
     def __init__(
         self,
-        cell: Any = "lstm",
+        cell: str | type[Any] = "lstm",
         hidden_size: int = 32,
         *,
         window: int = 64,
@@ -86,9 +87,9 @@ class ForecastModel(FittedModel, kind="forecast_model"):
         joint: bool = False,
         num_layers: int = 1,
         dropout: float = 0.0,
-        head_sizes: Any = (),
-        loss: str = "mean_squared_error",
-        dtype: Any = "float32",
+        head_sizes: Iterable[int] = (),
+        loss: Literal["mean_squared_error", "huber"] = "mean_squared_error",
+        dtype: Dtype = "float32",
         seed: int = 0,
         **sizes: Any,
     ) -> None:
@@ -97,7 +98,11 @@ class ForecastModel(FittedModel, kind="forecast_model"):
         self.window, self.horizon = check_size("window", window), check_size("horizon", horizon)
         self.preparation = Preparation(bool(log), operator.index(season), operator.index(difference))
         self.joint = bool(joint)
-        net = {"num_layers": check_size("num_layers", num_layers), "dropout": float(dropout), "loss": loss}
+        net: dict[str, Any] = {
+            "num_layers": check_size("num_layers", num_layers),
+            "dropout": float(dropout),
+            "loss": loss,
+        }
         net |= {"head_sizes": tuple(check_size("head_sizes", each) for each in head_sizes)}
         self.net_options = net | {"dtype": dtype, "seed": seed} | sizes
 
@@ -148,7 +153,7 @@ class ForecastModel(FittedModel, kind="forecast_model"):
         if not 0 <= validation < 1:
             raise ValueError(f"validation must be a share from 0 to below 1, got {validation}")
         prepared = [self.preparation.apply(each) for each in series]
-        held = lambda steps: max(h, round(validation * steps)) if validation else 0  # noqa: E731
+        held: Callable[[int], int] = lambda steps: max(h, round(validation * steps)) if validation else 0  # noqa: E731
         cuts = [len(z) - held(len(z)) for z in prepared]
         if min(cuts) < h + 1:
             needed = lost + next(n for n in itertools.count(h + 1) if n - held(n) > h)
@@ -170,7 +175,7 @@ class ForecastModel(FittedModel, kind="forecast_model"):
         extra = (extra - self.extra_scale[0]) / self.extra_scale[1]
         return pairs_of((z - scale[0]) / scale[1], extra[len(extra) - len(z) :], self.horizon)
 
-    def _windows(self, pairs: list, counts: list[int], stride: int, validation: float) -> tuple[tuple, tuple | None]:
+    def _windows(self, pairs: list[Any], counts: list[int], stride: int, validation: float) -> tuple[Any, Any]:
         """Data to train on, and to validate with weights of 0 where a window has only begun to read."""
         dtype = self.net_options["dtype"]
         spans = [(k, *span) for k, count in enumerate(counts) for span in training_spans(count, self.window, stride)]
@@ -194,7 +199,7 @@ class ForecastModel(FittedModel, kind="forecast_model"):
         at = np.arange(out.shape[1])
         taken = (at >= lengths[:, None] // 2) if mask is None else mask
         taken = taken & (at < lengths[:, None])
-        residuals = (y - out)[taken].reshape(-1, self.horizon, self.K).astype("float64")
+        residuals: np.ndarray = (y - out)[taken].reshape(-1, self.horizon, self.K).astype("float64")
         keep = np.random.default_rng(0).permutation(len(residuals))[:KEPT_RESIDUALS]
         return residuals[np.sort(keep)]
 

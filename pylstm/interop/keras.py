@@ -7,7 +7,6 @@ layer, then those of the backward layer.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -17,7 +16,7 @@ from pylstm.interop.weights import directions_of, read_weights, refuse_other_kin
 from pylstm.layers.named import Recurrent
 
 
-def load_weights(layer: Any, weights: Sequence[Any]) -> None:
+def load_weights(layer: Any, weights: Any) -> None:
     """Set the parameters of `layer` from the weights of a Keras layer; all is checked before anything is set.
 
     Parameters

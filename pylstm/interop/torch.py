@@ -101,7 +101,7 @@ def state_dict(layer: Any) -> dict[str, np.ndarray]:
     >>> {key: array.shape for key, array in state_dict(Recurrent("lstm", 2, 3, bias=False)).items()}
     {'weight_ih_l0': (12, 2), 'weight_hh_l0': (12, 3)}
     """
-    state = {}
+    state: dict[str, np.ndarray] = {}
     for suffix, leaf in _leaves(layer).items():
         state |= {stem + suffix: array for stem, array in zip(STEMS, write_weights("torch", leaf))}
         projection = projection_of(leaf)

@@ -32,7 +32,7 @@ def directions_of(library: str, layer: Any) -> list[list[Recurrent]]:
     """
     if not isinstance(layer, Recurrent | Composite):
         raise TypeError(f"a Recurrent, Stack or Bidirectional layer is needed, got {type(layer).__name__}")
-    rows = [
+    rows: list[list[Any]] = [
         [part.forward, part.reverse] if isinstance(part, Bidirectional) else [part]
         for part in (layer.layers if isinstance(layer, Stack) else [layer])
     ]

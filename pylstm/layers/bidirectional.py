@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Never
 
 from pylstm.hints import refuse_call
 from pylstm.kinds import Plan, Wanted
 from pylstm.layers.bidirectional_run import BidirectionalRun
 from pylstm.layers.composite import Composite
-from pylstm.layers.composite_run import given_to, split
+from pylstm.layers.composite_run import States, given_to, split
 from pylstm.layers.recurrent import RecurrentLayer
 from pylstm.schema import Entries
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
 
 class Bidirectional(Composite, kind="bidirectional"):
@@ -76,17 +80,17 @@ class Bidirectional(Composite, kind="bidirectional"):
 
     def __call__(
         self,
-        x: Any,
-        initial: Any = None,
+        x: ArrayLike,
+        initial: States | None = None,
         *,
-        aux: Any = None,
-        pre: Any = None,
-        blend: Any = None,
-        reset: Any = None,
-        lengths: Any = None,
+        aux: Sequence[Any] | None = None,
+        pre: Sequence[Any] | None = None,
+        blend: Sequence[Any] | None = None,
+        reset: ArrayLike | None = None,
+        lengths: ArrayLike | None = None,
         tape: bool = True,
-        checkpoint: Any = None,
-        **other: Any,
+        checkpoint: str | int | None = None,
+        **other: Never,
     ) -> BidirectionalRun:
         """Run both directions.
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from pylstm.checks import as_array, check_array
-from pylstm.layers.composite_run import CompositeGradients, CompositeRun, by_layer, split
+from pylstm.layers.composite_run import CompositeGradients, CompositeRun, States, by_layer, split
 from pylstm.layers.protocols import TwoDirections
-from pylstm.layers.ragged import turned
-from pylstm.layers.run import KINDS
+from pylstm.layers.ragged import RaggedRun, turned
+from pylstm.layers.run import KINDS, Run
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
 
 class BidirectionalRun(CompositeRun):
@@ -27,6 +31,8 @@ class BidirectionalRun(CompositeRun):
     """
 
     layer: TwoDirections
+    forward: Run
+    reverse: Run
 
     def __init__(
         self,
@@ -42,7 +48,7 @@ class BidirectionalRun(CompositeRun):
         x = as_array("x", x)
         self._axis = 1 if layer.batch_first and x.ndim == 3 else 0
         self.forward = layer.forward(x, initial[0], **given[0], reset=reset, lengths=lengths, tape=tape)
-        self._lengths = None if lengths is None else self.forward.lengths
+        self._lengths = self.forward.lengths if isinstance(self.forward, RaggedRun) else None
         turned_over: dict[str, Any] = {
             kind: values
             and {n: None if value is None else self._flip(as_array(n, value)) for n, value in values.items()}
@@ -68,7 +74,9 @@ class BidirectionalRun(CompositeRun):
         moved.swapaxes(0, self._axis)[:1] = False  # no boundary of the row's own: its passed-in states hold there
         return moved
 
-    def backward(self, dy: Any = None, *, dfinal: Any = None, dstates: Any = None) -> CompositeGradients:
+    def backward(
+        self, dy: ArrayLike | None = None, *, dfinal: States | None = None, dstates: Sequence[Any] | None = None
+    ) -> CompositeGradients:
         """Back-propagate through both directions.
 
         Parameters

@@ -13,6 +13,7 @@ and Graves (2016), Memory-efficient backpropagation through time.
 from __future__ import annotations
 
 import math
+import operator
 import re
 import threading
 from typing import Any
@@ -60,7 +61,7 @@ def parse_checkpoint(checkpoint: Any) -> int | None:
         raise TypeError(f"checkpoint must be an int or a str, got {checkpoint!r}: {cure}")
     if checkpoint < 1:
         raise ValueError(f"checkpoint must be at least 1 byte, got {checkpoint}")
-    return checkpoint.__index__()
+    return operator.index(checkpoint)
 
 
 def shares(checkpoint: Any, leaves: list[int]) -> list[Any]:
@@ -216,7 +217,7 @@ class CheckpointedRun(Run):
         start = [border[k] for border in self._borders]
         _core.forward(plan, buffer, self._flat, self._x[piece], start, self._given.cut(piece), packed=packed)
 
-    def _pass_back(self, cotangents: tuple, gradients: tuple, back: GivenGradients) -> None:
+    def _pass_back(self, cotangents: Any, gradients: Any, back: GivenGradients) -> None:
         (dy, rows, steps), (flat, dx, dinitial), segments = cotangents, gradients, self._segments
         with self._lock:
             buffer, self._ready = self._ready, None
@@ -299,7 +300,7 @@ def _is_constant(array: Any) -> bool:
     return array is None or isinstance(array, _Constant)
 
 
-def _view(buffer: Memory, offset: int, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+def _view(buffer: Any, offset: int, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
     return np.ndarray(shape, dtype, buffer, _core.aligned(buffer) + offset)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -53,19 +53,24 @@ class Composite(Layer):
         return [leaf for part in self.parts.values() for leaf in part.recurrents]
 
     @property
+    def _first(self) -> Any:
+        return next(iter(self.parts.values()))
+
+    @property
     def dtype(self) -> np.dtype:
         """float32 or float64."""
-        return next(iter(self.parts.values())).dtype
+        dtype: np.dtype = self._first.dtype
+        return dtype
 
     @property
     def batch_first(self) -> bool:
         """Whether arrays are (B, T, ...), as those of the parts."""
-        return next(iter(self.parts.values())).batch_first
+        return bool(self._first.batch_first)
 
     @property
     def input_size(self) -> int:
         """Width of the input."""
-        return next(iter(self.parts.values())).input_size
+        return int(self._first.input_size)
 
     @property
     def state_names(self) -> tuple[str, ...]:
@@ -82,11 +87,12 @@ class Composite(Layer):
         for leaf, own in zip(self.recurrents, np.random.SeedSequence(seed).spawn(len(self.recurrents))):
             leaf.reset_parameters(own)
 
-    def initialise(self, how: Any, *arguments: Any, **options: Any) -> Any:
+    def initialise(self, how: str | Callable[..., Any], *arguments: Any, **options: Any) -> Self:
         """Set initial values of all single layers, as `Recurrent.initialise`; returns the layer."""
-        return initialise(self, how, *arguments, **options)
+        initialise(self, how, *arguments, **options)
+        return self
 
-    def __copy__(self) -> Any:
+    def __copy__(self) -> Self:
         return copy.deepcopy(self)  # a second owner of the same layers would take their parameters away
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -116,7 +122,7 @@ class Composite(Layer):
 
     def _check_alike(self) -> None:
         """Refuses parts that are no layers, belong elsewhere, or differ in dtype or layout."""
-        kind, first = type(self).__name__, next(iter(self.parts.values()))
+        kind, first = type(self).__name__, self._first
         for prefix, part in self.parts.items():
             where = f"{kind}: layer {prefix.rstrip('.') or 'forward'!r}"
             if part.dtype != first.dtype or part.batch_first != first.batch_first:

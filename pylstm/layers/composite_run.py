@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from pylstm.checks import as_array, check_names
+from pylstm.checks import Array, as_array, check_names
 from pylstm.hints import GradientsBase, Output
 from pylstm.layers.checkpointed import shares
 from pylstm.layers.protocols import ComposedLayer
 from pylstm.layers.run import KINDS, Gradients
 from pylstm.parameters import Parameters
+
+States = dict[str, Any] | Sequence[Any]
+"""For type checkers: states stacked by name, or by layer what the layer takes."""
 
 
 @dataclass(slots=True, repr=False)
@@ -34,8 +38,8 @@ class CompositeGradients(GradientsBase):
         `params` are pieces of `params`.
     """
 
-    x: np.ndarray
-    initial: dict[str, np.ndarray]
+    x: Array
+    initial: dict[str, Array]
     params: Parameters
     layers: list[Any]
 
@@ -52,14 +56,14 @@ class CompositeRun(Output, hints="run"):
     layer : Stack or Bidirectional
     """
 
-    y: np.ndarray
+    y: Array
     layers: list[Any]
 
     def __init__(self, layer: ComposedLayer) -> None:
         self.layer = layer
 
     @cached_property
-    def final(self) -> dict[str, np.ndarray]:
+    def final(self) -> dict[str, Array]:
         """State -> final values of all single layers, (number of single layers, B, width), as PyTorch's ``h_n``.
 
         The states in ``layer.state_names``; all others are in ``run.layers[k].final``. A reverse direction ends at the

@@ -11,6 +11,9 @@ from pylstm.layers.layout import Layout
 from pylstm.layers.learned import origin_of
 from pylstm.layers.protocols import SingleLayer
 
+Widths = dict[tuple[str, str], int]
+"""(kind, name) -> the width in which an array was given."""
+
 
 class Given:
     """What comes with every step of a run.
@@ -139,7 +142,9 @@ def _take_state(layer: SingleLayer, layout: Layout, B: int, name: str, value: An
         raise ValueError(f"{error}: one layer has no leading axis of layers, as PyTorch's h0: take its [0]") from None
 
 
-def _take_aux(layer: SingleLayer, layout: Layout, sizes: tuple[int, int], aux: Any, widths: dict) -> list:
+def _take_aux(
+    layer: SingleLayer, layout: Layout, sizes: tuple[int, int], aux: Any, widths: Widths
+) -> list[np.ndarray | None]:
     names = tuple(name for name in layer.cell.contract.aux if name != "x")
     check_names("aux", aux, names)
     for name in names:
@@ -161,8 +166,8 @@ def _take_aux(layer: SingleLayer, layout: Layout, sizes: tuple[int, int], aux: A
 
 
 def _take_modifier(
-    layer: SingleLayer, layout: Layout, sizes: tuple[int, int], what: str, values: Any, widths: dict
-) -> tuple[list, int]:
+    layer: SingleLayer, layout: Layout, sizes: tuple[int, int], what: str, values: Any, widths: Widths
+) -> tuple[list[np.ndarray | None], int]:
     """`values` by state, widened to the state; and the bit set of the states that have one."""
     taken: list[np.ndarray | None] = []
     states, bits = layer.cell.contract.states, 0

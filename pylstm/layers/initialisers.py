@@ -23,7 +23,7 @@ def single_layers(layer: Any) -> list[SingleLayer]:
     TypeError
         Neither `Recurrent` nor `Stack` nor `Bidirectional`.
     """
-    found = getattr(layer, "recurrents", None)
+    found: list[SingleLayer] | None = getattr(layer, "recurrents", None)
     if found is None:
         raise TypeError(f"a Recurrent, Stack or Bidirectional layer is needed, got {type(layer).__name__}")
     return found

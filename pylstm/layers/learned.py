@@ -16,7 +16,7 @@ from pylstm.layers.protocols import SingleLayer
 from pylstm.parameters import Parameters
 
 
-class Begun(dict):
+class Begun(dict[str, Any]):
     """Initial states of a run, by name; `learned` are those that came from the parameters."""
 
     learned: tuple[str, ...] = ()

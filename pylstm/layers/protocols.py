@@ -8,6 +8,7 @@ import numpy as np
 
 from pylstm.cells.cell import Cell
 from pylstm.engine.memory import Workspaces
+from pylstm.engine.plan import Core
 from pylstm.parameters import Parameters
 
 
@@ -23,10 +24,14 @@ class SingleLayer(Protocol):
     batch_first: bool
     learn_initial: tuple[str, ...]
     workspaces: Workspaces
-    _core: Any
+    _core: Core
 
     @property
     def params(self) -> Parameters: ...
+
+    def __call__(self, *arguments: Any, **options: Any) -> Any: ...
+
+    def reset_parameters(self, seed: Any = None) -> None: ...
 
 
 class ComposedLayer(Protocol):
@@ -48,6 +53,8 @@ class ComposedLayer(Protocol):
 
     @property
     def state_names(self) -> tuple[str, ...]: ...
+
+    def __call__(self, *arguments: Any, **options: Any) -> Any: ...
 
     def pieces(self, flat: np.ndarray) -> list[np.ndarray]: ...
 

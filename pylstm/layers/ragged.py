@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from pylstm.checks import Array
 from pylstm.engine.packing import pack_rows, sort_rows, unpack_rows
 from pylstm.layers.layout import Layout
 from pylstm.layers.run import Run
@@ -35,7 +36,8 @@ def turned(array: np.ndarray, lengths: np.ndarray, axis: int) -> np.ndarray:
     """
     t, b = np.arange(array.shape[axis])[:, None], np.arange(len(lengths))
     t = np.where(t < lengths, lengths - 1 - t, t)
-    return array[b[:, None], t.T] if axis else array[t, b]
+    out: np.ndarray = array[b[:, None], t.T] if axis else array[t, b]
+    return out
 
 
 def within(array: np.ndarray, lengths: np.ndarray, axis: int) -> np.ndarray:
@@ -137,18 +139,20 @@ class RaggedRun(Run):
         As those of a `Run`.
     """
 
+    _layout: Packing
+
     @property
-    def lengths(self) -> np.ndarray:
+    def lengths(self) -> np.ndarray[tuple[Any, ...], np.dtype[np.intp]]:
         return self._layout.lengths
 
     @cached_property
-    def y(self) -> np.ndarray:
+    def y(self) -> Array:
         if self._layout.order is None:
             return super().y
         return self._layout.whole_out(self._view(self._plan.offset("y"), (self._T, self._B, self.layer.output_size)))
 
     @cached_property
-    def states(self) -> dict[str, np.ndarray]:
+    def states(self) -> dict[str, Array]:
         self._need_tape("states")
         return {name: self._with_initial(k, name) for k, name in enumerate(self.layer.cell.contract.states)}
 

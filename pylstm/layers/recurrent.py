@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, Self, overload
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from pylstm.cells.certification.once import ensure_certified, ensure_certified_a
 from pylstm.cells.kernels import load_kernel
 from pylstm.cells.options import changed, split
 from pylstm.cells.twin import twin_kernel
-from pylstm.checks import as_array, as_size, check_array, check_dtype, check_lengths
+from pylstm.checks import Dtype, as_array, as_size, check_array, check_dtype, check_lengths
 from pylstm.described import Fixed, Layer, call_of
 from pylstm.engine.memory import Workspaces
 from pylstm.engine.stream import Stream
@@ -31,11 +31,17 @@ from pylstm.layers.run import Run
 from pylstm.layers.structure import core_of
 from pylstm.parameters import Parameters
 
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
 
 class RecurrentLayer(Layer):
     """One layer of one cell: what `Recurrent`, `LSTM`, `GRU` and `RNN` are, with all that they do."""
 
     input_size, hidden_size = Fixed(), Fixed()
+    _input_size: int
+    cell: type[Cell]
+    learn_initial: tuple[str, ...]
 
     def __init__(
         self,
@@ -45,7 +51,7 @@ class RecurrentLayer(Layer):
         *,
         bias: bool = True,
         batch_first: bool = False,
-        dtype: Any = "float32",
+        dtype: Dtype = "float32",
         seed: int | None = None,
         learn_initial: bool | Iterable[str] = False,
         certified: bool = True,
@@ -80,7 +86,7 @@ class RecurrentLayer(Layer):
         self._layouts = (Layout(False, self.batch_first), Layout(True, self.batch_first))
 
     @property
-    def recurrents(self) -> list[Any]:
+    def recurrents(self) -> list[RecurrentLayer]:
         """The single layers of which it is made, as of a stack: itself."""
         return [self]
 
@@ -115,7 +121,7 @@ class RecurrentLayer(Layer):
         if self.cell.initial_values:
             set_values(self, self.cell.initial_values, rng)
 
-    def initialise(self, how: Any, *arguments: Any, **options: Any) -> Any:
+    def initialise(self, how: str | Callable[..., Any], *arguments: Any, **options: Any) -> Self:
         """Set initial values; returns the layer.
 
         Parameters
@@ -136,8 +142,36 @@ class RecurrentLayer(Layer):
         >>> import pylstm
         >>> layer = pylstm.LSTM(3, 2).initialise("orthogonal", seed=0).initialise("gate_bias", "f", 1.0)
         """
-        return initialise(self, how, *arguments, **options)
+        initialise(self, how, *arguments, **options)
+        return self
 
+    @overload
+    def __call__(
+        self,
+        x: ArrayLike,
+        initial: dict[str, Any] | None = None,
+        *,
+        aux: dict[str, Any] | None = None,
+        pre: dict[str, Any] | None = None,
+        reset: ArrayLike | None = None,
+        blend: dict[str, Any] | None = None,
+        lengths: ArrayLike,
+        tape: bool = True,
+    ) -> RaggedRun: ...
+    @overload
+    def __call__(
+        self,
+        x: ArrayLike,
+        initial: dict[str, Any] | None = None,
+        *,
+        aux: dict[str, Any] | None = None,
+        pre: dict[str, Any] | None = None,
+        reset: ArrayLike | None = None,
+        blend: dict[str, Any] | None = None,
+        lengths: ArrayLike | None = None,
+        tape: bool = True,
+        checkpoint: str | int | None = None,
+    ) -> Run: ...
     def __call__(
         self,
         x: Any,
@@ -209,7 +243,7 @@ class RecurrentLayer(Layer):
         _core.forward(plan, buffer, self.params.flat, x, start, given, order=layout.order)
         return (Run if lengths is None else RaggedRun)(self, plan, buffer, layout, (T, B), given)
 
-    def _take_input(self, x: Any, lengths: Any) -> tuple[Layout, np.ndarray, int, int]:
+    def _take_input(self, x: Any, lengths: Any) -> tuple[Any, np.ndarray, int, int]:
         """The layout, the input in it, and T and B."""
         if not (
             type(x) is np.ndarray
@@ -221,7 +255,7 @@ class RecurrentLayer(Layer):
             x = as_array("x", x)
             x = check_array("x", x, self._input_shape(x.ndim), self.dtype)
         if lengths is None:
-            layout = self._layouts[x.ndim == 2]
+            layout: Layout = self._layouts[x.ndim == 2]
             x = layout.given_in(x)
             return layout, x, x.shape[0], x.shape[1]
         if x.ndim == 2:

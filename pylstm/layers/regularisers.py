@@ -291,7 +291,9 @@ def _factors(rng: np.random.Generator, name: str, rate: float, shape: tuple[int,
     """0 with probability `rate`, else 1 / (1 - rate)."""
     if not 0 <= rate < 1:
         raise ValueError(f"rate of {name!r} must be in 0..1 and below 1, got {rate}")
-    return (rng.random(shape) >= rate).astype(dtype) * np.dtype(dtype).type(1 / (1 - rate))
+    kept: np.ndarray = (rng.random(shape) >= rate).astype(dtype)
+    kept *= np.dtype(dtype).type(1 / (1 - rate))
+    return kept
 
 
 def _once(layer: Any, shape: tuple[int, ...], width: int) -> tuple[int, ...]:

@@ -5,19 +5,21 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from pylstm import _core
-from pylstm.checks import check_array, check_names
-from pylstm.engine.memory import Memory
+from pylstm.checks import Array, check_array, check_names
 from pylstm.hints import GradientsBase, Output
 from pylstm.layers.given import Given, GivenGradients
 from pylstm.layers.layout import Layout
 from pylstm.layers.learned import add_learned, rows_of_learned
 from pylstm.layers.protocols import SingleLayer
 from pylstm.parameters import Parameters
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
 KINDS = ("aux", "pre", "blend")  # per-step inputs that have gradients
 
@@ -38,12 +40,12 @@ class Gradients(GradientsBase):
         Of the per-step inputs that were given, in the shape in which they were given.
     """
 
-    x: np.ndarray
-    initial: dict[str, np.ndarray]
+    x: Array
+    initial: dict[str, Array]
     params: Parameters
-    aux: dict[str, np.ndarray]
-    pre: dict[str, np.ndarray]
-    blend: dict[str, np.ndarray]
+    aux: dict[str, Array]
+    pre: dict[str, Array]
+    blend: dict[str, Array]
 
 
 class Run(Output, hints="run"):
@@ -78,7 +80,7 @@ class Run(Output, hints="run"):
         self,
         layer: SingleLayer,
         plan: Any,
-        buffer: Memory,
+        buffer: Any,
         layout: Layout,
         sizes: tuple[int, int],
         given: Given,
@@ -96,32 +98,32 @@ class Run(Output, hints="run"):
         return f"{type(self).__name__}({self.layer.cell.name}, T={self._T}, B={self._B}, {self._buffer.nbytes:,} bytes)"
 
     @cached_property
-    def y(self) -> np.ndarray:
+    def y(self) -> Array:
         contract = self.layer.cell.contract
         k, w = contract.states.index(contract.output), self.layer.output_size
         return self._steps(self._plan.offset("states", k) + self._B * w * self._buffer_itemsize, self._T, w)
 
     @cached_property
-    def final(self) -> dict[str, np.ndarray]:
+    def final(self) -> dict[str, Array]:
         return {
             name: self._layout.rows_out(self._view(self._plan.final_offset(k), (self._B, self.layer.widths[name])))
             for k, name in enumerate(self.layer.cell.contract.states)
         }
 
     @cached_property
-    def states(self) -> dict[str, np.ndarray]:
+    def states(self) -> dict[str, Array]:
         return self._blocks("states", self._T + 1)
 
     @cached_property
-    def emissions(self) -> dict[str, np.ndarray]:
+    def emissions(self) -> dict[str, Array]:
         return self._blocks("emissions", self._T)
 
     @cached_property
-    def kept(self) -> dict[str, np.ndarray]:
+    def kept(self) -> dict[str, Array]:
         return self._blocks("keep", self._T)
 
     @cached_property
-    def gates(self) -> dict[str, np.ndarray]:
+    def gates(self) -> dict[str, Array]:
         self._need_tape("gates")
         widths = [self.layer.widths[name] for name in self.layer.cell.contract.gates]
         z = self._steps(self._plan.offset("z"), self._T, sum(widths))
@@ -130,7 +132,13 @@ class Run(Output, hints="run"):
             name: z[..., end - width : end] for name, width, end in zip(self.layer.cell.contract.gates, widths, ends)
         }
 
-    def backward(self, dy: Any = None, *, dfinal: Any = None, dstates: Any = None) -> Gradients:
+    def backward(
+        self,
+        dy: ArrayLike | None = None,
+        *,
+        dfinal: dict[str, Any] | None = None,
+        dstates: dict[str, Any] | None = None,
+    ) -> Gradients:
         """Back-propagate through time.
 
         Parameters
@@ -182,7 +190,7 @@ class Run(Output, hints="run"):
             blend=self._steps_given(back.blend, names, "blend"),
         )
 
-    def _pass_back(self, cotangents: tuple, gradients: tuple, back: GivenGradients) -> None:
+    def _pass_back(self, cotangents: Any, gradients: Any, back: GivenGradients) -> None:
         """The loop of `backward`: (dy, dfinal, dstates), in the order of the states, to (dflat, dx, dinitial)."""
         with self._lock:  # the loop works without the GIL, and in the run's only workspace
             _core.backward(self._plan, self._buffer, cotangents, gradients, self._given, back, order=self._layout.order)

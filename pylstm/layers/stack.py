@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from numbers import Real
-from typing import Any
+from typing import TYPE_CHECKING, Any, Never, Self
 
 import numpy as np
 
@@ -14,12 +14,15 @@ from pylstm.hints import refuse_call
 from pylstm.kinds import Plan, Wanted
 from pylstm.layers.bidirectional import Bidirectional
 from pylstm.layers.composite import Composite
-from pylstm.layers.composite_run import given_to, split
+from pylstm.layers.composite_run import States, given_to, split
 from pylstm.layers.generators import unmoved
 from pylstm.layers.recurrent import RecurrentLayer
 from pylstm.layers.stack_run import StackRun
 from pylstm.layers.stack_stream import StackStream
 from pylstm.schema import Entries
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
 
 class Stack(Composite, kind="stack"):
@@ -68,13 +71,20 @@ class Stack(Composite, kind="stack"):
     ((7, 2, 3), (15, 5))
     """
 
+    _dropout: float
+
     def __init__(
-        self, layers: Iterable[Any], *more: Any, dropout: float = 0.0, residual: Any = False, seed: Any = None
+        self,
+        layers: Iterable[RecurrentLayer | Bidirectional],
+        *more: Never,
+        dropout: float = 0.0,
+        residual: bool | Iterable[bool] = False,
+        seed: Any = None,
     ) -> None:
         if isinstance(layers, Layer) or more:
             kind = type(layers).__name__
             raise TypeError(f"Stack takes a list of layers, got {len(more) + 1} arguments: Stack([{kind}(...), ...])")
-        self.layers = list(layers)
+        self.layers: list[Any] = list(layers)
         for layer in self.layers:
             if not isinstance(layer, RecurrentLayer | Bidirectional):
                 raise TypeError(f"Stack takes Recurrent and Bidirectional layers, got {type(layer).__name__}")
@@ -100,7 +110,7 @@ class Stack(Composite, kind="stack"):
     def planned(cls, says: Entries, dtype: str, wanted: Wanted) -> Plan:
         """The layer that a file describes."""
         given = says.entries("arguments").only(("dropout", "residual"))
-        options = {"dropout": given.number("dropout", 0, 1), "residual": given.list("residual", bool)}
+        options: dict[str, Any] = {"dropout": given.number("dropout", 0, 1), "residual": given.list("residual", bool)}
         plans = cls._planned_parts(says, ("recurrent", "bidirectional"), wanted)
         prefixes = [f"{k}." for k in range(len(plans))]
         return cls._together(plans, prefixes, dtype, lambda parts: cls(parts, **options))
@@ -118,14 +128,14 @@ class Stack(Composite, kind="stack"):
     @property
     def output_size(self) -> int:
         """Width of the output."""
-        return self.layers[-1].output_size
+        return int(self.layers[-1].output_size)
 
-    def train(self, mode: bool = True) -> Stack:
+    def train(self, mode: bool = True) -> Self:
         """Training mode: dropout acts. Returns the stack."""
         self.training = bool(mode)
         return self
 
-    def eval(self) -> Stack:
+    def eval(self) -> Self:
         """Evaluation mode: no dropout. Returns the stack."""
         return self.train(False)
 
@@ -153,17 +163,17 @@ class Stack(Composite, kind="stack"):
 
     def __call__(
         self,
-        x: Any,
-        initial: Any = None,
+        x: ArrayLike,
+        initial: States | None = None,
         *,
-        aux: Any = None,
-        pre: Any = None,
-        blend: Any = None,
-        reset: Any = None,
-        lengths: Any = None,
+        aux: Sequence[Any] | None = None,
+        pre: Sequence[Any] | None = None,
+        blend: Sequence[Any] | None = None,
+        reset: ArrayLike | None = None,
+        lengths: ArrayLike | None = None,
         tape: bool = True,
-        checkpoint: Any = None,
-        **other: Any,
+        checkpoint: str | int | None = None,
+        **other: Never,
     ) -> StackRun:
         """Run all layers.
 
@@ -204,10 +214,12 @@ class Stack(Composite, kind="stack"):
         if not self.drops:
             return None
         kept = self.rng.random(y.shape, "float32") >= self.dropout
-        return kept.astype(self.dtype) * self.dtype.type(1 / (1 - self.dropout) if self.dropout < 1 else 0)
+        factors: np.ndarray = kept.astype(self.dtype)
+        factors *= self.dtype.type(1 / (1 - self.dropout) if self.dropout < 1 else 0)
+        return factors
 
     def __repr__(self) -> str:
-        options = {"dropout": self.dropout} if self.dropout else {}
+        options: dict[str, Any] = {"dropout": self.dropout} if self.dropout else {}
         options |= {"residual": self.residual} if any(self.residual) else {}
         return call_of("Stack", self.layers, **options)
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from pylstm.checks import as_array, check_array, check_lengths
-from pylstm.layers.composite_run import CompositeGradients, CompositeRun, by_layer, split
+from pylstm.layers.composite_run import CompositeGradients, CompositeRun, States, by_layer, split
 from pylstm.layers.protocols import StackedLayers
 from pylstm.layers.ragged import within
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
 
 class StackRun(CompositeRun):
@@ -60,7 +64,9 @@ class StackRun(CompositeRun):
         lengths = check_lengths(lengths, x.shape[self._axis], x.shape[1 - self._axis])
         return within(x, lengths, self._axis), lengths
 
-    def backward(self, dy: Any = None, *, dfinal: Any = None, dstates: Any = None) -> CompositeGradients:
+    def backward(
+        self, dy: ArrayLike | None = None, *, dfinal: States | None = None, dstates: Sequence[Any] | None = None
+    ) -> CompositeGradients:
         """Back-propagate through all layers.
 
         Parameters

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from pylstm.checks import as_array
+from pylstm.checks import Array, as_array
 from pylstm.engine.stream import Snapshot, Stream
 from pylstm.engine.whole import Whole
 from pylstm.layers.composite_run import by_layer, split
 from pylstm.layers.protocols import StackedLayers
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
 
 class StackStream:
@@ -63,7 +67,14 @@ class StackStream:
         """Rows; it cannot be set: make a new stream."""
         return self._batch_size
 
-    def step(self, x_t: Any, out: np.ndarray | None = None, *, aux: Any = None, reset: Any = None) -> np.ndarray:
+    def step(
+        self,
+        x_t: ArrayLike,
+        out: Array | None = None,
+        *,
+        aux: Sequence[Any] | None = None,
+        reset: ArrayLike | None = None,
+    ) -> Array:
         """One step: (B, input_size), or (input_size,) for one row, to the output of the stack.
 
         Parameters
@@ -84,7 +95,14 @@ class StackStream:
         """
         return self._through("step", x_t, out, aux, reset)
 
-    def feed(self, chunk: Any, out: np.ndarray | None = None, *, aux: Any = None, reset: Any = None) -> np.ndarray:
+    def feed(
+        self,
+        chunk: ArrayLike,
+        out: Array | None = None,
+        *,
+        aux: Sequence[Any] | None = None,
+        reset: ArrayLike | None = None,
+    ) -> Array:
         """Some steps: (T, B, input_size), (T, input_size) for one row, or (B, T, input_size) with `batch_first`.
 
         Parameters and errors are those of `step`; every array has the axis of steps.
@@ -104,9 +122,10 @@ class StackStream:
             for stream, residual, each, target in zip(self.layers, self._layer.residual, given, targets):
                 y = getattr(stream, how)(x, target, aux=each, reset=reset)
                 x = np.add(y, x, target) if residual else y
-            if out is None or x is out:
-                return x
-            out[...] = x
+            last: np.ndarray = x
+            if out is None or last is out:
+                return last
+            out[...] = last
             return out
 
     def _targets(self, how: str, lead: tuple[int, ...], out: np.ndarray) -> list[np.ndarray]:
@@ -119,7 +138,7 @@ class StackStream:
         return [*own[:-1], out] if straight else own
 
     @property
-    def state(self) -> list[dict[str, np.ndarray]]:
+    def state(self) -> list[dict[str, Array]]:
         """Copies of the states by layer; assign such a list, or the `final` of a run, to set all."""
         with self._whole:
             return [stream.state for stream in self.layers]
@@ -135,7 +154,7 @@ class StackStream:
             for stream, each in zip(self.layers, values):
                 stream.state = each
 
-    def reset(self, rows: Any = None) -> None:
+    def reset(self, rows: ArrayLike | None = None) -> None:
         """Start all rows anew, or those that `rows` names, in every layer, as `Stream.reset` does."""
         with self._whole:
             for stream in self.layers:

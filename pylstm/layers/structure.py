@@ -56,9 +56,9 @@ def _columns(contract: Contract, widths: dict[str, int]) -> dict[str, int]:
     return columns
 
 
-def _products(contract: Contract, widths: dict[str, int], starts: dict[str, int]) -> list[tuple[int, ...]]:
+def _products(contract: Contract, widths: dict[str, int], starts: dict[str, int]) -> list[list[int]]:
     """(source, index, stage, column, N, K, weight) of every linear map: neighbouring gates of a source are one."""
-    columns, products = _columns(contract, widths), []
+    columns, products = _columns(contract, widths), list[list[int]]()
     stage_of = {gate: number for number, stage in enumerate(contract.stages) for gate in stage.gates}
     for source in contract.sources:
         kind, index = _kind(contract, source)
@@ -72,7 +72,7 @@ def _products(contract: Contract, widths: dict[str, int], starts: dict[str, int]
             else:
                 products.append([kind, index, stage, column, N, K, weight])
             weight += N * K
-    return [tuple(product) for product in products]
+    return products
 
 
 def _kind(contract: Contract, source: str) -> tuple[int, int]:
@@ -83,9 +83,9 @@ def _kind(contract: Contract, source: str) -> tuple[int, int]:
     return FROM_EMISSION, contract.emissions.index(source)
 
 
-def _biases(contract: Contract, widths: dict[str, int], starts: dict[str, int]) -> list[tuple[int, int, int, bool]]:
+def _biases(contract: Contract, widths: dict[str, int], starts: dict[str, int]) -> list[list[int]]:
     """(column, N, weight or -1, from_x) of every run of gates with the same answer to both questions."""
-    columns, biases = _columns(contract, widths), []
+    columns, biases = _columns(contract, widths), list[list[int]]()
     weight = starts.get("bias", -1)
     for gate in contract.gates:
         N, from_x = widths[gate], "x" in contract.gate_sources[gate]
@@ -96,4 +96,4 @@ def _biases(contract: Contract, widths: dict[str, int], starts: dict[str, int]) 
         else:
             biases.append([columns[gate], N, weight if has_bias else -1, from_x])
         weight += N if has_bias else 0
-    return [tuple(bias) for bias in biases]
+    return biases

@@ -6,19 +6,28 @@ weight of 0 has no effect: outputs and targets there may be NaN or out of range,
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Never
 
 import numpy as np
 
 from pylstm.cells.functions import sigmoid
 from pylstm.checks import as_array, check_array, check_indices
-from pylstm.hints import refuse_loss_options
-from pylstm.losses.reduction import check_floats, check_weights, reduce_losses
+from pylstm.hints import Loss, refuse_loss_options
+from pylstm.losses.reduction import Reduction, check_floats, check_weights, reduce_losses
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
 
 def softmax_cross_entropy(
-    logits: Any, targets: Any, *, weights: Any = None, reduction: str = "mean", smoothing: float = 0.0, **other: Any
-) -> tuple[float, np.ndarray]:
+    logits: ArrayLike,
+    targets: ArrayLike,
+    *,
+    weights: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    smoothing: float = 0.0,
+    **other: Never,
+) -> Loss:
     """Cross-entropy of a softmax over the last axis, in nats (divide by ln 2 for bits).
 
     Parameters
@@ -90,8 +99,13 @@ def softmax_cross_entropy(
 
 
 def sigmoid_cross_entropy(
-    logits: Any, targets: Any, *, weights: Any = None, reduction: str = "mean", **other: Any
-) -> tuple[float, np.ndarray]:
+    logits: ArrayLike,
+    targets: ArrayLike,
+    *,
+    weights: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    **other: Never,
+) -> Loss:
     """Cross-entropy of independent sigmoids (yes-or-no targets), in nats.
 
     Parameters

@@ -130,11 +130,11 @@ def ctc_best_path(logits: Any, lengths: Any = None, *, blank: int = 0) -> list[n
 
 def _lengths(name: str, values: Any, most: int, N: int) -> np.ndarray:
     """`values` as an array of int in 0..most, (N,)."""
-    values = as_array(name, values)
-    values = check_indices(name, values if values.size else values.astype(np.intp), most + 1)
-    if values.shape != (N,):
-        raise ValueError(f"{name} must have shape ({N},), one for each row, got {values.shape}")
-    return values
+    array = as_array(name, values)
+    array = check_indices(name, array if array.size else array.astype(np.intp), most + 1)
+    if array.shape != (N,):
+        raise ValueError(f"{name} must have shape ({N},), one for each row, got {array.shape}")
+    return array
 
 
 def _check_targets(targets: Any, lengths: Any, counts: np.ndarray, V: int, blank: int) -> tuple[np.ndarray, np.ndarray]:
@@ -157,4 +157,4 @@ def _check_targets(targets: Any, lengths: Any, counts: np.ndarray, V: int, blank
 def _possible(targets: np.ndarray, labels: np.ndarray, steps: np.ndarray) -> np.ndarray:
     """Which rows have steps enough: one for each label, and one for a blank between two labels that are the same."""
     again = (targets[:, 1:] == targets[:, :-1]) & (np.arange(1, targets.shape[1]) < labels[:, None])
-    return labels + again.sum(axis=1) <= steps
+    return np.asarray(labels + again.sum(axis=1) <= steps)

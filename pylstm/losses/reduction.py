@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from pylstm.checks import DTYPES, as_array, check_array
 from pylstm.hints import Loss
 
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+Reduction = Literal["mean", "sum"]
 REDUCTIONS = ("mean", "sum")
 
 
@@ -19,7 +23,7 @@ def check_floats(name: str, value: Any) -> np.ndarray:
     return check_array(name, array, array.shape, array.dtype.newbyteorder("="))
 
 
-def check_weights(weights: Any, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray | None:
+def check_weights(weights: ArrayLike | None, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray | None:
     if weights is None:
         return None
     weights = as_array("weights", weights)
@@ -34,7 +38,7 @@ def check_weights(weights: Any, shape: tuple[int, ...], dtype: np.dtype) -> np.n
 
 def reduce_losses(
     losses: np.ndarray, d: np.ndarray, weights: np.ndarray | None, reduction: str, *, per_row: bool
-) -> tuple[float, np.ndarray]:
+) -> Loss:
     """Weigh and reduce `losses` and their cotangents `d` (with one more axis where `per_row`)."""
     if reduction not in REDUCTIONS:
         raise ValueError(f"reduction must be 'mean' or 'sum', got {reduction!r}")

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from pylstm.checks import as_array, check_array
 from pylstm.hints import Loss
 from pylstm.losses.classification import leave_out
-from pylstm.losses.reduction import check_floats, check_weights, reduce_losses
+from pylstm.losses.reduction import Reduction, check_floats, check_weights, reduce_losses
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
 LOG_2PI = float(np.log(2 * np.pi))
 
 
 def mean_squared_error(
-    y: Any, target: Any, *, weights: Any = None, reduction: str = "mean"
-) -> tuple[float, np.ndarray]:
+    y: ArrayLike, target: ArrayLike, *, weights: ArrayLike | None = None, reduction: Reduction = "mean"
+) -> Loss:
     """Squared differences with weights: the mean where `squared_error` has a factor.
 
     Parameters
@@ -52,8 +55,13 @@ def mean_squared_error(
 
 
 def huber(
-    y: Any, target: Any, *, delta: float = 1.0, weights: Any = None, reduction: str = "mean"
-) -> tuple[float, np.ndarray]:
+    y: ArrayLike,
+    target: ArrayLike,
+    *,
+    delta: float = 1.0,
+    weights: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+) -> Loss:
     """Half the squared difference r near 0, straight lines from ``|r| = delta`` on: outliers pull no harder.
 
     Parameters
@@ -94,8 +102,8 @@ def huber(
 
 
 def gaussian_likelihood(
-    y: Any, target: Any, *, weights: Any = None, reduction: str = "mean"
-) -> tuple[float, np.ndarray]:
+    y: ArrayLike, target: ArrayLike, *, weights: ArrayLike | None = None, reduction: Reduction = "mean"
+) -> Loss:
     """Negative log-likelihood of a normal distribution whose mean and log-variance the net gives.
 
     Parameters
@@ -144,8 +152,13 @@ def gaussian_likelihood(
 
 
 def quantile_loss(
-    y: Any, target: Any, *, quantiles: Any = (0.5,), weights: Any = None, reduction: str = "mean"
-) -> tuple[float, np.ndarray]:
+    y: ArrayLike,
+    target: ArrayLike,
+    *,
+    quantiles: ArrayLike = (0.5,),
+    weights: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+) -> Loss:
     """Pinball loss: its minimum is at the quantiles of the target, one per element of the last axis of `y`.
 
     Parameters
@@ -202,13 +215,13 @@ def quantile_loss(
     return reduce_losses(losses, d, weights, reduction, per_row=False)
 
 
-def _check(y: Any, target: Any, weights: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+def _check(y: ArrayLike, target: ArrayLike, weights: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
     y = check_floats("y", y)
     target, weights = check_array("target", target, y.shape, y.dtype), check_weights(weights, y.shape, y.dtype)
     return *leave_out(weights, y, target), weights
 
 
-def squared_error(y: Any, target: Any, factor: float = 1.0) -> tuple[float, np.ndarray]:
+def squared_error(y: ArrayLike, target: ArrayLike, factor: float = 1.0) -> Loss:
     """`factor` times the sum of squared differences, over all elements.
 
     Parameters

@@ -34,7 +34,7 @@ def as_list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
-def head_on(layer: Any, output_size: int, sizes: Iterable[int], activation: str, seed: Any) -> Linear | MLP:
+def head_on(layer: Any, output_size: int, sizes: Iterable[int], activation: Any, seed: Any) -> Linear | MLP:
     if not isinstance(sizes, Iterable):
         raise TypeError(f"head_sizes must be the widths between, such as (32,), got {sizes!r}")
     sizes = tuple(sizes)

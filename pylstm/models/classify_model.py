@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Any, Literal
 
 import numpy as np
 
+from pylstm.cells.cell import Cell
+from pylstm.checks import Dtype
 from pylstm.data.finite import refuse_array
 from pylstm.data.scaling import pack, scale_of
 from pylstm.data.sequences import Sequences
@@ -61,25 +63,25 @@ class ClassifyModel(FittedModel, kind="classify_model"):
     def __init__(
         self,
         classes: Sequence[str],
-        cell: Any = "lstm",
+        cell: str | type[Cell] = "lstm",
         hidden_size: int = 64,
         *,
         num_layers: int = 1,
         bidirectional: bool = False,
         dropout: float = 0.0,
-        head_sizes: Any = (),
-        read: str = "last",
-        dtype: Any = "float32",
+        head_sizes: Iterable[int] = (),
+        read: Literal["last", "mean", "max"] = "last",
+        dtype: Dtype = "float32",
         seed: int = 0,
         **sizes: Any,
     ) -> None:
         self.classes = tuple(classes)
         if len(self.classes) < 2 or len(set(self.classes)) < len(self.classes):
             raise ValueError(f"at least two different classes are needed, got {', '.join(self.classes) or 'none'}")
-        if read == "every":
+        if str(read) == "every":
             raise ValueError("a class is for a whole sequence: read must be last, mean or max")
-        self._net = {"num_layers": num_layers, "bidirectional": bidirectional, "dropout": dropout, "read": read}
-        self._net |= {"head_sizes": tuple(head_sizes), "dtype": dtype, "seed": seed} | sizes
+        self._net: dict[str, Any] = {"num_layers": num_layers, "bidirectional": bidirectional, "dropout": dropout}
+        self._net |= {"head_sizes": tuple(head_sizes), "dtype": dtype, "seed": seed, "read": read} | sizes
         self.cell, self.hidden_size, self.dtype = cell, hidden_size, np.dtype(dtype).name
 
     @classmethod
@@ -142,12 +144,13 @@ class ClassifyModel(FittedModel, kind="classify_model"):
         if rows[0].shape[1] != self.scale.shape[1]:
             raise ValueError(f"sequences must have {self.scale.shape[1]} features at a step, got {rows[0].shape[1]}")
         logits = net.predict(self._standardised(rows)).astype("float64")
-        odds = np.exp(logits - logits.max(axis=1, keepdims=True))
-        return odds / odds.sum(axis=1, keepdims=True)
+        odds: np.ndarray = np.exp(logits - logits.max(axis=1, keepdims=True))
+        odds /= odds.sum(axis=1, keepdims=True)
+        return odds
 
     def predict(self, x: Any) -> np.ndarray:
         """Numbers of the most probable classes: (N,); errors as of `probabilities`."""
-        return self.probabilities(x).argmax(axis=1)
+        return np.asarray(self.probabilities(x).argmax(axis=1))
 
     def _standardised(self, rows: list[np.ndarray]) -> np.ndarray | Sequences:
         return pack([(row - self.scale[0]) / self.scale[1] for row in rows], self.dtype)

@@ -24,17 +24,18 @@ class FittedModel(Model):
         """Train `net` and take it; by default with `Adam`, whose rate falls from `lr` to 0 as half a cosine wave."""
         self.net = net
         steps = epochs * -(-len(data[0]) // check_size("batch_size", batch_size))
-        usual = {"optimiser": Adam(net.params, lr=lr), "schedule": cosine(lr, max(1, steps))}
+        usual: dict[str, Any] = {"optimiser": Adam(net.params, lr=lr), "schedule": cosine(lr, max(1, steps))}
         return fit(net, data, epochs=epochs, batch_size=batch_size, **(usual | options))
 
     def _need_net(self) -> SequenceModel:
         if self.net is None:
             raise RuntimeError("this model has not been fitted: call fit first")
-        return self.net
+        net: SequenceModel = self.net
+        return net
 
     @property
     def parts(self) -> dict[str, Any]:
         """Name -> layer, as `pylstm.save` stores them."""
         if self.net is None:
             raise ValueError("this model has not been fitted: there is nothing to save")
-        return self.net.parts
+        return self._need_net().parts

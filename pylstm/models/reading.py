@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 
 READS = ("last", "every", "mean", "max")
+
+
+Read = Literal["last", "every", "mean", "max"]
+"""For type checkers: the names of `READS`."""
 
 
 class Reading:
@@ -60,7 +66,8 @@ class Reading:
 
     @property
     def _divisor(self) -> np.ndarray:
-        return np.maximum(self._lengths, 1)[:, None].astype(self._dtype)
+        divisor: np.ndarray = np.maximum(self._lengths, 1)[:, None].astype(self._dtype)
+        return divisor
 
     def backward(self, d: np.ndarray) -> np.ndarray:
         """Cotangent of `y` from that of `features`; beyond the end of a row it means nothing, and may not be 0.

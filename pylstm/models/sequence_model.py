@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Literal, Self
 
 import numpy as np
 
-from pylstm.checks import DTYPES, as_array, check_indices, check_size
+from pylstm.cells.cell import Cell
+from pylstm.checks import DTYPES, Array, Dtype, as_array, check_indices, check_size
 from pylstm.data.finite import Masks, counting
-from pylstm.data.sequences import Sequences
+from pylstm.data.sequences import Batch, Sequences
 from pylstm.described import Trainable
 from pylstm.feedforward.embedding import Embedding
+from pylstm.feedforward.mlp import Activation
 from pylstm.layers.bidirectional import Bidirectional
 from pylstm.layers.generators import unmoved
 from pylstm.layers.named import Recurrent
@@ -19,11 +21,12 @@ from pylstm.layers.stack import Stack
 from pylstm.losses.classification import leave_out
 from pylstm.models.body import as_list, head_on, parts_of
 from pylstm.models.passes import Pass
-from pylstm.models.reading import READS
+from pylstm.models.reading import READS, Read
 from pylstm.models.targets import (
     ALIGNED,
     LOSSES,
     PER_ROW,
+    LossName,
     check_loss,
     check_rows,
     check_shapes,
@@ -99,7 +102,7 @@ class SequenceModel(Trainable, kind="sequence_model"):
 
     def __init__(
         self,
-        cell: Any,
+        cell: str | type[Cell],
         input_size: int,
         hidden_size: int,
         output_size: int,
@@ -107,14 +110,14 @@ class SequenceModel(Trainable, kind="sequence_model"):
         num_layers: int = 1,
         bidirectional: bool = False,
         dropout: float = 0.0,
-        residual: Any = False,
+        residual: bool | Iterable[bool] = False,
         head_sizes: Iterable[int] = (),
-        activation: str = "relu",
-        read: str = "last",
-        loss: str = "mean_squared_error",
+        activation: Activation = "relu",
+        read: Read = "last",
+        loss: LossName | Literal["ctc"] = "mean_squared_error",
         loss_options: dict[str, Any] | None = None,
         vocabulary: int = 0,
-        dtype: Any = "float32",
+        dtype: Dtype = "float32",
         seed: int = 0,
         **sizes: Any,
     ) -> None:
@@ -135,9 +138,9 @@ class SequenceModel(Trainable, kind="sequence_model"):
         output_size: int,
         *,
         head_sizes: Iterable[int] = (),
-        activation: str = "relu",
-        read: str = "last",
-        loss: str = "mean_squared_error",
+        activation: Activation = "relu",
+        read: Read = "last",
+        loss: LossName | Literal["ctc"] = "mean_squared_error",
         loss_options: dict[str, Any] | None = None,
         seed: int = 0,
     ) -> SequenceModel:
@@ -176,7 +179,7 @@ class SequenceModel(Trainable, kind="sequence_model"):
         self._rng: np.random.Generator | None = None
 
     @classmethod
-    def from_parts(cls, parts: dict[str, Any], metadata: dict[str, Any]) -> SequenceModel:
+    def from_parts(cls, parts: dict[str, Any], metadata: dict[str, Any]) -> Self:
         """A model of the given layers, as `pylstm.load` makes it."""
         embedding, layer, head = parts_of(parts)
         says = Entries(metadata, "metadata").only(("read", "loss", "loss_options", "rng"))
@@ -221,17 +224,17 @@ class SequenceModel(Trainable, kind="sequence_model"):
         """Whether dropout acts in `gradients`; in `loss` and `predict` it never does."""
         return getattr(self.layer, "training", False)
 
-    def train(self, mode: bool = True) -> SequenceModel:
+    def train(self, mode: bool = True) -> Self:
         """Training mode, as a new model is in: `gradients` are with dropout. Returns the model."""
         if isinstance(self.layer, Stack):
             self.layer.train(mode)
         return self
 
-    def eval(self) -> SequenceModel:
+    def eval(self) -> Self:
         """Evaluation mode: `gradients` are without dropout, too. Returns the model."""
         return self.train(False)
 
-    def predict(self, x: Any, *, batch_size: int = 1024) -> np.ndarray:
+    def predict(self, x: Batch, *, batch_size: int = 1024) -> Array:
         """Outputs of the head: (N, K), or (N, T, K) where it reads every step. Classes are their ``argmax(-1)``.
 
         Parameters
@@ -261,12 +264,12 @@ class SequenceModel(Trainable, kind="sequence_model"):
                 out[start : start + size] = y
         return out
 
-    def loss(self, x: Any, y: Any, weights: Any = None) -> float:
+    def loss(self, x: Batch, y: Any, weights: Batch | None = None) -> float:
         """Mean loss on a batch, without dropout; arguments as for `gradients`."""
         x = self._counted(x, y, weights)
         return self._loss(self._pass(x, tape=False).out, _lengths(x), y, weights)[0]
 
-    def gradients(self, x: Any, y: Any, weights: Any = None) -> tuple[float, ParametersList]:
+    def gradients(self, x: Batch, y: Any, weights: Batch | None = None) -> tuple[float, ParametersList]:
         """Mean loss on a batch, and its gradients in the order of `params`; those of several batches add and scale.
 
         Parameters
@@ -291,7 +294,7 @@ class SequenceModel(Trainable, kind="sequence_model"):
             value, dout = self._loss(forward.out, _lengths(x), y, weights)
             return value, forward.backward(dout)
 
-    def check_batch(self, x: Any, y: Any, weights: Any = None) -> None:
+    def check_batch(self, x: Batch, y: Any, weights: Batch | None = None) -> None:
         """Refuse what `loss` and `gradients` would, for the cost of the loss alone: it is judged on outputs of 0.
 
         Parameters
@@ -330,7 +333,7 @@ class SequenceModel(Trainable, kind="sequence_model"):
         lead = (x.shape[1], len(x)) if self.read == "every" else (len(x),)
         self._loss(np.zeros((*lead, self.head.out_features), self.head.dtype), _lengths(x), y, weights)
 
-    def counting(self, x: Any, y: Any, weights: Any = None) -> Masks:
+    def counting(self, x: Batch, y: Any, weights: Batch | None = None) -> Masks:
         """Which values of a batch have an effect on its loss, as masks by the first axes of each array; None: all.
 
         Parameters
@@ -349,17 +352,17 @@ class SequenceModel(Trainable, kind="sequence_model"):
         steps = self.read == "every" and self.loss_name not in ALIGNED
         return counting(x if isinstance(x, Sequences) else as_array("x", x), y, weights, steps=steps, ahead=ahead)
 
-    def _counted(self, x: Any, y: Any, weights: Any) -> np.ndarray | Sequences:
-        """`x` with 0 where nothing counts: a cotangent of 0 times NaN would be NaN."""
-        x = self._check(x)
+    def _counted(self, given: Any, y: Any, weights: Any) -> np.ndarray | Sequences:
+        """`given` with 0 where nothing counts: a cotangent of 0 times NaN would be NaN."""
+        x = self._check(given)
         if weights is None:
             return x
-        ragged = isinstance(x, Sequences)
-        (values,) = leave_out(self.counting(x, y, weights)[0], x.padded if ragged else x)
-        return Sequences(values, x.lengths) if ragged else values
+        counts = self.counting(x, y, weights)[0]
+        (values,) = leave_out(counts, x.padded if isinstance(x, Sequences) else x)
+        return Sequences(values, x.lengths) if isinstance(x, Sequences) else values
 
-    def _check(self, x: Any) -> np.ndarray | Sequences:
-        x = x if isinstance(x, Sequences) else as_array("x", x)
+    def _check(self, given: Any) -> np.ndarray | Sequences:
+        x: np.ndarray | Sequences = given if isinstance(given, Sequences) else as_array("x", given)
         I, dtype, indices = self.layer.input_size, self.layer.dtype, self.embedding is not None
         inner = () if indices else (I,)
         if len(x.shape) < 2 or x.shape[2:] != inner or not (x.shape[1] or isinstance(x, Sequences)):

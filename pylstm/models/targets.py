@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -25,6 +25,16 @@ LOSSES: dict[str, Callable[..., tuple[float, np.ndarray]]] = {
     "sigmoid_cross_entropy": sigmoid_cross_entropy,
 }
 """Name -> loss. All take ``weights`` and divide by their sum."""
+
+LossName = Literal[
+    "mean_squared_error",
+    "huber",
+    "gaussian_likelihood",
+    "quantile_loss",
+    "softmax_cross_entropy",
+    "sigmoid_cross_entropy",
+]
+"""For type checkers: the names of `LOSSES`."""
 
 ALIGNED: dict[str, Callable[..., tuple[float, np.ndarray]]] = {"ctc": ctc_loss}
 """Name -> loss of all steps of a row against a sequence of labels, for ``read="every"``."""
@@ -205,7 +215,10 @@ def check_rows(judge: Callable[[Any, Any, Any], Any], x: Any, y: Any, weights: A
     TypeError, ValueError
         As `judge`, with ``y, row 7: `` or ``weights, row 7: `` before the message.
     """
-    take = lambda a, b: (x[a:b], y[a:b], None if weights is None else weights[a:b])  # noqa: E731
+
+    def take(a: int, b: int) -> tuple[Any, Any, Any]:
+        return x[a:b], y[a:b], None if weights is None else weights[a:b]
+
     for start in range(0, len(x), PIECE):
         end = min(len(x), start + PIECE)
         try:
@@ -232,11 +245,11 @@ def _by_steps(name: str, values: Any, T: int, lengths: np.ndarray | None) -> np.
         if lengths is None or not np.array_equal(values.lengths, lengths):
             raise ValueError(f"{name} are Sequences: x must be, too, with the same lengths")
         values = values.padded
-    values = as_array(name, values)
-    if values.ndim < 2:
-        return values
-    values = values.swapaxes(0, 1)
-    return values if lengths is None else values[:T]
+    array = as_array(name, values)
+    if array.ndim < 2:
+        return array
+    array = array.swapaxes(0, 1)
+    return array if lengths is None else array[:T]
 
 
 def _within(values: np.ndarray, inside: np.ndarray) -> np.ndarray:

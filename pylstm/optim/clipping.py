@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 import numpy as np
 
@@ -19,7 +20,7 @@ def as_list(params: Parameters | Iterable[Parameters], name: str = "params") -> 
     """
     if isinstance(params, Parameters):
         return [params]
-    several = list(params) if isinstance(params, list | tuple | Iterator) else [params]
+    several: list[Any] = list(params) if isinstance(params, list | tuple | Iterator) else [params]
     for each in several:
         if not isinstance(each, Parameters):
             cure = ": pass its params" if hasattr(each, "params") else ""

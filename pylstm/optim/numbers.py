@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, Generic, TypeVar, overload
 
 
 def rate(name: str, value: Any) -> float:
@@ -39,8 +39,8 @@ def share(name: str, value: Any) -> float:
 
 def two_shares(name: str, value: Any) -> tuple[float, float]:
     """Two numbers in 0..1, below 1, as a tuple."""
-    values = tuple(value) if isinstance(value, Iterable) and not isinstance(value, str) else (value,)
-    if len(values) != 2 or not all(isinstance(each, Real) and 0 <= each < 1 for each in values):
+    values: tuple[Any, ...] = tuple(value) if isinstance(value, Iterable) and not isinstance(value, str) else (value,)
+    if len(values) != 2 or not all(isinstance(each, Real) and 0 <= float(each) < 1 for each in values):
         raise ValueError(f"{name} must be two numbers in 0..1 and below 1, got {value!r}")
     return float(values[0]), float(values[1])
 
@@ -54,7 +54,7 @@ def flag(name: str, value: Any) -> bool:
 
 def check_count(name: str, value: Any) -> int:
     """An integer of 0 or more."""
-    if isinstance(value, bool) or not isinstance(value, Integral) or value < 0:
+    if isinstance(value, bool) or not isinstance(value, Integral) or int(value) < 0:
         raise ValueError(f"{name} must be an integer of 0 or more, got {value!r}")
     return int(value)
 
@@ -68,7 +68,10 @@ def _real(name: str, value: Any) -> Any:
     return value
 
 
-class Setting:
+T = TypeVar("T")
+
+
+class Setting(Generic[T]):
     """An attribute that holds what `check(name, value)` returns, whether the constructor sets it or a user later.
 
     Parameters
@@ -85,12 +88,16 @@ class Setting:
     1.0
     """
 
-    def __init__(self, check: Callable[[str, Any], Any]) -> None:
+    def __init__(self, check: Callable[[str, Any], T]) -> None:
         self._check, self._name = check, ""
 
     def __set_name__(self, owner: type, name: str) -> None:
         self._name = name
 
+    @overload
+    def __get__(self, instance: None, owner: type) -> Setting[T]: ...
+    @overload
+    def __get__(self, instance: object, owner: type | None = None) -> T: ...
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
         if instance is None:
             return self
@@ -99,9 +106,9 @@ class Setting:
         except KeyError:
             raise AttributeError(f"{type(instance).__name__} has no {self._name} yet", name=self._name) from None
 
-    def __set__(self, instance: Any, value: Any) -> None:
+    def __set__(self, instance: Any, value: T) -> None:
         instance.__dict__[self._name] = self.checked(value)
 
-    def checked(self, value: Any) -> Any:
+    def checked(self, value: Any) -> T:
         """What `value` would be held as; raises as setting it does."""
         return self._check(self._name, value)

@@ -7,7 +7,7 @@ import itertools
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -39,7 +39,7 @@ class Optimiser(Hinted, ABC, hints="optimiser"):
     settings: tuple[str, ...] = ("lr",)
     """Names of the numbers that `state_dict` holds."""
 
-    def __new__(cls, *_: Any, **options: Any) -> Any:
+    def __new__(cls, *_: Any, **options: Any) -> Self:
         refuse_options(options, inspect.signature(cls.__init__).parameters, "optimiser option")
         return super().__new__(cls)
 
@@ -234,7 +234,7 @@ class Adam(Optimiser):
 
     betas, eps = Setting(two_shares), Setting(positive)
     slots = ("m", "v")
-    settings = ("lr", "betas", "eps")
+    settings: tuple[str, ...] = ("lr", "betas", "eps")
 
     def __init__(
         self,

@@ -22,7 +22,8 @@ def smooth(values: Any, width: int) -> np.ndarray:
     sums = np.cumsum(np.concatenate([[0.0], values]))
     end = np.arange(1, len(sums))
     start = np.maximum(end - width, 0)
-    return (sums[end] - sums[start]) / (end - start)
+    means: np.ndarray = (sums[end] - sums[start]) / (end - start)
+    return means
 
 
 def curves(result: Result) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -62,9 +63,9 @@ def plot(results: list[Result], task: Task, path: str | os.PathLike[str]) -> Non
         for axes, x in ((by_time, seconds), (by_step, steps)):
             axes.plot(x, losses.mean(axis=0), color=f"C{number}", label=label)
             axes.fill_between(x, losses.min(axis=0), losses.max(axis=0), color=f"C{number}", alpha=0.2, linewidth=0)
-    for axes, x in ((by_time, "seconds of training"), (by_step, "steps")):
+    for axes, unit in ((by_time, "seconds of training"), (by_step, "steps")):
         axes.axhline(task.baseline, color="0.5", linestyle="--", linewidth=1, label=task.trivial)
-        axes.set_xlabel(x)
+        axes.set_xlabel(unit)
     by_time.set_ylabel(f"training loss, {task.unit}")
     by_step.legend()
     figure.suptitle(f"{task.name}: equal numbers of parameters")

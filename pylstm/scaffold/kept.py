@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from typing import Any
 
 import numpy as np
 
@@ -56,14 +57,18 @@ def kept_files(name: str, source: type[Cell]) -> dict[str, str]:
 
 def numbers(cell: type[Cell]) -> dict[str, np.ndarray]:
     """Two sums of the output, and of each gradient, of a run on fixed numbers."""
-    contract, wave = cell.contract, lambda *shape: np.sin(1.0 + 7 * np.arange(np.prod(shape))).reshape(shape)
-    sizes = {name: 4 for name, default in contract.sizes.items() if default is None}
+    contract = cell.contract
+
+    def wave(*shape: int) -> Any:
+        return np.sin(1.0 + 7 * np.arange(np.prod(shape))).reshape(shape)
+
+    sizes: dict[str, Any] = {name: 4 for name, default in contract.sizes.items() if default is None}
     layer = Recurrent(cell, 4, 5, dtype="float64", certified=False, **sizes)
     legal = {name: contract.domain.get(name, (None, None)) for name in (*contract.params, *contract.aux)}
     for name, array in layer.params.items():
         array[...] = np.clip(0.6 + 0.3 * wave(*array.shape), *legal[name]) if name in legal else wave(*array.shape)
-    aux = {name: (12, 3, layer.widths[name]) for name in contract.aux if name != "x"}
-    aux = {name: np.clip(0.6 + 0.3 * wave(*shape), *legal[name]) for name, shape in aux.items()}
+    shapes = {name: (12, 3, layer.widths[name]) for name in contract.aux if name != "x"}
+    aux = {name: np.clip(0.6 + 0.3 * wave(*shape), *legal[name]) for name, shape in shapes.items()}
     run = layer(2 * wave(12, 3, 4), aux=aux)
     grads = run.backward(wave(*run.y.shape))
     arrays = {"y": run.y, "x": grads.x, **grads.initial, **dict(grads.params.items())}

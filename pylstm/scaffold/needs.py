@@ -151,8 +151,9 @@ def _enclosed(source: str, function: Callable[..., Any]) -> str:
             f"{function.__qualname__} uses {', '.join(others)} of the function around it, which is not a number: "
             "move the class out of it"
         )
-    body = ast.parse(source).body[0].body
-    first = body[1] if ast.get_docstring(ast.parse(source).body[0]) is not None and len(body) > 1 else body[0]
+    written: Any = ast.parse(source).body[0]
+    body = written.body
+    first = body[1] if ast.get_docstring(written) is not None and len(body) > 1 else body[0]
     lines = source.encode().splitlines(keepends=True)
     before, rest = lines[first.lineno - 1][: first.col_offset], lines[first.lineno - 1][first.col_offset :]
     constants = f"{', '.join(found)} = {', '.join(map(literal, found.values()))}"
@@ -170,6 +171,6 @@ def _globals(code: CodeType) -> set[str]:
 
 def _around(source: str) -> Iterator[str]:
     """Names in decorators, defaults and annotations of a function: looked up when it is defined."""
-    function = ast.parse(source).body[0]
+    function: Any = ast.parse(source).body[0]
     parts = [*function.decorator_list, function.args, *filter(None, [function.returns])]
     return (node.id for part in parts for node in ast.walk(part) if isinstance(node, ast.Name))

@@ -85,7 +85,7 @@ def _forward(needs: Needs, cell: type[Cell], stage: str) -> str:
     return needs.function(cell.formulas.get(stage) or getattr(cell, name), name)
 
 
-def _written(needs: Needs, cell: type[Cell], name: str, texts: list[str], doc: str) -> tuple[list[str], str]:
+def _written(needs: Needs, cell: type[Cell], name: str, texts: list[str], doc: str | None) -> tuple[list[str], str]:
     declared = {key: getattr(cell, key) for key in DECLARED} | {"initial_values": needs.values(cell.initial_values)}
     if cell.formulas:
         declared["keep"] = cell.declared.keep
@@ -115,7 +115,7 @@ def _widths(cell: type[Cell], contract: Contract) -> dict[str, Any]:
     return {key: value for key, value in contract.widths.items() if default.get(key) != value or key in cell.widths}
 
 
-def _class(name: str, doc: str, declared: dict[str, Any], functions_: list[str]) -> str:
+def _class(name: str, doc: str | None, declared: dict[str, Any], functions_: list[str]) -> str:
     lines = [f"class {class_name(name)}(Cell):", *textwrap.indent(_docstring(doc), "    ").splitlines(), ""]
     lines.append(f'    name = "{name}"')
     for key, value in declared.items():
@@ -137,7 +137,7 @@ def _wrapped(head: str, value: Any, width: int = 116) -> list[str]:
     return [head + opening, *(f"        {item}," for item in items), f"    {closing}"]
 
 
-def _docstring(doc: str) -> str:
+def _docstring(doc: str | None) -> str:
+    doc = (doc or "").replace('"""', "'''")
     raw = "r" if "\\" in doc else ""
-    doc = doc.replace('"""', "'''")
     return f'{raw}"""{doc}\n"""' if "\n" in doc else f'{raw}"""{doc}"""'

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
@@ -78,7 +78,7 @@ class CharModel(SequenceModel, kind="char_model"):
         super().__init__(cell, embedding_size, hidden_size, count, **options)
 
     @classmethod
-    def from_parts(cls, parts: dict[str, Any], metadata: dict[str, Any]) -> CharModel:
+    def from_parts(cls, parts: dict[str, Any], metadata: dict[str, Any]) -> Self:
         """A model of the given layers, as `pylstm.load` makes it."""
         if [type(each) for each in parts.values()] != [Embedding, Recurrent, Linear]:
             raise ValueError(
@@ -98,7 +98,9 @@ class CharModel(SequenceModel, kind="char_model"):
         """What a file holds besides the layers."""
         return {"characters": self.vocabulary.characters[1:]}
 
-    def logits(self, indices: Any, initial: dict[str, np.ndarray] | None = None) -> tuple[np.ndarray, dict]:
+    def logits(
+        self, indices: Any, initial: dict[str, np.ndarray] | None = None
+    ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         """Logits of the next character at every position, and the final states.
 
         Parameters
@@ -115,7 +117,9 @@ class CharModel(SequenceModel, kind="char_model"):
         forward = Pass(self, indices, initial=initial, tape=False)
         return forward.out, dict(forward.run.final)
 
-    def bits(self, indices: Any, targets: Any, initial: dict[str, np.ndarray] | None = None) -> tuple[float, dict]:
+    def bits(
+        self, indices: Any, targets: Any, initial: dict[str, np.ndarray] | None = None
+    ) -> tuple[float, dict[str, np.ndarray]]:
         """Mean bits per character of `targets` (T, B) after `indices` (T, B), and the final states."""
         logits, final = self.logits(indices, initial)
         return softmax_cross_entropy(logits, targets)[0] / LN2, final

@@ -85,6 +85,8 @@ class TextTrainer(Loop):
 
     task, unit = "text", " bits per character"
 
+    source: Chunks
+
     def __init__(self, text: str, settings: TextSettings | None = None) -> None:
         self.text, self.settings = text, settings or TextSettings()
         settings = self.settings

@@ -37,14 +37,14 @@ def check_callbacks(callbacks: Any) -> list[Callable[[Any], Any]]:
     """
     if isinstance(callbacks, str) or not isinstance(callbacks, Iterable):
         raise TypeError("callbacks must be a list of functions, got one: callbacks=[function]")
-    callbacks = list(callbacks)
-    for number, each in enumerate(callbacks):
+    several: list[Any] = list(callbacks)
+    for number, each in enumerate(several):
         if not _takes_one(each):
             raise TypeError(
                 f"callbacks[{number}] must be a function of the trainer, such as lambda trainer: print(trainer.epoch), "
                 f"got {each!r}"
             )
-    return callbacks
+    return several
 
 
 def _takes_one(function: Any) -> bool:

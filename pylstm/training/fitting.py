@@ -3,21 +3,39 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, Never, TypedDict, Unpack
 
+from pylstm.optim.optimisers import Optimiser
+from pylstm.optim.schedules import Schedule
 from pylstm.training.history import History
 from pylstm.training.trainer import Trainer
+
+
+class FitOptions(TypedDict, total=False):
+    """For type checkers: the options of a `Trainer`."""
+
+    validation: float | Iterable[Any] | None
+    optimiser: Optimiser | None
+    schedule: Schedule | None
+    epochs: int
+    batch_size: int
+    clip: float | None
+    shuffle: bool
+    seed: int
+    patience: int | None
+    callbacks: Iterable[Callable[[Trainer], Any]]
+    progress: Any
 
 
 def fit(
     model: Any,
     data: Iterable[Any],
-    *more: Any,
+    *more: Never,
     checkpoint: str | os.PathLike[str] | None = None,
     every: float = 30.0,
     resume: bool = False,
-    **options: Any,
+    **options: Unpack[FitOptions],
 ) -> History:
     """Train `model` on `data`.
 

@@ -30,7 +30,8 @@ def identity_of(trainer: Any) -> dict[str, Any]:
         "validation": None if trainer.validation is None else digest_of(trainer.validation),
     }
     kind = lambda value: type(value).__qualname__  # noqa: E731  (what it prints may hold its address)
-    return json.loads(json.dumps(dict(_entries("", found)), default=kind))
+    said: dict[str, Any] = json.loads(json.dumps(dict(_entries("", found)), default=kind))
+    return said
 
 
 def made_with(optimiser: Any, schedule: Any) -> dict[str, Any]:

@@ -42,8 +42,8 @@ def stop_on_interrupt() -> Iterator[Callable[[], int]]:
         return
     before: dict[int, Any] = {}
     try:
-        for number in SIGNALS:
-            before[number] = signal.signal(number, handle)
+        for each in SIGNALS:
+            before[each] = signal.signal(each, handle)
         yield lambda: asked
     except BaseException:
         failed = True

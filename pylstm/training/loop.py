@@ -189,7 +189,7 @@ class Loop(Hinted, hints="trainer"):
                 self.optimiser.lr = rate_at(self.schedule, self.step)
             last = history.steps[-1] if history.steps else None
             found = partial(self.source.fault, self.model, self.step)
-            about = {"unit": self.unit, "last": last, "params": self.params, "data": found}
+            about: dict[str, Any] = {"unit": self.unit, "last": last, "params": self.params, "data": found}
             refuse_divergence(self.step, loss, norm, self.optimiser.lr, **about)
             self._moving = getattr(self.optimiser, "steps", -1)
             self.optimiser.step(grads)

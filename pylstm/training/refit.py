@@ -40,4 +40,4 @@ def all_or_nothing(fit: Fit) -> Fit:
             vars(self).update(before)
             raise
 
-    return whole  # type: ignore[return-value]
+    return whole  # type: ignore[return-value]  # of the same signature, by `wraps`

@@ -305,6 +305,7 @@ def _text(world: World, cut: frozenset[Edge], ahead: int = 0) -> str:
 def _ahead(world: World, cut: frozenset[Edge], name: str, finding: Finding, claims: Any, meant: Any) -> int:
     """Steps between the latest wrong step of the shortest wrong run and the path."""
     T = finding.wrong_from
+    assert T is not None  # what is right has no path to describe
     truth, claim = world.recursion(T).array(name, meant[name]), claims[T][name]
     t = max(step for step in range(T) if not _error(claim[step], truth[step]) <= TOLERANCE)
     for step in range(t, T):
@@ -322,14 +323,15 @@ def _audit_local(world: World, claimed: Claim, lengths: list[int], stage: str | 
         raise ValueError(f"cell {cell.name!r} has the stages {', '.join(names)}: pass stage=<name>")
     own = hook(cell, "backward", stage)
 
-    def backward(d, y, prev, e, p, u):
-        spaces = {"d": d, "y": y, "prev": prev, "e": e, "p": p, "u": u}
-        spaces = {name: vars(space) for name, space in spaces.items()}
+    def backward(d: Any, y: Any, prev: Any, e: Any, p: Any, u: Any) -> dict[str, Any]:
+        given = {"d": d, "y": y, "prev": prev, "e": e, "p": p, "u": u}
+        spaces = {name: vars(space) for name, space in given.items()}
         return call(own, **spaces) | call(claimed, **spaces)
 
     hooks = {hook_name(way, s): staticmethod(hook(cell, way, s)) for s in names for way in ("forward", "backward")}
     hooks[hook_name("backward", stage)] = staticmethod(backward)
-    variant = type(cell)(
+    metaclass: Any = type(cell)
+    variant = metaclass(
         cell.__name__, (cell,), {**hooks, "name": cell.name, "keep": cell.contract.keep, "kernel": None}
     )
     faults = tuple(str(each).replace(": twin ", ": claimed ") for each in certify(variant, raise_=False).failures)

@@ -92,12 +92,13 @@ class World:
         """What the claim sees."""
         tape, dstates = self.run(T)
         z = [pre_activations(tape, t) for t in range(T)]
-        z = {gate: np.array([each[gate] for each in z]) for gate in tape.gates}
-        kinds = [
+        by_gate = {gate: np.array([each[gate] for each in z]) for gate in tape.gates}
+        states, gates, keep, emissions = (
             {n: a.copy() for n, a in each.items()} for each in (tape.states, tape.gates, tape.keep, tape.emissions)
-        ]
+        )
         params = {name: array.copy() for name, array in self.params.items()}
-        return Steps(T, tape.x.copy(), *kinds, dstates, params, z, self.rows, self.contract.output)
+        x, output = tape.x.copy(), self.contract.output
+        return Steps(T, x, states, gates, keep, emissions, dstates, params, by_gate, self.rows, output)
 
 
 def _check_loss(contract: Contract, loss: dict[str, str] | None) -> dict[str, str]:

@@ -60,7 +60,7 @@ def _evaluate(node: Node, values: dict[Node, Any]) -> Any:
     """The value of an expression; `values` holds those of the leaves, and afterwards of all that was needed."""
     if node not in values:
         arguments = [_evaluate(each, values) for each in node.args]
-        operation = _ARRAY_OPS.get(node.op) or getattr(functions, node.op, None)
+        operation: Any = _ARRAY_OPS.get(node.op) or getattr(functions, node.op, None)
         values[node] = node.value if node.op == "const" else operation(*arguments)
     return values[node]
 
@@ -75,8 +75,10 @@ class Formula:
     """
 
     def __init__(self, cell: Any) -> None:
-        contract, self.pairs, self._cotangents = cell.contract, (), {}
-        self._contract, stage = contract, contract.stages[-1]
+        self._contract = contract = cell.contract
+        self.pairs: tuple[tuple[str, str], ...] = ()
+        self._cotangents: dict[tuple[str, str], Node] = {}
+        stage = contract.stages[-1]
         function = cell.formulas.get(stage.name) or getattr(cell, hook_name("forward", stage.name))
         try:
             traced = self._traced = trace(contract, stage, function)

@@ -332,7 +332,8 @@ def at_step(arrays: Arrays, t: int) -> Arrays:
 
 def _scaled(factor: np.ndarray, held: np.ndarray) -> np.ndarray:
     """factor held; 0 where the factor is, whatever the state holds."""
-    return factor * np.where(factor == 0, held.dtype.type(0), held)
+    scaled: np.ndarray = factor * np.where(factor == 0, held.dtype.type(0), held)
+    return scaled
 
 
 def _fit(value: np.ndarray, like: np.ndarray) -> np.ndarray:

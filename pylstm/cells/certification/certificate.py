@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from pylstm.cells.certification.truth import Bounds, Key
+from pylstm.cells.certification.problem import Key
+from pylstm.cells.certification.truth import Bounds
 
 SMALLEST_SCALE = 1e-2
 """Rows whose largest element is below this are compared as if it were this: a zero path has no scale of its own."""
@@ -141,7 +142,7 @@ class Certificate:
             return True
         at = np.unravel_index(np.argmax(np.nan_to_num(error / scale, nan=np.inf) * wrong), error.shape)
         where = ", ".join(f"{axis} {k}" for axis, k in zip(("row", "unit")[-len(at) :], at))
-        where += f" ({places[at[0]]})" if places and places[at[0]] else ""
+        where += f" ({places[int(at[0])]})" if places and places[int(at[0])] else ""
         detail = f"{form} {got[at]:.6g}, {by} {middle[at]:.6g} at {where}"
         rows = wrong.any(axis=-1)
         missing = np.isnan(given[rows]).all()

@@ -24,7 +24,7 @@ AROUND = 1e-4
 
 
 def excuse(
-    certified: Any, forward: Any, cotangents: Callable[[Any, dict[str, np.ndarray]], dict], name: str, notes: list[str]
+    certified: Any, forward: Any, cotangents: Callable[[Any, dict[str, np.ndarray]], Any], name: str, notes: list[str]
 ) -> None:
     """Widen the truth of `certified`: to anything where a cotangent is not finite, at ties to what the rules say.
 
@@ -34,7 +34,7 @@ def excuse(
     zero = {output: np.zeros_like(d) for output, d in problem.d.items()}
     around: list[Any] = []
     for output, d in problem.d.items():
-        got, beside = cotangents(certified, zero | {output: d}), []
+        got, beside = cotangents(certified, zero | {output: d}), list[Any]()
         for key, bounds in certified.truth[output].items():
             slack = AROUND * np.maximum(1, np.abs(bounds.middle).max(axis=-1, keepdims=True, initial=0.0))
             if ((bounds.low - slack <= got[key]) & (got[key] <= bounds.high + slack)).all():

@@ -37,7 +37,9 @@ UNFOLLOWED = 1e-6
 
 def certify_dtypes(certificate: Certificate, problem: Problem, forward: Any) -> None:
     """Record whether float32 and float64 follow the wider dtype, in all that forward leaves on the tape."""
-    values = {dtype: forward_in(problem, forward, dtype) for dtype in (np.float32, np.float64, np.longdouble)}
+    values: dict[Any, Inputs] = {
+        dtype: forward_in(problem, forward, dtype) for dtype in (np.float32, np.float64, np.longdouble)
+    }
     bent = {dtype: _bent(problem, forward, values[np.float64], dtype) for dtype in EPSILON}
     off = {dtype: distances(values[np.dtype(dtype).type], values[WIDER[dtype]]) for dtype in EPSILON}
     for key, scale in scales_of(values[np.float64]).items():

@@ -189,7 +189,7 @@ def _put_and_run(table: Table, before: Tables, problem: Problem, factors: dict[s
     return table.run_rows(before, slice(None), backward=True)
 
 
-def _added(parts: list[Tables]) -> Tables:
+def _added(parts: list[Tables]) -> tuple[Any, Any]:
     return sum(rows for rows, _ in parts), sum(vectors for _, vectors in parts)
 
 
@@ -289,7 +289,7 @@ def _check_untouched(
     """Blocks that the hook may only read, or that belong to other stages, keep their bits: vectors, too."""
     name = hook_name("backward" if backward else "forward", problem.stage.name)
     columns, vectors = (_bits_alike(one, other) for one, other in zip(before, after))
-    same = columns.all(axis=0).tolist(), vectors.tolist()
+    same: Any = columns.all(axis=0).tolist(), vectors.tolist()
     places = {key: same[0][at] for key, at in table.at.items()} | {k: same[1][at] for k, at in table.vector_at.items()}
     changed = [key for key, each in places.items() if key not in written and not all(each)]
     for kind, block in changed:
@@ -328,7 +328,7 @@ def _same_bits(one: np.ndarray, other: np.ndarray) -> bool:
 
 
 def _bits_alike(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    return (one == other) | ((one != one) & (other != other))
+    return np.asarray((one == other) | ((one != one) & (other != other)))
 
 
 def _same_but_rounding(one: np.ndarray, other: np.ndarray) -> bool:

@@ -58,7 +58,7 @@ class Rounding:
         """Numbers of the rows that are looked at in a dtype."""
         return np.flatnonzero(self.followed | (dtype == "float64"))
 
-    def of_all(self, dtype: str, key: Key) -> np.ndarray:
+    def of_all(self, dtype: str, key: Key) -> Any:
         """Of the cotangent of an input for those of all outputs together."""
         return sum(each[key] for each in self.gradients[dtype].values())
 
@@ -81,9 +81,9 @@ def follows(problem: Problem, forward: Any) -> bool:
 def rounding(problem: Problem, forward: Any, backward: Any, truth: Truth, trusted: bool) -> Rounding:
     """Of the twin's functions; `backward` may be None, and is `trusted` where it was derived."""
     dtypes = (np.float32, np.float64, np.longdouble)
-    values = {dtype: forward_in(problem, forward, dtype) for dtype in dtypes}
+    values: dict[Any, Inputs] = {dtype: forward_in(problem, forward, dtype) for dtype in dtypes}
     tapes = values | {np.float32: values[np.float64]}
-    slopes = {dtype: _backward(problem, backward, tapes[dtype], dtype) for dtype in dtypes}
+    slopes: dict[Any, Moves] = {dtype: _backward(problem, backward, tapes[dtype], dtype) for dtype in dtypes}
     right = slopes[np.float64]
     bent = {dtype: _bent(problem, forward, backward, values[np.float64], right, dtype) for dtype in dtypes[:2]}
     followed = _followed(values[np.float32], values[np.float64], bent[np.float32][0])
@@ -91,7 +91,7 @@ def rounding(problem: Problem, forward: Any, backward: Any, truth: Truth, truste
     scales = {output: scales_of({key: bounds.middle for key, bounds in each.items()}) for output, each in truth.items()}
     wild = np.ones((problem.rows, 1)) * trusted
     wild[problem.calm] = 0
-    allowed_values, allowed_gradients = {}, {}
+    allowed_values, allowed_gradients = {}, dict[str, Moves]()
     for dtype in EPSILON:
         own, wider, least = np.dtype(dtype).type, WIDER[dtype], 4 * EPSILON[dtype] * natural
         base = np.maximum(VALUES[dtype], WILD[dtype] * wild)
@@ -101,9 +101,9 @@ def rounding(problem: Problem, forward: Any, backward: Any, truth: Truth, truste
         }
         base = np.maximum(GRADIENTS[dtype], WILD[dtype] * wild)
         allowed_gradients[dtype] = {output: {} for output in truth}
-        off = {output: distances(slopes[own][output], slopes[wider][output]) for output in truth}
+        apart = {output: distances(slopes[own][output], slopes[wider][output]) for output in truth}
         for output, key, scale in ((name, key, scale) for name in truth for key, scale in scales[name].items()):
-            moves = off[output].get(key, np.zeros((1, 1)))
+            moves = apart[output].get(key, np.zeros((1, 1)))
             if own is np.float32:
                 followed &= ((scale < HUGE) & ((moves <= LOST * scale) | (not trusted)))[:, 0]
             moves, beside = TIMES * moves, TIMES * bent[own][1][output].get(key, 0)
@@ -135,7 +135,7 @@ def _backward(problem: Problem, backward: Any, tape: Inputs, dtype: Any) -> Move
         found[output] = {
             key: got[key[1]]
             for key, width in problem.input_widths.items()
-            if np.shape(got.get(key[1])) == (problem.rows, width)
+            if key[1] in got and np.shape(got[key[1]]) == (problem.rows, width)
         }
     return found
 
@@ -181,7 +181,8 @@ def _followed(narrow: Inputs, wide: Inputs, bent: Inputs | None = None) -> np.nd
     bent = bent or dict.fromkeys(wide, np.zeros((1, 1)))
     off, scales = distances(narrow, wide), scales_of(wide)
     steady = [(np.maximum(off[key], bent[key]) <= LOST * scale) & (scale < HUGE) for key, scale in scales.items()]
-    return np.all(steady, axis=0)[:, 0]
+    rows: np.ndarray = np.all(steady, axis=0)[:, 0]
+    return rows
 
 
 def distances(narrow: Inputs, wide: Inputs) -> Inputs:
@@ -225,7 +226,8 @@ def scales_of(arrays: Inputs) -> Inputs:
 
 
 def _row_max(array: np.ndarray) -> np.ndarray:
-    return np.abs(array).max(axis=-1, keepdims=True, initial=0.0)
+    most: np.ndarray = np.abs(array).max(axis=-1, keepdims=True, initial=0.0)
+    return most
 
 
 def largest(problem: Problem) -> np.ndarray:

@@ -61,7 +61,7 @@ def steady(problem: Problem, forward: Any, dtype: Any) -> np.ndarray:
     for seed in range(DRAWS):
         source = np.empty(0).view(Shaken)
         source.random = np.random.default_rng(seed)
-        inputs = {key: source._with(np.array(array, dtype)) for key, array in problem.inputs.items()}
+        inputs: Any = {key: source._with(np.array(array, dtype)) for key, array in problem.inputs.items()}
         try:
             moved = {key: _plain(a) for key, a in values(problem, call(forward, **problem.spaces(inputs)))}
         except Exception:  # a twin that takes plain arrays only

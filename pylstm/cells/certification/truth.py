@@ -64,7 +64,8 @@ class Bounds:
             return np.ones(self.low.shape, bool)
         with np.errstate(invalid="ignore"):
             narrow = self.high - self.low <= 1e-2 * KINK * np.maximum(1, np.abs(self.low))
-        return narrow & np.isfinite(self.low)
+        settled: np.ndarray = narrow & np.isfinite(self.low)
+        return settled
 
     def __add__(self, other: Bounds) -> Bounds:
         low = self.low + other.low
@@ -151,7 +152,8 @@ class Sides:
 
 def _moves(left: np.ndarray, right: np.ndarray, *finer: np.ndarray) -> np.ndarray:
     """How far the differences of the two sides move with a shorter step: where they do not settle, there is a jump."""
-    return np.maximum(np.abs(left - finer[0]), np.abs(right - finer[1]))
+    moves: np.ndarray = np.maximum(np.abs(left - finer[0]), np.abs(right - finer[1]))
+    return moves
 
 
 def _bounds(
@@ -247,7 +249,7 @@ def _beside(problem: Problem, respond: Respond) -> list[Jacobians]:
     return [each for each in found if each is not None]
 
 
-def _complex(problem: Problem, respond: Respond, units: tuple[complex, ...]) -> Jacobians | None:
+def _complex(problem: Problem, respond: Respond, units: tuple[Any, ...]) -> Jacobians | None:
     """By complex steps along the first of `units` that the twin takes; None if it refuses complex arrays."""
     steps = {key: np.full(array.shape, COMPLEX_STEP) for key, array in problem.inputs.items()}
     with warnings.catch_warnings():
@@ -308,7 +310,7 @@ def along(
     `out`: what forward returns at the inputs themselves.
     """
 
-    def moved(step: complex) -> np.ndarray:
+    def moved(step: complex) -> Any:
         out = call(forward, **problem.spaces(problem.inputs | {key: problem.inputs[key] + step * direction}))
         return sum((d * out[name]).sum(axis=-1) for name, d in problem.d.items())
 

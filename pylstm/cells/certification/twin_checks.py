@@ -72,7 +72,7 @@ class TwinChecks:
         return [self._certified(certified) for certified in found]
 
     def _draw(
-        self, widths: dict[str, int], places: list, seed: int, params: str = "moderate", remark: str = ""
+        self, widths: dict[str, int], places: list[Any], seed: int, params: str = "moderate", remark: str = ""
     ) -> Problem:
         seed = 20240 + 100 * self.contract.stages.index(self.stage) + seed
         return problems.draw(self.contract, self.stage, widths, places, self.positive, params, remark, seed)
@@ -242,8 +242,8 @@ class TwinChecks:
         for remark, factor in SCALES.items():
             scaled = {name: problems.taken(value * factor, slice(None)) for name, value in calm.problem.d.items()}
             yield f", cotangents {remark}", certified.problem.calm, factor, self._cotangents(calm, scaled)
-        parts = [self._cotangents(certified, _masked(d, some)) for some in parts_of(certified.problem)]
-        yield ", cotangents of 0 in places", None, 1.0, Cotangents.added(parts)
+        masked = [self._cotangents(certified, _masked(d, some)) for some in parts_of(certified.problem)]
+        yield ", cotangents of 0 in places", None, 1.0, Cotangents.added(masked)
         yield ", called again", None, 1.0, self._cotangents(certified, d)
 
     def _cotangents(self, certified: Certified, d: dict[str, np.ndarray]) -> Cotangents:

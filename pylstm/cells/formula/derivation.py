@@ -101,7 +101,7 @@ def derive(cell: Any) -> Derivation:
 def derive_formulas(contract: Contract, formulas: Mapping[str, Callable[..., Any]]) -> Derivation:
     """As `derive`, from a contract and the formula of each stage (stage name -> function)."""
     taken = {name for kind in contract.blocks.values() for name in kind}
-    stages, keep = {}, {}
+    stages, keep = {}, dict[str, Any]()
     for stage in contract.stages:
         if stage.name in formulas:
             derived = _derive_stage(contract, stage, formulas[stage.name], taken)

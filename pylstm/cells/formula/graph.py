@@ -10,7 +10,9 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable
+from typing import Any
 
+Key = tuple[Any, ...]
 Width = str | int
 """A size name (``"hidden_size"``) or a number. Width 1 broadcasts against every other."""
 
@@ -78,7 +80,7 @@ class Graph:
 
     def __init__(self) -> None:
         self.nodes: list[Node] = []
-        self._table: dict[tuple, Node] = {}
+        self._table: dict[Key, Node] = {}
 
     def leaf(self, kind: str, name: str, width: Width) -> Node:
         """The block `name` of kind `kind`: z, prev, e, p, u, or d for a cotangent."""
@@ -129,7 +131,7 @@ class Graph:
     def _number(self, node: Node) -> Node:
         return self.make("where", node, self.const(1), self.const(0)) if node.op in LOGICAL else node
 
-    def _intern(self, key: tuple, op: str, args: tuple[Node, ...], width: Width, kinds: frozenset[str]) -> Node:
+    def _intern(self, key: Key, op: str, args: tuple[Node, ...], width: Width, kinds: frozenset[str]) -> Node:
         node = self._table.get(key)
         if node is None:
             node = self._table[key] = Node(len(self.nodes), op, args, width, kinds)

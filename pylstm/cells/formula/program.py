@@ -44,6 +44,12 @@ class Operation:
     value: float = 0.0
     name: str = ""
 
+    @property
+    def loaded(self) -> Block:
+        """The block of a load."""
+        assert self.block is not None
+        return self.block
+
 
 @dataclass(frozen=True)
 class Store:

@@ -112,7 +112,7 @@ class Symbol:
     def __invert__(self) -> Symbol:
         return self.apply("not", self)
 
-    def __pow__(self, exponent: Any) -> Symbol:
+    def __pow__(self, exponent: Any) -> Any:
         """Natural numbers by products, ``x ** -1`` by division, ``x ** 0.5`` by the root, others by `power`."""
         node = self.lift(exponent)
         if node.op != "const":
@@ -128,7 +128,7 @@ class Symbol:
             return 1 / self
         return self.apply("sqrt", self) if number == 0.5 else self.apply("power", self, number)
 
-    def _product(self, count: int) -> Symbol:
+    def _product(self, count: int) -> Any:
         if count < 2:
             return self if count else Symbol(self.graph, self.graph.const(1))
         half = self._product(count // 2)

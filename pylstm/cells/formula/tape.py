@@ -41,7 +41,7 @@ def choose(
     pinned : dict of str to Node
         Slots that the formula filled itself.
     """
-    known, cut = set(forward), set()
+    known, cut = set(forward), set[Node]()
     while True:
         tape = _place(needed, free, known, cut, forward, gates, pinned)
         if not tape.keep:

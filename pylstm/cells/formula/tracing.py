@@ -85,11 +85,11 @@ def trace(contract: Contract, stage: Stage, function: Callable[..., Any]) -> Tra
             raise FormulaError(f"{here}: unknown argument {name!r}: {cure}a formula may ask for {known}")
     returned, local = _run(function, [spaces[name] for name in asked])
     results, extra = _results(contract, stage, returned, graph, here)
-    names: dict[Node, str] = {}
+    named: dict[Node, str] = {}
     for name, value in local.items():
         if isinstance(value, Symbol) and value.node.op not in ("leaf", "const"):
-            names.setdefault(value.node, name)
-    return Trace(graph, leaves, results, extra, names)
+            named.setdefault(value.node, name)
+    return Trace(graph, leaves, results, extra, named)
 
 
 def _run(function: Callable[..., Any], arguments: list[Namespace]) -> tuple[Any, dict[str, Any]]:

@@ -87,6 +87,7 @@ def _load_file(path: Path) -> Any:
     if not path.is_file():
         raise LookupError(f"there is no file {path}")
     spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None and spec.loader is not None  # the name ends in .py
     module = importlib.util.module_from_spec(spec)
     sys.modules.setdefault(path.stem, module)
     spec.loader.exec_module(module)

@@ -75,10 +75,10 @@ def data_of(args: argparse.Namespace, about: dict[str, Any]) -> str:
         Neither.
     """
     if args.data is not None:
-        return args.data
+        return str(args.data)
     if "data" not in about:
         raise ValueError(f"{args.model}: does not say what it was trained on: name the data")
-    return about["data"]
+    return str(about["data"])
 
 
 def note_other(about: dict[str, Any], digest: str) -> None:

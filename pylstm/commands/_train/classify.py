@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 SAVE = "pylstm-classify.safetensors"
 
 
-def add_parser(tasks: argparse._SubParsersAction) -> None:
+def add_parser(tasks: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add ``classify`` to ``train``."""
     from pylstm.commands._shared.options import Options
 

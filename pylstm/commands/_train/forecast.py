@@ -16,7 +16,7 @@ READ = ("column", "time_column", "delimiter", "interpolate", "every")
 """Options that say what is read; the saved model remembers them."""
 
 
-def add_parser(tasks: argparse._SubParsersAction) -> None:
+def add_parser(tasks: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add ``forecast`` to ``train``."""
     from pylstm.commands._shared.options import Options
 

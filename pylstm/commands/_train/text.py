@@ -20,7 +20,7 @@ SAVE = "pylstm-text.safetensors"
 MANUAL = "Python's manual topics"
 
 
-def add_parser(tasks: argparse._SubParsersAction) -> None:
+def add_parser(tasks: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add ``text`` to ``train``."""
     from pylstm.text.settings import TextSettings
 
@@ -150,7 +150,7 @@ def _conclude(trainer: TextTrainer, args: argparse.Namespace, fitted: dict[str, 
     found = {
         "task": "text",
         "steps": steps,
-        "epochs": steps / trainer.steps_per_epoch,
+        "epochs": steps / trainer.source.per_epoch,
         "seconds": trainer.seconds,
         "interrupted": fitted["interrupted"],
         "bits_per_character": {"train": trainer.train_bits, "validation": bits, "bigram_model": bigram},
@@ -185,7 +185,7 @@ def _plot(trainer: TextTrainer, path: str) -> None:
     from pylstm.plots.fits import draw_losses, new_figure, write
 
     figure, (axes,) = new_figure(1)
-    draw_losses(axes, trainer.trace, per_epoch=trainer.steps_per_epoch, unit="bits per character")
+    draw_losses(axes, trainer.trace, per_epoch=trainer.source.per_epoch, unit="bits per character")
     axes.axhline(trainer.bigram(), color="0.5", linestyle="--", linewidth=1)
     axes.set_title(f"{trainer.settings.cell}, {trainer.settings.hidden_size} units; dashed: a bigram model")
     write(figure, path)

@@ -9,7 +9,7 @@ from pylstm.cells.contract import Contract, hook_name
 from pylstm.cells.formula.derivation import Derivation
 from pylstm.cells.formula.emission.rows import KINDS, RowFunction, RowPrinter, wrap
 from pylstm.cells.formula.graph import FROM_OUTPUT, FUNCTIONS
-from pylstm.cells.formula.program import Block, Program
+from pylstm.cells.formula.program import Block, Operation, Program
 from pylstm.cells.options import call_text
 
 _C_WORDS = """auto break case char const continue default do double else enum extern float for goto if inline int long
@@ -35,7 +35,7 @@ class CythonPrinter(RowPrinter):
     def const(self, value: float) -> tuple[str, int]:
         return f"<floating> {super().const(value)[0]}", 5  # a bare 1 is a double in the C that Cython writes
 
-    def call(self, operation) -> str:
+    def call(self, operation: Operation) -> str:
         op, args = operation.op, operation.args
         if op in ("and", "or"):
             return f"({(' & ' if op == 'and' else ' | ').join(f'({self.condition(index)})' for index in args)})"

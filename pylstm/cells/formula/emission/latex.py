@@ -113,7 +113,7 @@ class LatexPrinter(Printer):
         self.backward, self.slots = backward, slots or {}
 
     def load(self, operation: Operation) -> str:
-        block = operation.block
+        block = operation.loaded
         if block.kind == "gates" and block.name in self.slots:
             return self.slots[block.name]
         return block_symbol(block, self.backward)
@@ -224,9 +224,15 @@ def local_derivatives(stage: StageDerivation) -> list[tuple[str, str]]:
     return pairs
 
 
+class _OneLine(LatexPrinter):
+    """Without names for what is used twice."""
+
+    def is_named(self, operation: Operation, text: str) -> bool:
+        return False
+
+
 def _expression(node: Node, available: dict[Node, Block]) -> str:
-    printer = LatexPrinter(build([(Block("value", "result"), node)], available, {}, {}), backward=False)
-    printer.is_named = lambda operation, text: False
+    printer = _OneLine(build([(Block("value", "result"), node)], available, {}, {}), backward=False)
     printer.equations()
     return printer.text(printer.program.stores[0].source)
 

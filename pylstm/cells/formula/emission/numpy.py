@@ -35,7 +35,7 @@ class NumpyPrinter(Printer):
         self.spaces, self.own = spaces, own
 
     def load(self, operation: Operation) -> str:
-        return self.block(operation.block)
+        return self.block(operation.loaded)
 
     def block(self, block: Block) -> str:
         """A block as attribute of its namespace."""

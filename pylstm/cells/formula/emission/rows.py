@@ -19,7 +19,7 @@ from pylstm.cells.formula.program import ADDED, Block, Operation, Program
 KINDS = ("gates", "prev", "emissions", "keep", "states", "params", "aux")
 FIELDS = (*KINDS, "dstates", "demissions", "dgates", "dprev", "dparams", "daux")
 """Order of the arguments of a row function."""
-_SIZES = {"hidden_size": "H", "input_size": "I"}
+_SIZES: dict[Width, str] = {"hidden_size": "H", "input_size": "I"}
 _SUFFIX = {"prev": "_prev", "dprev": "_prev"}
 
 
@@ -79,7 +79,7 @@ class RowPrinter(Printer):
         return f"{self.pointers[block]}[{'0' if self.program.widths[block] == 1 else 'k'}]"
 
     def load(self, operation: Operation) -> str:
-        block = operation.block
+        block = operation.loaded
         if block in self.overwritten:
             return self.copies.setdefault(block, fresh(f"z_{block.name}", self.taken))
         return self.element(block)

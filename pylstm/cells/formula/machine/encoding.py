@@ -81,7 +81,8 @@ def encode(assembly: Assembly, contract: Contract) -> dict[str, Any]:
     slots = _Slots(contract, assembly.program)
     listed = [each for phase in assembly.phases.values() for each in phase]
     last_use = {value: at for at, each in enumerate(listed) for value in each.args}
-    code, phases, at = [], [], 0
+    code: list[tuple[Any, ...]] = []
+    phases, at = [], 0
 
     def slot_of(value: Value) -> int:
         if value.op == "const":

@@ -13,9 +13,9 @@ from typing import Any
 from pylstm.cells.formula.graph import Width
 from pylstm.cells.formula.program import Block
 
-Pattern = tuple | str | int
+Pattern = tuple[Any, ...] | str | int
 
-PATTERNS: list[tuple[str, str, Pattern]] = [
+PATTERNS: list[tuple[str, str, tuple[Any, ...]]] = [
     ("mul_mul_dtanh_add", "abce", ("add", "e", ("mul", ("mul", "a", "b"), ("dtanh_from_y", "c")))),
     ("mul_diff_dsigmoid", "abce", ("mul", ("mul", "a", ("sub", "b", "c")), ("dsigmoid_from_y", "e"))),
     ("mul_mul_dsigmoid", "abc", ("mul", ("mul", "a", "b"), ("dsigmoid_from_y", "c"))),
@@ -71,7 +71,9 @@ def fuse(values: list[Value], stored: list[Value]) -> list[Value]:
     return [value for value in values if value not in gone]
 
 
-def _match(pattern: Any, value: Value, root: Value, uses: Counter, found: dict[str, Value], inner: list[Value]) -> bool:
+def _match(
+    pattern: Any, value: Value, root: Value, uses: Counter[Value], found: dict[str, Value], inner: list[Value]
+) -> bool:
     """Whether `value` has the form of `pattern`; `found` gets its operands, `inner` what would disappear."""
     if isinstance(pattern, str):
         return found.setdefault(pattern, value) is value

@@ -1,0 +1,115 @@
+"""What type checkers must see in right code, without any report. Never run; `tests/test_typing.py` has it checked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, assert_type
+
+import numpy as np
+from numpy.typing import NDArray
+
+import pylstm
+
+Floats = NDArray[np.floating[Any]]
+x = np.zeros((7, 2, 3), "float32")
+
+
+def layers(number: int) -> None:
+    assert_type(pylstm.LSTM(3, 8), pylstm.LSTM)
+    assert_type(pylstm.LSTM(3, 8, 1, proj_size=4, dtype="float64"), pylstm.LSTM)
+    assert_type(pylstm.GRU(3, 8, reset_after=False, dtype=np.float64, seed=0), pylstm.GRU)
+    assert_type(pylstm.RNN(3, 8, nonlinearity="relu", bidirectional=False), pylstm.RNN)
+    assert_type(pylstm.Recurrent("cornn", 3, 8, dt=0.1, learn_initial=["h"]), pylstm.Recurrent)
+    assert_type(pylstm.LSTM(3, 8, num_layers=2, residual=True, dropout=0.1), pylstm.Stack)
+    assert_type(pylstm.GRU(3, 8, 3, batch_first=True), pylstm.Stack)
+    assert_type(pylstm.RNN(3, 8, bidirectional=True), pylstm.Stack)
+    assert_type(pylstm.Recurrent("lstm", 3, 8, num_layers=2, bidirectional=True), pylstm.Stack)
+    assert_type(pylstm.LSTM(3, 8, number), pylstm.LSTM | pylstm.Stack)
+    both = pylstm.Bidirectional(pylstm.LSTM(3, 8), pylstm.GRU(3, 8))
+    assert_type(pylstm.Stack([both, pylstm.LSTM(16, 8)]).eval(), pylstm.Stack)
+
+
+class Mine(pylstm.LSTM):
+    """A class derived from one of those that may return a `Stack`."""
+
+    def __init__(self, input_size: int) -> None:
+        super().__init__(input_size, 8, seed=0)
+
+
+def runs(layer: pylstm.LSTM, stack: pylstm.Stack) -> None:
+    assert_type(layer.input_size, int)
+    assert_type(layer.initialise("orthogonal"), pylstm.LSTM)
+    run = layer(x, {"h": np.zeros((2, 8), "float32")}, reset=np.zeros((7, 2), bool))
+    assert_type(run, pylstm.Run)
+    assert_type(run.y, Floats)
+    assert_type(run.final["c"], Floats)
+    assert_type(run.states["c"], Floats)
+    assert_type(run.gates["f"], Floats)
+    ragged = layer(x, lengths=[7, 3])
+    assert_type(ragged.lengths, NDArray[np.intp])
+    assert_type(ragged.y, Floats)
+    assert_type(layer(x, checkpoint="64 MB"), pylstm.Run)  # a plain one where the whole tape is in the budget
+    deep = stack(x, lengths=np.array([7, 3]))
+    assert_type(deep.y, Floats)
+    assert_type(deep.final["h"], Floats)
+    assert_type(deep.backward(deep.y).params, pylstm.Parameters)
+
+
+def gradients(run: pylstm.Run) -> None:
+    grads = run.backward(run.y, dfinal={"c": run.final["c"]})
+    assert_type(grads, pylstm.Gradients)
+    assert_type(grads.x, Floats)
+    assert_type(grads.initial["h"], Floats)
+    assert_type(grads.params["weight_h"], Floats)
+    mapping: Mapping[str, Floats] = grads.params
+    assert_type(grads.params + grads.params * 0.5, pylstm.Parameters)
+    assert_type(pylstm.clip_by_norm(grads.params, 1.0), float)
+    print(mapping)
+
+
+def streams(layer: pylstm.GRU, stack: pylstm.Stack) -> None:
+    assert_type(layer.stream(), pylstm.Stream)
+    assert_type(layer.stream(2).step(x[0]), Floats)
+    assert_type(layer.stream(2).state["h"], Floats)
+    assert_type(stack.stream(2).feed(x), Floats)
+
+
+def heads(run: pylstm.Run) -> None:
+    head = pylstm.Linear(8, 2)
+    out = head(run.y)
+    assert_type(out.y, Floats)
+    assert_type(head.out_features, int)
+    value, dy = pylstm.softmax_cross_entropy(out.y, np.zeros((7, 2), "int64"), reduction="sum")
+    number: float = value
+    assert_type(dy, Floats)
+    assert_type(out.backward(dy).x, Floats)
+    assert_type(pylstm.MLP(8, (16,), 2, "tanh")(run.y).y, Floats)
+    assert_type(pylstm.Embedding(10, 4)([[3, 1]]).y, Floats)
+    print(number)
+
+
+def optimisers(layer: pylstm.LSTM, grads: pylstm.Gradients) -> None:
+    adam = pylstm.Adam([layer.params], lr=1e-3)
+    adam.lr = 1e-4
+    assert_type(adam.lr, float)
+    assert_type(adam.betas, tuple[float, float])
+    adam.step(grads.params)
+
+
+def models() -> None:
+    model = pylstm.SequenceModel("lstm", 3, 8, 2, read="every", loss="softmax_cross_entropy", num_layers=2)
+    assert_type(model.predict(x), Floats)
+    assert_type(model.predict(pylstm.Sequences(x, [2, 3])), Floats)
+    loss, grads = model.gradients(x, np.zeros((7, 2), int))
+    assert_type(loss, float)
+    assert_type(grads[0]["weight_h"], Floats)
+    print(grads / 2, sum([grads, grads]))
+    history = pylstm.fit(model, (x, x), epochs=3, clip=None, callbacks=[lambda trainer: trainer.stop()])
+    assert_type(history, pylstm.History)
+    assert_type(pylstm.ForecastModel("gru", 16, window=24, season=12).fit([1.0, 2.0]), pylstm.History)
+    assert_type(pylstm.ClassifyModel(["a", "b"]).predict([x[0]]), NDArray[Any])
+
+
+def rooms() -> None:
+    assert_type(pylstm.get_num_threads(), int)
+    print(pylstm.optim.cosine(1e-3, 100), pylstm.losses.huber, pylstm.plugins.registry())

@@ -1,0 +1,47 @@
+"""What type checkers must report: where they do not, they report the comment as one without use. Never run."""
+
+import numpy as np
+
+import pylstm
+
+x = np.zeros((7, 2, 3), "float32")
+layer = pylstm.LSTM(3, 8)
+run = layer(x)
+grads = run.backward(run.y)
+model = pylstm.SequenceModel("lstm", 3, 8, 2)
+
+# names that do not exist
+print(pylstm.nonsense)  # type: ignore[attr-defined]  # pyright: ignore
+print(layer.hidden)  # type: ignore[attr-defined]  # pyright: ignore
+print(run.yy)  # type: ignore[attr-defined]  # pyright: ignore
+print(grads.weights)  # type: ignore[attr-defined]  # pyright: ignore
+
+# options that do not exist
+pylstm.LSTM(3, 8, nonsense=True)  # type: ignore[call-overload]  # pyright: ignore
+pylstm.GRU(3, 8, proj_size=2)  # type: ignore[call-overload]  # pyright: ignore
+pylstm.Adam(layer.params, learning_rate=0.1)  # type: ignore[call-arg]  # pyright: ignore
+pylstm.fit(model, (x, x), nonsense=1)  # type: ignore[call-arg]  # pyright: ignore
+layer(x, mask=x)  # type: ignore[call-overload]  # pyright: ignore
+pylstm.Stack([layer])(x, mask=x)  # type: ignore[arg-type]  # pyright: ignore
+
+# values that are not legal
+pylstm.LSTM(3.5, 8)  # type: ignore[call-overload]  # pyright: ignore
+pylstm.LSTM(3, 8, dtype="float16")  # type: ignore[call-overload]  # pyright: ignore
+pylstm.RNN(3, 8, nonlinearity="nonsense")  # type: ignore[call-overload]  # pyright: ignore
+pylstm.MLP(3, (8,), 2, "nonsense")  # type: ignore[arg-type]  # pyright: ignore
+pylstm.huber(run.y, run.y, reduction="nonsense")  # type: ignore[arg-type]  # pyright: ignore
+pylstm.SequenceModel("lstm", 3, 8, 2, loss="nonsense")  # type: ignore[arg-type]  # pyright: ignore
+pylstm.SequenceModel("lstm", 3, 8, 2, read="first")  # type: ignore[arg-type]  # pyright: ignore
+pylstm.ForecastModel(loss="ctc")  # type: ignore[arg-type]  # pyright: ignore
+pylstm.Stack(layer)  # type: ignore[arg-type]  # pyright: ignore
+layer.input_size = "3"  # type: ignore[assignment]  # pyright: ignore
+
+# what a run, gradients and parameters are not: a pair, an array, a dict
+y, states = layer(x)  # type: ignore[misc]  # pyright: ignore
+model(x)  # type: ignore[operator]  # pyright: ignore
+layer(run)  # type: ignore[call-overload]  # pyright: ignore
+run[0]  # type: ignore[index]  # pyright: ignore
+grads["weight_x"]  # type: ignore[index]  # pyright: ignore
+grads + grads  # type: ignore[operator]  # pyright: ignore
+layer(grads.params)  # type: ignore[call-overload]  # pyright: ignore
+layer(pylstm.Sequences(x, [7, 7]))  # type: ignore[call-overload]  # pyright: ignore
