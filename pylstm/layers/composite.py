@@ -110,8 +110,6 @@ class Composite(Layer):
         if not 1 <= len(described) <= MOST_LAYERS:
             says.refuse(f"must hold 1 to {MOST_LAYERS} layers", len(described), "layers")
         parts = [Entries(each, f"{says.where}.layers[{k}]") for k, each in enumerate(described)]
-        for each in parts:
-            each.text("layer", kinds)
         return [plan_of(each, wanted, Layer, kinds) for each in parts]
 
     @staticmethod
