@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 import operator
+from numbers import Real
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
+
+from pylstm.schema import MOST
 
 DTYPES = ("float32", "float64")
 
@@ -42,13 +46,76 @@ def check_dtype(dtype: Any) -> np.dtype:
     return np.dtype(str(found.name))  # NumPy's own object, which a stream recognises at once
 
 
-def check_size(name: str, value: Any) -> int:
-    """`value` as an int of at least 1; `TypeError` if it is not an integer, `ValueError` if it is below."""
+def check_size(name: str, value: Any, least: int = 1) -> int:
+    """`value` as an int of at least `least`; `TypeError` if it is not an integer, `ValueError` if it is below."""
     if isinstance(value, (bool, np.bool_)) or not hasattr(value, "__index__"):
         raise TypeError(f"{name} must be an integer, got {quoted(value)}")
-    if value < 1:
-        raise ValueError(f"{name} must be at least 1, got {value}")
+    if value < least:
+        raise ValueError(f"{name} must be at least {least}, got {value}")
+    if value > MOST:
+        raise ValueError(f"{name} must be at most 2**40, got {value}")
     return operator.index(value)
+
+
+def check_number(name: str, value: Any) -> Any:
+    """`value`, if it is a number; `TypeError` otherwise."""
+    if not isinstance(value, Real):
+        raise TypeError(f"{name} must be a number, got {quoted(value)}")
+    return value
+
+
+def check_flag(name: str, value: Any) -> bool:
+    """`value` as a bool; `TypeError` unless it is True or False, or 1 or 0."""
+    if not isinstance(value, (bool, np.bool_)) and not (isinstance(value, int) and value in (0, 1)):
+        raise TypeError(f"{name} must be True or False, got {quoted(value)}")
+    return bool(value)
+
+
+def check_seed(seed: Any) -> int:
+    """`seed` as an int of 0 or more, of which orders of rows are drawn."""
+    if isinstance(seed, bool) or not hasattr(seed, "__index__"):
+        raise TypeError(_SEED.format(quoted(seed)))
+    if seed < 0:
+        raise ValueError(_SEED.format(seed))
+    return operator.index(seed)
+
+
+_SEED = "seed must be an integer of 0 or more, got {}"
+
+
+def generator(seed: Any) -> np.random.Generator:
+    """`numpy.random.default_rng` of a `seed` argument.
+
+    Raises
+    ------
+    TypeError, ValueError
+        What NumPy takes for no seed.
+    """
+    try:
+        return np.random.default_rng(seed)
+    except (TypeError, ValueError) as error:
+        raise type(error)(_SEED.format(quoted(seed))) from None
+
+
+def seeds_of(seed: Any, count: int) -> list[np.random.SeedSequence]:
+    """`count` independent seeds from one, which raises as that of `generator`."""
+    try:
+        return np.random.SeedSequence(seed).spawn(count)
+    except (TypeError, ValueError) as error:
+        raise type(error)(_SEED.format(quoted(seed))) from None
+
+
+def takes_one(function: Any) -> bool:
+    """Whether it can be called with one argument; a signature that cannot be read is taken to allow it."""
+    if not callable(function):
+        return False
+    try:
+        inspect.signature(function).bind(None)
+    except TypeError:
+        return False
+    except ValueError:
+        return True
+    return True
 
 
 def as_array(name: str, value: Any) -> np.ndarray:
@@ -57,7 +124,7 @@ def as_array(name: str, value: Any) -> np.ndarray:
     Raises
     ------
     TypeError
-        None, or a masked array.
+        None, a masked array, or what NumPy cannot make an array of.
     ValueError
         Nested sequences of unequal lengths.
     """
@@ -69,11 +136,36 @@ def as_array(name: str, value: Any) -> np.ndarray:
         return np.asarray(value)
     except ValueError as error:
         if "inhomogeneous" in str(error):
-            raise ValueError(
-                f"{name}: unequal lengths are not an array: rows = pylstm.Sequences.of(list_of_arrays) pads them; "
-                "a SequenceModel takes rows, a layer with batch_first=True rows.padded with lengths=rows.lengths"
-            ) from None
+            raise ValueError(f"{name}{_no_array(value)}") from None
         raise ValueError(f"{name}: not an array: {error}") from None
+    except (TypeError, RuntimeError) as error:
+        raise TypeError(
+            f"{name}: NumPy cannot make an array of a {type(value).__name__} ({error}); "
+            "of a tensor of PyTorch take tensor.detach().float()"
+        ) from None
+
+
+OF_LOSS = "a loss returns both its value and dy, its derivative by y: value, dy = loss(run.y, target); run.backward(dy)"
+
+
+def _no_array(value: Any) -> str:
+    """Why nested sequences are not an array: rows of unequal lengths, what a loss returned, or anything else."""
+    shapes = [_shape(each) for each in value]
+    if len(shapes) == 2 and shapes[0] == () and shapes[1]:
+        return f" must be one array, got a pair of a number and an array: {OF_LOSS}"
+    if all(shapes) and len({shape[1:] for shape in shapes}) == 1:
+        return (
+            ": unequal lengths are not an array: rows = pylstm.Sequences.of(list_of_arrays) pads them; "
+            "a SequenceModel takes rows, a layer with batch_first=True rows.padded with lengths=rows.lengths"
+        )
+    return f" must be one array, got a {type(value).__name__} of shapes {quoted(shapes)}"
+
+
+def _shape(value: Any) -> tuple[Any, ...]:
+    try:
+        return np.shape(value)
+    except ValueError:
+        return (None,)
 
 
 def check_array(name: str, value: Any, shape: tuple[int | str, ...], dtype: Any) -> np.ndarray:
@@ -106,7 +198,8 @@ def check_array(name: str, value: Any, shape: tuple[int | str, ...], dtype: Any)
     array = as_array(name, value)
     dtype = np.dtype(dtype)
     if shape and array.ndim == 0 and array.dtype.kind in "fiub":
-        raise ValueError(f"{name} must have shape ({_sizes(shape)}), got the number {array}")
+        cure = f": {OF_LOSS}" if name == "dy" else ""
+        raise ValueError(f"{name} must have shape ({_sizes(shape)}), got the number {array}{cure}")
     if array.dtype.newbyteorder("=") != dtype:
         cures = []
         if array.dtype.kind in "fiub":
@@ -163,8 +256,8 @@ def as_size(name: str, value: Any) -> int:
         raise TypeError(f"{name} must be an integer, got {quoted(value)}") from None
 
 
-def check_indices(name: str, value: Any, size: int) -> np.ndarray:
-    """`value` as an array of indices below `size`.
+def check_indices(name: str, value: Any, size: int, below: str = "") -> np.ndarray:
+    """`value` as an array of indices below `size`; `below` is what to do about an index below 0, `{}` in it that.
 
     Raises
     ------
@@ -181,7 +274,8 @@ def check_indices(name: str, value: Any, size: int) -> np.ndarray:
         raise TypeError(f"{name} must be integers, got {indices.dtype}: convert with {number}")
     if indices.size and not (indices.min() >= 0 and indices.max() < size):
         wrong = indices.min() if indices.min() < 0 else indices.max()
-        raise ValueError(f"{name} must be in 0..{size - 1}, got {wrong}")
+        cure = f": {below.format(wrong)}" if below and wrong < 0 else ""
+        raise ValueError(f"{name} must be in 0..{size - 1}, got {wrong}{cure}")
     return indices.astype(np.intp, copy=False)
 
 

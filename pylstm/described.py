@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, NoReturn, cast, overload
+from typing import TYPE_CHECKING, Any, NoReturn, Self, cast, overload
 
 from pylstm.hints import Hinted
 from pylstm.kinds import Kinded, Plan, Shapes, Wanted
@@ -21,9 +22,15 @@ class Summary(str):
 
 
 class Described(Kinded, Hinted):
-    """What all layers and models share: `summary`, and hints for the names of other libraries."""
+    """What all layers and models share: `summary`, hints for the names of other libraries, and whole copies.
+
+    A copy has parameters of its own, whether ``copy.copy`` or ``copy.deepcopy`` makes it.
+    """
 
     __slots__ = ()
+
+    def __copy__(self) -> Self:
+        return copy.deepcopy(self)  # two owners of one buffer: what trains one would change the other
 
     def summary(self) -> Summary:
         """A table of all parameters: name, shape, number of elements, by layer.
@@ -158,7 +165,8 @@ class Trainable(Model):
     @params.setter
     def params(self, values: Any) -> None:
         own = self.params
-        if len(values) != len(own) or any(a is not b for a, b in zip(values, own)):  # what `model.params *= 0.5` sets
+        same = isinstance(values, list) and len(values) == len(own) and all(a is b for a, b in zip(values, own))
+        if not same:  # it is where `model.params *= 0.5` sets them
             raise AttributeError("params cannot be replaced: set values with model.params[0][name] = array")
 
 

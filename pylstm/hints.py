@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-from collections.abc import Iterable
+import sys
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 import numpy as np
@@ -169,6 +170,18 @@ def refuse_sizes(
     if ... in sizes and (sizes != (..., ...) or options):  # nothing at all is what `copy` and `pickle` give
         refuse_options(options, (), "option")
         raise TypeError(f"{cls.__name__} takes input_size and hidden_size: {example})")
+
+
+def absent(module: str) -> Callable[[str], NoReturn]:
+    """``__getattr__`` of a public module, for the names that users of other libraries look for there."""
+
+    def refuse(name: str) -> NoReturn:
+        cure = HINTS["module"].get(name, "")
+        if name in getattr(sys.modules.get("pylstm"), "__all__", ()):
+            cure = f"pylstm.{name} is it"
+        raise AttributeError(f"module {module!r} has no attribute {name!r}{cure and ': '}{cure}")
+
+    return refuse
 
 
 class EstimatorHints(Kinded, Hinted, hints="estimator"):

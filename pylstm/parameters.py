@@ -15,6 +15,8 @@ import numpy as np
 from pylstm.checks import Array, Dtype, check_array, check_dtype
 from pylstm.hints import Hinted
 
+NOT_A_METHOD = "params is not a method: leave out the brackets, as in pylstm.Adam(model.params)"
+
 
 class Parameters(Hinted, Mapping[str, Array], hints="parameters"):
     """Named arrays in one contiguous buffer, in a fixed order.
@@ -75,6 +77,9 @@ class Parameters(Hinted, Mapping[str, Array], hints="parameters"):
     def flat(self, values: Array) -> None:
         if values is not self._flat:  # what `params.flat *= 2` sets
             raise AttributeError("flat cannot be replaced: set values with params.flat[...] = array")
+
+    def __call__(self, *_: Any, **__: Any) -> NoReturn:
+        raise TypeError(NOT_A_METHOD)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -323,6 +328,9 @@ class ParametersList(list[Parameters]):
     def __getitem__(self, index: Any) -> Any:
         found = super().__getitem__(index)
         return ParametersList(found) if isinstance(index, slice) else found
+
+    def __call__(self, *_: Any, **__: Any) -> NoReturn:
+        raise TypeError(NOT_A_METHOD)
 
     def copy(self) -> ParametersList:
         """The same values in buffers of their own."""

@@ -118,3 +118,17 @@ def test_a_file_of_several_cells_needs_a_name(file, capsys):
     file.write_text(file.read_text() + "\n\nclass Another(Peephole):\n    pass\n")
     assert cli.main(["derive", str(file)]) == 2
     assert "several cells, Peephole, Another: pass" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("to", ["latex", "markdown", "numpy", "c", "cython"])
+def test_a_variable_of_no_letters_is_no_name(to, tmp_path, capsys):
+    path = tmp_path / "mine.py"
+    path.write_text(
+        FILE.replace(
+            "i, f = sigmoid(z.i), sigmoid(z.f)",
+            "i, _, __ = sigmoid(z.i), z.f * 2, sigmoid(z.f)\n        f = _ * __ + __",
+        )
+    )
+    for cell in (f"{path}:Peephole", "rwkv4"):
+        text = printed(capsys, cell, "--format", to)
+        assert r"\mathit{}" not in text and not re.search(r"\\partial *_|(?<![\w.])_+ *[=*+]", text)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from pylstm.cells.options import name_of
+from pylstm.checks import seeds_of
 from pylstm.comparing.tasks import TASKS, Batch, Task
 from pylstm.feedforward.embedding import Embedding
 from pylstm.feedforward.linear import Linear
@@ -136,7 +137,7 @@ def _finite(value: float) -> float | None:
 
 def make_model(cell: Any, task: Task, hidden_size: int, dtype: Any, seed: int) -> SequenceModel:
     """``[Embedding ->] Recurrent -> Linear``, for a task."""
-    seeds = np.random.SeedSequence(seed).spawn(3)
+    seeds = seeds_of(seed, 3)
     parts: dict[str, Any] = {}
     if task.vocabulary:
         parts["embedding"] = Embedding(task.vocabulary, task.input_size, dtype=dtype, seed=seeds[0])

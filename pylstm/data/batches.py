@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -20,9 +20,14 @@ Data = tuple[np.ndarray | Sequences, ...]
 
 def check_model(model: Any) -> None:
     """`TypeError` for what cannot be trained."""
+    if isinstance(model, type):
+        raise TypeError(f"model must be made: {model.__name__}(...), got the class")
     if not callable(getattr(model, "gradients", None)) or not hasattr(model, "params"):
         layer = ": pylstm.SequenceModel.of(layer, output_size) puts a head on it" if isinstance(model, Layer) else ""
         raise TypeError(f"a model needs params and gradients(*batch), got {type(model).__name__}{layer}")
+
+
+BATCHES = "pylstm.fit(model, (x, y), batch_size=32) makes the batches"
 
 
 def check_data(name: str, data: Iterable[Any]) -> Data:
@@ -31,12 +36,20 @@ def check_data(name: str, data: Iterable[Any]) -> Data:
     Raises
     ------
     TypeError
-        One array rather than a tuple of them.
+        One array rather than a tuple of them; batches, or pairs of rows.
     ValueError
         No array, no rows, or unequal numbers of them.
     """
-    if isinstance(data, np.ndarray | Sequences):
-        raise TypeError(f"{name} must be a tuple of arrays such as (x, y), got one array: pylstm.fit(model, (x, y))")
+    needed = f"{name} must be a tuple of arrays such as (x, y)"
+    if isinstance(data, Sequences) or hasattr(data, "shape"):
+        raise TypeError(f"{needed}, got one array: pylstm.fit(model, (x, y))")
+    if isinstance(data, Mapping):
+        names = ", ".join(f"{name}[{each!r}]" for each in list(data)[:2])
+        raise TypeError(f"{needed}, got a dict: pylstm.fit(model, ({names}))")
+    if not isinstance(data, tuple | list):
+        raise TypeError(f"{needed}, got {type(data).__name__}: {BATCHES}")
+    if any(_is_pair(each) for each in data):
+        raise TypeError(f"{needed}, got a list of pairs: {BATCHES}")
     arrays = tuple(
         each if isinstance(each, Sequences) else as_array(f"{name}[{number}]", each) for number, each in enumerate(data)
     )
@@ -45,6 +58,11 @@ def check_data(name: str, data: Iterable[Any]) -> Data:
         shapes = ", ".join(str(each.shape) for each in arrays)
         raise ValueError(f"{name} must be arrays with the same number of rows, at least one; got {shapes or 'none'}")
     return arrays
+
+
+def _is_pair(value: Any) -> bool:
+    """Whether it holds x and y of one row, or of one batch, rather than the rows of one array."""
+    return isinstance(value, tuple) and len(value) in (2, 3) and all(hasattr(each, "shape") for each in value)
 
 
 def split(data: Data, validation: Any, seed: int) -> tuple[Data, Data | None]:
@@ -64,6 +82,8 @@ def split(data: Data, validation: Any, seed: int) -> tuple[Data, Data | None]:
     if validation is None:
         return data, None
     if not isinstance(validation, (int, float)):
+        if isinstance(validation, str):
+            raise TypeError(f"validation must be a tuple of arrays such as (x, y), or a share, got {validation!r}")
         return data, check_data("validation", validation)
     rows = len(data[0])
     count = max(1, round(rows * validation)) if 0 < validation < 1 else 0

@@ -380,6 +380,10 @@ cdef class Stream:
     def state(self, values):
         self.put_states(pack_states(self.layer, self.batch_size, values))
 
+    @state.deleter
+    def state(self):
+        raise AttributeError("state cannot be deleted: stream.reset() starts all rows anew")
+
     def reset(self, rows=None):
         """Start rows anew: their states are 0, or the initial states that the layer has learned, as it has them now.
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pylstm.checks import Array, Dtype, Seed, check_array, check_indices, check_size
+from pylstm.checks import Array, Dtype, Seed, check_array, check_indices, check_size, generator
 from pylstm.described import Layer
 from pylstm.hints import GradientsBase, Output
 from pylstm.kinds import Shapes
@@ -59,7 +59,7 @@ class Embedding(Layer, kind="embedding"):
     def __init__(self, count: int, features: int, *, dtype: Dtype = "float32", seed: Seed = None) -> None:
         self.count, self.features = check_size("count", count), check_size("features", features)
         self._params = Parameters({"weight": (self.count, self.features)}, dtype)
-        self.params.flat[...] = np.random.default_rng(seed).standard_normal(self.params.size)
+        self.params.flat[...] = generator(seed).standard_normal(self.params.size)
 
     @property
     def arguments(self) -> dict[str, Any]:

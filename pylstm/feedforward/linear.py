@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pylstm.checks import Array, Dtype, Seed, as_array, check_array, check_size
+from pylstm.checks import Array, Dtype, Seed, as_array, check_array, check_size, generator
 from pylstm.described import Fixed, Layer
 from pylstm.hints import GradientsBase, Output
 from pylstm.kinds import Shapes
@@ -68,7 +68,7 @@ class Linear(Layer, kind="linear"):
         self.bias = bool(bias)
         self._params = Parameters(linear_shapes(self.in_features, self.out_features, self.bias), dtype)
         bound = 1 / np.sqrt(self.in_features)
-        self.params.flat[...] = np.random.default_rng(seed).uniform(-bound, bound, self.params.size)
+        self.params.flat[...] = generator(seed).uniform(-bound, bound, self.params.size)
 
     @property
     def arguments(self) -> dict[str, Any]:

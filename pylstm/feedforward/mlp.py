@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from pylstm.checks import Array, Dtype, Seed, check_array
+from pylstm.checks import Array, Dtype, Seed, check_array, generator
 from pylstm.described import Layer
 from pylstm.feedforward.linear import Linear, linear_shapes
 from pylstm.hints import GradientsBase, Output
@@ -23,6 +22,12 @@ if TYPE_CHECKING:
 
 Activation = Literal["relu", "tanh"]
 ACTIVATIONS = ("relu", "tanh")
+
+
+def check_activation(name: Any) -> None:
+    """`ValueError` for what is none of `ACTIVATIONS`."""
+    if name not in ACTIVATIONS:
+        raise ValueError(f"activation must be one of {', '.join(ACTIVATIONS)}, got {name!r}")
 
 
 @dataclass(slots=True, repr=False)
@@ -82,11 +87,10 @@ class MLP(Layer, kind="mlp"):
         dtype: Dtype = "float32",
         seed: Seed = None,
     ) -> None:
-        if activation not in ACTIVATIONS:
-            raise ValueError(f"activation must be one of {', '.join(ACTIVATIONS)}, got {activation!r}")
+        check_activation(activation)
         if not isinstance(sizes, Iterable):
             raise TypeError(f"sizes must be the widths between, such as (32,), got {sizes!r}")
-        rng, widths = np.random.default_rng(seed), [in_features, *sizes, out_features]
+        rng, widths = generator(seed), [in_features, *sizes, out_features]
         self.layers = [Linear(*pair, bias=bias, dtype=dtype, seed=rng) for pair in itertools.pairwise(widths)]
         self.activation, self.bias = activation, bool(bias)
         shapes = {f"{k}.{name}": s for k, each in enumerate(self.layers) for name, s in each.params.shapes.items()}
@@ -164,9 +168,6 @@ class MLP(Layer, kind="mlp"):
             Another dtype; another last axis.
         """
         return MLPRun(self, x)
-
-    def __copy__(self) -> MLP:
-        return copy.deepcopy(self)  # a second owner of the same maps would take their parameters away
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)

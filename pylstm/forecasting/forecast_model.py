@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from pylstm.checks import Dtype, check_size
+from pylstm.checks import Dtype, check_size, generator
 from pylstm.data.scaling import pack, scale_of
 from pylstm.data.sequences import Sequences
 from pylstm.forecasting.preparation import Preparation
@@ -268,7 +268,7 @@ class ForecastModel(FittedModel, kind="forecast_model"):
         """
         if not 0 < level < 1:
             raise ValueError(f"level must be between 0 and 1, got {level}")
-        drawn, form = self._paths(n, history, exogenous, rescale, paths, np.random.default_rng(seed))
+        drawn, form = self._paths(n, history, exogenous, rescale, paths, generator(seed))
         points, _ = self._paths(n, history, exogenous, rescale, 1, None)
         low, high = (
             [reach(np.quantile(each, share, axis=0), point[0]) for each, point in zip(drawn, points)]

@@ -7,18 +7,18 @@ import warnings
 from typing import Any
 
 from pylstm.cells.cell import Cell
-from pylstm.checks import check_size, quoted
+from pylstm.checks import check_flag, check_number, check_size, quoted
 
 
 def several(num_layers: Any, bidirectional: Any, dropout: Any) -> bool:
     """Whether the arguments ask for a stack; a dropout that would do nothing is warned of, as by PyTorch."""
     one = check_size("num_layers", num_layers) == 1
-    if not 0 <= dropout <= 1:
+    if not 0 <= check_number("dropout", dropout) <= 1:
         raise ValueError(f"dropout must be in 0..1, got {dropout}")
     if one and dropout:
         message = f"dropout={dropout} acts between layers: with num_layers=1 it does nothing"
         warnings.warn(message, stacklevel=_callers_level())
-    return not one or bool(bidirectional)
+    return check_flag("bidirectional", bidirectional) or not one
 
 
 def _callers_level() -> int:

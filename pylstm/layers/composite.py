@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Iterable
 from typing import Any, Self
 
 import numpy as np
 
+from pylstm.checks import seeds_of
 from pylstm.described import Layer
 from pylstm.kinds import MOST_LAYERS, Plan, Wanted, describe, plan_of
 from pylstm.layers.initialisers import initialise
@@ -84,16 +84,13 @@ class Composite(Layer):
 
     def reset_parameters(self, seed: int | None = None) -> None:
         """Draw all parameters anew, each layer's from a seed of its own."""
-        for leaf, own in zip(self.recurrents, np.random.SeedSequence(seed).spawn(len(self.recurrents))):
+        for leaf, own in zip(self.recurrents, seeds_of(seed, len(self.recurrents))):
             leaf.reset_parameters(own)
 
     def initialise(self, how: str | Callable[..., Any], *arguments: Any, **options: Any) -> Self:
         """Set initial values of all single layers, as `Recurrent.initialise`; returns the layer."""
         initialise(self, how, *arguments, **options)
         return self
-
-    def __copy__(self) -> Self:
-        return copy.deepcopy(self)  # a second owner of the same layers would take their parameters away
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from pylstm.checks import generator
 from pylstm.layers.protocols import SingleLayer
 
 
@@ -99,7 +100,7 @@ def uniform(layer: Any, bound: float | None = None, *, seed: Any = None) -> None
     >>> bool(abs(layer.params.flat).max() <= 0.01)
     True
     """
-    rng = np.random.default_rng(seed)
+    rng = generator(seed)
     for each in single_layers(layer):
         limit = 1 / math.sqrt(each.hidden_size) if bound is None else bound
         each.params.flat[...] = rng.uniform(-limit, limit, each.params.size)
@@ -120,7 +121,7 @@ def glorot_uniform(layer: Any, sources: str | Iterable[str] = "x", *, gain: floa
     Glorot and Bengio (2010), Understanding the difficulty of training deep feedforward neural networks. Libraries that
     take the matrix of all gates for one block have smaller limits.
     """
-    rng = np.random.default_rng(seed)
+    rng = generator(seed)
     for block in all_blocks(layer, sources):
         limit = gain * math.sqrt(6 / sum(block.shape))
         block[...] = rng.uniform(-limit, limit, block.shape)
@@ -150,7 +151,7 @@ def orthogonal(layer: Any, sources: str | Iterable[str] = "recurrent", *, gain: 
     >>> np.allclose(forget @ forget.T, np.eye(5))
     True
     """
-    rng = np.random.default_rng(seed)
+    rng = generator(seed)
     for block in all_blocks(layer, sources):
         q, r = np.linalg.qr(rng.standard_normal((max(block.shape), min(block.shape))))
         q *= np.where(np.diag(r) < 0, -1, 1)
@@ -241,7 +242,7 @@ def chrono(layer: Any, longest: float, forget: str = "f", opposite: str | None =
     """
     if not longest >= 2:
         raise ValueError(f"longest must be at least 2, got {longest}")
-    rng = np.random.default_rng(seed)
+    rng = generator(seed)
     views = [
         (bias_of(each, forget), None if opposite is None else bias_of(each, opposite)) for each in single_layers(layer)
     ]

@@ -14,7 +14,7 @@ from pylstm.cells.certification.once import ensure_certified, ensure_certified_a
 from pylstm.cells.kernels import load_kernel
 from pylstm.cells.options import changed, split
 from pylstm.cells.twin import twin_kernel
-from pylstm.checks import Dtype, as_array, as_size, check_array, check_dtype, check_lengths
+from pylstm.checks import Dtype, as_array, as_size, check_array, check_dtype, check_flag, check_lengths, generator
 from pylstm.described import Fixed, Layer, call_of
 from pylstm.engine.memory import Workspaces
 from pylstm.engine.stream import Stream
@@ -63,7 +63,8 @@ class RecurrentLayer(Layer):
         known = self.cell.contract.sizes  # any other name is refused below
         refuse_options(sizes, known)
         self.sizes = {name: as_size(name, value) if name in known else value for name, value in sizes.items()}
-        self.bias, self.batch_first, self.dtype = bool(bias), bool(batch_first), check_dtype(dtype)
+        self.bias, self.batch_first = check_flag("bias", bias), check_flag("batch_first", batch_first)
+        self.dtype = check_dtype(dtype)
         contract = self.cell.contract
         self.widths = contract.resolve(self.input_size, self.hidden_size, **self.sizes)
         self.output_size = self.widths[contract.output]
@@ -114,7 +115,7 @@ class RecurrentLayer(Layer):
 
     def reset_parameters(self, seed: int | None = None) -> None:
         """Draw all parameters anew; those in the cell's `initial_values` as it says."""
-        rng, bound = np.random.default_rng(seed), 1 / np.sqrt(self.hidden_size)
+        rng, bound = generator(seed), 1 / np.sqrt(self.hidden_size)
         learned = sum(self.widths[name] for name in self.learn_initial)  # at the end; they begin at 0
         self.params.flat[...] = 0
         self.params.flat[: self.params.size - learned] = rng.uniform(-bound, bound, self.params.size - learned)

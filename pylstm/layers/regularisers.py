@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from pylstm.checks import as_array
+from pylstm.checks import as_array, generator
 from pylstm.layers.generators import unmoved
 from pylstm.layers.recurrent import RecurrentLayer
 from pylstm.parameters import Parameters
@@ -57,7 +57,7 @@ def zoneout(
     True
     """
     _check_states(layer, rates)
-    rng, steps = np.random.default_rng(seed), np.shape(x)[:-1]
+    rng, steps = generator(seed), np.shape(x)[:-1]
     blend = {}
     with unmoved(rng):
         for name, rate in rates.items():
@@ -109,7 +109,7 @@ def state_dropout(
     _check_states(layer, rates)
     if not training:
         return {"pre": None}
-    rng, shape, pre = np.random.default_rng(seed), np.shape(x), {}
+    rng, shape, pre = generator(seed), np.shape(x), {}
     with unmoved(rng):
         for name, rate in rates.items():
             factors = _factors(rng, name, rate, _once(layer, shape, layer.widths[name]), layer.dtype)
@@ -147,7 +147,7 @@ def input_dropout(layer: Any, x: Any, rate: float, *, seed: Any = None, training
     shape = _once(layer, np.shape(x), np.shape(x)[-1])
     if not training:
         return np.ones(shape, layer.dtype)
-    return _factors(np.random.default_rng(seed), "x", rate, shape, layer.dtype)
+    return _factors(generator(seed), "x", rate, shape, layer.dtype)
 
 
 @contextmanager
@@ -193,7 +193,7 @@ def drop_connect(
     >>> grads = run.backward(np.ones_like(run.y))
     >>> grads.params.flat *= factors.flat
     """
-    params, rng = layer.params, np.random.default_rng(seed)
+    params, rng = layer.params, generator(seed)
     factors = params.zeros_like()
     factors.flat[...] = 1
     chosen = [full for full in params for name in names if full == name or full.endswith(f".{name}")]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Never, Self
 
 import numpy as np
 
-from pylstm.checks import check_size
+from pylstm.checks import check_size, generator, seeds_of
 from pylstm.described import Layer, call_of
 from pylstm.hints import refuse_call
 from pylstm.kinds import Plan, Wanted
@@ -159,7 +159,7 @@ class Stack(Composite, kind="stack"):
 
     def reseed(self, seed: Any = None) -> None:
         """Start the dropout anew from a seed."""
-        self.rng = np.random.default_rng(seed)
+        self.rng = generator(seed)
 
     def __call__(
         self,
@@ -251,7 +251,7 @@ def stack_of(
     **options
         Of every layer.
     """
-    seeds = np.random.SeedSequence(seed).spawn(2 * check_size("num_layers", num_layers) + 1)
+    seeds = seeds_of(seed, 2 * check_size("num_layers", num_layers) + 1)
     layers: list[Any] = []
     for k in range(num_layers):
         width = layers[-1].output_size if layers else input_size

@@ -1,5 +1,8 @@
 """Losses and their gradients: of classes, of numbers, of labels without alignment (CTC)."""
 
+from typing import TYPE_CHECKING
+
+from pylstm.hints import absent
 from pylstm.losses.classification import sigmoid_cross_entropy, softmax_cross_entropy
 from pylstm.losses.ctc import ctc_best_path, ctc_loss
 from pylstm.losses.regression import gaussian_likelihood, huber, mean_squared_error, quantile_loss, squared_error
@@ -15,3 +18,6 @@ __all__ = [
     "softmax_cross_entropy",
     "squared_error",
 ]
+
+if not TYPE_CHECKING:
+    __getattr__ = absent(__name__)

@@ -18,6 +18,8 @@ from pylstm.losses.reduction import Reduction, check_floats, check_weights, redu
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
+LEAVE_OUT = "what is to be left out needs a weight of 0: weights = targets != {}, and a fit (x, y, weights)"
+
 
 def softmax_cross_entropy(
     logits: ArrayLike,
@@ -73,13 +75,14 @@ def softmax_cross_entropy(
     targets = as_array("targets", targets)
     if targets.shape != logits.shape[:-1]:
         cure = ": of one-hot rows take targets.argmax(-1)" if targets.shape == logits.shape else ""
+        cure = ": take targets[..., 0]" if targets.shape == (*logits.shape[:-1], 1) else cure
         raise ValueError(
             f"targets must have shape {logits.shape[:-1]}, that of logits {logits.shape} without the last axis, "
             f"got {targets.shape}{cure}"
         )
     weights = check_weights(weights, logits.shape[:-1], logits.dtype)
     logits, targets = leave_out(weights, logits, targets)
-    targets = check_indices("targets", targets, logits.shape[-1])
+    targets = check_indices("targets", targets, logits.shape[-1], LEAVE_OUT)
     if not 0 <= smoothing <= 1:
         raise ValueError(f"smoothing must be in 0..1, got {smoothing}")
     at = targets[..., None]

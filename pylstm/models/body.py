@@ -7,7 +7,7 @@ from typing import Any
 
 from pylstm.feedforward.embedding import Embedding
 from pylstm.feedforward.linear import Linear
-from pylstm.feedforward.mlp import MLP
+from pylstm.feedforward.mlp import MLP, check_activation
 from pylstm.layers.bidirectional import Bidirectional
 from pylstm.layers.named import Recurrent
 from pylstm.layers.stack import Stack
@@ -38,6 +38,7 @@ def head_on(layer: Any, output_size: int, sizes: Iterable[int], activation: Any,
     if not isinstance(sizes, Iterable):
         raise TypeError(f"head_sizes must be the widths between, such as (32,), got {sizes!r}")
     sizes = tuple(sizes)
+    check_activation(activation)
     if not sizes:
         return Linear(layer.output_size, output_size, dtype=layer.dtype, seed=seed)
     return MLP(layer.output_size, sizes, output_size, activation, dtype=layer.dtype, seed=seed)

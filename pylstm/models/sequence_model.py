@@ -8,12 +8,13 @@ from typing import Any, Literal, Self
 import numpy as np
 
 from pylstm.cells.cell import Cell
-from pylstm.checks import DTYPES, Array, Dtype, as_array, check_indices, check_size
+from pylstm.checks import DTYPES, Array, Dtype, as_array, check_indices, check_size, seeds_of
 from pylstm.data.finite import Masks, counting
 from pylstm.data.sequences import Batch, Sequences
 from pylstm.described import Trainable
 from pylstm.feedforward.embedding import Embedding
 from pylstm.feedforward.mlp import Activation
+from pylstm.hints import refuse_options
 from pylstm.layers.bidirectional import Bidirectional
 from pylstm.layers.generators import unmoved
 from pylstm.layers.named import Recurrent
@@ -121,7 +122,8 @@ class SequenceModel(Trainable, kind="sequence_model"):
         seed: int = 0,
         **sizes: Any,
     ) -> None:
-        seeds = np.random.SeedSequence(seed).spawn(3 if vocabulary else 2)
+        refuse_options(sizes, (), "model option")
+        seeds = seeds_of(seed, 3 if vocabulary else 2)
         embedding = Embedding(vocabulary, input_size, dtype=dtype, seed=seeds.pop(0)) if vocabulary else None
         own: Any = seeds[0]
         if check_size("num_layers", num_layers) > 1 or bidirectional:
@@ -164,7 +166,7 @@ class SequenceModel(Trainable, kind="sequence_model"):
         """
         if not isinstance(layer, Recurrent | Stack | Bidirectional):
             raise TypeError(f"layer must be a Recurrent, Stack or Bidirectional, got {type(layer).__name__}")
-        head_seed = np.random.SeedSequence(seed).spawn(2)[1]
+        head_seed = seeds_of(seed, 2)[1]
         model = cls.__new__(cls)
         head = head_on(layer, output_size, head_sizes, activation, head_seed)
         model._set(None, layer, head, read, loss, loss_options or {})
@@ -324,7 +326,7 @@ class SequenceModel(Trainable, kind="sequence_model"):
         lead = x.shape[:2] if self.read == "every" else x.shape[:1]
         if self.loss_name not in ALIGNED:
             y, weights = check_shapes(
-                self.loss_name, y, weights, lead, self.head.out_features, isinstance(x, Sequences)
+                self.loss_name, y, weights, lead, self.head.out_features, isinstance(x, Sequences), x.shape[1]
             )
         check_rows(self._judge, x, y, weights)
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 import numpy as np
 
-from pylstm.checks import as_array
+from pylstm.checks import as_array, quoted
 from pylstm.data.sequences import Sequences
 from pylstm.hint_texts import HINTS
 from pylstm.hints import refuse_options
@@ -66,6 +67,10 @@ def check_loss(loss: Any, read: str, options: Mapping[str, Any]) -> None:
     ValueError
     """
     known = LOSSES | ALIGNED
+    if callable(loss):
+        own = loss in known.values()
+        cure = f": give its name: loss={loss.__name__.removesuffix('_loss')!r}" if own else ""
+        raise TypeError(f"loss must be one of {', '.join(known)}, got the function {quoted(loss)}{cure}")
     if not isinstance(loss, str) or loss not in known:
         cure = f": take {HINTS['loss name'][loss]}" if isinstance(loss, str) and loss in HINTS["loss name"] else ""
         raise ValueError(f"loss must be one of {', '.join(known)}, got {loss!r}{cure}")
@@ -161,7 +166,7 @@ def loss_of_labels(
 
 
 def check_shapes(
-    name: str, y: Any, weights: Any, lead: tuple[int, ...], K: int, ragged: bool = False
+    name: str, y: Any, weights: Any, lead: tuple[int, ...], K: int, ragged: bool = False, steps: int | None = None
 ) -> tuple[Any, Any]:
     """Refuse targets and weights of a wrong shape, in the order of axes in which they are given; both as arrays.
 
@@ -177,6 +182,8 @@ def check_shapes(
         Values of an output.
     ragged : bool
         Whether targets and weights may have more than T steps.
+    steps : int, optional
+        T, where one output of a sequence is read.
     """
     if isinstance(y, Sequences) and len(lead) == 1:
         raise TypeError("y are Sequences: targets of every step need read='every'")
@@ -187,18 +194,31 @@ def check_shapes(
     shortest = lead if K == 1 else elements
     found = _steps_cut(y.shape, lead, ragged)
     if found not in shapes:
-        of, cure = "one for each sequence" if len(lead) == 1 else "by sequence and step (read='every')", ""
-        if name == "softmax_cross_entropy" and y.shape == (*lead, K):
-            cure = ": of one-hot rows take y.argmax(-1)"
-        elif len(lead) == 1 and len(found) > len(shortest) and found[:1] == lead:
-            cure = ": targets of every step need read='every'"
-        raise ValueError(f"y must have shape {shortest}, {of}, got {y.shape}{cure}")
+        of = "one for each sequence" if len(lead) == 1 else "by sequence and step (read='every')"
+        cure = _cure(name, found, lead, K, steps)
+        raise ValueError(f"y must have shape {shortest}, {of}, got {y.shape}{cure and ': '}{cure}")
     if weights is not None and _steps_cut(weights.shape, lead, ragged) not in {lead[:1], lead, elements}:
         others = [f", or {shape}" for shape in dict.fromkeys([lead, elements]) if shape != lead[:1]]
         raise ValueError(
             f"weights must have shape {lead[:1]}, one for each sequence{''.join(others)}, got {weights.shape}"
         )
     return y, weights
+
+
+def _cure(name: str, found: tuple[int, ...], lead: tuple[int, ...], K: int, steps: int | None) -> str:
+    """What to do about targets of the shape `found`; `steps` where every step could be read."""
+    classes = name == "softmax_cross_entropy"
+    if classes and found == (*lead, K):
+        return "of one-hot rows take y.argmax(-1)"
+    if classes and found == (*lead, 1):
+        return "take y[..., 0]"
+    if found[: len(lead)] != lead or len(found) == len(lead):
+        return ""
+    if len(lead) == 1 and steps in (None, found[1]):
+        return "targets of every step need read='every'"
+    if len(found) == len(lead) + 1 and name in ("mean_squared_error", "huber", "sigmoid_cross_entropy"):
+        return f"{found[-1]} values of an output need output_size={found[-1]}"
+    return ""
 
 
 def _steps_cut(shape: tuple[int, ...], lead: tuple[int, ...], ragged: bool) -> tuple[int, ...]:
@@ -271,7 +291,7 @@ def _loss(
     try:
         return LOSSES[name](out, y, weights=weights, **options)
     except ValueError as error:
-        if str(error).startswith("targets must be in 0..") and name == "softmax_cross_entropy":
+        if re.match(r"targets must be in 0\.\.\d+, got \d", str(error)) and name == "softmax_cross_entropy":
             K = out.shape[-1]
             raise ValueError(f"{error}: output_size, here {K}, must be the number of classes") from None
         raise

@@ -45,18 +45,16 @@ def two_shares(name: str, value: Any) -> tuple[float, float]:
     return float(values[0]), float(values[1])
 
 
-def flag(name: str, value: Any) -> bool:
-    """True or False."""
-    if value not in (True, False):
-        raise TypeError(f"{name} must be True or False, got {value!r}")
-    return bool(value)
-
-
 def check_count(name: str, value: Any) -> int:
     """An integer of 0 or more."""
     if isinstance(value, bool) or not isinstance(value, Integral) or int(value) < 0:
         raise ValueError(f"{name} must be an integer of 0 or more, got {value!r}")
     return int(value)
+
+
+def as_real(name: str, value: Any) -> Any:
+    """A number, or an array or tensor of one without axes, as a number."""
+    return _real(name, value.item() if getattr(value, "ndim", 1) == 0 and hasattr(value, "item") else value)
 
 
 def _real(name: str, value: Any) -> Any:

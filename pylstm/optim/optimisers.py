@@ -11,11 +11,11 @@ from typing import Any, Self
 
 import numpy as np
 
-from pylstm.checks import check_array
+from pylstm.checks import check_array, check_flag
 from pylstm.described import call_of
 from pylstm.hints import Hinted, refuse_options
 from pylstm.optim.clipping import as_list
-from pylstm.optim.numbers import Setting, check_count, flag, positive, rate, share, two_shares
+from pylstm.optim.numbers import Setting, check_count, positive, rate, share, two_shares
 from pylstm.parameters import Parameters
 
 
@@ -173,7 +173,7 @@ class SGD(Optimiser):
     array([-0.2])
     """
 
-    momentum, nesterov = Setting(share), Setting(flag)
+    momentum, nesterov = Setting(share), Setting(check_flag)
     slots = ("velocity",)
     settings = ("lr", "momentum", "nesterov")
 

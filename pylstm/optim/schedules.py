@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from numbers import Real
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from pylstm.checks import check_number, check_size, takes_one
 from pylstm.described import call_of
-from pylstm.hints import Hinted
-from pylstm.optim.numbers import check_count, rate
+from pylstm.hints import HINTS, Hinted, absent, refuse_options
+from pylstm.optim.numbers import as_real, check_count, rate
 
 Schedule = Callable[[int], float]
 
@@ -69,6 +69,7 @@ def warm_up(schedule: Schedule, steps: int) -> Schedule:
     >>> [warm_up(constant(1.0), 4)(step) for step in (0, 1, 3, 9)]
     [0.25, 0.5, 1.0, 1.0]
     """
+    check_schedule(schedule)
     _check_steps("steps", steps)
     return lambda step: rate_at(schedule, step) * min(1.0, (step + 1) / steps)
 
@@ -121,6 +122,12 @@ class Plateau(Hinted, hints="plateau"):
     0.5
     """
 
+    def __new__(cls, *given: Any, **options: Any) -> Any:
+        if len(given) > 1:
+            raise TypeError(f"options go by name: Plateau(0.01, mode='min', factor=0.1), got {given!r}")
+        refuse_options(options, (), "plateau option")
+        return super().__new__(cls)
+
     def __init__(
         self,
         lr: float,
@@ -136,17 +143,15 @@ class Plateau(Hinted, hints="plateau"):
     ) -> None:
         for name, value in {"lr": lr, "threshold": threshold, "min_lr": min_lr, "eps": eps}.items():
             rate(name, value)
-        if not 0 < factor < 1:
+        if not 0 < check_number("factor", factor) < 1:
             raise ValueError(f"factor must be between 0 and 1, got {factor}")
-        _check_steps("patience", patience, 0)
-        _check_steps("cooldown", cooldown, 0)
         if mode not in ("min", "max"):
             raise ValueError(f"mode must be 'min' or 'max', got {mode!r}")
         if threshold_mode not in ("rel", "abs"):
             raise ValueError(f"threshold_mode must be 'rel' or 'abs', got {threshold_mode!r}")
-        self.factor, self.patience, self.cooldown = float(factor), patience, cooldown
+        self.patience, self.cooldown = check_size("patience", patience, 0), check_size("cooldown", cooldown, 0)
         self.mode, self.threshold, self.threshold_mode = mode, float(threshold), threshold_mode
-        self.min_lr, self.eps = float(min_lr), float(eps)
+        self.factor, self.min_lr, self.eps = float(factor), float(min_lr), float(eps)
         self.lr = lr
         self.reset()
 
@@ -170,6 +175,7 @@ class Plateau(Hinted, hints="plateau"):
 
     def observe(self, loss: float) -> None:
         """Take note of a loss; NaN is no better than any."""
+        loss = as_real("loss", loss)
         if self._is_better(loss):
             self.best, self.waited = loss, 0
         else:
@@ -203,8 +209,7 @@ class Plateau(Hinted, hints="plateau"):
             raise ValueError(f"state must be what state_dict() returned, with {', '.join(self.state_dict())}")
         lr, best = rate("lr", state["lr"]), state["best"]
         waited, cooling = (check_count(name, state[name]) for name in ("waited", "cooling"))
-        if not isinstance(best, Real):
-            raise TypeError(f"best must be a number, got {best!r}")
+        check_number("best", best)
         self._lr, self.best, self.waited, self.cooling = lr, float(best), waited, cooling
 
     def __repr__(self) -> str:
@@ -217,11 +222,17 @@ SCHEDULES = ("constant", "step_decay", "cosine", "warm_up", "Plateau")
 
 
 def check_schedule(schedule: Any) -> None:
-    """`TypeError` for what is not a schedule."""
-    if schedule is not None and not callable(schedule):
+    """`TypeError` for what is not a schedule, nor None."""
+    if schedule is None:
+        return
+    kind = schedule if isinstance(schedule, type) else type(schedule)
+    if kind is schedule and issubclass(kind, Plateau):
+        raise TypeError(f"schedule must be made: {kind.__name__}(...), got the class")
+    if kind is schedule or not takes_one(schedule):
+        own = HINTS["module"].get(kind.__name__) if kind.__module__.startswith("torch.") else None
         raise TypeError(
             f"schedule must be a function of the step such as cosine(0.01, steps=1000), one of "
-            f"pylstm.optim.schedules: {', '.join(SCHEDULES)}; got {schedule!r}"
+            f"pylstm.optim.schedules: {', '.join(SCHEDULES)}; got {schedule!r}{f': {own}' if own else ''}"
         )
 
 
@@ -243,6 +254,10 @@ def rate_at(schedule: Schedule, step: int) -> float:
     return rate(f"the rate that the schedule returned for step {step}", schedule(step))
 
 
-def _check_steps(name: str, value: int, least: int = 1) -> None:
-    if not value >= least:
-        raise ValueError(f"{name} must be at least {least}, got {value}")
+def _check_steps(name: str, value: float) -> None:
+    if not check_number(name, value) >= 1:
+        raise ValueError(f"{name} must be at least 1, got {value}")
+
+
+if not TYPE_CHECKING:
+    __getattr__ = absent(__name__)

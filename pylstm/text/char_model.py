@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 
+from pylstm.checks import generator
 from pylstm.datasets import Vocabulary
 from pylstm.feedforward.embedding import Embedding
 from pylstm.feedforward.linear import Linear
@@ -171,7 +172,7 @@ class CharModel(SequenceModel, kind="char_model"):
             raise ValueError("prompt must have at least one character")
         if not temperature >= 0:
             raise ValueError(f"temperature must be 0 or more, got {temperature}")
-        return self._characters(self.vocabulary.encode(prompt), temperature, np.random.default_rng(seed))
+        return self._characters(self.vocabulary.encode(prompt), temperature, generator(seed))
 
     def _characters(self, before: np.ndarray, temperature: float, rng: np.random.Generator) -> Iterator[str]:
         stream = self.layer.stream()

@@ -1,5 +1,8 @@
 """Training: the loop of a fit, its history and checkpoints, truncated back-propagation, L-BFGS."""
 
+from typing import TYPE_CHECKING
+
+from pylstm.hints import absent
 from pylstm.training.divergence import TrainingDiverged
 from pylstm.training.fitting import fit
 from pylstm.training.following import followed
@@ -18,3 +21,6 @@ __all__ = [
     "followed",
     "truncated_bptt",
 ]
+
+if not TYPE_CHECKING:
+    __getattr__ = absent(__name__)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from pylstm.checks import check_size
+from pylstm.checks import check_number, check_size, takes_one
 from pylstm.parameters import Parameters
 
 
@@ -16,7 +15,7 @@ def check_numbers(clip: Any, validation: Any, patience: Any, **counts: Any) -> N
         check_size(name, value)
     if patience is not None and validation is None:
         raise ValueError("patience needs validation: a share of the rows such as 0.1, or other data")
-    if clip is not None and not clip > 0:
+    if clip is not None and not check_number("clip", clip) > 0:
         raise ValueError(f"clip must be above 0, got {clip}")
 
 
@@ -39,25 +38,12 @@ def check_callbacks(callbacks: Any) -> list[Callable[[Any], Any]]:
         raise TypeError("callbacks must be a list of functions, got one: callbacks=[function]")
     several: list[Any] = list(callbacks)
     for number, each in enumerate(several):
-        if not _takes_one(each):
+        if not takes_one(each):
             raise TypeError(
                 f"callbacks[{number}] must be a function of the trainer, such as lambda trainer: print(trainer.epoch), "
                 f"got {each!r}"
             )
     return several
-
-
-def _takes_one(function: Any) -> bool:
-    """Whether it can be called with one argument; a signature that cannot be read is taken to allow it."""
-    if not callable(function):
-        return False
-    try:
-        inspect.signature(function).bind(None)
-    except TypeError:
-        return False
-    except ValueError:
-        return True
-    return True
 
 
 def check_optimiser(optimiser: Any, params: list[Parameters]) -> None:

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterable
 from typing import Any, Never, TypedDict, Unpack
 
+from pylstm.checks import check_flag
 from pylstm.optim.optimisers import Optimiser
 from pylstm.optim.schedules import Schedule
 from pylstm.training.history import History
@@ -77,7 +78,7 @@ def fit(
     if more:
         raise TypeError("all data go in one tuple: pylstm.fit(model, (x, y))")
     trainer = Trainer(model, data, **options)
-    if resume:
+    if check_flag("resume", resume):
         if checkpoint is None:
             raise ValueError("resume needs a checkpoint: fit(..., checkpoint=path, resume=True)")
         if os.path.exists(checkpoint):

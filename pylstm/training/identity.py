@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from typing import Any
 from weakref import WeakKeyDictionary
 
+import numpy as np
+
 from pylstm.data.batches import digest_of
 from pylstm.described import Layer
 from pylstm.kinds import describe
@@ -29,7 +31,10 @@ def identity_of(trainer: Any) -> dict[str, Any]:
         "data": digest_of(trainer.data),
         "validation": None if trainer.validation is None else digest_of(trainer.validation),
     }
-    kind = lambda value: type(value).__qualname__  # noqa: E731  (what it prints may hold its address)
+
+    def kind(value: Any) -> Any:  # of what JSON does not hold: what it prints may have its address in it
+        return value.item() if isinstance(value, np.generic) else type(value).__qualname__
+
     said: dict[str, Any] = json.loads(json.dumps(dict(_entries("", found)), default=kind))
     return said
 

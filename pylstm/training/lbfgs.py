@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from pylstm.checks import check_number, check_size
 from pylstm.data.batches import check_data, check_model
 from pylstm.data.finite import not_finite, refuse_not_finite
 from pylstm.optim.clipping import as_list
@@ -82,15 +83,14 @@ def fit_lbfgs(
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError("fit_lbfgs needs scipy: pip install 'pylstm[scipy]'", name="scipy") from error
     check_model(model)
-    for name, value in {"iterations": iterations, "memory": memory}.items():
-        if not value >= 1:
-            raise ValueError(f"{name} must be at least 1, got {value}")
-    if getattr(model, "training", False) and getattr(getattr(model, "layer", None), "dropout", 0):
-        raise ValueError("L-BFGS needs the same loss at every evaluation: turn dropout off with model.eval()")
+    _check_arguments(model, {"iterations": iterations, "memory": memory}, gradient_tolerance, loss_tolerance)
     data, number = check_data("data", data), 0
     refuse_not_finite("data", data, model)
     objective = _Objective(model, data, list(callbacks))
     with followed(objective) as objective.follower, stop_on_interrupt() as objective.stopped:
+        if objective.stopping:  # by a hook, at the beginning
+            objective.history.stopped = "callback"
+            return objective.history
         # Converged: all of the gradient below gtol, or a fall of less than ftol times the largest of both losses and 1.
         options = {"maxiter": iterations, "maxfun": math.inf, "maxcor": memory}
         options |= {"gtol": gradient_tolerance, "ftol": loss_tolerance}
@@ -106,6 +106,15 @@ def fit_lbfgs(
     if number == signal.SIGTERM:
         signal.raise_signal(number)
     return objective.history
+
+
+def _check_arguments(model: Any, sizes: dict[str, Any], gradient_tolerance: Any, loss_tolerance: Any) -> None:
+    for name, value in sizes.items():
+        check_size(name, value)
+    check_number("gradient_tolerance", gradient_tolerance)
+    check_number("loss_tolerance", loss_tolerance)
+    if getattr(model, "training", False) and getattr(getattr(model, "layer", None), "dropout", 0):
+        raise ValueError("L-BFGS needs the same loss at every evaluation: turn dropout off with model.eval()")
 
 
 class _Interrupted(Exception):
@@ -124,7 +133,7 @@ class _Objective:
 
     def __init__(self, model: Any, data: tuple[Any, ...], callbacks: list[Callable[[History], Any]]) -> None:
         self.model, self._data, self._callbacks = model, data, callbacks
-        self._params, self.history, self._stop = as_list(model.params), History(), False
+        self._params, self.history, self.stopping = as_list(model.params), History(), False
         self._best: list[np.ndarray] = []
         self._lowest = math.inf
 
@@ -136,7 +145,7 @@ class _Objective:
 
     def stop(self) -> None:
         """End the fit after the present iteration; for hooks."""
-        self._stop = True
+        self.stopping = True
 
     @property
     def start(self) -> np.ndarray:
@@ -170,7 +179,7 @@ class _Objective:
         self.history.loss.append(float(intermediate_result.fun))
         self.follower.end_step()
         self.follower.end_epoch()
-        if any_ends(self._callbacks, self.history) or self._stop:
+        if any_ends(self._callbacks, self.history) or self.stopping:
             self.history.stopped = "callback"
             raise StopIteration
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
+from pylstm.checks import check_number
 from pylstm.data.finite import not_finite
 from pylstm.hints import Hinted
 from pylstm.layers.generators import unmoved
@@ -120,14 +121,11 @@ class Loop(Hinted, hints="trainer"):
         report: Callable[[Any], Any] = lambda loop: None,
     ) -> History:
         """Train until the budget is used up, the fit is to stop, or a signal comes; `report` is called every step."""
-        if checkpoint is not None and os.path.realpath(os.fsdecode(checkpoint)) != self._checkpoint:
-            refuse_taken(checkpoint, self.task, self._identity)
+        self._begin(checkpoint, every)
         display, number, written = Progress.of(progress), 0, time.perf_counter()
         start = written - self.seconds
         self._stop = "" if self._stop == "interrupted" else self._stop
         self.history.stopped = ""
-        if isinstance(self.schedule, Plateau) and not self.step:
-            self.schedule.reset()
         with (
             kept_on_error(self, checkpoint),
             followed(self) as follower,
@@ -152,6 +150,15 @@ class Loop(Hinted, hints="trainer"):
         if number == signal.SIGTERM:
             signal.raise_signal(number)
         return self.history
+
+    def _begin(self, checkpoint: Path | None, every: float) -> None:
+        """Checks of `_run`; a schedule with a memory forgets a fit before."""
+        if not check_number("every", every) >= 0:
+            raise ValueError(f"every must be 0 or more, got {every}")
+        if checkpoint is not None and os.path.realpath(os.fsdecode(checkpoint)) != self._checkpoint:
+            refuse_taken(checkpoint, self.task, self._identity)
+        if isinstance(self.schedule, Plateau) and not self.step:
+            self.schedule.reset()
 
     def _share(self, budget: Budget) -> float:
         return budget.share(self.step, self.seconds, self.steps_per_epoch)

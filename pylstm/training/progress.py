@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TextIO
 
+from pylstm.checks import check_flag
+
 LINES = 10
 """Lines of plain progress over a whole budget."""
 
@@ -46,7 +48,9 @@ class Progress:
     @classmethod
     def of(cls, progress: Progress | bool | None) -> Progress:
         """What `pylstm.fit` is given as `progress`: a bar, no bar, or one where standard error is a terminal."""
-        return progress if isinstance(progress, Progress) else cls(progress, lines=False)
+        if isinstance(progress, Progress):
+            return progress
+        return cls(None if progress is None else check_flag("progress", progress), lines=False)
 
     @contextmanager
     def begun(self, share: float) -> Iterator[None]:

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from pylstm.checks import check_flag, check_seed
 from pylstm.data.batches import Data, batches_of, check_batches, check_data, check_model, split
 from pylstm.data.finite import refuse_not_finite
 from pylstm.hints import refuse_options
@@ -92,11 +93,13 @@ class Trainer(Loop):
         progress: Progress | bool | None = None,
     ) -> None:
         check_model(model)
+        progress = Progress.of(progress)
         check_schedule(schedule)
         check_numbers(clip, validation, patience, epochs=epochs, batch_size=batch_size)
         callbacks = check_callbacks(callbacks)
         optimiser = Adam(model.params) if optimiser is None else optimiser
         check_optimiser(optimiser, as_list(model.params))
+        seed, shuffle = check_seed(seed), check_flag("shuffle", shuffle)
         kept, held = self._checked(model, data, validation, seed)
         source = Rows(kept, batch_size, shuffle, seed)
         super().__init__(model, source, optimiser, schedule=schedule, clip=clip, patience=patience, callbacks=callbacks)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import pylstm
+from pylstm.optim.clipping import as_list
 from pylstm.parameters import Parameters
 
 SHAPES = {"weight_x": (4, 3), "bias": (4,)}
@@ -101,3 +102,23 @@ def test_impossible_sizes_are_refused():
 def test_the_dtype_is_the_object_of_numpy(dtype):
     """Streams know arrays made with ``layer.dtype`` at once only if it is."""
     assert pylstm.LSTM(2, 3, 2, dtype=dtype).dtype is Parameters(SHAPES, dtype).dtype is np.dtype("float32")
+
+
+@pytest.mark.parametrize("again", [copy.copy, copy.deepcopy, lambda thing: pickle.loads(pickle.dumps(thing))])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: pylstm.LSTM(2, 3, seed=0),
+        lambda: pylstm.LSTM(2, 3, 2, bidirectional=True, seed=0),
+        lambda: pylstm.Linear(2, 3, seed=0),
+        lambda: pylstm.MLP(2, (4,), 3, seed=0),
+        lambda: pylstm.Embedding(2, 3, seed=0),
+        lambda: pylstm.SequenceModel("gru", 2, 3, 1, seed=0),
+    ],
+)
+def test_a_copy_of_whatever_has_parameters_has_its_own(make, again):
+    one = make()
+    other, before = again(one), np.concatenate([each.flat for each in as_list(one.params)])
+    for each in as_list(other.params):
+        each.flat[:] = 7
+    assert np.array_equal(np.concatenate([each.flat for each in as_list(one.params)]), before)

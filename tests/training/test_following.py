@@ -271,3 +271,29 @@ def test_a_loss_of_truncated_bptt_that_raises_stop_iteration():
 
     with pytest.raises(RuntimeError, match="the loss raised StopIteration"):
         list(pylstm.truncated_bptt(pylstm.GRU(2, 4), X, loss, 3))
+
+
+class StopsAtTheBeginning(Watcher):
+    @pylstm.hookimpl
+    def pylstm_on_fit_begin(self, trainer):
+        super().pylstm_on_fit_begin(trainer)
+        trainer.stop()
+
+
+@pytest.mark.parametrize("kind", ["fit", "text", "lbfgs"])
+def test_a_stop_at_the_beginning_takes_no_step(kind, watch):
+    if kind == "lbfgs":
+        pytest.importorskip("scipy")
+    watcher = watch(StopsAtTheBeginning())
+    model = pylstm.SequenceModel("gru", 2, 4, 1, dtype="float64", seed=0)
+    before = model.params.copy()
+    data = (X.astype("f8"), Y)
+    if kind == "text":
+        trainer = TextTrainer(TEXT, TextSettings(hidden_size=4, batch_size=2, length=8))
+        model, before = trainer.model, trainer.model.params.copy()
+        history = trainer.run(Budget(steps=3))
+    else:
+        history = {"fit": pylstm.fit, "lbfgs": pylstm.fit_lbfgs}[kind](model, data)
+    assert history.stopped == "callback" and not history.steps
+    assert all(np.array_equal(a.flat, b.flat) for a, b in zip(model.params, before))
+    assert [name for name, *_ in watcher.calls] == ["begin", "end"]

@@ -87,7 +87,7 @@ def trace(contract: Contract, stage: Stage, function: Callable[..., Any]) -> Tra
     results, extra = _results(contract, stage, returned, graph, here)
     named: dict[Node, str] = {}
     for name, value in local.items():
-        if isinstance(value, Symbol) and value.node.op not in ("leaf", "const"):
+        if isinstance(value, Symbol) and value.node.op not in ("leaf", "const") and name.strip("_"):
             named.setdefault(value.node, name)
     return Trace(graph, leaves, results, extra, named)
 
