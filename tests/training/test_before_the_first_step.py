@@ -144,9 +144,10 @@ def test_the_shape_that_a_user_has_to_give(loss, call):
         y = np.zeros(shape, "int64" if loss == "softmax_cross_entropy" else "float32")
         with pytest.raises(ValueError) as caught:
             getattr(model, call)(X, y)
-        one_hot = ": of one-hot rows take y.argmax(-1)" if shape == (N, T, K) else ""
+        cures = {(N, T, K): ": of one-hot rows take y.argmax(-1)", (N, T, 1): ": take y[..., 0]"}
+        cure = cures.get(shape, "")
         assert str(caught.value) == (
-            f"y must have shape {right}, by sequence and step (read='every'), got {shape}{one_hot}"
+            f"y must have shape {right}, by sequence and step (read='every'), got {shape}{cure}"
         )
     getattr(model, call)(X, np.zeros(right, y.dtype))
     for shape in [(T,), (T, N), (N, T, 2)]:
