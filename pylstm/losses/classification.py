@@ -73,13 +73,7 @@ def softmax_cross_entropy(
     if logits.ndim == 0 or logits.shape[-1] == 0:
         raise ValueError(f"logits must have shape (..., V) with V >= 1, got {logits.shape}")
     targets = as_array("targets", targets)
-    if targets.shape != logits.shape[:-1]:
-        cure = ": of one-hot rows take targets.argmax(-1)" if targets.shape == logits.shape else ""
-        cure = ": take targets[..., 0]" if targets.shape == (*logits.shape[:-1], 1) else cure
-        raise ValueError(
-            f"targets must have shape {logits.shape[:-1]}, that of logits {logits.shape} without the last axis, "
-            f"got {targets.shape}{cure}"
-        )
+    _check_shape(targets.shape, logits.shape)
     weights = check_weights(weights, logits.shape[:-1], logits.dtype)
     logits, targets = leave_out(weights, logits, targets)
     targets = check_indices("targets", targets, logits.shape[-1], LEAVE_OUT)
@@ -99,6 +93,15 @@ def softmax_cross_entropy(
     if smoothing:
         dlogits -= dlogits.dtype.type(smoothing / logits.shape[-1])
     return reduce_losses(losses, dlogits, weights, reduction, per_row=True)
+
+
+def _check_shape(targets: tuple[int, ...], logits: tuple[int, ...]) -> None:
+    if targets != logits[:-1]:
+        cures = {(*logits[:-1], 1): ": take targets[..., 0]", logits: ": of one-hot rows take targets.argmax(-1)"}
+        raise ValueError(
+            f"targets must have shape {logits[:-1]}, that of logits {logits} without the last axis, "
+            f"got {targets}{cures.get(targets, '')}"
+        )
 
 
 def sigmoid_cross_entropy(

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from pylstm.checks import check_number, check_size, takes_one
 from pylstm.described import call_of
-from pylstm.hints import HINTS, Hinted, absent, refuse_options
+from pylstm.hint_texts import HINTS
+from pylstm.hints import Hinted, absent, refuse_options
 from pylstm.optim.numbers import as_real, check_count, rate
 
 Schedule = Callable[[int], float]
