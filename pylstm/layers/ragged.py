@@ -72,6 +72,7 @@ class Packing(Layout):
             self.order, self.counts = order, counts
 
     def packed_shape(self, T: int, B: int, width: int) -> tuple[int, ...]:
+        """Shape in which the loop has an array of all steps."""
         return (self.last, B, width) if self.order is None else (self.rows, width)
 
     def plan(self, core: Any, T: int, B: int, *options: Any) -> Any:
@@ -81,9 +82,11 @@ class Packing(Layout):
         return core.plan(self.last, B, *options, counts=self.counts)
 
     def given_in(self, array: np.ndarray) -> np.ndarray:
+        """As `steps_in`; (T, B, w) where the loop finds the rows by their counts."""
         return self.steps_in(array) if self.order is None else self._by_steps(array)
 
     def whole_out(self, array: np.ndarray) -> np.ndarray:
+        """What the caller has of an array (T, B, w), 0 beyond the ends."""
         if self.order is None:
             array[self.last :] = 0
         return super().steps_out(array)
@@ -109,9 +112,11 @@ class Packing(Layout):
         return super().steps_out(out)
 
     def rows_in(self, array: np.ndarray) -> np.ndarray:
+        """(B, w) in the order of the loop, longest first."""
         return np.ascontiguousarray(array if self.order is None else array[self.order])
 
     def rows_out(self, array: np.ndarray) -> np.ndarray:
+        """(B, w) in the order of the caller."""
         return array if self.order is None else array[self.places]
 
     def _by_steps(self, array: np.ndarray) -> np.ndarray:

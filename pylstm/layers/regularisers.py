@@ -170,8 +170,8 @@ def drop_connect(
 
     Yields
     ------
-    Parameters
-        The factors, 1 where nothing is dropped. A run made in the block keeps the weights it had; the gradient of
+    factors : Parameters
+        1 where nothing is dropped. A run made in the block keeps the weights it had; the gradient of
         the whole weights is that which it gives, times the factors: ``grads.params.flat *= factors.flat``.
 
     Raises

@@ -17,6 +17,7 @@ REDUCTIONS = ("mean", "sum")
 
 
 def check_floats(name: str, value: Any) -> np.ndarray:
+    """`value` as an array of float32 or float64 in the byte order of the machine."""
     array = as_array(name, value)
     if array.dtype.name not in DTYPES:
         raise TypeError(f"{name} must be float32 or float64, got {array.dtype}: convert with {name}.astype('float64')")
@@ -24,6 +25,7 @@ def check_floats(name: str, value: Any) -> np.ndarray:
 
 
 def check_weights(weights: ArrayLike | None, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray | None:
+    """Weights of this shape and dtype, finite and not negative; a mask becomes 0 and 1."""
     if weights is None:
         return None
     weights = as_array("weights", weights)

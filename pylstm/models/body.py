@@ -35,6 +35,7 @@ def as_list(value: Any) -> list[Any]:
 
 
 def head_on(layer: Any, output_size: int, sizes: Iterable[int], activation: Any, seed: Any) -> Linear | MLP:
+    """The map after the read-out of `layer`: linear, or with the hidden widths `sizes`."""
     if not isinstance(sizes, Iterable):
         raise TypeError(f"head_sizes must be the widths between, such as (32,), got {sizes!r}")
     sizes = tuple(sizes)

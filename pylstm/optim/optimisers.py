@@ -40,6 +40,7 @@ class Optimiser(Hinted, ABC, hints="optimiser"):
     """Names of the numbers that `state_dict` holds."""
 
     def __new__(cls, *_: Any, **options: Any) -> Self:
+        """Refuse, before `__init__` does, an option that this optimiser does not have, with what to write."""
         refuse_options(options, inspect.signature(cls.__init__).parameters, "optimiser option")
         return super().__new__(cls)
 

@@ -124,6 +124,7 @@ class Plateau(Hinted, hints="plateau"):
     """
 
     def __new__(cls, *given: Any, **options: Any) -> Any:
+        """Refuse, before `__init__` does, options by position, and those that there are not."""
         if len(given) > 1:
             raise TypeError(f"options go by name: Plateau(0.01, mode='min', factor=0.1), got {given!r}")
         refuse_options(options, (), "plateau option")

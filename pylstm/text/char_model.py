@@ -25,8 +25,10 @@ MADE_WITH: dict[str, Any] = {"read": "every", "loss": "softmax_cross_entropy", "
 
 
 class Step(NamedTuple):
-    """What `CharModel.chunk` returns: `bits` per character, `grads` in the order of ``model.params``, and the
-    states to carry on, `final`."""
+    """What `CharModel.chunk` returns.
+
+    `bits` per character, `grads` in the order of ``model.params``, and the states to carry on, `final`.
+    """
 
     bits: float
     grads: ParametersList

@@ -72,6 +72,7 @@ class Trainer(Loop):
     spent = "epochs"
 
     def __new__(cls, *_: Any, **options: Any) -> Any:
+        """Refuse, before `__init__` does, an option that there is not, with what to write."""
         refuse_options(options, (), "fit option")
         return super().__new__(cls)
 
