@@ -35,6 +35,13 @@ def quoted(value: Any) -> str:
     return text if len(text) <= 200 else f"{text[:200]}..."
 
 
+def check_finite(name: str, array: np.ndarray) -> np.ndarray:
+    """`array`; `ValueError` if an element is NaN or infinite."""
+    if not np.isfinite(array).all():
+        raise ValueError(f"{name} must be finite, holds {array[~np.isfinite(array)][0]}")
+    return array
+
+
 def check_dtype(dtype: Any) -> np.dtype:
     """`dtype` as a `numpy.dtype`, native byte order; `TypeError` unless it is float32 or float64."""
     try:

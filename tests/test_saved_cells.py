@@ -5,7 +5,7 @@ import pytest
 
 import pylstm
 from pylstm import files
-from pylstm.cells import Cell, tanh
+from pylstm.cells import Cell, tanh, where
 from pylstm.cells.probe import difference, probe
 from pylstm.plugins import registry
 
@@ -111,14 +111,34 @@ def test_two_cells_of_one_name_are_not_saved(path):
     assert not path.exists()
 
 
-def test_old_files_are_read(path):
-    """Without values and options in the header."""
-    pylstm.save(path, pylstm.Recurrent("cornn", 3, 4, seed=0))
+@pytest.mark.parametrize("dt", [0.01, 0.02])
+def test_a_file_that_does_not_say_what_its_cell_computes_is_refused(path, dt):
+    pylstm.save(path, pylstm.Recurrent("cornn", 3, 4, seed=0, dt=dt))
     header, tensors = files.read_file(path)
-    for name in ("probe", "options"):
-        del header["parts"][""][name]
+    del header["parts"][""]["probe"]
     files.write_file(path, header, tensors)
-    assert pylstm.load(path).cell is registry().get("cornn")
+    with pytest.raises(ValueError, match=r"probe is missing"):
+        pylstm.load(path)
+
+
+@pytest.mark.parametrize("edge", [2.5, 4, 7, 15, 50])
+@pytest.mark.parametrize("what", ["z.a", "prev.h"])
+def test_a_cell_that_has_changed_far_out_is_refused(path, edge, what):
+    def make(factor):
+        body = {"name": "far", "states": ("h",), "gates": {"a": "x+h"}}
+        value = "z.a" if what == "z.a" else "prev.h"
+        names = {"where": where}
+        exec(
+            "def forward(z, prev):\n"
+            f"    return {{'h': 0.5 * prev.h + 0.3 * z.a * where(abs({value}) > {edge}, {factor}, 1.0)}}\n",
+            names,
+        )
+        return type(Cell)("Far", (Cell,), body | {"forward": names["forward"]})
+
+    pylstm.save(path, pylstm.Recurrent(make(1.0), 3, 4))
+    assert pylstm.load(path, cell=make(1.0)).hidden_size == 4
+    with pytest.raises(ValueError, match="the cell 'far' has changed since: forward h has other values"):
+        pylstm.load(path, cell=make(0.5))
 
 
 @pytest.mark.parametrize("name", registry().names())

@@ -232,18 +232,12 @@ def loops(rounds=3, loop=range):
 
 
 @pytest.mark.parametrize("rounds", [20_000, 9_000, 2**62, -20_000, 10**40])
-@pytest.mark.parametrize("probed", [True, False])
-def test_an_option_of_a_file_does_not_run_for_hours(path, rounds, probed):
+def test_an_option_of_a_file_does_not_run_for_hours(path, rounds):
     Loops = loops()
     pylstm.save(path, pylstm.Recurrent(Loops, 3, 4, seed=0, rounds=4))
     assert pylstm.load(path, cell=Loops).cell.options["rounds"] == 4
 
-    def change(header):
-        header["parts"][""]["options"]["rounds"] = rounds
-        if not probed:
-            del header["parts"][""]["probe"]
-
-    rewrite(path, change)
+    rewrite(path, lambda header: header["parts"][""]["options"].update(rounds=rounds))
     CALLS.clear()
     with pytest.raises(
         ValueError, match=r"options.*(must be an integer of at most 10000|takes more than 100000).*cell=..."

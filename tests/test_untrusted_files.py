@@ -288,6 +288,51 @@ def test_training_does_not_go_on_from_a_checkpoint_that_lies(path, entry):
         assert str(caught.value).startswith(f"{path}: ")
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize(
+    ("tensor", "words"),
+    [
+        ("/params/1/weight", r"parameter '1\.weight' must be finite"),
+        ("/best/0/0.bias", r"parameter '0\.0\.bias' must be finite"),
+        ("/optimiser/m.0", r"optimiser state 'm\.0' must be finite"),
+        ("/optimiser/v.1", r"optimiser state 'v\.1' must be finite"),
+    ],
+)
+def test_a_checkpoint_holds_finite_numbers(path, tensor, words, value):
+    x = np.random.default_rng(0).normal(size=(6, 4, 2)).astype("f4")
+
+    def fit(**options):
+        model = pylstm.SequenceModel("gru", 2, 3, 1, num_layers=2, seed=0)
+        data = (x, x[:, 0, :1])
+        options |= {"patience": 3, "validation": data, "batch_size": 3, "epochs": 2}
+        return pylstm.fit(model, data, checkpoint=path, **options)
+
+    fit()
+    fit(resume=True)
+    header, tensors = files.read_file(path)
+    tensors[tensor].reshape(-1)[1] = value
+    files.write_file(path, header, tensors)
+    with pytest.raises(ValueError, match=words) as caught:
+        fit(resume=True)
+    assert str(caught.value).startswith(f"{path}: ") and path.exists()
+
+
+def test_averages_of_squares_are_not_negative(path):
+    for kind in (pylstm.Adam, pylstm.RMSProp):
+        params = pylstm.GRU(2, 3).params
+        state = kind(params).state_dict()
+        kind(params).load_state_dict(state)
+        state["v.0"][3] = -1
+        with pytest.raises(ValueError, match=r"optimiser state 'v\.0' must be at least 0, holds -1"):
+            kind(params).load_state_dict(state)
+        state["v.0"][3] = np.nan
+        with pytest.raises(ValueError, match=r"optimiser state 'v\.0' must be finite, holds nan"):
+            kind(params).load_state_dict(state)
+    momentum = pylstm.SGD(params, 0.1, momentum=0.9).state_dict()
+    momentum["velocity.0"][3] = -1.0
+    pylstm.SGD(params, 0.1, momentum=0.9).load_state_dict(momentum)
+
+
 def test_paths_as_bytes(path):
     given = os.fsencode(path)
     pylstm.save(given, pylstm.LSTM(3, 4), about={"a": 1})

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from pylstm.cells.contract import Contract, Stage, hook_name
 from pylstm.cells.formula.lazy import install
-from pylstm.cells.options import Option, bound, options_of, with_options
+from pylstm.cells.options import Option, Options, bound, options_of, with_options
 from pylstm.checks import quoted
 
 
@@ -119,7 +119,7 @@ class Cell:
     stages: ClassVar[tuple[Stage, ...]] = ()
     widths: ClassVar[dict[str, str | int]] = {}
     sizes: ClassVar[dict[str, int | str | None]] = {}
-    options: ClassVar[dict[str, Option]] = {}
+    options: ClassVar[dict[str, Option]] = Options()
     output: ClassVar[str] = ""
     domain: ClassVar[dict[str, tuple[float | None, float | None]]] = {}
     kernel: ClassVar[Any] = None
@@ -140,6 +140,8 @@ class Cell:
             cls.name = cls.__name__.lower()
         if "options" in cls.__dict__ and "kernel" not in cls.__dict__:
             cls.kernel = None  # that of the parent computes with the options of the parent
+        if isinstance(cls.__dict__.get("options"), dict):
+            cls.options = Options(cls.options)
         cls._read_hooks()
         declared = Contract.of(cls)
         declared.check_initial_values(cls.initial_values)

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from pylstm.cells.options import call_text, check_option
+from pylstm.cells.options import Options, call_text, check_option
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 
@@ -102,7 +102,7 @@ class Contract:
             stages=stages,
             widths=declared,
             sizes=dict(cell.sizes),
-            options=dict(cell.options),
+            options=Options(cell.options),
             output=cell.output or (cell.states[0] if cell.states else ""),
             domain=dict(cell.domain),
         )

@@ -14,12 +14,27 @@ import threading
 from collections.abc import Callable, Mapping
 from numbers import Integral, Real
 from types import FunctionType
-from typing import Any
+from typing import Any, NoReturn
 
 from pylstm.checks import quoted
 
 Option = bool | int | float
 _LOCK = threading.Lock()
+
+
+class Options(dict[str, Option]):
+    """The options of a cell: a dict that cannot be changed, since all layers of the class share it."""
+
+    def _refuse(self, *args: Any, **kwargs: Any) -> NoReturn:
+        raise TypeError(
+            "the options of a cell cannot be changed: pass other values to the layer, as in Recurrent(cell, 3, 5, "
+            f"{call_text(self) or 'dt=0.1'}), or take cell.with_options(...)"
+        )
+
+    __setitem__ = __delitem__ = __ior__ = update = setdefault = pop = popitem = clear = _refuse  # type: ignore[assignment]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Options, (dict(self),)
 
 
 def check_option(name: str, value: Any, default: Option) -> Option:
@@ -66,7 +81,7 @@ def bound(function: Callable[..., Any], options: Mapping[str, Option]) -> Callab
     if "o" not in code.co_varnames[: code.co_argcount]:
         return function
     copy = FunctionType(code, function.__globals__, function.__name__, function.__defaults__, function.__closure__)
-    copy.__dict__.update(function.__dict__, options=dict(options))
+    copy.__dict__.update(function.__dict__, options=Options(options))
     copy.__qualname__, copy.__module__, copy.__doc__ = function.__qualname__, function.__module__, function.__doc__
     return copy
 

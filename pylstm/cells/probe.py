@@ -2,7 +2,7 @@
 
 They come from the twin on fixed inputs, all positive, then of both signs, so they do not depend on how the cell is
 written, and see closures, options and helper functions alike. `STATES` and `SCALES` say where: previous states of 0,
-small, moderate, large, beyond 10, and a dozen rows within -1..1.
+small, moderate, large, beyond 10, and a dozen rows within -1..1, then rows with all inputs up to 5, 10, 20 and 100.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ import numpy as np
 from pylstm.cells.contract import Stage, hook_name
 from pylstm.cells.twin import call, hook
 
-SCALES = (0.5, 1.5, 6.0, 0.7, 1.2) + (1.0,) * 12
+FAR = (5.0, 5.0, 10.0, 10.0, 20.0, 20.0, 100.0, 100.0)
+SCALES = (0.5, 1.5, 6.0, 0.7, 1.2) + (1.0,) * 12 + FAR
 """Largest magnitude in each row."""
-STATES = (0.5, 1.5, 6.0, 0.0, 60.0) + (1.0,) * 12
+STATES = (0.5, 1.5, 6.0, 0.0, 60.0) + (1.0,) * 12 + FAR
 """The same of previous states: row 3 is a first step."""
 TOLERANCE = 1e-8
 SIZES = {"input_size": 2, "hidden_size": 3}

@@ -127,9 +127,6 @@ def _with_options_of_file(entries: Entries, cell: Any, options: dict[str, Any], 
 
 
 def _check_probe(entries: Entries, cell: Any, changed: str) -> None:
-    if "probe" not in entries.value:  # written before there was one
-        probe(cell)  # that it can be computed, and within the limits of the caller
-        return
     saved = entries.entries("probe")
     for name in saved.value:
         if not all(each is None or is_number(each) for each in saved.list(name)):

@@ -11,7 +11,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from pylstm.checks import check_array, check_flag
+from pylstm.checks import check_array, check_finite, check_flag
 from pylstm.described import call_of
 from pylstm.hints import Hinted, refuse_options
 from pylstm.optim.clipping import as_list
@@ -34,6 +34,8 @@ class Optimiser(Hinted, ABC, hints="optimiser"):
 
     slots: tuple[str, ...] = ()
     """Names of the running averages, one flat array per `Parameters` each."""
+    squares: tuple[str, ...] = ()
+    """Those of squares."""
 
     lr = Setting(rate)
     settings: tuple[str, ...] = ("lr",)
@@ -111,7 +113,8 @@ class Optimiser(Hinted, ABC, hints="optimiser"):
         Raises
         ------
         ValueError, TypeError
-            Of another kind; missing or unexpected keys; arrays of another size or dtype.
+            Of another kind; missing or unexpected keys; arrays of another size or dtype, or not finite; averages of
+            squares below 0.
         """
         if not isinstance(state, Mapping):
             raise TypeError(f"state must be the dict that state_dict() returned, got {type(state).__name__}")
@@ -122,7 +125,7 @@ class Optimiser(Hinted, ABC, hints="optimiser"):
         if missing or unexpected:
             raise ValueError(f"optimiser state: missing keys {missing}, unexpected keys {unexpected}")
         arrays = {
-            key: check_array(f"optimiser state {key!r}", state[key], value.shape, value.dtype)
+            key: self._checked_slot(key, check_array(f"optimiser state {key!r}", state[key], value.shape, value.dtype))
             for key, value in own.items()
             if isinstance(value, np.ndarray)
         }
@@ -134,6 +137,12 @@ class Optimiser(Hinted, ABC, hints="optimiser"):
         for key, value in arrays.items():
             name, number = key.rsplit(".", 1)
             self._slots[name][int(number)][...] = value
+
+    def _checked_slot(self, key: str, array: np.ndarray) -> np.ndarray:
+        check_finite(f"optimiser state {key!r}", array)
+        if key.partition(".")[0] in self.squares and (array < 0).any():
+            raise ValueError(f"optimiser state {key!r} must be at least 0, holds {array[array < 0][0]}")
+        return array
 
     def _checked(self, name: str, value: Any) -> Any:
         setting = getattr(type(self), name, None)
@@ -234,7 +243,7 @@ class Adam(Optimiser):
     """
 
     betas, eps = Setting(two_shares), Setting(positive)
-    slots = ("m", "v")
+    slots, squares = ("m", "v"), ("v",)
     settings: tuple[str, ...] = ("lr", "betas", "eps")
 
     def __init__(
@@ -352,7 +361,7 @@ class RMSProp(Optimiser):
     """
 
     alpha, eps, momentum = Setting(share), Setting(positive), Setting(share)
-    slots = ("v", "velocity")
+    slots, squares = ("v", "velocity"), ("v",)
     settings = ("lr", "alpha", "eps", "momentum")
 
     def __init__(

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from pylstm.checks import check_array
+from pylstm.checks import check_array, check_finite
 from pylstm.files import Path, read_file, write_file
 from pylstm.parameters import Parameters
 from pylstm.schema import Entries, malformed
@@ -159,7 +159,7 @@ def check_parameters(params: list[Parameters], state: Mapping[str, Any]) -> None
     Raises
     ------
     ValueError, TypeError
-        Another number of them, other names, shapes or dtypes.
+        Another number of them, other names, shapes or dtypes; values that are not finite.
     """
     expected = {f"{number}.{name}" for number, each in enumerate(params) for name in each}
     found = {f"{number}.{name}" for number, each in state.items() for name in each}
@@ -168,7 +168,8 @@ def check_parameters(params: list[Parameters], state: Mapping[str, Any]) -> None
         raise ValueError(f"other parameters: missing {missing}, unexpected {unexpected}")
     for number, each in enumerate(params):
         for name, shape in each.shapes.items():
-            check_array(f"parameter {name!r}", state[str(number)][name], shape, each.dtype)
+            what = f"parameter {f'{number}.{name}'!r}"
+            check_finite(what, check_array(what, state[str(number)][name], shape, each.dtype))
 
 
 def refuse_other(path: Any, saved: Mapping[str, Any], asked: Mapping[str, Any]) -> None:

@@ -32,6 +32,10 @@ class WidthError(Exception):
     """Two blocks of different widths meet in one operation."""
 
 
+class LengthError(Exception):
+    """More operations than `Graph.most`."""
+
+
 class Node:
     """One expression: `op` of `args`. `kinds` are the kinds of leaves that it depends on."""
 
@@ -80,6 +84,7 @@ class Graph:
 
     def __init__(self) -> None:
         self.nodes: list[Node] = []
+        self.most: int | None = None
         self._table: dict[Key, Node] = {}
 
     def leaf(self, kind: str, name: str, width: Width) -> Node:
@@ -134,6 +139,8 @@ class Graph:
     def _intern(self, key: Key, op: str, args: tuple[Node, ...], width: Width, kinds: frozenset[str]) -> Node:
         node = self._table.get(key)
         if node is None:
+            if self.most is not None and len(self.nodes) >= self.most:
+                raise LengthError
             node = self._table[key] = Node(len(self.nodes), op, args, width, kinds)
             self.nodes.append(node)
         return node

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from math import inf, isfinite, log
 from typing import Any, NoReturn
 
-from pylstm.cells.formula.graph import ACTIVATIONS, Graph, Node, WidthError
+from pylstm.cells.formula.graph import ACTIVATIONS, Graph, LengthError, Node, WidthError
 
 _OWN = ("pylstm.cells.formula", "pylstm.cells.functions", "numpy")
 _UFUNCS = {
@@ -70,9 +70,14 @@ class Symbol:
 
     def apply(self, op: str, *values: Any) -> Symbol:
         """`op` of `values`: symbols and numbers."""
-        nodes = [self.lift(value) for value in values]
         try:
-            return Symbol(self.graph, self.graph.make(op, *nodes))
+            return Symbol(self.graph, self.graph.make(op, *(self.lift(value) for value in values)))
+        except LengthError:
+            refuse(
+                f"the formula takes more than {self.graph.most} operations",
+                "a loop in it may be long: take fewer rounds, make several stages of it, or write forward and backward "
+                "in NumPy",
+            )
         except WidthError as error:
             refuse(
                 f"widths {error} meet in one operation",

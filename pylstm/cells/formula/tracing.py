@@ -14,6 +14,9 @@ from pylstm.cells.formula.graph import Graph, Node, Width
 from pylstm.cells.formula.symbols import FormulaError, Namespace, Symbol
 from pylstm.cells.options import options_of
 
+MOST_OPERATIONS = 1000
+"""Of the formula of one stage: several times what the expression machine holds."""
+
 MEANING = {
     "z": "pre-activations of this stage's gates",
     "prev": "previous states",
@@ -83,7 +86,9 @@ def trace(contract: Contract, stage: Stage, function: Callable[..., Any]) -> Tra
             known = ", ".join(f"{each} ({text})" for each, text in MEANING.items())
             cure = "remove it, the functions of a cell are static; " if name == "self" else ""
             raise FormulaError(f"{here}: unknown argument {name!r}: {cure}a formula may ask for {known}")
+    graph.most = MOST_OPERATIONS
     returned, local = _run(function, [spaces[name] for name in asked])
+    graph.most = None
     results, extra = _results(contract, stage, returned, graph, here)
     named: dict[Node, str] = {}
     for name, value in local.items():
