@@ -31,7 +31,7 @@ class Options(dict[str, Option]):
             f"{call_text(self) or 'dt=0.1'}), or take cell.with_options(...)"
         )
 
-    __setitem__ = __delitem__ = __ior__ = update = setdefault = pop = popitem = clear = _refuse  # type: ignore[assignment]
+    __setitem__ = __delitem__ = __ior__ = update = setdefault = pop = popitem = clear = _refuse
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Options, (dict(self),)
