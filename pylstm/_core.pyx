@@ -39,10 +39,10 @@ from pylstm.engine.prefetch cimport look_ahead, look_back
 from pylstm.engine.ragged cimport (
     add_dy, align_states, bring_x, clear_beyond, keep_final, send_dx, send_y, steps_with_rows, take_given)
 from pylstm.engine.table cimport (
-    arrays_t, call_backward, carry_states, exchange_states, next_ragged_step, next_step, param_width, table_t, tabulate,
-    tabulate_cotangents)
+    arrays_t, call_backward, carry_states, exchange_states, next_ragged_step, next_step, param_width, span_t, table_t,
+    tabulate, tabulate_cotangents)
 from pylstm.engine.team cimport meet, next_share, part, run_team, team_t
-from pylstm.engine.tiles cimport TILES_ADD, TILES_ADD_BACK, TILES_BIAS, TILES_SET, tiles_t
+from pylstm.engine.tiles cimport TILES_ADD, TILES_ADD_BACK, TILES_BIAS, TILES_SET, matmul_t, outer_t, tiles_t
 from pylstm.kernel cimport block_t, floating
 
 cdef extern from "Python.h":
@@ -241,37 +241,38 @@ cdef void steps_of_chunk(const plan_t *plan, const arrays_t *a, team_t *team, in
                          Py_ssize_t chunk) noexcept nogil:
     """The steps of a chunk, for a share of its rows, or in a team that shares columns for all rows."""
     cdef const core_t *core = plan.core
-    cdef Py_ssize_t first = border(plan, back, chunk), steps = border(plan, back, chunk + 1) - first, b0 = 0
-    cdef Py_ssize_t grain = PARAM_ROWS if core.params.n else ROWS_GRAIN
-    cdef Py_ssize_t rows = rows_at(plan, first, 0, plan.B)   # that any step of the chunk has
+    cdef Py_ssize_t grain = PARAM_ROWS if core.params.n else ROWS_GRAIN, rows
+    cdef span_t span
+    span.team, span.number, span.own = team, share, share == 0 or not team.columns
+    span.first, span.b0 = border(plan, back, chunk), 0
+    span.steps = border(plan, back, chunk + 1) - span.first
+    span.rows = rows = rows_at(plan, span.first, 0, plan.B)  # that any step of the chunk has
     if not team.columns:
-        b0 = part(rows, grain, share, team.size)
-        rows = part(rows, grain, share + 1, team.size) - b0
+        span.b0 = part(rows, grain, share, team.size)
+        span.rows = part(rows, grain, share + 1, team.size) - span.b0
     if back and core.itemsize == 4:
-        backward_steps(plan, a, team, share, first, steps, b0, rows, <float *> NULL)
+        backward_steps(plan, a, &span, <float *> NULL)
     elif back:
-        backward_steps(plan, a, team, share, first, steps, b0, rows, <double *> NULL)
+        backward_steps(plan, a, &span, <double *> NULL)
     elif core.itemsize == 4:
-        forward_chunk(plan, a, team, share, first, steps, b0, rows, <float *> NULL)
+        forward_chunk(plan, a, &span, <float *> NULL)
     else:
-        forward_chunk(plan, a, team, share, first, steps, b0, rows, <double *> NULL)
+        forward_chunk(plan, a, &span, <double *> NULL)
     if number == 0 and interrupted():
         team.stop = 1
 
 
-cdef void forward_chunk(const plan_t *plan, const arrays_t *a, team_t *team, int share, Py_ssize_t first,
-                        Py_ssize_t steps, Py_ssize_t b0, Py_ssize_t rows, floating *dtype) noexcept nogil:
-    """Forward through a chunk, and what is brought before it and sent after it."""
-    cdef bint own = share == 0 or not team.columns
-    if plan.offsets != NULL and own:
-        bring_x(plan, a, first, steps, b0, rows)
-    if plan.offsets != NULL and team.columns:
-        meet(team)
-    forward_steps(plan, a, team, share, first, steps, b0, rows, dtype)
-    if not plan.taped and first + steps < plan.T and own:
-        carry_states(plan, a.base, first, first + steps, b0, rows_at(plan, first + steps, b0, rows))
-    if plan.offsets != NULL and own:
-        send_y(plan, a, first, steps, b0, rows)
+cdef void forward_chunk(const plan_t *plan, const arrays_t *a, const span_t *span, floating *dtype) noexcept nogil:
+    """Gather the input of a chunk, run it forward, scatter its output."""
+    if plan.offsets != NULL and span.own:
+        bring_x(plan, a, span)
+    if plan.offsets != NULL and span.team.columns:
+        meet(span.team)
+    forward_steps(plan, a, span, dtype)
+    if not plan.taped and span.first + span.steps < plan.T and span.own:
+        carry_states(plan, a.base, span)
+    if plan.offsets != NULL and span.own:
+        send_y(plan, a, span)
 
 
 cdef bint interrupted() noexcept with gil:
@@ -306,41 +307,40 @@ cdef int take_given_steps(arrays_t *a, const plan_t *plan, given) except -1:
 
 # --- forward -------------------------------------------------------------------------------------------------------
 
-cdef void forward_steps(const plan_t *plan, const arrays_t *a, team_t *team, int number, Py_ssize_t first,
-                        Py_ssize_t steps, Py_ssize_t b0, Py_ssize_t rows, floating *dtype) noexcept nogil:
-    """Steps first .. first + steps - 1 of rows b0 .. b0 + rows - 1.
+cdef void forward_steps(const plan_t *plan, const arrays_t *a, const span_t *span, floating *dtype) noexcept nogil:
+    """The steps of a span.
 
     A team that shares columns has the same rows in every thread; all but the products is thread 0's."""
     cdef const core_t *core = plan.core
-    cdef Py_ssize_t t
+    cdef team_t *team = span.team
+    cdef Py_ssize_t t, steps = steps_with_rows(plan, span)
     cdef int j, k
-    cdef bint own = number == 0 or not team.columns, ragged = plan.offsets != NULL
+    cdef bint own = span.own, ragged = plan.offsets != NULL
     cdef table_t table
-    steps = steps_with_rows(plan, first, steps, b0, rows)
     # (1) all steps of the chunk:  z = b + x W_x^T
-    start_from_input(plan, a, team, number, first, steps, b0, rows, dtype)
-    tabulate(&table, plan, a, first, first, 1, b0, rows)
+    start_from_input(plan, a, span, steps, dtype)
+    tabulate(&table, plan, a, span, span.first, 1)
     if not (plan.scaled or plan.blended or team.columns or ragged or core.emissions.n):
-        plain_steps(plan, a, team, first, steps, b0, &table)
+        plain_steps(plan, a, span, steps, &table)
         return
-    for t in range(first, first + steps):
+    for t in range(span.first, span.first + steps):
         # (2) previous states, after reset and pre
         for k in range(core.states.n):
             if own and plan.scaled >> k & 1:
-                scale_state(plan, a, &table, first, t, b0, k, dtype)
+                scale_state(plan, a, &table, span, t, k, dtype)
         if team.columns:
             meet(team)
         if own:
-            look_ahead(&table, plan, a, t, b0)
+            look_ahead(&table, plan, a, span, t)
         # (3) z += s_{t-1} W_s^T
         for k in range(core.n_products):
             if core.products[k].source == FROM_STATE:
-                add_product(plan, a.base, team, number, t, &table, &core.products[k], table.rows.prev)
+                add_product(plan, a.base, span, t, &table, &core.products[k], table.rows.prev)
         # (4) stages:  z += e W_e^T, then the row hook
         for j in range(core.n_stages):
             for k in range(core.n_products):
                 if core.products[k].source == FROM_EMISSION and core.products[k].stage == j:
-                    add_product(plan, a.base, team, number, t, &table, &core.products[k], table.rows.emissions)
+                    add_product(plan, a.base, span, t, &table, &core.products[k], table.rows.emissions)
             if team.columns:
                 meet(team)
             if own:
@@ -350,41 +350,41 @@ cdef void forward_steps(const plan_t *plan, const arrays_t *a, team_t *team, int
         # (5) s_t = s_{t-1} + k (s_t - s_{t-1})
         for k in range(core.states.n):
             if own and plan.blended >> k & 1:
-                blend_state(plan, a, &table, first, t, b0, k, dtype)
+                blend_state(plan, a, &table, span, t, k, dtype)
         if not ragged:
             next_step(&table)
             continue
         if own:
-            keep_final(plan, a.base, first, t, b0, rows)
-        next_ragged_step(&table, plan, a.base, first, t, t + 1, b0, rows)
+            keep_final(plan, a.base, span, t)
+        next_ragged_step(&table, plan, a.base, span, t, t + 1)
 
 
-cdef inline void plain_steps(const plan_t *plan, const arrays_t *a, const team_t *team, Py_ssize_t first, Py_ssize_t steps,
-                             Py_ssize_t b0, table_t *table) noexcept nogil:
+cdef inline void plain_steps(const plan_t *plan, const arrays_t *a, const span_t *span, Py_ssize_t steps,
+                             table_t *table) noexcept nogil:
     """(3) and (4) where there is nothing else: 5 % of a step of 32 units, in a stream, is spent on asking."""
     cdef const core_t *core = plan.core
     cdef Py_ssize_t t
     cdef int j, k
-    for t in range(first, first + steps):
-        look_ahead(table, plan, a, t, b0)
+    for t in range(span.first, span.first + steps):
+        look_ahead(table, plan, a, span, t)
         for k in range(core.n_products):
             if core.products[k].source == FROM_STATE:
-                add_product(plan, a.base, team, 0, t, table, &core.products[k], table.rows.prev)
+                add_product(plan, a.base, span, t, table, &core.products[k], table.rows.prev)
         for j in range(core.n_stages):
             core.stages[j].forward(&table.rows, core.stages[j].user)
         next_step(table)
 
 
-cdef void start_from_input(const plan_t *plan, const arrays_t *a, team_t *team, int number, Py_ssize_t first,
-                           Py_ssize_t steps, Py_ssize_t b0, Py_ssize_t rows, floating *dtype) noexcept nogil:
+cdef void start_from_input(const plan_t *plan, const arrays_t *a, const span_t *span, Py_ssize_t steps,
+                           floating *dtype) noexcept nogil:
     """Where the rows of all steps follow one another they are one product; a team that shares columns splits them."""
-    cdef Py_ssize_t t, at = row_of(plan, first), all_ = row_of(plan, first + steps) - at
-    if rows < rows_at(plan, first, 0, plan.B):
+    cdef Py_ssize_t first = span.first, t, at = row_of(plan, first), all_ = row_of(plan, first + steps) - at
+    if span.rows < rows_at(plan, first, 0, plan.B):
         for t in range(first, first + steps):
-            start_rows(plan, a, first, row_of(plan, t) + b0, rows_at(plan, t, b0, rows), dtype)
-    elif team.columns:
-        t = part(all_, ROWS_GRAIN, number, team.size)
-        start_rows(plan, a, first, at + t, part(all_, ROWS_GRAIN, number + 1, team.size) - t, dtype)
+            start_rows(plan, a, first, row_of(plan, t) + span.b0, rows_at(plan, t, span.b0, span.rows), dtype)
+    elif span.team.columns:
+        t = part(all_, ROWS_GRAIN, span.number, span.team.size)
+        start_rows(plan, a, first, at + t, part(all_, ROWS_GRAIN, span.number + 1, span.team.size) - t, dtype)
     else:
         start_rows(plan, a, first, at, all_, dtype)
 
@@ -399,14 +399,16 @@ cdef void start_rows(const plan_t *plan, const arrays_t *a, Py_ssize_t first, Py
     cdef char *z = a.base + plan.z + (at if plan.taped else at - row_of(plan, first)) * core.z_columns * size
     cdef const char *x = a.x + at * core.input_size * size
     cdef const char *bias = a.base + plan.bias
+    cdef matmul_t m
     if plan.taped and plan.offsets == NULL:
         x = <const char *> memcpy(a.base + plan.x + at * core.input_size * size, x, rows * core.input_size * size)
     for k in range(core.n_products):
         p = &core.products[k]
         if p.source == FROM_X:
-            core.tiles.product(TILES_BIAS, rows, p.N, p.K, x, p.K,
-                               a.base + plan.packed + plan.parts[k * plan.threads].packed * size, 2,
-                               bias + p.column * size, z + p.column * size, core.z_columns, NULL)
+            m = matmul_t(mode=TILES_BIAS, M=rows, N=p.N, K=p.K, A=x, lda=p.K, panel=2,
+                         packed=a.base + plan.packed + plan.parts[k * plan.threads].packed * size,
+                         bias=bias + p.column * size, C=z + p.column * size, ldc=core.z_columns, ahead=NULL)
+            core.tiles.product(&m)
     for k in range(core.n_bias):
         if not core.bias[k].from_x:
             for b in range(rows):
@@ -414,44 +416,47 @@ cdef void start_rows(const plan_t *plan, const arrays_t *a, Py_ssize_t first, Py
                        core.bias[k].N * size)
 
 
-cdef inline void add_product(const plan_t *plan, char *base, const team_t *team, int number, Py_ssize_t t,
-                             table_t *table, const product_t *p, const block_t *sources) noexcept nogil:
+cdef inline void add_product(const plan_t *plan, char *base, const span_t *span, Py_ssize_t t, table_t *table,
+                             const product_t *p, const block_t *sources) noexcept nogil:
     """z[:, column:] += A @ W.T; of a team that shares columns, this thread's. Odd steps read the weights backwards."""
     cdef const core_t *core = plan.core
     cdef Py_ssize_t k = p - core.products
-    cdef const part_t *own = &plan.parts[k * plan.threads + (number if team.columns else 0)]
-    core.tiles.product(TILES_ADD_BACK if t & 1 else TILES_ADD, table.rows.rows, own.n if team.columns else p.N, p.K,
-                       sources[p.index].data, p.K, base + plan.packed + own.packed * core.itemsize, plan.panel[k], NULL,
-                       <char *> table.rows.z[0].data + (p.column + own.first) * core.itemsize, core.z_columns,
-                       table.ahead)
+    cdef bint columns = span.team.columns
+    cdef const part_t *own = &plan.parts[k * plan.threads + (span.number if columns else 0)]
+    cdef matmul_t m = matmul_t(
+        mode=TILES_ADD_BACK if t & 1 else TILES_ADD, M=table.rows.rows, N=own.n if columns else p.N, K=p.K,
+        A=sources[p.index].data, lda=p.K, packed=base + plan.packed + own.packed * core.itemsize, panel=plan.panel[k],
+        bias=NULL, C=<char *> table.rows.z[0].data + (p.column + own.first) * core.itemsize, ldc=core.z_columns,
+        ahead=table.ahead)
+    core.tiles.product(&m)
 
 
 # --- backward ------------------------------------------------------------------------------------------------------
 
-cdef void backward_steps(const plan_t *plan, const arrays_t *a, team_t *team, int number, Py_ssize_t first,
-                         Py_ssize_t steps, Py_ssize_t b0, Py_ssize_t rows, floating *dtype) noexcept nogil:
-    """Steps first + steps - 1 .. first of rows b0 .. b0 + rows - 1: cotangents of z, of the states and of aux."""
+cdef void backward_steps(const plan_t *plan, const arrays_t *a, const span_t *span, floating *dtype) noexcept nogil:
+    """The steps of a span, the last first: cotangents of z, of the states and of aux."""
     cdef const core_t *core = plan.core
-    cdef Py_ssize_t t, last = first + steps_with_rows(plan, first, steps, b0, rows) - 1
+    cdef team_t *team = span.team
+    cdef Py_ssize_t first = span.first, b0 = span.b0, t, last = first + steps_with_rows(plan, span) - 1
     cdef int j, k
-    cdef bint own = number == 0 or not team.columns, ragged = plan.offsets != NULL
+    cdef bint own = span.own, ragged = plan.offsets != NULL
     cdef table_t table
     if last < first:
         return
-    tabulate(&table, plan, a, first, last, -1, b0, rows)
-    tabulate_cotangents(&table, plan, a, first, last, b0)
+    tabulate(&table, plan, a, span, last, -1)
+    tabulate_cotangents(&table, plan, a, span, last)
     for t in range(last, first - 1, -1):
         if own:
-            look_back(&table, plan, a, first, t, b0, rows)
+            look_back(&table, plan, a, span, t)
             if ragged:
-                align_states(plan, a.base, &table, first, t, b0)
+                align_states(plan, a.base, &table, span, t)
                 add_dy(plan, a, <floating *> table.rows.dstates[core.output].data, t, b0, table.rows.rows)
             # (5) of forward, and room for what this step sends back
             for k in range(core.states.n):
                 add_given(plan, a, <floating *> table.rows.dstates[k].data, k, t, b0, table.rows.rows)
                 memset(table.rows.dprev[k].data, 0, table.rows.rows * core.states.width[k] * sizeof(floating))
                 if plan.blended >> k & 1:
-                    unblend_state(plan, a, &table, t, b0, k, dtype)
+                    unblend_state(plan, a, &table, span, t, k, dtype)
             for k in range(core.emissions.n):
                 memset(table.rows.demissions[k].data, 0, table.rows.rows * core.emissions.width[k] * sizeof(floating))
         # (4) stages from the last: the row hook, then  de += dz W_e
@@ -462,20 +467,20 @@ cdef void backward_steps(const plan_t *plan, const arrays_t *a, team_t *team, in
                 meet(team)
             for k in range(core.n_products):
                 if core.products[k].source == FROM_EMISSION and core.products[k].stage == j:
-                    add_cotangent(plan, a.base, team, number, &table, &core.products[k], table.rows.demissions)
+                    add_cotangent(plan, a.base, span, &table, &core.products[k], table.rows.demissions)
             if team.columns and j > 0:
                 meet(team)
         # (3) ds_{t-1} += dz W_s
         for k in range(core.n_products):
             if core.products[k].source == FROM_STATE:
-                add_cotangent(plan, a.base, team, number, &table, &core.products[k], table.rows.dprev)
+                add_cotangent(plan, a.base, span, &table, &core.products[k], table.rows.dprev)
         if team.columns:
             meet(team)
         for k in range(core.states.n):                      # (2)
             if own and plan.scaled >> k & 1:
-                unscale_state(plan, a, &table, t, b0, k, dtype)
+                unscale_state(plan, a, &table, span, t, k, dtype)
         if ragged:
-            next_ragged_step(&table, plan, a.base, first, t, t - 1, b0, rows)
+            next_ragged_step(&table, plan, a.base, span, t, t - 1)
         else:
             next_step(&table)
         exchange_states(&table, core.states.n)
@@ -489,7 +494,9 @@ cdef void backward_products(const plan_t *plan, const arrays_t *a, int number, P
     cdef const core_t *core = plan.core
     cdef const tiles_t *tiles = core.tiles
     cdef Py_ssize_t size = core.itemsize, from_ = row_of(plan, first), rows = row_of(plan, first + steps) - from_
-    cdef Py_ssize_t n, m, row
+    cdef Py_ssize_t n, row
+    cdef matmul_t m
+    cdef outer_t o
     cdef char *dz = a.base + plan.dz
     cdef const char *A
     cdef const product_t *p
@@ -502,10 +509,11 @@ cdef void backward_products(const plan_t *plan, const arrays_t *a, int number, P
         if p.source == FROM_X:
             A = a.x
             n = share if plan.offsets != NULL else from_ + share
-            tiles.product(TILES_SET if k == starts_dx(plan) else TILES_ADD, shared, p.K, p.N,
-                          dz + (share * core.z_columns + p.column) * size, core.z_columns,
-                          a.base + plan.packed_back + plan.parts_back[k * plan.threads].packed * size, 2, NULL,
-                          a.dx + n * p.K * size, p.K, NULL)
+            m = matmul_t(mode=TILES_SET if k == starts_dx(plan) else TILES_ADD, M=shared, N=p.K, K=p.N,
+                         A=dz + (share * core.z_columns + p.column) * size, lda=core.z_columns, panel=2,
+                         packed=a.base + plan.packed_back + plan.parts_back[k * plan.threads].packed * size,
+                         bias=NULL, C=a.dx + n * p.K * size, ldc=p.K, ahead=NULL)
+            tiles.product(&m)
         elif p.source == FROM_STATE:
             A = a.base + (plan.states[p.index] if plan.prev[p.index] < 0 else plan.prev[p.index])
             if plan.offsets != NULL and not plan.scaled >> p.index & 1:
@@ -513,9 +521,11 @@ cdef void backward_products(const plan_t *plan, const arrays_t *a, int number, P
         else:
             A = a.base + plan.emissions[p.index]
         n = part(p.N, 2 * tiles.lanes, number, plan.threads)
-        m = part(p.N, 2 * tiles.lanes, number + 1, plan.threads) - n
-        tiles.outer(m, p.K, rows, dz + (p.column + n) * size, core.z_columns, A + row * p.K * size, p.K,
-                    a.dflat + (p.weight + n * p.K) * size, p.K, a.base + plan.outer + number * plan.outer_size)
+        o = outer_t(M=part(p.N, 2 * tiles.lanes, number + 1, plan.threads) - n, N=p.K, R=rows,
+                    A=dz + (p.column + n) * size, lda=core.z_columns, B=A + row * p.K * size, ldb=p.K,
+                    C=a.dflat + (p.weight + n * p.K) * size, ldc=p.K,
+                    scratch=a.base + plan.outer + number * plan.outer_size)
+        tiles.outer(&o)
     if plan.offsets != NULL:
         send_dx(plan, a, first, share, shared)
     for k in range(core.n_bias):
@@ -541,13 +551,16 @@ cdef void add_params(const plan_t *plan, const arrays_t *a, floating *dtype) noe
         at += w
 
 
-cdef inline void add_cotangent(const plan_t *plan, char *base, const team_t *team, int number, table_t *table,
-                               const product_t *p, const block_t *to) noexcept nogil:
+cdef inline void add_cotangent(const plan_t *plan, char *base, const span_t *span, table_t *table, const product_t *p,
+                               const block_t *to) noexcept nogil:
     """dA += dz[:, column:] @ W; of a team that shares columns, this thread's."""
     cdef const core_t *core = plan.core
     cdef Py_ssize_t k = p - core.products
-    cdef const part_t *own = &plan.parts_back[k * plan.threads + (number if team.columns else 0)]
-    core.tiles.product(TILES_ADD, table.rows.rows, own.n if team.columns else p.K, p.N,
-                       <char *> table.rows.dz[0].data + p.column * core.itemsize, core.z_columns,
-                       base + plan.packed_back + own.packed * core.itemsize, plan.panel[k], NULL,
-                       <char *> to[p.index].data + own.first * core.itemsize, p.K, table.ahead)
+    cdef bint columns = span.team.columns
+    cdef const part_t *own = &plan.parts_back[k * plan.threads + (span.number if columns else 0)]
+    cdef matmul_t m = matmul_t(
+        mode=TILES_ADD, M=table.rows.rows, N=own.n if columns else p.K, K=p.N,
+        A=<char *> table.rows.dz[0].data + p.column * core.itemsize, lda=core.z_columns,
+        packed=base + plan.packed_back + own.packed * core.itemsize, panel=plan.panel[k], bias=NULL,
+        C=<char *> to[p.index].data + own.first * core.itemsize, ldc=p.K, ahead=table.ahead)
+    core.tiles.product(&m)

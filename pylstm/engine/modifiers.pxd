@@ -3,7 +3,7 @@
 from libc.string cimport memset
 
 from pylstm.engine.plan cimport core_t, plan_t, row_of, state_row
-from pylstm.engine.table cimport arrays_t, table_t
+from pylstm.engine.table cimport arrays_t, span_t, table_t
 from pylstm.kernel cimport floating
 
 
@@ -20,17 +20,17 @@ cdef inline bint resets(const plan_t *plan, const arrays_t *a, Py_ssize_t t, Py_
     return a.reset != NULL and a.reset[row_of(plan, t) + b]
 
 
-cdef inline void scale_state(const plan_t *plan, const arrays_t *a, table_t *table, Py_ssize_t first, Py_ssize_t t, Py_ssize_t b0,
-                      int k, floating *dtype) noexcept nogil:
+cdef inline void scale_state(const plan_t *plan, const arrays_t *a, table_t *table, const span_t *span, Py_ssize_t t, int k,
+                             floating *dtype) noexcept nogil:
     """s <- pre_t s, where s = origin in rows that are reset, else s_{t-1}; 0 for pre_t = 0, whatever s holds."""
     cdef const core_t *core = plan.core
-    cdef Py_ssize_t w = core.states.width[k], b, u, at = row_of(plan, t) + b0
+    cdef Py_ssize_t w = core.states.width[k], b, u, b0 = span.b0, at = row_of(plan, t) + b0
     cdef const floating *pre = <const floating *> a.pre[k]
     cdef const floating *from_
     cdef floating *to = <floating *> table.rows.prev[k].data
     cdef floating factor
     for b in range(table.rows.rows):
-        from_ = state_at(plan, a, k, first, t, b0 + b, dtype)
+        from_ = state_at(plan, a, k, span.first, t, b0 + b, dtype)
         if resets(plan, a, t, b0 + b):
             from_ = <const floating *> a.origin[k]
         for u in range(w):
@@ -41,11 +41,11 @@ cdef inline void scale_state(const plan_t *plan, const arrays_t *a, table_t *tab
                 to[b * w + u] = factor * from_[u] if factor != <floating> 0 else <floating> 0
 
 
-cdef inline void unscale_state(const plan_t *plan, const arrays_t *a, table_t *table, Py_ssize_t t, Py_ssize_t b0, int k,
-                        floating *dtype) noexcept nogil:
+cdef inline void unscale_state(const plan_t *plan, const arrays_t *a, table_t *table, const span_t *span, Py_ssize_t t,
+                               int k, floating *dtype) noexcept nogil:
     """Of scale_state: dpre = d s, ds = pre d (in place); in rows that were reset dorigin += ds, and ds = 0."""
     cdef const core_t *core = plan.core
-    cdef Py_ssize_t w = core.states.width[k], b, u, at = row_of(plan, t) + b0
+    cdef Py_ssize_t w = core.states.width[k], b, u, b0 = span.b0, at = row_of(plan, t) + b0
     cdef const floating *pre = <const floating *> a.pre[k]
     cdef floating *d = <floating *> table.rows.dprev[k].data
     cdef floating *dpre = <floating *> a.dpre[k]
@@ -68,15 +68,15 @@ cdef inline void unscale_state(const plan_t *plan, const arrays_t *a, table_t *t
             memset(d + b * w, 0, w * sizeof(floating))
 
 
-cdef inline void blend_state(const plan_t *plan, const arrays_t *a, table_t *table, Py_ssize_t first, Py_ssize_t t, Py_ssize_t b0,
-                      int k, floating *dtype) noexcept nogil:
+cdef inline void blend_state(const plan_t *plan, const arrays_t *a, table_t *table, const span_t *span, Py_ssize_t t, int k,
+                             floating *dtype) noexcept nogil:
     """s_t = s_{t-1} + k_t (s_t - s_{t-1}); exactly the one for k = 1, the other for k = 0, whatever the rest holds."""
     cdef const core_t *core = plan.core
     cdef Py_ssize_t w = core.states.width[k], n
-    cdef const floating *blend = <const floating *> a.blend[k] + (row_of(plan, t) + b0) * w
+    cdef const floating *blend = <const floating *> a.blend[k] + (row_of(plan, t) + span.b0) * w
     cdef const floating *prev = <const floating *> table.rows.prev[k].data
     cdef const floating *made = <const floating *> table.rows.states[k].data
-    cdef floating *to = state_at(plan, a, k, first, t + 1, b0, dtype)
+    cdef floating *to = state_at(plan, a, k, span.first, t + 1, span.b0, dtype)
     for n in range(table.rows.rows * w):
         if blend[n] == <floating> 1:
             to[n] = made[n]
@@ -86,11 +86,11 @@ cdef inline void blend_state(const plan_t *plan, const arrays_t *a, table_t *tab
             to[n] = prev[n] + blend[n] * (made[n] - prev[n])
 
 
-cdef inline void unblend_state(const plan_t *plan, const arrays_t *a, table_t *table, Py_ssize_t t, Py_ssize_t b0, int k,
-                        floating *dtype) noexcept nogil:
+cdef inline void unblend_state(const plan_t *plan, const arrays_t *a, table_t *table, const span_t *span, Py_ssize_t t,
+                               int k, floating *dtype) noexcept nogil:
     """Of blend_state: dk = ds (s_new - s_prev), ds_prev += (1 - k) ds, ds_new = k ds (in place)."""
     cdef const core_t *core = plan.core
-    cdef Py_ssize_t w = core.states.width[k], at = (row_of(plan, t) + b0) * w, n
+    cdef Py_ssize_t w = core.states.width[k], at = (row_of(plan, t) + span.b0) * w, n
     cdef const floating *blend = <const floating *> a.blend[k] + at
     cdef const floating *prev = <const floating *> table.rows.prev[k].data
     cdef const floating *made = <const floating *> table.rows.states[k].data

@@ -14,6 +14,7 @@ class Core:
         products: Sequence[Sequence[int]],
         bias: Sequence[Sequence[int]],
         params: Sequence[int],
+        *,
         input_size: int,
         output: int,
         aux_x: int,

@@ -42,8 +42,8 @@ cdef class Core:
         `kernel` is no capsule of the contract, or not of this ABI, or not of the declared blocks.
     """
 
-    def __init__(self, kernel, Py_ssize_t itemsize, widths, products, bias, params, Py_ssize_t input_size,
-                 int output, int aux_x, Py_ssize_t n_parameters):
+    def __init__(self, kernel, Py_ssize_t itemsize, widths, products, bias, params, *, Py_ssize_t input_size, int output,
+                 int aux_x, Py_ssize_t n_parameters):
         cdef int k
         cdef product_t *p
         self.c.itemsize, self.c.input_size, self.c.n_parameters = itemsize, input_size, n_parameters

@@ -4,7 +4,7 @@ from libc.string cimport memcpy, memset
 
 from pylstm.engine.line cimport LINE
 from pylstm.engine.plan cimport core_t, plan_t, rows_at, state_row
-from pylstm.engine.table cimport arrays_t, table_t
+from pylstm.engine.table cimport arrays_t, span_t, table_t
 from pylstm.kernel cimport floating
 
 
@@ -50,26 +50,24 @@ cdef inline void clear_row(char *to, Py_ssize_t width) noexcept nogil:
         memset(to, 0, width)
 
 
-cdef inline void bring_x(const plan_t *plan, const arrays_t *a, Py_ssize_t first, Py_ssize_t steps, Py_ssize_t b0,
-                         Py_ssize_t rows) noexcept nogil:
+cdef inline void bring_x(const plan_t *plan, const arrays_t *a, const span_t *span) noexcept nogil:
     """The input of a chunk, from the caller's rows."""
     cdef Py_ssize_t width = plan.core.input_size * plan.core.itemsize, t, b
     cdef char *to
-    for t in range(first, first + steps):
-        to = a.base + plan.x + (plan.offsets[t] + b0) * width
-        for b in range(b0, b0 + rows_at(plan, t, b0, rows)):
+    for t in range(span.first, span.first + span.steps):
+        to = a.base + plan.x + (plan.offsets[t] + span.b0) * width
+        for b in range(span.b0, span.b0 + rows_at(plan, t, span.b0, span.rows)):
             copy_row(to, a.given + t * a.given_step + a.order[b] * a.given_row, width)
             to += width
 
 
-cdef inline void send_y(const plan_t *plan, const arrays_t *a, Py_ssize_t first, Py_ssize_t steps, Py_ssize_t b0,
-                        Py_ssize_t rows) noexcept nogil:
+cdef inline void send_y(const plan_t *plan, const arrays_t *a, const span_t *span) noexcept nogil:
     """The output of a chunk, to the caller's rows."""
     cdef Py_ssize_t k = plan.core.output, width = plan.core.states.width[k] * plan.core.itemsize, t, b
     cdef const char *from_
-    for t in range(first, first + steps):
-        from_ = a.base + plan.states[k] + (state_row(plan, 0, t + 1) + b0) * width
-        for b in range(b0, b0 + rows_at(plan, t, b0, rows)):
+    for t in range(span.first, span.first + span.steps):
+        from_ = a.base + plan.states[k] + (state_row(plan, 0, t + 1) + span.b0) * width
+        for b in range(span.b0, span.b0 + rows_at(plan, t, span.b0, span.rows)):
             copy_row(a.out + (t * plan.B + a.order[b]) * width, from_, width)
             from_ += width
 
@@ -107,30 +105,30 @@ cdef inline void add_dy(const plan_t *plan, const arrays_t *a, floating *to, Py_
             to[b * w + u] += dy[u]
 
 
-cdef inline Py_ssize_t steps_with_rows(const plan_t *plan, Py_ssize_t first, Py_ssize_t steps, Py_ssize_t b0,
-                                       Py_ssize_t rows) noexcept nogil:
-    """How many of the steps from `first` have any of the rows b0 .. b0 + rows - 1: the first ones."""
-    while steps > 0 and rows_at(plan, first + steps - 1, b0, rows) == 0:
+cdef inline Py_ssize_t steps_with_rows(const plan_t *plan, const span_t *span) noexcept nogil:
+    """How many steps of a span have any of its rows: the first ones."""
+    cdef Py_ssize_t steps = span.steps
+    while steps > 0 and rows_at(plan, span.first + steps - 1, span.b0, span.rows) == 0:
         steps -= 1
     return steps
 
 
-cdef inline void keep_final(const plan_t *plan, char *base, Py_ssize_t first, Py_ssize_t t, Py_ssize_t b0,
-                            Py_ssize_t rows) noexcept nogil:
+cdef inline void keep_final(const plan_t *plan, char *base, const span_t *span, Py_ssize_t t) noexcept nogil:
     """The states of the rows that step t was the last of."""
     cdef const core_t *core = plan.core
-    cdef Py_ssize_t here = rows_at(plan, t, b0, rows), going = rows_at(plan, t + 1, b0, rows), width, row
+    cdef Py_ssize_t b0 = span.b0, width, row
+    cdef Py_ssize_t here = rows_at(plan, t, b0, span.rows), going = rows_at(plan, t + 1, b0, span.rows)
     cdef int k
     if going == here:
         return
     for k in range(core.states.n):
         width = core.states.width[k] * core.itemsize
-        row = state_row(plan, 0 if plan.taped or k == core.output else first, t + 1) + b0 + going
+        row = state_row(plan, 0 if plan.taped or k == core.output else span.first, t + 1) + b0 + going
         memcpy(base + plan.final[k] + (b0 + going) * width, base + plan.states[k] + row * width, (here - going) * width)
 
 
-cdef inline void align_states(const plan_t *plan, char *base, const table_t *table, Py_ssize_t first, Py_ssize_t t,
-                              Py_ssize_t b0) noexcept nogil:
+cdef inline void align_states(const plan_t *plan, char *base, const table_t *table, const span_t *span,
+                              Py_ssize_t t) noexcept nogil:
     """A copy of the previous states that lies in the chunk as dz does, for the product of the two: in the tape, rows
     that have ended stand between them."""
     cdef const core_t *core = plan.core
@@ -139,5 +137,5 @@ cdef inline void align_states(const plan_t *plan, char *base, const table_t *tab
     for k in range(core.states.n):
         if plan.prev[k] >= 0 and not plan.scaled >> k & 1:
             width = core.states.width[k] * core.itemsize
-            memcpy(base + plan.prev[k] + (plan.offsets[t] - plan.offsets[first] + b0) * width, table.rows.prev[k].data,
-                   table.rows.rows * width)
+            memcpy(base + plan.prev[k] + (plan.offsets[t] - plan.offsets[span.first] + span.b0) * width,
+                   table.rows.prev[k].data, table.rows.rows * width)

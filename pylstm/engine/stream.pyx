@@ -24,6 +24,7 @@ from pylstm.engine.hold cimport FREE_THREADED, let_go, raise_pending, refuse_hel
 from pylstm.engine.modifiers cimport until_reset
 from pylstm.engine.line cimport LINE
 from pylstm.engine.plan cimport Plan, core_t, pack
+from pylstm.engine.table cimport span_t
 
 import numpy as np
 
@@ -322,6 +323,7 @@ cdef class Stream:
         cdef const core_t *core = self.plan.core
         cdef Py_ssize_t size = core.itemsize, row = self.width * self.plan.B * size, steps, rows
         cdef int k
+        cdef span_t span = span_t(team=&self.alone, number=0, own=True, first=0, steps=0, b0=0, rows=self.plan.B)
         while t < last:
             steps = min(self.plan.T, last - t)
             self.carry_states()
@@ -332,10 +334,11 @@ cdef class Stream:
             self.a.x = x + rows * core.input_size * size
             for k in range(core.aux.n):
                 self.a.aux[k] = self.a.x if k == core.aux_x else self.aux[k] + rows * core.aux.width[k] * size
+            span.steps = steps
             if size == 4:
-                forward_steps(&self.plan, &self.a, &self.alone, 0, 0, steps, 0, self.plan.B, <float *> NULL)
+                forward_steps(&self.plan, &self.a, &span, <float *> NULL)
             else:
-                forward_steps(&self.plan, &self.a, &self.alone, 0, 0, steps, 0, self.plan.B, <double *> NULL)
+                forward_steps(&self.plan, &self.a, &span, <double *> NULL)
             self.row = steps
             memcpy(y + t * row, self.a.base + self.plan.states[core.output] + row, steps * row)
             t += steps

@@ -3,6 +3,7 @@
 from libc.string cimport memcpy
 
 from pylstm.engine.plan cimport MAX_BLOCKS, PARAM_ROWS, core_t, kind_t, plan_t, row_of, rows_at, state_row
+from pylstm.engine.team cimport team_t
 from pylstm.engine.tiles cimport fetch_t
 from pylstm.kernel cimport block_t, floating, rows_t
 
@@ -30,6 +31,12 @@ cdef struct arrays_t:          # what a call brings or takes away; NULL where ab
     Py_ssize_t given_step, given_row
     char *out
     const Py_ssize_t *order
+
+cdef struct span_t:            # what one thread runs of a chunk: steps first .. first + steps - 1 of rows b0 .. b0 + rows - 1
+    team_t *team
+    int number                 # its part of the columns, where the team shares them
+    bint own                   # everything but the products is this thread's
+    Py_ssize_t first, steps, b0, rows
 
 # All blocks of a step as the hooks see them, and how far each moves, in bytes, to the next step.
 cdef struct table_t:
@@ -65,8 +72,8 @@ cdef inline void next_step(table_t *table) noexcept nogil:
         table.blocks[k].data = <char *> table.blocks[k].data + table.advance[k]
 
 
-cdef inline void next_ragged_step(table_t *table, const plan_t *plan, char *base, Py_ssize_t first, Py_ssize_t t,
-                                  Py_ssize_t to, Py_ssize_t b0, Py_ssize_t rows) noexcept nogil:
+cdef inline void next_ragged_step(table_t *table, const plan_t *plan, char *base, const span_t *span, Py_ssize_t t,
+                                  Py_ssize_t to) noexcept nogil:
     """From step t to its neighbour, past the rows of the earlier one; the previous states lie one step behind."""
     cdef const core_t *core = plan.core
     cdef Py_ssize_t passed, row
@@ -78,17 +85,17 @@ cdef inline void next_ragged_step(table_t *table, const plan_t *plan, char *base
         table.blocks[k].data = <char *> table.blocks[k].data + table.advance[k] * passed
     for k in range(core.states.n):
         if not plan.scaled >> k & 1:
-            row = state_row(plan, 0 if plan.taped or k == core.output else first, to) + b0
+            row = state_row(plan, 0 if plan.taped or k == core.output else span.first, to) + span.b0
             (<block_t *> table.rows.prev)[k].data = base + plan.states[k] + row * core.states.width[k] * core.itemsize
-    table.rows.rows = rows_at(plan, to, b0, rows)
+    table.rows.rows = rows_at(plan, to, span.b0, span.rows)
 
 
-cdef inline void tabulate(table_t *table, const plan_t *plan, const arrays_t *a, Py_ssize_t first, Py_ssize_t t, int direction,
-                   Py_ssize_t b0, Py_ssize_t rows) noexcept nogil:
-    """Blocks of rows b0.. at step t of the chunk that starts at step `first`; `direction` +1 or -1 in time."""
+cdef inline void tabulate(table_t *table, const plan_t *plan, const arrays_t *a, const span_t *span, Py_ssize_t t,
+                          int direction) noexcept nogil:
+    """Blocks of a span at its step t; `direction` +1 or -1 in time."""
     cdef const core_t *core = plan.core
-    cdef Py_ssize_t size = core.itemsize, step, w, column = 0, row
-    cdef Py_ssize_t local = row_of(plan, t) - (0 if plan.taped else row_of(plan, first)) + b0
+    cdef Py_ssize_t size = core.itemsize, step, w, column = 0, row, b0 = span.b0
+    cdef Py_ssize_t local = row_of(plan, t) - (0 if plan.taped else row_of(plan, span.first)) + b0
     cdef Py_ssize_t passed = direction * (plan.B if plan.offsets == NULL else 1)
     cdef char *base = a.base
     cdef char *start
@@ -111,7 +118,7 @@ cdef inline void tabulate(table_t *table, const plan_t *plan, const arrays_t *a,
     for k in range(core.states.n):
         w = core.states.width[k]
         step = passed * w * size
-        row = 0 if plan.taped or k == core.output else first
+        row = 0 if plan.taped or k == core.output else span.first
         start = base + plan.states[k] + b0 * w * size
         place(table, &prev[k], start + state_row(plan, row, t) * w * size, w, step)
         place(table, &states[k], start + state_row(plan, row, t + 1) * w * size, w, step)
@@ -132,15 +139,16 @@ cdef inline void tabulate(table_t *table, const plan_t *plan, const arrays_t *a,
     for k in range(core.aux.n):
         w = core.aux.width[k]
         place(table, &aux[k], <char *> a.aux[k] + (row_of(plan, t) + b0) * w * size, w, passed * w * size)
-    table.rows.rows = rows_at(plan, t, b0, rows)
+    table.rows.rows = rows_at(plan, t, b0, span.rows)
     table.rows.z, table.rows.prev, table.rows.emissions, table.rows.keep = z, prev, emissions, keep
     table.rows.states, table.rows.params, table.rows.aux = states, params, aux
 
 
-cdef inline void tabulate_cotangents(table_t *table, const plan_t *plan, const arrays_t *a, Py_ssize_t first, Py_ssize_t t,
-                              Py_ssize_t b0) noexcept nogil:
-    """Adds the d-blocks of rows b0.. at step t of the chunk that starts at step `first`."""
+cdef inline void tabulate_cotangents(table_t *table, const plan_t *plan, const arrays_t *a, const span_t *span,
+                                     Py_ssize_t t) noexcept nogil:
+    """Adds the d-blocks of a span at its step t."""
     cdef const core_t *core = plan.core
+    cdef Py_ssize_t b0 = span.b0, first = span.first
     cdef Py_ssize_t size = core.itemsize, passed = -(plan.B if plan.offsets == NULL else 1), w, column = 0
     cdef Py_ssize_t row = row_of(plan, t) + b0
     cdef char *base = a.base
@@ -217,15 +225,15 @@ cdef inline void call_backward(const core_t *core, table_t *table, int j, Py_ssi
     table.rows.rows = rows
 
 
-cdef inline void carry_states(const plan_t *plan, char *base, Py_ssize_t first, Py_ssize_t t, Py_ssize_t b0,
-                              Py_ssize_t rows) noexcept nogil:
-    """Without a tape: the last states of a chunk, those before step t, are the first of the next one."""
+cdef inline void carry_states(const plan_t *plan, char *base, const span_t *span) noexcept nogil:
+    """Without a tape: the last states of a chunk are the first of the next one."""
     cdef const core_t *core = plan.core
-    cdef Py_ssize_t size = core.itemsize, w
+    cdef Py_ssize_t size = core.itemsize, w, b0 = span.b0, t = span.first + span.steps
+    cdef Py_ssize_t rows = rows_at(plan, t, b0, span.rows)
     cdef int k
     cdef char *states
     for k in range(core.states.n):
         if k != core.output:
             w = core.states.width[k]
             states = base + plan.states[k] + b0 * w * size
-            memcpy(states, states + state_row(plan, first, t) * w * size, rows * w * size)
+            memcpy(states, states + state_row(plan, span.first, t) * w * size, rows * w * size)

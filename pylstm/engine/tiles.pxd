@@ -10,6 +10,28 @@ cdef struct fetch_t:           # cache lines to be brought near; a list of them 
     const char *at
     Py_ssize_t lines
 
+cdef struct matmul_t:          # C (M, N) OUT (IN+OUT for TILES_ADD) = start + A (M, K) @ packed
+    int mode
+    int panel
+    Py_ssize_t M, N, K
+    const void *A
+    Py_ssize_t lda
+    const void *packed
+    const void *bias           # (N,) IN, read for TILES_BIAS only
+    void *C
+    Py_ssize_t ldc
+    fetch_t *ahead             # IN+OUT, or NULL: prefetches as many of these lines as it has time for; the rest stays in the list
+
+cdef struct outer_t:           # C (M, N) IN+OUT += A (R, M).T @ B (R, N)
+    Py_ssize_t M, N, R
+    const void *A
+    Py_ssize_t lda
+    const void *B
+    Py_ssize_t ldb
+    void *C
+    Py_ssize_t ldc
+    void *scratch              # of outer_scratch elements
+
 # The capsule "pylstm.tiles.v1" holds tiles_t[2]: float32, float64. Sizes and strides in elements; void * is
 # float * (itemsize 4) or double * (itemsize 8). Nothing needs alignment (64 bytes is fastest for packed and
 # scratch). No output overlaps an input or another output. Sizes may be 0.
@@ -25,15 +47,9 @@ ctypedef struct tiles_t:
                             int panel) noexcept nogil
     # U (K, N) row-major IN -> packed OUT, right-hand side of C = A @ U
     void (*pack)(Py_ssize_t K, Py_ssize_t N, const void *U, Py_ssize_t ldu, void *packed, int panel) noexcept nogil
-    # C (M, N) OUT (IN+OUT for TILES_ADD) = start + A (M, K) @ packed; bias (N,) IN, read for TILES_BIAS only.
-    # On the way it brings near what it has the time for of the list `ahead` (or NULL) IN+OUT: what is left stays in it.
-    void (*product)(int mode, Py_ssize_t M, Py_ssize_t N, Py_ssize_t K, const void *A, Py_ssize_t lda,
-                    const void *packed, int panel, const void *bias, void *C, Py_ssize_t ldc,
-                    fetch_t *ahead) noexcept nogil
+    void (*product)(const matmul_t *m) noexcept nogil
     # elements of `scratch` of `outer`; grows with each argument
     Py_ssize_t (*outer_scratch)(Py_ssize_t M, Py_ssize_t N, Py_ssize_t R) noexcept nogil
-    # C (M, N) IN+OUT += A (R, M).T @ B (R, N)
-    void (*outer)(Py_ssize_t M, Py_ssize_t N, Py_ssize_t R, const void *A, Py_ssize_t lda,
-                  const void *B, Py_ssize_t ldb, void *C, Py_ssize_t ldc, void *scratch) noexcept nogil
+    void (*outer)(const outer_t *o) noexcept nogil
     # out (N,) IN+OUT += sum over the rows of A (R, N)
     void (*column_sums)(Py_ssize_t R, Py_ssize_t N, const void *A, Py_ssize_t lda, void *out) noexcept nogil

@@ -59,7 +59,7 @@ from cpython.pycapsule cimport PyCapsule_New
 from libc.string cimport memcpy, memset
 
 from pylstm.engine.line cimport LINE
-from pylstm.engine.tiles cimport TILES_ADD, TILES_ADD_BACK, TILES_BIAS, TILES_SET, fetch_t, tiles_t
+from pylstm.engine.tiles cimport TILES_ADD, TILES_ADD_BACK, TILES_BIAS, TILES_SET, fetch_t, matmul_t, outer_t, tiles_t
 
 ctypedef fused floating:
     float
@@ -266,20 +266,30 @@ cdef inline void many_tiles(bint back, Py_ssize_t M, Py_ssize_t N, Py_ssize_t K,
         done += used
 
 
-cdef void _product(int mode, Py_ssize_t M, Py_ssize_t N, Py_ssize_t K, const floating *A, Py_ssize_t lda,
-                   const floating *packed, int panel, const floating *bias, floating *C, Py_ssize_t ldc,
-                   fetch_t *ahead) noexcept nogil:
+cdef void _product(const matmul_t *m, floating *dtype) noexcept nogil:
+    cdef bint back = m.mode == TILES_ADD_BACK
+    cdef const floating *A = <const floating *> m.A
+    cdef const floating *packed = <const floating *> m.packed
+    cdef floating *C = <floating *> m.C
     cdef const floating *start = C
-    cdef Py_ssize_t step = ldc
-    if mode == TILES_SET or mode == TILES_BIAS:
-        start, step = NULL if mode == TILES_SET else bias, 0
-    if M <= TILE_ROWS:
-        one_tile(mode == TILES_ADD_BACK, M, N, K, A, lda, packed, panel, start, step, C, ldc)
-    elif ahead == NULL or ahead.at == NULL:
-        # a call of its own, for which the compiler leaves out all that brings: 16 x 64 x 16 in 0.9 of the time
-        many_tiles(mode == TILES_ADD_BACK, M, N, K, A, lda, packed, start, step, C, ldc, NULL)
+    cdef Py_ssize_t step = m.ldc
+    if m.mode == TILES_SET or m.mode == TILES_BIAS:
+        start, step = NULL if m.mode == TILES_SET else <const floating *> m.bias, 0
+    if m.M <= TILE_ROWS:
+        one_tile(back, m.M, m.N, m.K, A, m.lda, packed, m.panel, start, step, C, m.ldc)
+    elif m.ahead == NULL or m.ahead.at == NULL:
+        # a separate call with a literal NULL, so that the compiler drops the prefetch code: 16 x 64 x 16 in 0.9 of the time
+        many_tiles(back, m.M, m.N, m.K, A, m.lda, packed, start, step, C, m.ldc, NULL)
     else:
-        many_tiles(mode == TILES_ADD_BACK, M, N, K, A, lda, packed, start, step, C, ldc, ahead)
+        many_tiles(back, m.M, m.N, m.K, A, m.lda, packed, start, step, C, m.ldc, m.ahead)
+
+
+cdef void _product_float(const matmul_t *m) noexcept nogil:
+    _product[float](m, NULL)
+
+
+cdef void _product_double(const matmul_t *m) noexcept nogil:
+    _product[double](m, NULL)
 
 
 # ---- C += A.T @ B ----------------------------------------------------------------------------------------
@@ -339,25 +349,32 @@ cdef void outer_block(Py_ssize_t M, Py_ssize_t N, Py_ssize_t R, const floating *
         n += used
 
 
-cdef void _outer(Py_ssize_t M, Py_ssize_t N, Py_ssize_t R, const floating *A, Py_ssize_t lda,
-                 const floating *B, Py_ssize_t ldb, floating *C, Py_ssize_t ldc,
-                 floating *scratch) noexcept nogil:
+cdef void _outer(const outer_t *o, floating *scratch) noexcept nogil:
     cdef Py_ssize_t block_r, r, block_m, m
     cdef const floating *block
+    cdef floating *C
     cdef floating *packed
-    for block_r in range((R + BLOCK_R - 1) // BLOCK_R):
-        r = min(BLOCK_R, R - block_r * BLOCK_R)
-        _pack(r, N, B + block_r * BLOCK_R * ldb, ldb, scratch, 2)
-        packed = scratch + _packed_size(r, N, scratch)
-        for block_m in range((M + BLOCK_M - 1) // BLOCK_M):
-            m = min(BLOCK_M, M - block_m * BLOCK_M)
-            block = A + block_r * BLOCK_R * lda + block_m * BLOCK_M
-            if N <= DIRECT_PANELS * 2 * lanes(C):
-                outer_block(m, N, r, block, lda, <const floating *> scratch, C + block_m * BLOCK_M * ldc, ldc)
+    for block_r in range((o.R + BLOCK_R - 1) // BLOCK_R):
+        r = min(BLOCK_R, o.R - block_r * BLOCK_R)
+        _pack(r, o.N, <const floating *> o.B + block_r * BLOCK_R * o.ldb, o.ldb, scratch, 2)
+        packed = scratch + _packed_size(r, o.N, scratch)
+        for block_m in range((o.M + BLOCK_M - 1) // BLOCK_M):
+            m = min(BLOCK_M, o.M - block_m * BLOCK_M)
+            block = <const floating *> o.A + block_r * BLOCK_R * o.lda + block_m * BLOCK_M
+            C = <floating *> o.C + block_m * BLOCK_M * o.ldc
+            if o.N <= DIRECT_PANELS * 2 * lanes(C):
+                outer_block(m, o.N, r, block, o.lda, <const floating *> scratch, C, o.ldc)
             else:
-                pack_tiles(r, m, block, lda, packed)
-                outer_block(m, N, r, <const floating *> packed, 0, <const floating *> scratch,
-                            C + block_m * BLOCK_M * ldc, ldc)
+                pack_tiles(r, m, block, o.lda, packed)
+                outer_block(m, o.N, r, <const floating *> packed, 0, <const floating *> scratch, C, o.ldc)
+
+
+cdef void _outer_float(const outer_t *o) noexcept nogil:
+    _outer(o, <float *> o.scratch)
+
+
+cdef void _outer_double(const outer_t *o) noexcept nogil:
+    _outer(o, <double *> o.scratch)
 
 
 # ---- out += sum of rows ----------------------------------------------------------------------------------
@@ -387,10 +404,6 @@ cdef void _column_sums(Py_ssize_t R, Py_ssize_t N, const floating *A, Py_ssize_t
 # ---- the table -------------------------------------------------------------------------------------------
 
 ctypedef void (*pack_t)(Py_ssize_t, Py_ssize_t, const void *, Py_ssize_t, void *, int) noexcept nogil
-ctypedef void (*product_t)(int, Py_ssize_t, Py_ssize_t, Py_ssize_t, const void *, Py_ssize_t, const void *, int,
-                           const void *, void *, Py_ssize_t, fetch_t *) noexcept nogil
-ctypedef void (*outer_t)(Py_ssize_t, Py_ssize_t, Py_ssize_t, const void *, Py_ssize_t, const void *,
-                         Py_ssize_t, void *, Py_ssize_t, void *) noexcept nogil
 ctypedef void (*sums_t)(Py_ssize_t, Py_ssize_t, const void *, Py_ssize_t, void *) noexcept nogil
 
 cdef tiles_t tables[2]
@@ -398,13 +411,13 @@ tables[0] = tiles_t(
     itemsize=sizeof(float), lanes=TILE_LANES_FLOAT, panel=_panel,
     packed_size=_packed_size_float, pack_transposed=<pack_t> _pack_transposed[float],
     pack=<pack_t> _pack[float],
-    product=<product_t> _product[float], outer_scratch=_outer_scratch_float, outer=<outer_t> _outer[float],
+    product=_product_float, outer_scratch=_outer_scratch_float, outer=_outer_float,
     column_sums=<sums_t> _column_sums[float])
 tables[1] = tiles_t(
     itemsize=sizeof(double), lanes=TILE_LANES_DOUBLE, panel=_panel,
     packed_size=_packed_size_double, pack_transposed=<pack_t> _pack_transposed[double],
     pack=<pack_t> _pack[double],
-    product=<product_t> _product[double], outer_scratch=_outer_scratch_double, outer=<outer_t> _outer[double],
+    product=_product_double, outer_scratch=_outer_scratch_double, outer=_outer_double,
     column_sums=<sums_t> _column_sums[double])
 
 
@@ -487,6 +500,7 @@ def product(const floating[:, :] A not None, const floating[::1] packed not None
     cdef const floating *a
     cdef const floating *b
     cdef const floating *first = NULL
+    cdef matmul_t m
     same("rows of A", A.shape[0], M)
     at_least("packed", packed.shape[0], table.packed_size(K, N))
     if mode not in (TILES_SET, TILES_ADD, TILES_BIAS, TILES_ADD_BACK):
@@ -502,9 +516,10 @@ def product(const floating[:, :] A not None, const floating[::1] packed not None
         return
     a = &A[0, 0] if K > 0 else &C[0, 0]       # K = 0: never read, but no NULL
     b = &packed[0] if K > 0 else &C[0, 0]
+    m = matmul_t(mode=mode, panel=panel, M=M, N=N, K=K, A=a, lda=lda, packed=b, bias=first, C=&C[0, 0], ldc=ldc, ahead=NULL)
     with nogil:
         for _ in range(repeat):
-            table.product(mode, M, N, K, a, lda, b, panel, first, &C[0, 0], ldc, NULL)
+            table.product(&m)
 
 
 def outer(const floating[:, :] A not None, const floating[:, :] B not None, floating[:, :] C not None,
@@ -515,15 +530,17 @@ def outer(const floating[:, :] A not None, const floating[:, :] B not None, floa
     cdef Py_ssize_t ldc = leading("C", C.shape, C.strides, sizeof(floating)), _
     cdef Py_ssize_t M = C.shape[0], N = C.shape[1], R = A.shape[0]
     cdef tiles_t *table = &tables[sizeof(floating) // 8]
+    cdef outer_t o
     same("columns of A", A.shape[1], M)
     same("columns of B", B.shape[1], N)
     same("rows of B", B.shape[0], R)
     at_least("scratch", scratch.shape[0], table.outer_scratch(M, N, R))
     if M == 0 or N == 0 or R == 0:
         return
+    o = outer_t(M=M, N=N, R=R, A=&A[0, 0], lda=lda, B=&B[0, 0], ldb=ldb, C=&C[0, 0], ldc=ldc, scratch=&scratch[0])
     with nogil:
         for _ in range(repeat):
-            table.outer(M, N, R, &A[0, 0], lda, &B[0, 0], ldb, &C[0, 0], ldc, &scratch[0])
+            table.outer(&o)
 
 
 def column_sums(const floating[:, :] A not None, floating[::1] out not None, Py_ssize_t repeat=1):

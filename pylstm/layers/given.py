@@ -8,7 +8,7 @@ import numpy as np
 
 from pylstm.checks import as_array, check_array, check_names, check_reset
 from pylstm.layers.layout import Layout
-from pylstm.layers.learned import origin_of
+from pylstm.layers.learned import origin_of, rows_of
 from pylstm.layers.protocols import SingleLayer
 
 Widths = dict[tuple[str, str], int]
@@ -95,12 +95,13 @@ def take_given(
     layout: Layout,
     sizes: tuple[int, int],
     learned: tuple[str, ...],
+    *,
     aux: Any,
     pre: Any,
     reset: Any,
     blend: Any,
 ) -> Given:
-    """What the caller of `layer` gives with the steps of a run of sizes (T, B).
+    """What the caller of `layer` gives with the steps of a run of sizes (T, B); `learned` is from `take_initial`.
 
     Raises
     ------
@@ -123,13 +124,30 @@ def take_given(
     return given
 
 
-def take_initial(layer: SingleLayer, layout: Layout, B: int, initial: Any) -> list[np.ndarray | None]:
-    """Initial states by state, (B, width) each; None where there is none."""
-    states = layer.cell.contract.states
+def take_initial(
+    layer: SingleLayer, layout: Layout, B: int, initial: Any
+) -> tuple[list[np.ndarray | None] | None, tuple[str, ...]]:
+    """Initial states by state, (B, width) each, None where it is 0 (or as a whole); and the names of the learned ones.
+
+    What `layer` has learned stands for a state that is not given.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Not a dict; an unknown name; a wrong dtype or shape.
+    """
+    if initial is None and not layer.learn_initial:
+        return None, ()
+    states, initial = layer.cell.contract.states, {} if initial is None else initial
     check_names("initial", initial, states)
-    return [
-        None if initial.get(name) is None else _take_state(layer, layout, B, name, initial[name]) for name in states
-    ]
+    learned = tuple(name for name in layer.learn_initial if initial.get(name) is None)
+    start: list[np.ndarray | None] = []
+    for name in states:
+        if name in learned:
+            start.append(rows_of(layer, name, B))
+        else:
+            start.append(None if initial.get(name) is None else _take_state(layer, layout, B, name, initial[name]))
+    return start, learned
 
 
 def _take_state(layer: SingleLayer, layout: Layout, B: int, name: str, value: Any) -> np.ndarray:

@@ -7,19 +7,11 @@ The loop takes them as arrays and knows nothing of where they come from.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 import numpy as np
 
-from pylstm.checks import as_array
 from pylstm.layers.protocols import SingleLayer
 from pylstm.parameters import Parameters
-
-
-class Begun(dict[str, Any]):
-    """Initial states of a run, by name; `learned` are those that came from the parameters."""
-
-    learned: tuple[str, ...] = ()
 
 
 def check_learned(learn: bool | Iterable[str], states: tuple[str, ...]) -> tuple[str, ...]:
@@ -39,18 +31,9 @@ def check_learned(learn: bool | Iterable[str], states: tuple[str, ...]) -> tuple
     return tuple(name for name in states if name in names)
 
 
-def begin(layer: SingleLayer, x: Any, initial: Any) -> Any:
-    """`initial`, completed by the learned states of `layer`, if it has any, for the rows of `x`."""
-    if not layer.learn_initial or not (initial is None or isinstance(initial, dict)):
-        return initial  # what is no dict is refused later
-    shape = as_array("x", x).shape
-    rows = shape[:1] if layer.batch_first else shape[1:2]
-    begun = Begun({} if initial is None else initial)
-    begun.learned = tuple(name for name in layer.learn_initial if begun.get(name) is None)
-    for name in begun.learned:
-        value = layer.params[f"initial_{name}"]
-        begun[name] = value if len(shape) == 2 else np.broadcast_to(value, (*rows, len(value)))
-    return begun
+def rows_of(layer: SingleLayer, name: str, B: int) -> np.ndarray:
+    """What B rows of a run start from in the learned state `name`, (B, width)."""
+    return np.tile(layer.params[f"initial_{name}"], (B, 1))
 
 
 def origin_of(layer: SingleLayer, name: str) -> np.ndarray:

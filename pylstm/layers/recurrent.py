@@ -25,7 +25,7 @@ from pylstm.layers.checkpointed import CheckpointedRun, kept, refuse_with_checkp
 from pylstm.layers.given import take_given, take_initial
 from pylstm.layers.initialisers import initialise, set_values
 from pylstm.layers.layout import Layout
-from pylstm.layers.learned import begin, check_learned, first_states
+from pylstm.layers.learned import check_learned, first_states
 from pylstm.layers.ragged import Packing, RaggedRun
 from pylstm.layers.run import Run
 from pylstm.layers.structure import core_of
@@ -228,10 +228,9 @@ class RecurrentLayer(Layer):
         """
         if other:
             refuse_call(other)
-        initial = begin(self, x, initial)
         source, (layout, x, T, B) = x, self._take_input(x, lengths)
-        given = take_given(self, layout, (T, B), getattr(initial, "learned", ()), aux, pre, reset, blend)
-        start = None if initial is None else take_initial(self, layout, B, initial)
+        start, learned = take_initial(self, layout, B, initial)
+        given = take_given(self, layout, (T, B), learned, aux=aux, pre=pre, reset=reset, blend=blend)
         threads = get_num_threads() if self._compiled else 1
         if checkpoint is not None:
             refuse_with_checkpoint(lengths, tape)

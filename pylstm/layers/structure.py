@@ -40,10 +40,10 @@ def core_of(
         _products(contract, widths, starts),
         _biases(contract, widths, starts),
         [starts[name] for name in contract.params],
-        widths["x"],
-        contract.states.index(contract.output),
-        aux_x,
-        at,
+        input_size=widths["x"],
+        output=contract.states.index(contract.output),
+        aux_x=aux_x,
+        n_parameters=at,
     )
 
 
