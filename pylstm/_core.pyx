@@ -42,7 +42,7 @@ from pylstm.engine.table cimport (
     arrays_t, call_backward, carry_states, exchange_states, next_ragged_step, next_step, param_width, span_t, table_t,
     tabulate, tabulate_cotangents)
 from pylstm.engine.team cimport meet, next_share, part, run_team, team_t
-from pylstm.engine.tiles cimport TILES_ADD, TILES_ADD_BACK, TILES_BIAS, TILES_SET, matmul_t, outer_t, tiles_t
+from pylstm.engine.tiles cimport outer_t, tiles_t
 from pylstm.kernel cimport block_t, floating
 
 cdef extern from "Python.h":
@@ -332,15 +332,15 @@ cdef void forward_steps(const plan_t *plan, const arrays_t *a, const span_t *spa
             meet(team)
         if own:
             look_ahead(&table, plan, a, span, t)
-        # (3) z += s_{t-1} W_s^T
+        # (3) z += s_{t-1} W_s^T; odd steps read the weights backwards: what the step before read last is still near
         for k in range(core.n_products):
             if core.products[k].source == FROM_STATE:
-                add_product(plan, a.base, span, t, &table, &core.products[k], table.rows.prev)
+                add_product(plan, a.base, span, &table, k, table.rows.prev, t & 1)
         # (4) stages:  z += e W_e^T, then the row hook
         for j in range(core.n_stages):
             for k in range(core.n_products):
                 if core.products[k].source == FROM_EMISSION and core.products[k].stage == j:
-                    add_product(plan, a.base, span, t, &table, &core.products[k], table.rows.emissions)
+                    add_product(plan, a.base, span, &table, k, table.rows.emissions, t & 1)
             if team.columns:
                 meet(team)
             if own:
@@ -369,7 +369,7 @@ cdef inline void plain_steps(const plan_t *plan, const arrays_t *a, const span_t
         look_ahead(table, plan, a, span, t)
         for k in range(core.n_products):
             if core.products[k].source == FROM_STATE:
-                add_product(plan, a.base, span, t, table, &core.products[k], table.rows.prev)
+                add_product(plan, a.base, span, table, k, table.rows.prev, t & 1)
         for j in range(core.n_stages):
             core.stages[j].forward(&table.rows, core.stages[j].user)
         next_step(table)
@@ -399,16 +399,15 @@ cdef void start_rows(const plan_t *plan, const arrays_t *a, Py_ssize_t first, Py
     cdef char *z = a.base + plan.z + (at if plan.taped else at - row_of(plan, first)) * core.z_columns * size
     cdef const char *x = a.x + at * core.input_size * size
     cdef const char *bias = a.base + plan.bias
-    cdef matmul_t m
+    cdef const part_t *own
     if plan.taped and plan.offsets == NULL:
         x = <const char *> memcpy(a.base + plan.x + at * core.input_size * size, x, rows * core.input_size * size)
     for k in range(core.n_products):
         p = &core.products[k]
         if p.source == FROM_X:
-            m = matmul_t(mode=TILES_BIAS, M=rows, N=p.N, K=p.K, A=x, lda=p.K, panel=2,
-                         packed=a.base + plan.packed + plan.parts[k * plan.threads].packed * size,
-                         bias=bias + p.column * size, C=z + p.column * size, ldc=core.z_columns, ahead=NULL)
-            core.tiles.product(&m)
+            own = &plan.parts[k * plan.threads]
+            core.tiles.product(&own.matmul[0], rows, x, a.base + plan.packed + own.packed * size, bias + p.column * size,
+                               z + p.column * size, NULL)
     for k in range(core.n_bias):
         if not core.bias[k].from_x:
             for b in range(rows):
@@ -416,19 +415,15 @@ cdef void start_rows(const plan_t *plan, const arrays_t *a, Py_ssize_t first, Py
                        core.bias[k].N * size)
 
 
-cdef inline void add_product(const plan_t *plan, char *base, const span_t *span, Py_ssize_t t, table_t *table,
-                             const product_t *p, const block_t *sources) noexcept nogil:
-    """z[:, column:] += A @ W.T; of a team that shares columns, this thread's. Odd steps read the weights backwards."""
+cdef inline void add_product(const plan_t *plan, char *base, const span_t *span, table_t *table, int k,
+                             const block_t *sources, bint back) noexcept nogil:
+    """z[:, column:] += A @ W.T for product k; of a team that shares columns, this thread's."""
     cdef const core_t *core = plan.core
-    cdef Py_ssize_t k = p - core.products
-    cdef bint columns = span.team.columns
-    cdef const part_t *own = &plan.parts[k * plan.threads + (span.number if columns else 0)]
-    cdef matmul_t m = matmul_t(
-        mode=TILES_ADD_BACK if t & 1 else TILES_ADD, M=table.rows.rows, N=own.n if columns else p.N, K=p.K,
-        A=sources[p.index].data, lda=p.K, packed=base + plan.packed + own.packed * core.itemsize, panel=plan.panel[k],
-        bias=NULL, C=<char *> table.rows.z[0].data + (p.column + own.first) * core.itemsize, ldc=core.z_columns,
-        ahead=table.ahead)
-    core.tiles.product(&m)
+    cdef const product_t *p = &core.products[k]
+    cdef const part_t *own = &plan.parts[k * plan.threads + (span.number if span.team.columns else 0)]
+    cdef char *z = <char *> table.rows.z[0].data + (p.column + own.first) * core.itemsize
+    core.tiles.product(&own.matmul[back], table.rows.rows, sources[p.index].data,
+                       base + plan.packed + own.packed * core.itemsize, z, z, table.ahead)
 
 
 # --- backward ------------------------------------------------------------------------------------------------------
@@ -467,13 +462,13 @@ cdef void backward_steps(const plan_t *plan, const arrays_t *a, const span_t *sp
                 meet(team)
             for k in range(core.n_products):
                 if core.products[k].source == FROM_EMISSION and core.products[k].stage == j:
-                    add_cotangent(plan, a.base, span, &table, &core.products[k], table.rows.demissions)
+                    add_cotangent(plan, a.base, span, &table, k, table.rows.demissions)
             if team.columns and j > 0:
                 meet(team)
         # (3) ds_{t-1} += dz W_s
         for k in range(core.n_products):
             if core.products[k].source == FROM_STATE:
-                add_cotangent(plan, a.base, span, &table, &core.products[k], table.rows.dprev)
+                add_cotangent(plan, a.base, span, &table, k, table.rows.dprev)
         if team.columns:
             meet(team)
         for k in range(core.states.n):                      # (2)
@@ -495,8 +490,9 @@ cdef void backward_products(const plan_t *plan, const arrays_t *a, int number, P
     cdef const tiles_t *tiles = core.tiles
     cdef Py_ssize_t size = core.itemsize, from_ = row_of(plan, first), rows = row_of(plan, first + steps) - from_
     cdef Py_ssize_t n, row
-    cdef matmul_t m
     cdef outer_t o
+    cdef const part_t *own
+    cdef char *to
     cdef char *dz = a.base + plan.dz
     cdef const char *A
     cdef const product_t *p
@@ -509,11 +505,10 @@ cdef void backward_products(const plan_t *plan, const arrays_t *a, int number, P
         if p.source == FROM_X:
             A = a.x
             n = share if plan.offsets != NULL else from_ + share
-            m = matmul_t(mode=TILES_SET if k == starts_dx(plan) else TILES_ADD, M=shared, N=p.K, K=p.N,
-                         A=dz + (share * core.z_columns + p.column) * size, lda=core.z_columns, panel=2,
-                         packed=a.base + plan.packed_back + plan.parts_back[k * plan.threads].packed * size,
-                         bias=NULL, C=a.dx + n * p.K * size, ldc=p.K, ahead=NULL)
-            tiles.product(&m)
+            own = &plan.parts_back[k * plan.threads]
+            to = a.dx + n * p.K * size
+            tiles.product(&own.matmul[0], shared, dz + (share * core.z_columns + p.column) * size,
+                          a.base + plan.packed_back + own.packed * size, NULL if k == starts_dx(plan) else to, to, NULL)
         elif p.source == FROM_STATE:
             A = a.base + (plan.states[p.index] if plan.prev[p.index] < 0 else plan.prev[p.index])
             if plan.offsets != NULL and not plan.scaled >> p.index & 1:
@@ -551,16 +546,12 @@ cdef void add_params(const plan_t *plan, const arrays_t *a, floating *dtype) noe
         at += w
 
 
-cdef inline void add_cotangent(const plan_t *plan, char *base, const span_t *span, table_t *table, const product_t *p,
+cdef inline void add_cotangent(const plan_t *plan, char *base, const span_t *span, table_t *table, int k,
                                const block_t *to) noexcept nogil:
-    """dA += dz[:, column:] @ W; of a team that shares columns, this thread's."""
+    """dA += dz[:, column:] @ W for product k; of a team that shares columns, this thread's."""
     cdef const core_t *core = plan.core
-    cdef Py_ssize_t k = p - core.products
-    cdef bint columns = span.team.columns
-    cdef const part_t *own = &plan.parts_back[k * plan.threads + (span.number if columns else 0)]
-    cdef matmul_t m = matmul_t(
-        mode=TILES_ADD, M=table.rows.rows, N=own.n if columns else p.K, K=p.N,
-        A=<char *> table.rows.dz[0].data + p.column * core.itemsize, lda=core.z_columns,
-        packed=base + plan.packed_back + own.packed * core.itemsize, panel=plan.panel[k], bias=NULL,
-        C=<char *> to[p.index].data + own.first * core.itemsize, ldc=p.K, ahead=table.ahead)
-    core.tiles.product(&m)
+    cdef const product_t *p = &core.products[k]
+    cdef const part_t *own = &plan.parts_back[k * plan.threads + (span.number if span.team.columns else 0)]
+    cdef char *dA = <char *> to[p.index].data + own.first * core.itemsize
+    core.tiles.product(&own.matmul[0], table.rows.rows, <char *> table.rows.dz[0].data + p.column * core.itemsize,
+                       base + plan.packed_back + own.packed * core.itemsize, dA, dA, table.ahead)

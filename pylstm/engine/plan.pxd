@@ -1,6 +1,6 @@
 # What the time loop knows of a layer (Core), and where a run of given sizes keeps its arrays (Plan).
 from pylstm.engine.line cimport LINE
-from pylstm.engine.tiles cimport tiles_t
+from pylstm.engine.tiles cimport matmul_t, tiles_t
 from pylstm.kernel cimport stage_t
 
 cdef enum:
@@ -30,6 +30,7 @@ cdef struct product_t:         # z[:, column:column + N] += A @ W.T, with W (N, 
 cdef struct part_t:            # the columns of a product that one thread packs, and adds to if threads share columns
     Py_ssize_t first, n
     Py_ssize_t packed          # of their panels among the packed weights, in elements
+    matmul_t matmul[2]         # of all columns, or where threads share them of these; [1] from the last columns
 
 cdef struct kind_t:            # the blocks of one kind
     int n

@@ -5,7 +5,7 @@ from libc.string cimport memcpy, memset
 
 from pylstm.engine.capsule cimport cell_of
 from pylstm.engine.team cimport part
-from pylstm.engine.tiles cimport tiles_t
+from pylstm.engine.tiles cimport matmul_t, tiles_t
 from pylstm.kernel cimport cell_t
 
 import sys
@@ -219,7 +219,8 @@ cdef class Plan:
         cdef const product_t *p
         cdef part_t *forth
         cdef part_t *back
-        cdef int k, i
+        cdef int k, i, j
+        cdef bint mine
         self.tables = bytearray(2 * core.n_products * self.p.threads * sizeof(part_t))
         forth = <part_t *> PyByteArray_AS_STRING(self.tables)
         back = forth + core.n_products * self.p.threads
@@ -232,6 +233,12 @@ cdef class Plan:
                 forth.packed, back.packed = self.p.packed_size, self.p.packed_back_size
                 self.p.packed_size += core.tiles.packed_size(p.K, forth.n)
                 self.p.packed_back_size += core.tiles.packed_size(p.N, back.n)
+                mine = self.p.columns and p.source != FROM_X
+                for j in range(2):
+                    forth.matmul[j] = matmul_t(N=forth.n if mine else p.N, K=p.K, lda=p.K, ldc=core.z_columns,
+                                               panel=self.p.panel[k], back=j)
+                    back.matmul[j] = matmul_t(N=back.n if mine else p.K, K=p.N, lda=core.z_columns, ldc=p.K,
+                                              panel=self.p.panel[k], back=j)
                 forth, back = forth + 1, back + 1
 
     cdef plan_backward(self, at):

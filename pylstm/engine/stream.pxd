@@ -1,6 +1,6 @@
 # A stream as C sees it: see stream.pyx.
 from pylstm.engine.plan cimport MAX_BLOCKS, Core, Plan, plan_t
-from pylstm.engine.table cimport arrays_t
+from pylstm.engine.table cimport arrays_t, span_t
 from pylstm.engine.team cimport team_t
 
 
@@ -14,6 +14,7 @@ cdef class Stream:
     cdef Plan layout                           # holds the tables that `plan` points to
     cdef arrays_t a
     cdef team_t alone                          # a stream runs on one thread
+    cdef span_t span                           # of a call of `forward_steps`: all rows
     cdef Core core
     cdef readonly object layer
     cdef readonly Py_ssize_t batch_size

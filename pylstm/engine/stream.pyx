@@ -124,6 +124,7 @@ cdef class Stream:
 
     cdef take_memory(self):
         """A workspace for all but the weights, which lie elsewhere."""
+        self.span = span_t(team=&self.alone, number=0, own=True, first=0, steps=0, b0=0, rows=self.plan.B)
         self.buffer = empty(self.plan.nbytes - self.plan.inner, np.uint8)
         self.a.base = line_up(address(self.buffer, -1, False)) - self.plan.inner
 
@@ -323,7 +324,6 @@ cdef class Stream:
         cdef const core_t *core = self.plan.core
         cdef Py_ssize_t size = core.itemsize, row = self.width * self.plan.B * size, steps, rows
         cdef int k
-        cdef span_t span = span_t(team=&self.alone, number=0, own=True, first=0, steps=0, b0=0, rows=self.plan.B)
         while t < last:
             steps = min(self.plan.T, last - t)
             self.carry_states()
@@ -334,11 +334,11 @@ cdef class Stream:
             self.a.x = x + rows * core.input_size * size
             for k in range(core.aux.n):
                 self.a.aux[k] = self.a.x if k == core.aux_x else self.aux[k] + rows * core.aux.width[k] * size
-            span.steps = steps
+            self.span.steps = steps
             if size == 4:
-                forward_steps(&self.plan, &self.a, &span, <float *> NULL)
+                forward_steps(&self.plan, &self.a, &self.span, <float *> NULL)
             else:
-                forward_steps(&self.plan, &self.a, &span, <double *> NULL)
+                forward_steps(&self.plan, &self.a, &self.span, <double *> NULL)
             self.row = steps
             memcpy(y + t * row, self.a.base + self.plan.states[core.output] + row, steps * row)
             t += steps

@@ -1,26 +1,13 @@
 """The matrix products of the time loop, as a table of functions (see `tiles.pyx`)."""
 
-cdef enum:
-    TILES_SET = 0      # C = A @ packed
-    TILES_ADD = 1      # C = C + A @ packed
-    TILES_BIAS = 2     # C = bias + A @ packed, bias (N,) for every row
-    TILES_ADD_BACK = 3  # TILES_ADD, same bits, from the last columns to the first: what the call before read last is still near
-
 cdef struct fetch_t:           # cache lines to be brought near; a list of them ends with at = NULL
     const char *at
     Py_ssize_t lines
 
-cdef struct matmul_t:          # C (M, N) OUT (IN+OUT for TILES_ADD) = start + A (M, K) @ packed
-    int mode
-    int panel
-    Py_ssize_t M, N, K
-    const void *A
-    Py_ssize_t lda
-    const void *packed
-    const void *bias           # (N,) IN, read for TILES_BIAS only
-    void *C
-    Py_ssize_t ldc
-    fetch_t *ahead             # IN+OUT, or NULL: prefetches as many of these lines as it has time for; the rest stays in the list
+cdef struct matmul_t:          # what stays the same from step to step of C (M, N) = start + A (M, K) @ packed
+    Py_ssize_t N, K, lda, ldc
+    int panel                  # vectors of a panel of `packed`
+    bint back                  # same bits, from the last columns to the first: what the call before read last is still near
 
 cdef struct outer_t:           # C (M, N) IN+OUT += A (R, M).T @ B (R, N)
     Py_ssize_t M, N, R
@@ -47,7 +34,10 @@ ctypedef struct tiles_t:
                             int panel) noexcept nogil
     # U (K, N) row-major IN -> packed OUT, right-hand side of C = A @ U
     void (*pack)(Py_ssize_t K, Py_ssize_t N, const void *U, Py_ssize_t ldu, void *packed, int panel) noexcept nogil
-    void (*product)(const matmul_t *m) noexcept nogil
+    # A, packed IN, C OUT. `start`: C itself, then IN+OUT; (N,) IN, for every row; NULL for 0. `ahead` IN+OUT, or NULL:
+    # prefetches as many of these lines as the product has time for, the rest stays in the list.
+    void (*product)(const matmul_t *m, Py_ssize_t M, const void *A, const void *packed, const void *start, void *C,
+                    fetch_t *ahead) noexcept nogil
     # elements of `scratch` of `outer`; grows with each argument
     Py_ssize_t (*outer_scratch)(Py_ssize_t M, Py_ssize_t N, Py_ssize_t R) noexcept nogil
     void (*outer)(const outer_t *o) noexcept nogil

@@ -24,7 +24,7 @@ F. *Order.* Panels outside, 256 terms (32 KB of a panel, AVX-512) in the middle,
    prefetches 8 KB ahead. For 8 MB of weights (float64, H = 512, M = 16) blocks and prefetches together give
    1.7 times the speed.
 G. *There and back.* Weights beyond the first cache are read from the next one at every step. Steps that take the
-   panels in alternate directions (TILES_ADD, TILES_ADD_BACK) find the last ones of the step before still there:
+   panels in alternate directions (`matmul_t.back`) find the last ones of the step before still there:
    1 x 384 x 128 in 0.85, 1 x 1024 x 256 in 0.77 of the time.
 H. *outer.* The rows of B are vectors, the columns of A broadcast; B is packed always, A only if B has more
    than four panels (in place it is 1.1 to 1.4 times faster below that), eight rows at a time because rows 4
@@ -59,7 +59,7 @@ from cpython.pycapsule cimport PyCapsule_New
 from libc.string cimport memcpy, memset
 
 from pylstm.engine.line cimport LINE
-from pylstm.engine.tiles cimport TILES_ADD, TILES_ADD_BACK, TILES_BIAS, TILES_SET, fetch_t, matmul_t, outer_t, tiles_t
+from pylstm.engine.tiles cimport fetch_t, matmul_t, outer_t, tiles_t
 
 ctypedef fused floating:
     float
@@ -184,7 +184,7 @@ cdef void one_tile(bint back, Py_ssize_t M, Py_ssize_t N, Py_ssize_t K, const fl
     cdef Py_ssize_t lane = lanes(C), done = 0, n, used, width
     cdef Py_ssize_t apart = 2 * lane * (1 if panel == 4 else K)      # from two vectors to the next two
     cdef int vectors = 4 if panel == 4 else tile_vectors(M, K * N * <Py_ssize_t> sizeof(floating))
-    # Columns in whole groups of panels: these are what TILES_ADD_BACK takes from the last to the first.
+    # Columns in whole groups of panels: these are what `back` takes from the last to the first.
     cdef Py_ssize_t whole = N & -(vectors * lane) if back else 0
     while done < N:
         while vectors > 2 and N - done < vectors * lane:
@@ -266,30 +266,16 @@ cdef inline void many_tiles(bint back, Py_ssize_t M, Py_ssize_t N, Py_ssize_t K,
         done += used
 
 
-cdef void _product(const matmul_t *m, floating *dtype) noexcept nogil:
-    cdef bint back = m.mode == TILES_ADD_BACK
-    cdef const floating *A = <const floating *> m.A
-    cdef const floating *packed = <const floating *> m.packed
-    cdef floating *C = <floating *> m.C
-    cdef const floating *start = C
-    cdef Py_ssize_t step = m.ldc
-    if m.mode == TILES_SET or m.mode == TILES_BIAS:
-        start, step = NULL if m.mode == TILES_SET else <const floating *> m.bias, 0
-    if m.M <= TILE_ROWS:
-        one_tile(back, m.M, m.N, m.K, A, m.lda, packed, m.panel, start, step, C, m.ldc)
-    elif m.ahead == NULL or m.ahead.at == NULL:
+cdef void _product(const matmul_t *m, Py_ssize_t M, const floating *A, const floating *packed, const floating *start,
+                   floating *C, fetch_t *ahead) noexcept nogil:
+    cdef Py_ssize_t step = m.ldc if start == C else 0
+    if M <= TILE_ROWS:
+        one_tile(m.back, M, m.N, m.K, A, m.lda, packed, m.panel, start, step, C, m.ldc)
+    elif ahead == NULL or ahead.at == NULL:
         # a separate call with a literal NULL, so that the compiler drops the prefetch code: 16 x 64 x 16 in 0.9 of the time
-        many_tiles(back, m.M, m.N, m.K, A, m.lda, packed, start, step, C, m.ldc, NULL)
+        many_tiles(m.back, M, m.N, m.K, A, m.lda, packed, start, step, C, m.ldc, NULL)
     else:
-        many_tiles(back, m.M, m.N, m.K, A, m.lda, packed, start, step, C, m.ldc, m.ahead)
-
-
-cdef void _product_float(const matmul_t *m) noexcept nogil:
-    _product[float](m, NULL)
-
-
-cdef void _product_double(const matmul_t *m) noexcept nogil:
-    _product[double](m, NULL)
+        many_tiles(m.back, M, m.N, m.K, A, m.lda, packed, start, step, C, m.ldc, ahead)
 
 
 # ---- C += A.T @ B ----------------------------------------------------------------------------------------
@@ -404,6 +390,8 @@ cdef void _column_sums(Py_ssize_t R, Py_ssize_t N, const floating *A, Py_ssize_t
 # ---- the table -------------------------------------------------------------------------------------------
 
 ctypedef void (*pack_t)(Py_ssize_t, Py_ssize_t, const void *, Py_ssize_t, void *, int) noexcept nogil
+ctypedef void (*product_t)(const matmul_t *, Py_ssize_t, const void *, const void *, const void *, void *,
+                           fetch_t *) noexcept nogil
 ctypedef void (*sums_t)(Py_ssize_t, Py_ssize_t, const void *, Py_ssize_t, void *) noexcept nogil
 
 cdef tiles_t tables[2]
@@ -411,13 +399,13 @@ tables[0] = tiles_t(
     itemsize=sizeof(float), lanes=TILE_LANES_FLOAT, panel=_panel,
     packed_size=_packed_size_float, pack_transposed=<pack_t> _pack_transposed[float],
     pack=<pack_t> _pack[float],
-    product=_product_float, outer_scratch=_outer_scratch_float, outer=_outer_float,
+    product=<product_t> _product[float], outer_scratch=_outer_scratch_float, outer=_outer_float,
     column_sums=<sums_t> _column_sums[float])
 tables[1] = tiles_t(
     itemsize=sizeof(double), lanes=TILE_LANES_DOUBLE, panel=_panel,
     packed_size=_packed_size_double, pack_transposed=<pack_t> _pack_transposed[double],
     pack=<pack_t> _pack[double],
-    product=_product_double, outer_scratch=_outer_scratch_double, outer=_outer_double,
+    product=<product_t> _product[double], outer_scratch=_outer_scratch_double, outer=_outer_double,
     column_sums=<sums_t> _column_sums[double])
 
 
@@ -427,6 +415,10 @@ def capsule():
 
 
 # ---- the same functions on buffers, for tests and benchmarks ---------------------------------------------
+
+cdef enum:
+    SET, ADD, BIAS, ADD_BACK   # where `product` starts: 0, C, bias; C, from the last columns
+
 
 cdef Py_ssize_t leading(str name, Py_ssize_t *shape, Py_ssize_t *strides, Py_ssize_t itemsize) except -1:
     """Elements between rows; the elements of a row must be adjacent."""
@@ -491,7 +483,7 @@ def pack(const floating[:, :] W not None, floating[::1] packed not None, bint tr
 
 
 def product(const floating[:, :] A not None, const floating[::1] packed not None, floating[:, :] C not None,
-            int mode=TILES_SET, const floating[::1] bias=None, Py_ssize_t repeat=1, int panel=2):
+            int mode=SET, const floating[::1] bias=None, Py_ssize_t repeat=1, int panel=2):
     """C (M, N) = start + A (M, K) @ packed, `repeat` times; start is 0, C, bias, C for `mode` 0 to 3."""
     cdef Py_ssize_t lda = leading("A", A.shape, A.strides, sizeof(floating))
     cdef Py_ssize_t ldc = leading("C", C.shape, C.strides, sizeof(floating)), _
@@ -503,11 +495,11 @@ def product(const floating[:, :] A not None, const floating[::1] packed not None
     cdef matmul_t m
     same("rows of A", A.shape[0], M)
     at_least("packed", packed.shape[0], table.packed_size(K, N))
-    if mode not in (TILES_SET, TILES_ADD, TILES_BIAS, TILES_ADD_BACK):
+    if mode not in (SET, ADD, BIAS, ADD_BACK):
         raise ValueError(f"mode: {mode}, expected 0, 1, 2 or 3")
     if check_panel(panel) == 4 and tile_panel(M, 1 << 20) != 4:
         raise ValueError(f"panels of 4 vectors are for few rows, not for {M}")
-    if mode == TILES_BIAS:
+    if mode == BIAS:
         if bias is None:
             raise ValueError("mode 2 needs a bias")
         same("bias", bias.shape[0], N)
@@ -516,10 +508,12 @@ def product(const floating[:, :] A not None, const floating[::1] packed not None
         return
     a = &A[0, 0] if K > 0 else &C[0, 0]       # K = 0: never read, but no NULL
     b = &packed[0] if K > 0 else &C[0, 0]
-    m = matmul_t(mode=mode, panel=panel, M=M, N=N, K=K, A=a, lda=lda, packed=b, bias=first, C=&C[0, 0], ldc=ldc, ahead=NULL)
+    if mode == ADD or mode == ADD_BACK:
+        first = &C[0, 0]
+    m = matmul_t(N=N, K=K, lda=lda, ldc=ldc, panel=panel, back=mode == ADD_BACK)
     with nogil:
         for _ in range(repeat):
-            table.product(&m)
+            table.product(&m, M, a, b, first, &C[0, 0], NULL)
 
 
 def outer(const floating[:, :] A not None, const floating[:, :] B not None, floating[:, :] C not None,
