@@ -1,4 +1,4 @@
-# What other loops over time than those of _core.pyx share with them.
+# Declarations that engine/stream.pyx shares with the time loops.
 from pylstm.engine.plan cimport plan_t
 from pylstm.engine.table cimport arrays_t, span_t
 from pylstm.kernel cimport floating

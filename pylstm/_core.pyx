@@ -17,12 +17,12 @@
 #    are those at the weights of its forward pass, whatever happens to the layer's parameters since.
 # G. Accumulators of per-unit parameters: one per PARAM_ROWS rows, added up in order at the end, so that the sum does
 #    not depend on how rows are split between threads.
-# H. Rows that end early: sorted by length, so that those of a step are the first of the step before. A plan with
+# H. Rows that end early are sorted by length, so that those of a step are the first of the step before. A plan with
 #    offsets has in each step as many rows as go on, step after step in every array (engine/ragged.pxd).
 # I. Threads take shares of the rows that nobody has begun (engine/team.pxd). With a few rows they share the columns of
 #    every product instead, and meet in every step. Between two meetings a column has one owner, who does all products
 #    that add to it (`part_t`): the sum has its order, and no addition is lost.
-# J. While a product is computed, what follows it is brought near, line by line (engine/prefetch.pxd).
+# J. While a product runs, it prefetches, line by line, what follows it (engine/prefetch.pxd).
 #
 # Measured and rejected, float32, B x H from 32 x 128 to 64 x 512: chunks of 64 to 1024 rows (0 to 3 % slower); fetching the
 # tape of the next step at once, gaps between the rows of dz (no effect); beginning the cotangent of a state with dy instead
@@ -35,9 +35,9 @@ from pylstm.engine.modifiers cimport add_given, blend_state, scale_state, unblen
 from pylstm.engine.plan cimport (
     FROM_EMISSION, FROM_STATE, FROM_X, PARAM_ROWS, ROWS_GRAIN, Plan, border, core_t, pack, part_t, plan_t,
     product_t, row_of, rows_at, starts_dx)
-from pylstm.engine.prefetch cimport look_ahead, look_back
+from pylstm.engine.prefetch cimport prefetch_forward, prefetch_backward
 from pylstm.engine.ragged cimport (
-    add_dy, align_states, bring_x, clear_beyond, keep_final, send_dx, send_y, steps_with_rows, take_given)
+    add_dy, align_states, gather_x, clear_beyond, keep_final, scatter_dx, scatter_y, steps_with_rows, take_given)
 from pylstm.engine.table cimport (
     arrays_t, call_backward, carry_states, exchange_states, next_ragged_step, next_step, param_width, span_t, table_t,
     tabulate, tabulate_cotangents)
@@ -265,14 +265,14 @@ cdef void steps_of_chunk(const plan_t *plan, const arrays_t *a, team_t *team, in
 cdef void forward_chunk(const plan_t *plan, const arrays_t *a, const span_t *span, floating *dtype) noexcept nogil:
     """Gather the input of a chunk, run it forward, scatter its output."""
     if plan.offsets != NULL and span.own:
-        bring_x(plan, a, span)
+        gather_x(plan, a, span)
     if plan.offsets != NULL and span.team.columns:
         meet(span.team)
     forward_steps(plan, a, span, dtype)
     if not plan.taped and span.first + span.steps < plan.T and span.own:
         carry_states(plan, a.base, span)
     if plan.offsets != NULL and span.own:
-        send_y(plan, a, span)
+        scatter_y(plan, a, span)
 
 
 cdef bint interrupted() noexcept with gil:
@@ -331,8 +331,8 @@ cdef void forward_steps(const plan_t *plan, const arrays_t *a, const span_t *spa
         if team.columns:
             meet(team)
         if own:
-            look_ahead(&table, plan, a, span, t)
-        # (3) z += s_{t-1} W_s^T; odd steps read the weights backwards: what the step before read last is still near
+            prefetch_forward(&table, plan, a, span, t)
+        # (3) z += s_{t-1} W_s^T; odd steps read the weights backwards: the last panels of the previous step are still in L1
         for k in range(core.n_products):
             if core.products[k].source == FROM_STATE:
                 add_product(plan, a.base, span, &table, k, table.rows.prev, t & 1)
@@ -366,7 +366,7 @@ cdef inline void plain_steps(const plan_t *plan, const arrays_t *a, const span_t
     cdef Py_ssize_t t
     cdef int j, k
     for t in range(span.first, span.first + steps):
-        look_ahead(table, plan, a, span, t)
+        prefetch_forward(table, plan, a, span, t)
         for k in range(core.n_products):
             if core.products[k].source == FROM_STATE:
                 add_product(plan, a.base, span, table, k, table.rows.prev, t & 1)
@@ -442,7 +442,7 @@ cdef void backward_steps(const plan_t *plan, const arrays_t *a, const span_t *sp
     tabulate_cotangents(&table, plan, a, span, last)
     for t in range(last, first - 1, -1):
         if own:
-            look_back(&table, plan, a, span, t)
+            prefetch_backward(&table, plan, a, span, t)
             if ragged:
                 align_states(plan, a.base, &table, span, t)
                 add_dy(plan, a, <floating *> table.rows.dstates[core.output].data, t, b0, table.rows.rows)
@@ -522,7 +522,7 @@ cdef void backward_products(const plan_t *plan, const arrays_t *a, int number, P
                     scratch=a.base + plan.outer + number * plan.outer_size)
         tiles.outer(&o)
     if plan.offsets != NULL:
-        send_dx(plan, a, first, share, shared)
+        scatter_dx(plan, a, first, share, shared)
     for k in range(core.n_bias):
         if core.bias[k].weight >= 0 and k % plan.threads == number:
             tiles.column_sums(rows, core.bias[k].N, dz + core.bias[k].column * size, core.z_columns,

@@ -10,7 +10,7 @@
 # C. Blocks are operands: nothing is loaded first, and a result goes straight to its block. An instruction whose rows
 #    follow one another in memory (registers, states) runs as one long row: that is what short rows need.
 # D. Rows are taken in groups and wide rows in pieces, of CHUNK elements at most, so that the registers, which lie on the
-#    stack of the calling thread, stay in the first cache together with a group's blocks.
+#    stack of the calling thread, stay in L1 together with a group's blocks.
 # E. Values of one element per row have a phase of their own before the wide ones; sums over a row, and what is made of
 #    them, come after.
 # F. Same bits: an element's operations depend on the program alone. A sum over a row is formed in one order (by pieces

@@ -1,4 +1,4 @@
-"""The memory that runs of a layer use one after the other: `Workspaces` lends it, `Memory` brings it back.
+"""The memory that runs of a layer use one after the other: `Workspaces` lends it, `Memory` returns it.
 
 # Design
 #

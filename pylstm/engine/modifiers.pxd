@@ -70,7 +70,7 @@ cdef inline void unscale_state(const plan_t *plan, const arrays_t *a, table_t *t
 
 cdef inline void blend_state(const plan_t *plan, const arrays_t *a, table_t *table, const span_t *span, Py_ssize_t t, int k,
                              floating *dtype) noexcept nogil:
-    """s_t = s_{t-1} + k_t (s_t - s_{t-1}); exactly the one for k = 1, the other for k = 0, whatever the rest holds."""
+    """s_t = s_{t-1} + k_t (s_t - s_{t-1}); exactly s_t for k = 1 and s_{t-1} for k = 0, even if the other one is NaN."""
     cdef const core_t *core = plan.core
     cdef Py_ssize_t w = core.states.width[k], n
     cdef const floating *blend = <const floating *> a.blend[k] + (row_of(plan, t) + span.b0) * w

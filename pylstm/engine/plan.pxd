@@ -58,7 +58,7 @@ cdef struct plan_t:             # a run
     Py_ssize_t T, B, chunk, chunk_back
     Py_ssize_t rows                                       # of all steps together
     Py_ssize_t chunks, chunks_back
-    Py_ssize_t given_T                                    # steps of the caller's arrays, where they may be more
+    Py_ssize_t given_T                                    # T of the caller's arrays (>= T: padding steps are not run)
     # Of rows that end early, sorted by length; NULL where every step has B rows. Every per-step array holds the rows of
     # one step after the other: those of step t start at row offsets[t]. Chunk k starts at step borders[k].
     const Py_ssize_t *offsets

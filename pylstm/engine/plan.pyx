@@ -39,7 +39,7 @@ cdef class Core:
     Raises
     ------
     TypeError, ImportError
-        `kernel` is no capsule of the contract, or not of this ABI, or not of the declared blocks.
+        `kernel` is not a capsule of the contract, or has another ABI or other blocks than declared.
     """
 
     def __init__(self, kernel, Py_ssize_t itemsize, widths, products, bias, params, *, Py_ssize_t input_size, int output,

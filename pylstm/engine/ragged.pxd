@@ -1,4 +1,4 @@
-# Rows that end early: what the loop does for a plan with offsets besides having fewer rows at later steps.
+# Ragged batches, whose rows end early: what the loop does for a plan with offsets, besides running fewer rows at later steps.
 from cpython.buffer cimport PyBUF_STRIDES, PyBuffer_Release, PyObject_GetBuffer
 from libc.string cimport memcpy, memset
 
@@ -9,13 +9,13 @@ from pylstm.kernel cimport floating
 
 
 cdef inline int take_given(arrays_t *a, const plan_t *plan, given, Py_ssize_t w, const char *order) except -1:
-    """x or dy as the caller has them, and the order of his rows."""
+    """The caller's x or dy, and the order of its rows."""
     cdef Py_buffer view
     cdef Py_ssize_t b
     a.order = <const Py_ssize_t *> order
     for b in range(plan.B):
         if not 0 <= a.order[b] < plan.B:
-            raise ValueError(f"there is no row {a.order[b]} of {plan.B}")
+            raise ValueError(f"order[{b}] is {a.order[b]}, not a row of {plan.B}")
     if given is None:
         return 0
     PyObject_GetBuffer(given, &view, PyBUF_STRIDES)
@@ -50,7 +50,7 @@ cdef inline void clear_row(char *to, Py_ssize_t width) noexcept nogil:
         memset(to, 0, width)
 
 
-cdef inline void bring_x(const plan_t *plan, const arrays_t *a, const span_t *span) noexcept nogil:
+cdef inline void gather_x(const plan_t *plan, const arrays_t *a, const span_t *span) noexcept nogil:
     """The input of a chunk, from the caller's rows."""
     cdef Py_ssize_t width = plan.core.input_size * plan.core.itemsize, t, b
     cdef char *to
@@ -61,7 +61,7 @@ cdef inline void bring_x(const plan_t *plan, const arrays_t *a, const span_t *sp
             to += width
 
 
-cdef inline void send_y(const plan_t *plan, const arrays_t *a, const span_t *span) noexcept nogil:
+cdef inline void scatter_y(const plan_t *plan, const arrays_t *a, const span_t *span) noexcept nogil:
     """The output of a chunk, to the caller's rows."""
     cdef Py_ssize_t k = plan.core.output, width = plan.core.states.width[k] * plan.core.itemsize, t, b
     cdef const char *from_
@@ -72,7 +72,7 @@ cdef inline void send_y(const plan_t *plan, const arrays_t *a, const span_t *spa
             from_ += width
 
 
-cdef inline void send_dx(const plan_t *plan, const arrays_t *a, Py_ssize_t first, Py_ssize_t n,
+cdef inline void scatter_dx(const plan_t *plan, const arrays_t *a, Py_ssize_t first, Py_ssize_t n,
                          Py_ssize_t m) noexcept nogil:
     """Rows n .. n + m - 1 of a chunk of dx, to the caller's rows. They are left 0, for the next chunk."""
     cdef Py_ssize_t width = plan.core.input_size * plan.core.itemsize, t = first, row

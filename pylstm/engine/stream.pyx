@@ -8,8 +8,9 @@
 #    end: a failing row hook leaves the stream where it was.
 # C. Weights are packed once, into a buffer that forks share. The loop addresses them like the rest of the workspace, by
 #    their distance from its base (`lay_out`).
-# D. A step from Python costs what its arguments cost: an array that is just as it must be is known by its type, its
-#    dtype object and one look at its buffer; all others take the slow path, where checks, messages and copies are.
+# D. Checking arguments dominates a step called from Python. A C-contiguous ndarray of the right dtype and shape is
+#    recognised by its type, the identity of its dtype and one buffer request; everything else takes the slow path, which
+#    checks, converts and raises.
 # E. A call holds the stream (`hold`) from before it stores anything until it ends, however it ends.
 # F. Other threads may run meanwhile only where the work is large in comparison (RELEASE).
 """
@@ -42,7 +43,7 @@ cdef extern from "Python.h":
 
 cdef enum:
     CHUNK_ROWS = 128
-    CHUNK_BYTES = 16384        # of pre-activations: they stay in the first cache until the loop reads them
+    CHUNK_BYTES = 16384        # of pre-activations: they stay in L1 until the loop reads them
     RELEASE = 1 << 18          # multiply-adds from which on other threads may run meanwhile: some microseconds
     BURST = 1 << 26            # multiply-adds between two looks at signals: some milliseconds
     ANY = -2                   # as many steps as there are
@@ -161,7 +162,7 @@ cdef class Stream:
         Raises
         ------
         TypeError
-            A dtype other than the layer's; `out` is no ndarray.
+            A dtype other than the layer's; `out` is not an ndarray.
         ValueError
             A wrong shape or an unknown name; `out` is not contiguous or not writable.
         RuntimeError

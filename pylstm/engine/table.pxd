@@ -7,7 +7,7 @@ from pylstm.engine.team cimport team_t
 from pylstm.engine.tiles cimport fetch_t
 from pylstm.kernel cimport block_t, floating, rows_t
 
-cdef struct arrays_t:          # what a call brings or takes away; NULL where absent
+cdef struct arrays_t:          # the arrays of a call, in and out; NULL where absent
     char *base                 # of the workspace
     const char *flat           # parameters
     const char *x
@@ -25,12 +25,11 @@ cdef struct arrays_t:          # what a call brings or takes away; NULL where ab
     char *daux[MAX_BLOCKS]
     char *dpre[MAX_BLOCKS]
     char *dblend[MAX_BLOCKS]
-    # where rows end early: x or dy as the caller has them, bytes from a step and from a row to the next; his y or dx
-    # (T, B, w); and which of his rows the sorted ones are
-    const char *given
-    Py_ssize_t given_step, given_row
-    char *out
-    const Py_ssize_t *order
+    # Ragged batches only.
+    const char *given                      # the caller's x or dy
+    Py_ssize_t given_step, given_row       # its strides in bytes, per step and per row
+    char *out                              # the caller's y or dx, (T, B, w)
+    const Py_ssize_t *order                # order[b]: the caller's row that is sorted row b
 
 cdef struct span_t:            # what one thread runs of a chunk: steps first .. first + steps - 1 of rows b0 .. b0 + rows - 1
     team_t *team

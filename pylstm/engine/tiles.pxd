@@ -1,13 +1,13 @@
 """The matrix products of the time loop, as a table of functions (see `tiles.pyx`)."""
 
-cdef struct fetch_t:           # cache lines to be brought near; a list of them ends with at = NULL
+cdef struct fetch_t:           # cache lines to prefetch; a list of them ends with at = NULL
     const char *at
     Py_ssize_t lines
 
 cdef struct matmul_t:          # what stays the same from step to step of C (M, N) = start + A (M, K) @ packed
     Py_ssize_t N, K, lda, ldc
     int panel                  # vectors of a panel of `packed`
-    bint back                  # same bits, from the last columns to the first: what the call before read last is still near
+    bint back                  # from the last columns to the first (same bits): the panels read last are still in the cache
 
 cdef struct outer_t:           # C (M, N) IN+OUT += A (R, M).T @ B (R, N)
     Py_ssize_t M, N, R

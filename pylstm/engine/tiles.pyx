@@ -10,21 +10,21 @@ B. *One tile* (`tile_sum` in `include/tile_body.h`): rows x vectors accumulators
    AVX-512, 6 x 2 with AVX2 (8 rows spill), 4 x 2 with SSE2. It is C with vector types, because its loops
    must be unrolled for 1 to 8 rows and 1 to 8 vectors, by constants; all that has no such constant is
    below, in Cython.
-C. *Same bits.* An element is one chain of multiply-adds in the order of k that begins with its start value.
+C. *Same bits.* An element is one dependency chain of multiply-adds in the order of k, from its start value.
    No split of K into partial sums, in any tile: a row has the same bits alone, in a batch, and in any place
    in it. Blocks of K store and reload C, which keeps the chain. `outer` may sum blocks of rows, from 0, for
    accuracy.
-D. *Few rows.* One row has one chain per vector and needs eight at a time to hide the latency: it takes four
-   panels at once, or, if the weights exceed the first cache, panels of four vectors, which are one stream of lines:
-   1 x 512 x 128 in 0.90 of the time of two panels at once, whose time moreover changes by a third with where the
-   code and the weights happen to lie. M rows are cut into tiles as even as possible, not into full ones and a rest.
+D. *Few rows.* One row has one dependency chain per vector and needs eight at a time to hide the latency: it takes four
+   panels at once, or, if the weights exceed L1, panels of four vectors, which are one stream of cache lines:
+   1 x 512 x 128 in 0.90 of the time of two panels at once, whose timing also varies by a third with the alignment of
+   code and weights. M rows are cut into tiles as even as possible, not into full tiles and a remainder.
 E. *Ends.* Columns that do not fill a panel take half a panel if one vector is enough, and masked loads and
    stores of C: at N = 8, float32, 2.1 times faster than through a buffer. Padding lanes are never stored.
 F. *Order.* Panels outside, 256 terms (32 KB of a panel, AVX-512) in the middle, row tiles inside;
    prefetches 8 KB ahead. For 8 MB of weights (float64, H = 512, M = 16) blocks and prefetches together give
    1.7 times the speed.
-G. *There and back.* Weights beyond the first cache are read from the next one at every step. Steps that take the
-   panels in alternate directions (`matmul_t.back`) find the last ones of the step before still there:
+G. *There and back.* Weights that exceed L1 are read from L2 at every step. Steps that take the panels in alternate
+   directions (`matmul_t.back`) find the last panels of the previous step still in L1:
    1 x 384 x 128 in 0.85, 1 x 1024 x 256 in 0.77 of the time.
 H. *outer.* The rows of B are vectors, the columns of A broadcast; B is packed always, A only if B has more
    than four panels (in place it is 1.1 to 1.4 times faster below that), eight rows at a time because rows 4
@@ -49,8 +49,8 @@ work; GFLOP/s; peak: multiply-adds in registers, same run; matmul: numpy's OpenB
 
    (one row reads each weight once: it is bound by the caches, not by arithmetic)
 
-Rejected, measured: gaps between panels against cache conflicts (no effect); fetching the next rows of C (3 %
-slower); four steps of k at a time (no effect); eight panels for one row beyond the first cache (4 to 9 % slower);
+Rejected, measured: gaps between panels against cache conflicts (no effect); prefetching the next rows of C (3 %
+slower); four steps of k at a time (no effect); eight panels for one row beyond L1 (4 to 9 % slower);
 prefetches for one row (slower); one panel at a time for one row (0.5 to 0.7 of four); 128 terms per block (no gain
 over 256).
 """
@@ -92,7 +92,7 @@ cdef enum:
     BLOCK_M = 128       # rows of A' packed at a time by `outer`
     DIRECT_PANELS = 4   # up to so many panels of B, `outer` reads A in place
     CHUNK = 256         # columns of one block of `column_sums`
-    TURN_K = 128        # terms of a panel transposed before the next ones: they stay in the first cache
+    TURN_K = 128        # terms of a panel transposed before the next ones: they stay in L1
 
 
 # ---- sizes -----------------------------------------------------------------------------------------------
@@ -169,7 +169,7 @@ cdef void _pack_transposed(Py_ssize_t K, Py_ssize_t N, const floating *W, Py_ssi
         for block in range((K + TURN_K - 1) // TURN_K):
             first = block * TURN_K
             terms = min(TURN_K, K - first)
-            for j in range(0, width, 8):    # eight rows of W at a time: they share the ways of the first cache
+            for j in range(0, width, 8):    # eight rows of W at a time: they share the ways of an L1 set
                 transpose(terms, min(8, used - j), W + (n + j) * ldw + first, ldw, packed + n * K + first * width + j,
                           width)
         n += used
@@ -200,7 +200,7 @@ cdef void one_tile(bint back, Py_ssize_t M, Py_ssize_t N, Py_ssize_t K, const fl
 
 
 cdef inline Py_ssize_t terms_for(const fetch_t *ahead, Py_ssize_t terms) noexcept nogil:
-    """How many terms bring the whole list, in tiles of so many terms."""
+    """How many terms it takes to prefetch the whole list, in tiles of `terms` terms each."""
     cdef Py_ssize_t all_ = 0
     while ahead.at != NULL:
         all_ += (max(ahead.lines, 0) + terms - 1) // terms * terms
@@ -209,7 +209,7 @@ cdef inline Py_ssize_t terms_for(const fetch_t *ahead, Py_ssize_t terms) noexcep
 
 
 cdef inline const char *next_lines(fetch_t *ahead, Py_ssize_t lines) noexcept nogil:
-    """Where the next lines of the list are, which are then off it; NULL: there are none."""
+    """Takes the next lines off the list and returns where they are; NULL if it is empty."""
     cdef const char *at
     while ahead.at != NULL:
         if ahead.lines > 0:
@@ -233,9 +233,9 @@ cdef inline void many_tiles(bint back, Py_ssize_t M, Py_ssize_t N, Py_ssize_t K,
     cdef const floating *right
     cdef floating *c
     cdef const char *at
-    # The last terms bring `ahead`: lines that came first would be gone again where the weights are many.
-    cdef Py_ssize_t bring = 0 if ahead == NULL else terms_for(ahead, max(1, min(K, BLOCK_K)))
-    cdef Py_ssize_t idle = tiles * ((N + columns - 1) // columns) * K - bring
+    # Prefetch during the last terms only: with many weights, lines fetched earlier would be evicted again.
+    cdef Py_ssize_t fetching = 0 if ahead == NULL else terms_for(ahead, max(1, min(K, BLOCK_K)))
+    cdef Py_ssize_t idle = tiles * ((N + columns - 1) // columns) * K - fetching
     while done < N:
         used = min(columns, N - done)
         width = padded(used, lane)
@@ -254,7 +254,7 @@ cdef inline void many_tiles(bint back, Py_ssize_t M, Py_ssize_t N, Py_ssize_t K,
                 elif start != NULL:
                     first, first_step = start + m * start_step + n, start_step
                 at = NULL
-                if ahead != NULL and bring > 0 >= idle and used > lane and 2 * rows >= TILE_ROWS:
+                if ahead != NULL and fetching > 0 >= idle and used > lane and 2 * rows >= TILE_ROWS:
                     at = next_lines(ahead, terms)
                 if at != NULL:
                     tile_fetching(c, ldc, rows, used, terms, A + m * lda + k, lda, right, width, first, first_step, at)
@@ -297,7 +297,7 @@ cdef void pack_tiles(Py_ssize_t R, Py_ssize_t M, const floating *A, Py_ssize_t l
                      floating *packed) noexcept nogil:
     """A (R, M) -> for each tile of rows of A', its R columns one after the other.
 
-    Eight rows of A at a time: they share eight ways of the first cache when lda is a multiple of 4 KB.
+    Eight rows of A at a time: they share eight ways of an L1 set when lda is a multiple of 4 KB.
     """
     cdef Py_ssize_t m, rows, first = 0, last, k
     while first < R:
@@ -317,7 +317,7 @@ cdef void pack_tiles(Py_ssize_t R, Py_ssize_t M, const floating *A, Py_ssize_t l
 
 cdef void outer_block(Py_ssize_t M, Py_ssize_t N, Py_ssize_t R, const floating *left, Py_ssize_t left_step,
                       const floating *right, floating *C, Py_ssize_t ldc) noexcept nogil:
-    """C += A.T @ B, B packed: a panel of B stays in the first cache while A' passes.
+    """C += A.T @ B, B packed: a panel of B stays in L1 while A' streams past.
 
     left_step is the leading dimension of A in place, 0 if A is packed.
     """

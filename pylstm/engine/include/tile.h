@@ -50,7 +50,7 @@
 #endif
 
 /* How many vectors of columns a product of `rows` rows takes at a time, with `bytes` of packed right-hand side: few
- * rows need several panels to have 8 chains at once; beyond the first cache, fewer streams are fetched faster. */
+ * rows need several panels for 8 dependency chains at once; beyond L1, fewer streams are fetched faster. */
 TILE_INLINE int tile_vectors(ptrdiff_t rows, ptrdiff_t bytes)
 {
     if (rows * 8 <= TILE_ACCUMULATORS && bytes <= 65536) return 8;
@@ -64,7 +64,7 @@ TILE_INLINE int tile_panel(ptrdiff_t rows, ptrdiff_t bytes)
     return tile_vectors(rows, bytes) == 4 ? 4 : 2;
 }
 
-/* Into the second cache: what will be needed later, by others. */
+/* Prefetches into L2 what a later operation will need. */
 #if defined(__GNUC__)
 #define TILE_FETCH(p) __builtin_prefetch(p, 0, 2)
 #else
@@ -72,7 +72,7 @@ TILE_INLINE int tile_panel(ptrdiff_t rows, ptrdiff_t bytes)
 #endif
 
 /* Bytes from the loads of the right-hand side to its prefetches, 0 for none: tiles with many multiply-adds per
- * load have the time to ask for it, and weights that live beyond the second cache arrive early enough. */
+ * load have the time to issue them, and weights that exceed L2 arrive early enough. */
 #define TILE_AHEAD(rows, vectors) ((rows) < 3 || (rows) * (vectors) < 8 ? 0 : 8192)
 
 #ifdef __AVX512F__

@@ -36,12 +36,12 @@ TILE_INLINE void NAME(tile_store_part)(T *p, ptrdiff_t n, REGISTER value)
 
 /* c[i, j] = start[i, j] + a[i, 0] b[0, j] + a[i, 1] b[1, j] + ...   for i < rows, j < columns
  *
- * One chain of multiply-adds per element, in the order of k, whatever `rows` and `vectors` are: an element has
+ * One dependency chain of multiply-adds per element, in the order of k, whatever `rows` and `vectors` are: an element has
  * the same bits in every tile. start == NULL starts from 0; add != 0 adds the sum to c instead of storing it.
  *     a[i, k]   at a[i * a_step + k] if a_rows, else at a[i + k * a_step]
  *     b[k, j]   at b[k * b_step + j], two vectors per panel, panels b_panel elements apart, whole vectors
  *     columns   vectors * LANES, or less (the last vector is partial) if vectors <= 2
- *     ahead     if fetch, K cache lines of anything that are brought near, one for each k
+ *     ahead     if fetch, K cache lines to prefetch, one for each k
  * rows, vectors, a_rows, add and fetch are compile-time constants in every use: the loops over them disappear. */
 TILE_INLINE void NAME(tile_sum)(const int rows, const int vectors, const int a_rows, const int add, const int fetch,
                                 ptrdiff_t columns, ptrdiff_t K, const T *a, ptrdiff_t a_step,
@@ -108,7 +108,7 @@ static void NAME(tile_product)(T *c, ptrdiff_t c_step, ptrdiff_t rows, int vecto
 #undef USE
 }
 
-/* tile_product of two vectors and TILE_ROWS / 2 rows or more, which has the time to bring K lines near. (As one function with
+/* tile_product of two vectors and TILE_ROWS / 2 rows or more, which prefetches K lines on the way. (As one function with
  * tile_product both are slower: 1 x 512 x 128 by 4 %.) */
 static void NAME(tile_fetching)(T *c, ptrdiff_t c_step, ptrdiff_t rows, ptrdiff_t columns, ptrdiff_t K,
                                 const T *restrict a, ptrdiff_t a_step, const T *restrict b, ptrdiff_t b_step,
