@@ -72,10 +72,10 @@ def test_json(file, capsys):
     "name, text",
     [
         ("lstn", "did you mean"),
-        ("nowhere.at.all:Cell", "no module 'nowhere.at.all'"),
-        ("pylstm.cells.lstm:Lstm", "its cells: LSTM"),
+        ("nowhere.at.all:Cell", "module 'nowhere.at.all' does not exist"),
+        ("pylstm.cells.lstm:Lstm", "(cells: LSTM)"),
         ("pylstm.cells.lstm:tanh", "not a subclass"),
-        ("missing.py:Elman", "no file"),
+        ("missing.py:Elman", "file missing.py does not exist"),
     ],
 )
 def test_what_is_not_there(name, text, capsys):

@@ -1,4 +1,4 @@
-"""``pylstm cells``: which cells can be used by name."""
+"""``pylstm cells``: list the registered cells."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ def run(args: argparse.Namespace) -> int:
 
     cells = [cell for name in args.names for cell in find(name)] + (_registered() if args.all else [])
     if not cells:
-        raise ValueError("nothing to check: name cells, or pass --all")
+        raise ValueError("nothing to check: pass names of cells, or --all")
     certificates = [certify(cell, raise_=False) for cell in cells]
     if args.json:
         print_json([certificate.as_dict() for certificate in certificates])

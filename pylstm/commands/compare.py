@@ -22,7 +22,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "held-out data. With --steps, the same command gives the same losses.",
     )
     parser.add_argument("cells", metavar="CELLS", help="names, module:Class or file.py:Class, separated by commas")
-    parser.add_argument("--task", choices=TASKS, required=True, help="what to learn")
+    parser.add_argument("--task", choices=TASKS, required=True, help="task to learn")
 
     def add(name: str, help: str, **options: Any) -> None:
         parser.add_argument(name, help=f"{help} (%(default)s)", **options)
@@ -30,7 +30,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     add("--params", "parameters of the whole model", type=int, default=10_000, metavar="N")
     budget = parser.add_mutually_exclusive_group()
     budget.add_argument("--steps", type=int, metavar="N", help="steps of the optimiser (500)")
-    budget.add_argument("--minutes", type=float, metavar="M", help="or: minutes for each cell and seed")
+    budget.add_argument(
+        "--minutes", type=float, metavar="M", help="minutes for each cell and seed, in place of --steps"
+    )
     add("--seeds", "runs of each cell", type=int, default=3, metavar="N")
     add("--lr", "learning rate of Adam", type=float, default=5e-3, metavar="LR")
     add("--dtype", "of all computations", choices=("float32", "float64"), default="float32")
@@ -53,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
     settings = Settings(args.params, steps, args.minutes, args.seeds, args.lr, dtype=args.dtype)
     cells = [cell for name in args.cells.split(",") if name for cell in find(name.strip())]
     if not cells:
-        raise ValueError("name at least one cell")
+        raise ValueError("at least one cell is needed: pass its name")
     task = factories[args.task](args.length)
     progress = Progress(lines=False, leave=False)
     with progress.begun(0.0):

@@ -1,4 +1,4 @@
-"""``pylstm evaluate MODEL [DATA]``: how good a saved model is on data that it was not trained on."""
+"""``pylstm evaluate MODEL [DATA]``: test a saved model on data that it was not trained on."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
     parser = subparsers.add_parser(
         "evaluate",
-        help="how good a saved model is on held-out or other data",
+        help="test a saved model on held-out or other data",
         description="Text: bits per character. Classes: accuracy and confusions. Series: errors of forecasts beside "
-        "those of the naive and the seasonal baseline. Without DATA, on the part of the data of the training that was "
-        "held out; what options do not say is as it was in the training.",
+        "those of the naive and the seasonal baseline. Without DATA, on the held-out part of the training data. "
+        "Options that are not given are as in training.",
     )
     parser.add_argument("model", metavar="MODEL", help="a file of `pylstm train`")
     parser.add_argument("data", nargs="?", metavar="DATA", help="a file, or the name of a data set: its test part")
@@ -98,11 +98,11 @@ def _classify(args: argparse.Namespace, model: Any, about: dict[str, Any], readi
         if args.data is None:
             note_other(about, digest_of(data))
         if data.classes != model.classes:
-            raise ValueError(f"{source}: has the classes {', '.join(data.classes)}, not {', '.join(model.classes)}")
+            raise ValueError(f"{source}: classes must be {', '.join(model.classes)}, got {', '.join(data.classes)}")
         x, y, part = data.x_test, data.y_test, "test"
     else:
         if not reading["label"]:
-            raise ValueError(f"{source}: say which column holds the class: --label NAME")
+            raise ValueError(f"{source}: name the column that holds the class: --label NAME")
         groups = read_groups(source, reading)
         x, y, part = groups.x, numbers_of(groups, model.classes, source), "all"
     found = judge(model, x, y)

@@ -17,13 +17,17 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "same text.",
     )
     parser.add_argument("model", metavar="MODEL", help="a file of `pylstm train text`")
-    parser.add_argument("--prompt", default="\n", metavar="TEXT", help="what comes before (a line end)")
-    parser.add_argument("--characters", type=int, default=400, metavar="N", help="how many to write (%(default)s)")
+    parser.add_argument("--prompt", default="\n", metavar="TEXT", help="text to continue (a line end)")
+    parser.add_argument("--characters", type=int, default=400, metavar="N", help="characters to write (%(default)s)")
     parser.add_argument(
-        "--temperature", type=float, default=0.7, metavar="F", help="lower is safer, 0 the most probable (%(default)s)"
+        "--temperature",
+        type=float,
+        default=0.7,
+        metavar="F",
+        help="a lower one takes likelier characters, 0 the likeliest (%(default)s)",
     )
-    parser.add_argument("--seed", type=seed, default=0, metavar="S", help="of the draws (%(default)s)")
-    parser.add_argument("--json", action="store_true", help="one JSON object, when all is written")
+    parser.add_argument("--seed", type=seed, default=0, metavar="S", help="seed of the draws (%(default)s)")
+    parser.add_argument("--json", action="store_true", help="one JSON object at the end")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -37,7 +41,9 @@ def run(args: argparse.Namespace) -> int:
         raise ValueError(f"--characters must be at least 1, got {args.characters}")
     task, model, _ = load_trained(args.model)
     if task != "text":
-        raise ValueError(f"{args.model}: holds a model of the task {task}; a text model is needed (pylstm train text)")
+        raise ValueError(
+            f"{args.model}: holds a model of the task {task}, not a text model (pylstm train text makes one)"
+        )
     unknown = sorted({each for each in args.prompt if not model.vocabulary.encode(each)[0]})
     if unknown:
         print(f"note: the model does not know {', '.join(map(repr, unknown))} of the prompt", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""``pylstm new-cell``: a distribution of its own for a cell: formula, twin, kernel, tests, benchmark."""
+"""``pylstm new-cell``: write a distribution for a cell: formula, twin, kernel, tests, benchmark."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "new-cell",
         help="write a complete distribution for a cell",
         description="Write the folder pylstm-NAME: a distribution with the formula of a cell, its twin and compiled "
-        "kernel (both derived from the formula), tests, a benchmark and a README. A backward by hand that is not what "
-        "the formula gives is kept as it was written, without a kernel.",
+        "kernel (both derived from the formula), tests, a benchmark and a README. A handwritten backward that differs "
+        "from the derived one is kept as written, without a kernel.",
     )
-    parser.add_argument("name", metavar="NAME", help="of the new cell: lower-case letters, digits and _")
+    parser.add_argument("name", metavar="NAME", help="name of the new cell: lower-case letters, digits and _")
     source = parser.add_mutually_exclusive_group()
     source.add_argument(
         "--from", dest="source", metavar="CELL", help="module:Class, file.py:Class or a registered name"
     )
     source.add_argument("--update", action="store_true", help="derive twin and kernel again, after the formula changed")
     parser.add_argument(
-        "--directory", default=".", metavar="DIR", help="where the folder goes; with --update the folder itself (.)"
+        "--directory", default=".", metavar="DIR", help="parent of the new folder; with --update the folder itself (.)"
     )
 
 

@@ -1,4 +1,4 @@
-"""``pylstm plugins``: which plugins are there, and which are broken."""
+"""``pylstm plugins``: list plugins and their status."""
 
 from __future__ import annotations
 

@@ -17,17 +17,20 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
     parser = subparsers.add_parser(
         "predict",
-        help="classes of sequences, or what follows a series",
+        help="classify sequences, or forecast a series",
         description="Write, as CSV, the class of each sequence of DATA, or the steps that follow the series DATA. "
-        "Without DATA, those of the training: its test part, or its whole series. What options do not say is as it "
-        "was in the training.",
+        "Without DATA, the data of the training: its test part, or the whole series. Options that are not given are "
+        "as in training.",
     )
     parser.add_argument("model", metavar="MODEL", help="a file of `pylstm train classify` or `pylstm train forecast`")
     parser.add_argument("data", nargs="?", metavar="DATA", help="a CSV file, or the name of a data set")
     add_reading(parser)
-    parser.add_argument("--steps", type=int, metavar="N", help="steps to forecast (those of the training)")
+    parser.add_argument("--steps", type=int, metavar="N", help="steps to forecast (as in training)")
     parser.add_argument(
-        "--interval", type=float, metavar="P", help="also the interval that holds the share P, by simulation"
+        "--interval",
+        type=float,
+        metavar="P",
+        help="also the interval that contains the share P of simulated continuations",
     )
     parser.add_argument("--plot", metavar="FILE", help="write the forecast as a figure (.png, .svg, .pdf)")
     parser.add_argument("--json", action="store_true", help="one JSON object instead of CSV")
@@ -42,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
     check_plot(args.plot)
     task, model, about = load_trained(args.model)
     if task == "text":
-        raise ValueError(f"{args.model}: holds a text model: pylstm generate {args.model}")
+        raise ValueError(f"{args.model}: holds a text model: use pylstm generate {args.model}")
     reading = reading_of(args, task, about)
     wrong = [option for name, option in FORECAST_ONLY.items() if getattr(args, name) is not None]
     if wrong and task != "forecast":
@@ -75,7 +78,7 @@ def _classify(
         x = read_classification(source, dict.fromkeys(reading), None, 0).x_test
         ids = [str(number) for number in range(len(x))]
     elif args.data is None:
-        raise ValueError(f"name the data: {args.model} was trained on {source}")
+        raise ValueError(f"{args.model} was trained on {source}: pass DATA")
     else:
         groups = read_groups(source, reading, labelled=False)
         x, ids = groups.x, groups.ids

@@ -1,4 +1,4 @@
-"""A fair comparison of cells: the same number of parameters, the same data, the same seeds."""
+"""`compare`: a fair comparison of cells, with the same number of parameters, data and seeds."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ from pylstm.training.loop import Loop
 from pylstm.training.sources import Source
 
 TOLERANCE = 0.05
-"""How far from the budget the parameters may be before it is said."""
+"""How far from the budget the number of parameters may be without a note."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What all cells share.
+    """Settings that all cells share.
 
     Attributes
     ----------
@@ -66,7 +66,7 @@ class Settings:
 
     def __post_init__(self) -> None:
         if (self.steps is None) == (self.minutes is None):
-            raise ValueError("give either steps or minutes")
+            raise ValueError("the budget must be either steps or minutes, not both or neither")
         for name in ("params", "steps", "minutes", "seeds", "lr", "clip"):
             value = getattr(self, name)
             if value is not None and not 0 < value < math.inf:
@@ -234,7 +234,7 @@ def compare(
     settings = settings or Settings()
     if isinstance(task, str):
         if task not in TASKS:
-            raise LookupError(f"there is no task {task!r}; there is {', '.join(TASKS)}")
+            raise LookupError(f"unknown task {task!r} (known: {', '.join(TASKS)})")
         task = TASKS[task]()
     results = [(_prepare(cell, task, settings), cell) for cell in map(find_cell, cells)]
     for seed in range(settings.seeds):

@@ -1,4 +1,4 @@
-"""Tasks for comparing cells: where the batches come from, what is predicted from what, and what must be beaten."""
+"""Tasks for comparing cells: batches, inputs and targets, and the loss to beat."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def adding(length: int | None = None, *, batch_size: int = 32) -> Task:
 
 
 def digits(length: int | None = None, *, batch_size: int = 32) -> Task:
-    """Name a handwritten digit, read pixel by pixel: 64 steps; scikit-learn's bundled 8 x 8 images.
+    """Classify a handwritten digit, read pixel by pixel: 64 steps; scikit-learn's bundled 8 x 8 images.
 
     Raises
     ------
@@ -121,7 +121,7 @@ def digits(length: int | None = None, *, batch_size: int = 32) -> Task:
         scikit-learn is not installed.
     """
     if length is not None:
-        raise ValueError("the digits task has 64 steps, one for each pixel: no length can be given")
+        raise ValueError("the digits task has 64 steps, one for each pixel: leave length out")
     from pylstm.datasets.bundled import digit_images
 
     images, labels = digit_images()

@@ -19,9 +19,9 @@ Data = tuple[np.ndarray | Sequences, ...]
 
 
 def check_model(model: Any) -> None:
-    """`TypeError` for what cannot be trained."""
+    """`TypeError` for an object that cannot be trained."""
     if isinstance(model, type):
-        raise TypeError(f"model must be made: {model.__name__}(...), got the class")
+        raise TypeError(f"model must be an instance, {model.__name__}(...), got the class")
     if not callable(getattr(model, "gradients", None)) or not hasattr(model, "params"):
         layer = ": pylstm.SequenceModel.of(layer, output_size) puts a head on it" if isinstance(model, Layer) else ""
         raise TypeError(f"a model needs params and gradients(*batch), got {type(model).__name__}{layer}")
@@ -95,7 +95,7 @@ def split(data: Data, validation: Any, seed: int) -> tuple[Data, Data | None]:
 
 
 def check_batches(name: str, data: Data, model: Any, call: str) -> None:
-    """Refuse, before the first step, data that the model would refuse in the middle of a fit.
+    """Reject, before the first step, data that the model would reject in the middle of a fit.
 
     Parameters
     ----------
@@ -142,7 +142,7 @@ def batches_of(data: Data, size: int) -> Iterator[Data]:
 
 
 def digest_of(data: Data) -> str:
-    """Short digest of dtypes, shapes and values: whether two fits have the same data."""
+    """Short digest of dtypes, shapes and values, to compare the data of two fits."""
     digest = hashlib.sha256()
     for each in data:
         digest.update(f"{each.dtype.str} {each.shape}\n".encode())

@@ -1,4 +1,4 @@
-"""Values of a batch that count, and the first of them that is NaN or infinite: `counting`, `not_finite`."""
+"""`counting`, `not_finite`: which values of a batch count, and the first of them that is NaN or infinite."""
 
 from __future__ import annotations
 

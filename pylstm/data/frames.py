@@ -1,4 +1,4 @@
-"""Sequences out of a table in long format: one row for each step, with a column that says whose step it is."""
+"""`sequences_from_frame`: sequences from a table in long format, one row per step, with a column of sequence ids."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 
 class Grouped(NamedTuple):
-    """`sequences`, a list of arrays (T_i, I), and `ids`, whose they are."""
+    """`sequences`, a list of arrays (T_i, I), and their `ids`."""
 
     sequences: list[np.ndarray]
     ids: np.ndarray
@@ -56,10 +56,12 @@ def sequences_from_frame(
     columns = [name for name in names if name not in (id, time)] if columns is None else list(columns)
     for name in (id, *([] if time is None else [time]), *columns):
         if name not in names:
-            raise KeyError(f"no column {name!r} among {', '.join(names)}")
+            raise KeyError(f"unknown column {name!r} (known: {', '.join(names)})")
     owner = np.asarray(frame[id])
     if not len(owner) or not columns:
-        raise ValueError(f"the table has {len(owner)} rows and {len(columns)} columns of values: one is needed of each")
+        raise ValueError(
+            f"the table must have at least one row and one column of values, got {len(owner)} and {len(columns)}"
+        )
     _, first, group = np.unique(owner, return_index=True, return_inverse=True)
     order = np.argsort(group, kind="stable") if time is None else _by_time(group, np.asarray(frame[time]), owner)
     values = np.stack([np.asarray(frame[name]).astype(dtype) for name in columns], axis=1)[order]
@@ -74,5 +76,5 @@ def _by_time(group: np.ndarray, time: np.ndarray, owner: np.ndarray) -> np.ndarr
     same = (group[order][1:] == group[order][:-1]) & (time[order][1:] == time[order][:-1])
     if same.any():
         row = order[1:][same][0]
-        raise ValueError(f"two rows of {owner[row]} at time {time[row]}")
+        raise ValueError(f"two rows of {owner[row]} have the same time {time[row]}: keep one")
     return order

@@ -1,4 +1,4 @@
-"""Means and deviations of sequences."""
+"""`pack`, `scale_of`: sequences in one container, their means and standard deviations."""
 
 from __future__ import annotations
 

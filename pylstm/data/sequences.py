@@ -89,9 +89,11 @@ class Sequences:
         first = arrays[0]
         for k, each in enumerate(arrays):
             if each.ndim == 0 or each.shape[1:] != first.shape[1:]:
-                raise ValueError(f"sequence {k} has shape {each.shape}, sequence 0 {first.shape}: (T, ...) is needed")
+                raise ValueError(
+                    f"sequence {k} has shape {each.shape}, but sequence 0 {first.shape}: (T, ...) is needed"
+                )
             if each.dtype != first.dtype:
-                raise TypeError(f"sequence {k} is of {each.dtype}, sequence 0 of {first.dtype}: give dtype=")
+                raise TypeError(f"sequence {k} has dtype {each.dtype}, but sequence 0 {first.dtype}: pass dtype=")
         lengths = np.array([len(each) for each in arrays], np.intp)
         padded = np.zeros((len(arrays), lengths.max(), *first.shape[1:]), first.dtype)
         for row, each in zip(padded, arrays):

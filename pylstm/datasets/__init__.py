@@ -1,4 +1,4 @@
-"""Real data that is already on the machine, text as indices, and tables of numbers."""
+"""Real data sets that are already on the machine, text as indices, tables of numbers."""
 
 from pylstm.datasets.bundled import Classification, Series, co2, digits, japanese_vowels, sunspots
 from pylstm.datasets.groups import Groups, grouped, split_by_class

@@ -1,4 +1,4 @@
-"""Data sets that other packages carry, by the loaders of those; nothing is downloaded.
+"""Data sets that ship with other packages, read by their own loaders; nothing is downloaded.
 
 A package is imported by the first of its data sets that is loaded, once per process: 0.7 s (statsmodels), 1.4 s
 (scikit-learn), 1.7 s (aeon, with numba).
@@ -38,7 +38,7 @@ class Classification(NamedTuple):
 
 
 class Series(NamedTuple):
-    """Numbers at equal distances of time.
+    """Numbers at equal intervals of time.
 
     Attributes
     ----------
@@ -239,7 +239,7 @@ def fill_gaps(values: np.ndarray) -> tuple[np.ndarray, int]:
 
 @contextmanager
 def _part_of(distribution: str, package: str, what: str, extra: str = "data") -> Iterator[None]:
-    """Import the loader of a data set, or say what to install."""
+    """Import the loader of a data set; the error names the package to install."""
     try:
         yield
     except ModuleNotFoundError as error:

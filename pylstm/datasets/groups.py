@@ -1,4 +1,4 @@
-"""Labelled sequences out of a table: a row for each step, or a row for each sequence."""
+"""`grouped`: labelled sequences from a table with a row per step or a row per sequence."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def grouped(
     columns: Iterable[str] | None = None,
     interpolate: bool = False,
 ) -> Groups:
-    """Sequences of a table.
+    """Cut a table into sequences.
 
     Parameters
     ----------
@@ -74,7 +74,7 @@ def grouped(
     others = tuple(name for name in table.names if name not in (label, id))
     columns = others if columns is None else tuple(columns)
     if not columns:
-        raise ValueError(f"{table.path}: there are no columns of numbers besides {', '.join(map(repr, table.names))}")
+        raise ValueError(f"{table.path}: has no columns of numbers besides {', '.join(map(repr, table.names))}")
     values = table.numbers(columns, gaps=interpolate)
     labels = table.text(label) if label is not None else []
     if id is None:
@@ -101,7 +101,7 @@ def _one_for_each_row(table: Table, values: np.ndarray, labels: list[str], colum
         rest = np.flatnonzero(np.isnan(filled))
         if rest.size:
             place = table.place(line, table.position(columns[rest[0]]))
-            raise ValueError(f"{place}: a missing value at an end, where there is nothing to interpolate")
+            raise ValueError(f"{place}: a missing value at an end cannot be interpolated: fill it or delete the row")
         x.append(filled.astype(np.float32)[:, None])
     return Groups(x, labels, [f"in line {line}" for line in table.lines], columns)
 
@@ -128,6 +128,6 @@ def split_by_class(labels: np.ndarray, share: float, seed: int) -> tuple[np.ndar
         rows = rng.permutation(np.flatnonzero(labels == label))
         held.extend(rows[: min(max(1, round(share * len(rows))), len(rows) - 1)])
     if not held:
-        raise ValueError("no class has two sequences: nothing to hold out for the test")
+        raise ValueError("no class has two sequences: none can be held out for testing")
     test = np.sort(np.array(held))
     return np.setdiff1d(np.arange(len(labels)), test), test

@@ -51,10 +51,10 @@ class Table:
         Raises
         ------
         ValueError
-            No column of this name: names those that there are.
+            No column has this name; the message lists the names.
         """
         if name not in self.names:
-            raise ValueError(f"{self.path}: there is no column {name!r}; there are {', '.join(map(repr, self.names))}")
+            raise ValueError(f"{self.path}: unknown column {name!r} (known: {', '.join(map(repr, self.names))})")
         return self.names.index(name)
 
     def text(self, name: str) -> list[str]:
@@ -63,12 +63,12 @@ class Table:
         Raises
         ------
         ValueError
-            No such column; an empty field: names line and column.
+            No such column; an empty field: the message has its line and column.
         """
         at = self.position(name)
         for line, row in zip(self.lines, self.rows):
             if not row[at]:
-                raise ValueError(f"{self.place(line, at)}: is empty")
+                raise ValueError(f"{self.place(line, at)}: the field is empty")
         return [row[at] for row in self.rows]
 
     def numbers(self, names: Iterable[str], *, gaps: bool = False) -> np.ndarray:
@@ -78,7 +78,7 @@ class Table:
         ----------
         names : iterable of str
         gaps : bool
-            Take missing numbers as NaN, rather than refuse them; see `interpolated`.
+            Read missing numbers as NaN instead of raising; see `interpolated`.
 
         Returns
         -------
@@ -87,7 +87,7 @@ class Table:
         Raises
         ------
         ValueError
-            No such column; a field that is missing, infinite or no number: names line and column.
+            No such column; a field is missing, infinite or not a number: the message has its line and column.
         """
         names = list(names)
         positions = [self.position(name) for name in names]
@@ -97,7 +97,7 @@ class Table:
         return values
 
     def interpolated(self, values: np.ndarray, names: Iterable[str], rows: Iterable[int] | None = None) -> np.ndarray:
-        """What `numbers` gave, with NaNs on the straight lines between their neighbours of the same column.
+        """The result of `numbers`, with NaNs interpolated linearly between their neighbours of the same column.
 
         Parameters
         ----------
@@ -109,7 +109,7 @@ class Table:
         Raises
         ------
         ValueError
-            A missing number at an end: names line and column.
+            A missing number at an end; the message has its line and column.
         """
         rows = range(len(self.rows)) if rows is None else list(rows)
         filled = values.copy()
@@ -118,11 +118,13 @@ class Table:
             rest = np.flatnonzero(np.isnan(filled[:, k]))
             if rest.size:
                 place = self.place(self.lines[rows[rest[0]]], self.position(name))
-                raise ValueError(f"{place}: a missing value at an end, where there is nothing to interpolate")
+                raise ValueError(
+                    f"{place}: a missing value at an end cannot be interpolated: fill it or delete the row"
+                )
         return filled
 
     def place(self, line: int, column: int) -> str:
-        """How messages name a field: file, line, column from 1, name of the column."""
+        """The place of a field for messages: file, line, column from 1, name of the column."""
         return f"{self.path}, line {line}, column {column + 1} ({self.names[column]!r})"
 
     def _number(self, line: int, at: int, field: str, gaps: bool) -> float:
@@ -134,9 +136,9 @@ class Table:
             value = float(field)
         except ValueError:
             hint = " (decimal commas are not read: 3.5, not 3,5)" if _has_decimal_comma(field) else ""
-            raise ValueError(f"{self.place(line, at)}: {field!r} is no number{hint}") from None
+            raise ValueError(f"{self.place(line, at)}: {field!r} is not a number{hint}") from None
         if "_" in field or not math.isfinite(value):
-            raise ValueError(f"{self.place(line, at)}: {field!r} is no finite number")
+            raise ValueError(f"{self.place(line, at)}: {field!r} is not a finite number")
         return value
 
 
@@ -187,7 +189,7 @@ def read_table(path: str | os.PathLike[str], *, delimiter: str | None = None) ->
                 f"{path}, line {line}, column {at}: {len(row)} fields, but the header in line {first} has {len(names)}"
             )
     if not rows:
-        raise ValueError(f"{path}, line {first + 1}: there are no rows below the header")
+        raise ValueError(f"{path}, line {first + 1}: the file has no rows below the header")
     return Table(str(path), tuple(names), [row for _, row in rows], [line for line, _ in rows])
 
 
@@ -208,7 +210,7 @@ def _records(path: object, text: str, delimiter: str) -> list[tuple[int, list[st
 
 
 def _sniff(text: str) -> str:
-    """The delimiter that parts the first lines into the same number of fields, most of them; a comma if none does."""
+    """The delimiter that splits the first lines into the same number of fields, the largest; a comma if none does."""
     head = "\n".join([line for line in text.splitlines() if line.strip()][:20])
     best, most = ",", 1
     for delimiter in DELIMITERS:
@@ -227,9 +229,9 @@ def _sniff(text: str) -> str:
 def _check_header(path: object, line: int, names: list[str]) -> None:
     for at, name in enumerate(names):
         if not name:
-            raise ValueError(f"{path}, line {line}, column {at + 1}: the header has an empty name")
+            raise ValueError(f"{path}, line {line}, column {at + 1}: a name in the header is empty")
         if name in names[:at]:
-            raise ValueError(f"{path}, line {line}, column {at + 1}: the name {name!r} is there twice")
+            raise ValueError(f"{path}, line {line}, column {at + 1}: the header has the name {name!r} twice")
     if all(_is_number(name) for name in names):
         raise ValueError(f"{path}, line {line}: the first line holds numbers only; a header with names is needed")
 

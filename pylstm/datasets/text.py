@@ -1,4 +1,4 @@
-"""Text, and text as indices."""
+"""Texts, and `Vocabulary`: text as indices."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def read_text(path: str | os.PathLike[str], *, minimum: int = 1000) -> str:
 
 
 def read_utf8(path: str | os.PathLike[str]) -> str:
-    """What is in a UTF-8 file, without a byte order mark.
+    """The text of a UTF-8 file, without a byte order mark.
 
     Raises
     ------
@@ -77,7 +77,9 @@ def read_utf8(path: str | os.PathLike[str]) -> str:
     with open(path, "rb") as file:
         data = file.read()
     if data.startswith(_BOM_16_32):
-        raise ValueError(f"{path}: the file is UTF-16 or UTF-32; convert it: iconv -f UTF-16 -t UTF-8 FILE > NEW")
+        raise ValueError(
+            f"{path}: the file is UTF-16 or UTF-32: convert it, for instance iconv -f UTF-16 -t UTF-8 FILE > NEW"
+        )
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -122,7 +124,7 @@ class Vocabulary:
     def __init__(self, characters: Iterable[str]) -> None:
         given = list(characters)
         if any(len(each) != 1 for each in given):
-            raise ValueError("a vocabulary is made of single characters")
+            raise ValueError("the characters of a vocabulary must be single characters")
         if len(set(given)) != len(given) or UNKNOWN in given:
             raise ValueError(f"a vocabulary holds every character once, and {UNKNOWN!r} by itself")
         self.characters = UNKNOWN + "".join(given)

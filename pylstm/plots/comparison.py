@@ -1,4 +1,4 @@
-"""The plot of a comparison: loss against time and against steps."""
+"""`plot` of a comparison: loss against time and against steps."""
 
 from __future__ import annotations
 

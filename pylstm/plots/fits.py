@@ -1,4 +1,4 @@
-"""Plots of a training run: losses, forecasts beside what came, confusions."""
+"""Plots of a training run: losses, forecasts beside the true values, confusions."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ def kept_files(name: str, source: type[Cell]) -> dict[str, str]:
     module = fill("kept_cell.py.txt", name, imports="\n".join(imports), class_source="\n" + text)
     made = execute(module, name, place)
     if wrong := difference(probe(source), made):
-        raise ValueError(f"cell {source.name!r}: the package would have another {wrong}")
+        raise ValueError(f"cell {source.name!r}: the package would compute another {wrong}")
     failures = certify(made, raise_=False).failures
     words = {
         "summary": summary_of(made),

@@ -65,7 +65,7 @@ class Needs:
             source = textwrap.dedent(inspect.getsource(function))
         except (OSError, TypeError):
             raise ValueError(
-                f"the source of {function.__qualname__} is not to be had: put the class into a file, pass file.py:Class"
+                f"the source of {function.__qualname__} cannot be read: put the class into a file, pass file.py:Class"
             ) from None
         if not source.lstrip().startswith(("def ", "@")):
             raise ValueError(f"{function.__qualname__} is not a plain function: write it with def")
@@ -90,7 +90,7 @@ class Needs:
         if known is not value and not (isinstance(value, CONSTANTS) and literal(known) == literal(value)):
             raise ValueError(
                 f"{user} uses {name!r}, which means something else in {first}: rename one of them, "
-                "the package has both in one file"
+                "since the package has both in one file"
             )
         return False
 
@@ -109,7 +109,9 @@ class Needs:
         elif getattr(value, "__module__", None) and getattr(value, "__name__", None):
             self._import(name, value, user)
         else:
-            raise ValueError(f"{user.__qualname__} uses {name!r}, which cannot be written into a file: use a number")
+            raise ValueError(
+                f"{user.__qualname__} uses {name!r}, which cannot be written into a file: use a number instead"
+            )
 
     def _import(self, name: str, value: Any, user: Callable[..., Any]) -> None:
         known = next((key for key, each in vars(functions).items() if each is value), None)

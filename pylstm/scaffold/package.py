@@ -24,7 +24,7 @@ RESERVED = {"cell", "float32", "float64", "formula", "publish", "row", "pylstm",
 
 
 def check_name(name: str) -> None:
-    """Refuse a name that cannot be a package, a module and a variable of C.
+    """Reject a name that cannot be a package, a module and a C variable.
 
     Raises
     ------
@@ -34,7 +34,9 @@ def check_name(name: str) -> None:
     if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
         raise ValueError(f"the name {name!r} must be lower-case letters, digits and _, beginning with a letter")
     if keyword.iskeyword(name) or name in RESERVED or name in cython.CythonPrinter.reserved:
-        raise ValueError(f"the name {name!r} is a word of Python, C, Cython or of the package itself: take another one")
+        raise ValueError(
+            f"the name {name!r} is reserved by Python, C, Cython or the package itself: choose another one"
+        )
 
 
 def files_of(name: str, source: type[Cell] | None = None) -> dict[str, str]:
@@ -79,7 +81,7 @@ def files_of(name: str, source: type[Cell] | None = None) -> dict[str, str]:
             raise
         return kept_files(name, source)
     if lost and not by_hand:
-        raise ValueError(f"cell {source.name!r}: the package would have another {lost}")
+        raise ValueError(f"cell {source.name!r}: the package would compute another {lost}")
     return kept_files(name, source) if lost else texts
 
 
@@ -126,10 +128,12 @@ def write(name: str, directory: str | os.PathLike[str] = ".", source: type[Cell]
     if not directory.is_dir():
         raise FileNotFoundError(f"the folder {directory} does not exist")
     if os.path.lexists(target):
-        raise FileExistsError(f"{target} exists already: take another name or --directory (--update is for its owner)")
+        raise FileExistsError(
+            f"{target} already exists: choose another name or --directory (or --update it, if it is yours)"
+        )
     if name in plugins.registry().names():
         owner = plugins.registry().entry(name).owner
-        raise ValueError(f"a cell {name!r} is registered already, by {owner}: take another name")
+        raise ValueError(f"cell {name!r} is already registered, by {owner}: choose another name")
     texts = files_of(name, source)
     folder = Path(tempfile.mkdtemp(prefix=f".pylstm-{name}-", dir=directory))
     try:
@@ -166,7 +170,9 @@ def update(name: str, directory: str | os.PathLike[str] = ".") -> list[Path]:
     path = folder / f"pylstm_{name}" / "formula.py"
     if not path.is_file():
         if path.with_name(f"{name}.py").is_file():
-            raise FileNotFoundError(f"{path} does not exist: {name}.py was written by hand, nothing is derived in it")
+            raise FileNotFoundError(
+                f"{path} does not exist: {name}.py was written by hand, so nothing in it can be derived again"
+            )
         raise FileNotFoundError(
             f"{path} does not exist: call --update in the folder pylstm-{name}, or name it by --directory"
         )

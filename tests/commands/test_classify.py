@@ -136,9 +136,9 @@ def test_a_checkpoint_resumes_with_the_same_bits(run, walks, tmp_path):
     assert run("train", "classify", *options, "--epochs", 4, "--checkpoint", "c", "--save", "whole").status == 0
     assert run("train", "classify", *options, "--epochs", 2, "--checkpoint", "d", "--save", "half").status == 0
     other = run("train", "classify", *options, "--epochs", 4, "--resume", "c", "--hidden", 9)
-    assert other.status == 2 and "checkpoint of another run" in other.err
+    assert other.status == 2 and "belongs to another run" in other.err
     both = run("train", "classify", *options, "--resume", "c", "--checkpoint", "d")
-    assert both.status == 2 and "leave --checkpoint out" in both.err
+    assert both.status == 2 and "leave out --checkpoint" in both.err
     assert run("train", "classify", *options, "--epochs", 4, "--resume", "c", "--save", "again").status == 0
     assert run("evaluate", "again").out == run("evaluate", "whole").out
     assert run("train", "classify", *options[:-1], "--epochs", 4, "--resume", "c").status == 0
@@ -173,11 +173,11 @@ def test_a_plot(run, walks, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["none.csv"], "none.csv: no such file, and no such data set (there are digits, japanese-vowels)"),
-        (["walks.csv"], "say which column holds the class: --label NAME"),
-        (["walks.csv", "--label", "kind"], "walks.csv, line 2, column 1 ('who'): 'w0' is no number"),
-        (["walks.csv", "--label", "sort"], "there is no column 'sort'"),
-        (["walks.csv", "--label", "kind", "--id", "kind"], "walks.csv, line 2, column 1 ('who'): 'w0' is no number"),
+        (["none.csv"], "none.csv: neither a file nor a data set (known: digits, japanese-vowels)"),
+        (["walks.csv"], "name the column that holds the class: --label NAME"),
+        (["walks.csv", "--label", "kind"], "walks.csv, line 2, column 1 ('who'): 'w0' is not a number"),
+        (["walks.csv", "--label", "sort"], "unknown column 'sort'"),
+        (["walks.csv", "--label", "kind", "--id", "kind"], "walks.csv, line 2, column 1 ('who'): 'w0' is not a number"),
         (["digits", "--label", "kind"], "--label: not for the data set digits"),
         (["digits", "--test", "0.5"], "--test: not for the data set digits"),
         (["walks.csv", *READ, "--test", "0"], "the share of the test rows must be between 0 and 1"),
@@ -230,9 +230,9 @@ def test_labels_that_the_model_does_not_know(run, walks, tmp_path):
     run("train", "classify", walks, *READ, *SMALL)
     (tmp_path / "new.csv").write_text("who,t,x,noise,kind\nz,0,1,2,sideways\n")
     done = run("evaluate", MODEL, "new.csv")
-    assert done.status == 2 and "new.csv, sequence z: 'sideways' is none of the classes down, stay, up" in done.err
+    assert done.status == 2 and "new.csv, sequence z: unknown class 'sideways' (known: down, stay, up)" in done.err
     (tmp_path / "new.csv").write_text("who,t,x,kind\nz,0,1,up\n")
-    assert "there is no column 'noise'" in run("predict", MODEL, "new.csv").err
+    assert "unknown column 'noise'" in run("predict", MODEL, "new.csv").err
 
 
 def test_warnings_are_one_line(walks):

@@ -155,7 +155,7 @@ def test_evaluate_on_another_file_and_on_changed_data(run, waves, tmp_path):
     other.write_text(waves.read_text().replace("height", "level"))
     done = run("evaluate", "pylstm-forecast.safetensors", other, "--column", "level")
     assert done.status == 0 and done.err == ""
-    assert "there is no column 'height'" in run("evaluate", "pylstm-forecast.safetensors", other).err
+    assert "unknown column 'height'" in run("evaluate", "pylstm-forecast.safetensors", other).err
     waves.write_text(waves.read_text() + "2120,22.5,0\n")
     assert "not those of the training any more" in run("evaluate", "pylstm-forecast.safetensors").err
 
@@ -187,7 +187,7 @@ def test_a_file_says_what_it_was_trained_on(run, waves):
     [
         ("2001,10.3,0", "waves.csv, line 5, column 1 ('year'): '2001' is not after '2002'"),
         ("2002,10.3,0", "waves.csv, line 5, column 1 ('year'): '2002' is not after '2002'"),
-        ("2003,ten,0", "waves.csv, line 5, column 2 ('height'): 'ten' is no number"),
+        ("2003,ten,0", "waves.csv, line 5, column 2 ('height'): 'ten' is not a number"),
         ("2003,,0", "waves.csv, line 5, column 2 ('height'): a missing value, ''"),
         ("2003,1,2,3", "waves.csv, line 5, column 4: 4 fields, but the header in line 1 has 3"),
         ("2003", "waves.csv, line 5, column 2: 1 fields, but the header in line 1 has 3"),
@@ -212,12 +212,12 @@ def test_missing_values_can_be_interpolated(run, waves):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["none.csv"], "none.csv: there is no such file, and no such data set (there are co2, sunspots)"),
-        (["waves.csv"], "say which column: --column year or height or other"),
-        (["waves.csv", "--column", "depth"], "there is no column 'depth'; there are 'year', 'height', 'other'"),
+        (["none.csv"], "none.csv: neither a file nor a data set (known: co2, sunspots)"),
+        (["waves.csv"], "name the column of the series: --column year or height or other"),
+        (["waves.csv", "--column", "depth"], "unknown column 'depth' (known: 'year', 'height', 'other')"),
         (["sunspots", "--column", "y"], "--column: not for the data set sunspots"),
         (["sunspots", "--every", "week"], "--every: not for the data set sunspots"),
-        (["waves.csv", "--column", "height", "--every", "week"], "--every is for co2"),
+        (["waves.csv", "--column", "height", "--every", "week"], "--every applies only to the data set co2"),
         (["waves.csv", "--column", "height", "--horizon", 0], "--horizon must be at least 1, got 0"),
         (["waves.csv", "--column", "height", "--hold-out", 119], "a hold-out of 119 leaves 1 of 120 steps"),
         (["waves.csv", "--column", "height", "--hold-out", 2.5], "--hold-out must be a number of steps, or a share"),
@@ -228,7 +228,7 @@ def test_missing_values_can_be_interpolated(run, waves):
         (["waves.csv", "--column", "height", "--cell", "lstn"], "lstn"),
         (["waves.csv", "--column", "height", "--save", "no/where"], "--save no/where: the folder"),
         (["waves.csv", "--column", "height", "--plot", "a.txt"], "--plot a.txt: the name must end in .png, .svg or"),
-        (["waves.csv", "--column", "height", "--resume", "none"], "--resume none: there is no such file"),
+        (["waves.csv", "--column", "height", "--resume", "none"], "--resume none: the file does not exist"),
         (["waves.csv", "--column", "height", "--epochs", 0], "epochs must be at least 1, got 0"),
         (["waves.csv", "--column", "height", "--lr", "x"], "invalid float value"),
     ],

@@ -83,7 +83,7 @@ def test_the_checkpoint_of_another_run(train, tmp_path, task):
     assert train(task, "--save", "m", "--checkpoint", "m.checkpoint", "--keep-checkpoint").status == 0
     before = files(tmp_path)
     done = train(task, "--save", "n", "--checkpoint", "m.checkpoint", "--hidden", 5)
-    assert done.status == 2 and "a checkpoint of another run" in done.err and "--resume" in done.err
+    assert done.status == 2 and "belongs to another run" in done.err and "--resume" in done.err
     assert files(tmp_path) == before
     assert train(task, "--save", "n", "--checkpoint", "other", "--hidden", 5).status == 0
     assert {**before, "n": b""}.keys() == files(tmp_path).keys()

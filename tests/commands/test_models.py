@@ -139,9 +139,9 @@ def test_models_of_other_tasks_and_other_files(run, text_model, tmp_path):
     (tmp_path / "waves.csv").write_text("y\n" + "\n".join(str(k % 5) for k in range(60)))
     run("train", "forecast", "waves.csv", "--hidden", 4, "--epochs", 1, "--quiet", "--save", "series")
     for command, model, more, message in [
-        ("predict", TEXT, [], f"holds a text model: pylstm generate {TEXT}"),
-        ("generate", "series", [], "series: holds a model of the task forecast; a text model is needed"),
-        ("evaluate", "layer", [], "layer: holds a Linear; a model that `pylstm train` saved is needed"),
+        ("predict", TEXT, [], f"holds a text model: use pylstm generate {TEXT}"),
+        ("generate", "series", [], "series: holds a model of the task forecast, not a text model"),
+        ("evaluate", "layer", [], "layer: holds a Linear, not a model that `pylstm train` saved"),
         ("predict", "none", [], "none"),
         ("evaluate", "words", [], "words: not a safetensors file"),
         ("generate", "cut", [], "cut short or damaged"),
@@ -159,7 +159,7 @@ def test_models_of_other_tasks_and_other_files(run, text_model, tmp_path):
 def test_a_model_that_does_not_say_its_data(run, text_model):
     save("plain", load(TEXT))
     done = run("evaluate", "plain")
-    assert done.status == 2 and "plain: does not say what it was trained on: name the data" in done.err
+    assert done.status == 2 and "plain: its training data are not recorded: pass DATA" in done.err
 
 
 @pytest.mark.skipif(os.name == "nt", reason="this machine has no POSIX signals")

@@ -176,9 +176,9 @@ def test_names_that_are_none(name, tmp_path, capsys):
 def test_what_is_there_is_left_alone(tmp_path, capsys):
     (tmp_path / "pylstm-slow").mkdir()
     assert new_cell("slow", "--directory", tmp_path) == 2
-    assert "exists already" in capsys.readouterr().err and os.listdir(tmp_path / "pylstm-slow") == []
+    assert "already exists" in capsys.readouterr().err and os.listdir(tmp_path / "pylstm-slow") == []
     assert new_cell("gru", "--directory", tmp_path) == 2
-    assert "a cell 'gru' is registered already, by plugin 'pylstm_gru'" in capsys.readouterr().err
+    assert "cell 'gru' is already registered, by plugin 'pylstm_gru'" in capsys.readouterr().err
     assert new_cell("slow", "--directory", tmp_path / "none") == 2
     assert "does not exist" in capsys.readouterr().err
     assert os.listdir(tmp_path) == ["pylstm-slow"]
@@ -220,4 +220,4 @@ def test_update_derives_again(tmp_path, capsys):
     assert new_cell("slow", "--update", "--directory", folder) == 2
     assert "it must be 'slow'" in capsys.readouterr().err
     assert new_cell("slow", "--update", "--directory", tmp_path) == 2
-    assert "there is no" in capsys.readouterr().err
+    assert "does not exist" in capsys.readouterr().err

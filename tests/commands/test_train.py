@@ -180,7 +180,7 @@ def test_a_checkpoint_of_something_else_is_refused(tmp_path, book):
         (book, "m.checkpoint", ["--hidden", 13], "hidden_size was 12, now 13"),
         (book, "m.checkpoint", ["--cell", "gru", "--lr", 1], "lr was 0.006, now 1.0"),
         (other, "m.checkpoint", [], "characters was"),
-        (book, "m", [], "holds a char_model, a checkpoint of text is needed"),
+        (book, "m", [], "must hold a checkpoint of text, got a char_model"),
         (book, "none", [], "none"),
         (book, "cut", [], "cut short or damaged"),
     ]:

@@ -47,10 +47,10 @@ def test_a_delimiter_can_be_given(tmp_path):
     [
         ("", "line 1: the file is empty"),
         (" \n\n", "line 1: the file is empty"),
-        ("x,y\n", "line 2: there are no rows below the header"),
+        ("x,y\n", "line 2: the file has no rows below the header"),
         ("1,2\n3,4\n", "line 1: the first line holds numbers only"),
-        ("x,\n1,2\n", "line 1, column 2: the header has an empty name"),
-        ("x,y,x\n1,2,3\n", "line 1, column 3: the name 'x' is there twice"),
+        ("x,\n1,2\n", "line 1, column 2: a name in the header is empty"),
+        ("x,y,x\n1,2,3\n", "line 1, column 3: the header has the name 'x' twice"),
         ("x,y\n1,2\n3\n", "line 3, column 2: 1 fields, but the header in line 1 has 2"),
         ("x,y\n1,2\n\n3,4,5\n", "line 4, column 3: 3 fields, but the header in line 1 has 2"),
         ('x,y\n1,2\n"3,4\n5,6\n', "line 3: unexpected end of data"),
@@ -71,11 +71,11 @@ def test_bad_files(tmp_path, text, message):
         ("", "a missing value, ''"),
         ("NA", "a missing value, 'NA'"),
         ("nan", "a missing value, 'nan'"),
-        ("high", "'high' is no number"),
-        ("3,5", r"'3,5' is no number \(decimal commas are not read"),
-        ("inf", "'inf' is no finite number"),
-        ("1_000", "'1_000' is no finite number"),
-        ("1e999", "'1e999' is no finite number"),
+        ("high", "'high' is not a number"),
+        ("3,5", r"'3,5' is not a number \(decimal commas are not read"),
+        ("inf", "'inf' is not a finite number"),
+        ("1_000", "'1_000' is not a finite number"),
+        ("1e999", "'1e999' is not a finite number"),
     ],
 )
 def test_bad_numbers(tmp_path, field, message):
@@ -93,7 +93,7 @@ def test_missing_numbers_can_be_interpolated(tmp_path):
 
 
 def test_an_unknown_column_names_those_that_there_are(tmp_path):
-    with pytest.raises(ValueError, match=r"data\.csv: there is no column 'z'; there are 'x', 'y'"):
+    with pytest.raises(ValueError, match=r"data\.csv: unknown column 'z' \(known: 'x', 'y'\)"):
         table(tmp_path, "x,y\n1,2\n").numbers(["z"])
 
 
@@ -127,11 +127,11 @@ def test_gaps_are_filled_within_a_sequence_only(tmp_path):
     ("text", "options", "message"),
     [
         (LONG.replace("a,3,up", "a,3,x"), {"id": "who"}, r"line 5, column 3 \('kind'\): label 'x', but 'up' in line 2"),
-        (LONG.replace("5,6", "5,x"), {"id": "who"}, r"line 4, column 5 \('v'\): 'x' is no number"),
-        (LONG.replace("b,1", ",1"), {"id": "who"}, r"line 4, column 1 \('who'\): is empty"),
-        (LONG, {}, r"line 2, column 1 \('who'\): 'a' is no number"),
-        (LONG, {"id": "name"}, "there is no column 'name'"),
-        ("kind\nup\n", {}, "there are no columns of numbers"),
+        (LONG.replace("5,6", "5,x"), {"id": "who"}, r"line 4, column 5 \('v'\): 'x' is not a number"),
+        (LONG.replace("b,1", ",1"), {"id": "who"}, r"line 4, column 1 \('who'\): the field is empty"),
+        (LONG, {}, r"line 2, column 1 \('who'\): 'a' is not a number"),
+        (LONG, {"id": "name"}, "unknown column 'name'"),
+        ("kind\nup\n", {}, "has no columns of numbers"),
     ],
 )  # fmt: skip
 def test_bad_sequences(tmp_path, text, options, message):

@@ -1,1 +1,1 @@
-"""What commands share."""
+"""Shared by commands: options, data, output and checks."""

@@ -46,7 +46,7 @@ def find(name: str) -> list[type[Cell]]:
         return defined
     if not hasattr(module, attribute):
         there = ", ".join(key for key, each in vars(module).items() if _is_cell(each) and each is not Cell)
-        raise LookupError(f"{place} has no {attribute!r} (its cells: {there or 'none'})")
+        raise LookupError(f"{place} has no {attribute!r} (cells: {there or 'none'})")
     if not _is_cell(getattr(module, attribute)):
         raise TypeError(f"{name} is not a subclass of pylstm.Cell")
     return [getattr(module, attribute)]
@@ -80,12 +80,12 @@ def _load_module(name: str) -> Any:
     except ModuleNotFoundError as error:
         if error.name is None or not f"{name}.".startswith(f"{error.name}."):
             raise
-        raise LookupError(f"there is no module {name!r}") from None
+        raise LookupError(f"module {name!r} does not exist") from None
 
 
 def _load_file(path: Path) -> Any:
     if not path.is_file():
-        raise LookupError(f"there is no file {path}")
+        raise LookupError(f"file {path} does not exist")
     spec = importlib.util.spec_from_file_location(path.stem, path)
     assert spec is not None and spec.loader is not None  # the name ends in .py
     module = importlib.util.module_from_spec(spec)

@@ -1,4 +1,4 @@
-"""What commands check before hours of work: that what they are to write can be written."""
+"""Early checks of output paths, before hours of training; the exit status of a command."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ FIGURES = (".png", ".svg", ".pdf")
 
 
 def check_target(option: str, path: str) -> None:
-    """Refuse before training what could not be saved after it."""
+    """Reject, before training, a path to which nothing could be saved afterwards."""
     folder = os.path.dirname(os.path.realpath(path))
     if not os.path.isdir(folder):
         raise ValueError(f"{option} {path}: the folder {folder} does not exist")
     if not os.access(folder, os.W_OK):
         raise ValueError(f"{option} {path}: no permission to write in {folder}")
     if os.path.exists(path) and not os.path.isfile(path):
-        raise ValueError(f"{option} {path}: is there and is not a regular file")
+        raise ValueError(f"{option} {path}: exists but is not a regular file")
 
 
 def check_distinct(**paths: str | None) -> None:
-    """Refuse to write one of the files over another, or over the data that are read.
+    """Reject outputs that would replace each other or the data that are read.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ def check_distinct(**paths: str | None) -> None:
 
 
 def check_plot(path: str | None) -> None:
-    """Refuse a plot that could not be written; None is none."""
+    """Reject a plot that cannot be written; None: no plot."""
     import importlib.util
 
     if path is None:
@@ -52,7 +52,7 @@ def check_plot(path: str | None) -> None:
 
 
 def drop_checkpoint(args: Any, path: str | None, signal: int) -> None:
-    """Remove the checkpoint of a finished run, whose model is saved by now; one that a signal ended goes on from it."""
+    """Remove the checkpoint of a finished run, whose model has been saved; an interrupted run keeps its own."""
     if path is not None and not signal and not args.keep_checkpoint:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(path)
@@ -64,6 +64,6 @@ def exit_status(signal: int) -> int:
 
 
 def say(args: Any, *lines: str) -> None:
-    """Print for a reader; on standard error where standard output is for JSON, and nothing with --quiet."""
+    """Print a message; to standard error where standard output is for JSON, and nothing with --quiet."""
     if not getattr(args, "quiet", False):
         print(*lines, sep="\n", file=sys.stderr if args.json else sys.stdout, flush=True)

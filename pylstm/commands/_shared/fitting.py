@@ -1,4 +1,4 @@
-"""A fit on the command line: its progress, and its end by a signal."""
+"""`run_fit`: a fit on the command line, with progress, checkpoints and signals."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def run_fit(fit: Callable[..., Any], args: argparse.Namespace, **options: Any) -
 
 
 def ended(found: dict[str, Any]) -> str:
-    """The same for a reader."""
+    """Summary line for the terminal."""
     after = {"interrupted": "interrupted after ", "early": "stopped early, after "}.get(found["stopped"], "")
     loss = "" if found["loss"] is None else f", loss {found['loss']:.4g}"
     if found["validation_losses"]:

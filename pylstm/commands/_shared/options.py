@@ -1,4 +1,4 @@
-"""Options that the tasks of ``pylstm train`` have in common."""
+"""Command-line options shared by the tasks of ``pylstm train``."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ KEEP_CHECKPOINT = "keep the checkpoint of a finished run, to train longer from i
 
 
 def seed(text: str) -> int:
-    """The number of ``--seed``, as NumPy takes it."""
+    """The value of ``--seed``: an integer that NumPy accepts."""
     if int(text) < 0:
         raise argparse.ArgumentTypeError(f"must be 0 or more, got {text}")
     return int(text)
@@ -39,32 +39,39 @@ class Options:
         self.add("--size", action="append", metavar="NAME=N", help="further size of the cell, such as proj_size=16")
         self.add("--option", action="append", metavar="NAME=X", help="option of the cell, such as dt=0.01")
         self.add("--layers", type=int, default=layers, metavar="L", help="recurrent layers")
-        self.add("--dropout", type=float, default=0.0, metavar="P", help="between layers")
-        self.add("--dtype", choices=("float32", "float64"), default="float32", help="of all computations")
+        self.add("--dropout", type=float, default=0.0, metavar="P", help="dropout between layers")
+        self.add("--dtype", choices=("float32", "float64"), default="float32", help="dtype of all computations")
 
     def training(self, *, epochs: int, batch_size: int, lr: float) -> None:
         """Budget and optimiser."""
         self.add("--epochs", type=int, default=epochs, metavar="E", help="passes over the data")
-        self.add("--batch-size", type=int, default=batch_size, metavar="B", help="rows of a step of the optimiser")
+        self.add("--batch-size", type=int, default=batch_size, metavar="B", help="rows per step of the optimiser")
         self.add("--lr", type=float, default=lr, metavar="LR", help="learning rate of Adam at the first step")
-        self.add("--validation", type=float, metavar="F", help="share that is not trained on but judged each epoch")
-        self.add("--patience", type=int, metavar="N", help="epochs without a lower validation loss before the end")
-        self.add("--seed", type=seed, default=0, metavar="S", help="of the parameters and the order of the data")
+        self.add(
+            "--validation",
+            type=float,
+            metavar="F",
+            help="share of the data held out of training; its loss is computed after each epoch",
+        )
+        self.add("--patience", type=int, metavar="N", help="stop after so many epochs without a lower validation loss")
+        self.add(
+            "--seed", type=seed, default=0, metavar="S", help="seed of the parameters and of the order of the data"
+        )
 
     def table(self) -> None:
-        """How a CSV file is read."""
-        self.add("--delimiter", metavar="C", help="between the fields of FILE; default: found out")
-        self.add("--interpolate", action="store_true", help="fill missing numbers on straight lines; else: refused")
+        """Reading of a CSV file."""
+        self.add("--delimiter", metavar="C", help="field separator of FILE; default: detected")
+        self.add("--interpolate", action="store_true", help="interpolate missing values linearly; default: an error")
 
     def output(self, save: str) -> None:
-        """What is written where."""
-        self.add("--save", default=save, metavar="PATH", help="where the model goes; an older file is replaced")
-        self.add("--checkpoint", metavar="PATH", help="written regularly, to go on from")
+        """Output files and printing."""
+        self.add("--save", default=save, metavar="PATH", help="file of the trained model; an existing file is replaced")
+        self.add("--checkpoint", metavar="PATH", help="checkpoint file, written regularly; --resume continues from it")
         self.add("--checkpoint-every", type=float, default=30.0, metavar="S", help="seconds between two checkpoints")
         self.add("--keep-checkpoint", action="store_true", help=KEEP_CHECKPOINT)
-        self.add("--resume", metavar="PATH", help="go on from a checkpoint, with the same data and settings")
+        self.add("--resume", metavar="PATH", help="continue from a checkpoint, with the same data and settings")
         self.add("--plot", metavar="FILE", help="write a figure (.png, .svg, .pdf)")
-        self.add("--json", action="store_true", help="one JSON object on standard output; the rest on the other")
+        self.add("--json", action="store_true", help="JSON on standard output, the rest on standard error")
         self.add("--quiet", action="store_true", help="no progress")
 
 
@@ -118,7 +125,7 @@ def training_of(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def check_output(args: argparse.Namespace, **read: str | None) -> dict[str, Any]:
-    """Refuse what could not be written, or would replace what is `read`; the options of a fit that checkpoints need."""
+    """Reject output paths that cannot be written or would replace input; return the checkpoint options of a fit."""
     import os
 
     from pylstm.commands._shared.files import check_distinct, check_plot, check_target
@@ -133,8 +140,8 @@ def check_output(args: argparse.Namespace, **read: str | None) -> dict[str, Any]
         return {}
     if args.resume is not None:
         if not os.path.isfile(args.resume):
-            raise FileNotFoundError(f"--resume {args.resume}: there is no such file")
+            raise FileNotFoundError(f"--resume {args.resume}: the file does not exist")
         if os.path.realpath(path) != os.path.realpath(args.resume):
-            raise ValueError("--resume goes on writing to its own file: leave --checkpoint out")
+            raise ValueError("--resume writes further checkpoints to its own file: leave out --checkpoint")
     check_target("--checkpoint", path)
     return {"checkpoint": path, "every": args.checkpoint_every, "resume": args.resume is not None}

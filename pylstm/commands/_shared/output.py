@@ -1,4 +1,4 @@
-"""How commands print lists."""
+"""`print_json` and `print_table`: the output of commands."""
 
 from __future__ import annotations
 

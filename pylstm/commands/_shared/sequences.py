@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 NAMES = ("digits", "japanese-vowels")
 SHARE = 0.2
-"""Of the sequences of a CSV file: held out for the test, unless the user says another."""
+"""Default share of the sequences of a CSV file that is held out for testing."""
 
 
 def read_classification(name: str, reading: dict[str, Any], test: str | None, seed: int) -> Classification:
@@ -45,8 +45,8 @@ def read_classification(name: str, reading: dict[str, Any], test: str | None, se
         return digits() if name == "digits" else japanese_vowels()
     if not reading["label"]:
         if not os.path.exists(name):
-            raise FileNotFoundError(f"{name}: no such file, and no such data set (there are {', '.join(NAMES)})")
-        raise ValueError(f"{name}: say which column holds the class: --label NAME")
+            raise FileNotFoundError(f"{name}: neither a file nor a data set (known: {', '.join(NAMES)})")
+        raise ValueError(f"{name}: name the column that holds the class: --label NAME")
     groups = read_groups(name, reading)
     reading["columns"] = list(groups.columns)
     share = _share(test)
@@ -80,12 +80,12 @@ def numbers_of(groups: Groups, classes: tuple[str, ...], path: str) -> np.ndarra
     Raises
     ------
     ValueError
-        A label that is no class of the model.
+        A label is not a class of the model.
     """
     number = {name: k for k, name in enumerate(classes)}
     for name, label in zip(groups.ids, groups.labels):
         if label not in number:
-            raise ValueError(f"{path}, sequence {name}: {label!r} is none of the classes {', '.join(classes)}")
+            raise ValueError(f"{path}, sequence {name}: unknown class {label!r} (known: {', '.join(classes)})")
     return np.array([number[label] for label in groups.labels], np.int64)
 
 
@@ -100,7 +100,7 @@ def _share(test: str | None) -> float | None:
 
 
 def digest_of(data: Classification) -> str:
-    """Whether two data sets are the same, with their split."""
+    """Digest of a data set and its split."""
     digest = hashlib.sha256()
     for rows, y in ((data.x, data.y), (data.x_test, data.y_test)):
         digest.update(y.tobytes())
@@ -127,7 +127,7 @@ def judge(model: ClassifyModel, x: list[np.ndarray], y: np.ndarray) -> dict[str,
 
 
 def print_judgement(found: dict[str, Any], what: str) -> None:
-    """What `judge` gave, for a reader."""
+    """Print the result of `judge`."""
     from pylstm.commands._shared.output import print_table
 
     n, classes = found["sequences"], found["classes"]

@@ -39,7 +39,7 @@ def read_series(name: str, options: dict[str, Any]) -> Series:
     given = [f"--{key.replace('_', '-')}" for key, value in options.items() if value]
     if name not in NAMES:
         if options.get("every"):
-            raise ValueError("--every is for co2")
+            raise ValueError("--every applies only to the data set co2")
         return _read_file(name, options)
     wrong = [option for option in given if option != "--every" or name != "co2"]
     if wrong:
@@ -48,12 +48,12 @@ def read_series(name: str, options: dict[str, Any]) -> Series:
 
 
 def season_of(series: Series) -> int:
-    """Steps of a season for the baseline, unless the user says another."""
+    """Default number of steps of a season for the baseline."""
     return CYCLE if series.name == "sunspots" else series.season
 
 
 def digest_of(series: Series) -> str:
-    """Whether two series are the same."""
+    """Digest of a series."""
     return hashlib.sha256(series.values.tobytes()).hexdigest()[:16]
 
 
@@ -61,14 +61,14 @@ def _read_file(path: str, options: dict[str, Any]) -> Series:
     from pylstm.datasets import Series, read_table
 
     if not os.path.exists(path):
-        raise FileNotFoundError(f"{path}: there is no such file, and no such data set (there are {', '.join(NAMES)})")
+        raise FileNotFoundError(f"{path}: neither a file nor a data set (known: {', '.join(NAMES)})")
     table = read_table(path, delimiter=options.get("delimiter"))
     time = options.get("time_column")
     others = [name for name in table.names if name != time]
     column = options.get("column")
     if column is None:
         if len(others) != 1:
-            raise ValueError(f"{path}: say which column: --column {' or '.join(others)}")
+            raise ValueError(f"{path}: name the column of the series: --column {' or '.join(others)}")
         column = others[0]
     measured = table.numbers([column], gaps=bool(options.get("interpolate")))
     values, missing = table.interpolated(measured, [column])[:, 0], int(np.isnan(measured).sum())
@@ -79,7 +79,7 @@ def _read_file(path: str, options: dict[str, Any]) -> Series:
 
 
 def _check_time(table: Table, name: str, times: tuple[str, ...]) -> None:
-    """Refuse numbers or ISO dates that do not rise: files with the newest row first are common."""
+    """Reject numbers or ISO dates that do not rise: files with the newest row first are common."""
     keys: list[Any] = list(times)
     if not all(re.match(r"\d{4}-\d\d", each) for each in times):
         try:
@@ -93,7 +93,7 @@ def _check_time(table: Table, name: str, times: tuple[str, ...]) -> None:
 
 
 def report(test: Backtest) -> dict[str, Any]:
-    """A backtest as JSON has it."""
+    """A backtest as a dict for JSON."""
     return {
         "errors": {name.replace(" ", "_"): each for name, each in test.errors().items()},
         "mae_ratio_to": {name.replace(" ", "_"): each for name, each in test.ratios().items()},
@@ -103,7 +103,7 @@ def report(test: Backtest) -> dict[str, Any]:
 
 
 def print_report(test: Backtest, series: Series, season: int) -> None:
-    """A backtest as a table."""
+    """Print a backtest as a table."""
     from pylstm.commands._shared.output import print_table
 
     n, times = len(test.measured), series.times
@@ -120,7 +120,7 @@ def print_report(test: Backtest, series: Series, season: int) -> None:
 
 
 def check_hold_out(args: argparse.Namespace, series: Series, season: int) -> tuple[int, int]:
-    """Steps of a forecast and of the hold-out, from what the user says or by default.
+    """Steps of a forecast and of the hold-out: those that the user chose, or the defaults.
 
     Raises
     ------

@@ -11,24 +11,24 @@ READING = {
     "forecast": ("column", "time_column", "every", "delimiter", "interpolate"),
     "text": (),
 }
-"""Task -> options that say how a file is read."""
+"""Task -> options for reading a file."""
 
 
 def add_reading(parser: argparse.ArgumentParser) -> None:
-    """Options of `READING`; what is not given is as it was in the training."""
+    """Options of `READING`; options that are not given are as in training."""
     add = parser.add_argument
     add("--label", metavar="NAME", help="column of the class")
-    add("--id", metavar="NAME", help="column that says which sequence a row is a step of")
+    add("--id", metavar="NAME", help="column with the id of the sequence that a row belongs to")
     add("--columns", metavar="A,B", help="columns of numbers")
     add("--column", metavar="NAME", help="column of the series")
     add("--time-column", metavar="NAME", help="column that must rise from row to row")
-    add("--every", choices=("month", "week"), help="of co2")
-    add("--delimiter", metavar="C", help="between the fields of a CSV file")
-    add("--interpolate", action="store_true", default=None, help="fill missing numbers on straight lines")
+    add("--every", choices=("month", "week"), help="time step of co2")
+    add("--delimiter", metavar="C", help="field separator of a CSV file")
+    add("--interpolate", action="store_true", default=None, help="interpolate missing values linearly")
 
 
 def load_trained(path: str) -> tuple[str, Any, dict[str, Any]]:
-    """Task, model, and what the file says about its training.
+    """Task, model, and the file's record of its training.
 
     Raises
     ------
@@ -41,11 +41,11 @@ def load_trained(path: str) -> tuple[str, Any, dict[str, Any]]:
     model = getattr(model, "task_model", model)  # of an estimator
     if getattr(model, "task", None) in READING:
         return model.task, model, about
-    raise ValueError(f"{path}: holds a {type(model).__name__}; a model that `pylstm train` saved is needed")
+    raise ValueError(f"{path}: holds a {type(model).__name__}, not a model that `pylstm train` saved")
 
 
 def reading_of(args: argparse.Namespace, task: str, about: dict[str, Any]) -> dict[str, Any]:
-    """How to read the data: what the user says, else as in the training; options of other tasks are refused.
+    """Options for reading the data: those that the user gave, else those of training; rejects options of other tasks.
 
     Raises
     ------
@@ -67,7 +67,7 @@ def reading_of(args: argparse.Namespace, task: str, about: dict[str, Any]) -> di
 
 
 def data_of(args: argparse.Namespace, about: dict[str, Any]) -> str:
-    """The data that the user names, else those of the training.
+    """The data that the user named, else the training data.
 
     Raises
     ------
@@ -77,11 +77,11 @@ def data_of(args: argparse.Namespace, about: dict[str, Any]) -> str:
     if args.data is not None:
         return str(args.data)
     if "data" not in about:
-        raise ValueError(f"{args.model}: does not say what it was trained on: name the data")
+        raise ValueError(f"{args.model}: its training data are not recorded: pass DATA")
     return str(about["data"])
 
 
 def note_other(about: dict[str, Any], digest: str) -> None:
-    """Say it if the data of the training are no longer what they were."""
+    """Print a note if the training data have changed since."""
     if about.get("digest") not in (None, digest):
         print("note: the data are not those of the training any more; the split may be another one", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""``pylstm train classify DATA``: a net that names sequences."""
+"""``pylstm train classify DATA``: train a sequence classifier."""
 
 from __future__ import annotations
 
@@ -21,19 +21,24 @@ def add_parser(tasks: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     parser = tasks.add_parser(
         "classify",
         help="sequences that have a class",
-        description="Train a net that names sequences, and test it on others. A CSV file has a row for each step and "
+        description="Train a net to classify sequences, and test it on others. A CSV file has a row for each step and "
         "--id, or a row for each sequence and no --id. The same seed gives the same numbers.",
     )
     options = Options(parser)
     options.add("data", metavar="DATA", help="digits (8 rows of 8 pixels), japanese-vowels (ragged), or a CSV file")
     options.add("--label", metavar="NAME", help="of a CSV file: column of the class")
-    options.add("--id", metavar="NAME", help="of a CSV file: column that says which sequence a row is a step of")
+    options.add("--id", metavar="NAME", help="of a CSV file: column with the id of the sequence that a row belongs to")
     options.add("--columns", metavar="A,B", help="of a CSV file: columns of numbers; default: all others")
     options.add("--test", metavar="TEST", help="of a CSV file: share held out, or another file; default: 0.2")
     options.table()
     options.net(hidden=64)
     options.add("--bidirectional", action="store_true", help="read the sequences from both ends")
-    options.add("--read", choices=("last", "mean", "max"), default="last", help="what the head sees of the steps")
+    options.add(
+        "--read",
+        choices=("last", "mean", "max"),
+        default="last",
+        help="how the outputs of the steps are pooled for the head",
+    )
     options.training(epochs=30, batch_size=32, lr=0.01)
     options.output(SAVE)
 
@@ -71,7 +76,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _about(args: argparse.Namespace, data: Classification, reading: dict[str, Any]) -> dict[str, Any]:
-    """What the file says besides the model, for `pylstm evaluate` and `pylstm predict`."""
+    """The file's record of the training data, for `pylstm evaluate` and `pylstm predict`."""
     from pylstm.commands._shared.sequences import NAMES, digest_of
 
     origin = args.data if args.data in NAMES else os.path.abspath(args.data)

@@ -1,4 +1,4 @@
-"""``pylstm train forecast SERIES``: a net that goes on with a series, beside the baselines that it must beat."""
+"""``pylstm train forecast SERIES``: train a forecaster, and compare it with the naive baselines."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 SAVE = "pylstm-forecast.safetensors"
 READ = ("column", "time_column", "delimiter", "interpolate", "every")
-"""Options that say what is read; the saved model remembers them."""
+"""Options of what is read; the saved model records them."""
 
 
 def add_parser(tasks: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -23,7 +23,7 @@ def add_parser(tasks: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     parser = tasks.add_parser(
         "forecast",
         help="a series that is to go on",
-        description="Train a net on a series but for its end, forecast that end from its own forecasts, and compare "
+        description="Train a net on a series without its end, forecast that end step by step, and compare "
         "with the last value (naive) and the last season (seasonal naive). The same seed gives the same numbers.",
     )
     options = Options(parser)
@@ -85,7 +85,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _about(args: argparse.Namespace, series: Series) -> dict[str, Any]:
-    """What the file says besides the model, for `pylstm evaluate` and `pylstm predict`."""
+    """The file's record of the training data, for `pylstm evaluate` and `pylstm predict`."""
     from pylstm.commands._shared.series import NAMES, digest_of
 
     data = args.series if args.series in NAMES else os.path.abspath(args.series)

@@ -35,29 +35,29 @@ def add_parser(tasks: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     def add(*names: str, help: str, **options: Any) -> None:
         text.add_argument(*names, help=f"{help} (%(default)s)", **options)
 
-    text.add_argument("file", nargs="?", metavar="FILE", help="a text file in UTF-8; without it Python's manual topics")
+    text.add_argument("file", nargs="?", metavar="FILE", help="a text file in UTF-8; default: Python's manual topics")
     add("--cell", default=defaults.cell, metavar="NAME", help="see `pylstm cells`")
     add("--hidden", type=int, default=defaults.hidden_size, metavar="H", help="hidden units")
-    add("--embedding", type=int, default=defaults.embedding_size, metavar="E", help="length of a character's vector")
-    add("--seed", type=seed, default=defaults.seed, metavar="S", help="of the parameters and the sample")
+    add("--embedding", type=int, default=defaults.embedding_size, metavar="E", help="width of a character's vector")
+    add("--seed", type=seed, default=defaults.seed, metavar="S", help="seed of the parameters and of the sample")
     budget = text.add_mutually_exclusive_group()
-    budget.add_argument("--minutes", type=float, metavar="M", help=f"train so long ({MINUTES:g})")
+    budget.add_argument("--minutes", type=float, metavar="M", help=f"minutes of training ({MINUTES:g})")
     budget.add_argument("--epochs", type=float, metavar="E", help="passes over the text")
     budget.add_argument("--steps", type=int, metavar="N", help="steps of the optimiser")
     add("--batch-size", type=int, default=defaults.batch_size, metavar="B", help="parallel streams of text")
     add("--length", type=int, default=defaults.length, metavar="T", help="steps between two updates")
     text.add_argument("--depth", type=int, metavar="T", help="steps that gradients go back (as --length)")
     add("--lr", type=float, default=defaults.lr, metavar="LR", help="peak learning rate of Adam")
-    add("--dtype", choices=("float32", "float64"), default=defaults.dtype, help="of all computations")
-    add("--save", default=SAVE, metavar="PATH", help="where the model goes; an older file is replaced")
-    text.add_argument("--checkpoint", metavar="PATH", help="written regularly, to go on from (SAVE.checkpoint)")
+    add("--dtype", choices=("float32", "float64"), default=defaults.dtype, help="dtype of all computations")
+    add("--save", default=SAVE, metavar="PATH", help="file of the trained model; an existing file is replaced")
+    text.add_argument("--checkpoint", metavar="PATH", help="checkpoint file, written regularly (SAVE.checkpoint)")
     add("--checkpoint-every", type=float, default=30.0, metavar="S", help="seconds between two checkpoints")
     text.add_argument("--keep-checkpoint", action="store_true", help=KEEP_CHECKPOINT)
-    text.add_argument("--resume", metavar="PATH", help="go on from a checkpoint, with the same text and settings")
+    text.add_argument("--resume", metavar="PATH", help="continue from a checkpoint, with the same text and settings")
     add("--sample", type=int, default=400, metavar="N", help="characters of generated text to show")
-    add("--temperature", type=float, default=0.6, metavar="F", help="of the sample; lower is safer")
+    add("--temperature", type=float, default=0.6, metavar="F", help="of the sample; lower: likelier characters")
     text.add_argument("--plot", metavar="FILE", help="write the losses as a figure (.png, .svg, .pdf)")
-    text.add_argument("--json", action="store_true", help="one JSON object on standard output; the rest on the other")
+    text.add_argument("--json", action="store_true", help="JSON on standard output, the rest on standard error")
     text.add_argument("--quiet", action="store_true", help="no progress and no sample")
 
 
@@ -99,7 +99,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _about(args: argparse.Namespace, text: str, settings: TextSettings) -> dict[str, Any]:
-    """What the file says besides the model: which text, for `pylstm evaluate`."""
+    """The file's record of the training text, for `pylstm evaluate`."""
     data = "manual-topics" if args.file is None else os.path.abspath(args.file)
     digest = hashlib.sha256(text.encode()).hexdigest()[:16]
     return {"task": "text", "data": data, "digest": digest, "held_out": settings.validation}
@@ -142,7 +142,7 @@ def _last_line(text: str) -> str:
 
 
 def _conclude(trainer: TextTrainer, args: argparse.Namespace, fitted: dict[str, Any]) -> dict[str, Any]:
-    """Print the results, and give them for JSON."""
+    """Print the results, and return them for JSON."""
     steps, speed = len(trainer.trace), 0.0
     if trainer.seconds > 0:
         speed = steps * trainer.settings.batch_size * trainer.settings.length / trainer.seconds
