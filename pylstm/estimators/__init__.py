@@ -1,4 +1,4 @@
-"""scikit-learn estimators: `SequenceClassifier`, `SequenceRegressor`, `Forecaster`. Imported by who uses them only."""
+"""scikit-learn estimators: `SequenceClassifier`, `SequenceRegressor`, `Forecaster`. Imported lazily."""
 
 from importlib.util import find_spec
 

@@ -1,4 +1,4 @@
-"""What `SequenceClassifier` and `SequenceRegressor` share: parameters, standardisation, the fit, files."""
+"""`SequenceEstimator`: base of `SequenceClassifier` and `SequenceRegressor`."""
 
 from __future__ import annotations
 
@@ -82,7 +82,9 @@ class SequenceEstimator(EstimatorHints, BaseEstimator):
             self._set_scalers(x, targets, weights)
             self.model_, self._net_of = self._make_model(seed), self._identity()
         elif self._identity() != warm:
-            raise ValueError(f"warm_start needs the net and the data of the fit before: {warm}, got {self._identity()}")
+            raise ValueError(
+                f"warm_start needs the same net and data as the previous fit: {warm}, got {self._identity()}"
+            )
         else:
             self.model_ = copy.deepcopy(self.model_)  # the one before stays whole if this fit fails
         return self._train(scale_steps(self.x_scaler_, x, self.dtype), self._scaled(targets), weights, seed)
@@ -136,7 +138,7 @@ class SequenceEstimator(EstimatorHints, BaseEstimator):
             raise ValueError(f"learning_rate must be above 0 and finite, got {self.learning_rate}")
 
     def _identity(self) -> dict[str, Any]:
-        """What a fit must have in common with the one whose parameters it goes on from."""
+        """What a fit must have in common with the one whose parameters it continues from."""
         settings = {name: getattr(self, name) for name in (*NET, "dtype", "standardise")}
         return settings | {"features": self.n_step_features_, "outputs": self._outputs()}
 
@@ -197,7 +199,7 @@ class SequenceEstimator(EstimatorHints, BaseEstimator):
 
     @property
     def metadata(self) -> dict[str, Any]:
-        """What a file holds besides the layers: parameters, standardisation, labels."""
+        """Entries of a file besides the layers: parameters, standardisation, labels."""
         names = getattr(self, "feature_names_in_", None)
         return {
             "parameters": plain(self.get_params(deep=False)),
@@ -250,7 +252,7 @@ class SequenceEstimator(EstimatorHints, BaseEstimator):
         self.validation_scores_ = None if scores is None else fitted.list("validation_scores_", (int, float))
 
     def _set_own(self, says: Entries) -> None:
-        """What `_own_metadata` gave."""
+        """The inverse of `_own_metadata`."""
 
 
 def counted(X: Any, y: Any, sample_weight: Any) -> tuple[Any, Any, Any]:
@@ -290,7 +292,7 @@ def plain(parameters: dict[str, Any]) -> dict[str, Any]:
 
 
 def restored(estimator: Any, says: Entries, layer: Any) -> dict[str, Any]:
-    """What `plain` was given, for a fitted net with this layer.
+    """The inverse of `plain`, for a fitted net with this layer.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""`SequenceClassifier`."""
+"""`SequenceClassifier`: a recurrent net as a scikit-learn classifier."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LONGEST_LABEL = 10_000
 
 
 class SequenceClassifier(ClassifierMixin, SequenceEstimator, kind="sequence_classifier"):
-    """Names sequences, by a recurrent net with a softmax.
+    """Classifies sequences by a recurrent net with a softmax.
 
     Parameters
     ----------
@@ -222,6 +222,8 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator, kind="sequence_clas
                 raise TypeError("another kind, or too long")
             self.classes_ = np.array(labels, dtype=dtype)
         except (TypeError, ValueError, OverflowError) as error:
-            raise ValueError(f"metadata.classes: labels do not have the dtype that is said ({error})") from None
+            raise ValueError(
+                f"metadata.classes: the labels do not have the dtype given in the file ({error})"
+            ) from None
         if len(set(labels)) != len(labels) or len(labels) < 1:
             classes.refuse("must be different from each other", labels, "labels")

@@ -1,4 +1,4 @@
-"""`Forecaster`."""
+"""`Forecaster`: forecasts of series, in the style of scikit-learn."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MODEL = ("window", "horizon", "log", "season", "difference", "joint", "num_layer
 
 
 class Forecaster(EstimatorHints, BaseEstimator, kind="forecaster"):
-    """The next steps of one or many series, by a recurrent net that reads them and then its own forecasts.
+    """Forecasts one or many series by a recurrent net that reads them, then its own forecasts.
 
     Parameters
     ----------
@@ -166,7 +166,7 @@ class Forecaster(EstimatorHints, BaseEstimator, kind="forecaster"):
         return self.model_.predict(n, exogenous=numbers(X), history=numbers(history), rescale=rescale)
 
     def predict_interval(self, n: int, level: float = 0.9, X: Any = None, **options: Any) -> tuple[Any, Any]:
-        """Lower and upper ends of intervals that hold the share `level` of simulated continuations.
+        """Lower and upper ends of intervals that contain the share `level` of simulated continuations.
 
         Parameters
         ----------
@@ -204,7 +204,7 @@ class Forecaster(EstimatorHints, BaseEstimator, kind="forecaster"):
 
     @property
     def metadata(self) -> dict[str, Any]:
-        """What a file holds besides the layers."""
+        """Entries of a file besides the layers."""
         return {
             "parameters": plain(self.get_params(deep=False)),
             "model": self.model_.metadata,

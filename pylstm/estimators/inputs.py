@@ -1,4 +1,4 @@
-"""What the estimators take as X: flat rows, an array with steps, or sequences of different lengths."""
+"""Checks of X for the estimators: flat rows, an array with steps, or sequences of different lengths."""
 
 from __future__ import annotations
 
@@ -64,7 +64,9 @@ def _take_rows(estimator: Any, X: Any, reset: bool) -> np.ndarray:
     else:
         X = check_array(X, dtype=FLOATS, estimator=estimator, input_name="X")
     if X.shape[1] % size:
-        raise ValueError(f"X has {X.shape[1]} features, which cannot be cut into steps of features_per_step={size}")
+        raise ValueError(
+            f"the number of features of X must be a multiple of features_per_step={size}, got {X.shape[1]}"
+        )
     if reset:
         estimator.input_form_, estimator.n_step_features_ = ROWS, size
     _compare_width(estimator, size)
@@ -103,7 +105,7 @@ def _ndim(X: Any) -> int:
 
 
 def _sequences_of(X: Any) -> list[Any] | None:
-    """The single sequences, where X is given as such."""
+    """The single sequences, where X holds them one by one."""
     if isinstance(X, Sequences):
         return X.rows()
     if isinstance(X, np.ndarray) and X.dtype == object and X.ndim == 1:

@@ -1,4 +1,4 @@
-"""`SequenceRegressor`."""
+"""`SequenceRegressor`: a recurrent net as a scikit-learn regressor."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pylstm.schema import Entries
 
 
 class SequenceRegressor(RegressorMixin, SequenceEstimator, kind="sequence_regressor"):
-    """Numbers for sequences, by a recurrent net.
+    """Predicts numbers for sequences by a recurrent net.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Forecasts of series: the model, what it must beat, back-tests."""
+"""Forecasting of series: the model, the naive baselines, back-tests."""
 
 from pylstm.forecasting.backtest import Backtest, backtest
 from pylstm.forecasting.baselines import naive, seasonal_naive

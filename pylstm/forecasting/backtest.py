@@ -1,4 +1,4 @@
-"""How good forecasts would have been: a model beside the naive and the seasonal baseline on the end of a series."""
+"""`backtest`: errors of a model and of the naive and seasonal baselines on the end of a series."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MODEL, NAIVE, SEASONAL = "model", "naive", "seasonal naive"
 
 @dataclass(frozen=True)
 class Backtest:
-    """Forecasts of the end of a series, and what came.
+    """Forecasts of the end of a series, and its true values.
 
     Attributes
     ----------
@@ -98,7 +98,7 @@ def backtest(model: Any, values: np.ndarray, *, hold_out: int, horizon: int, sea
 
 
 def find_differences(values: np.ndarray, season: int) -> str:
-    """What a net should see of a series: "season", "step" or "none".
+    """Differences of a series that a net should see: "season", "step" or "none".
 
     Differences to the season before where they halve the variance; otherwise to the step before where the last quarter
     of the series drifts more than one standard deviation away from the rest; otherwise the series as it is.

@@ -1,4 +1,4 @@
-"""What a forecast must beat: the last value, the last season."""
+"""`naive` and `seasonal_naive`: the baselines that a forecast must beat."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 
 def naive(history: Any, n: int) -> np.ndarray:
-    """The last value, n times: the forecast that others must beat.
+    """The last value, repeated n times.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ def naive(history: Any, n: int) -> np.ndarray:
 
 
 def seasonal_naive(history: Any, n: int, season: int) -> np.ndarray:
-    """The last season, over and over.
+    """The last season, repeated.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""`ForecastModel`: the next steps of series, by a recurrent net that reads them and then its own forecasts."""
+"""`ForecastModel`: forecasts of series by a recurrent net that reads them, then its own forecasts."""
 
 from __future__ import annotations
 
@@ -242,7 +242,7 @@ class ForecastModel(FittedModel, kind="forecast_model"):
         paths: int = 200,
         seed: int = 0,
     ) -> tuple[Any, Any]:
-        """Lower and upper ends of intervals that hold the share `level` of simulated continuations, and the forecast.
+        """Ends (low, high) of intervals that contain the share `level` of simulated continuations, and the forecast.
 
         Where the residuals have a bias, the continuations leave the forecast behind: an interval reaches to it.
 
@@ -293,7 +293,9 @@ class ForecastModel(FittedModel, kind="forecast_model"):
         if series[0].shape[1] != self.K:
             raise ValueError(f"the history must have {self.K} values at a step, got {series[0].shape[1]}")
         if not rescale and len(series) != len(self.scales):
-            raise ValueError(f"fitted on {len(self.scales)} series, got {len(series)}: give rescale=True for others")
+            raise ValueError(
+                f"fitted on {len(self.scales)} series, got {len(series)}: pass rescale=True for other series"
+            )
         own = 0 if history is None else 1
         extras = as_extras("exogenous", exogenous, len(series), self.M, [own * len(each) + n for each in series])
         if not own:
@@ -328,7 +330,7 @@ class ForecastModel(FittedModel, kind="forecast_model"):
 
     @property
     def metadata(self) -> dict[str, Any]:
-        """What a file holds besides the layers."""
+        """Entries of a file besides the layers."""
         options = {name: value for name, value in self.net_options.items() if name != "dtype"}
         return {
             "cell": self.cell if isinstance(self.cell, str) else self.cell.name,
@@ -360,7 +362,7 @@ class ForecastModel(FittedModel, kind="forecast_model"):
         return model
 
     def _set_arrays(self, arrays: Entries, lists: Entries) -> None:
-        """What `metadata` holds of the series of the fit."""
+        """The part of `metadata` about the series of the fit."""
         K, M = self.K, self.M
         self.residuals = arrays.only(("residuals", "extra_scale")).array("residuals", (None, self.horizon, K))
         self.extra_scale = arrays.array("extra_scale", (2, M))

@@ -9,7 +9,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Preparation:
-    """What is done to a series before the net sees it, and undone in its forecasts.
+    """Transformations of a series before the net sees it, undone in its forecasts.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""Series for forecasts: what makes them stationary and takes it back, windows to train on, and baselines."""
+"""Series for forecasting: checked arrays, pairs of inputs and targets, windows, exogenous values."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def as_series(y: Any, joint: bool) -> tuple[list[np.ndarray], str]:
         where = f"series {number}" if len(arrays) > 1 else "y"
         if each.ndim != 1 and not (joint and each.ndim == 2):
             raise ValueError(f"{where} must have shape (T,){' or (T, K)' if joint else ''}, got {each.shape}")
-        refuse_array(where, each, "fill the gaps, or cut there and give a list of series")
+        refuse_array(where, each, "fill the gaps, or cut the series there and pass a list")
     arrays = [each.reshape(len(each), -1) for each in arrays]
     if not arrays or not all(each.size for each in arrays) or len({each.shape[1] for each in arrays}) > 1:
         raise ValueError(f"y must be series with at least one step and equal widths, got {[a.shape for a in arrays]}")
@@ -45,7 +45,7 @@ def as_series(y: Any, joint: bool) -> tuple[list[np.ndarray], str]:
 
 
 def pairs_of(z: np.ndarray, extra: np.ndarray, horizon: int) -> tuple[np.ndarray, np.ndarray]:
-    """What the net reads and what it should say, at every step that has `horizon` steps after it.
+    """Inputs and targets of the net, at every step that has `horizon` steps after it.
 
     Parameters
     ----------
@@ -103,7 +103,7 @@ def as_extras(name: str, values: Any, count: int, width: int | None, lengths: It
     lengths = list(lengths)
     if values is None:
         if width:
-            raise ValueError(f"{name} is needed: this model was fitted with {width} exogenous values at a step")
+            raise ValueError(f"{name} is missing: this model was fitted with {width} exogenous values per step")
         return [np.zeros((length, 0)) for length in lengths]
     several = (isinstance(values, list | tuple) and np.ndim(values[0]) > 1) or np.ndim(values) == 3
     arrays = [np.asarray(each, "float64") for each in (values if several else [values] * count)]

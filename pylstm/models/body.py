@@ -25,7 +25,7 @@ def parts_of(parts: dict[str, Any]) -> tuple[Embedding | None, Any, Linear | MLP
     if embedding is None:
         return None, layer, head
     if not isinstance(embedding, Embedding) or (embedding.features, embedding.dtype) != (layer.input_size, layer.dtype):
-        raise ValueError(f"parts.embedding must give {layer.input_size} values of {layer.dtype}, got {embedding!r}")
+        raise ValueError(f"parts.embedding must return {layer.input_size} values of {layer.dtype}, got {embedding!r}")
     return embedding, layer, head
 
 
@@ -37,7 +37,9 @@ def as_list(value: Any) -> list[Any]:
 def head_on(layer: Any, output_size: int, sizes: Iterable[int], activation: Any, seed: Any) -> Linear | MLP:
     """The map after the read-out of `layer`: linear, or with the hidden widths `sizes`."""
     if not isinstance(sizes, Iterable):
-        raise TypeError(f"head_sizes must be the widths between, such as (32,), got {sizes!r}")
+        raise TypeError(
+            f"head_sizes must be a sequence of the widths of the hidden layers, such as (32,), got {sizes!r}"
+        )
     sizes = tuple(sizes)
     check_activation(activation)
     if not sizes:

@@ -1,4 +1,4 @@
-"""`ClassifyModel`: names sequences, with the standardisation of their features and the names of the classes."""
+"""`ClassifyModel`: a classifier of sequences, with standardisation of the features and names of the classes."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ class ClassifyModel(FittedModel, kind="classify_model"):
         if len(self.classes) < 2 or len(set(self.classes)) < len(self.classes):
             raise ValueError(f"at least two different classes are needed, got {', '.join(self.classes) or 'none'}")
         if str(read) == "every":
-            raise ValueError("a class is for a whole sequence: read must be last, mean or max")
+            raise ValueError("read must be last, mean or max, since a class belongs to a whole sequence")
         self._net: dict[str, Any] = {"num_layers": num_layers, "bidirectional": bidirectional, "dropout": dropout}
         self._net |= {"head_sizes": tuple(head_sizes), "dtype": dtype, "seed": seed, "read": read} | sizes
         self.cell, self.hidden_size, self.dtype = cell, hidden_size, np.dtype(dtype).name
@@ -123,7 +123,7 @@ class ClassifyModel(FittedModel, kind="classify_model"):
             raise ValueError(f"y must be in 0..{len(self.classes) - 1}, got {y.min()}..{y.max()}")
         steps = np.concatenate(rows)
         if not len(steps):
-            raise ValueError("x has no steps at all")
+            raise ValueError("x must have at least one step, got none")
         self.scale = scale_of(steps.astype("float64"))
         net = SequenceModel(
             self.cell, steps.shape[1], self.hidden_size, len(self.classes), loss="softmax_cross_entropy", **self._net
@@ -131,7 +131,7 @@ class ClassifyModel(FittedModel, kind="classify_model"):
         return self._fit_net(net, (self._standardised(rows), y), epochs, batch_size, lr, **options)
 
     def probabilities(self, x: Any) -> np.ndarray:
-        """Of each class, for each sequence: float64, (N, K).
+        """Probability of each class for each sequence: float64, (N, K).
 
         Raises
         ------
@@ -149,7 +149,7 @@ class ClassifyModel(FittedModel, kind="classify_model"):
         return odds
 
     def predict(self, x: Any) -> np.ndarray:
-        """Numbers of the most probable classes: (N,); errors as of `probabilities`."""
+        """Numbers of the most probable classes, (N,); raises as `probabilities` does."""
         return np.asarray(self.probabilities(x).argmax(axis=1))
 
     def _standardised(self, rows: list[np.ndarray]) -> np.ndarray | Sequences:
@@ -157,7 +157,7 @@ class ClassifyModel(FittedModel, kind="classify_model"):
 
     @property
     def metadata(self) -> dict[str, Any]:
-        """What a file holds besides the layers."""
+        """Entries of a file besides the layers."""
         options = self._net | {"head_sizes": list(self._net["head_sizes"]), "dtype": self.dtype}
         return {
             "classes": list(self.classes),
@@ -193,7 +193,7 @@ def _rows(x: Any) -> list[np.ndarray]:
         raise ValueError("at least one sequence is needed")
     for k, each in enumerate(rows):
         if each.ndim != 2 or each.shape[1] != rows[0].shape[-1] or each.shape[1] == 0:
-            raise ValueError(f"sequence {k} must have shape (T, I) with the I of all, got {each.shape}")
+            raise ValueError(f"sequence {k} must have shape (T, I) with the same I as all others, got {each.shape}")
         refuse_array(f"sequence {k}", each, "fill the gaps, or leave the sequence out")
     return rows
 

@@ -1,4 +1,4 @@
-"""`FittedModel`: what models share whose net is made, and trained, by `fit`."""
+"""`FittedModel`: base of models whose net is made and trained by `fit`."""
 
 from __future__ import annotations
 
@@ -37,5 +37,5 @@ class FittedModel(Model):
     def parts(self) -> dict[str, Any]:
         """Name -> layer, as `pylstm.save` stores them."""
         if self.net is None:
-            raise ValueError("this model has not been fitted: there is nothing to save")
+            raise ValueError("this model has not been fitted: call fit before saving it")
         return self._need_net().parts

@@ -1,4 +1,4 @@
-"""What the head of a model sees of the outputs of all steps: `Reading`, forward and backward."""
+"""`Reading`: the read-out, from the outputs of all steps to the input of the head, forward and backward."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Constructor arguments of a model, from the metadata of a file."""
+"""Constructor arguments of a model from the metadata of a file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`SequenceModel`: an embedding or none, a recurrent body of any layers, and a head on what it reads of the steps."""
+"""`SequenceModel`: an optional embedding, a recurrent body of any layers, a read-out and a head."""
 
 from __future__ import annotations
 
@@ -146,7 +146,7 @@ class SequenceModel(Trainable, kind="sequence_model"):
         loss_options: dict[str, Any] | None = None,
         seed: int = 0,
     ) -> SequenceModel:
-        """A model on a body of your own: layers of different cells and sizes.
+        """A model on a given body: layers of different cells and sizes.
 
         Parameters
         ----------
@@ -205,7 +205,7 @@ class SequenceModel(Trainable, kind="sequence_model"):
 
     @property
     def metadata(self) -> dict[str, Any]:
-        """What a file holds besides the layers: with dropout also the state of its generator."""
+        """Entries of a file besides the layers; with dropout also the state of its generator."""
         drops = isinstance(self.layer, Stack) and self.layer.dropout
         settings = {"read": self.read, "loss": self.loss_name, "loss_options": self.loss_options}
         return settings | ({"rng": self.layer.rng.bit_generator.state} if drops else {})
@@ -297,7 +297,7 @@ class SequenceModel(Trainable, kind="sequence_model"):
             return value, forward.backward(dout)
 
     def check_batch(self, x: Batch, y: Any, weights: Batch | None = None) -> None:
-        """Refuse what `loss` and `gradients` would, for the cost of the loss alone: it is judged on outputs of 0.
+        """Reject what `loss` and `gradients` would, at the cost of the loss alone: it is computed on outputs of 0.
 
         Parameters
         ----------

@@ -1,4 +1,4 @@
-"""Losses of a `SequenceModel` by name, and what it does with targets and weights before it calls one."""
+"""Losses of a `SequenceModel` by name, and its checks of targets and weights before it calls one."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ OF_VALUES = ("mean_squared_error", "huber")
 
 
 def check_loss_of_values(loss: Any) -> None:
-    """Refuse a loss that is not one of `OF_VALUES`.
+    """Reject a loss that is not one of `OF_VALUES`.
 
     Raises
     ------
@@ -60,7 +60,7 @@ def check_loss_of_values(loss: Any) -> None:
 
 
 def check_loss(loss: Any, read: str, options: Mapping[str, Any]) -> None:
-    """Refuse an unknown loss or option, and a reading that the loss is not for.
+    """Reject an unknown loss or option, and a read-out that does not suit the loss.
 
     Raises
     ------
@@ -69,7 +69,7 @@ def check_loss(loss: Any, read: str, options: Mapping[str, Any]) -> None:
     known = LOSSES | ALIGNED
     if callable(loss):
         own = loss in known.values()
-        cure = f": give its name: loss={loss.__name__.removesuffix('_loss')!r}" if own else ""
+        cure = f": pass its name: loss={loss.__name__.removesuffix('_loss')!r}" if own else ""
         raise TypeError(f"loss must be one of {', '.join(known)}, got the function {quoted(loss)}{cure}")
     if not isinstance(loss, str) or loss not in known:
         cure = f": take {HINTS['loss name'][loss]}" if isinstance(loss, str) and loss in HINTS["loss name"] else ""
@@ -168,7 +168,7 @@ def loss_of_labels(
 def check_shapes(
     name: str, y: Any, weights: Any, lead: tuple[int, ...], K: int, ragged: bool = False, steps: int | None = None
 ) -> tuple[Any, Any]:
-    """Refuse targets and weights of a wrong shape, in the order of axes in which they are given; both as arrays.
+    """Reject targets and weights of a wrong shape, in the caller's order of axes; return both as arrays.
 
     Parameters
     ----------

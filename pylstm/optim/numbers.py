@@ -1,4 +1,4 @@
-"""`Setting`: a number of an optimiser that is checked whenever it is set; and what such numbers must be."""
+"""`Setting`: a number of an optimiser, checked whenever it is set; and the checks."""
 
 from __future__ import annotations
 
@@ -60,7 +60,10 @@ def as_real(name: str, value: Any) -> Any:
 def _real(name: str, value: Any) -> Any:
     if not isinstance(value, Real):
         if hasattr(value, "step") and hasattr(value, "lr"):
-            raise TypeError(f"{name} must be a number, got an optimiser: give the rate, and pylstm.fit(..., schedule=)")
+            raise TypeError(
+                f"{name} must be a number, got an optimiser: pass the rate, and the schedule to "
+                "pylstm.fit(..., schedule=)"
+            )
         schedule = "; a schedule is given to pylstm.fit(..., schedule=)" if name == "lr" and callable(value) else ""
         raise TypeError(f"{name} must be a number, got {value!r}{schedule}")
     return value
@@ -108,5 +111,5 @@ class Setting(Generic[T]):
         instance.__dict__[self._name] = self.checked(value)
 
     def checked(self, value: Any) -> T:
-        """What `value` would be held as; raises as setting it does."""
+        """`value` as it would be stored; raises as setting it does."""
         return self._check(self._name, value)

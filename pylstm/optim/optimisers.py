@@ -20,7 +20,7 @@ from pylstm.parameters import Parameters
 
 
 class Optimiser(Hinted, ABC, hints="optimiser"):
-    """What `SGD` and `Adam` share: the parameters, checks, and the state as a dict.
+    """Base of the optimisers: the parameters, checks, and the state as a dict.
 
     Attributes
     ----------
@@ -49,7 +49,7 @@ class Optimiser(Hinted, ABC, hints="optimiser"):
     def __init__(self, params: Parameters | Iterable[Parameters], lr: float) -> None:
         self.params = as_list(params)
         if not self.params:
-            raise ValueError("params is an empty list: pass layer.params")
+            raise ValueError("params must not be empty: pass layer.params")
         for (j, one), (k, other) in itertools.combinations(enumerate(self.params), 2):
             if np.may_share_memory(one.flat, other.flat):
                 raise ValueError(
@@ -108,7 +108,7 @@ class Optimiser(Hinted, ABC, hints="optimiser"):
         return state
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from a `state_dict` of an optimiser of the same kind on parameters of the same sizes.
+        """Continue from a `state_dict` of an optimiser of the same kind on parameters of the same sizes.
 
         Raises
         ------

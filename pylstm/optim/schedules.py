@@ -196,11 +196,11 @@ class Plateau(Hinted, hints="plateau"):
         return loss > bound if self.mode == "max" else loss < bound
 
     def state_dict(self) -> dict[str, Any]:
-        """What `load_state_dict` needs to go on."""
+        """The state that `load_state_dict` restores."""
         return {name: getattr(self, name) for name in ("lr", "best", "waited", "cooling")}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from a `state_dict`.
+        """Continue from a `state_dict`.
 
         Raises
         ------
@@ -224,16 +224,16 @@ SCHEDULES = ("constant", "step_decay", "cosine", "warm_up", "Plateau")
 
 
 def check_schedule(schedule: Any) -> None:
-    """`TypeError` for what is not a schedule, nor None."""
+    """`TypeError` for anything but a schedule or None."""
     if schedule is None:
         return
     kind = schedule if isinstance(schedule, type) else type(schedule)
     if kind is schedule and issubclass(kind, Plateau):
-        raise TypeError(f"schedule must be made: {kind.__name__}(...), got the class")
+        raise TypeError(f"schedule must be an instance, {kind.__name__}(...), got the class")
     if kind is schedule or not takes_one(schedule):
         own = HINTS["module"].get(kind.__name__) if kind.__module__.startswith("torch.") else None
         raise TypeError(
-            f"schedule must be a function of the step such as cosine(0.01, steps=1000), one of "
+            f"schedule must be a function of the step, such as cosine(0.01, steps=1000), or one of "
             f"pylstm.optim.schedules: {', '.join(SCHEDULES)}; got {schedule!r}{f': {own}' if own else ''}"
         )
 

@@ -1,4 +1,4 @@
-"""Character models: the model, its training on streams of text, what it must beat."""
+"""Character models: the model, its training on streams of text, the bigram baseline."""
 
 from pylstm.text.bigram import bigram_bits
 from pylstm.text.char_model import CharModel

@@ -1,4 +1,4 @@
-"""What a model must beat."""
+"""`bigram_bits`: the bigram baseline of a character model."""
 
 from __future__ import annotations
 

@@ -98,7 +98,7 @@ class CharModel(SequenceModel, kind="char_model"):
 
     @property
     def metadata(self) -> dict[str, Any]:
-        """What a file holds besides the layers."""
+        """Entries of a file besides the layers."""
         return {"characters": self.vocabulary.characters[1:]}
 
     def logits(

@@ -1,4 +1,4 @@
-"""Settings of a training run on text. Light to import: the command line takes its defaults from here."""
+"""`TextSettings` of a training run on text. Light to import: the command line takes its defaults from here."""
 
 from __future__ import annotations
 

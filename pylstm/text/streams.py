@@ -47,7 +47,7 @@ class Streams:
             raise ValueError(f"batch_size must be at least 1, got {batch_size}")
         steps = (len(indices) - 1) // batch_size
         if steps < 1:
-            raise ValueError(f"{len(indices)} elements are too few for {batch_size} streams: lower batch_size")
+            raise ValueError(f"{len(indices)} elements are too few for {batch_size} streams: pass a smaller batch_size")
         count = steps * batch_size
         self.inputs = np.ascontiguousarray(indices[:count].reshape(batch_size, steps).T)
         self.targets = np.ascontiguousarray(indices[1 : count + 1].reshape(batch_size, steps).T)
@@ -66,7 +66,7 @@ class Streams:
             yield self.chunk(number, length)
 
     def chunk(self, number: int, length: int) -> tuple[np.ndarray, np.ndarray]:
-        """The pair ``(inputs, targets)`` that `chunks` gives as number 0, 1, ..."""
+        """The pair ``(inputs, targets)`` that `chunks` yields as number 0, 1, ..."""
         return self.window(number, length)[:2]
 
     def window(self, number: int, k1: int, k2: int | None = None) -> tuple[np.ndarray, np.ndarray, Window]:
@@ -82,5 +82,5 @@ class Streams:
         return self.inputs[found.start : found.end], self.targets[found.first : found.end], found
 
     def number_of_chunks(self, length: int) -> int:
-        """How many pairs `chunks` gives."""
+        """Number of pairs that `chunks` yields."""
         return -(-len(self.inputs) // length)

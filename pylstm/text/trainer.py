@@ -1,4 +1,4 @@
-"""Training of a `CharModel` on one text: truncated BPTT with carried states, Adam, clipping by norm."""
+"""`TextTrainer`: trains a `CharModel` on one text, by truncated BPTT with carried states, Adam, clipping by norm."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ class TextTrainer(Loop):
         cut = len(text) - max(2, round(len(text) * settings.validation))
         if cut - 1 < settings.batch_size:
             raise ValueError(
-                f"the text is too short: {len(text)} characters for {settings.batch_size} streams; lower the batch size"
+                f"the text is too short: {len(text)} characters for {settings.batch_size} streams: lower the batch size"
             )
         self.vocabulary = Vocabulary.of(text[:cut], min_count=2)
         self.train_indices = self.vocabulary.encode(text[:cut])
@@ -116,7 +116,7 @@ class TextTrainer(Loop):
 
     @property
     def prompt(self) -> str:
-        """The beginning of the validation tail, at most 200 characters: text that the model has not seen, to go on."""
+        """The beginning of the validation tail, at most 200 characters: text that the model has not seen."""
         return self.vocabulary.decode(self.validation_indices[:200])
 
     @property

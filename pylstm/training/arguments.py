@@ -10,7 +10,7 @@ from pylstm.parameters import Parameters
 
 
 def check_numbers(clip: Any, validation: Any, patience: Any, **counts: Any) -> None:
-    """Refuse numbers out of range, and `patience` without validation."""
+    """Reject numbers out of range, and `patience` without validation."""
     for name, value in counts.items() if patience is None else (counts | {"patience": patience}).items():
         check_size(name, value)
     if patience is not None and validation is None:
@@ -47,13 +47,15 @@ def check_callbacks(callbacks: Any) -> list[Callable[[Any], Any]]:
 
 
 def check_optimiser(optimiser: Any, params: list[Parameters]) -> None:
-    """Refuse what is not an optimiser, and one of another model, by whose steps this one would not change."""
+    """Reject anything but an optimiser, and an optimiser of another model (its steps would not change this one)."""
     if isinstance(optimiser, type):
-        raise TypeError(f"optimiser must be made: pylstm.{optimiser.__name__}(model.params), got the class")
+        raise TypeError(f"optimiser must be an instance, pylstm.{optimiser.__name__}(model.params), got the class")
     if type(optimiser).__module__.partition(".")[0] in ("torch", "keras", "tensorflow"):
-        raise TypeError(f"optimiser must be one of pylstm, such as pylstm.Adam(model.params), got {type(optimiser)}")
+        raise TypeError(
+            f"optimiser must be a pylstm optimiser such as pylstm.Adam(model.params), got {type(optimiser)}"
+        )
     if not callable(getattr(optimiser, "step", None)):
         raise TypeError(f"optimiser must be an optimiser such as pylstm.Adam(model.params), got {optimiser!r}")
     theirs = getattr(optimiser, "params", params)
     if len(theirs) != len(params) or any(a.flat is not b.flat for a, b in zip(theirs, params)):
-        raise ValueError("the optimiser is of other parameters: make it with those of this model, model.params")
+        raise ValueError("the optimiser holds parameters other than those of the model: create it with model.params")

@@ -64,7 +64,7 @@ def read_checkpoint(path: Path, task: str) -> dict[str, Any]:
     with malformed(os.fsdecode(path)):
         entries = Entries(header, "")
         if (kind := entries.text("kind")) != KIND + task:
-            raise ValueError(f"holds a {kind[:60]}, a {KIND}{task} is needed")
+            raise ValueError(f"must hold a {KIND}{task}, got a {kind[:60]}")
         tree = _join(entries.entries("tree"), tensors)
         if not isinstance(tree, dict):
             raise ValueError("tree must hold a dict")
@@ -72,9 +72,9 @@ def read_checkpoint(path: Path, task: str) -> dict[str, Any]:
 
 
 def refuse_taken(path: Path, task: str, run: Callable[[], Mapping[str, Any]]) -> None:
-    """Refuse, before the first step, a path at which a checkpoint would replace what is not an old one of this run.
+    """Reject, before the first step, a path where a checkpoint would replace anything but an old one of this run.
 
-    Only a finished run of the same settings and data is replaced: it can be had again.
+    Only a finished run of the same settings and data is replaced: it can be repeated.
 
     Parameters
     ----------
@@ -82,7 +82,7 @@ def refuse_taken(path: Path, task: str, run: Callable[[], Mapping[str, Any]]) ->
     task : str
         As for `write_checkpoint`.
     run : callable
-        Gives what a checkpoint says of its run.
+        Returns the record of a checkpoint about its run.
 
     Raises
     ------
@@ -120,7 +120,7 @@ def refuse_taken(path: Path, task: str, run: Callable[[], Mapping[str, Any]]) ->
 
 @contextmanager
 def kept_on_error(trainer: Any, path: Path | None) -> Iterator[None]:
-    """Within the block, an exception has the checkpoint of `trainer` written on its way out; its note says where.
+    """Within the block, an exception first writes the checkpoint of `trainer`; its note says where.
 
     Not after a second Ctrl-C, which wants the end at once; not after a divergence, to which a resumed run would come
     again; and not where the exception came in the middle of a step, ``trainer.whole`` being False.
@@ -147,14 +147,14 @@ def copy_parameters(params: list[Parameters]) -> dict[str, Any]:
 
 
 def restore_parameters(params: list[Parameters], state: Mapping[str, Any]) -> None:
-    """Set `params` to what `copy_parameters` gave; all are checked before the first is set, see `check_parameters`."""
+    """Set `params` to a result of `copy_parameters`; all are checked first, see `check_parameters`."""
     check_parameters(params, state)
     for number, each in enumerate(params):
         each.update(state[str(number)])
 
 
 def check_parameters(params: list[Parameters], state: Mapping[str, Any]) -> None:
-    """Whether `state` is what `copy_parameters` gave for such `params`.
+    """Whether `state` is a result of `copy_parameters` for such `params`.
 
     Raises
     ------
@@ -165,7 +165,7 @@ def check_parameters(params: list[Parameters], state: Mapping[str, Any]) -> None
     found = {f"{number}.{name}" for number, each in state.items() for name in each}
     if expected != found:
         missing, unexpected = sorted(expected - found), sorted(found - expected)
-        raise ValueError(f"other parameters: missing {missing}, unexpected {unexpected}")
+        raise ValueError(f"parameters differ: missing {missing}, unexpected {unexpected}")
     for number, each in enumerate(params):
         for name, shape in each.shapes.items():
             what = f"parameter {f'{number}.{name}'!r}"
@@ -178,7 +178,7 @@ def refuse_other(path: Any, saved: Mapping[str, Any], asked: Mapping[str, Any]) 
     wrong = [name for name in names if saved.get(name) != asked.get(name)]
     if wrong:
         pairs = "; ".join(f"{name} was {saved.get(name)!r}, now {asked.get(name)!r}" for name in wrong)
-        raise ValueError(f"{path}: a checkpoint of another run: {pairs}")
+        raise ValueError(f"{path}: belongs to another run: {pairs}")
 
 
 def _split(tree: Any, name: str, tensors: dict[str, np.ndarray]) -> dict[str, Any]:

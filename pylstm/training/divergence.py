@@ -1,4 +1,4 @@
-"""`TrainingDiverged`: the loss or its gradient became NaN or infinite; and what to do, by the cause."""
+"""`TrainingDiverged`: the loss or its gradient became NaN or infinite; the message has the cause and the cure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`fit`: a `Trainer`, made, resumed where it is to be, and run."""
+"""`fit`: makes a `Trainer`, resumes it on request, and runs it."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def fit(
     (3, 3, 'epochs')
     """
     if more:
-        raise TypeError("all data go in one tuple: pylstm.fit(model, (x, y))")
+        raise TypeError("data must be one tuple: pylstm.fit(model, (x, y))")
     trainer = Trainer(model, data, **options)
     if check_flag("resume", resume):
         if checkpoint is None:

@@ -1,4 +1,4 @@
-"""`followed`, `any_ends`: training hooks of plugins, and callbacks, around a loop of training of whatever kind."""
+"""`followed`, `any_ends`: training hooks of plugins, and callbacks, around any training loop."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a fit has seen: `History`."""
+"""`History`: losses, rates and times of a fit."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class History(Hinted, hints="history"):
 
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> History:
-        """What `state_dict` gave."""
+        """The inverse of `state_dict`."""
         says, usual = Entries(state, "history"), cls().state_dict()
         says.get("loss")
         for name, value in says.only(usual).value.items():

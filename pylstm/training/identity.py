@@ -1,4 +1,4 @@
-"""`identity_of`: what two fits must have in common for one to go on from a checkpoint of the other."""
+"""`identity_of`: what two fits must have in common for one to continue from a checkpoint of the other."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SETTINGS = ("batch_size", "clip", "shuffle", "seed", "patience")
 
 
 def identity_of(trainer: Any) -> dict[str, Any]:
-    """What a checkpoint says of its run: settings, layers with the options of their cells, data; as JSON returns it."""
+    """Record of a run in its checkpoints: settings, layers with the options of their cells, data; as from JSON."""
     layout = [{name: list(shape) for name, shape in each.shapes.items()} for each in trainer.params]
     found = {name: getattr(trainer, name) for name in SETTINGS} | trainer.made_with
     found |= {
@@ -92,7 +92,7 @@ def model_of(model: Any) -> dict[str, Any]:
 
 
 def layer_of(layer: Any) -> dict[str, Any]:
-    """What a file says of a layer; of one that no file can hold what it prints.
+    """Description of a layer in files; the repr, for a layer that cannot be saved.
 
     Examples
     --------

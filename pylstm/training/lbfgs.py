@@ -1,4 +1,4 @@
-"""`fit_lbfgs`: all rows at once, and a quasi-Newton method, for small nets and little noise; by scipy."""
+"""`fit_lbfgs`: training on all rows at once by L-BFGS (scipy), for small nets and little noise."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def _check_arguments(model: Any, sizes: dict[str, Any], gradient_tolerance: Any,
     check_number("gradient_tolerance", gradient_tolerance)
     check_number("loss_tolerance", loss_tolerance)
     if getattr(model, "training", False) and getattr(getattr(model, "layer", None), "dropout", 0):
-        raise ValueError("L-BFGS needs the same loss at every evaluation: turn dropout off with model.eval()")
+        raise ValueError("L-BFGS needs the same loss at every evaluation: switch dropout off with model.eval()")
 
 
 class _Interrupted(Exception):

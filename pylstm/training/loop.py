@@ -1,4 +1,4 @@
-"""`Loop`: steps of an optimiser on the batches of a source until a budget is used up; every fit by steps is one."""
+"""`Loop`: steps of an optimiser on the batches of a source until a budget is used up; base of every fit by steps."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ Path = str | os.PathLike[str]
 
 
 class Loop(Hinted, hints="trainer"):
-    """A model in training; what it is trained on is said by the classes made of it.
+    """A model in training; subclasses say on what.
 
     Parameters
     ----------
@@ -256,7 +256,7 @@ class Loop(Hinted, hints="trainer"):
             self._stop = self._stop or "early"
 
     def _identity(self) -> dict[str, Any]:
-        """What two fits must have in common for one to go on from a checkpoint of the other, as JSON returns it."""
+        """What two fits must have in common for one to continue from a checkpoint of the other, as JSON returns it."""
         raise NotImplementedError
 
     def save_checkpoint(self, path: Path) -> None:

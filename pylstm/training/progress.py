@@ -1,4 +1,4 @@
-"""`Progress`: how far a training is, as a bar on a terminal or a few lines elsewhere."""
+"""`Progress`: progress of training, as a bar on a terminal or as a few lines elsewhere."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ Fit = TypeVar("Fit", bound=Callable[..., Any])
 
 
 def all_or_nothing(fit: Fit) -> Fit:
-    """Decorator of a `fit` that sets attributes and does not change what they hold: an exception gives all back.
+    """Decorator of a `fit` that sets attributes and does not change what they hold: an exception restores them.
 
     The object then holds the fit before, or is not fitted.
 

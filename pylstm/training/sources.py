@@ -1,4 +1,4 @@
-"""Where the batches of a `Loop` come from: `Source`, and `Rows` of arrays."""
+"""`Source`: the batches of a `Loop`; `Rows`: those of arrays."""
 
 from __future__ import annotations
 

@@ -62,7 +62,7 @@ def check_truncation(k1: int, k2: int | None) -> tuple[int, int]:
     k2 = k1 if k2 is None else check_size("k2", k2)
     if k2 < k1:
         raise ValueError(
-            f"k2 must be at least k1={k1}, or the gradient of the oldest of the new losses is lost: got {k2}"
+            f"k2 must be at least k1={k1}, got {k2}: otherwise the oldest of the new losses have no gradient"
         )
     return k1, k2
 
@@ -164,7 +164,7 @@ def truncated_bptt(
     6 10 (4, 3, 2)
     """
     if not isinstance(layer, Recurrent | Stack | Bidirectional):
-        raise TypeError(f"truncated_bptt takes a Recurrent or a Stack, such as model.layer, got {type(layer).__name__}")
+        raise TypeError(f"layer must be a Recurrent or a Stack, such as model.layer, got {type(layer).__name__}")
     if isinstance(layer, Bidirectional) or any(isinstance(e, Bidirectional) for e in getattr(layer, "layers", ())):
         raise TypeError("a reverse direction starts at the end of the sequence: it cannot be truncated")
     k1, k2 = check_truncation(k1, k2)

@@ -162,14 +162,14 @@ class Trainer(Loop):
             There are no validation data.
         """
         if self.validation is None:
-            raise ValueError("there are no validation data: give validation=")
+            raise ValueError("the trainer has no validation data: pass validation=")
         total = 0.0
         for batch in batches_of(self.validation, self.batch_size):
             total += self.model.loss(*batch) * len(batch[0])
         return float(total / len(self.validation[0]))
 
     def resume(self, path: str | os.PathLike[str]) -> Trainer:
-        """Go back to where `save_checkpoint` wrote `path`; `run` then goes on with the same bits. Gives the trainer.
+        """Go back to where `save_checkpoint` wrote `path`; `run` then continues, bit for bit. Returns the trainer.
 
         The model, the data and the settings must be those of then; `epochs` may be higher.
 

@@ -164,7 +164,7 @@ def test_warm_start_goes_on():
     assert net.loss_curve_[0] < first[0]
     np.testing.assert_array_equal(net.x_mean_, scale)
     for change in ({"hidden_size": 7}, {"read": "mean"}):
-        with pytest.raises(ValueError, match="warm_start needs the net and the data of the fit before"):
+        with pytest.raises(ValueError, match="warm_start needs the same net and data as the previous fit"):
             clone_fitted(net).set_params(**change).fit(X, THREE)
     with pytest.raises(ValueError, match="warm_start needs"):
         clone_fitted(net).fit(X, THREE + 1)

@@ -63,7 +63,7 @@ def test_exogenous_frames():
     np.testing.assert_array_equal(
         net.predict_interval(12, 0.5, frame[108:], paths=9), plain.predict_interval(12, 0.5, extra[108:], paths=9)
     )
-    with pytest.raises(ValueError, match="exogenous is needed"):
+    with pytest.raises(ValueError, match="exogenous is missing"):
         net.predict(12)
 
 

@@ -68,7 +68,7 @@ def test_refusals():
     model = ClassifyModel("ab", "gru", 3, seed=0)
     with pytest.raises(RuntimeError, match="call fit first"):
         model.predict(x)
-    with pytest.raises(ValueError, match="nothing to save"):
+    with pytest.raises(ValueError, match="call fit before saving it"):
         pylstm.save("m", model)
     for wrong, message in [
         (y[:-1], "shape"),

@@ -99,5 +99,5 @@ def test_refusals(x, error, message):
 def test_parts_that_do_not_fit():
     parts, metadata = make().parts, make().metadata
     for embedding in (pylstm.Embedding(7, 3, dtype="float64"), pylstm.Embedding(7, 4), pylstm.Linear(7, 4)):
-        with pytest.raises(ValueError, match=r"parts.embedding must give 4 values of float64"):
+        with pytest.raises(ValueError, match=r"parts.embedding must return 4 values of float64"):
             SequenceModel.from_parts(parts | {"embedding": embedding}, metadata)

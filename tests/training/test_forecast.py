@@ -259,7 +259,7 @@ FITS = {
     r"exogenous must have shape \(30, 1\), got \(29, 1\)": lambda: small().fit(wave(30), np.zeros(29)),
     "validation must be a share": lambda: small().fit(wave(30), validation=1.0),
     "has not been fitted": lambda: small().predict(3),
-    "nothing to save": lambda: small().parts,
+    "call fit before saving it": lambda: small().parts,
     "at least 4 steps, got 3": lambda: seasonal_naive(np.ones(3), 2, 4),
     "n must be at least 1": lambda: naive(np.ones(3), 0),
 }
@@ -276,7 +276,7 @@ def test_refusals_of_a_fitted_model():
     model.fit(np.stack([wave(30), wave(30)], axis=1), RNG.normal(size=30), epochs=1)
     for message, call in {
         "n must be at least 1": lambda: model.predict(0),
-        "exogenous is needed": lambda: model.predict(2),
+        "exogenous is missing": lambda: model.predict(2),
         r"exogenous must have shape \(2, 1\)": lambda: model.predict(2, exogenous=np.zeros(3)),
         "fitted on 2 series, got 1": lambda: model.predict(2, history=wave(9), exogenous=np.zeros(11)),
         "more than 4 steps, got 4": lambda: model.predict(2, history=wave(4), exogenous=np.zeros(6), rescale=True),

@@ -48,7 +48,7 @@ def test_another_model_is_refused(was, now, message, tmp_path):
     assert len(resume(tmp_path / "c", model(**was)).loss) == 3
     other = model(**now)
     before = other.layer.params.flat.copy()
-    with pytest.raises(ValueError, match=f"a checkpoint of another run: .*{message}"):
+    with pytest.raises(ValueError, match=f"belongs to another run: .*{message}"):
         resume(tmp_path / "c", other)
     assert np.array_equal(other.layer.params.flat, before)
 

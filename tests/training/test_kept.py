@@ -62,7 +62,7 @@ def test_a_checkpoint_of_another_run_is_not_replaced(tmp_path, task):
     path = tmp_path / "c"
     RUNS[task](path)
     before = path.read_bytes()
-    with pytest.raises(ValueError, match=r"a checkpoint of another run: batch_size was 4, now 3; resume .*resume=True"):
+    with pytest.raises(ValueError, match=r"belongs to another run: batch_size was 4, now 3; resume .*resume=True"):
         RUNS[task](path, batch_size=3)
     assert path.read_bytes() == before
     RUNS[task](path)  # finished, and the same run: the same bits again

@@ -131,7 +131,7 @@ def test_what_is_set_is_the_best_and_not_the_last(worst):
     [
         (lambda: fit_lbfgs(make(), (X, Y), iterations=0), "iterations must be at least 1, got 0"),
         (lambda: fit_lbfgs(make(), (X, Y[:3])), "same number of rows"),
-        (lambda: fit_lbfgs(make(num_layers=2, dropout=0.5), (X, Y)), r"turn dropout off with model.eval\(\)"),
+        (lambda: fit_lbfgs(make(num_layers=2, dropout=0.5), (X, Y)), r"switch dropout off with model.eval\(\)"),
     ],
 )
 def test_refusals(call, message):

@@ -93,7 +93,7 @@ def test_refusals(two, model):
         with pytest.raises(ValueError, match=r"same layouts add.*\[\*one, \*other\] puts both into one list"):
             a += wrong
     for wrong in (1, "ab", a[0], np.zeros(3), None):
-        with pytest.raises(TypeError, match=r"adds to another|scales Parameters|layout"):
+        with pytest.raises(TypeError, match=r"adds to another|multiplied by a number|layout"):
             a + wrong
     for wrong in ("ab", None, a, [2]):
         with pytest.raises(TypeError):
