@@ -1,4 +1,4 @@
-"""Refuses, in clear words, to import a tree that has no compiled modules: imported first by `pylstm`."""
+"""A clear `ImportError` for a tree without compiled modules; imported first by `pylstm`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The flags that kernels are built with: for authors of kernels, and for meson.build, which runs this file."""
+"""Compiler flags of kernels: for authors of kernels, and for meson.build, which runs this file."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ LEVEL_FLAGS = {
 
 
 def get_include() -> str:
-    """The folder of pylstm's C headers, to be given to the compiler with ``-I``.
+    """The folder of pylstm's C headers, for the compiler option ``-I``.
 
     Returns
     -------
@@ -74,7 +74,7 @@ def compile_args(level: str = "v1") -> list[str]:
     ['-O3', '-ffp-contract=fast', '-fno-math-errno', '-fno-trapping-math', '-fvisibility=hidden', '-march=x86-64-v3']
     """
     if level not in LEVEL_FLAGS:
-        raise ValueError(f"level {level!r}: expected one of {', '.join(LEVEL_FLAGS)}")
+        raise ValueError(f"level must be one of {', '.join(LEVEL_FLAGS)}, got {level!r}")
     return [f"-I{get_include()}", "-O3", *FLAGS, *LEVEL_FLAGS[level]]
 
 

@@ -1,4 +1,4 @@
-"""What an argument must be: arrays, dtypes, sizes, names, lengths, indices."""
+"""Checks of arguments: arrays, dtypes, sizes, names, lengths, indices."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def check_size(name: str, value: Any, least: int = 1) -> int:
 
 
 def check_number(name: str, value: Any) -> Any:
-    """`value`, if it is a number; `TypeError` otherwise."""
+    """`value` if it is a number; `TypeError` otherwise."""
     if not isinstance(value, Real):
         raise TypeError(f"{name} must be a number, got {quoted(value)}")
     return value
@@ -136,9 +136,9 @@ def as_array(name: str, value: Any) -> np.ndarray:
         Nested sequences of unequal lengths.
     """
     if value is None:
-        raise TypeError(f"{name} is None: an array is needed")
+        raise TypeError(f"{name} must be an array, got None")
     if isinstance(value, np.ma.MaskedArray):
-        raise TypeError(f"{name}: masked arrays are not supported; fill it first: value.filled(0)")
+        raise TypeError(f"{name}: masked arrays are not supported: fill it first, value.filled(0)")
     try:
         return np.asarray(value)
     except ValueError as error:
@@ -148,7 +148,7 @@ def as_array(name: str, value: Any) -> np.ndarray:
     except (TypeError, RuntimeError) as error:
         raise TypeError(
             f"{name}: NumPy cannot make an array of a {type(value).__name__} ({error}); "
-            "of a tensor of PyTorch take tensor.detach().float()"
+            "for a PyTorch tensor, pass tensor.detach().float()"
         ) from None
 
 
@@ -162,7 +162,7 @@ def _no_array(value: Any) -> str:
         return f" must be one array, got a pair of a number and an array: {OF_LOSS}"
     if all(shapes) and len({shape[1:] for shape in shapes}) == 1:
         return (
-            ": unequal lengths are not an array: rows = pylstm.Sequences.of(list_of_arrays) pads them; "
+            ": rows of unequal lengths do not form an array: rows = pylstm.Sequences.of(list_of_arrays) pads them; "
             "a SequenceModel takes rows, a layer with batch_first=True rows.padded with lengths=rows.lengths"
         )
     return f" must be one array, got a {type(value).__name__} of shapes {quoted(shapes)}"
@@ -176,7 +176,7 @@ def _shape(value: Any) -> tuple[Any, ...]:
 
 
 def check_array(name: str, value: Any, shape: tuple[int | str, ...], dtype: Any) -> np.ndarray:
-    """`value` as an array of `dtype`; what does not fit is refused, never converted.
+    """`value` as an array of `dtype`; a value that does not fit is rejected, never converted.
 
     Parameters
     ----------
@@ -243,7 +243,7 @@ def check_lengths(lengths: Any, T: int, B: int) -> np.ndarray:
 
 
 def check_names(what: str, values: Any, names: tuple[str, ...]) -> None:
-    """Refuses anything but a dict with keys among `names`."""
+    """Reject anything but a dict with keys among `names`."""
     if not isinstance(values, dict):
         example = f"{{{', '.join(f'{name!r}: ...' for name in names)}}}" if names else "and this cell has none"
         pair = ", one array (B, width) for each name" if isinstance(values, tuple | list | np.ndarray) else ""
@@ -254,7 +254,7 @@ def check_names(what: str, values: Any, names: tuple[str, ...]) -> None:
 
 
 def as_size(name: str, value: Any) -> int:
-    """`value` as an int; `TypeError` if it is none."""
+    """`value` as an int; `TypeError` if it is not an integer."""
     try:
         if isinstance(value, bool):
             raise TypeError

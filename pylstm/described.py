@@ -22,7 +22,7 @@ class Summary(str):
 
 
 class Described(Kinded, Hinted):
-    """What all layers and models share: `summary`, hints for the names of other libraries, and whole copies.
+    """Base of all layers and models: `summary`, hints for names of other libraries, deep copies.
 
     A copy has parameters of its own, whether ``copy.copy`` or ``copy.deepcopy`` makes it.
     """
@@ -99,7 +99,7 @@ class Fixed:
 
 
 class Layer(Described, hints="layer"):
-    """What all layers share: their parameters, and what files say of them.
+    """Base of all layers: their parameters, and their description in files.
 
     A layer of your own, ``class Gate(Layer, kind="gate")``, has ``_params``, a `Parameters`; `arguments`, those of its
     constructor but ``dtype`` as JSON can hold them; and `shapes`.
@@ -113,11 +113,11 @@ class Layer(Described, hints="layer"):
 
     @classmethod
     def shapes(cls, given: Entries) -> Shapes:
-        """Names and shapes of the parameters, from the `arguments` of a file; refuses what they must not be."""
+        """Names and shapes of the parameters from the `arguments` of a file; rejects arguments that are not allowed."""
         raise NotImplementedError
 
     def describe(self) -> dict[str, Any]:
-        """What a file says of the layer, besides kind, dtype and parameters."""
+        """Description of the layer for a file, besides kind, dtype and parameters."""
         return {"arguments": self.arguments}
 
     @classmethod
@@ -140,7 +140,7 @@ class Layer(Described, hints="layer"):
 
 
 class Model(Described, hints="model"):
-    """What all models share; their layers are their `parts`."""
+    """Base of all models; their layers are their `parts`."""
 
     if not TYPE_CHECKING:  # a checker reports the call itself
 

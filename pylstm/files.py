@@ -83,12 +83,12 @@ def _opened(path: str) -> Any:
 
 
 def _without_waiting(path: str, flags: int) -> int:
-    """Open a pipe, too, that nobody writes to."""
+    """Open without blocking, even a pipe that nobody writes to."""
     return os.open(path, flags | os.O_NONBLOCK)
 
 
 def _part(path: str, read: Callable[[], Any]) -> Any:
-    """What `read` returns; `ValueError` that names the file where this is not one, or is damaged."""
+    """The result of `read`; `ValueError` with the path if the file is damaged or not safetensors."""
     import safetensors
 
     try:

@@ -7,7 +7,7 @@ _DTYPE = "the dtype is chosen when a layer is made: LSTM(3, 8, dtype='float64')"
 _MODEL_DTYPE = "the dtype is chosen when the model is made: SequenceModel(..., dtype='float64')"
 _MAE = "quantile_loss, which at its quantile of 0.5 is half of the absolute error"
 _ZERO = "gradients do not accumulate: every run.backward(dy) returns new ones, so leave it out"
-_FROM_RUN = "a run goes back: run = layer(x); grads = run.backward(dy), where value, dy = loss(run.y, target)"
+_FROM_RUN = "runs have backward: run = layer(x); grads = run.backward(dy), where value, dy = loss(run.y, target)"
 _BY_NAME = "arrays are in layer.params by name, such as layer.params['weight_x']; layer.params[name] = array sets one"
 _TORCH_NAME = (
     "params['weight_x'], params['weight_h'] and params['bias'] hold the parameters; "
@@ -22,14 +22,14 @@ _BOTH = {
     "double": _DTYPE,
     "half": f"{_DTYPE} (or 'float32')",
     "zero_grad": _ZERO,
-    "requires_grad_": "freeze parameters by not giving them to the optimiser",
+    "requires_grad_": "freeze parameters by not passing them to the optimiser",
     "backward": _FROM_RUN,
     "named_parameters": "params.items() are names and arrays",
     "trainable_variables": "params has all parameters",
     "trainable_weights": "params has all parameters",
     "save": "pylstm.save(path, it) writes a file, pylstm.load(path) reads it",
     "save_weights": "pylstm.save(path, it) writes a file, pylstm.load(path) reads it",
-    "get_config": "repr() says how it was made; pylstm.save(path, it) writes all of it",
+    "get_config": "repr() shows how it was made; pylstm.save(path, it) writes all of it",
 }
 _TRAINING = "pylstm.SequenceModel.of(layer, output_size) puts a head on it, pylstm.fit(model, (x, y)) trains that"
 
@@ -42,8 +42,8 @@ HINTS: dict[str, dict[str, str]] = {
         "set_weights": "pylstm.interop.keras.load_weights(layer, weights) takes Keras' list",
         "state_dict": "pylstm.save(path, layer) writes a file; pylstm.interop.torch.state_dict(layer) is PyTorch's",
         "load_state_dict": "pylstm.interop.torch.load_state_dict(layer, state_dict) takes PyTorch's",
-        "train": "it computes the same in training and evaluation; only a Stack, which may have dropout, has modes",
-        "eval": "it computes the same in training and evaluation; only a Stack, which may have dropout, has modes",
+        "train": "it computes the same in training and evaluation; only a Stack has modes, for its dropout",
+        "eval": "it computes the same in training and evaluation; only a Stack has modes, for its dropout",
         "forward": "call the layer itself: run = layer(x); run.y",
         "fit": _TRAINING,
         "compile": _TRAINING,
@@ -86,7 +86,7 @@ HINTS: dict[str, dict[str, str]] = {
         "loss": "a run has no targets: value, dy = loss(run.y, target), such as pylstm.mean_squared_error",
     },
     "loss": {
-        "backward": "a loss is a number, (value, dy): the run goes back, grads = run.backward(dy)",
+        "backward": "a loss is (value, dy), and backward a method of the run: grads = run.backward(dy)",
         "item": "a loss is (value, dy), and value a Python float",
         "detach": "a loss is (value, dy), and value a Python float",
         "grad": "a loss is (value, dy), and dy its derivative by the outputs",
@@ -105,7 +105,7 @@ HINTS: dict[str, dict[str, str]] = {
         "numel": "params.size is the number of elements",
         "numpy": "params.flat is a NumPy array of all values, params[name] one of them",
         "zero_grad": _ZERO,
-        "requires_grad": "freeze parameters by not giving them to the optimiser",
+        "requires_grad": "freeze parameters by not passing them to the optimiser",
         "detach": "params.flat is a NumPy array: leave it out",
         "weight_x": "params['weight_x'] is the array",
         "weight_h": "params['weight_h'] is the array",
@@ -117,7 +117,7 @@ HINTS: dict[str, dict[str, str]] = {
         "minimize": "optimiser.step(grads.params) takes gradients: grads = run.backward(dy)",
         "apply_gradients": "optimiser.step(grads.params) is one step",
         "apply": "optimiser.step(grads.params) is one step",
-        "param_groups": "there is one rate: optimiser.lr = 1e-4; other rates need an optimiser of their own",
+        "param_groups": "an optimiser has one rate, optimiser.lr = 1e-4: other rates need another optimiser",
         "add_param_group": "pass all parameters at once: pylstm.Adam([layer.params, head.params])",
         "learning_rate": "optimiser.lr is the rate",
         "state": "optimiser.state_dict() is the state",
@@ -135,7 +135,7 @@ HINTS: dict[str, dict[str, str]] = {
         "compile": "SequenceModel(..., loss=) chooses the loss, pylstm.fit(model, (x, y), optimiser=) the optimiser",
         "evaluate": "model.loss(x, y) is the loss on data",
         "score": "model.loss(x, y) is the loss on data; pylstm.SequenceClassifier and SequenceRegressor have score",
-        "partial_fit": "pylstm.fit(model, (x, y), epochs=1) goes on from the present parameters",
+        "partial_fit": "pylstm.fit(model, (x, y), epochs=1) continues from the present parameters",
         "train_on_batch": "loss, grads = model.gradients(x, y); optimiser.step(grads)",
         "parameters": "model.params has the parameters of all layers: pylstm.Adam(model.params)",
         "weights": "model.params has the parameters of all layers, model.parts the layers",
@@ -158,7 +158,7 @@ HINTS: dict[str, dict[str, str]] = {
         "epoch": "len(history.loss) is the number of epochs",
     },
     "plateau": {
-        "step": "plateau.observe(loss) takes note of a loss, plateau.lr is the rate",
+        "step": "plateau.observe(loss) records a loss, plateau.lr is the rate",
         "get_last_lr": "plateau.lr is the rate",
     },
     "trainer": {
@@ -170,7 +170,7 @@ HINTS: dict[str, dict[str, str]] = {
         "layers": "layers are in pylstm itself: pylstm.LSTM, pylstm.Linear",
         "Dense": "pylstm.Linear(in_features, out_features) is an affine map, pylstm.MLP several",
         "SimpleRNN": "pylstm.RNN(input_size, hidden_size) is the plain recurrent layer",
-        "Sequential": "pylstm.Stack([...]) puts recurrent layers one on another, pylstm.SequenceModel adds a head",
+        "Sequential": "pylstm.Stack([...]) stacks recurrent layers, pylstm.SequenceModel adds a head",
         "Model": "pylstm.SequenceModel is recurrent layers and a head",
         "Module": "a model is any object with params and gradients(*batch): docs/training.md",
         "Dropout": "dropout acts between the layers of a stack: pylstm.LSTM(3, 8, num_layers=2, dropout=0.2)",
@@ -188,7 +188,7 @@ HINTS: dict[str, dict[str, str]] = {
         "L1Loss": "pylstm.quantile_loss(y, target, quantiles=(0.5,)) is half of the absolute error",
         "GaussianNLLLoss": "pylstm.gaussian_likelihood(y, target) returns value and cotangent",
         "EarlyStopping": "pylstm.fit(..., validation=0.1, patience=5) stops early and restores the best parameters",
-        "ModelCheckpoint": "pylstm.fit(..., checkpoint='run.checkpoint', resume=True) writes one and goes on from it",
+        "ModelCheckpoint": "pylstm.fit(..., checkpoint='run.checkpoint', resume=True) writes one and resumes from it",
         "ReduceLROnPlateau": "pylstm.fit(model, data, schedule=pylstm.optim.schedules.Plateau(0.01, patience=5))",
         "StepLR": "pylstm.fit(model, data, schedule=pylstm.optim.schedules.step_decay(0.01, every=1000))",
         "CosineAnnealingLR": "pylstm.fit(model, data, schedule=pylstm.optim.schedules.cosine(0.01, steps=1000))",
@@ -200,7 +200,7 @@ HINTS: dict[str, dict[str, str]] = {
         "optimizers": "pylstm.Adam, AdamW, SGD and RMSProp are the optimisers",
         "Masking": "layer(x, lengths=[7, 3]) takes rows of different lengths, a SequenceModel pylstm.Sequences",
         "TimeDistributed": "SequenceModel(..., read='every') has its head on every step",
-        "to_categorical": "labels are integers: pylstm.softmax_cross_entropy takes no one-hot rows",
+        "to_categorical": "labels are integers, not one-hot rows: pylstm.softmax_cross_entropy",
         "pad_sequences": "pylstm.Sequences.of(list_of_arrays) holds rows of different lengths",
         "BCEWithLogitsLoss": "pylstm.sigmoid_cross_entropy(logits, targets) returns value and cotangent",
         "CTCLoss": "pylstm.ctc_loss(logits, targets) returns value and cotangent",
@@ -208,7 +208,7 @@ HINTS: dict[str, dict[str, str]] = {
         "Tensor": "pylstm takes NumPy arrays",
         "from_numpy": "pylstm takes NumPy arrays",
         "no_grad": "layer(x, tape=False) keeps nothing for a backward pass",
-        "manual_seed": "every layer has a seed of its own: pylstm.LSTM(3, 8, seed=0)",
+        "manual_seed": "every layer has its own seed: pylstm.LSTM(3, 8, seed=0)",
         "device": _CPU,
         "cuda": _CPU,
         "clip_grad_norm_": "pylstm.clip_by_norm(grads.params, 1.0) clips in place",
@@ -222,7 +222,7 @@ HINTS: dict[str, dict[str, str]] = {
     "option": {
         "nonlinearity": "RNN has nonlinearity='relu'; other cells have their own activations: see `pylstm cells`",
         "units": "LSTM(input_size, hidden_size) takes both sizes, and hidden_size is the number of units",
-        "input_shape": "give the width of the input first: LSTM(input_size, hidden_size)",
+        "input_shape": "pass the width of the input first: LSTM(input_size, hidden_size)",
         "return_sequences": "run.y is the output of every step, run.final['h'] the last state: leave it out",
         "return_state": "run.final has every state after the last step: leave it out",
         "device": _CPU,
@@ -251,7 +251,7 @@ HINTS: dict[str, dict[str, str]] = {
         "return_sequences": "read='every' has outputs of every step, and 'last' of the last one",
         "return_state": "model.layer(x) returns the states, as run.final: leave it out",
         "units": "SequenceModel(cell, input_size, hidden_size, output_size): hidden_size is the number of units",
-        "input_shape": "give the sizes: SequenceModel(cell, input_size, hidden_size, output_size)",
+        "input_shape": "pass the sizes: SequenceModel(cell, input_size, hidden_size, output_size)",
         "recurrent_dropout": "dropout= acts between the layers",
         "go_backwards": "bidirectional=True reads both directions; for the reverse one alone pass x[:, ::-1]",
         "stateful": "stream = model.layer.stream() keeps states from call to call",
@@ -312,7 +312,7 @@ HINTS: dict[str, dict[str, str]] = {
         "ctc_loss": "ctc",
     },
     "estimator": {
-        "partial_fit": "warm_start=True makes fit go on from the net before, as pylstm.fit(model, data) does",
+        "partial_fit": "warm_start=True makes fit continue from the previous net, as pylstm.fit(model, data) does",
     },
     "estimator option": {
         "max_iter": "epochs= is the number of epochs",
@@ -357,7 +357,7 @@ HINTS: dict[str, dict[str, str]] = {
         "num_workers": "the data are arrays in memory: leave it out",
         "drop_last": "the last batch of an epoch may have fewer rows: leave it out",
         "weights": "weights are the third array of the data: pylstm.fit(model, (x, y, weights))",
-        "initial_epoch": "resume=True goes on from the checkpoint",
+        "initial_epoch": "resume=True continues from the checkpoint",
         "lr": "the rate is the optimiser's: optimiser=pylstm.Adam(model.params, lr=0.01)",
         "learning_rate": "the rate is the optimiser's: optimiser=pylstm.Adam(model.params, lr=0.01)",
         "loss": "the loss is the model's: SequenceModel(..., loss='mean_squared_error')",

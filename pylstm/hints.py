@@ -1,4 +1,4 @@
-"""What users of PyTorch, Keras and scikit-learn look for and pylstm has under another name: `HINTS`, `Hinted`.
+"""`Hinted`: names of PyTorch, Keras and scikit-learn, answered with what pylstm calls them.
 
 A `Hint` is a descriptor, not a branch of ``__getattr__``: that would make every attribute that exists slower (20 ns),
 on the path of each call. It raises AttributeError, so that `hasattr`, `copy` and `pickle` see no attribute.
@@ -20,7 +20,7 @@ from pylstm.kinds import Kinded
 
 
 class Hint:
-    """A name that a class does not have. Reading it raises AttributeError, with what to write instead."""
+    """A name that a class does not have: reading it raises AttributeError, which says what to write instead."""
 
     def __init__(self, name: str, cure: str) -> None:
         self.name, self.cure = name, cure

@@ -1,4 +1,4 @@
-"""What files call the classes of layers and models, their kinds, and how a layer is planned from what a file says.
+"""`Kinds`: the names of layer and model classes in files; `Plan`: a layer that a file describes.
 
 A class names its kind when it is made, ``class Gate(Layer, kind="gate")``; a class that is imported later is announced
 by `Kinds.later`. A file only chooses among these.
@@ -61,7 +61,7 @@ class Kinds:
         other = f"{held.__module__}.{held.__qualname__}" if held else self._modules.get(kind, cls.__module__)
         place = f"{cls.__module__}.{cls.__qualname__}"
         if other != place if held else other.partition(".")[0] != place.partition(".")[0]:
-            raise ValueError(f"kind {kind!r} is that of {other}: give {place} another one")
+            raise ValueError(f"kind {kind!r} is taken by {other}: choose another one for {place}")
         self._classes[kind] = cls
 
     def later(self, kind: str, module: str) -> None:
@@ -74,7 +74,7 @@ class Kinds:
         """
         held = self._classes[kind].__module__ if kind in self._classes else self._modules.get(kind, module)
         if held != module:
-            raise ValueError(f"kind {kind!r} is that of {held}: give that of {module} another one")
+            raise ValueError(f"kind {kind!r} is taken by {held}: choose another one for the class of {module}")
         self._modules[kind] = module
 
     def ask(self, more: Callable[[], Any]) -> None:
@@ -128,7 +128,7 @@ def kind_of(thing: Any) -> str:
 
 
 def describe(layer: Any) -> dict[str, Any]:
-    """What is needed to build `layer` again, besides its parameters.
+    """The description from which `layer` is built again, besides its parameters.
 
     Raises
     ------

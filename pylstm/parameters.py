@@ -210,15 +210,17 @@ class Parameters(Hinted, Mapping[str, Array], hints="parameters"):
         """The buffer of what is added."""
         if not isinstance(other, Parameters):
             cure = "add its params" if isinstance(getattr(other, "params", None), Parameters) else "see params.flat"
-            raise TypeError(f"Parameters of one layout add, got {type(other).__name__}: {cure}")
+            raise TypeError(f"Parameters can only be added to Parameters, got {type(other).__name__}: {cure}")
         if not self.same_layout(other):
-            raise ValueError(f"Parameters of one layout add, these differ: {self!r} and {other!r}")
+            raise ValueError(f"Parameters of different layouts cannot be added: {self!r} and {other!r}")
         return other._flat
 
     def _factor(self, value: Any) -> Any:
         """A number in the own dtype."""
         if not isinstance(value, Real):
-            raise TypeError(f"a number scales Parameters, got {type(value).__name__}: see params.flat")
+            raise TypeError(
+                f"Parameters can only be multiplied by a number, got {type(value).__name__}: see params.flat"
+            )
         return self._dtype.type(value)
 
     __array_ufunc__ = None  # a NumPy number on the left leaves the product to `__rmul__`
@@ -259,7 +261,7 @@ class Parameters(Hinted, Mapping[str, Array], hints="parameters"):
         return check_array(f"parameter {name!r}", value, self._shapes[name], self._dtype)
 
     def _unknown(self, name: Any) -> str:
-        return f"no parameter {name!r}; there are: {', '.join(self._shapes) or 'none'}"
+        return f"unknown parameter {name!r} (known: {', '.join(self._shapes) or 'none'})"
 
 
 def _rebuild(shapes: dict[str, tuple[int, ...]], dtype: Any, flat: Array) -> Parameters:

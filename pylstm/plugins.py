@@ -34,7 +34,7 @@ HOOKS = tuple(name for name in vars(hookspecs) if name.startswith("pylstm_"))
 
 @dataclass(frozen=True)
 class Record:
-    """What became of a plugin: `status` is ``"ok"``, ``"broken: <reason>"``, ``"disabled"`` or ``"disabled: ..."``."""
+    """Outcome of a plugin: `status` is ``"ok"``, ``"broken: <reason>"``, ``"disabled"`` or ``"disabled: ..."``."""
 
     name: str
     distribution: str
@@ -127,27 +127,27 @@ class Plugins:
             raise
 
     def _check(self, owner: Owner, plugin: Any) -> None:
-        """Refuse what pluggy would pass over in silence, or refuse in words that do not help."""
+        """Reject what pluggy would ignore silently, or reject with an unhelpful message."""
         if self.manager.has_plugin(owner.plugin):
-            raise PluginError(f"another distribution has a plugin named {owner.plugin!r}; rename one entry point")
+            raise PluginError(f"another distribution has a plugin named {owner.plugin!r}: rename one entry point")
         if self.manager.is_registered(plugin):
-            raise PluginError(f"entry point {self.manager.get_name(plugin)!r} names the same object")
+            raise PluginError(f"entry point {self.manager.get_name(plugin)!r} refers to the same object: remove one")
         if inspect.isclass(plugin):
-            raise PluginError(f"its entry point names the class {plugin.__name__}; name a module or an instance")
+            raise PluginError(f"its entry point must refer to a module or an instance, got the class {plugin.__name__}")
         found = {name: self.manager.parse_hookimpl_opts(plugin, name) for name in dir(plugin)}
         marked = {name: options for name, options in found.items() if options is not None}
         if not marked:
             unmarked = [name for name in HOOKS if callable(getattr(plugin, name, None))]
-            cure = f"mark {unmarked[0]} with @pylstm.hookimpl" if unmarked else f"there are {', '.join(HOOKS)}"
-            raise PluginError(f"it implements no hook: {cure}")
+            cure = f"mark {unmarked[0]} with @pylstm.hookimpl" if unmarked else f"known hooks are {', '.join(HOOKS)}"
+            raise PluginError(f"it does not implement any hook: {cure}")
         for name, options in marked.items():
             hook = options.get("specname") or name
             if hook in HOOKS:
                 _check_arguments(hook, getattr(plugin, name))
             elif not options.get("optionalhook"):
                 close = difflib.get_close_matches(hook, HOOKS)
-                hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(HOOKS)}"
-                raise PluginError(f"there is no hook {hook!r}: {hint}")
+                hint = f"did you mean {close[0]}?" if close else f"known hooks are {', '.join(HOOKS)}"
+                raise PluginError(f"unknown hook {hook!r}: {hint}")
 
 
 class PluginError(Exception):
@@ -163,7 +163,7 @@ def _check_arguments(hook: str, implementation: Any) -> None:
                 "remove the default"
             )
         if name not in offered and parameter.kind is not parameter.VAR_KEYWORD:
-            raise PluginError(f"its {hook} asks for {name!r}; the hook offers {', '.join(offered)}")
+            raise PluginError(f"its {hook} asks for the unknown argument {name!r} (known: {', '.join(offered)})")
 
 
 def _find() -> list[tuple[Owner, EntryPoint | Exception]]:

@@ -32,7 +32,7 @@ MISTAKES = [
     (lambda: pylstm.LSTM(3, 8, 2, True, True), TypeError, "LSTM(3, 8, bidirectional=True, batch_first=True)"),
     (lambda: pylstm.LSTM(3, 8, nonlinearity="relu"), TypeError, "RNN has nonlinearity="),
     (lambda: pylstm.Recurrent(pylstm.LSTM, 3, 8), TypeError, "LSTM(3, 8), or Recurrent('lstm', 3, 8)"),
-    (lambda: pylstm.Recurrent(3, 8), TypeError, "got 3: such as Recurrent('lstm', 3, 8)"),
+    (lambda: pylstm.Recurrent(3, 8), TypeError, "got 3: write Recurrent('lstm', 3, 8)"),
     (lambda: pylstm.Stack(LSTM, LSTM), TypeError, "got 2 arguments: Stack([LSTM(...), ...])"),
     (lambda: pylstm.LSTM(I, H, go_backwards=True), TypeError, "with batch_first=True x[:, ::-1]"),
     (lambda: pylstm.LSTM(I, H, recurrent_dropout=0.1), TypeError, "pylstm.layers.regularisers.state_dropout"),
@@ -114,8 +114,8 @@ MISTAKES = [
         for loss in (pylstm.softmax_cross_entropy, pylstm.sigmoid_cross_entropy)
     ),
     (lambda: softmax(1).loss(ROWS, np.array([0, 1])), ValueError, "output_size, here 1, must be the number of classes"),
-    (lambda: pylstm.optim.schedules.Plateau(ADAM), TypeError, "got an optimiser: give the rate"),
-    (lambda: pylstm.optim.schedules.cosine(ADAM, 10), TypeError, "got an optimiser: give the rate"),
+    (lambda: pylstm.optim.schedules.Plateau(ADAM), TypeError, "got an optimiser: pass the rate"),
+    (lambda: pylstm.optim.schedules.cosine(ADAM, 10), TypeError, "got an optimiser: pass the rate"),
     (
         lambda: pylstm.ForecastModel().fit([1.0, 2.0], validation=0.1),
         ValueError,

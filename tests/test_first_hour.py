@@ -121,15 +121,15 @@ MISTAKES = {
     },
     "plateau by position": (lambda: Plateau(1.0, "min"), TypeError, "options go by name: Plateau(0.01, mode='min'"),
     # a loss, a schedule, a model
-    "a function": (lambda: model(loss=pylstm.huber), TypeError, "give its name: loss='huber'"),
+    "a function": (lambda: model(loss=pylstm.huber), TypeError, "pass its name: loss='huber'"),
     "not ours": (lambda: model(loss=lambda y, t: 0), TypeError, "loss must be one of mean_squared_error, "),
     "a class of torch": (lambda: fit(schedule=StepLR), TypeError, "schedule must be", "step_decay(0.01, every=1000)"),
     "of torch": (lambda: fit(schedule=StepLR(0, 1)), TypeError, "schedule must be", "step_decay(0.01, every=1000)"),
-    "Plateau": (lambda: fit(schedule=Plateau), TypeError, "schedule must be made: Plateau(...), got the class"),
+    "Plateau": (lambda: fit(schedule=Plateau), TypeError, "schedule must be an instance, Plateau(...), got the class"),
     "cosine": (lambda: fit(schedule=pylstm.optim.cosine), TypeError, "schedule must be a function of the step"),
     "of nothing": (lambda: fit(schedule=lambda: 1), TypeError, "schedule must be a function of the step"),
     "of a schedule": (lambda: warm_up(3, 4), TypeError, "schedule must be a function of the step"),
-    "a class": (lambda: fit(model=pylstm.SequenceModel), TypeError, "model must be made: SequenceModel(...), got the"),
+    "a class": (lambda: fit(model=pylstm.SequenceModel), TypeError, "model must be an instance, SequenceModel(...)"),
     "params": (lambda: setattr(MODEL, "params", 1), AttributeError, "params cannot be replaced"),
     "no params": (lambda: setattr(MODEL, "params", None), AttributeError, "params cannot be replaced"),
     "called": (lambda: pylstm.Adam(LAYER.params()), TypeError, "params is not a method: leave out the brackets"),
@@ -235,9 +235,9 @@ def test_a_wrong_cure_is_not_given():
 
 
 def test_rows_of_unequal_lengths_keep_their_cure():
-    with pytest.raises(ValueError, match=r"x: unequal lengths .*Sequences\.of"):
+    with pytest.raises(ValueError, match=r"x: rows of unequal lengths .*Sequences\.of"):
         MODEL.predict([X[0], X[0, :3]])
-    with pytest.raises(ValueError, match=r"data\[0\]: unequal lengths .*Sequences\.of"):
+    with pytest.raises(ValueError, match=r"data\[0\]: rows of unequal lengths .*Sequences\.of"):
         fit(([X[0], X[0, :3]], Y[:2]))
 
 

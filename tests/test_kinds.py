@@ -162,7 +162,7 @@ def test_a_broken_plugin_announces_nothing(install, monkeypatch):
 
 def test_a_plugin_cannot_take_a_kind(install):
     install(more='kinds.later("linear", "scales_layers")')
-    with pytest.warns(RuntimeWarning, match="kind 'linear' is that of pylstm.feedforward.linear"):
+    with pytest.warns(RuntimeWarning, match="kind 'linear' is taken by pylstm.feedforward.linear"):
         plugins.registry()
     assert KINDS.find("linear") is pylstm.Linear
 
@@ -170,12 +170,12 @@ def test_a_plugin_cannot_take_a_kind(install):
 def test_a_kind_is_of_one_class():
     kinds = Kinds()
     kinds.register("a", int)
-    with pytest.raises(ValueError, match=r"kind 'a' is that of builtins.int: give builtins.str another one"):
+    with pytest.raises(ValueError, match=r"kind 'a' is taken by builtins.int: choose another one for builtins.str"):
         kinds.register("a", str)
     kinds.later("b", "json")
-    with pytest.raises(ValueError, match="kind 'b' is that of json: give that of pickle another one"):
+    with pytest.raises(ValueError, match="kind 'b' is taken by json: choose another one for the class of pickle"):
         kinds.later("b", "pickle")
-    with pytest.raises(ValueError, match="kind 'b' is that of json"):
+    with pytest.raises(ValueError, match="kind 'b' is taken by json"):
         kinds.register("b", int)
     kinds.register("a", type("int", (), {"__module__": "builtins", "__qualname__": "int"}))  # defined anew
     assert kinds.find("a") is not int and kinds.find("c") is None
@@ -215,5 +215,5 @@ def test_layers_without_a_kind():
         pylstm.save("x", Bare())
     with pytest.raises(TypeError, match="Derived is a subclass of Linear, and would come back as that"):
         pylstm.save("x", Derived(1, 1))
-    with pytest.raises(TypeError, match="a model of yours needs"):
+    with pytest.raises(TypeError, match="your own model needs"):
         pylstm.save("x", Own())

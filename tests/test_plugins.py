@@ -87,12 +87,15 @@ BROKEN = {
     ),
     "typo": (
         GOOD.replace("pylstm_register_cells", "pylstm_registr_cell"),
-        "there is no hook 'pylstm_registr_cell': did you mean pylstm_register_cells?",
+        "unknown hook 'pylstm_registr_cell': did you mean pylstm_register_cells?",
     ),
     "default": (GOOD.replace("(registry)", "(registry, dtype=None)", 1), "argument 'dtype' of its pylstm_register_cel"),
-    "unknown": (GOOD.replace("(registry)", "(registry, dtype)", 1), "asks for 'dtype'; the hook offers registry"),
+    "unknown": (
+        GOOD.replace("(registry)", "(registry, dtype)", 1),
+        "asks for the unknown argument 'dtype' (known: registry)",
+    ),
     "unmarked": (GOOD.replace("@pylstm.hookimpl", ""), "mark pylstm_register_cells with @pylstm.hookimpl"),
-    "empty": ("", "it implements no hook: there are pylstm_register_cells"),
+    "empty": ("", "it does not implement any hook: known hooks are pylstm_register_cells"),
     "no_cell": (GOOD + "    registry.register(3)", "TypeError: a cell is a subclass of pylstm.Cell, got 3"),
     "collision": (
         GOOD + "    Made.name = 'lstm'\n    registry.register(type('Again', (Made,), {{'name': 'lstm'}}))",
@@ -135,7 +138,7 @@ def test_two_distributions_with_one_plugin_name(site):
     loaded = load("twin")
     assert [each.status for each in loaded.records if each.name == "twin"] == [
         "ok",
-        "broken: another distribution has a plugin named 'twin'; rename one entry point",
+        "broken: another distribution has a plugin named 'twin': rename one entry point",
     ]
     assert "a" in loaded.registry.names() and "b" not in loaded.registry.names()
 
@@ -145,8 +148,8 @@ def test_entry_point_names_the_same_object_twice_or_a_class(site):
     source = good("s") + "\nclass Plugin:\n    @pylstm.hookimpl\n    def pylstm_register_cells(self): pass\n"
     site.install("several", source + "\nplugin = Plugin()\n", entry_points=points)
     loaded = load("p2", "p3", "p4")
-    assert record(loaded, "p2").status == "broken: entry point 'p1' names the same object"
-    assert "names the class Plugin; name a module or an instance" in record(loaded, "p3").status
+    assert record(loaded, "p2").status == "broken: entry point 'p1' refers to the same object: remove one"
+    assert "must refer to a module or an instance, got the class Plugin" in record(loaded, "p3").status
     assert "cannot be imported: AttributeError" in record(loaded, "p4").status
     assert record(loaded, "p5").status == "ok"
 

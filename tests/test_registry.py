@@ -76,7 +76,7 @@ def test_what_is_no_cell_is_refused(wrong):
 
 @pytest.mark.parametrize("name", ["", None, 3])
 def test_a_name_must_be_a_string(name):
-    with pytest.raises(TypeError, match="must be a string"):
+    with pytest.raises(TypeError, match="must be a non-empty string"):
         Registry().register(make("ok", place="Made") if name == "ok" else make(name, place="Made"))
 
 

@@ -194,7 +194,7 @@ def test_models_of_users(path):
     with pytest.raises(ValueError, match="model= must be that class"):
         pylstm.load(path, model=pylstm.SequenceModel)
     pylstm.save(path, net.body)
-    with pytest.raises(ValueError, match="model= is for models of your own"):
+    with pytest.raises(ValueError, match="leave out model=, which is for your own models"):
         pylstm.load(path, model=Net)
 
 
@@ -209,9 +209,9 @@ def test_models_of_users_are_checked(path):
         parts = {"a.b": pylstm.LSTM(3, 4)}
 
     for kind, error, message in (
-        (NotJson, TypeError, r"metadata\.power must be a dict with texts as keys, .* got set"),
+        (NotJson, TypeError, "metadata must be serialisable as JSON"),
         (NoParts, TypeError, "parts must be a dict, got NoneType"),
-        (Nested, ValueError, r"'a\.b' cannot be the name of a layer"),
+        (Nested, ValueError, r"the name of a layer must be .*'a\.b'"),
     ):
         with pytest.raises(error, match=message):
             pylstm.save(path, kind(pylstm.LSTM(3, 4), pylstm.GRU(4, 2)))

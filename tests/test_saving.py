@@ -194,8 +194,8 @@ def test_an_unknown_kind(path):
         (Parameters({"a": (2,)}), TypeError, "must be a layer .*, got ndarray"),
         ({}, TypeError, "got dict"),
         ({"a": 3}, TypeError, "'a' must be a layer .*, got int"),
-        ({"a.b": Linear(1, 1)}, ValueError, "'a.b' cannot be the name"),
-        ({"": Linear(1, 1)}, ValueError, "'' cannot be the name"),
+        ({"a.b": Linear(1, 1)}, ValueError, "without dots, got 'a.b'"),
+        ({"": Linear(1, 1)}, ValueError, "without dots, got ''"),
     ],
 )
 def test_save_refuses(path, model, error, message):

@@ -341,7 +341,7 @@ def test_paths_as_bytes(path):
     refused(given, "must be one of bidirectional, .*recurrent")
     write_checkpoint(given, "fit", {"a": 1})
     assert read_checkpoint(given, "fit") == {"a": 1}
-    with pytest.raises(ValueError, match="holds a checkpoint of fit") as caught:
+    with pytest.raises(ValueError, match="got a checkpoint of fit") as caught:
         read_checkpoint(given, "text")
     assert str(caught.value).startswith(f"{path}: ")
     path.write_bytes(b"nothing")

@@ -14,7 +14,7 @@ VECTORS = ("params", "dparams")
 
 cdef int check_stage(const cell_t *cell, Py_ssize_t stage) except -1:
     if not 0 <= stage < cell.stages:
-        raise ValueError(f"kernel {cell.name.decode()!r} has {cell.stages} stages, there is no stage {stage}")
+        raise ValueError(f"kernel {cell.name.decode()!r} has {cell.stages} stages, stage {stage} does not exist")
     return 0
 
 

@@ -216,7 +216,7 @@ class Cell:
 
     @classmethod
     def _check_options(cls, functions: Iterable[Callable[..., Any]]) -> None:
-        """Refuse options that nothing reads: a layer that sets them would compute the same."""
+        """Reject options that no function reads: setting them would change nothing."""
         if cls.options and not cls.formula and not any(options_of(function) for function in functions):
             raise TypeError(
                 f"cell {cls.name!r} declares the options {', '.join(cls.options)}, but no function of it asks for `o`: "

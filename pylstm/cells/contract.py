@@ -1,4 +1,4 @@
-"""A cell's declaration, completed and checked: what the loop, certification and the registry read."""
+"""`Contract`: a cell's declaration, completed and checked, for the loop, certification and the registry."""
 
 from __future__ import annotations
 
@@ -192,7 +192,7 @@ class Contract:
         known = (*self.params, *(f"weight_{source}" for source in self.sources), *biases)
         for name, value in values.items():
             if name not in known:
-                self._refuse(f"{name!r} in initial_values is no parameter (there is: {', '.join(known)})")
+                self._refuse(f"{name!r} in initial_values is not a parameter (known: {', '.join(known)})")
             if not (callable(value) or isinstance(value, int | float)):
                 self._refuse(f"initial_values[{name!r}] must be a number or a function(rng, shape), got {value!r}")
 

@@ -1,4 +1,4 @@
-"""The functions of which cells are made.
+"""Functions of which cells are made.
 
 For NumPy arrays (real or complex: complex steps go through them, ordered by the real part) and for the symbols of a
 formula. On symbols, arithmetic, powers, comparisons, ``abs`` and the conditions ``& | ~`` are Python's operators.

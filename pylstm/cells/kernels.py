@@ -1,4 +1,4 @@
-"""From a cell's declaration to its compiled row hooks."""
+"""`load_kernel`: from a cell's declaration to its compiled row hooks."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def _find(cell: type[Cell]) -> Any:
 
 
 def _check_counts(cell: type[Cell], found: dict[str, Any]) -> None:
-    """Refuse a kernel whose numbers of stages and blocks are not those of the declaration."""
+    """Reject a kernel whose numbers of stages and blocks are not those of the declaration."""
     contract = cell.contract
     declared = {"stages": contract.stages, **contract.blocks}
     wrong = [

@@ -107,7 +107,7 @@ class Registry:
     def _check(self, cell: type[Cell]) -> None:
         check_cell(cell)
         if not isinstance(cell.name, str) or not cell.name:
-            raise TypeError(f"the name of cell {_place(cell)} must be a string that is not empty, got {cell.name!r}")
+            raise TypeError(f"the name of cell {_place(cell)} must be a non-empty string, got {cell.name!r}")
         present = self._entries.get(cell.name)
         if present is None or present.cell is cell:
             return
@@ -116,7 +116,7 @@ class Registry:
             return
         raise ValueError(
             f"cell {cell.name!r} of {self._owner or Owner(cell.__module__)} ({_place(cell)}): the name is taken by "
-            f"{present.owner} ({_place(present.cell)}); set `name` in the class to another one"
+            f"{present.owner} ({_place(present.cell)}): set another `name` in the class"
         )
 
     def get(self, name: str, *, certified: bool = True) -> type[Cell]:

@@ -90,11 +90,11 @@ def _forward_hook(cell: Any, stage: Stage) -> RowHook:
         out = _own(out)
         for name in names:
             if name not in out:
-                raise TypeError(f"{function.__qualname__} returned no {name!r}")
+                raise TypeError(f"{function.__qualname__} must return {name!r}, which is missing")
         to = {**z, **named["keep"], **{name: named[kind][name] for name in names}}
         for name, value in out.items():
             if name not in to:
-                raise TypeError(f"{function.__qualname__} returned {name!r}, which is no block of this stage")
+                raise TypeError(f"{function.__qualname__} returned {name!r}, which is not a block of this stage")
             to[name][...] = value
 
     return run
@@ -113,7 +113,7 @@ def _backward_hook(cell: Any, stage: Stage) -> RowHook:
         out = _own(out)
         for gate in stage.gates:
             if gate not in out:
-                raise TypeError(f"{function.__qualname__} returned no {gate!r}")
+                raise TypeError(f"{function.__qualname__} must return {gate!r}, which is missing")
             named["dgates"][gate][...] = out.pop(gate)
         to = {**named["dprev"], **named["demissions"], **named["daux"]}
         for name, value in out.items():
@@ -122,7 +122,7 @@ def _backward_hook(cell: Any, stage: Stage) -> RowHook:
             elif name in to:
                 to[name] += value
             else:
-                raise TypeError(f"{function.__qualname__} returned {name!r}, which is no input of this stage")
+                raise TypeError(f"{function.__qualname__} returned {name!r}, which is not an input of this stage")
 
     return run
 

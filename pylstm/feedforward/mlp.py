@@ -25,7 +25,7 @@ ACTIVATIONS = ("relu", "tanh")
 
 
 def check_activation(name: Any) -> None:
-    """`ValueError` for what is none of `ACTIVATIONS`."""
+    """`ValueError` for a name that is not in `ACTIVATIONS`."""
     if name not in ACTIVATIONS:
         raise ValueError(f"activation must be one of {', '.join(ACTIVATIONS)}, got {name!r}")
 
@@ -89,7 +89,9 @@ class MLP(Layer, kind="mlp"):
     ) -> None:
         check_activation(activation)
         if not isinstance(sizes, Iterable):
-            raise TypeError(f"sizes must be the widths between, such as (32,), got {sizes!r}")
+            raise TypeError(
+                f"sizes must be a sequence of the widths of the hidden layers, such as (32,), got {sizes!r}"
+            )
         rng, widths = generator(seed), [in_features, *sizes, out_features]
         self.layers = [Linear(*pair, bias=bias, dtype=dtype, seed=rng) for pair in itertools.pairwise(widths)]
         self.activation, self.bias = activation, bool(bias)

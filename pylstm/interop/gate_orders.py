@@ -1,4 +1,4 @@
-"""The one table of the gate orders of other libraries."""
+"""`gate_order`: the gate orders of other libraries, in one table."""
 
 from __future__ import annotations
 

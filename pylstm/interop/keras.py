@@ -1,4 +1,4 @@
-"""Weights of ``keras.layers.LSTM``, ``GRU`` and ``SimpleRNN``, as ``get_weights`` gives them. Keras is not needed.
+"""Weights of ``keras.layers.LSTM``, ``GRU`` and ``SimpleRNN``, as ``get_weights`` returns them. Keras is not needed.
 
 There matrices are transposed, (inputs, gates times units). ``GRU(reset_after=True)``, the default, is our cell ``gru``
 and has two biases; ``reset_after=False`` is ``gru_reset_before``. ``Bidirectional`` has the weights of the forward

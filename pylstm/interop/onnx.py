@@ -141,11 +141,11 @@ def attributes(layer: Any) -> dict[str, Any]:
 
 
 IGNORED = ("hidden_size", "layout", "activation_alpha", "activation_beta")
-"""Attributes that say nothing of the cell; alpha and beta only of `Affine`."""
+"""Attributes that do not determine the cell; alpha and beta only matter for `Affine`."""
 
 
 def _check_operator(leaves: list[Recurrent], peepholes: bool, given: dict[str, Any]) -> None:
-    """Refuse an operator that does not compute what the cell of the layer does, and name the cell that does."""
+    """Reject an operator that does not compute what the cell of the layer does; the message names one that does."""
     cell, found = leaves[0].cell.name, dict(given)
     operator, own, names = CELLS[cell]
     if found.pop("clip", None):
@@ -155,7 +155,7 @@ def _check_operator(leaves: list[Recurrent], peepholes: bool, given: dict[str, A
     if direction == "reverse" and len(leaves) == 1:
         raise ValueError("direction='reverse': load the tensors without it and run the layer on x[::-1]")
     if direction not in (None, expected):
-        raise ValueError(f"direction={direction!r}, the layer has {expected!r}: make it with bidirectional=")
+        raise ValueError(f"direction={direction!r}, but the layer is {expected!r}: make it with bidirectional=")
     for name in found:
         if name not in (*IGNORED, *(key for _, each, _ in CELLS.values() for key in each)):
             raise TypeError(f"the operators LSTM, GRU and RNN have no attribute {name!r}")
@@ -172,7 +172,7 @@ def _check_operator(leaves: list[Recurrent], peepholes: bool, given: dict[str, A
         if kind == operator and peepholes == bool(p) and all(each.get(key, 0) == asked[key] for key in asked)
     ]
     cure = f"make the layer with the cell {' or '.join(map(repr, right))}" if right else "no cell computes that"
-    raise ValueError(f"the operator has {said}, the layer the cell {cell!r}: {cure}")
+    raise ValueError(f"the operator has {said}, but the layer has the cell {cell!r}: {cure}")
 
 
 def _activations(given: dict[str, Any], directions: int) -> tuple[str, ...]:
@@ -183,7 +183,7 @@ def _activations(given: dict[str, Any], directions: int) -> tuple[str, ...]:
     usual = {*given.get("activation_alpha", [1])} <= {1} and {*given.get("activation_beta", [0])} <= {0}
     if not alike or ("Affine" in names and not usual):
         raise ValueError(
-            f"activations={names}, with other ones in each direction or alpha or beta: no cell computes that"
+            f"activations={names}, which differ by direction or have an alpha or beta: no cell computes that"
         )
     known = {name.lower(): name for _, each, _ in CELLS.values() for name in each["activations"]}
     return tuple(known.get(name.lower(), name) for name in names[:count])
@@ -192,5 +192,5 @@ def _activations(given: dict[str, Any], directions: int) -> tuple[str, ...]:
 def _directions(layer: Any) -> list[Recurrent]:
     rows = directions_of("onnx", layer)
     if len(rows) > 1:
-        raise ValueError(f"an ONNX operator has one layer, got {len(rows)}: take stack.layers one by one")
+        raise ValueError(f"an ONNX operator has one layer, got {len(rows)}: convert stack.layers one by one")
     return rows[0]

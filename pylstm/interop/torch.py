@@ -115,7 +115,7 @@ def _as_state(state: Any) -> Mapping[str, Any]:
     if callable(getattr(state, "state_dict", None)):
         state = state.state_dict()
     if not isinstance(state, Mapping):
-        raise TypeError(f"a state dict or a torch module is needed, got {type(state).__name__}")
+        raise TypeError(f"state_dict must be a state dict or a torch module, got {type(state).__name__}")
     return {f"{key}_l0" if key in STEMS else key: value for key, value in state.items()}
 
 
@@ -148,25 +148,25 @@ def _check_keys(leaves: Mapping[str, Recurrent], state: Mapping[str, Any]) -> No
     theirs_projects = any(str(key).startswith(PROJECTION) for key in state)
     if theirs_projects and not projection_of(first):
         raise ValueError(
-            f"state_dict has a projection, the layer has none: make it with LSTM(..., proj_size=): {unexpected}"
+            f"state_dict has a projection, but the layer has none: make it with LSTM(..., proj_size=): {unexpected}"
         )
     if projection_of(first) and state and not theirs_projects:
-        raise ValueError(f"state_dict has no projection, the layer has one: make it without proj_size: {missing}")
+        raise ValueError(f"state_dict has no projection, but the layer has one: make it without proj_size: {missing}")
     layers, theirs = len({suffix.split("_")[1] for suffix in leaves}), _count(state)
     if theirs and theirs != layers:
         raise ValueError(
-            f"state_dict is of {theirs} layers, the layer has num_layers={layers}: missing keys {missing}, "
+            f"state_dict holds {theirs} layers, but the layer has num_layers={layers}: missing keys {missing}, "
             f"unexpected keys {unexpected}"
         )
     both, reverse = "_l0_reverse" in leaves, any(str(key).endswith("_reverse") for key in state)
     if both != reverse:
         raise ValueError(
-            f"state_dict is of {1 + reverse} direction{'s' * reverse}, the layer has bidirectional={both}: missing "
+            f"state_dict holds {1 + reverse} direction{'s' * reverse}, but the layer has bidirectional={both}: missing "
             f"keys {missing}, unexpected keys {unexpected}"
         )
     hint = ""
     if any(key.endswith(tuple(f".{name}" for name in expected)) for key in unexpected):
-        hint = "; take the prefix off the keys"
+        hint = "; remove the prefix from the keys"
     elif any({"bias_ih_l0", "bias_hh_l0"} <= {*keys} for keys in (missing, unexpected)):
         hint = f"; the layer was made with bias={first.bias}"
     raise ValueError(f"state_dict: missing keys {missing}, unexpected keys {unexpected}{hint}")

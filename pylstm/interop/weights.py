@@ -1,4 +1,4 @@
-"""Weights of one layer and direction as other libraries have them, to our parameters and back.
+"""Conversion of the weights of one layer and direction between other libraries and pylstm.
 
 There: a matrix for x and one for h, their row blocks in the order of the library's gates, and two biases, one fed
 with each. Both are added wherever a gate is fed by x and by h; there our one bias is their sum. The candidate of the
@@ -31,7 +31,7 @@ def directions_of(library: str, layer: Any) -> list[list[Recurrent]]:
         Different hidden sizes, or only some with a bias.
     """
     if not isinstance(layer, Recurrent | Composite):
-        raise TypeError(f"a Recurrent, Stack or Bidirectional layer is needed, got {type(layer).__name__}")
+        raise TypeError(f"layer must be a Recurrent, Stack or Bidirectional, got {type(layer).__name__}")
     rows: list[list[Any]] = [
         [part.forward, part.reverse] if isinstance(part, Bidirectional) else [part]
         for part in (layer.layers if isinstance(layer, Stack) else [layer])
@@ -40,11 +40,15 @@ def directions_of(library: str, layer: Any) -> list[list[Recurrent]]:
     gate_order(library, first.cell.name)
     for each in (leaf for row in rows for leaf in row):
         if each.cell is not first.cell:
-            raise TypeError(f"{library} has no layer of different cells: {first.cell.name!r} and {each.cell.name!r}")
+            raise TypeError(
+                f"all layers must have the same cell for {library}, got {first.cell.name!r} and {each.cell.name!r}"
+            )
         if (each.hidden_size, each.sizes, each.bias) != (first.hidden_size, first.sizes, first.bias):
-            raise ValueError(f"{library} has no layer of different hidden sizes or biases: {first!r} and {each!r}")
+            raise ValueError(
+                f"all layers must have the same hidden size and bias for {library}, got {first!r} and {each!r}"
+            )
     if len({len(row) for row in rows}) > 1:
-        raise ValueError(f"{library} has no stack with two directions in some layers only")
+        raise ValueError(f"all layers must have two directions, or none, for {library}")
     return rows
 
 
@@ -117,8 +121,8 @@ def write_weights(library: str, layer: Recurrent) -> tuple[np.ndarray, ...]:
     """
     if layer.learn_initial:
         raise ValueError(
-            f"layers of {library} do not hold initial states, this one has learned {', '.join(layer.learn_initial)}: "
-            "give them to those, and the weights of a copy without learn_initial"
+            f"layers of {library} hold no initial states, but this layer learns {', '.join(layer.learn_initial)}: "
+            "pass these states to each call there, and convert a copy without learn_initial"
         )
     contract, hidden, params = layer.cell.contract, layer.hidden_size, layer.params
     x_gates, h_gates = gate_order(library, contract.name)
@@ -174,6 +178,6 @@ def refuse_other_kind(library: str, layer: Recurrent, name: str, recurrent: Any,
     theirs, ours = rows / hidden if hidden else 0, len(gate_order(library, layer.cell.name)[0])
     if theirs in KINDS and theirs != ours:
         raise ValueError(
-            f"{name} of {KINDS[int(theirs)]} ({int(theirs)} block{'s' * (theirs > 1)} of {hidden} rows), the layer is "
-            f"{KINDS[ours]}, {layer!r}: make a layer of that kind"
+            f"{name} of {KINDS[int(theirs)]} ({int(theirs)} block{'s' * (theirs > 1)} of {hidden} rows), but the layer "
+            f"is {KINDS[ours]}, {layer!r}: make a layer of that kind"
         )

@@ -1,4 +1,4 @@
-"""What the arguments of a layer may be."""
+"""Checks of the arguments of a layer."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pylstm.checks import check_flag, check_number, check_size, quoted
 
 
 def several(num_layers: Any, bidirectional: Any, dropout: Any) -> bool:
-    """Whether the arguments ask for a stack; a dropout that would do nothing is warned of, as by PyTorch."""
+    """Whether the arguments ask for a stack; warns of a dropout without effect, as PyTorch does."""
     one = check_size("num_layers", num_layers) == 1
     if not 0 <= check_number("dropout", dropout) <= 1:
         raise ValueError(f"dropout must be in 0..1, got {dropout}")

@@ -67,13 +67,16 @@ class Bidirectional(Composite, kind="bidirectional"):
     def __init__(self, forward: RecurrentLayer, reverse: RecurrentLayer) -> None:
         for layer in (forward, reverse):
             if not isinstance(layer, RecurrentLayer):
-                raise TypeError(f"Bidirectional takes two Recurrent layers, got {type(layer).__name__}")
+                raise TypeError(
+                    f"the layers of a Bidirectional must be two Recurrent layers, got {type(layer).__name__}"
+                )
         self.forward, self.reverse = forward, reverse
         self.parts = {"": forward, "reverse.": reverse}
         self._check_alike()
         if forward.input_size != reverse.input_size:
             raise ValueError(
-                f"Bidirectional: input_size must be the same, got {forward.input_size} and {reverse.input_size}"
+                f"the layers of a Bidirectional must have the same input_size, got {forward.input_size} and "
+                f"{reverse.input_size}"
             )
         self.output_size = forward.output_size + reverse.output_size
         self._adopt()

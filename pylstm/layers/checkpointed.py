@@ -49,13 +49,13 @@ def parse_checkpoint(checkpoint: Any) -> int | None:
     >>> parse_checkpoint("64 MB"), parse_checkpoint(4096), parse_checkpoint("sqrt")
     (64000000, 4096, None)
     """
-    cure = 'give "sqrt", a number of bytes, or a str like "64 MB"'
+    cure = 'pass "sqrt", a number of bytes, or a str such as "64 MB"'
     if isinstance(checkpoint, str):
         if checkpoint == "sqrt":
             return None
         found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-z]+)\s*", checkpoint.lower())
         if found is None or found[2] not in UNITS:
-            raise ValueError(f"checkpoint={checkpoint!r} is not known: {cure}")
+            raise ValueError(f"unknown checkpoint={checkpoint!r}: {cure}")
         return int(float(found[1]) * UNITS[found[2]])
     if isinstance(checkpoint, bool | np.bool_) or not hasattr(checkpoint, "__index__"):
         raise TypeError(f"checkpoint must be an int or a str, got {checkpoint!r}: {cure}")
@@ -249,7 +249,7 @@ class CheckpointedRun(Run):
 
 
 def refuse_with_checkpoint(lengths: Any, tape: bool) -> None:
-    """`ValueError` for what makes no sense together with `checkpoint`."""
+    """`ValueError` for arguments that cannot be combined with `checkpoint`."""
     if lengths is not None:
         raise ValueError("checkpoint and lengths cannot be combined: run rows of one length together")
     if not tape:

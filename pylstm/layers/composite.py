@@ -1,4 +1,4 @@
-"""`Composite`: what layers made of layers share."""
+"""`Composite`: base of layers made of layers."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ class Composite(Layer):
         return Plan(shapes, dtype, sum(plan.count for plan in plans), lambda: make([plan.make() for plan in plans]))
 
     def _check_alike(self) -> None:
-        """Refuses parts that are no layers, belong elsewhere, or differ in dtype or layout."""
+        """Reject parts that belong to another stack, or differ in dtype or layout."""
         kind, first = type(self).__name__, self._first
         for prefix, part in self.parts.items():
             where = f"{kind}: layer {prefix.rstrip('.') or 'forward'!r}"
@@ -126,6 +126,6 @@ class Composite(Layer):
                     f"dtype={first.dtype.name!r}, batch_first={first.batch_first}: they must agree"
                 )
             if part.params.flat.base is not None:
-                raise ValueError(f"{where} is part of another stack: give a copy, copy.deepcopy(layer)")
+                raise ValueError(f"{where} is part of another stack: pass a copy, copy.deepcopy(layer)")
         if len(set(map(id, self.parts.values()))) < len(self.parts):
-            raise ValueError(f"{kind}: the same layer twice: give a copy, copy.deepcopy(layer)")
+            raise ValueError(f"{kind}: the same layer twice: pass a copy, copy.deepcopy(layer)")

@@ -20,7 +20,7 @@ The rest does not change what is computed (`name`, `keep`, `domain`), is in the 
 
 
 def describe_cell(layer: Any) -> dict[str, Any]:
-    """What a file says of a layer of one cell."""
+    """Description of a layer of one cell for a file."""
     names, cell = ("input_size", "hidden_size", "bias", "batch_first"), layer.cell
     arguments = {name: getattr(layer, name) for name in names} | layer.sizes
     if layer.learn_initial:
@@ -58,7 +58,7 @@ def plan_cell(cls: Any, entries: Entries, dtype: str, wanted: Wanted) -> Plan:
     if "certified" in entries.value and not entries.flag("certified") and wanted.certified:
         raise ValueError(
             f"{entries.where} was made with certified=False: the gradients of its cell may be wrong; "
-            "load(path, certified=False) reads it all the same"
+            "load(path, certified=False) reads it nevertheless"
         )
     cell = _cell_of(entries, wanted)
     contract = cell.contract
@@ -107,7 +107,7 @@ MOST_STEPS, MOST_INTEGER = 100_000, 10_000
 
 
 def _with_options_of_file(entries: Entries, cell: Any, options: dict[str, Any], changed: str) -> Any:
-    """The cell with options that nobody but the file has asked for: they must not make it run for hours."""
+    """The cell with options that only the file asks for: they must not make it run for hours."""
     where = f"{entries.where}.options"
     cure = "if you trust the file, load(path, cell=...) with the class of the cell, .with_options(...) of these values"
     for name, value in options.items():
@@ -134,6 +134,6 @@ def _check_probe(entries: Entries, cell: Any, changed: str) -> None:
     what = difference(saved.value, cell)
     if what:
         raise ValueError(
-            f"{changed}: {what} has other values, so the layer would compute otherwise; pass the class that it was "
-            "trained with, load(path, cell=...), or train again"
+            f"{changed}: {what} has other values, so the layer would compute something else: pass the class that it "
+            "was trained with, load(path, cell=...), or train again"
         )

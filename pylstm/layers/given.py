@@ -1,4 +1,4 @@
-"""`Given`: what comes with every step of a run, checked, and as the time loop takes it."""
+"""`Given`: the per-step inputs of a run besides x, checked, as the time loop takes them."""
 
 from __future__ import annotations
 
@@ -157,7 +157,7 @@ def _take_state(layer: SingleLayer, layout: Layout, B: int, name: str, value: An
     except ValueError as error:
         if getattr(value, "shape", None) != (1, *shape):
             raise
-        raise ValueError(f"{error}: one layer has no leading axis of layers, as PyTorch's h0: take its [0]") from None
+        raise ValueError(f"{error}: one layer has no leading axis of layers, unlike PyTorch's h0: pass h0[0]") from None
 
 
 def _take_aux(

@@ -26,7 +26,7 @@ def single_layers(layer: Any) -> list[SingleLayer]:
     """
     found: list[SingleLayer] | None = getattr(layer, "recurrents", None)
     if found is None:
-        raise TypeError(f"a Recurrent, Stack or Bidirectional layer is needed, got {type(layer).__name__}")
+        raise TypeError(f"layer must be a Recurrent, Stack or Bidirectional, got {type(layer).__name__}")
     return found
 
 

@@ -93,7 +93,7 @@ class Recurrent(RecurrentLayer, kind="recurrent"):
     ) -> Any:
         if isinstance(cell, int):
             raise TypeError(
-                f"cell must be a registered name or a Cell subclass, got {cell}: such as Recurrent('lstm', 3, 8)"
+                f"cell must be a registered name or a Cell subclass, got {cell}: write Recurrent('lstm', 3, 8)"
             )
         if isinstance(cell, type) and issubclass(cell, RecurrentLayer):
             name = cell.__name__

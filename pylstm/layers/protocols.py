@@ -1,4 +1,4 @@
-"""What runs, streams and initialisers see of a layer, whose class they never import: `SingleLayer`, `ComposedLayer`."""
+"""`SingleLayer`, `ComposedLayer`: what runs, streams and initialisers use of a layer, whose class they never import."""
 
 from __future__ import annotations
 

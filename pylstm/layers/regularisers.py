@@ -198,7 +198,7 @@ def drop_connect(
     factors.flat[...] = 1
     chosen = [full for full in params for name in names if full == name or full.endswith(f".{name}")]
     if not chosen:
-        raise ValueError(f"drop_connect: no parameter {', '.join(names)}; there are: {', '.join(params)}")
+        raise ValueError(f"drop_connect: unknown parameter {', '.join(names)} (known: {', '.join(params)})")
     with unmoved(rng):
         for name in chosen if training else ():
             factors[name] = _factors(rng, name, rate, params[name].shape, params.dtype)

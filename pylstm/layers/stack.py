@@ -1,4 +1,4 @@
-"""`Stack`: layers one on another. `Bidirectional`: two directions of a layer, side by side."""
+"""`Stack`: layers one on another."""
 
 from __future__ import annotations
 
@@ -83,11 +83,13 @@ class Stack(Composite, kind="stack"):
     ) -> None:
         if isinstance(layers, Layer) or more:
             kind = type(layers).__name__
-            raise TypeError(f"Stack takes a list of layers, got {len(more) + 1} arguments: Stack([{kind}(...), ...])")
+            raise TypeError(
+                f"the layers of a Stack must be one list, got {len(more) + 1} arguments: Stack([{kind}(...), ...])"
+            )
         self.layers: list[Any] = list(layers)
         for layer in self.layers:
             if not isinstance(layer, RecurrentLayer | Bidirectional):
-                raise TypeError(f"Stack takes Recurrent and Bidirectional layers, got {type(layer).__name__}")
+                raise TypeError(f"the layers of a Stack must be Recurrent or Bidirectional, got {type(layer).__name__}")
         if not self.layers:
             raise ValueError("Stack needs at least one layer")
         self.parts = {f"{k}.": layer for k, layer in enumerate(self.layers)}
@@ -95,7 +97,7 @@ class Stack(Composite, kind="stack"):
         for k in range(1, len(self.layers)):
             have, need = self.layers[k - 1].output_size, self.layers[k].input_size
             if have != need:
-                raise ValueError(f"Stack: layer {k} has input_size {need}, but layer {k - 1} gives width {have}")
+                raise ValueError(f"Stack: layer {k} has input_size {need}, but layer {k - 1} returns width {have}")
         self.dropout, self.training = dropout, True
         self.residual = self._take_residual(residual)
         self.reseed(seed)
@@ -122,7 +124,10 @@ class Stack(Composite, kind="stack"):
             raise ValueError(f"residual must have one value for each of {count} layers, got {len(taken)}")
         for k, layer in enumerate(self.layers):
             if taken[k] and layer.input_size != layer.output_size:
-                raise ValueError(f"residual: layer {k} gives width {layer.output_size} from {layer.input_size}")
+                raise ValueError(
+                    f"residual: layer {k} must return as many values as it takes, {layer.input_size}, got "
+                    f"{layer.output_size}"
+                )
         return taken
 
     @property

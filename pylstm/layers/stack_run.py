@@ -1,4 +1,4 @@
-"""Runs of stacks and of two directions: `StackRun`, `BidirectionalRun`, and their gradients."""
+"""`StackRun`: one pass of a stack, and its gradients."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A cell's contract, put into numbers for the time loop: blocks, products, biases."""
+"""`core_of`: a cell's contract in numbers for the time loop: blocks, products, biases."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Losses: functions that return the value and its cotangent, ``(value, dy)``.
+"""Losses of classification: functions that return the value and its cotangent, ``(value, dy)``.
 
 Values are Python floats, summed in float64; ``dy`` has the shape and the dtype of the first argument. What has a
 weight of 0 has no effect: outputs and targets there may be NaN or out of range, and the cotangent is 0 (`leave_out`).

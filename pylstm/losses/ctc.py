@@ -82,7 +82,7 @@ def ctc_loss(
         row = int(np.argmin(possible))
         raise ValueError(
             f"row {row}: {steps[row]} steps are too few for its {labels[row]} labels (one each, and a blank between "
-            "two that are the same); zero_infinity=True leaves such rows out"
+            "equal neighbours): zero_infinity=True ignores such rows"
         )
     losses, dlogits = np.zeros(N), np.zeros(logits.shape, logits.dtype)
     compute = np.flatnonzero(possible & counts & (steps > 0))
@@ -148,7 +148,7 @@ def _check_targets(targets: Any, lengths: Any, counts: np.ndarray, V: int, blank
     inside = np.arange(S) < labels[:, None]
     found = check_indices("targets", targets[inside] if targets.size else np.zeros(0, int), V)
     if (found == blank).any():
-        raise ValueError(f"targets must not hold the blank, {blank}: it is what stands between labels")
+        raise ValueError(f"targets must not contain the blank, {blank}, which separates labels")
     filled = np.full((N, max(S, 1)), blank)
     filled[:, :S][inside] = found
     return filled, labels

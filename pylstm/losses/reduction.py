@@ -1,4 +1,4 @@
-"""What losses have in common: reductions, weights, and checks of their arguments."""
+"""Shared by losses: reductions, weights, and checks of their arguments."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Losses of regression beside `squared_error`: Huber, Gaussian likelihood, quantiles; as ``(value, cotangent)``."""
+"""Losses of regression: squared error, Huber, Gaussian likelihood, quantiles; as ``(value, cotangent)``."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def huber(
 def gaussian_likelihood(
     y: ArrayLike, target: ArrayLike, *, weights: ArrayLike | None = None, reduction: Reduction = "mean"
 ) -> Loss:
-    """Negative log-likelihood of a normal distribution whose mean and log-variance the net gives.
+    """Negative log-likelihood of a normal distribution whose mean and log-variance the net returns.
 
     Parameters
     ----------

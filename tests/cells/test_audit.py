@@ -213,7 +213,7 @@ def test_a_claim_about_parameters():
     ("claimed", "error", "message"),
     [
         (lambda run: None, TypeError, "must return a dict"),
-        (lambda run: {"q": run.dy}, ValueError, "returned 'q'; there is h, c"),
+        (lambda run: {"q": run.dy}, ValueError, r"returned 'q', which does not exist \(known: h, c"),
         (lambda run: {"h": run.dy[1:]}, ValueError, r"shape \(1, 4, 4\) at T = 1, got \(0, 4, 4\)"),
     ],
 )

@@ -238,7 +238,7 @@ def test_bad_blocks_are_refused_before_the_call(one_step, change, error, message
 
 def test_a_stage_that_does_not_exist(one_step):
     for stage in (-1, 1):
-        with pytest.raises(ValueError, match=f"has 1 stages, there is no stage {stage}"):
+        with pytest.raises(ValueError, match=f"has 1 stages, stage {stage} does not exist"):
             one_step(LSTM).forward(stage)
 
 

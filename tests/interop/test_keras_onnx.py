@@ -136,7 +136,7 @@ FOUND = onnx.tensors(lstm(seed=0))
         (
             lambda: keras.load_weights(lstm(), keras_like("rnn_tanh", 1)),
             ValueError,
-            r"weights are of a plain RNN \(1 block of 6 rows\), the layer is an LSTM",
+            r"weights are of a plain RNN \(1 block of 6 rows\), but the layer is an LSTM",
         ),
         (lambda: keras.get_weights(Recurrent("peephole", I, H)), TypeError, "keras has no layer with the cell"),
         (lambda: onnx.load_tensors(lstm(), FOUND["W"], FOUND["R"]), ValueError, "bias=True, but B is not given"),
@@ -156,8 +156,8 @@ AFFINE, NAMES = ["Sigmoid", "Tanh", "Affine"], ["sigmoid", "tanh", "TANH"]
 @pytest.mark.parametrize(
     ("cell", "attributes", "peepholes", "message"),
     [
-        ("lstm", {}, True, "has P, the layer the cell 'lstm': make the layer with the cell 'peephole'"),
-        ("peephole", {}, False, "has no P, the layer the cell 'peephole': make the layer with the cell 'lstm'"),
+        ("lstm", {}, True, "has P, but the layer has the cell 'lstm': make the layer with the cell 'peephole'"),
+        ("peephole", {}, False, "has no P, but the layer has the cell 'peephole': make the layer with the cell 'lstm'"),
         ("lstm", {"input_forget": 1}, False, "make the layer with the cell 'cifg'"),
         ("lstm", {"input_forget": 1}, True, "make the layer with the cell 'cifg_peephole'"),
         ("cifg", {"input_forget": 0}, False, "make the layer with the cell 'lstm'"),

@@ -155,10 +155,10 @@ WIDE = np.zeros((4 * H, H))
         (changed(weight_hh_l0=None), ValueError, r"missing keys \['weight_hh_l0'\]"),
         (changed(alpha=WIDE), ValueError, r"unexpected keys \['alpha'\]"),
         (changed(bias_ih_l0=None, bias_hh_l0=None), ValueError, "the layer was made with bias=True"),
-        (changed(weight_ih_l1=WIDE), ValueError, "state_dict is of 2 layers, the layer has num_layers=1"),
-        (changed(weight_ih_l0_reverse=WIDE), ValueError, "of 2 directions, the layer has bidirectional=False"),
+        (changed(weight_ih_l1=WIDE), ValueError, "state_dict holds 2 layers, but the layer has num_layers=1"),
+        (changed(weight_ih_l0_reverse=WIDE), ValueError, "holds 2 directions, but the layer has bidirectional=False"),
         (changed(weight_hr_l0=WIDE), ValueError, r"make it with LSTM\(..., proj_size=\): \['weight_hr_l0'\]"),
-        ({f"rnn.{key}": value for key, value in changed().items()}, ValueError, "take the prefix off"),
+        ({f"rnn.{key}": value for key, value in changed().items()}, ValueError, "remove the prefix from"),
         (changed(weight_ih_l0=WIDE), ValueError, r"'weight_ih_l0'\] must have shape \(20, 3\), got \(20, 5\)"),
         (changed(bias_hh_l0=np.zeros(20, "f4")), TypeError, r"'bias_hh_l0'\] must be float64, got float32"),
     ],
@@ -211,22 +211,22 @@ def test_stacks_that_torch_does_not_have():
     def make(*layers):
         return Stack([Recurrent(*layer) for layer in layers])
 
-    with pytest.raises(TypeError, match="no layer of different cells: 'lstm' and 'gru'"):
+    with pytest.raises(TypeError, match="all layers must have the same cell for torch, got 'lstm' and 'gru'"):
         state_dict(make(("lstm", I, H), ("gru", H, H)))
-    with pytest.raises(ValueError, match="different hidden sizes"):
+    with pytest.raises(ValueError, match="must have the same hidden size and bias"):
         state_dict(make(("lstm", I, H), ("lstm", H, 7)))
-    with pytest.raises(ValueError, match="two directions in some layers only"):
+    with pytest.raises(ValueError, match="all layers must have two directions, or none"):
         state_dict(Stack([Recurrent("gru", I, H), Bidirectional(Recurrent("gru", H, H), Recurrent("gru", H, H))]))
-    with pytest.raises(TypeError, match="a Recurrent, Stack or Bidirectional layer is needed, got int"):
+    with pytest.raises(TypeError, match="layer must be a Recurrent, Stack or Bidirectional, got int"):
         state_dict(3)
 
 
 def test_state_dicts_of_other_stacks():
     stack = Recurrent("lstm", I, H, num_layers=2, dtype="float64")
     three = state_dict(Recurrent("lstm", I, H, num_layers=3, dtype="float64"))
-    with pytest.raises(ValueError, match="state_dict is of 3 layers, the layer has num_layers=2"):
+    with pytest.raises(ValueError, match="state_dict holds 3 layers, but the layer has num_layers=2"):
         load_state_dict(stack, three)
-    with pytest.raises(ValueError, match="of 1 direction, the layer has bidirectional=True"):
+    with pytest.raises(ValueError, match="holds 1 direction, but the layer has bidirectional=True"):
         load_state_dict(Recurrent("lstm", I, H, num_layers=3, bidirectional=True, dtype="float64"), three)
     before, two = stack.params.flat.copy(), state_dict(stack)
     with pytest.raises(ValueError, match=r"'bias_hh_l1'\] must have shape \(20,\), got \(4,\)"):
@@ -264,10 +264,10 @@ def test_a_module_in_place_of_its_state_dict(options):
 def test_weights_of_another_kind_of_layer_are_named(theirs, said):
     torch = pytest.importorskip("torch")
     layer = Recurrent("lstm", 3, 4)
-    with pytest.raises(ValueError, match=f"state_dict is of {said} .*, the layer is an LSTM"):
+    with pytest.raises(ValueError, match=f"state_dict is of {said} .*, but the layer is an LSTM"):
         load_state_dict(layer, getattr(torch.nn, theirs)(3, 4))
 
 
 def test_what_is_neither_a_state_dict_nor_a_module():
-    with pytest.raises(TypeError, match="a state dict or a torch module is needed, got list"):
+    with pytest.raises(TypeError, match="state_dict must be a state dict or a torch module, got list"):
         load_state_dict(Recurrent("lstm", 3, 4), [1])

@@ -104,18 +104,18 @@ def test_save_and_load(tmp_path):
 def test_what_does_not_fit():
     plain, projected = pylstm.LSTM(I, H), pylstm.LSTM(I, H, proj_size=P)
     before = projected.params.flat.copy()
-    with pytest.raises(ValueError, match=r"state_dict has a projection, the layer has none.*weight_hr_l0"):
+    with pytest.raises(ValueError, match=r"state_dict has a projection, but the layer has none.*weight_hr_l0"):
         load_state_dict(plain, state_dict(projected))
-    with pytest.raises(ValueError, match=r"state_dict has no projection, the layer has one.*weight_hr_l0"):
+    with pytest.raises(ValueError, match=r"state_dict has no projection, but the layer has one.*weight_hr_l0"):
         load_state_dict(projected, state_dict(plain))
     with pytest.raises(ValueError, match=r"'weight_hh_l0'\] must have shape \(24, 4\), got \(24, 3\)"):
         load_state_dict(projected, state_dict(pylstm.LSTM(I, H, proj_size=3)))
     with pytest.raises(ValueError, match=r"'weight_hr_l0'\] must have shape \(4, 6\), got \(1, 6\)"):
         load_state_dict(projected, state_dict(projected) | {"weight_hr_l0": np.ones((1, H), "float32")})
-    with pytest.raises(ValueError, match="state_dict is of 2 layers, the layer has num_layers=1"):
+    with pytest.raises(ValueError, match="state_dict holds 2 layers, but the layer has num_layers=1"):
         load_state_dict(projected, state_dict(pylstm.LSTM(I, H, 2, proj_size=P)))
     np.testing.assert_array_equal(projected.params.flat, before)
-    with pytest.raises(ValueError, match="different hidden sizes"):
+    with pytest.raises(ValueError, match="must have the same hidden size and bias"):
         state_dict(pylstm.Stack([pylstm.LSTM(I, H, proj_size=P), pylstm.LSTM(P, H, proj_size=3)]))
     for write in (keras.get_weights, onnx.tensors):
         with pytest.raises(TypeError, match="no layer with the cell 'lstmp'"):

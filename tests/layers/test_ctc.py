@@ -308,7 +308,7 @@ def test_models_refuse_and_come_back(tmp_path):
         ({"logits": np.zeros((5, V))}, ValueError, r"logits must have shape \(T, N, V\)"),
         ({"logits": np.zeros((5, 2, V), int)}, TypeError, "logits must be float32 or float64"),
         ({"targets": np.zeros(2, int)}, ValueError, r"targets must have shape \(2, S\)"),
-        ({"targets": np.array([[1, 0], [2, 1]])}, ValueError, "must not hold the blank, 0"),
+        ({"targets": np.array([[1, 0], [2, 1]])}, ValueError, "must not contain the blank, 0"),
         ({"targets": np.array([[1, 4], [2, 1]])}, ValueError, r"targets must be in 0\.\.3, got 4"),
         ({"targets": np.ones((2, 2))}, TypeError, "targets must be integers"),
         ({"input_lengths": [5, 6]}, ValueError, r"input_lengths must be in 0\.\.5, got 6"),

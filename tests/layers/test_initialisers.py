@@ -131,7 +131,7 @@ def test_seeds_and_stacks(function):
         (lambda: gate_bias(layer("lstm", bias=False), "f", 1), ValueError, "has no bias"),
         (lambda: orthogonal(layer("lstm"), ["y"]), ValueError, "no source 'y'"),
         (lambda: chrono(layer("lstm"), 1), ValueError, "longest must be at least 2"),
-        (lambda: uniform(3), TypeError, "a Recurrent, Stack or Bidirectional layer is needed, got int"),
+        (lambda: uniform(3), TypeError, "layer must be a Recurrent, Stack or Bidirectional, got int"),
     ],
 )
 def test_what_does_not_fit(call, error, message):
@@ -175,8 +175,11 @@ def test_a_cell_declares_initial_values():
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"bias.f": 1.0}, "'bias.f' in initial_values is no parameter .*tau, usual, weight_x, weight_h, bias, bias.r"),
-        ({"h": 1.0}, "'h' in initial_values is no parameter"),
+        (
+            {"bias.f": 1.0},
+            "'bias.f' in initial_values is not a parameter .*tau, usual, weight_x, weight_h, bias, bias.r",
+        ),
+        ({"h": 1.0}, "'h' in initial_values is not a parameter"),
         ({"tau": "ones"}, "must be a number or a function"),
     ],
 )

@@ -139,7 +139,7 @@ def test_copies_and_files(tmp_path):
 def test_other_libraries_do_not_have_them():
     from pylstm.interop.torch import state_dict
 
-    with pytest.raises(ValueError, match="layers of torch do not hold initial states, this one has learned h, c"):
+    with pytest.raises(ValueError, match="layers of torch hold no initial states, but this layer learns h, c"):
         state_dict(make())
 
 

@@ -51,9 +51,9 @@ def test_assignment_accepts_any_layout_and_byte_order():
         ("bias", np.zeros(4, "f4"), TypeError, r"must be float64, got float32: .*dtype='float64'.*dtype='float32'"),
         ("bias", np.zeros(4, int), TypeError, r"must be float64, got int64: convert"),
         ("bias", np.ma.zeros(4), TypeError, "masked"),
-        ("bias", None, TypeError, "is None"),
-        ("bias", [[1.0], [1.0, 2.0]], ValueError, "not an array"),
-        ("weight_h", np.zeros(4), KeyError, "no parameter 'weight_h'; there are: weight_x, bias"),
+        ("bias", None, TypeError, "must be an array, got None"),
+        ("bias", [[1.0], [1.0, 2.0]], ValueError, "do not form an array"),
+        ("weight_h", np.zeros(4), KeyError, r"unknown parameter 'weight_h' \(known: weight_x, bias"),
     ],
 )
 def test_assignment_refuses(name, value, error, message):

@@ -170,7 +170,7 @@ def test_penalties_of_layouts_and_names():
         (lambda e, x: zoneout(e, x, {"h": 1.1}), "rate of 'h' must be in 0..1, got 1.1"),
         (lambda e, x: state_dropout(e, x, {"h": 1.0}), "must be in 0..1 and below 1"),
         (lambda e, x: input_dropout(e, x, -0.1), "rate of 'x'"),
-        (lambda e, x: drop_connect(e, 0.5, ["weight_q"]).__enter__(), "no parameter weight_q"),
+        (lambda e, x: drop_connect(e, 0.5, ["weight_q"]).__enter__(), "unknown parameter weight_q"),
     ],
 )
 def test_what_does_not_fit(call, message):

@@ -1,1 +1,1 @@
-"""Audits: is a claimed recursion right, and if not, which path has it lost?"""
+"""Audits: is a claimed recursion right, and if not, which path is missing?"""

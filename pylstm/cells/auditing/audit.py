@@ -1,4 +1,4 @@
-"""The auditor: is a claimed derivative, or a claimed recursion, that of the cell; and if not, what does it lose?"""
+"""`audit`: whether a claimed derivative or recursion is that of the cell, and if not, which paths are missing."""
 
 from __future__ import annotations
 
@@ -184,7 +184,7 @@ def audit(
     ensure_certified(check_cell(cell))
     lengths = sorted({int(length) for length in lengths})
     if not lengths or lengths[0] < 1:
-        raise ValueError(f"lengths must be numbers of steps, 1 or more, got {lengths}")
+        raise ValueError(f"lengths must be numbers of steps of at least 1, got {lengths}")
     world = World(cell, lengths[-1], loss, seed, sizes)
     arguments = set(inspect.signature(claimed).parameters)
     if arguments and arguments <= set(TWIN_ARGUMENTS):
@@ -208,7 +208,7 @@ def _check_claim(claim: Any, truth: Recursion, T: int) -> Arrays:
         raise TypeError(f"the claim must return a dict of arrays, got {claim!r}")
     for name, value in claim.items():
         if name not in truth.named:
-            raise ValueError(f"the claim returned {name!r}; there is {', '.join(truth.named)}")
+            raise ValueError(f"the claim returned {name!r}, which does not exist (known: {', '.join(truth.named)})")
         if np.shape(value) != truth.named[name].shape:
             raise ValueError(
                 f"claimed {name!r} must have shape {truth.named[name].shape} at T = {T}, got {np.shape(value)}"

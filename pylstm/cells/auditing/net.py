@@ -1,4 +1,4 @@
-"""A random net and its runs: what a claim is tried on."""
+"""`World`: a random net and its runs, on which a claim is tested."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ class World:
         aux = {name: array[:T] for name, array in self.aux.items()}
         tape = forward(self.cell, self.params, self.x[:T], self.initial, aux, sizes=self.extra)
         if not all(np.isfinite(states).all() for states in tape.states.values()):
-            raise ValueError(f"cell {self.cell.name!r} is not finite on random numbers: try another seed")
+            raise ValueError(f"cell {self.cell.name!r} returns NaN or infinity on random numbers: try another seed")
         dstates = {name: np.zeros_like(d[:T]) for name, d in self.d.items()}
         for name, when in self.loss.items():
             steps = slice(None, T) if when == "every" else slice(T - 1, T)

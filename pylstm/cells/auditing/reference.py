@@ -93,7 +93,7 @@ def infer_widths(contract: Contract, params: Arrays, input_size: int, sizes: dic
         widths = contract.resolve(input_size, hidden_size, **(sizes or {}))
         if contract.parameter_shapes(widths, bias="bias" in params) == shapes:
             return widths
-    raise ValueError(f"cell {contract.name!r}: no hidden_size gives parameters of the shapes {shapes}")
+    raise ValueError(f"cell {contract.name!r}: no hidden_size has parameters of the shapes {shapes}")
 
 
 def maps(contract: Contract, widths: dict[str, int]) -> Iterator[tuple[str, str, slice]]:

@@ -92,7 +92,7 @@ def certify_kernel(
     """
     offered = describe(capsule)["dtypes"]
     if not offered or (dtype and dtype not in offered):
-        certificate.fail("kernel", "dtypes", f"it offers {', '.join(offered) or 'neither float32 nor float64'}")
+        certificate.fail("kernel", "dtypes", f"supports {', '.join(offered) or 'neither float32 nor float64'}")
         return
     for each in (dtype,) if dtype else offered:
         found = _certify_in(certificate.cell, capsule, certified, each, form)

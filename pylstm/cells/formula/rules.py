@@ -1,6 +1,6 @@
 """Local derivatives of every operation, and the reverse sweep over a graph.
 
-A rule takes the cotangent `c` of the result, the result `y` and the arguments, and gives the cotangent of one
+A rule takes the cotangent `c` of the result, the result `y` and the arguments, and returns the cotangent of one
 argument; it uses `y` where that saves a function: exp, sigmoid, tanh, sqrt, relu, softplus.
 """
 

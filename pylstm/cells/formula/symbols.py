@@ -1,4 +1,4 @@
-"""`Symbol`: what a formula sees in place of an array. What cannot be traced is refused at the user's line."""
+"""`Symbol`: what a formula sees in place of an array; code that cannot be traced raises with the user's line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a stage keeps for backward.
+"""`choose`: the values that a stage keeps for backward.
 
 The rule. Free: previous and new states, emissions, parameters, aux, and one value per gate, because the loop keeps
 these blocks anyway. A costly value (a function such as exp or tanh) that backward needs is kept; cheap arithmetic on

@@ -1,4 +1,4 @@
-"""Runs a formula once, on symbols."""
+"""`trace`: runs a formula once, on symbols."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What all printers share: which values get a name, and expressions with as few parentheses as possible."""
+"""`Printer`: base of all printers, which names values and writes expressions with as few parentheses as possible."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the Cython and the C printers share: a row function per stage and direction, loops over the units.
+"""`RowPrinter`: base of the Cython and C printers: a row function per stage and direction, loops over the units.
 
 Values of width 1 stand before the loops, or after them where they need the sum over a row; values of every other
 width are computed in one loop per width. A value that goes to a block is computed there, as by hand:
