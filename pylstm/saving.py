@@ -16,10 +16,11 @@ import numpy as np
 
 from pylstm.cells.cell import check_cell
 from pylstm.cells.options import base_of
+from pylstm.checks import quoted
 from pylstm.described import Layer, Model
 from pylstm.files import Path, Shapes, read_file, write_file
 from pylstm.kinds import KINDS, MOST_LAYERS, Plan, Wanted, describe, kind_of, plan_of
-from pylstm.schema import Entries, malformed
+from pylstm.schema import Entries, check_storable, malformed
 
 __all__ = ["Entries", "Layer", "Model", "Plan", "Wanted", "load", "read_about", "save"]
 
@@ -40,13 +41,16 @@ def save(path: Path, model: Any, *, about: Mapping[str, Any] | None = None) -> N
         `metadata`, a dict that JSON can hold, and the class method ``from_parts(parts, metadata)``.
     about : dict, optional
         What else the file is to say, such as what the model was trained on; what JSON can hold. See `read_about`.
+        Tuples come back as lists, from `metadata`, too.
 
     Raises
     ------
     TypeError
-        Something else; a subclass of a layer; `metadata` that JSON cannot hold.
+        Something else; a subclass of a layer; `metadata` or `about` that JSON cannot hold or would change: keys that
+        are not texts, sets, arrays, NaN.
     ValueError
-        A layer name with a dot or empty; more than 1,000 layers; `path` exists and is not a regular file.
+        A layer name with a dot or empty; more than 1,000 layers; a layer that is in two parts; `path` exists and is
+        not a regular file.
     OSError
         The file cannot be written.
 
@@ -67,10 +71,10 @@ def save(path: Path, model: Any, *, about: Mapping[str, Any] | None = None) -> N
         for part, layer in parts.items()
         for name, array in layer.params.items()
     }
-    _check_cells(parts)
+    _check_leaves(parts)
     header["parts"] = {name: describe(layer) for name, layer in parts.items()}
     if about is not None:
-        header["about"] = dict(about)
+        header["about"] = _stored(about, "about")
     write_file(path, header, tensors)
 
 
@@ -102,13 +106,14 @@ def load(
     LookupError
         Its cell is not registered; names the package that had it.
     TypeError
-        `cell` is neither a class nor a list of them.
+        `cell` is neither a class nor a list of them; `model` is not a class with ``from_parts``.
     ValueError
         Not a file of `save`, cut short, damaged, of a later version; an entry that is not what it must be; parameters
         that are not finite; the cell has changed since: its blocks, its output, its biases, or what it computes; an
         option with which it would run for long; a cell that fails certification; a layer made with
         ``certified=False``.
     """
+    _check_class(model)
     wanted, plans, file = Wanted(_by_name(cell), bool(certified)), {}, os.fsdecode(path)
 
     def check(header: dict[str, Any], shapes: Shapes) -> None:
@@ -158,7 +163,7 @@ def _take_apart(model: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     kind = kind_of(model)
     if kind:
         parts = model.parts  # first: a model that was not fitted says so
-        return {"kind": kind, "metadata": model.metadata}, parts
+        return {"kind": kind, "metadata": _stored(model.metadata, f"{type(model).__qualname__}.metadata")}, parts
     if not isinstance(model, Mapping) and callable(getattr(type(model), "from_parts", None)):
         return _take_apart_own(model)
     if not isinstance(model, Mapping) or not model:
@@ -172,16 +177,20 @@ def _take_apart(model: Any) -> tuple[dict[str, Any], dict[str, Any]]:
 
 def _take_apart_own(model: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     place = type(model).__qualname__
-    for name in ("parts", "metadata"):
-        if not isinstance(getattr(model, name, None), Mapping):
-            raise TypeError(f"save: {place}.{name} must be a dict, got {type(getattr(model, name, None)).__name__}")
-    _check_parts(model.parts)
-    try:
-        json.dumps(dict(model.metadata), allow_nan=False)
-    except (TypeError, ValueError, RecursionError) as error:
-        raise TypeError(f"save: {place}.metadata must be serialisable as JSON: {error}") from None
-    header = {"kind": "model", "class": f"{type(model).__module__}:{place}", "metadata": dict(model.metadata)}
-    return header, dict(model.parts)
+    parts, metadata = getattr(model, "parts", None), getattr(model, "metadata", None)
+    if not isinstance(parts, Mapping):
+        raise TypeError(f"save: {place}.parts must be a dict, got {type(parts).__name__}")
+    _check_parts(parts)
+    header = {"kind": "model", "class": f"{type(model).__module__}:{place}"}
+    return header | {"metadata": _stored(metadata, f"{place}.metadata")}, dict(parts)
+
+
+def _stored(value: Any, name: str) -> dict[str, Any]:
+    """A dict that comes back as it is."""
+    if not isinstance(value, Mapping):
+        raise TypeError(f"save: {name} must be a dict, got {type(value).__name__}")
+    check_storable(dict(value), f"save: {name}")
+    return dict(value)
 
 
 def _check_parts(parts: Mapping[str, Any]) -> None:
@@ -193,15 +202,30 @@ def _check_parts(parts: Mapping[str, Any]) -> None:
             raise ValueError(f"save: the name of a layer must be a non-empty str without dots, got {name!r}")
 
 
-def _check_cells(parts: Mapping[str, Any]) -> None:
-    """No more layers than a file can hold, and one cell for each name: by that a file is read."""
-    leaves = [leaf for layer in parts.values() for leaf in getattr(layer, "recurrents", [layer])]
+def _check_leaves(parts: Mapping[str, Any]) -> None:
+    """No more layers than a file can hold, none of them twice, and one cell for each name: by that a file is read."""
+    leaves = [(name, leaf) for name, layer in parts.items() for leaf in getattr(layer, "recurrents", [layer])]
     if len(leaves) > MOST_LAYERS:
         raise ValueError(f"save: a file can hold {MOST_LAYERS} layers, got {len(leaves)}: write several files")
+    owners: dict[int, str] = {}
+    for name, leaf in leaves:
+        if owners.setdefault(id(leaf), name) != name:
+            raise ValueError(
+                f"save: {owners[id(leaf)]!r} and {name!r} share a layer, and would come back with one each: leave one "
+                "out of the parts, and share the layer again in from_parts, or after load"
+            )
     found: dict[str, Any] = {}
-    for cell in (base_of(leaf.cell) for leaf in leaves if hasattr(leaf, "cell")):
+    for cell in (base_of(leaf.cell) for _, leaf in leaves if hasattr(leaf, "cell")):
         if found.setdefault(cell.name, cell) is not cell:
             raise ValueError(f"save: two different cells have the name {cell.name!r}: set `name` in one of the classes")
+
+
+def _check_class(model: Any) -> None:
+    if model is None or (isinstance(model, type) and callable(getattr(model, "from_parts", None))):
+        return
+    cls = type(model)
+    cure = f", an object of it: pass {cls.__name__} itself" if callable(getattr(cls, "from_parts", None)) else ""
+    raise TypeError(f"model= takes a class with from_parts, got {quoted(model)}{cure}")
 
 
 def _by_name(cell: Any) -> dict[str, Any]:
@@ -282,8 +306,8 @@ def _maker(entries: Entries, kind: str, model: Any, plans: Mapping[str, Plan]) -
     if model is None:
         short = name.rpartition(".")[2][:60]
         raise ValueError(f"holds a {short} of module {module[:60]}: load(path, model={short}) with that class")
-    if not callable(getattr(model, "from_parts", None)) or model.__qualname__ != name:
-        raise ValueError(f"holds a {name[:200]}: model= must be that class, with from_parts, got {model!r}")
+    if model.__qualname__ != name:
+        raise ValueError(f"holds a {name[:200]}: model= must be that class, got {model!r}")
     return lambda parts: model.from_parts(parts, metadata)
 
 

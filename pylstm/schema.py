@@ -1,4 +1,4 @@
-"""`Entries`: what a file says, checked entry by entry, so that every refusal names the entry."""
+"""`Entries`: what a file says, checked entry by entry, so that refusals name it; `check_storable`, before saving."""
 
 from __future__ import annotations
 
@@ -153,6 +153,36 @@ def _only_numbers(value: Any, depth: int) -> bool:
 def _fits_empty(value: list[Any], shape: tuple[int | None, ...]) -> bool:
     """Whether there is a shape without elements for lists that have none."""
     return 0 in [len(value) if n is None else n for n in shape] and shape[0] in (None, len(value))
+
+
+STORABLE = "a dict with texts as keys, a list, a text, a finite number, true, false or None"
+CURES = {"set": "sorted(...)", "frozenset": "sorted(...)", "ndarray": ".tolist()", "bytes": ".decode()"}
+"""By types that JSON does not have."""
+
+
+def check_storable(value: Any, where: str) -> None:
+    """`TypeError` with the place of what JSON cannot hold, or gives back as something else; tuples become lists."""
+    try:
+        _check_storable(value, where)
+    except RecursionError:
+        raise TypeError(f"{where} is too deep, or holds itself") from None
+
+
+def _check_storable(value: Any, where: str) -> None:
+    if isinstance(value, dict):
+        for key, each in value.items():
+            if not isinstance(key, str):
+                raise TypeError(f"{where} must have texts as keys, got {key!r}: convert them, or store a list of pairs")
+            _check_storable(each, f"{where}.{key}")
+    elif isinstance(value, list | tuple):
+        for number, each in enumerate(value):
+            _check_storable(each, f"{where}[{number}]")
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise TypeError(f"{where} must be finite, got {value}: store None or a text")
+    elif not (value is None or isinstance(value, str | int | float)):
+        kind = type(value).__name__
+        cure = CURES.get(kind, ".item()" if isinstance(value, np.generic) else "")
+        raise TypeError(f"{where} must be {STORABLE}, got {kind}" + (f": {cure} makes one" if cure else ""))
 
 
 def set_state(rng: np.random.Generator, state: Any, where: str) -> None:

@@ -209,7 +209,7 @@ def test_models_of_users_are_checked(path):
         parts = {"a.b": pylstm.LSTM(3, 4)}
 
     for kind, error, message in (
-        (NotJson, TypeError, "metadata must be serialisable as JSON"),
+        (NotJson, TypeError, r"metadata\.power must be a dict with texts as keys, .* got set"),
         (NoParts, TypeError, "parts must be a dict, got NoneType"),
         (Nested, ValueError, r"the name of a layer must be .*'a\.b'"),
     ):
