@@ -7,7 +7,6 @@ import importlib.util
 import re
 import shutil
 import subprocess
-import sys
 import sysconfig
 from pathlib import Path
 
@@ -26,10 +25,6 @@ PYTHON = sorted(
 CYTHON = sorted(path for folder in ("pylstm", "plugins") for path in ROOT.glob(f"{folder}/**/*.p[yx][xd]"))
 MODULES = [path for path in PYTHON if path.is_relative_to(PACKAGE)]
 PLUGINS = [path for path in PYTHON if path.is_relative_to(ROOT / "plugins")]
-
-
-def names(paths):
-    return [str(path.relative_to(ROOT)) for path in paths]
 
 
 def reaches(name, room):
@@ -80,67 +75,75 @@ def test_the_page_has_all_arrows_and_no_other():
     assert not [module for module, targets in GRAPH.items() if "pylstm" in targets]
 
 
-ROOMS = [*MODULES, *CYTHON]
+def wrong(paths, fault):
+    """Of the files in which `fault` finds something: what it finds, by the name of the file."""
+    assert paths
+    return {str(path.relative_to(ROOT)): found for path in paths if (found := fault(path))}
 
 
-@pytest.mark.parametrize("path", ROOMS, ids=names(ROOMS))
-def test_no_plugin_is_imported(path):
+def test_no_plugin_is_imported():
     """Cells are found by their entry points."""
-    if path.is_relative_to(PACKAGE):
-        assert not {
-            name for name in rooms.imported(path) if name.split(".")[0] in BUNDLED or name.startswith("pylstm_")
-        }
+
+    def of_plugins(path):
+        return {name for name in rooms.imported(path) if name.split(".")[0] in BUNDLED or name.startswith("pylstm_")}
+
+    assert BUNDLED and not wrong([path for path in [*MODULES, *CYTHON] if path.is_relative_to(PACKAGE)], of_plugins)
 
 
-@pytest.mark.parametrize("path", PLUGINS, ids=names(PLUGINS))
-def test_bundled_plugins_use_the_public_contract_only(path):
+def test_bundled_plugins_use_the_public_contract_only():
     public = ("cells", "hookspecs", "Cell", "Stage", "hookimpl")
-    used = {name for name in rooms.imported(path) if name.split(".")[0] == "pylstm" and name != "pylstm"}
-    assert not {name for name in used if not any(reaches(name, each) for each in public)}
+
+    def private(path):
+        used = {name for name in rooms.imported(path) if name.split(".")[0] == "pylstm" and name != "pylstm"}
+        return {name for name in used if not any(reaches(name, each) for each in public)}
+
+    assert not wrong(PLUGINS, private)
 
 
-COMMANDS = [path for path in MODULES if path.parent.name == "commands"]
-
-
-@pytest.mark.parametrize("path", COMMANDS, ids=names(COMMANDS))
-def test_commands_import_lazily(path):
-    top = ast.Module(ast.parse(path.read_text()).body, [])
-    top.body = [node for node in top.body if isinstance(node, ast.Import | ast.ImportFrom)]
+def test_commands_import_lazily():
     heavy = ("interop", "training", "layers", "diagnostics", "datasets", "streaming", "plugins", "cells")
-    assert not {name for name in rooms.imports(top, "pylstm.commands") for room in heavy if reaches(name, room)}
+
+    def at_the_top(path):
+        top = ast.Module(ast.parse(path.read_text()).body, [])
+        top.body = [node for node in top.body if isinstance(node, ast.Import | ast.ImportFrom)]
+        return {name for name in rooms.imports(top, "pylstm.commands") for room in heavy if reaches(name, room)}
+
+    assert not wrong([path for path in MODULES if path.parent.name == "commands"], at_the_top)
 
 
-LOOPS = [path for path in (PACKAGE / "_core.pyx", PACKAGE / "_core.pxd") if path.exists()]
+def test_the_core_names_no_gate():
+    def gates(path):
+        return [line for line in path.read_text().splitlines() if re.search("forget|gate", line, re.I)]
 
-
-@pytest.mark.parametrize("path", LOOPS, ids=names(LOOPS))
-def test_the_core_names_no_gate(path):
-    lines = path.read_text().splitlines()
-    assert not [line for line in lines if re.search("forget|gate", line, re.I)]
+    assert not wrong([path for path in (PACKAGE / "_core.pyx", PACKAGE / "_core.pxd") if path.exists()], gates)
 
 
 COMPILER = shutil.which("cc") or shutil.which("gcc")
-COMPILED = [path for path in CYTHON if path.suffix == ".pyx"]
 
 
-@pytest.mark.skipif(not (COMPILER and importlib.util.find_spec("Cython")), reason="needs Cython and a C compiler")
-@pytest.mark.parametrize("path", COMPILED, ids=names(COMPILED))
-def test_float32_stays_float32(path, tmp_path):
+@pytest.mark.skipif(COMPILER is None, reason="this machine has no C compiler")
+def test_float32_stays_float32(tmp_path):
     """A bare number, as in `1 - z[k]`, is a double in the C that Cython writes, and so is all that it meets."""
-    source = tmp_path / "kernel.c"
-    command = [sys.executable, "-m", "cython", "-3", "-I", str(ROOT), str(path), "-o", str(source)]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    headers = [PACKAGE / "include", PACKAGE / "engine" / "include"]
-    include = [*(f"-I{folder}" for folder in headers), f"-I{sysconfig.get_paths()['include']}"]
-    command = [COMPILER, "-fsyntax-only", "-Wdouble-promotion", "-Werror=double-promotion", *include, str(source)]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    compiling = pytest.importorskip("Cython.Compiler.Main")
+    options = {"language_level": 3, "include_path": [str(ROOT)]}
+    headers = [PACKAGE / "include", PACKAGE / "engine" / "include", sysconfig.get_paths()["include"]]
+    flags = ["-fsyntax-only", "-Wdouble-promotion", "-Werror=double-promotion", *(f"-I{folder}" for folder in headers)]
+
+    def promotions(path):
+        source = tmp_path / f"{path.stem}.c"
+        compiling.compile(str(path), compiling.CompilationOptions(**options, output_file=str(source)))
+        done = subprocess.run([COMPILER, *flags, str(source)], capture_output=True, text=True)
+        return done.returncode and done.stderr
+
+    assert not wrong([path for path in CYTHON if path.suffix == ".pyx"], promotions)
 
 
-@pytest.mark.parametrize("path", [*PYTHON, *CYTHON], ids=names([*PYTHON, *CYTHON]))
-def test_sizes_of_files(path):
-    assert len(path.read_text().splitlines()) <= (400 if path.suffix == ".py" else 600)
+def test_sizes_of_files():
+    def lines(path):
+        number = len(path.read_text().splitlines())
+        return number if number > (400 if path.suffix == ".py" else 600) else None
+
+    assert not wrong([*PYTHON, *CYTHON], lines)
 
 
 def length(function):
@@ -151,28 +154,30 @@ def length(function):
     return function.end_lineno - function.lineno + 1 - docstring
 
 
-@pytest.mark.parametrize("path", PYTHON, ids=names(PYTHON))
-def test_sizes_of_functions(path):
-    functions = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.FunctionDef)]
-    assert not {function.name: length(function) for function in functions if length(function) > 40}
+def test_sizes_of_functions():
+    def long(path):
+        functions = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.FunctionDef)]
+        return {function.name: length(function) for function in functions if length(function) > 40}
+
+    assert not wrong(PYTHON, long)
 
 
-INSTALLED = [path for path in [*MODULES, *PLUGINS] if path != PACKAGE / "__main__.py"]
+def test_every_module_is_installed():
+    def differs(path):
+        parts = path.relative_to(ROOT / "plugins" if path in PLUGINS else ROOT).parts
+        package = Path(importlib.util.find_spec(parts[0]).origin).parent  # found without importing what it needs
+        installed = package.joinpath(*parts[1:])
+        return not installed.exists() or installed.read_text() != path.read_text()
+
+    assert not wrong([path for path in [*MODULES, *PLUGINS] if path != PACKAGE / "__main__.py"], differs)
 
 
-@pytest.mark.parametrize("path", INSTALLED, ids=names(INSTALLED))
-def test_every_module_is_installed(path):
-    parts = path.relative_to(ROOT / "plugins" if path in PLUGINS else ROOT).parts
-    package = Path(importlib.util.find_spec(parts[0]).origin).parent  # found without importing what it needs
-    assert package.joinpath(*parts[1:]).read_text() == path.read_text()
+def test_headers_are_installed():
+    package = Path(importlib.util.find_spec("pylstm").origin).parent
 
+    def differs(path):
+        installed = package / path.relative_to(PACKAGE)
+        return not installed.exists() or installed.read_text() != path.read_text()
 
-DATA = sorted(
-    [*PACKAGE.glob("**/templates/*"), *PACKAGE.glob("**/*.h"), *PACKAGE.glob("**/*.pxd"), PACKAGE / "py.typed"]
-)
-
-
-@pytest.mark.parametrize("path", DATA, ids=names(DATA))
-def test_headers_are_installed(path):
-    installed = Path(importlib.util.find_spec("pylstm").origin).parent
-    assert (installed / path.relative_to(PACKAGE)).read_text() == path.read_text()
+    patterns = ("**/templates/*", "**/*.h", "**/*.pxd", "py.typed")
+    assert not wrong([path for pattern in patterns for path in PACKAGE.glob(pattern)], differs)

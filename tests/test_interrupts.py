@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+pytestmark = pytest.mark.serial
+
 INTERRUPTS = 60
 
 CHILD = """

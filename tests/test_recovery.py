@@ -14,6 +14,8 @@ import pylstm
 from pylstm.cells.twin import twin_kernel
 from pylstm.layers.named import Recurrent
 
+pytestmark = pytest.mark.serial
+
 
 def draw(*shape, seed=0):
     return np.random.default_rng(seed).normal(size=shape).astype("float32")

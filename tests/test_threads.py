@@ -12,6 +12,8 @@ import pytest
 import pylstm
 from pylstm.engine import team as _team
 
+pytestmark = pytest.mark.serial
+
 BIG = (60, 64, 64)  # large enough for a team
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 
 import numpy as np
@@ -147,7 +148,7 @@ def test_the_true_recursion_is_exact_and_every_cut_is_found(name):
     cuts = [(cut, world.recursion(4, cut=cut)) for cut in _candidates(world)]
     cuts = [cut for cut, each in cuts if any(np.abs(each.full[s] - true.full[s]).max() > 1e-6 for s in true.full)]
     assert cuts
-    for cut in cuts[:6]:
+    for cut in cuts[:6] if os.environ.get("PYLSTM_NIGHTLY") == "1" else [cuts[0], cuts[-1]][: len(cuts)]:
         found = pylstm.audit(cell, lambda run, cut=cut: world.recursion(run.T, cut=cut).full, lengths=(2, 3, 4))
         (_, to, _) = next(iter(cut))
         assert any(path.startswith(f"{to}(t") for path in found.paths), (cut, str(found))

@@ -183,7 +183,7 @@ def compiled(tmp_path_factory):
     }
 
 
-@pytest.mark.skipif(COMPILER is None, reason="needs a C compiler")
+@pytest.mark.skipif(COMPILER is None, reason="this machine has no C compiler")
 @every_dtype
 @every_cell
 def test_emitted_c_and_machine_agree(name, dtype, compiled):

@@ -11,6 +11,8 @@ import pytest
 import pylstm
 from pylstm.plugins import registry
 
+pytestmark = pytest.mark.serial
+
 # Numbers on the tape per step and row, in units of H, besides the I of the input: as docs/memory.md has them.
 TAPE = {
     "lstm": 7,  # i f g o, h c, tanh c

@@ -15,6 +15,8 @@ import pytest
 import pylstm
 from pylstm.engine.memory import Workspaces
 
+pytestmark = pytest.mark.serial
+
 T, B, H = 50, 2, 16
 
 

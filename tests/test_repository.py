@@ -1,0 +1,64 @@
+"""What is beside the code: the changelog, the pages for who carries on, workflows that say the same as .ci/run."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = {"architecture", "contract", "cython", "index", "release", "stable", "vocabulary"}
+
+
+def read(name):
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+def test_the_changelog_says_what_kind_of_change():
+    """An entry stands under a heading, each heading once a version, in this order."""
+    *_, unreleased = read("CHANGELOG.md").split("\n## ")[1:2]
+    version, *groups = unreleased.split("\n### ")
+    assert "\n- " not in version
+    kinds = [group.partition("\n")[0] for group in groups]
+    assert kinds == [
+        kind for kind in ("Added", "Changed", "Deprecated", "Removed", "Fixed", "Security") if kind in kinds
+    ]
+    assert {"Added", "Changed", "Fixed"} <= set(kinds) and all("\n- " in group for group in groups)
+
+
+def test_the_pages_for_who_carries_on():
+    assert {page.stem for page in (ROOT / "docs/development").glob("*.md")} >= PAGES
+    assert {name for name in PAGES if f"\n{name}\n" in read("docs/development/index.md")} == PAGES - {"index"}
+
+
+def test_the_architecture_page_names_files_that_exist():
+    page = read("docs/development/architecture.md")
+    named = set(re.findall(r"`([\w./]+\.(?:pyx?|pxd|h))`", page))
+    assert named
+    assert not {name for name in named if not any((ROOT / part / name).exists() for part in ("", "pylstm"))}
+
+
+def test_every_page_that_is_cited_exists():
+    """In code, tests and pages; those of the gallery are generated."""
+    files = [path for room in ("pylstm", "plugins", "tests", "tools", "docs") for path in ROOT.glob(f"{room}/**/*.py")]
+    files += [*ROOT.glob("docs/**/*.md"), *ROOT.glob("*.md"), *ROOT.glob("pylstm/**/*.p[yx][xd]")]
+    cited = {name for path in files for name in re.findall(r"docs/[\w/-]+\.md", path.read_text(encoding="utf-8"))}
+    assert len(cited) > 10
+    assert not {name for name in cited if not (ROOT / name).exists() and not name.startswith("docs/gallery/")}
+
+
+def test_serial_tests_are_run_by_themselves():
+    """`.ci/run` finds their files by the mark."""
+    marked = {path.name for path in ROOT.glob("tests/**/test_*.py") if re.search(r"mark\.serial\n", path.read_text())}
+    assert {"test_threads.py", "test_memory.py", "test_recovery.py", "test_interrupts.py"} <= marked
+    script = read(".ci/run")
+    assert script.count("-m serial") == script.count('-m "not serial"') == 1
+
+
+def test_shell_scripts_are_run_as_they_are():
+    scripts = [ROOT / ".ci/run", *ROOT.glob("tools/*.sh")]
+    assert len(scripts) > 1
+    for script in scripts:
+        assert os.access(script, os.X_OK)
+        assert subprocess.run(["bash", "-n", script]).returncode == 0
