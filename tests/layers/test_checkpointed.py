@@ -75,7 +75,7 @@ def test_the_bits_of_the_plain_run(cell, modified):
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("cell", ["lstm", "peephole", "gru_reset_before", "lstmp"])
-@pytest.mark.parametrize(("T", "B", "H"), [(3001, 1, 7), (1500, 1, 200), (257, 40, 70)])
+@pytest.mark.parametrize(("T", "B", "H"), [(3001, 1, 7), (700, 1, 200), (129, 40, 70)])
 def test_sizes_threads_and_budgets(cell, T, B, H, dtype, threads):
     layer, x, call, back = problem(cell, T, B, H, dtype, B > 1)
     plain = layer(x, **call)
