@@ -2,11 +2,13 @@
 
 import unittest
 from collections import Counter
+from contextlib import suppress
 
 import pytest
 
 pytest.importorskip("sklearn")
 
+from sklearn.base import clone
 from sklearn.utils.estimator_checks import estimator_checks_generator, parametrize_with_checks
 
 from pylstm import SequenceClassifier, SequenceRegressor
@@ -41,6 +43,7 @@ def test_scikit_learn_checks(estimator, check):
 
 @pytest.mark.parametrize("estimator", ESTIMATORS[::2], ids=["classifier", "regressor"])
 def test_the_checks_fit(estimator, monkeypatch):
+    """Of one epoch, since only their number is looked at: what a check says of so short a fit is not."""
     fits = Counter()
     inner = type(estimator)._train
 
@@ -49,9 +52,10 @@ def test_the_checks_fit(estimator, monkeypatch):
         return inner(self, *args)
 
     monkeypatch.setattr(type(estimator), "_train", counted)
-    checks = list(estimator_checks_generator(estimator))
+    checks = list(estimator_checks_generator(clone(estimator).set_params(epochs=1)))
     for each, check in checks:
         before = fits["now"]
-        check_it(each, check)
+        with suppress(AssertionError):
+            check_it(each, check)
         fits["checks"] += fits["now"] > before
     assert len(checks) >= 50 and fits["checks"] >= 35 and fits["now"] >= 50
