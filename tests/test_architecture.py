@@ -75,6 +75,16 @@ def test_the_page_has_all_arrows_and_no_other():
     assert not [module for module, targets in GRAPH.items() if "pylstm" in targets]
 
 
+def test_the_picture_has_all_rooms_and_arrows_point_down():
+    (lines,) = re.findall(r"## Picture\n.*?```text\n(.*?)```", PAGE, re.S)
+    height = {room: -number for number, line in enumerate(lines.splitlines()) for room in line.split()}
+    arrows = rooms.arrows_on(PAGE)
+    assert set(height) == set(arrows)
+    assert not [
+        (room, target) for room, targets in arrows.items() for target in targets if height[target] >= height[room]
+    ]
+
+
 def wrong(paths, fault):
     """Of the files in which `fault` finds something: what it finds, by the name of the file."""
     assert paths
