@@ -43,7 +43,7 @@ None
 
 
 def _training(hook: Hook) -> Hook:
-    """Specify a training hook: its docstring goes on with what all of them take and return."""
+    """Specify a training hook: its docstring continues with what all of them take and return."""
     hook.__doc__ = f"{inspect.cleandoc(hook.__doc__ or '')}\n\n{TRAINING}"
     return hookspec(hook)
 

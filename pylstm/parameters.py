@@ -225,7 +225,7 @@ class Parameters(Hinted, Mapping[str, Array], hints="parameters"):
 
     __array_ufunc__ = None  # a NumPy number on the left leaves the product to `__rmul__`
 
-    if not TYPE_CHECKING:  # a checker reports that they are no array
+    if not TYPE_CHECKING:  # a checker reports that they are not an array
 
         def __array__(self, *_: Any, **__: Any) -> NoReturn:
             raise TypeError("Parameters are several arrays: params.flat has all values, params[name] one array")

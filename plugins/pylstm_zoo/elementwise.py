@@ -48,7 +48,7 @@ QRNN = "Bradbury, Merity, Xiong & Socher (2017), Quasi-recurrent neural networks
 class QRNNf(Cell):
     """QRNN with f-pooling: f = s(W_f x), h = f h- + (1 - f) tanh(W_z x).
 
-    The convolution of width k is the product of these matrices with k inputs side by side: give x that way.
+    The convolution of width k is the product of these matrices with k inputs side by side: pass x in that form.
     """
 
     name = "qrnn_f"

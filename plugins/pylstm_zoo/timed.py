@@ -107,7 +107,7 @@ class GRUODE(Cell):
     """One Euler step of length dt (aux) of GRU-ODE, here with an input.
 
     r = s(z_r), u = s(z_u), n = tanh(W x + U (r h-) + b), h = h- + dt (1 - u) (n - h-). The paper's equation between
-    observations has no x: give zeros.
+    observations has no x: pass zeros.
     """
 
     name = "gru_ode"

@@ -187,7 +187,7 @@ class Contract:
         return shapes | {name: (widths[name],) for name in self.params}
 
     def check_initial_values(self, values: dict[str, Any]) -> None:
-        """`TypeError` for a name in `Cell.initial_values` that is no parameter, or a value that cannot be one."""
+        """`TypeError` for a name in `Cell.initial_values` that is not a parameter, or a value that cannot be one."""
         biases = ("bias", *(f"bias.{gate}" for gate in self.biased)) if self.biased else ()
         known = (*self.params, *(f"weight_{source}" for source in self.sources), *biases)
         for name, value in values.items():

@@ -19,7 +19,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "compare",
         help="train cells on a task with the same number of parameters, data and seeds",
         description="Train each cell with the same number of parameters, data and seeds, and print the loss on "
-        "held-out data. With --steps, the same command gives the same losses.",
+        "held-out data. With --steps, the same command prints the same losses.",
     )
     parser.add_argument("cells", metavar="CELLS", help="names, module:Class or file.py:Class, separated by commas")
     parser.add_argument("--task", choices=TASKS, required=True, help="task to learn")

@@ -266,7 +266,7 @@ def _prepare(cell: Any, task: Task, settings: Settings) -> Result:
 
 
 def _advance(run: Iterator[None], each: Run, report: Report) -> bool:
-    """One step of a run; whether it goes on."""
+    """One step of a run; returns whether it continues."""
     with np.errstate(all="ignore"):  # a net that diverges says so by its loss
         goes_on = next(run, StopIteration) is None
     if goes_on:

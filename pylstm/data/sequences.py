@@ -38,7 +38,7 @@ class Sequences:
     Raises
     ------
     TypeError
-        Neither numbers nor bool; lengths that are no integers.
+        Neither numbers nor bool; lengths that are not integers.
     ValueError
         Less than two axes; another number of lengths than of rows, or one out of 0..T.
 
@@ -119,7 +119,7 @@ class Sequences:
         """The same rows, padded to the longest of them only."""
         return Sequences(self.padded[:, : self.lengths.max(initial=0)], self.lengths)
 
-    if not TYPE_CHECKING:  # a checker reports that they are no array
+    if not TYPE_CHECKING:  # a checker reports that they are not an array
 
         def __array__(self, *_: Any, **__: Any) -> NoReturn:  # layer(sequences)
             raise TypeError(

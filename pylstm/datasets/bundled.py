@@ -139,7 +139,7 @@ def japanese_vowels() -> Classification:
 
 
 def sunspots() -> Series:
-    """Mean sunspot numbers of the years 1700 to 2008; a cycle takes about 11 years, which is no fixed season.
+    """Mean sunspot numbers of the years 1700 to 2008; a cycle takes about 11 years, which is not a fixed season.
 
     Returns
     -------

@@ -57,7 +57,7 @@ def grouped(
     Raises
     ------
     ValueError
-        An unknown column, no columns of numbers, a field that is no number, two labels in one sequence: names line
+        An unknown column, no columns of numbers, a field that is not a number, two labels in one sequence: names line
         and column.
 
     Examples

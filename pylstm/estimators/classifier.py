@@ -53,7 +53,7 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator, kind="sequence_clas
         Factors on the weights of the samples by class, in `fit` only; "balanced": the classes weigh the same. With a
         factor of 0 the sequences of a class are left out, whatever they are; it stays in ``classes_``.
     warm_start : bool
-        Whether another `fit` goes on from the parameters of the fit before.
+        Whether another `fit` continues from the parameters of the previous one.
     dtype : {"float32", "float64"}
     random_state : int, RandomState or None
     verbose : bool

@@ -155,7 +155,7 @@ class Forecaster(EstimatorHints, BaseEstimator, kind="forecaster"):
         X : array_like, shape (n, M), or list of such
             Exogenous values of the steps to come; with `history`, (T + n, M).
         history, rescale
-            Other beginnings to go on from, see `ForecastModel.predict`.
+            Other series to continue, see `ForecastModel.predict`.
 
         Raises
         ------

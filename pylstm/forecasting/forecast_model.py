@@ -210,7 +210,7 @@ class ForecastModel(FittedModel, kind="forecast_model"):
         ----------
         n : int
         history : as `y` of `fit`, optional
-            Other beginnings to go on from: later values of the series of the fit, or with `rescale` any series.
+            Other series to continue: later values of the series of the fit, or with `rescale` any series.
         exogenous : array_like, shape (n, M), or list of such
             Of the steps to come; with `history`, (T + n, M): of its steps, too.
         rescale : bool

@@ -2,7 +2,7 @@
 
 A run is cut into segments. Forward, each but the last is run without a tape, and the states at its start are kept.
 Backward, from the last segment on, each is run again with a tape, always in the same workspace, and then
-back-propagated; the cotangents of the states go on to the segment before. Segments are whole chunks of the plain run,
+back-propagated; the cotangents of the states pass to the segment before. Segments are whole chunks of the plain run,
 so the sums over steps are made in the same order: the gradients are those of the plain run, bit by bit. The price is
 one more forward pass, but for the last segment.
 
@@ -103,7 +103,7 @@ class Segments:
         self.nbytes = self._nbytes(self.steps, self.count)
 
     def _fit(self, budget: int) -> None:
-        """Cut finely enough for `budget`, then give the last segment what is left of it.
+        """Cut finely enough for `budget`; the last segment gets the rest of it.
 
         Raises
         ------

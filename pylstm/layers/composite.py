@@ -97,7 +97,7 @@ class Composite(Layer):
         self._place()
 
     def describe(self) -> dict[str, Any]:
-        """What a file says of the layer."""
+        """Description of the layer for a file."""
         return {"layers": [describe(part) for part in self.parts.values()], "arguments": self.arguments}
 
     @staticmethod

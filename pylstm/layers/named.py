@@ -118,7 +118,7 @@ class Recurrent(RecurrentLayer, kind="recurrent"):
         super().__init__(cell, input_size, hidden_size, **options)
 
     def describe(self) -> dict[str, Any]:
-        """What a file says of the layer."""
+        """Description of the layer for a file."""
         return describe_cell(self)
 
     @classmethod

@@ -19,7 +19,7 @@ from pylstm.layers.run import Run
 
 
 def turned(array: np.ndarray, lengths: np.ndarray, axis: int) -> np.ndarray:
-    """Every row of a per-step array reversed from its own end; twice gives the array itself.
+    """Every row of a per-step array reversed from its own end; twice returns the array itself.
 
     Parameters
     ----------

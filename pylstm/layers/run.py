@@ -72,7 +72,7 @@ class Run(Output, hints="run"):
 
     Notes
     -----
-    The run holds a copy of the input and of the weights it needs: `backward` gives the gradients of this forward pass
+    The run holds a copy of the input and of the weights it needs: `backward` returns the gradients of this forward pass
     even if the input array or the layer's parameters have changed since, and the same each time it is called.
     """
 

@@ -105,7 +105,7 @@ class Stack(Composite, kind="stack"):
 
     @property
     def arguments(self) -> dict[str, Any]:
-        """What a file says of the layer besides its parts."""
+        """Description of the layer for a file, besides its parts."""
         return {"dropout": self.dropout, "residual": list(self.residual)}
 
     @classmethod

@@ -104,7 +104,7 @@ def ctc_best_path(logits: Any, lengths: Any = None, *, blank: int = 0) -> list[n
     Parameters
     ----------
     logits : array_like, shape (N, T, V)
-        As `SequenceModel.predict` gives them.
+        As `SequenceModel.predict` returns them.
     lengths : array_like of int, shape (N,), optional
         Steps of each row; default T.
     blank : int

@@ -176,7 +176,7 @@ class Plateau(Hinted, hints="plateau"):
         return self.lr
 
     def observe(self, loss: float) -> None:
-        """Take note of a loss; NaN is no better than any."""
+        """Record a loss; NaN is never better than another."""
         loss = as_real("loss", loss)
         if self._is_better(loss):
             self.best, self.waited = loss, 0

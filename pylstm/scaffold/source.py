@@ -58,7 +58,7 @@ def formula_source(cell: type[Cell], name: str) -> tuple[list[str], str]:
     Raises
     ------
     ValueError
-        The source of a function is not to be had; it uses something that cannot be written into a file.
+        The source of a function cannot be read; it uses something that cannot be written into a file.
     """
     needs = Needs()
     texts = [_forward(needs, cell, stage) for stage in _stages(cell)]

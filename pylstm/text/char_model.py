@@ -48,7 +48,7 @@ class CharModel(SequenceModel, kind="char_model"):
     hidden_size, embedding_size : int
     dtype : {"float32", "float64"}
     seed : int
-        The same seed gives the same parameters.
+        The same seed draws the same parameters.
 
     Attributes
     ----------

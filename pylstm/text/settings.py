@@ -66,7 +66,7 @@ class TextSettings:
 def learning_rate(step: int, peak: float) -> float:
     """Rate of step 0, 1, ...: rises in a line over `WARMUP` steps, then falls as the root of the step number.
 
-    A function of the step alone, not of the budget: a longer run repeats a shorter one and goes on.
+    A function of the step alone, not of the budget: a longer run repeats a shorter one and continues.
 
     Examples
     --------

@@ -13,7 +13,7 @@ from pylstm.training.tbptt import Window, window
 class Streams:
     """`batch_size` consecutive pieces of one sequence, side by side, to predict each next element.
 
-    Chunk k + 1 goes on where chunk k stopped, in every column, so that states are carried from one to the next.
+    Chunk k + 1 continues where chunk k stopped, in every column, so that states are carried from one to the next.
     The elements at the end that do not fill a column are left out.
 
     Parameters

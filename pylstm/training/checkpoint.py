@@ -104,9 +104,9 @@ def refuse_taken(path: Path, task: str, run: Callable[[], Mapping[str, Any]]) ->
         found = str(error).removeprefix(f"{shown}: ")
         raise ValueError(
             f"checkpoint {shown}: would replace a file that is not a checkpoint of {task} ({found}): "
-            "give another path, or remove the file"
+            "choose another path, or remove the file"
         ) from None
-    cure = "resume that run (--resume, in Python resume=True), give another path, or remove the file"
+    cure = "resume that run (--resume, in Python resume=True), choose another path, or remove the file"
     with malformed(shown, "damaged, or what it says"):
         history = Entries(state, "").entries("history")
         steps, stopped = len(history.get("steps")), history.text("stopped")

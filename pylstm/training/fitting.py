@@ -49,7 +49,7 @@ def fit(
     checkpoint : path, optional
         Written every `every` seconds, at the end, and where an exception ends the fit. What is there already may be the
         checkpoint of a finished fit of the same model, data and settings; anything else is refused before the first
-        step, unless `resume` goes on from it.
+        step, unless `resume` continues from it.
     resume : bool
         Go on from `checkpoint` if it is there, with the bits of a run that was never stopped.
     **options

@@ -92,7 +92,7 @@ class Loop(Hinted, hints="trainer"):
         self.callbacks, self.params = list(callbacks), as_list(model.params)
         self.history, self.seconds = History(), 0.0
         self.step = self.epoch = 0
-        self._states: Any = None  # those that the next batch goes on from
+        self._states: Any = None  # those that the next batch starts from
         self._waited, self._stop = 0, ""
         self._best: dict[str, Any] = {}
         self._checkpoint: str | None = None  # the file that this fit has read or written
@@ -172,7 +172,7 @@ class Loop(Hinted, hints="trainer"):
         return self.steps_per_epoch is not None and self.step == (self.epoch + 1) * self.steps_per_epoch
 
     def _shown(self, budget: Budget) -> str:
-        """What a display says of the present state."""
+        """Text of a display for the present state."""
         steps, total = self.history.steps[-20:], budget.total_steps(self.steps_per_epoch)
         parts = [f"step {self.step}" + ("" if total is None else f"/{total}")]
         parts += [] if self.steps_per_epoch is None else [f"epoch {self.epoch}"]

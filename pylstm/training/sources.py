@@ -16,7 +16,7 @@ class Source:
 
     @property
     def per_epoch(self) -> int | None:
-        """Batches of an epoch; None where there are no epochs."""
+        """Batches of an epoch; None for a source without epochs."""
         return None
 
     def gradients(self, model: Any, step: int, states: Any) -> tuple[float, Any, Any]:

@@ -80,7 +80,7 @@ class TruncatedStep:
         started from, which goes no further.
     window : Window
     final : dict of str to ndarray, or list by layer
-        States after its last step: what `initial` takes, to go on in another call.
+        States after its last step: what `initial` takes, to continue in another call.
     """
 
     value: float
@@ -120,7 +120,7 @@ def truncated_bptt(
     x : array_like, shape (T, B, input_size), (B, T, input_size) with `batch_first`, or (T, input_size)
         Or whatever has that shape and can be sliced, as a `numpy.memmap`: only windows of it are read.
     loss : function
-        ``loss(y, steps)`` gets the outputs of the new steps and their slice of T, and gives the loss and its cotangent,
+        ``loss(y, steps)`` gets the outputs of the new steps and their slice of T, and returns the loss and cotangent,
         in the shape of `y`. Whatever stands above the layer is computed there.
     k1, k2 : int
         1 <= k1 <= k2; without `k2` it is `k1`.

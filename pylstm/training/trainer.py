@@ -159,7 +159,7 @@ class Trainer(Loop):
         Raises
         ------
         ValueError
-            There are no validation data.
+            The trainer has no validation data.
         """
         if self.validation is None:
             raise ValueError("the trainer has no validation data: pass validation=")

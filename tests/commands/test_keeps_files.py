@@ -41,7 +41,7 @@ def files(folder):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--save", "X", "--checkpoint", "X"], "the checkpoint X: is the same file as --save X: give another path"),
+        (["--save", "X", "--checkpoint", "X"], "the checkpoint X: is the same file as --save X: choose another path"),
         (["--save", "X", "--checkpoint", "./X"], "is the same file as --save X"),
         (["--checkpoint", "DATA"], "the checkpoint DATA: is the same file as"),
         (["--save", "./DATA"], "--save ./DATA: is the same file as"),

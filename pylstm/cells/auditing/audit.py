@@ -232,7 +232,7 @@ def _error(claim: np.ndarray, truth: np.ndarray) -> float:
 
 
 def _explain(world: World, findings: dict[str, Finding], claims: Any, meant: Any) -> dict[str, Finding]:
-    """Which cut gives all wrong claims at once; else each by itself; else whether it follows from other claims."""
+    """Which cut explains all wrong claims at once; else each by itself; else whether it follows from other claims."""
     wrong = [name for name, finding in findings.items() if not finding.exact]
     if not wrong:
         return findings

@@ -45,7 +45,7 @@ class Rounding:
     values : dict of dtype to dict of (kind, name) to array
         Of what forward leaves on the tape.
     gradients : dict of dtype to dict of output to dict of (kind, name) to array
-        Of what backward gives for each output alone.
+        Of the result of backward for each output alone.
     followed : array of bool (rows,)
         Rows that float32 can follow.
     """

@@ -101,7 +101,7 @@ def derivatives(problem: Problem, forward: Forward, long: bool = False, elementw
     -------
     Truth
     str
-        ``"complex steps"``, or ``"differences"`` where the twin is no analytic function of complex arrays in places
+        ``"complex steps"``, or ``"differences"`` where the twin is not an analytic function of complex arrays in places
         (there central ones, extrapolated by Richardson).
     """
     out = call(forward, **problem.spaces(problem.inputs))

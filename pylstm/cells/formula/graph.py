@@ -2,7 +2,7 @@
 
 Every simplification is exact in floating-point arithmetic (up to the sign of zero), so that a traced formula gives
 the bits of the formula as it was written. Nodes are numbered as they are made, arguments first: the number orders
-everything, hence the same formula gives the same programs, always.
+everything, hence the same formula always yields the same programs.
 """
 
 from __future__ import annotations

@@ -35,7 +35,7 @@ def check_distinct(**paths: str | None) -> None:
         for other, before in found[:k]:
             same = os.path.realpath(path) == os.path.realpath(before)
             if same or (os.path.exists(path) and os.path.exists(before) and os.path.samefile(path, before)):
-                raise ValueError(f"{name} {path}: is the same file as {other} {before}: give another path")
+                raise ValueError(f"{name} {path}: is the same file as {other} {before}: choose another path")
 
 
 def check_plot(path: str | None) -> None:

@@ -28,7 +28,7 @@ def run_fit(fit: Callable[..., Any], args: argparse.Namespace, **options: Any) -
     signal : int
         That ended it; 0 for none.
     found : dict
-        What JSON says of it.
+        Summary for --json.
     """
     from pylstm.training.interrupt import stop_on_interrupt
     from pylstm.training.progress import Progress

@@ -22,7 +22,7 @@ def add_parser(tasks: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
         "classify",
         help="sequences that have a class",
         description="Train a net to classify sequences, and test it on others. A CSV file has a row for each step and "
-        "--id, or a row for each sequence and no --id. The same seed gives the same numbers.",
+        "--id, or a row for each sequence and no --id. The same seed yields the same numbers.",
     )
     options = Options(parser)
     options.add("data", metavar="DATA", help="digits (8 rows of 8 pixels), japanese-vowels (ragged), or a CSV file")

@@ -22,9 +22,9 @@ def add_parser(tasks: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
 
     parser = tasks.add_parser(
         "forecast",
-        help="a series that is to go on",
+        help="forecast a series",
         description="Train a net on a series without its end, forecast that end step by step, and compare "
-        "with the last value (naive) and the last season (seasonal naive). The same seed gives the same numbers.",
+        "with the last value (naive) and the last season (seasonal naive). The same seed yields the same numbers.",
     )
     options = Options(parser)
     options.add("series", metavar="SERIES", help="sunspots (yearly), co2 (monthly or weekly), or a CSV file")

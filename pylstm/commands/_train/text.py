@@ -29,7 +29,7 @@ def add_parser(tasks: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
         "text",
         help="a character model of a text",
         description="Train a character model on a text (by default Python's own manual topics), with truncated "
-        "back-propagation through time. The same seed gives the same losses, step by step.",
+        "back-propagation through time. The same seed yields the same losses, step by step.",
     )
 
     def add(*names: str, help: str, **options: Any) -> None:

@@ -46,7 +46,7 @@ class RowFunction:
 
 
 class RowPrinter(Printer):
-    """Prints one program; a language gives `const` and `call`."""
+    """Prints one program; a language defines `const` and `call`."""
 
     reserved: Iterable[str] = ()
 
@@ -124,7 +124,7 @@ class RowPrinter(Printer):
     def _statement(
         self, operation: Operation, text: str, level: int, targets: list[Block], late: set[int]
     ) -> tuple[str, int]:
-        """Write the statement of a value, if it gets one, and give the text by which it is used from then on."""
+        """Write the statement of a value, if it gets one, and return the text by which it is used from then on."""
         after = operation.index in late and operation.op != REDUCTION
         if operation.op == REDUCTION:
             name = fresh(f"sum{len(self.sums) + 1}", self.taken)

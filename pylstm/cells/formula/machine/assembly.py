@@ -2,7 +2,7 @@
 
 Instructions stand in phases: values of one element per row; then wide values, one phase for every width; then what is
 made of sums over a row. Blocks are operands, and a result goes to its block at once where nothing reads the old
-contents any more. `encoding` gives the other values registers.
+contents any more. `encoding` assigns registers to the other values.
 """
 
 from __future__ import annotations
