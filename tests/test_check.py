@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import pytest
 
@@ -87,3 +88,52 @@ def test_a_file_without_cells_and_nothing_at_all(file, capsys):
     assert main(["check", file("x = 1", "empty.py")]) == 2
     assert main(["check"]) == 2
     assert "nothing to check" in capsys.readouterr().err
+
+
+BROKEN = {
+    "a syntax error": ("x = 1\ndef forward(:\n", "line 2: SyntaxError: invalid syntax"),
+    "not utf-8": (b"x = '\xff'\n", "SyntaxError: (unicode error) 'utf-8' codec can't decode"),
+    "a division by zero": (
+        RIGHT + "\n\ndef f():\n    return 1 / 0\n\nf()",
+        "line 16: ZeroDivisionError: division by zero",
+    ),
+    "a key": ("{}['a']", "line 1: KeyError: 'a'"),
+    "a module that does not exist": ("\nimport nonexist", "line 2: ModuleNotFoundError: No module named 'nonexist'"),
+    "a failed assertion": ("assert 1 == 2", "line 1: AssertionError"),
+    "an exit": ("import sys\nsys.exit(5)", "line 2: SystemExit: 5"),
+    "another library": ("import json\n\njson.loads('{')", "line 3: JSONDecodeError: Expecting property name"),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+@pytest.mark.parametrize("command", ["check", "derive", "check module"])
+def test_what_a_file_raises_is_one_line_with_its_place(tmp_path, monkeypatch, capsys, name, command):
+    text, words = BROKEN[name]
+    path = tmp_path / f"broken_{len(name)}.py"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    shown = str(path)
+    if command == "check module":
+        monkeypatch.syspath_prepend(str(tmp_path))
+        shown = path.stem
+    argv = [command.split()[0], f"{shown}:Elman" if command == "check module" else shown]
+    assert main(argv) == 2
+    out, err = capsys.readouterr()
+    assert not out and err.count("\n") == 1
+    assert err.startswith(f"pylstm: error: {shown} cannot be imported: ") and words in err
+    assert path.stem not in sys.modules
+    with pytest.raises(ImportError) as caught:
+        main(["--traceback", *argv])
+    assert caught.value.__cause__ is not None
+
+
+def test_a_syntax_error_elsewhere_is_not_said_to_be_here(file, monkeypatch, capsys, tmp_path):
+    monkeypatch.syspath_prepend(str(tmp_path))
+    file("\n\n\nx = (", "helper_that_breaks.py")
+    assert main(["check", file("\nimport helper_that_breaks", "user.py")]) == 2
+    assert "line 2: SyntaxError: '(' was never closed (helper_that_breaks.py, line 4)" in capsys.readouterr().err
+
+
+def test_derive_takes_a_bare_file(file, capsys):
+    formula = RIGHT.split("    def backward")[0]
+    assert main(["derive", file(formula, "formula.py")]) == 0
+    assert "elman" in capsys.readouterr().out.lower()

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 FORECAST_ONLY = {"steps": "--steps", "interval": "--interval", "plot": "--plot"}
+MOST_STEPS = 100_000
+"""Longest forecast: it is written when all its steps are there."""
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -104,6 +106,8 @@ def _forecast(
     steps = about.get("horizon", 1) if args.steps is None else args.steps
     if steps < 1:
         raise ValueError(f"--steps must be at least 1, got {steps}")
+    if steps > MOST_STEPS:
+        raise ValueError(f"--steps must be at most {MOST_STEPS:,}, got {steps:,}: for more, model.predict in Python")
     forecast = model.predict(steps, history=series.values)
     found = {"data": source, "column": series.name, "after": series.times[-1], "forecast": forecast.tolist()}
     header, columns = ["step", "forecast"], [forecast]

@@ -150,6 +150,13 @@ def test_models_of_other_tasks_and_other_files(run, text_model, tmp_path):
         ("evaluate", TEXT, ["--season", 3], "--season: not for a model of the task text"),
         ("predict", "series", ["--columns", "x"], "--columns: not for a model of the task forecast"),
         ("predict", "series", ["--steps", 0], "--steps must be at least 1, got 0"),
+        (
+            "predict",
+            "series",
+            ["--steps", 99999999999],
+            "--steps must be at most 100,000, got 99,999,999,999",
+        ),
+        ("predict", "series", ["--steps", 100001, "--interval", 0.9], "--steps must be at most 100,000, got 100,001"),
         ("predict", "series", ["--interval", 1.5], "level must be between 0 and 1"),
     ]:
         done = run(command, model, *more)

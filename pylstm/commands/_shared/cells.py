@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import sys
+import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,8 @@ def find(name: str) -> list[type[Cell]]:
         The cell, class, file or module does not exist.
     TypeError
         The class is not a `Cell`.
+    ImportError
+        The file or module cannot be imported: its line, and what it raised there.
 
     Examples
     --------
@@ -79,8 +82,10 @@ def _load_module(name: str) -> Any:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
         if error.name is None or not f"{name}.".startswith(f"{error.name}."):
-            raise
+            raise _not_imported(name, name, error) from error
         raise LookupError(f"module {name!r} does not exist") from None
+    except (Exception, SystemExit) as error:
+        raise _not_imported(name, name, error) from error
 
 
 def _load_file(path: Path) -> Any:
@@ -89,6 +94,26 @@ def _load_file(path: Path) -> Any:
     spec = importlib.util.spec_from_file_location(path.stem, path)
     assert spec is not None and spec.loader is not None  # the name ends in .py
     module = importlib.util.module_from_spec(spec)
-    sys.modules.setdefault(path.stem, module)
-    spec.loader.exec_module(module)
+    held = sys.modules.setdefault(path.stem, module)
+    try:
+        spec.loader.exec_module(module)
+    except (Exception, SystemExit) as error:
+        if held is module:
+            sys.modules.pop(path.stem, None)
+        raise _not_imported(str(path), path.stem, error) from error
     return module
+
+
+def _not_imported(place: str, module: str, error: BaseException) -> ImportError:
+    """What a user's code raised while it was imported, whatever it is, with the line of that code."""
+    frames = traceback.walk_tb(error.__traceback__)
+    lines = [line for frame, line in frames if frame.f_globals.get("__name__") == module]
+    if isinstance(error, SyntaxError) and not lines:  # else it is in what that code imports
+        lines, text = [error.lineno] if error.lineno else [], error.msg
+    else:
+        text = str(error)
+    where = f"line {lines[-1]}: " if lines else ""
+    found = ImportError(f"{place} cannot be imported: {where}{type(error).__name__}{text and f': {text}'}")
+    for note in getattr(error, "__notes__", ()):
+        found.add_note(note)
+    return found
