@@ -290,13 +290,16 @@ def _maker(entries: Entries, kind: str, model: Any, plans: Mapping[str, Plan]) -
     """The function that makes an object of a kind from its layers."""
     if kind != "model" and model is not None:
         raise ValueError(f"holds a {kind!r}: leave out model=, which is for your own models")
+    says = entries.entries("metadata")
+    if kind in ("layer", "dict"):
+        says.only(())
     if kind == "layer":
         if list(plans) != [""]:
             entries.refuse("must hold one layer, without a name", list(plans), "parts")
         return lambda parts: parts[""]
     if kind == "dict":
         return dict
-    metadata = entries.entries("metadata").value
+    metadata = says.value
     if kind != "model":
         cls: Any = KINDS.find(kind)
         if cls is not None and callable(getattr(cls, "from_parts", None)):

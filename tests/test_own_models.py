@@ -6,7 +6,10 @@ import numpy as np
 import pytest
 
 import pylstm
+from pylstm import files
+from pylstm.models.classify_model import ClassifyModel
 from pylstm.saving import read_about
+from pylstm.training.history import History
 
 
 class Net:
@@ -108,3 +111,29 @@ def test_load_takes_the_class(path, model, saved):
     assert str(path) not in str(caught.value)
     if isinstance(model, Net):
         assert str(caught.value).endswith("an object of it: pass Net itself")
+
+
+@pytest.mark.parametrize("value", [3, True, [], {"a": 1}, None])
+@pytest.mark.parametrize("model", [pylstm.Linear(3, 2), {"head": pylstm.Linear(3, 2)}], ids=["layer", "dict"])
+def test_layers_have_no_metadata(path, model, value):
+    pylstm.save(path, model)
+    header, tensors = files.read_file(path)
+    files.write_file(path, header | {"metadata": value}, tensors)
+    with pytest.raises(ValueError, match=r"net\.st: metadata(\.a)? (must be an object|is unknown)"):
+        pylstm.load(path)
+
+
+@pytest.mark.parametrize("name", ["steps", "norms", "loss", "validation_loss", "lr", "best_epoch", "stopped"])
+def test_a_history_is_whole(name):
+    state = History().state_dict()
+    assert History.from_state(state) == History()
+    del state[name]
+    with pytest.raises(ValueError, match=rf"history\.{name} is missing"):
+        History.from_state(state)
+
+
+def test_the_model_around_a_net_reads_as_the_net(path):
+    net = pylstm.SequenceModel("gru", 2, 3, 2, read="mean", loss="softmax_cross_entropy", seed=0)
+    model = ClassifyModel.around(net, ["a", "b"], np.array([[0.0, 0.5], [1.0, 2.0]]))
+    pylstm.save(path, model)
+    assert pylstm.load(path).net.read == "mean" == model.metadata["options"]["read"]

@@ -223,6 +223,8 @@ def test_models_of_classes(path):
         (lambda says: says["net"].update(rng={"state": 1}), "not the state of a PCG64 generator"),
         (lambda says: says["net"].update(loss="huber"), "softmax_cross_entropy"),
         (lambda says: says["net"].update(read="every"), "softmax_cross_entropy, and read"),
+        (lambda says: says["options"].update(read="mean"), r"metadata\.options\.read must be 'last', as in the net"),
+        (lambda says: says["options"].update(read="__init__"), r"options\.read must be 'last', .* got '__init__'"),
     ]:
         pylstm.save(path, model)
         rewrite(path, lambda header, change=change: change(header["metadata"]))

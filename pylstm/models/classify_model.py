@@ -88,7 +88,8 @@ class ClassifyModel(FittedModel, kind="classify_model"):
     def around(cls, net: SequenceModel, classes: Sequence[str], scale: np.ndarray) -> ClassifyModel:
         """A fitted model of a net with this standardisation (2, I) of its input; shared, not copied."""
         layer = leaf_of(net.layer)
-        model = cls(classes, layer.cell, layer.hidden_size, dtype=net.layer.dtype)
+        read: Any = net.read
+        model = cls(classes, layer.cell, layer.hidden_size, dtype=net.layer.dtype, read=read)
         model.net, model.scale = net, scale
         return model
 
@@ -172,6 +173,9 @@ class ClassifyModel(FittedModel, kind="classify_model"):
         """A fitted model of the given layers, as `pylstm.load` makes it."""
         says = Entries(metadata, "metadata").only(("classes", "cell", "options", "scale", "net"))
         net = SequenceModel.from_parts(parts, says.entries("net").value)
+        options = says.entries("options")
+        if net.read != "every" and options.text("read") != net.read:
+            options.refuse(f"must be {net.read!r}, as in the net", options.value["read"], "read")
         model = cls(says.list("classes", str), held(net.layer), **constructor_options(cls, says, net.layer))
         model.net, inputs = net, net.layer.input_size
         model.scale = says.array("scale", (2, inputs))

@@ -55,8 +55,9 @@ class History(Hinted, hints="history"):
     def from_state(cls, state: dict[str, Any]) -> History:
         """The inverse of `state_dict`."""
         says, usual = Entries(state, "history"), cls().state_dict()
-        says.get("loss")
-        for name, value in says.only(usual).value.items():
+        says.only(usual)
+        for name in usual:
+            value = says.get(name)
             if type(value) is not type(usual[name]) or (isinstance(value, np.ndarray) and value.ndim != 1):
                 says.refuse(f"must be of type {type(usual[name]).__name__}", value, name)
         values = {name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in state.items()}
