@@ -109,7 +109,7 @@ def test_registered_cells_and_modules(capsys):
 
 def test_unknown_class(file, capsys):
     assert cli.main(["derive", f"{file}:Peepole"]) == 2
-    assert "its cells:" in capsys.readouterr().err
+    assert "(cells:" in capsys.readouterr().err
 
 
 def test_a_file_of_several_cells_needs_a_name(file, capsys):
