@@ -61,12 +61,12 @@ def machine_kernel(cell: type[Cell]) -> Any:
     ValueError
         A formula too large for the machine.
     """
-    from pylstm.cells.formula.machine import encoding
+    from pylstm.cells.formula import machine
 
     if "_machine_kernel" not in cell.__dict__:
         contract = cell.contract  # derives, if nothing has before
         stages = [cell._derivation.stages[stage.name] for stage in contract.stages]
-        cell._machine_kernel = encoding.kernel(contract, stages)
+        cell._machine_kernel = machine.kernel(contract, stages)
     return cell._machine_kernel
 
 

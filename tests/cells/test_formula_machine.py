@@ -16,9 +16,7 @@ from pylstm import Cell, sigmoid, tanh
 from pylstm.cells.auditing import reference
 from pylstm.cells.certification.certificate import CertificationError
 from pylstm.cells.certification.certify import certify
-from pylstm.cells.formula import derive
-from pylstm.cells.formula.machine import assembly, encoding
-from pylstm.cells.formula.machine.fusion import PATTERNS
+from pylstm.cells.formula import derive, machine
 from pylstm.cells.kernels import load_kernel
 from pylstm.engine import levels
 
@@ -49,7 +47,7 @@ def fresh(cell):
 @pytest.mark.parametrize("level", LEVELS)
 @every_cell
 def test_formulas_are_certified_on_the_machine(cell, level, monkeypatch):
-    monkeypatch.setattr(encoding, "machine", importlib.import_module(f"pylstm.engine.machine_{level}"))
+    monkeypatch.setattr(machine, "engine", importlib.import_module(f"pylstm.engine.machine_{level}"))
     certificate = certify(fresh(cell))
     assert certificate.ok
     assert {"kernel float32", "kernel float64"} <= {path.form for path in certificate.paths}
@@ -180,7 +178,7 @@ MISTAKES = [
 
 @pytest.mark.parametrize(("cell", "right", "wrong"), MISTAKES, ids=lambda each: getattr(each, "name", each))
 def test_a_mistake_in_the_code_is_found(cell, right, wrong, monkeypatch):
-    encode, changed = encoding.encode, []
+    encode, changed = machine.encode, []
 
     def planted(*args):
         program = encode(*args)
@@ -194,21 +192,21 @@ def test_a_mistake_in_the_code_is_found(cell, right, wrong, monkeypatch):
                     program["code"][k] = (name, rest[0], len(program["slots"]) - 1, rest[2])
         return program
 
-    monkeypatch.setattr(encoding, "encode", planted)
+    monkeypatch.setattr(machine, "encode", planted)
     with pytest.raises(CertificationError, match="kernel float"):
         certify(fresh(cell))
     assert changed
 
 
 def test_a_result_that_is_written_instead_of_added_is_found(monkeypatch):
-    encode = encoding.encode
+    encode = machine.encode
 
     def planted(*args):
         program = encode(*args)
         program["code"] = [(name, adds and name != "mul", *rest) for name, adds, *rest in program["code"]]
         return program
 
-    monkeypatch.setattr(encoding, "encode", planted)
+    monkeypatch.setattr(machine, "encode", planted)
     with pytest.raises(CertificationError, match="written, not added"):
         certify(fresh(FormulaLSTM))
 
@@ -217,7 +215,7 @@ def operations(cell):
     """All operations in the code of a cell."""
     derivation = derive(cell)
     programs = [program for stage in derivation.stages.values() for program in (stage.forward, stage.backward)]
-    codes = [encoding.encode(assembly.assemble(program), derivation.contract)["code"] for program in programs]
+    codes = [machine.encode(program, derivation.contract)["code"] for program in programs]
     return [name for code in codes for name, *_ in code]
 
 
@@ -263,7 +261,7 @@ def test_random_formulas():
         certificate = certify(cell, raise_=False)
         assert certificate.ok, (seed, str(certificate.failures)[:500])
         used.update(operations(random_formula(seed)))
-    assert {name for name, _, _ in PATTERNS} <= used
+    assert {name for name, _, _ in machine.PATTERNS} <= used
 
 
 def test_gates_may_change_places():

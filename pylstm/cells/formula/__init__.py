@@ -2,8 +2,8 @@
 
 `graph` holds expressions, `symbols` is what the user's function sees, `tracing` runs it, `rules` are the local
 derivatives, `tape` chooses what is kept, `program` is the straight-line result, `derivation` puts them together,
-`emission` prints programs (NumPy, Cython, C, LaTeX), `lazy` turns a formula into a cell on first use; `fusion`,
-`assembly` and `encoding` turn programs into code of the expression machine (`pylstm/engine/machine.pyx`).
+`emission` prints programs (NumPy, Cython, C, LaTeX), `lazy` turns a formula into a cell on first use; `machine`
+turns programs into code of the expression machine (`pylstm/engine/machine.pyx`).
 """
 
 from pylstm.cells.formula.derivation import Derivation, StageDerivation, derive

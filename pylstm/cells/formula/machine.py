@@ -1,0 +1,302 @@
+"""Programs as code of the expression machine (`pylstm/engine/machine.pyx`).
+
+One node type, `Value`, from beginning to end: the operations of a program become values, groups of them are fused,
+each gets the place where its result goes, and what has no place gets a register when the code is written.
+
+Instructions stand in phases: values of one element per row; then wide values, one phase for every width; then what is
+made of sums over a row. Blocks are operands, and a result goes to its block at once where nothing reads the old
+contents any more.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass
+from typing import Any
+
+from pylstm.cells.contract import Contract
+from pylstm.cells.formula.derivation import StageDerivation
+from pylstm.cells.formula.graph import FILL, REDUCTION, Width
+from pylstm.cells.formula.program import Block, Program, Store
+from pylstm.engine import levels
+
+engine = levels.load("pylstm.engine.machine")
+OPCODES: dict[str, tuple[int, bool, bool]] = engine.opcodes()
+"""Name -> (number of operands, can be written, can be added)."""
+BEFORE, AFTER = 0, -1
+"""The phases of values of one element per row."""
+
+Pattern = tuple[Any, ...] | str | int
+
+PATTERNS: list[tuple[str, str, tuple[Any, ...]]] = [
+    ("mul_mul_dtanh_add", "abce", ("add", "e", ("mul", ("mul", "a", "b"), ("dtanh_from_y", "c")))),
+    ("mul_diff_dsigmoid", "abce", ("mul", ("mul", "a", ("sub", "b", "c")), ("dsigmoid_from_y", "e"))),
+    ("mul_mul_dsigmoid", "abc", ("mul", ("mul", "a", "b"), ("dsigmoid_from_y", "c"))),
+    ("mul_mul_dtanh", "abc", ("mul", ("mul", "a", "b"), ("dtanh_from_y", "c"))),
+    ("mix", "abc", ("add", ("mul", "a", "b"), ("mul", ("sub", 1, "a"), "c"))),
+    ("mul_dsigmoid", "ab", ("mul", "a", ("dsigmoid_from_y", "b"))),
+    ("mul_dtanh", "ab", ("mul", "a", ("dtanh_from_y", "b"))),
+    ("mul_add_mul", "abce", ("add", ("mul", "a", "b"), ("mul", "c", "e"))),
+    ("mul_sub_mul", "abce", ("sub", ("mul", "a", "b"), ("mul", "c", "e"))),
+    ("mul_add", "abc", ("add", ("mul", "a", "b"), "c")),
+    ("mul_sub", "abc", ("sub", ("mul", "a", "b"), "c")),
+    ("sub_mul", "abc", ("sub", "c", ("mul", "a", "b"))),
+    ("mul_complement", "ab", ("mul", "a", ("sub", 1, "b"))),
+    ("mul_diff", "abc", ("mul", "a", ("sub", "b", "c"))),
+    ("mul_mul", "abc", ("mul", ("mul", "a", "b"), "c")),
+]
+"""Fused operation, its operands in order, what it computes: letters are operands, numbers are constants. Largest first.
+The operands of `add` and `mul` may come in either order."""
+
+
+@dataclass(eq=False)
+class Value:
+    """One operand and, unless it is a ``load`` or a ``const``, one instruction; equal only to itself.
+
+    Attributes
+    ----------
+    op : str
+        ``load``, ``const``, an operation of the program, one of `PATTERNS`, or ``copy``.
+    args : list of Value
+    width : str or int
+    place : Block, Value or None
+        Where it is: a block, the register of another value, or a register of its own.
+    adds : bool
+        It is added to what its place holds.
+    number : float
+        Of a ``const``.
+    """
+
+    op: str
+    args: list[Value]
+    width: Width
+    place: Block | Value | None = None
+    adds: bool = False
+    number: float = 0.0
+
+
+Phases = dict[Width, list[Value]]
+
+
+def kernel(contract: Contract, stages: list[StageDerivation]) -> Any:
+    """The capsule that runs the derived `stages` of a cell, in the order of its contract.
+
+    Raises
+    ------
+    ValueError
+        A formula too large for the machine.
+    """
+    counts = {kind: len(names) for kind, names in contract.blocks.items()}
+    programs = [tuple(encode(program, contract) for program in (stage.forward, stage.backward)) for stage in stages]
+    return engine.build(contract.name, counts, programs)
+
+
+def encode(program: Program, contract: Contract) -> dict[str, Any]:
+    """The program as `pylstm.engine.machine.build` takes it."""
+    values, sources = _values(program)
+    phases = _Placement(program, _phases(fuse(values, sources)), sources).phases
+    return _Encoder(program, contract).encode(phases)
+
+
+def _values(program: Program) -> tuple[list[Value], list[Value]]:
+    """The computed values of `program`, and what it stores, in order.
+
+    A constant that is filled is the constant itself; that a narrow value is repeated over a row becomes explicit.
+    """
+    numbered: list[Value] = []
+    values: list[Value] = []
+    filled: dict[tuple[Value, Width], Value] = {}
+
+    def widen(value: Value, width: Width) -> Value:
+        if value.op == "const" or value.width == width:
+            return value
+        if (value, width) not in filled:
+            filled[value, width] = Value(FILL, [value], width)
+            values.append(filled[value, width])
+        return filled[value, width]
+
+    for each in program.operations:
+        args = [numbered[index] for index in each.args]
+        if each.op == FILL:
+            numbered.append(widen(args[0], each.width))
+            continue
+        if each.op != REDUCTION and each.width != 1:
+            args = [widen(arg, each.width) for arg in args]
+        numbered.append(Value(each.op, args, each.width, each.block, number=each.value))
+        if each.op not in ("load", "const"):
+            values.append(numbered[-1])
+    return values, [widen(numbered[store.source], program.widths[store.block]) for store in program.stores]
+
+
+def fuse(values: list[Value], stored: list[Value]) -> list[Value]:
+    """`values` with groups that fit a pattern made one; those in `stored` stay. Largest groups, last values first."""
+    gone: set[Value] = set()
+    uses = Counter(arg for value in values for arg in value.args) + Counter(stored)
+    for root in reversed(values):
+        if root in gone:
+            continue
+        for op, letters, pattern in PATTERNS:
+            found: dict[str, Value] = {}
+            inner: list[Value] = []
+            if root.op == pattern[0] and _match(pattern, root, root, uses, found, inner):
+                gone.update(inner)
+                for value in (root, *inner):
+                    uses.subtract(value.args)
+                root.op, root.args = op, [found[letter] for letter in letters]
+                uses.update(root.args)
+                break
+    return [value for value in values if value not in gone]
+
+
+def _match(
+    pattern: Pattern, value: Value, root: Value, uses: Counter[Value], found: dict[str, Value], inner: list[Value]
+) -> bool:
+    """Whether `value` has the form of `pattern`; `found` gets its operands, `inner` what would disappear."""
+    if isinstance(pattern, str):
+        return found.setdefault(pattern, value) is value
+    if isinstance(pattern, int):
+        return value.op == "const" and value.number == pattern
+    op, *parts = pattern
+    if value.op != op or (value is not root and (uses[value] > 1 or value.width != root.width)):
+        return False
+    orders = [value.args, value.args[::-1]] if op in ("add", "mul") else [value.args]
+    for args in orders:
+        bound, below = dict(found), list(inner)
+        if all(_match(part, arg, root, uses, bound, below) for part, arg in zip(parts, args, strict=True)):
+            found.update(bound)
+            inner[:] = below if value is root else [*below, value]
+            return True
+    return False
+
+
+def _phases(values: list[Value]) -> Phases:
+    """The values by phase. Nothing wide depends on a sum over a row: no formula has one, only its cotangents."""
+    late: set[Value] = set()
+    phases: Phases = {BEFORE: []}
+    for value in values:
+        reduces = value.op == REDUCTION
+        if value.width == 1 and (reduces or any(arg in late for arg in value.args)):
+            late.add(value)
+        assert value.width == 1 or not any(arg in late for arg in value.args)
+        phase = value.args[0].width if reduces else value.width
+        if phase == 1:
+            phase = AFTER if value in late else BEFORE
+        phases.setdefault(phase, []).append(value)
+    phases[AFTER] = phases.pop(AFTER, [])
+    return phases
+
+
+class _Placement:
+    """Decides where results go. `first` and `final`: copies at the beginning and at the end of a phase."""
+
+    def __init__(self, program: Program, phases: Phases, sources: list[Value]) -> None:
+        self.widths = program.widths
+        order = [value for phase in phases.values() for value in phase]
+        self.position = {value: at for at, value in enumerate(order)}
+        self.last_read = {arg.place: at for at, value in enumerate(order) for arg in value.args if arg.place}
+        self.uses = Counter(arg for value in order for arg in value.args) + Counter(sources)
+        self.first: defaultdict[Width, list[Value]] = defaultdict(list)
+        self.final: defaultdict[Width, list[Value]] = defaultdict(list)
+        for store, value in zip(program.stores, sources, strict=True):
+            self._place(store, value)
+        zero = Value("const", [], 1)
+        for value in order:  # sums are added up piece by piece
+            if value.op == REDUCTION and not value.adds:
+                self.first[BEFORE].append(Value("copy", [zero], 1, value))
+                value.adds = True
+        names = dict.fromkeys([BEFORE, *phases, *self.first, *self.final])
+        ordered = (BEFORE, *(phase for phase in names if phase not in (BEFORE, AFTER)), AFTER)
+        self.phases: Phases = {
+            phase: [*self.first[phase], *phases.get(phase, []), *self.final[phase]] for phase in ordered
+        }
+
+    def _place(self, store: Store, value: Value) -> None:
+        """To its block when it is made, if that is possible; else by a copy."""
+        block, adds = store.block, store.adds
+        at = self.position.get(value)
+        before, after = self._phase(block, BEFORE), self._phase(block, AFTER)
+        if at is not None and adds and self.uses[value] == 1 and OPCODES[value.op][2]:
+            value.place, value.adds = block, True
+        elif at is not None and not adds and value.place is None and self.last_read.get(block, -1) <= at:
+            value.place = block
+        elif at is not None:
+            self.final[after].append(Value("copy", [value], value.width, block, adds))
+        elif block not in self.last_read:
+            self.first[before].append(Value("copy", [value], value.width, block, adds))
+        else:  # a block that is read gets the contents of another, which may be overwritten as well: by a register
+            saved = Value("copy", [value], self.widths[block])
+            self.first[before].append(saved)
+            self.final[after].append(Value("copy", [saved], saved.width, block, adds))
+
+    def _phase(self, block: Block, narrow: int) -> Width:
+        width = self.widths[block]
+        return narrow if width == 1 else width
+
+
+class _Encoder:
+    """Numbers the operands of a program: blocks, constants, registers that are used again."""
+
+    def __init__(self, program: Program, contract: Contract) -> None:
+        self.program, self.contract = program, contract
+        self.slots: dict[tuple[str, int, int], int] = {}
+        self.constants: dict[str, float] = {}  # by their text: 0 and -0 are two
+        self.registers: dict[Value, int] = {}
+        self.free: dict[bool, list[int]] = {True: [], False: []}
+        self.count = 0
+
+    def encode(self, phases: Phases) -> dict[str, Any]:
+        """The instructions of all phases, and what they work on."""
+        last = {arg: value for phase in phases.values() for value in phase for arg in value.args}
+        code: list[tuple[str, bool, int, list[int]]] = []
+        ends: list[tuple[int, int, int]] = []
+        for phase, values in phases.items():
+            first = len(code)
+            for value in values:
+                operands = [self._slot(arg) for arg in value.args]
+                for arg in value.args:
+                    if last[arg] is value and arg in self.registers:
+                        self.free[arg.width != 1].append(self.registers.pop(arg))
+                code.append((value.op, value.adds, self._slot(value), operands))
+            if values:
+                ends.append((first, len(code), self._width_slot(phase)))
+        constants = list(self.constants.values())
+        return {
+            "slots": list(self.slots),
+            "registers": self.count,
+            "constants": constants,
+            "code": code,
+            "phases": ends,
+        }
+
+    def _slot(self, value: Value) -> int:
+        """Where `value` is; it gets a register now if it has none."""
+        if value.op == "const":
+            self.constants.setdefault(repr(value.number), value.number)
+            return self._number("constant", list(self.constants).index(repr(value.number)), 0)
+        if isinstance(value.place, Block):
+            return self._block(value.place)
+        if value.place:
+            return self._slot(value.place)
+        wide = value.width != 1
+        if value not in self.registers:
+            if not self.free[wide]:
+                self.free[wide].append(self.count)
+                self.count += 1
+            self.registers[value] = self.free[wide].pop()
+        return self._number("wide register" if wide else "narrow register", self.registers[value], 0)
+
+    def _block(self, block: Block) -> int:
+        kind = engine.KINDS.index(block.kind)
+        names = self.contract.blocks["states" if block.kind in ("prev", "dprev") else block.kind.removeprefix("d")]
+        space = "narrow block" if self.program.widths[block] == 1 else "wide block"
+        return self._number(space, kind, names.index(block.name))
+
+    def _number(self, *slot: Any) -> int:
+        return self.slots.setdefault(slot, len(self.slots))
+
+    def _width_slot(self, phase: Width) -> int:
+        """Slot of a block as wide as `phase`; -1 if that is 1."""
+        if phase in (BEFORE, AFTER):
+            return -1
+        blocks = [*self.program.blocks, *(store.block for store in self.program.stores)]
+        return self._block(next(block for block in blocks if self.program.widths[block] == phase))

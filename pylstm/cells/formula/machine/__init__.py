@@ -1,1 +1,0 @@
-"""From a program to what the expression machine runs: fused, assembled, encoded."""
