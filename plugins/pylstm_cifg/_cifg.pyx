@@ -1,67 +1,71 @@
-"""Compiled kernel of the LSTM with a coupled input and forget gate: see `cifg.py` for the equations."""
+"""Compiled kernel of `cifg`: see `pylstm_cifg.cifg` for the equations.
+
+Emitted by ``python tools/emit_kernels.py``.
+"""
 from pylstm._math cimport dsigmoid_from_y, dtanh_from_y, sigmoid, tanh
 from pylstm.kernel cimport cell_t, floating, hook_t, publish, row, row_void, rows_t, stage_t
 
 
 cdef row_void forward_row(
         Py_ssize_t H, floating *restrict f, floating *restrict g, floating *restrict o,
-        const floating *restrict c_prev, floating *restrict tanh_c,
-        floating *restrict h, floating *restrict c) noexcept nogil:
+        const floating *restrict c_prev, floating *restrict tanh_c, floating *restrict h,
+        floating *restrict c) noexcept nogil:
     cdef Py_ssize_t k
     for k in range(H):
         f[k] = sigmoid(f[k])
         g[k] = tanh(g[k])
         o[k] = sigmoid(o[k])
-        c[k] = f[k] * c_prev[k] + (<floating> 1 - f[k]) * g[k]                     # (1)
-        tanh_c[k] = tanh(c[k])                                          # (2)
-        h[k] = o[k] * tanh_c[k]                                         # (3)
+        c[k] = f[k] * c_prev[k] + (<floating> 1 - f[k]) * g[k]
+        tanh_c[k] = tanh(c[k])
+        h[k] = o[k] * tanh_c[k]
 
 
 cdef row_void backward_row(
         Py_ssize_t H, const floating *restrict f, const floating *restrict g, const floating *restrict o,
-        const floating *restrict c_prev, const floating *restrict tanh_c,
-        const floating *restrict dh, const floating *restrict dc_new,
-        floating *restrict df, floating *restrict dg, floating *restrict do_,
+        const floating *restrict c_prev, const floating *restrict tanh_c, const floating *restrict dh,
+        const floating *restrict dc, floating *restrict df, floating *restrict dg, floating *restrict do_,
         floating *restrict dc_prev) noexcept nogil:
     cdef Py_ssize_t k
-    cdef floating dc
+    cdef floating dc_
     for k in range(H):
-        do_[k] = dh[k] * tanh_c[k] * dsigmoid_from_y(o[k])              # of (3)
-        dc = dc_new[k] + dh[k] * o[k] * dtanh_from_y(tanh_c[k])         # of (3), (2)
-        df[k] = dc * (c_prev[k] - g[k]) * dsigmoid_from_y(f[k])         # of (1)
-        dg[k] = dc * (<floating> 1 - f[k]) * dtanh_from_y(g[k])
-        dc_prev[k] += dc * f[k]
+        do_[k] = dh[k] * tanh_c[k] * dsigmoid_from_y(o[k])
+        dc_ = dc[k] + dh[k] * o[k] * dtanh_from_y(tanh_c[k])
+        df[k] = dc_ * (c_prev[k] - g[k]) * dsigmoid_from_y(f[k])
+        dg[k] = dc_ * (<floating> 1 - f[k]) * dtanh_from_y(g[k])
+        dc_prev[k] += dc_ * f[k]
 
 
 cdef void forward(const rows_t *r, floating *dtype) noexcept nogil:
     cdef Py_ssize_t b
     for b in range(r.rows):
         forward_row(
-            r.gates[0].width,
-            row(&r.gates[0], b, dtype), row(&r.gates[1], b, dtype), row(&r.gates[2], b, dtype),
-            row(&r.prev[1], b, dtype), row(&r.keep[0], b, dtype),
-            row(&r.states[0], b, dtype), row(&r.states[1], b, dtype))
+            r.gates[0].width, row(&r.gates[0], b, dtype), row(&r.gates[1], b, dtype), row(&r.gates[2], b, dtype),
+            row(&r.prev[1], b, dtype), row(&r.keep[0], b, dtype), row(&r.states[0], b, dtype),
+            row(&r.states[1], b, dtype))
 
 
 cdef void backward(const rows_t *r, floating *dtype) noexcept nogil:
     cdef Py_ssize_t b
     for b in range(r.rows):
         backward_row(
-            r.gates[0].width,
-            row(&r.gates[0], b, dtype), row(&r.gates[1], b, dtype), row(&r.gates[2], b, dtype),
-            row(&r.prev[1], b, dtype), row(&r.keep[0], b, dtype),
-            row(&r.dstates[0], b, dtype), row(&r.dstates[1], b, dtype),
-            row(&r.dgates[0], b, dtype), row(&r.dgates[1], b, dtype), row(&r.dgates[2], b, dtype),
-            row(&r.dprev[1], b, dtype))
+            r.gates[0].width, row(&r.gates[0], b, dtype), row(&r.gates[1], b, dtype), row(&r.gates[2], b, dtype),
+            row(&r.prev[1], b, dtype), row(&r.keep[0], b, dtype), row(&r.dstates[0], b, dtype),
+            row(&r.dstates[1], b, dtype), row(&r.dgates[0], b, dtype), row(&r.dgates[1], b, dtype),
+            row(&r.dgates[2], b, dtype), row(&r.dprev[1], b, dtype))
 
 
 cdef stage_t float32
 cdef stage_t float64
 cdef cell_t cell
-float32.forward, float32.backward = <hook_t> forward[float], <hook_t> backward[float]
-float64.forward, float64.backward = <hook_t> forward[double], <hook_t> backward[double]
+float32.forward = <hook_t> forward[float]
+float32.backward = <hook_t> backward[float]
+float64.forward = <hook_t> forward[double]
+float64.backward = <hook_t> backward[double]
 cell.name = "cifg"
-cell.stages, cell.gates, cell.states, cell.keep = 1, 3, 2, 1
+cell.stages = 1
+cell.gates = 3
+cell.states = 2
+cell.keep = 1
 cell.float32, cell.float64 = &float32, &float64
 
 cifg = publish(&cell)

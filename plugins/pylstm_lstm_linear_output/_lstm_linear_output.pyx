@@ -1,4 +1,7 @@
-"""Compiled kernel of the LSTM with a linear output: see `lstm_linear_output.py` for the equations."""
+"""Compiled kernel of `lstm_linear_output`: see `pylstm_lstm_linear_output.lstm_linear_output` for the equations.
+
+Emitted by ``python tools/emit_kernels.py``.
+"""
 from pylstm._math cimport dsigmoid_from_y, dtanh_from_y, sigmoid, tanh
 from pylstm.kernel cimport cell_t, floating, hook_t, publish, row, row_void, rows_t, stage_t
 
@@ -12,58 +15,57 @@ cdef row_void forward_row(
         f[k] = sigmoid(f[k])
         g[k] = tanh(g[k])
         o[k] = sigmoid(o[k])
-        c[k] = f[k] * c_prev[k] + i[k] * g[k]                           # (1)
-        h[k] = o[k] * c[k]                                              # (2)
+        c[k] = f[k] * c_prev[k] + i[k] * g[k]
+        h[k] = o[k] * c[k]
 
 
 cdef row_void backward_row(
         Py_ssize_t H, const floating *restrict i, const floating *restrict f, const floating *restrict g,
         const floating *restrict o, const floating *restrict c_prev, const floating *restrict c,
-        const floating *restrict dh, const floating *restrict dc_new,
-        floating *restrict di, floating *restrict df, floating *restrict dg, floating *restrict do_,
-        floating *restrict dc_prev) noexcept nogil:
+        const floating *restrict dh, const floating *restrict dc, floating *restrict di, floating *restrict df,
+        floating *restrict dg, floating *restrict do_, floating *restrict dc_prev) noexcept nogil:
     cdef Py_ssize_t k
-    cdef floating dc
+    cdef floating dc_
     for k in range(H):
-        do_[k] = dh[k] * c[k] * dsigmoid_from_y(o[k])                   # of (2)
-        dc = dc_new[k] + dh[k] * o[k]
-        di[k] = dc * g[k] * dsigmoid_from_y(i[k])                       # of (1)
-        df[k] = dc * c_prev[k] * dsigmoid_from_y(f[k])
-        dg[k] = dc * i[k] * dtanh_from_y(g[k])
-        dc_prev[k] += dc * f[k]
+        do_[k] = dh[k] * c[k] * dsigmoid_from_y(o[k])
+        dc_ = dc[k] + dh[k] * o[k]
+        di[k] = dc_ * g[k] * dsigmoid_from_y(i[k])
+        df[k] = dc_ * c_prev[k] * dsigmoid_from_y(f[k])
+        dg[k] = dc_ * i[k] * dtanh_from_y(g[k])
+        dc_prev[k] += dc_ * f[k]
 
 
 cdef void forward(const rows_t *r, floating *dtype) noexcept nogil:
     cdef Py_ssize_t b
     for b in range(r.rows):
         forward_row(
-            r.gates[0].width,
-            row(&r.gates[0], b, dtype), row(&r.gates[1], b, dtype),
-            row(&r.gates[2], b, dtype), row(&r.gates[3], b, dtype),
-            row(&r.prev[1], b, dtype), row(&r.states[0], b, dtype), row(&r.states[1], b, dtype))
+            r.gates[0].width, row(&r.gates[0], b, dtype), row(&r.gates[1], b, dtype), row(&r.gates[2], b, dtype),
+            row(&r.gates[3], b, dtype), row(&r.prev[1], b, dtype), row(&r.states[0], b, dtype),
+            row(&r.states[1], b, dtype))
 
 
 cdef void backward(const rows_t *r, floating *dtype) noexcept nogil:
     cdef Py_ssize_t b
     for b in range(r.rows):
         backward_row(
-            r.gates[0].width,
-            row(&r.gates[0], b, dtype), row(&r.gates[1], b, dtype),
-            row(&r.gates[2], b, dtype), row(&r.gates[3], b, dtype),
-            row(&r.prev[1], b, dtype), row(&r.states[1], b, dtype),
-            row(&r.dstates[0], b, dtype), row(&r.dstates[1], b, dtype),
-            row(&r.dgates[0], b, dtype), row(&r.dgates[1], b, dtype),
-            row(&r.dgates[2], b, dtype), row(&r.dgates[3], b, dtype),
+            r.gates[0].width, row(&r.gates[0], b, dtype), row(&r.gates[1], b, dtype), row(&r.gates[2], b, dtype),
+            row(&r.gates[3], b, dtype), row(&r.prev[1], b, dtype), row(&r.states[1], b, dtype),
+            row(&r.dstates[0], b, dtype), row(&r.dstates[1], b, dtype), row(&r.dgates[0], b, dtype),
+            row(&r.dgates[1], b, dtype), row(&r.dgates[2], b, dtype), row(&r.dgates[3], b, dtype),
             row(&r.dprev[1], b, dtype))
 
 
 cdef stage_t float32
 cdef stage_t float64
 cdef cell_t cell
-float32.forward, float32.backward = <hook_t> forward[float], <hook_t> backward[float]
-float64.forward, float64.backward = <hook_t> forward[double], <hook_t> backward[double]
+float32.forward = <hook_t> forward[float]
+float32.backward = <hook_t> backward[float]
+float64.forward = <hook_t> forward[double]
+float64.backward = <hook_t> backward[double]
 cell.name = "lstm_linear_output"
-cell.stages, cell.gates, cell.states = 1, 4, 2
+cell.stages = 1
+cell.gates = 4
+cell.states = 2
 cell.float32, cell.float64 = &float32, &float64
 
 lstm_linear_output = publish(&cell)

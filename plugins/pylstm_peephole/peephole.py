@@ -24,8 +24,8 @@ class Peephole(Cell):
     reference = "Gers & Schmidhuber (2000), Recurrent nets that time and count, IJCNN; Gers et al. (2002), JMLR 3"
 
     def forward(z, prev, p):
-        i = sigmoid(z.i + p.p_i * prev.c)  # (1)
-        f = sigmoid(z.f + p.p_f * prev.c)  # (2)
+        f = sigmoid(z.f + p.p_f * prev.c)  # (1), before (2): the sum of the derived dc_prev has the order of that below
+        i = sigmoid(z.i + p.p_i * prev.c)  # (2)
         g = tanh(z.g)
         c = f * prev.c + i * g  # (3)
         o = sigmoid(z.o + p.p_o * c)  # (4)
@@ -36,8 +36,8 @@ class Peephole(Cell):
     def backward(d, y, prev, p):
         do = d.h * y.tanh_c * dsigmoid_from_y(y.o)  # of (6), (4)
         dc = d.c + d.h * y.o * dtanh_from_y(y.tanh_c) + do * p.p_o  # of (6), (5), (4)
-        di = dc * y.g * dsigmoid_from_y(y.i)  # of (3), (1)
-        df = dc * prev.c * dsigmoid_from_y(y.f)  # of (3), (2)
+        di = dc * y.g * dsigmoid_from_y(y.i)  # of (3), (2)
+        df = dc * prev.c * dsigmoid_from_y(y.f)  # of (3), (1)
         dg = dc * y.i * dtanh_from_y(y.g)  # of (3)
-        dc_prev = dc * y.f + di * p.p_i + df * p.p_f  # of (3), (1), (2)
+        dc_prev = dc * y.f + di * p.p_i + df * p.p_f  # of (3), (2), (1)
         return dict(i=di, f=df, g=dg, o=do, c=dc_prev, p_i=di * prev.c, p_f=df * prev.c, p_o=do * y.c)

@@ -1,111 +1,135 @@
-"""Compiled kernels of the Elman networks: see `rnn.py` for the equations."""
+"""Compiled kernel of `rnn_linear`, `rnn_relu`, `rnn_tanh`: see `pylstm_rnn.rnn` for the equations.
+
+Emitted by ``python tools/emit_kernels.py``.
+"""
 from pylstm._math cimport drelu_from_y, dtanh_from_y, relu, tanh
 from pylstm.kernel cimport cell_t, floating, hook_t, publish, row, row_void, rows_t, stage_t
 
 
-cdef row_void forward_tanh_row(Py_ssize_t H, floating *restrict a, floating *restrict h) noexcept nogil:
+cdef row_void rnn_linear_forward_row(Py_ssize_t H, const floating *restrict a, floating *restrict h) noexcept nogil:
     cdef Py_ssize_t k
     for k in range(H):
-        a[k] = tanh(a[k])                                   # (1)
         h[k] = a[k]
 
 
-cdef row_void backward_tanh_row(
-        Py_ssize_t H, const floating *restrict a, const floating *restrict dh, floating *restrict da) noexcept nogil:
+cdef row_void rnn_linear_backward_row(
+        Py_ssize_t H, const floating *restrict dh, floating *restrict da) noexcept nogil:
     cdef Py_ssize_t k
     for k in range(H):
-        da[k] = dh[k] * dtanh_from_y(a[k])                  # of (1)
+        da[k] = dh[k]
 
 
-cdef row_void forward_relu_row(Py_ssize_t H, floating *restrict a, floating *restrict h) noexcept nogil:
+cdef void rnn_linear_forward(const rows_t *r, floating *dtype) noexcept nogil:
+    cdef Py_ssize_t b
+    for b in range(r.rows):
+        rnn_linear_forward_row(r.gates[0].width, row(&r.gates[0], b, dtype), row(&r.states[0], b, dtype))
+
+
+cdef void rnn_linear_backward(const rows_t *r, floating *dtype) noexcept nogil:
+    cdef Py_ssize_t b
+    for b in range(r.rows):
+        rnn_linear_backward_row(r.dstates[0].width, row(&r.dstates[0], b, dtype), row(&r.dgates[0], b, dtype))
+
+
+cdef stage_t rnn_linear_float32
+cdef stage_t rnn_linear_float64
+cdef cell_t rnn_linear_cell
+rnn_linear_float32.forward = <hook_t> rnn_linear_forward[float]
+rnn_linear_float32.backward = <hook_t> rnn_linear_backward[float]
+rnn_linear_float64.forward = <hook_t> rnn_linear_forward[double]
+rnn_linear_float64.backward = <hook_t> rnn_linear_backward[double]
+rnn_linear_cell.name = "rnn_linear"
+rnn_linear_cell.stages = 1
+rnn_linear_cell.gates = 1
+rnn_linear_cell.states = 1
+rnn_linear_cell.float32, rnn_linear_cell.float64 = &rnn_linear_float32, &rnn_linear_float64
+
+rnn_linear = publish(&rnn_linear_cell)
+
+
+cdef row_void rnn_relu_forward_row(Py_ssize_t H, floating *restrict a, floating *restrict h) noexcept nogil:
     cdef Py_ssize_t k
     for k in range(H):
-        a[k] = relu(a[k])                                   # (1)
+        a[k] = relu(a[k])
         h[k] = a[k]
 
 
-cdef row_void backward_relu_row(
-        Py_ssize_t H, const floating *restrict a, const floating *restrict dh, floating *restrict da) noexcept nogil:
+cdef row_void rnn_relu_backward_row(
+        Py_ssize_t H, const floating *restrict a, const floating *restrict dh,
+        floating *restrict da) noexcept nogil:
     cdef Py_ssize_t k
     for k in range(H):
-        da[k] = dh[k] * drelu_from_y(a[k])                  # of (1)
+        da[k] = dh[k] * drelu_from_y(a[k])
 
 
-cdef row_void forward_linear_row(Py_ssize_t H, const floating *restrict a, floating *restrict h) noexcept nogil:
-    cdef Py_ssize_t k
-    for k in range(H):
-        h[k] = a[k]                                         # (1)
-
-
-cdef row_void backward_linear_row(Py_ssize_t H, const floating *restrict dh, floating *restrict da) noexcept nogil:
-    cdef Py_ssize_t k
-    for k in range(H):
-        da[k] = dh[k]                                       # of (1)
-
-
-cdef void forward_tanh(const rows_t *r, floating *dtype) noexcept nogil:
+cdef void rnn_relu_forward(const rows_t *r, floating *dtype) noexcept nogil:
     cdef Py_ssize_t b
     for b in range(r.rows):
-        forward_tanh_row(r.gates[0].width, row(&r.gates[0], b, dtype), row(&r.states[0], b, dtype))
+        rnn_relu_forward_row(r.gates[0].width, row(&r.gates[0], b, dtype), row(&r.states[0], b, dtype))
 
 
-cdef void backward_tanh(const rows_t *r, floating *dtype) noexcept nogil:
+cdef void rnn_relu_backward(const rows_t *r, floating *dtype) noexcept nogil:
     cdef Py_ssize_t b
     for b in range(r.rows):
-        backward_tanh_row(
+        rnn_relu_backward_row(
             r.gates[0].width, row(&r.gates[0], b, dtype), row(&r.dstates[0], b, dtype), row(&r.dgates[0], b, dtype))
 
 
-cdef void forward_relu(const rows_t *r, floating *dtype) noexcept nogil:
-    cdef Py_ssize_t b
-    for b in range(r.rows):
-        forward_relu_row(r.gates[0].width, row(&r.gates[0], b, dtype), row(&r.states[0], b, dtype))
+cdef stage_t rnn_relu_float32
+cdef stage_t rnn_relu_float64
+cdef cell_t rnn_relu_cell
+rnn_relu_float32.forward = <hook_t> rnn_relu_forward[float]
+rnn_relu_float32.backward = <hook_t> rnn_relu_backward[float]
+rnn_relu_float64.forward = <hook_t> rnn_relu_forward[double]
+rnn_relu_float64.backward = <hook_t> rnn_relu_backward[double]
+rnn_relu_cell.name = "rnn_relu"
+rnn_relu_cell.stages = 1
+rnn_relu_cell.gates = 1
+rnn_relu_cell.states = 1
+rnn_relu_cell.float32, rnn_relu_cell.float64 = &rnn_relu_float32, &rnn_relu_float64
+
+rnn_relu = publish(&rnn_relu_cell)
 
 
-cdef void backward_relu(const rows_t *r, floating *dtype) noexcept nogil:
+cdef row_void rnn_tanh_forward_row(Py_ssize_t H, floating *restrict a, floating *restrict h) noexcept nogil:
+    cdef Py_ssize_t k
+    for k in range(H):
+        a[k] = tanh(a[k])
+        h[k] = a[k]
+
+
+cdef row_void rnn_tanh_backward_row(
+        Py_ssize_t H, const floating *restrict a, const floating *restrict dh,
+        floating *restrict da) noexcept nogil:
+    cdef Py_ssize_t k
+    for k in range(H):
+        da[k] = dh[k] * dtanh_from_y(a[k])
+
+
+cdef void rnn_tanh_forward(const rows_t *r, floating *dtype) noexcept nogil:
     cdef Py_ssize_t b
     for b in range(r.rows):
-        backward_relu_row(
+        rnn_tanh_forward_row(r.gates[0].width, row(&r.gates[0], b, dtype), row(&r.states[0], b, dtype))
+
+
+cdef void rnn_tanh_backward(const rows_t *r, floating *dtype) noexcept nogil:
+    cdef Py_ssize_t b
+    for b in range(r.rows):
+        rnn_tanh_backward_row(
             r.gates[0].width, row(&r.gates[0], b, dtype), row(&r.dstates[0], b, dtype), row(&r.dgates[0], b, dtype))
 
 
-cdef void forward_linear(const rows_t *r, floating *dtype) noexcept nogil:
-    cdef Py_ssize_t b
-    for b in range(r.rows):
-        forward_linear_row(r.gates[0].width, row(&r.gates[0], b, dtype), row(&r.states[0], b, dtype))
+cdef stage_t rnn_tanh_float32
+cdef stage_t rnn_tanh_float64
+cdef cell_t rnn_tanh_cell
+rnn_tanh_float32.forward = <hook_t> rnn_tanh_forward[float]
+rnn_tanh_float32.backward = <hook_t> rnn_tanh_backward[float]
+rnn_tanh_float64.forward = <hook_t> rnn_tanh_forward[double]
+rnn_tanh_float64.backward = <hook_t> rnn_tanh_backward[double]
+rnn_tanh_cell.name = "rnn_tanh"
+rnn_tanh_cell.stages = 1
+rnn_tanh_cell.gates = 1
+rnn_tanh_cell.states = 1
+rnn_tanh_cell.float32, rnn_tanh_cell.float64 = &rnn_tanh_float32, &rnn_tanh_float64
 
-
-cdef void backward_linear(const rows_t *r, floating *dtype) noexcept nogil:
-    cdef Py_ssize_t b
-    for b in range(r.rows):
-        backward_linear_row(r.gates[0].width, row(&r.dstates[0], b, dtype), row(&r.dgates[0], b, dtype))
-
-
-cdef stage_t tanh_float32
-cdef stage_t tanh_float64
-cdef cell_t tanh_cell
-tanh_float32.forward, tanh_float32.backward = <hook_t> forward_tanh[float], <hook_t> backward_tanh[float]
-tanh_float64.forward, tanh_float64.backward = <hook_t> forward_tanh[double], <hook_t> backward_tanh[double]
-tanh_cell.name = "rnn_tanh"
-tanh_cell.stages, tanh_cell.gates, tanh_cell.states = 1, 1, 1
-tanh_cell.float32, tanh_cell.float64 = &tanh_float32, &tanh_float64
-
-cdef stage_t relu_float32
-cdef stage_t relu_float64
-cdef cell_t relu_cell
-relu_float32.forward, relu_float32.backward = <hook_t> forward_relu[float], <hook_t> backward_relu[float]
-relu_float64.forward, relu_float64.backward = <hook_t> forward_relu[double], <hook_t> backward_relu[double]
-relu_cell.name = "rnn_relu"
-relu_cell.stages, relu_cell.gates, relu_cell.states = 1, 1, 1
-relu_cell.float32, relu_cell.float64 = &relu_float32, &relu_float64
-
-cdef stage_t linear_float32
-cdef stage_t linear_float64
-cdef cell_t linear_cell
-linear_float32.forward, linear_float32.backward = <hook_t> forward_linear[float], <hook_t> backward_linear[float]
-linear_float64.forward, linear_float64.backward = <hook_t> forward_linear[double], <hook_t> backward_linear[double]
-linear_cell.name = "rnn_linear"
-linear_cell.stages, linear_cell.gates, linear_cell.states = 1, 1, 1
-linear_cell.float32, linear_cell.float64 = &linear_float32, &linear_float64
-
-rnn_tanh, rnn_relu, rnn_linear = publish(&tanh_cell), publish(&relu_cell), publish(&linear_cell)
+rnn_tanh = publish(&rnn_tanh_cell)

@@ -1,4 +1,7 @@
-"""Cython kernels from derived programs, in the style of `pylstm/cells/_lstm.pyx`."""
+"""Cython kernels from derived programs, in the style of `pylstm/cells/_lstm.pyx`.
+
+``python tools/emit_kernels.py`` writes the kernels of `plugins/` with it.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ import re
 
 from pylstm.cells.contract import Contract, hook_name
 from pylstm.cells.formula.derivation import Derivation
-from pylstm.cells.formula.emission.rows import KINDS, RowFunction, RowPrinter, wrap
+from pylstm.cells.formula.emission.rows import RowFunction, RowPrinter, place, wrap
 from pylstm.cells.formula.graph import FROM_OUTPUT, FUNCTIONS
 from pylstm.cells.formula.program import Block, Operation, Program
 from pylstm.cells.options import call_text
@@ -64,30 +67,56 @@ def kernel_source(derivation: Derivation, twin: str = "") -> str:
     ValueError
         A stage is not derived.
     """
-    contract = derivation.contract
+    name, options = derivation.contract.name, derivation.contract.options
+    where = (f" with {call_text(options)}" if options else "") + (f": see {twin}" if twin else "")
+    return module_source([derivation], f"Compiled kernel of `{name}`{where}.", "pylstm derive --format cython")
+
+
+def module_source(derivations: list[Derivation], summary: str, command: str) -> str:
+    """Source of a ``.pyx`` with the compiled hooks of several cells, each as capsule of its name.
+
+    Parameters
+    ----------
+    derivations : list of Derivation
+        Of cells all of whose stages are formulas. Where there are several, the functions have their cells' names.
+    summary, command : str
+        The first line, and what emits the file, for the second.
+
+    Raises
+    ------
+    ValueError
+        A stage is not derived.
+    """
     body: list[str] = []
+    for derivation in derivations:
+        own = f"{derivation.contract.name}_" if len(derivations) > 1 else ""
+        body += _cell(derivation, own)
+    text = "\n".join(body)
+    return "\n".join([f'"""{summary}', "", f"Emitted by ``{command}``.", '"""', *_imports(text), text]) + "\n"
+
+
+def _cell(derivation: Derivation, own: str) -> list[str]:
+    """Row functions, hooks and capsule of one cell; `own` stands before its names."""
+    contract = derivation.contract
+    programs: dict[str, Program] = {}
     for stage in contract.stages:
         if stage.name not in derivation.stages:
             raise ValueError(f"cell {contract.name!r}: stage {stage.name!r} is written by hand, not a formula")
         derived = derivation.stages[stage.name]
         for way in ("forward", "backward"):
-            function = CythonPrinter(getattr(derived, way), contract).print()
-            body += ["", "", *_row_function(hook_name(way, stage.name), function)]
-    for stage in contract.stages:
-        for way in ("forward", "backward"):
-            program = getattr(derivation.stages[stage.name], way)
-            body += ["", "", *_hook(hook_name(way, stage.name), program, contract)]
-    text = "\n".join(body)
-    where = (f" with {call_text(contract.options)}" if contract.options else "") + (f": see {twin}" if twin else "")
-    return "\n".join([*_head(contract.name, text, where), text, "", "", *_publish(contract)]) + "\n"
+            programs[own + hook_name(way, stage.name)] = getattr(derived, way)
+    lines: list[str] = []
+    for name, program in programs.items():
+        lines += ["", "", *_row_function(name, CythonPrinter(program, contract).print())]
+    for name, program in programs.items():
+        lines += ["", "", *_hook(name, program, contract)]
+    return [*lines, "", "", *_publish(contract, own)]
 
 
-def _head(name: str, body: str, where: str) -> list[str]:
+def _imports(body: str) -> list[str]:
     called = set(re.findall(r"\b([a-z_0-9]+)\(", body))
-    lines = [f'"""Compiled kernel of `{name}`{where}. Emitted by ``pylstm derive --format cython``."""']
     math = sorted(called & set(_MATH))
-    if math:
-        lines.append(f"from pylstm._math cimport {', '.join(math)}")
+    lines = [f"from pylstm._math cimport {', '.join(math)}"] if math else []
     lines.append("from pylstm.kernel cimport cell_t, floating, hook_t, publish, row, row_void, rows_t, stage_t")
     for helper, (arguments, value) in _HELPERS.items():
         if helper in called:
@@ -119,9 +148,7 @@ def _row_function(name: str, function: RowFunction) -> list[str]:
 
 def position(block: Block, contract: Contract) -> str:
     """``gates[0]``: where a block stands in the C contract."""
-    kind = block.kind if block.kind in KINDS else block.kind[1:]
-    names = contract.states if kind in ("prev", "states") else contract.blocks[kind]
-    return f"{block.kind}[{names.index(block.name)}]"
+    return f"{block.kind}[{place(block, contract)[1]}]"
 
 
 def _hook(name: str, program: Program, contract: Contract) -> list[str]:
@@ -139,17 +166,19 @@ def _hook(name: str, program: Program, contract: Contract) -> list[str]:
     ]
 
 
-def _publish(contract: Contract) -> list[str]:
-    count = len(contract.stages)
+def _publish(contract: Contract, own: str) -> list[str]:
+    count, cell = len(contract.stages), f"{own}cell"
     stage = "" if count == 1 else f"[{count}]"
-    lines = [f"cdef stage_t{stage} float32", f"cdef stage_t{stage} float64", "cdef cell_t cell"]
+    lines = [f"cdef stage_t{stage} {own}float32", f"cdef stage_t{stage} {own}float64", f"cdef cell_t {cell}"]
     for k, each in enumerate(contract.stages):
         index = "" if count == 1 else f"[{k}]"
-        ways = [hook_name(way, each.name) for way in ("forward", "backward")]
         for dtype, real in (("float32", "float"), ("float64", "double")):
-            hooks = ", ".join(f"<hook_t> {way}[{real}]" for way in ways)
-            lines.append(f"{dtype}{index}.forward, {dtype}{index}.backward = {hooks}")
-    lines += [f'cell.name = "{contract.name}"', f"cell.stages = {count}"]
-    lines += [f"cell.{kind} = {len(names)}" for kind, names in contract.blocks.items() if names]
-    values = "&float32, &float64" if count == 1 else "float32, float64"
-    return [*lines, f"cell.float32, cell.float64 = {values}", "", f"{contract.name} = publish(&cell)"]
+            lines += [
+                f"{own}{dtype}{index}.{way} = <hook_t> {own}{hook_name(way, each.name)}[{real}]"
+                for way in ("forward", "backward")
+            ]
+    lines += [f'{cell}.name = "{contract.name}"', f"{cell}.stages = {count}"]
+    lines += [f"{cell}.{kind} = {len(names)}" for kind, names in contract.blocks.items() if names]
+    address = "&" if count == 1 else ""
+    lines.append(f"{cell}.float32, {cell}.float64 = {address}{own}float32, {address}{own}float64")
+    return [*lines, "", f"{contract.name} = publish(&{cell})"]

@@ -2,19 +2,20 @@
 
 Values of width 1 stand before the loops, or after them where they need the sum over a row; values of every other
 width are computed in one loop per width. A value that goes to a block is computed there, as by hand:
-``i[k] = sigmoid(i[k])``; a pre-activation that is needed after its slot was overwritten is read first.
+``i[k] = sigmoid(i[k])``; a pre-activation that is needed after its slot was overwritten is read first. Statements stand
+in the order of the blocks for which they are (`in_order`), as by hand.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Container, Iterable
+from dataclasses import dataclass, field, replace
 
 from pylstm.cells.contract import Contract
 from pylstm.cells.formula.emission.printer import ATOM, Printer, fresh
 from pylstm.cells.formula.graph import REDUCTION, Width
-from pylstm.cells.formula.program import ADDED, Block, Operation, Program
+from pylstm.cells.formula.program import ADDED, Block, Operation, Program, Store
 
 KINDS = ("gates", "prev", "emissions", "keep", "states", "params", "aux")
 FIELDS = (*KINDS, "dstates", "demissions", "dgates", "dprev", "dparams", "daux")
@@ -45,16 +46,61 @@ class RowFunction:
     read_only: set[Block]
 
 
+def place(block: Block, contract: Contract) -> tuple[int, int]:
+    """Where a block stands among all: by kind, then as declared."""
+    kind = block.kind if block.kind in KINDS else block.kind[1:]
+    names = contract.states if kind in ("prev", "states") else contract.blocks[kind]
+    return FIELDS.index(block.kind), names.index(block.name)
+
+
+def in_order(program: Program, contract: Contract) -> Program:
+    """The same program, its stores by kind of block: first those of no shared value, then as declared.
+
+    Operations stand where a store first needs them.
+    """
+
+    def rank(store: Store) -> tuple[int, bool, int]:
+        kind, number = place(store.block, contract)
+        others = _needed(program, store.source, ()) - {store.source}
+        return kind, any(program.uses[each] > 1 and program.operations[each].args for each in others), number
+
+    stores = sorted(program.stores, key=rank)
+    operations: list[Operation] = []
+    numbers: dict[int, int] = {}
+    for store in stores:
+        for index in sorted(_needed(program, store.source, numbers)):
+            each = program.operations[index]
+            numbers[index] = len(operations)
+            operations.append(replace(each, index=len(operations), args=tuple(numbers[arg] for arg in each.args)))
+    return replace(
+        program,
+        operations=tuple(operations),
+        stores=tuple(replace(store, source=numbers[store.source]) for store in stores),
+    )
+
+
+def _needed(program: Program, source: int, known: Container[int]) -> set[int]:
+    """`source` and what it is made of, without what is known."""
+    needed: set[int] = set()
+    stack = [source]
+    while stack:
+        index = stack.pop()
+        if index not in known and index not in needed:
+            needed.add(index)
+            stack.extend(program.operations[index].args)
+    return needed
+
+
 class RowPrinter(Printer):
     """Prints one program; a language defines `const` and `call`."""
 
     reserved: Iterable[str] = ()
 
     def __init__(self, program: Program, contract: Contract):
+        program = in_order(program, contract)
         super().__init__(program, self.reserved, keep_names=False)
-        self.contract = contract
         used = dict.fromkeys([*program.blocks, *(store.block for store in program.stores)])
-        self.blocks = sorted(used, key=self._order)
+        self.blocks = sorted(used, key=lambda block: place(block, contract))
         widths = [width for width in dict.fromkeys(program.widths[each] for each in self.blocks) if width != 1]
         self.sizes = {width: fresh(_SIZES.get(width, f"W_{width}"), self.taken) for width in widths}
         self.pointers = {block: fresh(self._pointer(block), self.taken) for block in self.blocks}
@@ -64,11 +110,6 @@ class RowPrinter(Printer):
         self.locals: list[str] = []
         self.sums: list[str] = []
         self.pieces: list[tuple[Width, bool, str, Block | None]] = []
-
-    def _order(self, block: Block) -> tuple[int, int]:
-        kind = block.kind if block.kind in KINDS else block.kind[1:]
-        names = self.contract.states if kind in ("prev", "states") else self.contract.blocks[kind]
-        return FIELDS.index(block.kind), names.index(block.name)
 
     @staticmethod
     def _pointer(block: Block) -> str:
@@ -175,7 +216,9 @@ class RowPrinter(Printer):
 
 
 def wrap(items: list[str], head: str, tail: str, indent: str, width: int = 116) -> list[str]:
-    """Comma-separated `items` between `head` and `tail`, broken into lines."""
+    """Comma-separated `items` between `head` and `tail`, broken into lines where one is too short."""
+    if len(whole := head + ", ".join(items) + tail) <= width:
+        return [whole]
     lines, line = [head], indent
     for k, item in enumerate(items):
         piece = item + (tail if k == len(items) - 1 else ",")
