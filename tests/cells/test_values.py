@@ -163,7 +163,10 @@ def test_twin_and_machine_agree(name, dtype):
 
 @pytest.fixture(scope="module")
 def compiled(tmp_path_factory):
-    """All cells as emitted C, in one library: name -> capsule."""
+    """All cells as emitted C, in one library: name -> capsule; none without a compiler."""
+    if COMPILER is None:
+        yield {}
+        return
     folder = tmp_path_factory.mktemp("values")
     files = []
     for name, cell in CELLS.items():
