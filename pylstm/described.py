@@ -98,6 +98,9 @@ class Fixed:
         setattr(instance, self._held, value)
 
 
+_LACKS = "{0} lacks `{1}`, from which a file builds it again: see pylstm.saving.Layer"
+
+
 class Layer(Described, hints="layer"):
     """Base of all layers: their parameters, and their description in files.
 
@@ -114,10 +117,21 @@ class Layer(Described, hints="layer"):
     @classmethod
     def shapes(cls, given: Entries) -> Shapes:
         """Names and shapes of the parameters from the `arguments` of a file; rejects arguments that are not allowed."""
-        raise NotImplementedError
+        raise TypeError(_LACKS.format(cls.__name__, "shapes"))
 
     def describe(self) -> dict[str, Any]:
-        """Description of the layer for a file, besides kind, dtype and parameters."""
+        """Description of the layer for a file, besides kind, dtype and parameters.
+
+        Raises
+        ------
+        TypeError
+            Its class lacks what a file needs to build it again.
+        """
+        lacking = "" if hasattr(self, "arguments") else "arguments"
+        if next(cls for cls in type(self).__mro__ if "shapes" in vars(cls)) is Layer:
+            lacking = "shapes"
+        if lacking:
+            raise TypeError(_LACKS.format(type(self).__name__, lacking))
         return {"arguments": self.arguments}
 
     @classmethod

@@ -217,3 +217,18 @@ def test_layers_without_a_kind():
         pylstm.save("x", Derived(1, 1))
     with pytest.raises(TypeError, match="your own model needs"):
         pylstm.save("x", Own())
+
+
+@pytest.mark.parametrize("lacking", ["shapes", "arguments"])
+def test_a_layer_that_a_file_cannot_build_is_refused_when_it_is_saved(lacking, tmp_path):
+    """Not when it is loaded: the file would be of no use."""
+    given = {
+        "shapes": classmethod(lambda cls, given: {"weight": (given.integer("n"),)}),
+        "arguments": property(lambda self: {"n": 3}),
+    }
+    del given[lacking]
+    layer = type(Layer)("Bare", (Layer,), given, kind=f"bare_{lacking}")()
+    layer._params = Parameters({"weight": (3,)})
+    with pytest.raises(TypeError, match=f"Bare lacks `{lacking}`, from which a file builds it again"):
+        pylstm.save(tmp_path / "bare.safetensors", layer)
+    assert not list(tmp_path.iterdir())

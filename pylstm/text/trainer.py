@@ -175,8 +175,6 @@ class TextTrainer(Loop):
     def _identity(self) -> dict[str, Any]:
         cell = self.model.layer.cell
         settings = asdict(self.settings) | {"cell": name_of(cell), "dtype": self.model.layer.dtype.name}
-        if settings["depth"] is None:
-            del settings["depth"]  # as in checkpoints written before there was one
         text = {"text": hashlib.sha256(self.text.encode()).hexdigest()[:16], "characters": len(self.text)}
         return text | settings
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Budget:
-    """When to stop: at the first limit that is reached; None is no limit.
+    """Limits of a training run, which stops at the first one that it reaches; None means no limit.
 
     The sequence of losses depends on data, settings and seed only. A limit in minutes decides how far it goes, so that
     two runs of unequal speed have one trace as the beginning of the other.

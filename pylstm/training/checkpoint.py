@@ -33,7 +33,7 @@ def write_checkpoint(path: Path, task: str, state: Mapping[str, Any]) -> None:
     Raises
     ------
     ValueError
-        `path` is there and is not a regular file.
+        `path` exists but is not a regular file.
     OSError
         The file cannot be written.
 

@@ -265,7 +265,7 @@ class Loop(Hinted, hints="trainer"):
         Raises
         ------
         ValueError, OSError
-            `path` is there and is not a regular file, or cannot be written.
+            `path` exists but is not a regular file, or cannot be written.
         """
         rng = getattr(self.model, "rng", None)
         state = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,7 +12,7 @@ from pylstm.data.batches import Data
 from pylstm.data.finite import not_finite
 
 
-class Source:
+class Source(ABC):
     """Batches by their number."""
 
     @property
@@ -19,13 +20,13 @@ class Source:
         """Batches of an epoch; None for a source without epochs."""
         return None
 
+    @abstractmethod
     def gradients(self, model: Any, step: int, states: Any) -> tuple[float, Any, Any]:
         """Of batch `step` = 0, 1, ...: loss, gradients in the order of ``model.params``, and states to carry on.
 
         Asked again for a step that failed, it returns the same bits. `states` are those of the batch before, None at
         the first one.
         """
-        raise NotImplementedError
 
     def mean(self, losses: Sequence[float]) -> float:
         """Of an epoch, from the losses of its batches."""
