@@ -340,7 +340,7 @@ def test_paths_as_bytes(path):
     pylstm.save(given, pylstm.LSTM(3, 4), about={"a": 1})
     assert repr(pylstm.load(given)) and saving.read_about(given) == {"a": 1}
     rewrite(path, lambda header: header["parts"][""].update(layer="x"))
-    refused(given, "must be one of bidirectional, .*recurrent")
+    refused(given, "layer must be one of .*bidirectional, .*recurrent")
     write_checkpoint(given, "fit", {"a": 1})
     assert read_checkpoint(given, "fit") == {"a": 1}
     with pytest.raises(ValueError, match="got a checkpoint of fit") as caught:
