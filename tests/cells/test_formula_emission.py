@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import pylstm
 from pylstm import building
 from pylstm.cells import LSTM, Cell
 from pylstm.cells._hooks import run_stage
@@ -28,7 +27,6 @@ spec.loader.exec_module(fc)
 
 COMPILER = shutil.which("cc") or shutil.which("gcc")
 TOLERANCE = {np.float64: (1e-12, 1e-11), np.float32: (2e-6, 1e-5)}
-DIRECTIVES = ["language_level=3", "boundscheck=False", "wraparound=False", "cdivision=True", "initializedcheck=False"]
 STRICT = ["-Wdouble-promotion", "-Werror=double-promotion"]  # float32 is computed in float32
 pytestmark = pytest.mark.skipif(COMPILER is None, reason="this machine has no C compiler")
 
@@ -50,9 +48,7 @@ def compile_c(source, name, folder, *flags):
 
 def compile_cython(source, name, folder):
     (folder / f"{name}.pyx").write_text(source)
-    options = [part for each in DIRECTIVES for part in ("-X", each)]
-    include = Path(pylstm.__file__).parents[1]
-    command = [sys.executable, "-m", "cython", *options, "-I", str(include), f"{name}.pyx"]
+    command = [sys.executable, "-m", "cython", *building.cython_args(), f"{name}.pyx"]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     return compile_c((folder / f"{name}.c").read_text(), name, folder, "-Wno-unused-function")
