@@ -10,10 +10,8 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import glob
-import hashlib
 import json
 import os
-import secrets
 import stat
 from collections.abc import Callable, Mapping
 from typing import Any, BinaryIO
@@ -137,7 +135,7 @@ def _write(path: Path, data: bytes) -> None:
         raise ValueError(f"{path}: exists but is not a regular file")
     for left in glob.glob(f"{glob.escape(target)}.{'[0-9a-f]' * 8}.tmp"):
         _remove_unlocked(left)
-    temporary = f"{target}.{secrets.token_hex(4)}.tmp"
+    temporary = f"{target}.{os.urandom(4).hex()}.tmp"
     try:
         with _create_locked(temporary) as file:
             _take_mode(file, target)
@@ -181,6 +179,8 @@ def _remove_unlocked(path: str) -> None:
 
 def _digest(header: dict[str, Any], tensors: Mapping[str, np.ndarray]) -> str:
     """Of the rest of the header, then of names, dtypes, shapes and data in the order of the names."""
+    import hashlib  # here: 4 ms of the import of pylstm
+
     digest = hashlib.sha256(json.dumps(header, sort_keys=True).encode())
     for name in sorted(tensors):
         array = tensors[name]

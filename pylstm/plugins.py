@@ -6,7 +6,6 @@ The hooks themselves are in `pylstm.hookspecs`, the user's page is ``docs/plugin
 
 from __future__ import annotations
 
-import difflib
 import inspect
 import os
 import threading
@@ -145,6 +144,8 @@ class Plugins:
             if hook in HOOKS:
                 _check_arguments(hook, getattr(plugin, name))
             elif not options.get("optionalhook"):
+                import difflib
+
                 close = difflib.get_close_matches(hook, HOOKS)
                 hint = f"did you mean {close[0]}?" if close else f"known hooks are {', '.join(HOOKS)}"
                 raise PluginError(f"unknown hook {hook!r}: {hint}")

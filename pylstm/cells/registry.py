@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -149,6 +148,8 @@ class Registry:
         """The `Entry` of this name; `LookupError` as in `get`."""
         entry = self._entries.get(name)
         if entry is None:
+            import difflib
+
             close = difflib.get_close_matches(str(name).lower(), self.names(), cutoff=0.5)
             hint = f"; did you mean {' or '.join(map(repr, close))}?" if close else "."
             raise LookupError(

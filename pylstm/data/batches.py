@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import inspect
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -143,6 +142,8 @@ def batches_of(data: Data, size: int) -> Iterator[Data]:
 
 def digest_of(data: Data) -> str:
     """Short digest of dtypes, shapes and values, to compare the data of two fits."""
+    import hashlib  # here: 4 ms of the import of pylstm
+
     digest = hashlib.sha256()
     for each in data:
         digest.update(f"{each.dtype.str} {each.shape}\n".encode())

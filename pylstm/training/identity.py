@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -110,6 +109,8 @@ def layer_of(layer: Any) -> dict[str, Any]:
 
 def _digested(described: dict[str, Any]) -> dict[str, Any]:
     """A description with a short digest of what its cell computes in place of the numbers."""
+    import hashlib  # here: 4 ms of the import of pylstm
+
     out = {name: value for name, value in described.items() if name not in ("probe", "layers")}
     if "probe" in described:
         rounded = {
