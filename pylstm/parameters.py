@@ -135,6 +135,10 @@ class Parameters(Hinted, Mapping[str, Array], hints="parameters"):
         """The same layout, all values 0."""
         return self.around(np.zeros(self.flat.size, self._dtype))
 
+    def empty_like(self) -> Parameters:
+        """The same layout, values of whatever was there."""
+        return self.around(np.empty(self.flat.size, self._dtype))
+
     def around(self, flat: Array) -> Parameters:
         """The same layout on another buffer, which is not copied: 1-D, of the same size and dtype.
 

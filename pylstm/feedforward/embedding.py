@@ -9,6 +9,8 @@ import numpy as np
 
 from pylstm.checks import Array, Dtype, Seed, check_array, check_indices, check_size, generator
 from pylstm.described import Layer
+from pylstm.engine.levels import load
+from pylstm.engine.threads import get_num_threads
 from pylstm.hints import GradientsBase, Output
 from pylstm.kinds import Shapes
 from pylstm.parameters import Parameters
@@ -16,6 +18,8 @@ from pylstm.schema import Entries
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
+
+_lookup = load("pylstm.feedforward._lookup")
 
 
 @dataclass(slots=True, repr=False)
@@ -106,8 +110,14 @@ class EmbeddingRun(Output):
 
     def __init__(self, layer: Embedding, indices: ArrayLike) -> None:
         self.layer = layer
-        self._indices = check_indices("indices", indices, layer.count).copy()
-        self.y: Array = layer.params["weight"][self._indices]
+        self._indices = np.array(check_indices("indices", indices, layer.count), np.intp, order="C")
+        self.y: Array = np.empty((*self._indices.shape, layer.features), layer.dtype)
+        _lookup.gather(layer.params["weight"], self._indices, self.y, self._sizes, threads=get_num_threads())
+
+    @property
+    def _sizes(self) -> tuple[int, int, int]:
+        """(count, R, F): vectors of the table, indices, features."""
+        return self.layer.count, self._indices.size, self.layer.features
 
     def backward(self, dy: ArrayLike) -> EmbeddingGradients:
         """Gradient of the table: each row is the sum of `dy` where its index was looked up, in order of position.
@@ -122,12 +132,7 @@ class EmbeddingRun(Output):
             Another dtype; another shape.
         """
         layer = self.layer
-        dy = check_array("dy", dy, self.y.shape, layer.dtype).reshape(-1, layer.features)
-        params = layer.params.zeros_like()
-        indices = self._indices.ravel()
-        if indices.size:
-            # A stable sort makes runs of equal indices; each run is summed at once.
-            order = np.argsort(indices, kind="stable")
-            found, starts = np.unique(indices[order], return_index=True)
-            params["weight"][found] = np.add.reduceat(dy[order], starts, axis=0)
+        dy = np.ascontiguousarray(check_array("dy", dy, self.y.shape, layer.dtype))
+        params = layer.params.empty_like()
+        _lookup.scatter(dy, self._indices, params["weight"], self._sizes, threads=get_num_threads())
         return EmbeddingGradients(params)

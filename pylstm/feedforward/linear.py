@@ -9,6 +9,8 @@ import numpy as np
 
 from pylstm.checks import Array, Dtype, Seed, as_array, check_array, check_size, generator
 from pylstm.described import Fixed, Layer
+from pylstm.engine import dense
+from pylstm.engine.threads import get_num_threads
 from pylstm.hints import GradientsBase, Output
 from pylstm.kinds import Shapes
 from pylstm.parameters import Parameters
@@ -106,6 +108,10 @@ class Linear(Layer, kind="linear"):
         """
         return LinearRun(self, x)
 
+    def over(self, x: Array) -> LinearRun:
+        """As a call; `x` is not copied, and must not change before `LinearRun.backward`."""
+        return LinearRun(self, x, copy=False)
+
     def __repr__(self) -> str:
         bias = "" if self.bias else ", bias=False"
         return f"Linear({self.in_features}, {self.out_features}{bias}, dtype='{self.dtype}')"
@@ -117,7 +123,7 @@ def linear_shapes(inputs: int, outputs: int, bias: bool, prefix: str = "") -> Sh
 
 
 class LinearRun(Output):
-    """One application of a `Linear` layer; keeps its own copies of the input and the weight.
+    """One application of a `Linear` layer; keeps a copy of the weight, and of the input unless `copy` is False.
 
     Attributes
     ----------
@@ -125,17 +131,23 @@ class LinearRun(Output):
     layer : Linear
     """
 
-    def __init__(self, layer: Linear, x: ArrayLike) -> None:
+    def __init__(self, layer: Linear, x: ArrayLike, *, copy: bool = True) -> None:
         self.layer = layer
         x = as_array("x", x)
         leading = ("...",) * max(x.ndim - 1, 0)
-        self._x = np.array(check_array("x", x, (*leading, layer.in_features), layer.dtype), order="C")
+        x = check_array("x", x, (*leading, layer.in_features), layer.dtype)
+        self._x = np.array(x, order="C", copy=True if copy else None)
         self._weight = layer.params["weight"].copy()
+        self.y: Array = np.empty((*x.shape[:-1], layer.out_features), layer.dtype)
+        bias = layer.params["bias"] if layer.bias else None
         # y = x W' + b, leading axes as one
-        y = np.matmul(self._x.reshape(-1, layer.in_features), self._weight.T)
-        if layer.bias:
-            y += layer.params["bias"]
-        self.y: Array = y.reshape(*self._x.shape[:-1], layer.out_features)
+        dense.forward(self._x, self._weight, bias, self.y, self._sizes, threads=get_num_threads())
+
+    @property
+    def _sizes(self) -> tuple[int, int, int]:
+        """(R, N, K): rows, outputs, inputs."""
+        N, K = self._weight.shape
+        return self._x.size // K, N, K
 
     def backward(self, dy: ArrayLike) -> LinearGradients:
         """Gradients from the cotangent of ``y``; may be called again, with the same result.
@@ -150,10 +162,18 @@ class LinearRun(Output):
             Another dtype; another shape.
         """
         layer, x = self.layer, self._x
-        dy = check_array("dy", dy, self.y.shape, layer.dtype).reshape(-1, layer.out_features)
-        params = layer.params.zeros_like()
-        # dW = dy' x,  db = sum of dy,  dx = dy W
-        np.matmul(dy.T, x.reshape(-1, layer.in_features), out=params["weight"])
-        if layer.bias:
-            np.sum(dy, axis=0, out=params["bias"])
-        return LinearGradients(np.matmul(dy, self._weight).reshape(x.shape), params)
+        dy = np.ascontiguousarray(check_array("dy", dy, self.y.shape, layer.dtype))
+        params, dx = layer.params.empty_like(), np.empty_like(x)
+        dbias = params["bias"] if layer.bias else None
+        # dx = dy W,  dW = dy' x,  db = sum of dy
+        dense.backward(
+            x,
+            self._weight,
+            dy,
+            dx,
+            params["weight"],
+            dbias,
+            self._sizes,
+            threads=get_num_threads(),
+        )
+        return LinearGradients(dx, params)

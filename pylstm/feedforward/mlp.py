@@ -11,7 +11,7 @@ import numpy as np
 
 from pylstm.checks import Array, Dtype, Seed, check_array, generator
 from pylstm.described import Layer
-from pylstm.feedforward.linear import Linear, linear_shapes
+from pylstm.feedforward.linear import Linear, LinearRun, linear_shapes
 from pylstm.hints import GradientsBase, Output
 from pylstm.kinds import MOST_LAYERS, Plan, Shapes, Wanted
 from pylstm.parameters import Parameters
@@ -171,6 +171,10 @@ class MLP(Layer, kind="mlp"):
         """
         return MLPRun(self, x)
 
+    def over(self, x: Array) -> MLPRun:
+        """As a call; `x` is not copied, and must not change before `MLPRun.backward`."""
+        return MLPRun(self, x, copy=False)
+
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         self._place()
@@ -182,7 +186,7 @@ class MLP(Layer, kind="mlp"):
 
 
 class MLPRun(Output):
-    """One application of an `MLP`; keeps its own copies of inputs and weights.
+    """One application of an `MLP`; keeps copies of the weights, and of the input unless `copy` is False.
 
     Attributes
     ----------
@@ -190,14 +194,14 @@ class MLPRun(Output):
     layer : MLP
     """
 
-    def __init__(self, layer: MLP, x: ArrayLike) -> None:
+    def __init__(self, layer: MLP, x: ArrayLike, *, copy: bool = True) -> None:
         self.layer, self._relu = layer, layer.activation == "relu"
-        self._runs, self._hidden = [layer.layers[0](x)], []
+        self._runs, self._hidden = [LinearRun(layer.layers[0], x, copy=copy)], []
         for each in layer.layers[1:]:
             z = self._runs[-1].y
             a = np.maximum(z, 0) if self._relu else np.tanh(z)
             self._hidden.append(a)
-            self._runs.append(each(a))
+            self._runs.append(each.over(a))
         self.y: Array = self._runs[-1].y
 
     def backward(self, dy: ArrayLike) -> MLPGradients:

@@ -12,8 +12,10 @@ import numpy as np
 
 from pylstm.cells.functions import sigmoid
 from pylstm.checks import as_array, check_array, check_indices
+from pylstm.engine.levels import load
+from pylstm.engine.threads import get_num_threads
 from pylstm.hints import Loss, refuse_loss_options
-from pylstm.losses.reduction import Reduction, check_floats, check_weights, reduce_losses
+from pylstm.losses.reduction import Reduction, check_floats, check_weights, reduce_losses, scale_of
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -75,24 +77,24 @@ def softmax_cross_entropy(
     targets = as_array("targets", targets)
     _check_shape(targets.shape, logits.shape)
     weights = check_weights(weights, logits.shape[:-1], logits.dtype)
-    logits, targets = leave_out(weights, logits, targets)
+    (targets,) = leave_out(weights, targets)
     targets = check_indices("targets", targets, logits.shape[-1], LEAVE_OUT)
     if not 0 <= smoothing <= 1:
         raise ValueError(f"smoothing must be in 0..1, got {smoothing}")
-    at = targets[..., None]
-    # z = logits - max;  loss = log(sum(exp z)) - sum(q z);  d loss / d z = exp z / sum(exp z) - q
-    z = logits - logits.max(axis=-1, keepdims=True)
-    dlogits = np.exp(z)
-    total = dlogits.sum(axis=-1, keepdims=True)
-    expected = np.take_along_axis(z, at, axis=-1)
-    if smoothing:
-        expected = (1 - smoothing) * expected + smoothing * z.mean(axis=-1, keepdims=True)
-    losses = (np.log(total) - expected)[..., 0]
-    dlogits /= total
-    np.put_along_axis(dlogits, at, np.take_along_axis(dlogits, at, axis=-1) - (1 - smoothing), axis=-1)
-    if smoothing:
-        dlogits -= dlogits.dtype.type(smoothing / logits.shape[-1])
-    return reduce_losses(losses, dlogits, weights, reduction, per_row=True)
+    scale = scale_of(reduction, targets.size, weights)
+    losses, dlogits = np.empty(targets.shape, logits.dtype), np.empty(logits.shape, logits.dtype)
+    load("pylstm.losses._softmax").cross_entropy(
+        np.ascontiguousarray(logits),
+        np.ascontiguousarray(targets, np.intp),
+        None if weights is None else np.ascontiguousarray(weights),
+        losses,
+        dlogits,
+        (targets.size, logits.shape[-1]),
+        scale=scale,
+        smoothing=float(smoothing),
+        threads=get_num_threads(),
+    )
+    return Loss(float(losses.sum(dtype=np.float64)) * scale, dlogits)
 
 
 def _check_shape(targets: tuple[int, ...], logits: tuple[int, ...]) -> None:

@@ -42,14 +42,18 @@ def reduce_losses(
     losses: np.ndarray, d: np.ndarray, weights: np.ndarray | None, reduction: str, *, per_row: bool
 ) -> Loss:
     """Weigh and reduce `losses` and their cotangents `d` (with one more axis where `per_row`)."""
-    if reduction not in REDUCTIONS:
-        raise ValueError(f"reduction must be 'mean' or 'sum', got {reduction!r}")
+    scale = scale_of(reduction, losses.size, weights)
     if weights is not None:
         losses = losses * weights
         d = d * (weights[..., None] if per_row else weights)
-    value = float(losses.sum(dtype=np.float64))
-    if reduction == "mean":
-        count = float(losses.size if weights is None else weights.sum(dtype=np.float64))
-        scale = 1 / count if count > 0 else 0.0
-        value, d = value * scale, d * d.dtype.type(scale)
-    return Loss(value, d)
+    return Loss(float(losses.sum(dtype=np.float64)) * scale, d * d.dtype.type(scale))
+
+
+def scale_of(reduction: str, count: int, weights: np.ndarray | None) -> float:
+    """Factor of a sum of `count` losses: 1, or of a mean 1 / (sum of the weights), 0 where that is 0."""
+    if reduction not in REDUCTIONS:
+        raise ValueError(f"reduction must be 'mean' or 'sum', got {reduction!r}")
+    if reduction == "sum":
+        return 1.0
+    total = float(count if weights is None else weights.sum(dtype=np.float64))
+    return 1 / total if total > 0 else 0.0

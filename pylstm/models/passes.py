@@ -55,7 +55,7 @@ class Pass:
         top = layer.layers[-1] if isinstance(layer, Stack) else layer
         forward = top.forward.output_size if isinstance(top, Bidirectional) else top.output_size
         self._reading = Reading(self._turned(self.run.y), lengths, model.read, forward, last)
-        self._head = model.head(self._reading.features)
+        self._head = model.head.over(self._reading.features)
         self.out = self._head.y
 
     def _turned(self, array: np.ndarray) -> np.ndarray:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
 
+from pylstm.engine.levels import load
+from pylstm.engine.threads import get_num_threads
 from pylstm.parameters import Parameters
 
 
@@ -62,10 +65,11 @@ def clip_by_norm(grads: Parameters | Iterable[Parameters], max_norm: float) -> f
     grads = as_list(grads, "grads")
     if not max_norm > 0:
         raise ValueError(f"max_norm must be above 0, got {max_norm}")
-    norm = float(np.sqrt(sum(float(np.sum(np.square(each.flat, dtype=np.float64))) for each in grads)))
-    if max_norm < norm < np.inf:
+    updates, threads = load("pylstm.optim._updates"), get_num_threads()
+    norm = math.sqrt(sum(updates.sum_of_squares(each.flat, threads=threads) for each in grads))
+    if max_norm < norm < math.inf:
         for each in grads:
-            each.flat *= each.dtype.type(max_norm / norm)
+            updates.scale(each.flat, max_norm / norm, threads=threads)
     return norm
 
 

@@ -1,4 +1,4 @@
-"""Optimisers on the flat buffers of `Parameters`: a step is a few passes over each buffer, in place."""
+"""Optimisers on the flat buffers of `Parameters`: a step is one pass over each buffer, in place."""
 
 from __future__ import annotations
 
@@ -13,10 +13,14 @@ import numpy as np
 
 from pylstm.checks import check_array, check_finite, check_flag
 from pylstm.described import call_of
+from pylstm.engine.levels import load
+from pylstm.engine.threads import get_num_threads
 from pylstm.hints import Hinted, refuse_options
 from pylstm.optim.clipping import as_list
 from pylstm.optim.numbers import Setting, check_count, positive, rate, share, two_shares
 from pylstm.parameters import Parameters
+
+_updates = load("pylstm.optim._updates")
 
 
 class Optimiser(Hinted, ABC, hints="optimiser"):
@@ -58,7 +62,6 @@ class Optimiser(Hinted, ABC, hints="optimiser"):
         self.lr = lr
         self.steps = 0
         self._slots = {name: [np.zeros_like(each.flat) for each in self.params] for name in self.slots}
-        self._scratch = [np.empty_like(each.flat) for each in self.params]
 
     def step(self, grads: Parameters | Iterable[Parameters] | None = None) -> None:
         """Change the parameters by one step.
@@ -88,10 +91,10 @@ class Optimiser(Hinted, ABC, hints="optimiser"):
         self.steps += 1
         for number, (each, grad) in enumerate(zip(self.params, grads)):
             slots = [self._slots[name][number] for name in self.slots]
-            self._update(each.flat, grad.flat, self._scratch[number], *slots)
+            self._update(each.flat, grad.flat, *slots)
 
     @abstractmethod
-    def _update(self, p: np.ndarray, g: np.ndarray, scratch: np.ndarray, *slots: np.ndarray) -> None:
+    def _update(self, p: np.ndarray, g: np.ndarray, *slots: np.ndarray) -> None:
         """Change the flat parameters `p` and their `slots`, in place, by the flat gradient `g`."""
 
     def __repr__(self) -> str:
@@ -195,17 +198,9 @@ class SGD(Optimiser):
             raise ValueError("nesterov needs a momentum above 0")
         super().__init__(params, lr)
 
-    def _update(self, p: np.ndarray, g: np.ndarray, scratch: np.ndarray, *slots: np.ndarray) -> None:
-        (v,) = slots
-        v *= self.momentum
-        v += g
-        if self.nesterov:
-            np.multiply(v, self.momentum, out=scratch)
-            scratch += g
-            scratch *= self.lr
-        else:
-            np.multiply(v, self.lr, out=scratch)
-        p -= scratch
+    def _update(self, p: np.ndarray, g: np.ndarray, *slots: np.ndarray) -> None:
+        numbers = {"lr": self.lr, "momentum": self.momentum, "nesterov": self.nesterov}
+        _updates.sgd(p, g, *slots, **numbers, threads=get_num_threads())
 
 
 class Adam(Optimiser):
@@ -256,23 +251,11 @@ class Adam(Optimiser):
         self.betas, self.eps = betas, eps
         super().__init__(params, lr)
 
-    def _update(self, p: np.ndarray, g: np.ndarray, scratch: np.ndarray, *slots: np.ndarray) -> None:
-        m, v = slots
+    def _update(self, p: np.ndarray, g: np.ndarray, *slots: np.ndarray, keep: float = 1.0) -> None:
         b1, b2 = self.betas
-        np.multiply(g, 1 - b1, out=scratch)
-        m *= b1
-        m += scratch
-        np.multiply(g, g, out=scratch)
-        scratch *= 1 - b2
-        v *= b2
-        v += scratch
-        # p = p - lr / (1 - b1^t) * m / (sqrt(v) / sqrt(1 - b2^t) + eps)
-        np.sqrt(v, out=scratch)
-        scratch /= math.sqrt(1 - b2**self.steps)
-        scratch += self.eps
-        np.divide(m, scratch, out=scratch)
-        scratch *= self.lr / (1 - b1**self.steps)
-        p -= scratch
+        rate, root = self.lr / (1 - b1**self.steps), math.sqrt(1 - b2**self.steps)
+        numbers = {"betas": self.betas, "rate": rate, "root": root, "eps": self.eps, "keep": keep}
+        _updates.adam(p, g, *slots, **numbers, threads=get_num_threads())
 
 
 class AdamW(Adam):
@@ -320,9 +303,8 @@ class AdamW(Adam):
         self.weight_decay = weight_decay
         super().__init__(params, lr, betas, eps)
 
-    def _update(self, p: np.ndarray, g: np.ndarray, scratch: np.ndarray, *slots: np.ndarray) -> None:
-        p *= 1 - self.lr * self.weight_decay
-        super()._update(p, g, scratch, *slots)
+    def _update(self, p: np.ndarray, g: np.ndarray, *slots: np.ndarray, keep: float = 1.0) -> None:
+        super()._update(p, g, *slots, keep=keep * (1 - self.lr * self.weight_decay))
 
 
 class RMSProp(Optimiser):
@@ -376,16 +358,6 @@ class RMSProp(Optimiser):
         self.alpha, self.eps, self.momentum = alpha, eps, momentum
         super().__init__(params, lr)
 
-    def _update(self, p: np.ndarray, g: np.ndarray, scratch: np.ndarray, *slots: np.ndarray) -> None:
-        v, u = slots
-        np.multiply(g, g, out=scratch)
-        scratch *= 1 - self.alpha
-        v *= self.alpha
-        v += scratch
-        np.sqrt(v, out=scratch)
-        scratch += self.eps
-        np.divide(g, scratch, out=scratch)
-        u *= self.momentum
-        u += scratch
-        np.multiply(u, self.lr, out=scratch)
-        p -= scratch
+    def _update(self, p: np.ndarray, g: np.ndarray, *slots: np.ndarray) -> None:
+        numbers = {"lr": self.lr, "alpha": self.alpha, "momentum": self.momentum, "eps": self.eps}
+        _updates.rmsprop(p, g, *slots, **numbers, threads=get_num_threads())

@@ -1,0 +1,27 @@
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+_Floats = NDArray[np.floating[Any]]
+
+def forward(
+    x: _Floats,
+    weight: _Floats,
+    bias: _Floats | None,
+    y: _Floats,
+    shape: tuple[int, int, int],
+    *,
+    threads: int,
+) -> None: ...
+def backward(
+    x: _Floats,
+    weight: _Floats,
+    dy: _Floats,
+    dx: _Floats | None,
+    dweight: _Floats,
+    dbias: _Floats | None,
+    shape: tuple[int, int, int],
+    *,
+    threads: int,
+) -> None: ...
