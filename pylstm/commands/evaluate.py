@@ -44,30 +44,30 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _text(args: argparse.Namespace, model: Any, about: dict[str, Any], reading: dict[str, Any]) -> dict[str, Any]:
-    import hashlib
-
     from pylstm.commands._shared.trained import data_of, note_other
     from pylstm.datasets import manual_topics, read_text
+    from pylstm.datasets.text import digest
     from pylstm.text.bigram import bigram_bits
-    from pylstm.text.trainer import text_bits
+    from pylstm.text.trainer import SAMPLE, text_bits
 
     source = data_of(args, about)
     text = manual_topics() if source == "manual-topics" else read_text(source)
-    digest = hashlib.sha256(text.encode()).hexdigest()[:16]
+    found = digest(text)
     if args.data is None:
-        note_other(about, digest)
-    indices, bigram = model.vocabulary.encode(text), math.nan
-    held_out = args.data is None or digest == about.get("digest")
+        note_other(about, found)
+    indices, bigram = model.vocabulary.encode(text, model.vocabulary.smallest), math.nan
+    held_out = args.data is None or found == about.get("digest")
     if held_out:
         cut = len(text) - max(2, round(len(text) * about["held_out"]))
         train, indices = indices[:cut], indices[cut:]
         bigram = bigram_bits(train, indices, len(model.vocabulary))
     part = "the part that was held out" if held_out else "all of it"
-    bits, unknown = text_bits(model, indices), int((indices == 0).sum())
+    bits, unknown = text_bits(model, indices, most=SAMPLE), int((indices == 0).sum())
     if not args.json:
         beside = f", bigram model {bigram:.3f}" if held_out else ""
         print(f"{source}, {part}: {len(indices):,} characters, {unknown:,} of them unknown to the model")
-        print(f"bits per character: {bits:.3f}{beside}")
+        sample = f" (a sample of {SAMPLE:,} characters)" if len(indices) > SAMPLE else ""
+        print(f"bits per character: {bits:.3f}{sample}{beside}")
     return {
         "data": source,
         "held_out": held_out,

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
-from collections.abc import Iterable
+import sys
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
 
 UNKNOWN = "\ufffd"
 """The character that stands for all that a `Vocabulary` does not hold."""
+
+PIECE = 1 << 20
+"""Characters that are looked at together."""
 
 _BOM_16_32 = (b"\xff\xfe", b"\xfe\xff")
 
@@ -128,25 +133,43 @@ class Vocabulary:
         if len(set(given)) != len(given) or UNKNOWN in given:
             raise ValueError(f"a vocabulary holds every character once, and {UNKNOWN!r} by itself")
         self.characters = UNKNOWN + "".join(given)
-        codes = _codes(self.characters)
-        self._order = np.argsort(codes)
-        self._sorted = codes[self._order]
+        codes = np.concatenate(list(_codes(self.characters)))
+        self._index = np.zeros(codes.max() + 1, np.intp)  # of every code point; those beyond are not known, either
+        self._index[codes] = np.arange(len(codes))
 
     @classmethod
     def of(cls, text: str, *, min_count: int = 1) -> Vocabulary:
         """The characters of `text` that occur at least `min_count` times, sorted by code point."""
-        codes, counts = np.unique(_codes(text), return_counts=True)
-        kept = (chr(code) for code, count in zip(codes, counts) if count >= min_count)
+        counts = np.zeros(sys.maxunicode + 1, np.intp)
+        for codes in _codes(text):
+            found = np.bincount(codes)
+            counts[: len(found)] += found
+        kept = (chr(code) for code in np.flatnonzero(counts >= max(1, min_count)))
         return cls(each for each in kept if each != UNKNOWN)
 
     def __len__(self) -> int:
         return len(self.characters)
 
-    def encode(self, text: str) -> np.ndarray:
-        """Indices of the characters of `text`, shape (len(text),), intp; 0 for those that are not known."""
-        codes = _codes(text)
-        at = np.minimum(np.searchsorted(self._sorted, codes), len(self) - 1)
-        return np.where(self._sorted[at] == codes, self._order[at], 0)
+    def encode(self, text: str, dtype: Any = np.intp) -> np.ndarray:
+        """Indices of the characters of `text`, shape (len(text),); 0 for those that are not known.
+
+        Parameters
+        ----------
+        text : str
+        dtype : dtype
+            Of integers that hold all indices. `smallest` is one that takes little memory for a long text.
+        """
+        index, out, at = self._index.astype(dtype), np.empty(len(text), dtype), 0
+        for codes in _codes(text):
+            known = codes < len(index)
+            out[at : at + len(codes)] = np.where(known, index[np.where(known, codes, 0)], 0)
+            at += len(codes)
+        return out
+
+    @property
+    def smallest(self) -> np.dtype:
+        """The smallest dtype that holds all indices."""
+        return np.min_scalar_type(len(self) - 1)
 
     def decode(self, indices: Any) -> str:
         """The characters of an array or list of indices, as a string.
@@ -162,5 +185,16 @@ class Vocabulary:
         return "".join(self.characters[index] for index in indices)
 
 
-def _codes(text: str) -> np.ndarray:
-    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<u4").astype(np.int64)
+def digest(text: str) -> str:
+    """Short digest, to compare the texts of two runs."""
+    found = hashlib.sha256()
+    for start in range(0, len(text), PIECE):
+        found.update(text[start : start + PIECE].encode("utf-8", "surrogatepass"))
+    return found.hexdigest()[:16]
+
+
+def _codes(text: str) -> Iterator[np.ndarray]:
+    """Code points of `text`, a piece at a time: all of a long text would take eight times its memory."""
+    for start in range(0, len(text), PIECE):
+        piece = text[start : start + PIECE]
+        yield np.frombuffer(piece.encode("utf-32-le", "surrogatepass"), "<u4").astype(np.int64)

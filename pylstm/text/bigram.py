@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from pylstm.datasets.text import PIECE
+
 
 def bigram_bits(train: np.ndarray, validation: np.ndarray, size: int) -> float:
     """Bits per character of a bigram model with add-one smoothing.
@@ -35,6 +37,21 @@ def bigram_bits(train: np.ndarray, validation: np.ndarray, size: int) -> float:
     """
     if len(validation) < 2:
         raise ValueError(f"validation needs at least two characters, got {len(validation)}")
-    pairs = np.bincount(train[:-1] * size + train[1:], minlength=size * size).reshape(size, size) + 1
-    before, after = validation[:-1], validation[1:]
-    return float(np.mean(np.log2(pairs.sum(axis=1)[before]) - np.log2(pairs[before, after])))
+    counts = pairs(train, size)
+    bits = np.log2(counts.sum(axis=1, keepdims=True) + size) - np.log2(counts + 1)
+    return float((pairs(validation, size) * bits).sum() / (len(validation) - 1))
+
+
+def pairs(indices: np.ndarray, size: int) -> np.ndarray:
+    """How often index b comes right after a: (size, size) by a and b.
+
+    Examples
+    --------
+    >>> pairs(np.array([0, 1, 0, 1, 1]), 2).tolist()
+    [[0, 2], [1, 1]]
+    """
+    counts = np.zeros(size * size, np.intp)
+    for start in range(0, len(indices) - 1, PIECE):  # a piece at a time: as intp all would take eight times the memory
+        piece = indices[start : start + PIECE + 1].astype(np.intp)
+        counts += np.bincount(piece[:-1] * size + piece[1:], minlength=size * size)
+    return counts.reshape(size, size)

@@ -49,8 +49,9 @@ class Streams:
         if steps < 1:
             raise ValueError(f"{len(indices)} elements are too few for {batch_size} streams: pass a smaller batch_size")
         count = steps * batch_size
-        self.inputs = np.ascontiguousarray(indices[:count].reshape(batch_size, steps).T)
-        self.targets = np.ascontiguousarray(indices[1 : count + 1].reshape(batch_size, steps).T)
+        # Views: of a long text, copies would be most of the memory.
+        self.inputs = indices[:count].reshape(batch_size, steps).T
+        self.targets = indices[1 : count + 1].reshape(batch_size, steps).T
 
     def chunks(self, length: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Pairs ``(inputs, targets)`` of `length` steps, in order; the last may be shorter.

@@ -1,9 +1,13 @@
 """Texts and vocabularies."""
 
+import hashlib
+from collections import Counter
+
 import numpy as np
 import pytest
 
 from pylstm.datasets import UNKNOWN, Vocabulary, manual_topics, read_text
+from pylstm.datasets import text as texts
 
 
 def test_manual_topics_are_long_english_and_the_same_every_time():
@@ -74,3 +78,24 @@ def test_vocabulary_refuses(characters):
 def test_decode_refuses(indices):
     with pytest.raises(ValueError, match=r"indices must be in 0\.\.3"):
         Vocabulary("abc").decode(indices)
+
+
+@pytest.mark.parametrize("piece", [1, 7, 1 << 20])
+def test_a_text_is_read_in_pieces(piece, monkeypatch):
+    monkeypatch.setattr(texts, "PIECE", piece)
+    text = "abracadabra, \u00e9t\u00e9 \U0001f600 \udc80 zb" * 3
+    vocabulary = Vocabulary.of(text, min_count=4)
+    counts = Counter(text)
+    assert vocabulary.characters[1:] == "".join(sorted(each for each in counts if counts[each] >= 4))
+    at = {each: k for k, each in enumerate(vocabulary.characters)}
+    true = [at.get(each, 0) for each in text]
+    assert vocabulary.encode(text).tolist() == true and vocabulary.encode(text).dtype == np.intp
+    small = vocabulary.encode(text, vocabulary.smallest)
+    assert small.tolist() == true and small.dtype == np.uint8
+    assert texts.digest(text) == hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+def test_the_smallest_dtype_holds_all_indices():
+    vocabulary = Vocabulary(chr(0x4E00 + k) for k in range(300))
+    text = "".join(vocabulary.characters[1:])
+    assert vocabulary.encode(text, vocabulary.smallest).tolist() == list(range(1, 301))

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -11,7 +12,7 @@ import pylstm
 from pylstm.datasets import Vocabulary, manual_topics
 from pylstm.text.char_model import CharModel
 from pylstm.text.settings import Budget, TextSettings, learning_rate
-from pylstm.text.trainer import TextTrainer
+from pylstm.text.trainer import TextTrainer, text_bits
 from pylstm.training.divergence import TrainingDiverged
 from pylstm.training.progress import Progress
 
@@ -172,6 +173,35 @@ def test_validation_is_the_mean_over_the_tail():
     expected, _ = trainer.model.bits(tail[:-1, None], tail[1:, None])
     assert trainer.validate(columns=1) == pytest.approx(expected, rel=1e-5)
     assert trainer.validate() == pytest.approx(expected, rel=0.05)
+
+
+def test_a_long_tail_is_read_in_part(monkeypatch):
+    trainer = train(3)
+    rng = np.random.default_rng(0)
+    tail = rng.integers(0, len(trainer.vocabulary), 64 * 300 + 1).astype(np.uint8)
+    expected, _ = trainer.model.bits(*(each[:256] for each in trainer_streams(tail)))
+    assert text_bits(trainer.model, tail, most=64 * 200) == pytest.approx(expected, rel=1e-6)
+    whole = text_bits(trainer.model, tail, columns=64)
+    assert text_bits(trainer.model, tail, columns=64, most=64 * 301) == whole != expected
+    monkeypatch.setattr("pylstm.text.trainer.SAMPLE", 64 * 200)
+    trainer.validation_indices = tail
+    assert trainer.validate() == text_bits(trainer.model, tail, most=64 * 200)
+
+
+def trainer_streams(tail):
+    """Of 64 columns: inputs and targets, (300, 64)."""
+    return tail[:-1].reshape(64, 300).T, tail[1:].reshape(64, 300).T
+
+
+def test_the_memory_of_a_long_text():
+    text = TEXT * 1500
+    tracemalloc.start()
+    trainer = TextTrainer(text, replace(SMALL, batch_size=16))
+    trainer.run(Budget(steps=1))
+    trainer.bigram()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert len(text) > 3_000_000 and peak < 2 * len(text) + 8 * (1 << 20) * 5
 
 
 def test_divergence_is_reported_and_leaves_the_parameters():

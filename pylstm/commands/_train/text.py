@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import hashlib
 import math
 import os
 import sys
@@ -100,9 +99,10 @@ def run(args: argparse.Namespace) -> int:
 
 def _about(args: argparse.Namespace, text: str, settings: TextSettings) -> dict[str, Any]:
     """The file's record of the training text, for `pylstm evaluate`."""
+    from pylstm.datasets.text import digest
+
     data = "manual-topics" if args.file is None else os.path.abspath(args.file)
-    digest = hashlib.sha256(text.encode()).hexdigest()[:16]
-    return {"task": "text", "data": data, "digest": digest, "held_out": settings.validation}
+    return {"task": "text", "data": data, "digest": digest(text), "held_out": settings.validation}
 
 
 def _settings(args: argparse.Namespace) -> TextSettings:
@@ -123,13 +123,15 @@ def _settings(args: argparse.Namespace) -> TextSettings:
 
 def _introduce(source: str, trainer: TextTrainer, args: argparse.Namespace) -> None:
     from pylstm.commands._shared.files import say
+    from pylstm.text.trainer import SAMPLE
 
     settings, vocabulary = trainer.settings, trainer.vocabulary
     train, validation = len(trainer.train_indices), len(trainer.validation_indices)
     size = sum(params.size for params in trainer.model.params)
     say(
         args,
-        f"text   {source}: {train:,} characters to train on, {validation:,} to validate, {len(vocabulary)} different",
+        f"text   {source}: {train:,} characters to train on, {validation:,} to validate"
+        f"{f' (a sample of {SAMPLE:,})' if validation > SAMPLE else ''}, {len(vocabulary)} different",
         f"model  {settings.cell}, {settings.hidden_size} units, {size:,} parameters, {settings.dtype}, "
         f"seed {settings.seed}; {settings.batch_size} streams of {settings.length} steps",
     )
