@@ -19,16 +19,16 @@ def work_table(result: dict[str, Any]) -> str:
         head += [target["label"], "target"]
     body = []
     for row in result["rows"]:
-        line = [row["size"].removeprefix("H="), *(_milliseconds(row["contestants"].get(name)) for name in names)]
+        line = [row["size"].removeprefix("H="), *(milliseconds(row["contestants"].get(name)) for name in names)]
         for target, ratio in zip(targets, row["ratios"]):
-            line += [_number(ratio), _wanted(target, "worst")]
+            line += [number(ratio), _wanted(target, "worst")]
         body.append(line)
     for what in ("mean", "worst"):
         line = ["geometric mean" if what == "mean" else "worst", *("" for _ in names)]
         for target in targets:
-            line += [_number(target[what]), _wanted(target, what)]
+            line += [number(target[what]), _wanted(target, what)]
         body.append(line)
-    return f"## {result['title']}\n\n{_markdown(head, body)}{_notes(result['rows'])}"
+    return f"## {result['title']}\n\n{markdown(head, body)}{_notes(result['rows'])}"
 
 
 def _notes(rows: list[dict[str, Any]]) -> str:
@@ -47,9 +47,9 @@ def summary(results: list[dict[str, Any]]) -> str:
         [
             result["name"],
             target["label"],
-            _number(target["mean"]),
+            number(target["mean"]),
             _wanted(target, "mean"),
-            _number(target["worst"]),
+            number(target["worst"]),
             target["worst_size"] or "",
             _wanted(target, "worst"),
             VERDICTS[target["met"]],
@@ -57,10 +57,10 @@ def summary(results: list[dict[str, Any]]) -> str:
         for result in results
         for target in result["targets"]
     ]
-    return f"## Summary\n\n{_markdown(head, body)}"
+    return f"## Summary\n\n{markdown(head, body)}"
 
 
-def _markdown(head: list[str], body: list[list[str]]) -> str:
+def markdown(head: list[str], body: list[list[str]]) -> str:
     widths = [max(map(len, column)) for column in zip(head, *body)]
     lines = [head, ["-" * width for width in widths], *body]
     return "\n".join(
@@ -73,11 +73,11 @@ def _place(text: str, width: int, k: int) -> str:
     return text.ljust(width) if k == 0 else text.rjust(width)
 
 
-def _milliseconds(times: dict[str, Any] | None) -> str:
+def milliseconds(times: dict[str, Any] | None) -> str:
     return _three_digits(times["median"] * 1e3) if times else ""
 
 
-def _number(value: float | None) -> str:
+def number(value: float | None) -> str:
     return "" if value is None else f"{value:.2f}" if value < 1 else _three_digits(value)
 
 

@@ -1,0 +1,150 @@
+"""Whole jobs as a user runs them: pylstm beside PyTorch, JAX and Keras, each in a process of its own.
+
+    python benchmarks/jobs.py [--quick] [--tasks NAME,...] [--cells NAME,...] [--inference] [--threads N]
+                              [--peers NAME,...] [--size BxTxIxHxK] [--json FILE] [--plot FILE.png]
+
+A training step is embedding (of a text), layer, head, softmax cross-entropy, clipping by norm and Adam. Contestants
+start from the same weights and see the same batches; where their first losses differ, nothing is measured. Then they
+work in turn, round by round, while the others wait on a pipe; a time is the median over the rounds. No variable about
+threads is set, and those of the caller are taken away, unless --threads gives all the same number, and so many cores.
+With --inference a model with its head runs forward only, beside ONNX Runtime, too. Peers that are not installed are
+left out. MB is the most memory that a process has had, its libraries included.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+
+def main(arguments: list[str] | None = None) -> int:
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if arguments[:1] == ["--child"]:
+        from contest.jobs.child import serve
+
+        return serve(*arguments[1:])
+    options = parse(arguments)
+    if options.redraw:
+        found = json.loads(Path(options.redraw).read_text())
+        show(found)
+        return finish(found, options)
+    return measure(options)
+
+
+def parse(arguments: list[str]) -> argparse.Namespace:
+    from contest.jobs.tasks import CELLS, TASK
+
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="few short rounds: a look, not a result")
+    parser.add_argument("--tasks", help=f"of {', '.join(TASK)}")
+    parser.add_argument("--cells", help=f"of {', '.join(CELLS)}")
+    parser.add_argument("--peers", metavar="NAME,...", help="beside pylstm; default: all that are installed")
+    parser.add_argument("--size", metavar="BxTxIxHxK", help="rows, steps, inputs, units and classes of every task")
+    parser.add_argument("--inference", action="store_true", help="forward only")
+    parser.add_argument("--threads", type=int, metavar="N", help="of every contestant, on N cores; else their defaults")
+    parser.add_argument("--json", metavar="FILE")
+    parser.add_argument("--plot", metavar="FILE.png")
+    parser.add_argument("--from", dest="redraw", metavar="FILE", help="tables and plot of an earlier --json, no run")
+    options = parser.parse_args(arguments)
+    for name, all_names in {"tasks": [*TASK], "cells": [*CELLS]}.items():
+        given = getattr(options, name)
+        setattr(options, name, given.split(",") if given else all_names)
+        unknown = [each for each in getattr(options, name) if each not in all_names]
+        if unknown:
+            parser.error(f"--{name}: {', '.join(unknown)} is not known; there are {', '.join(all_names)}")
+    try:
+        options.size = dict(zip("BTIHK", map(int, options.size.split("x")), strict=True)) if options.size else {}
+    except ValueError:
+        parser.error(f"--size must be five numbers, BxTxIxHxK such as 16x64x64x256x100, got {options.size}")
+    return options
+
+
+def measure(options: argparse.Namespace) -> int:
+    """Run what the options ask for."""
+    from contest import machine
+    from contest.jobs import run
+    from contest.jobs.child import Failed
+    from contest.measure import Disagreement
+
+    kind = "infer" if options.inference else "train"
+    names = run.there(kind, options.peers)
+    cores = machine.pin(options.threads) if options.threads else []
+    found: dict[str, Any] = {"machine": machine.describe(names), "threads": options.threads, "works": []}
+    print(machine.sentence(found["machine"]))
+    print(
+        f"{f'{options.threads} thread(s), cores {cores}' if options.threads else 'threads as installed'}; "
+        f"load {found['machine']['load']} before"
+    )
+    if len(names) < len(run.ENTRANTS[kind]):
+        print("Left out:", ", ".join(name for name in run.ENTRANTS[kind] if name not in names))
+    try:
+        for cell in options.cells:
+            found["works"].append(one_cell(cell, kind, names, options))
+    except (Disagreement, Failed) as error:
+        what = "Nothing is measured where results differ. " if isinstance(error, Disagreement) else ""
+        print(f"\n{what}{error}", file=sys.stderr)
+        return 1
+    return finish(found, options)
+
+
+def one_cell(cell: str, kind: str, names: tuple[str, ...], options: argparse.Namespace) -> dict[str, Any]:
+    """The result of a cell with all tasks, printed as soon as it is there."""
+    from contest.jobs import run, table
+    from contest.jobs.tasks import TASK
+
+    rows = []
+    for task in options.tasks:
+        if sys.stderr.isatty():
+            print(f"{cell} {task:40}", end="\r", file=sys.stderr, flush=True)
+        effort = run.QUICK if options.quick else run.FULL
+        row = run.run_row(replace(TASK[task], **options.size), cell, kind, names, effort, options.threads)
+        rows.append(row | {"wanted": table.row_wanted(options.threads, kind, task, cell)})
+    work = {
+        "name": f"{cell}-{kind}",
+        "title": run.titles(kind)[cell],
+        "sizes": "task",
+        "rows": rows,
+        "targets": [table.reached(rows, None)],
+    }
+    print(f"\n{table.work_table(work)}", flush=True)
+    return work
+
+
+def show(found: dict[str, Any]) -> None:
+    from contest.jobs import table
+
+    for work in found["works"]:
+        print(f"{table.work_table(work)}\n")
+
+
+def finish(found: dict[str, Any], options: argparse.Namespace) -> int:
+    """Summary, JSON and plot."""
+    from contest import plot
+    from contest.jobs import table
+
+    if found["works"]:
+        rows = [
+            row | {"size": f"{row['size']}, {work['name'].partition('-')[0]}"}
+            for work in found["works"]
+            for row in work["rows"]
+        ]
+        trained = found["works"][0]["name"].endswith("-train")
+        mean = table.WANTED.get(found["threads"], (None,))[0] if trained else None
+        found["all"] = table.reached(rows, mean)
+        print(f"\n{table.summary(found['works'], found['all'])}", flush=True)
+    if options.json:
+        Path(options.json).write_text(json.dumps(found, indent=1) + "\n")
+    if options.plot and found["works"]:
+        plot.draw(found["works"], found["machine"], options.plot)
+        print(f"\nPlot in {options.plot}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
