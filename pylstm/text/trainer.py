@@ -213,12 +213,13 @@ def text_bits(model: CharModel, indices: np.ndarray, *, columns: int = 8, most: 
     ValueError
         Fewer than two characters.
     """
-    part = most is not None and len(indices) > most
+    enough = len(indices) if most is None else most
+    part = len(indices) > enough
     streams = Streams(indices, 64 if part else max(1, min(columns, (len(indices) - 1) // 100)))
     total, read, states = 0.0, 0, None
     for inputs, targets in streams.chunks(256):
         bits, states = model.bits(inputs, targets, states)
         total, read = total + bits * inputs.size, read + inputs.size
-        if part and read >= most:
+        if read >= enough:
             break
     return total / read
