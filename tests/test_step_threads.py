@@ -10,7 +10,7 @@ from pylstm.feedforward import MLP
 from pylstm.parameters import Parameters
 
 THREADS = (1, 2, 3, 4)
-SIZES = [(1, 5, 3), (3, 300, 700), (16, 7, 33), (37, 130, 65), (257, 100, 256), (1031, 33, 129), (2048, 3, 16)]
+SIZES = [(1, 5, 3), (3, 600, 1700), (16, 7, 33), (37, 130, 65), (257, 100, 256), (1031, 33, 129), (2048, 3, 16)]
 
 
 @pytest.fixture(autouse=True)
