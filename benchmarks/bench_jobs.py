@@ -1,11 +1,13 @@
 """Whole jobs: an epoch of training as `pylstm.fit` and `pylstm train text` run it, inference, and peak memory.
 
 Tasks and cells are those of `benchmarks/jobs.py`. Seconds of training are of an epoch of 16 steps; bytes are of a
-process that makes the model and its data and takes one step more.
+process that makes the model and its data and takes one step more. `Peers` has pylstm's time by that of the best peer
+that is installed, each in a process of its own with its default threads.
 """
 
 import pylstm
 
+from .contest.jobs import run
 from .contest.jobs.of_pylstm import infer, train
 from .contest.jobs.tasks import BATCHES, CELLS, TASK, Job
 
@@ -40,3 +42,19 @@ class JobsOnTwoThreads(Jobs):
 
     params = [[*TASK], ["lstm"]]
     threads = 2
+
+
+class Peers:
+    """Below 1 pylstm is ahead."""
+
+    params = [["train", "infer"], [*TASK], ["lstm", "gru"]]
+    param_names = ["kind", "task", "cell"]
+    timeout = 600
+    unit = "of the best peer's time"
+
+    def setup(self, kind, task, cell):
+        if len(run.there(kind)) < 2:
+            raise NotImplementedError("no peer is installed")
+
+    def track_time(self, kind, task, cell):
+        return 1 / run.run_row(TASK[task], cell, kind, run.there(kind), run.QUICK, None)["ratios"][0]

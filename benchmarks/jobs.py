@@ -1,6 +1,7 @@
 """Whole jobs as a user runs them: pylstm beside PyTorch, JAX and Keras, each in a process of its own.
 
     python benchmarks/jobs.py [--quick] [--tasks NAME,...] [--cells NAME,...] [--inference] [--threads N]
+                              [--minutes M] [--text FILE]
                               [--peers NAME,...] [--size BxTxIxHxK] [--json FILE] [--plot FILE.png]
 
 A training step is embedding (of a text), layer, head, softmax cross-entropy, clipping by norm and Adam. Contestants
@@ -9,6 +10,9 @@ work in turn, round by round, while the others wait on a pipe; a time is the med
 threads is set, and those of the caller are taken away, unless --threads gives all the same number, and so many cores.
 With --inference a model with its head runs forward only, beside ONNX Runtime, too. Peers that are not installed are
 left out. MB is the most memory that a process has had, its libraries included.
+
+Then come jobs of pylstm alone from end to end: `pylstm train text`, for --minutes, of --text or of Python's manual
+topics, and fits of `SequenceClassifier` (digits) and `Forecaster` (a series of 600 months).
 """
 
 from __future__ import annotations
@@ -29,6 +33,10 @@ def main(arguments: list[str] | None = None) -> int:
         from contest.jobs.child import serve
 
         return serve(*arguments[1:])
+    if arguments[:1] == ["--end"]:
+        from contest.jobs.ends import serve_end
+
+        return serve_end(*arguments[1:])
     options = parse(arguments)
     if options.redraw:
         found = json.loads(Path(options.redraw).read_text())
@@ -38,21 +46,24 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:
+    from contest.jobs.ends import ENDS
     from contest.jobs.tasks import CELLS, TASK
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="few short rounds: a look, not a result")
-    parser.add_argument("--tasks", help=f"of {', '.join(TASK)}")
+    parser.add_argument("--tasks", help=f"of {', '.join([*TASK, *ENDS])}")
     parser.add_argument("--cells", help=f"of {', '.join(CELLS)}")
     parser.add_argument("--peers", metavar="NAME,...", help="beside pylstm; default: all that are installed")
     parser.add_argument("--size", metavar="BxTxIxHxK", help="rows, steps, inputs, units and classes of every task")
     parser.add_argument("--inference", action="store_true", help="forward only")
     parser.add_argument("--threads", type=int, metavar="N", help="of every contestant, on N cores; else their defaults")
+    parser.add_argument("--minutes", type=float, metavar="M", help="of `pylstm train text` (1)")
+    parser.add_argument("--text", metavar="FILE", help="for `pylstm train text`; default: Python's manual topics")
     parser.add_argument("--json", metavar="FILE")
     parser.add_argument("--plot", metavar="FILE.png")
     parser.add_argument("--from", dest="redraw", metavar="FILE", help="tables and plot of an earlier --json, no run")
     options = parser.parse_args(arguments)
-    for name, all_names in {"tasks": [*TASK], "cells": [*CELLS]}.items():
+    for name, all_names in {"tasks": [*TASK, *ENDS], "cells": [*CELLS]}.items():
         given = getattr(options, name)
         setattr(options, name, given.split(",") if given else all_names)
         unknown = [each for each in getattr(options, name) if each not in all_names]
@@ -70,6 +81,7 @@ def measure(options: argparse.Namespace) -> int:
     from contest import machine
     from contest.jobs import run
     from contest.jobs.child import Failed
+    from contest.jobs.tasks import TASK
     from contest.measure import Disagreement
 
     kind = "infer" if options.inference else "train"
@@ -83,9 +95,12 @@ def measure(options: argparse.Namespace) -> int:
     )
     if len(names) < len(run.ENTRANTS[kind]):
         print("Left out:", ", ".join(name for name in run.ENTRANTS[kind] if name not in names))
+    tasks = [name for name in options.tasks if name in TASK]
     try:
-        for cell in options.cells:
-            found["works"].append(one_cell(cell, kind, names, options))
+        for cell in options.cells if tasks else []:
+            found["works"].append(one_cell(cell, kind, names, tasks, options))
+        if not options.inference:
+            found["ends"] = from_end_to_end(options)
     except (Disagreement, Failed) as error:
         what = "Nothing is measured where results differ. " if isinstance(error, Disagreement) else ""
         print(f"\n{what}{error}", file=sys.stderr)
@@ -93,13 +108,15 @@ def measure(options: argparse.Namespace) -> int:
     return finish(found, options)
 
 
-def one_cell(cell: str, kind: str, names: tuple[str, ...], options: argparse.Namespace) -> dict[str, Any]:
+def one_cell(
+    cell: str, kind: str, names: tuple[str, ...], tasks: list[str], options: argparse.Namespace
+) -> dict[str, Any]:
     """The result of a cell with all tasks, printed as soon as it is there."""
     from contest.jobs import run, table
     from contest.jobs.tasks import TASK
 
     rows = []
-    for task in options.tasks:
+    for task in tasks:
         if sys.stderr.isatty():
             print(f"{cell} {task:40}", end="\r", file=sys.stderr, flush=True)
         effort = run.QUICK if options.quick else run.FULL
@@ -116,11 +133,26 @@ def one_cell(cell: str, kind: str, names: tuple[str, ...], options: argparse.Nam
     return work
 
 
+def from_end_to_end(options: argparse.Namespace) -> list[dict[str, Any]]:
+    """The results of the jobs of pylstm alone, printed."""
+    from contest.jobs.ends import ENDS, run_ends
+    from contest.jobs.table import ends_table
+
+    results, missing = run_ends([name for name in options.tasks if name in ENDS], options)
+    if missing:
+        print("\nLeft out, since scikit-learn is not installed:", ", ".join(missing))
+    if results:
+        print(f"\n{ends_table(results)}", flush=True)
+    return results
+
+
 def show(found: dict[str, Any]) -> None:
     from contest.jobs import table
 
     for work in found["works"]:
         print(f"{table.work_table(work)}\n")
+    if found.get("ends"):
+        print(table.ends_table(found["ends"]))
 
 
 def finish(found: dict[str, Any], options: argparse.Namespace) -> int:

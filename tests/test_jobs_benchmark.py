@@ -70,6 +70,36 @@ def test_a_quick_run_prints_ratios_and_writes_them(tmp_path):
 
 
 @pytest.mark.slow
+def test_jobs_from_end_to_end(tmp_path):
+    pytest.importorskip("sklearn")
+    book, path = tmp_path / "book.txt", tmp_path / "found.json"
+    book.write_text("to be or not to be, that is the question. " * 300)
+    chosen = ["--tasks", "train-text,classifier,forecaster", "--minutes", "0.01", "--text", book.name]
+    done = jobs("--quick", *chosen, "--json", str(path), cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(path.read_text())
+    assert found["works"] == [] and "## From end to end" in done.stdout
+    assert [each["name"] for each in found["ends"]] == ["train-text", "classifier", "forecaster"]
+    for each in found["ends"]:
+        assert 0 < each["seconds"] < each["process_seconds"] and each["rate"] > 0 and each["quality"] > 0
+    text = found["ends"][0]
+    assert text["seconds"] < 20 and 1 < text["quality"] < 6 and text["rate"] * text["seconds"] % (16 * 64) < 1e-6
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["book.txt", "found.json"]
+
+
+def test_a_job_from_end_to_end_without_scikit_learn(part, monkeypatch):
+    ends = part("ends")
+    monkeypatch.setattr(ends, "find_spec", lambda name: None)
+    monkeypatch.setattr(ends, "_in_a_process", lambda name, options: {"name": name})
+    assert ends.run_ends(["train-text", "forecaster"], None) == ([{"name": "train-text"}], ["forecaster"])
+
+
+def test_a_text_that_cannot_be_read_ends_the_run(tmp_path):
+    done = jobs("--quick", "--tasks", "train-text", "--text", "none.txt", cwd=tmp_path)
+    assert done.returncode == 1 and "train-text ended with status" in done.stderr and "none.txt" in done.stderr
+
+
+@pytest.mark.slow
 def test_inference(tmp_path):
     done = jobs(
         *TINY,

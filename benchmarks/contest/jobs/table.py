@@ -63,5 +63,22 @@ def summary(works: list[dict[str, Any]], together: dict[str, Any]) -> str:
     return f"## Best peer's time by pylstm's\n\n{markdown(head, body)}"
 
 
+def ends_table(results: list[dict[str, Any]]) -> str:
+    """Seconds, what was done in one, how good the model is, and megabytes."""
+    head = ["job", "training s", "process s", "in a second", "came to", "MB"]
+    body = [
+        [
+            found["name"],
+            f"{found['seconds']:.2f}",
+            f"{found['process_seconds']:.2f}",
+            f"{found['rate']:,.{0 if found['rate'] >= 100 else 2}f} {found['rate_unit'].removesuffix(' a second')}",
+            f"{found['quality']:.3f} {found['quality_unit']}",
+            _megabytes(found),
+        ]
+        for found in results
+    ]
+    return f"## From end to end\n\n{markdown(head, body)}"
+
+
 def _megabytes(times: dict[str, Any] | None) -> str:
     return f"{times['peak_bytes'] / 1e6:.0f}" if times and times["peak_bytes"] else ""
