@@ -125,7 +125,7 @@ def one_cell(
     work = {
         "name": f"{cell}-{kind}",
         "title": run.titles(kind)[cell],
-        "sizes": "task",
+        "sizes": "",
         "rows": rows,
         "targets": [table.reached(rows, None)],
     }

@@ -66,7 +66,28 @@ def test_a_quick_run_prints_ratios_and_writes_them(tmp_path):
         assert row["ratios"] == [min(peers) / row["contestants"]["pylstm"]["median"] if peers else None]
     assert "## LSTM, a training step" in done.stdout and "| lstm-train " in done.stdout and "| all " in done.stdout
     again = jobs("--from", str(path), cwd=tmp_path)
+    assert again.returncode == 0, again.stderr
     assert again.stdout.split("## ", 1)[1].split() == done.stdout.split("## ", 1)[1].split()
+
+
+def test_a_plot_of_earlier_results(tmp_path):
+    pytest.importorskip("matplotlib")
+    times = {"median": 0.02, "minimum": 0.01, "samples": 3, "calls": 1, "peak_bytes": 5 * 10**7}
+    rows = [{"size": size, "contestants": {"pylstm": times}, "ratios": [None], "wanted": None} for size in "ab"]
+    target = {
+        "label": "best / pylstm",
+        "mean": None,
+        "worst": None,
+        "worst_size": None,
+        "wanted_mean": None,
+        "met": None,
+    }
+    work = {"name": "lstm-train", "title": "LSTM", "sizes": "", "rows": rows, "targets": [target]}
+    machine = {"cpu": "a", "cores": 2, "level": "v3", "peak_gflops_float32": 1.0, "versions": {}, "python": "3"}
+    (tmp_path / "found.json").write_text(json.dumps({"machine": machine, "threads": None, "works": [work]}))
+    done = jobs("--from", "found.json", "--plot", "plot.png", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "plot.png").read_bytes().startswith(b"\x89PNG") and "20.0" in done.stdout
 
 
 @pytest.mark.slow

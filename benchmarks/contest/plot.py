@@ -7,8 +7,8 @@ from typing import Any
 from .machine import sentence
 
 COLOURS = {
-    "pylstm": "#d62728", "torch": "#ff9e4a", "onnxruntime": "#4878cf", "jax": "#6acc65", "RTNeural": "#956cb4",
-    "RTNeural here": "#5b2a86", "peak": "#8c8c8c", "float64": "#8c1f1f", "float32": "#d62728", "lstm": "#d62728",
+    "pylstm": "#d62728", "torch": "#ff9e4a", "onnxruntime": "#4878cf", "jax": "#6acc65", "keras": "#c44e9b",
+    "RTNeural": "#956cb4", "RTNeural here": "#5b2a86", "peak": "#8c8c8c", "float64": "#8c1f1f", "float32": "#d62728", "lstm": "#d62728",
     "peephole": "#4878cf", "cifg": "#6acc65",
 }  # fmt: skip
 MARKERS = {"pylstm": "o", "float32": "o", "lstm": "o", "peak": "_"}
@@ -56,13 +56,14 @@ def _panel(panel: Any, result: dict[str, Any]) -> None:
             label=name,
             zorder=3 if ours else 2,
         )
-    _axes(panel, [row["size"].replace(",", " ") for row in rows])
+    streams = rows[0]["size"].startswith("H=")
+    _axes(panel, [row["size"].replace(",", " ") for row in rows], "" if streams else result.get("sizes", "B T H"))
     panel.set_title(f"{result['title']}\n{_reached(result)}", fontsize=9)
     panel.legend(fontsize=8, frameon=False, loc="upper left", ncols=2, columnspacing=1)
 
 
-def _axes(panel: Any, sizes: list[str]) -> None:
-    """Milliseconds up, in plain numbers; sizes along."""
+def _axes(panel: Any, sizes: list[str], what: str) -> None:
+    """Milliseconds up, in plain numbers; along sizes, or `what` they are."""
     from matplotlib.ticker import LogLocator, NullLocator
 
     panel.set_yscale("log")
@@ -76,8 +77,8 @@ def _axes(panel: Any, sizes: list[str]) -> None:
     panel.grid(True, axis="y", linewidth=0.4)
     panel.set_xticks(range(len(sizes)), sizes, rotation=50, ha="right", rotation_mode="anchor")
     panel.tick_params(labelsize=8)
-    if not sizes[0].startswith("H="):
-        panel.set_xlabel("B T H", fontsize=8, labelpad=1)
+    if what:
+        panel.set_xlabel(what, fontsize=8, labelpad=1)
 
 
 def _reached(result: dict[str, Any]) -> str:

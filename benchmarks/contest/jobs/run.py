@@ -153,4 +153,4 @@ def _turn(child: Child, steps: int) -> float:
 def titles(kind: str) -> dict[str, str]:
     """Of the tables, by cell."""
     what = "a training step" if kind == "train" else "inference of a batch"
-    return {cell: f"{name}, {what}, milliseconds" for cell, name in CELLS.items()}
+    return {cell: f"{name}, {what}" for cell, name in CELLS.items()}

@@ -14,7 +14,7 @@ BATCHES = 16
 """Batches of an epoch; after them comes the first again, with states of zeros."""
 COMPARED = 5
 """The first steps, whose losses are compared; in them, where a library has two biases that are added, one stays."""
-CELLS = {"lstm": "LSTM", "gru": "GRU", "formula": "LSTM with peepholes, a formula"}
+CELLS = {"lstm": "LSTM", "gru": "GRU", "formula": "A formula (peephole LSTM)"}
 """Those of PyTorch, in its order of gates; and one that its users write themselves, as pylstm's do by a formula."""
 GATES = {"lstm": 4, "gru": 3, "formula": 4}
 PEEPHOLES = ("p_i", "p_f", "p_o")
