@@ -178,6 +178,7 @@ def test_outputs_agree(part, library, cell, text):
             run.check_outputs(library, found, "pylstm", right)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("default")
 @pytest.mark.parametrize("library", PEERS)
 @pytest.mark.parametrize("text", [True, False])
