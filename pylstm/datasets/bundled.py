@@ -6,9 +6,9 @@ A package is imported by the first of its data sets that is loaded, once per pro
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -37,6 +37,33 @@ class Classification(NamedTuple):
     classes: tuple[str, ...]
 
 
+class Times(Sequence[str]):
+    """Times of the steps of a series, as text, made when they are asked for.
+
+    Parameters
+    ----------
+    values : ndarray of bytes, text or numbers, shape (T,)
+
+    Examples
+    --------
+    >>> times = Times(np.array([b"May", b"June"]))
+    >>> times[-1], list(times), times[:1], len(times)
+    ('June', ['May', 'June'], ('May',), 2)
+    """
+
+    def __init__(self, values: np.ndarray) -> None:
+        self._values = values
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __getitem__(self, at: Any) -> Any:
+        if isinstance(at, slice):
+            return tuple(Times(self._values[at]))
+        value = self._values[at]
+        return value.decode() if isinstance(value, bytes) else str(value)
+
+
 class Series(NamedTuple):
     """Numbers at equal intervals of time.
 
@@ -44,7 +71,7 @@ class Series(NamedTuple):
     ----------
     name, source : str
     values : ndarray of float64, shape (T,)
-    times : tuple of str
+    times : sequence of str
         Of each value.
     season : int
         Steps of a season; 0 for none.
@@ -55,7 +82,7 @@ class Series(NamedTuple):
     name: str
     source: str
     values: np.ndarray
-    times: tuple[str, ...]
+    times: Sequence[str]
     season: int
     filled: int = 0
 

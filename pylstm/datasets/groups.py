@@ -39,7 +39,7 @@ def grouped(
     columns: Iterable[str] | None = None,
     interpolate: bool = False,
 ) -> Groups:
-    """Cut a table into sequences.
+    r"""Cut a table into sequences.
 
     Parameters
     ----------
@@ -62,8 +62,9 @@ def grouped(
 
     Examples
     --------
-    >>> rows = [["a", "1", "up"], ["b", "7", "down"], ["a", "2", "up"]]
-    >>> table = Table("walks.csv", ("who", "step", "kind"), rows, lines=[2, 3, 4])
+    >>> from pylstm.datasets.tables import Records
+    >>> records = Records("walks.csv", b"who,step,kind\na,1,up\nb,7,down\na,2,up\n", ",")
+    >>> table = Table("walks.csv", ("who", "step", "kind"), records)
     >>> found = grouped(table, label="kind", id="who")
     >>> found.ids, found.labels, found.x[0].tolist()
     (['a', 'b'], ['up', 'down'], [[1.0], [2.0]])

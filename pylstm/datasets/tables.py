@@ -6,13 +6,16 @@ import csv
 import io
 import math
 import os
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 
 import numpy as np
 
 from pylstm.datasets.bundled import fill_gaps
-from pylstm.datasets.text import read_utf8
+from pylstm.datasets.text import decoded, refuse_utf_16
+
+BLOCK = 1 << 15
+"""Records that are read together."""
 
 DELIMITERS = (",", ";", "\t", "|")
 """What `read_table` looks for, in this order."""
@@ -21,9 +24,8 @@ MISSING = ("", "na", "n/a", "nan", "null", "none", "?")
 """Fields that stand for a missing number, in lower case."""
 
 
-@dataclass(frozen=True)
 class Table:
-    """Rows of text fields below a header.
+    """Rows of text fields below a header. The file stays as it is; fields are read from it when they are asked for.
 
     Attributes
     ----------
@@ -31,19 +33,38 @@ class Table:
         For messages.
     names : tuple of str
         Of the columns.
-    rows : list of list of str
-        All with as many fields as there are names.
-    lines : list of int
+    lines : ndarray of int
         Where each row begins in the file, from 1.
     """
 
-    path: str
-    names: tuple[str, ...]
-    rows: list[list[str]]
-    lines: list[int]
+    def __init__(self, path: str, names: tuple[str, ...], records: Records) -> None:
+        self.path, self.names, self._records = path, names, records
+        lines = [np.asarray(lines, np.int64) for lines, _ in self._rows()]
+        self.lines = np.concatenate(lines) if lines else np.empty(0, np.int64)
 
     def __len__(self) -> int:
-        return len(self.rows)
+        return len(self.lines)
+
+    def _rows(self) -> Iterator[tuple[Sequence[int], list[list[str]]]]:
+        """Lines and rows, a block at a time, without the header.
+
+        Raises
+        ------
+        ValueError
+            A row with more or fewer fields than the header: names the line.
+        """
+        header = self._records.header[0]
+        for lines, rows in self._records.blocks():
+            if lines[0] == header:
+                lines, rows = lines[1:], rows[1:]
+            if set(map(len, rows)) - {len(self.names)}:
+                line, row = next((line, row) for line, row in zip(lines, rows) if len(row) != len(self.names))
+                at = min(len(row), len(self.names)) + 1
+                raise ValueError(
+                    f"{self.path}, line {line}, column {at}: {len(row)} fields, but the header in line {header} has "
+                    f"{len(self.names)}"
+                )
+            yield lines, rows
 
     def position(self, name: str) -> int:
         """Number of a column, from 0.
@@ -65,11 +86,20 @@ class Table:
         ValueError
             No such column; an empty field: the message has its line and column.
         """
+        return [field for fields in self._fields(name) for field in fields]
+
+    def packed(self, name: str) -> np.ndarray:
+        """The result of `text` as an array of bytes, or of text where it is not ASCII: of a quarter of its memory."""
+        return np.concatenate([_packed(fields) for fields in self._fields(name)])
+
+    def _fields(self, name: str) -> Iterator[list[str]]:
+        """Of a column, a block at a time; errors as of `text`."""
         at = self.position(name)
-        for line, row in zip(self.lines, self.rows):
-            if not row[at]:
-                raise ValueError(f"{self.place(line, at)}: the field is empty")
-        return [row[at] for row in self.rows]
+        for lines, rows in self._rows():
+            fields = [row[at].strip() for row in rows]
+            if not all(fields):
+                raise ValueError(f"{self.place(lines[fields.index('')], at)}: the field is empty")
+            yield fields
 
     def numbers(self, names: Iterable[str], *, gaps: bool = False) -> np.ndarray:
         """Columns as numbers.
@@ -89,12 +119,23 @@ class Table:
         ValueError
             No such column; a field is missing, infinite or not a number: the message has its line and column.
         """
-        names = list(names)
         positions = [self.position(name) for name in names]
-        values = np.empty((len(self.rows), len(positions)))
-        for k, (line, row) in enumerate(zip(self.lines, self.rows)):
-            values[k] = [self._number(line, at, row[at], gaps) for at in positions]
+        values, first = np.empty((len(self), len(positions))), 0
+        for lines, rows in self._rows():
+            for k, at in enumerate(positions):
+                values[first : first + len(rows), k] = self._column(lines, at, [row[at] for row in rows], gaps)
+            first += len(rows)
         return values
+
+    def _column(self, lines: Sequence[int], at: int, fields: list[str], gaps: bool) -> np.ndarray | list[float]:
+        """Numbers of a column of a block: at once, where all are numbers."""
+        try:
+            values = np.fromiter(map(float, fields), np.float64, len(fields))
+        except ValueError:
+            values = np.array([np.nan])
+        if np.isfinite(values).all() and "_" not in "".join(fields):
+            return values
+        return [self._number(line, at, field.strip(), gaps) for line, field in zip(lines, fields)]
 
     def interpolated(self, values: np.ndarray, names: Iterable[str], rows: Iterable[int] | None = None) -> np.ndarray:
         """The result of `numbers`, with NaNs interpolated linearly between their neighbours of the same column.
@@ -111,7 +152,7 @@ class Table:
         ValueError
             A missing number at an end; the message has its line and column.
         """
-        rows = range(len(self.rows)) if rows is None else list(rows)
+        rows = range(len(self)) if rows is None else list(rows)
         filled = values.copy()
         for k, name in enumerate(names):
             filled[:, k] = fill_gaps(values[:, k])[0]
@@ -176,49 +217,102 @@ def read_table(path: str | os.PathLike[str], *, delimiter: str | None = None) ->
     """
     if delimiter is not None and len(delimiter) != 1:
         raise ValueError(f"delimiter must be one character, got {delimiter!r}")
-    text = read_utf8(path)
-    if not text.strip():
-        raise ValueError(f"{path}, line 1: the file is empty; a header line and rows are needed")
-    records = _records(path, text, delimiter or _sniff(text))
-    (first, names), rows = records[0], records[1:]
-    _check_header(path, first, names)
-    for line, row in rows:
-        if len(row) != len(names):
-            at = min(len(row), len(names)) + 1
-            raise ValueError(
-                f"{path}, line {line}, column {at}: {len(row)} fields, but the header in line {first} has {len(names)}"
-            )
-    if not rows:
-        raise ValueError(f"{path}, line {first + 1}: the file has no rows below the header")
-    return Table(str(path), tuple(names), [row for _, row in rows], [line for line, _ in rows])
-
-
-def _records(path: object, text: str, delimiter: str) -> list[tuple[int, list[str]]]:
-    """Number of the first line, and fields, of every record that is not blank."""
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True, skipinitialspace=True)
-    records, line = [], 1
+    with open(path, "rb") as file:
+        data = file.read()
     try:
-        for row in reader:
-            if any(field.strip() for field in row):
-                records.append((line, [field.strip() for field in row]))
-            elif len(row) > 1:
-                records.append((line, [""] * len(row)))
-            line = reader.line_num + 1
-    except csv.Error as error:
-        raise ValueError(f"{path}, line {line}: {error}") from None
-    return records
+        records = Records(path, data, delimiter)
+        _check_header(path, *records.header)
+        table = Table(str(path), tuple(records.header[1]), records)
+    except UnicodeDecodeError:
+        decoded(path, data)  # raises, with the place
+        raise
+    if not len(table):
+        raise ValueError(f"{path}, line {records.header[0] + 1}: the file has no rows below the header")
+    return table
 
 
-def _sniff(text: str) -> str:
+def _packed(fields: list[str]) -> np.ndarray:
+    try:
+        return np.array(fields, "S")
+    except UnicodeEncodeError:
+        return np.array(fields)
+
+
+class Records:
+    """Records of a CSV file, read anew whenever they are asked for: as lists, all would take ten times the file.
+
+    Parameters
+    ----------
+    path : path
+        For messages.
+    data : bytes
+        The file.
+    delimiter : str, optional
+
+    Attributes
+    ----------
+    header : tuple of int and list of str
+        Line, and fields without spaces around them, of the first record.
+
+    Raises
+    ------
+    UnicodeDecodeError
+    ValueError
+        No record.
+    """
+
+    def __init__(self, path: object, data: bytes, delimiter: str | None) -> None:
+        self._path, self._data = path, data
+        refuse_utf_16(path, data)
+        self._delimiter = delimiter or _sniff(islice((line for line in self._lines() if line.strip()), 20))
+        first = next(self.blocks(), None)
+        if first is None:
+            raise ValueError(f"{path}, line 1: the file is empty; a header line and rows are needed")
+        self.header = first[0][0], [field.strip() for field in first[1][0]]
+
+    def _lines(self) -> Iterator[str]:
+        return io.TextIOWrapper(io.BytesIO(self._data), "utf-8-sig", newline="")
+
+    def blocks(self) -> Iterator[tuple[Sequence[int], list[list[str]]]]:
+        """Number of the first line, and fields, of every record that is not blank; a block of records at a time.
+
+        Raises
+        ------
+        ValueError
+            An open quote, or text after a quote: names the line.
+        """
+        reader = csv.reader(self._lines(), delimiter=self._delimiter, strict=True, skipinitialspace=True)
+        ended = False
+        while not ended:
+            before, rows, starts = reader.line_num, [], []
+            try:
+                for row in islice(reader, BLOCK):
+                    rows.append(row)
+                    starts.append(reader.line_num)
+            except csv.Error as error:
+                line = (starts[-1] if starts else before) + 1
+                raise ValueError(f"{self._path}, line {line}: {error}") from None
+            ended = len(rows) < BLOCK
+            lines: Sequence[int] = range(before + 1, before + 1 + len(rows))
+            if starts and starts[-1] != lines[-1]:  # a field has several lines
+                lines = [before + 1, *(line + 1 for line in starts[:-1])]
+            if min(map(len, rows), default=2) < 2:
+                kept = [k for k, row in enumerate(rows) if len(row) > 1 or (row and row[0].strip())]
+                lines, rows = [lines[k] for k in kept], [rows[k] for k in kept]
+            if rows:
+                yield lines, rows
+
+
+def _sniff(lines: Iterable[str]) -> str:
     """The delimiter that splits the first lines into the same number of fields, the largest; a comma if none does."""
-    head = "\n".join([line for line in text.splitlines() if line.strip()][:20])
+    head = "".join(line.rstrip("\r\n") + "\n" for line in lines)
     best, most = ",", 1
     for delimiter in DELIMITERS:
         try:
             counts = [len(row) for row in csv.reader(io.StringIO(head, newline=""), delimiter=delimiter)]
         except csv.Error:
             continue
-        if min(counts) == max(counts) > most:
+        if counts and min(counts) == max(counts) > most:
             best, most = delimiter, counts[0]
     if most > 1:
         return best

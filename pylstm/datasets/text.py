@@ -81,10 +81,20 @@ def read_utf8(path: str | os.PathLike[str]) -> str:
     """
     with open(path, "rb") as file:
         data = file.read()
+    refuse_utf_16(path, data)
+    return decoded(path, data)
+
+
+def refuse_utf_16(path: object, data: bytes) -> None:
+    """`ValueError` if the byte order mark of another encoding comes first."""
     if data.startswith(_BOM_16_32):
         raise ValueError(
             f"{path}: the file is UTF-16 or UTF-32: convert it, for instance iconv -f UTF-16 -t UTF-8 FILE > NEW"
         )
+
+
+def decoded(path: object, data: bytes) -> str:
+    """`data` as text; `ValueError` as of `read_utf8`."""
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:

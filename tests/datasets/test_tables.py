@@ -1,9 +1,13 @@
 """CSV files: what is read, and that every message names the file, the line and the column."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
-from pylstm.datasets import grouped, read_table, split_by_class
+from pylstm.commands._shared.series import read_series
+from pylstm.datasets import grouped, read_table, split_by_class, tables
+from pylstm.datasets.bundled import Times
 
 
 def table(tmp_path, text, **options):
@@ -33,7 +37,7 @@ def test_the_delimiter_is_found(tmp_path, delimiter):
 )
 def test_lines_are_counted_as_in_the_file(tmp_path, text, names, lines):
     found = table(tmp_path, text)
-    assert (found.names, found.lines) == (names, lines)
+    assert (found.names, found.lines.tolist()) == (names, lines)
 
 
 def test_a_delimiter_can_be_given(tmp_path):
@@ -151,3 +155,38 @@ def test_the_split_keeps_some_of_every_class():
             split_by_class(labels, share, 0)
     with pytest.raises(ValueError, match="no class has two"):
         split_by_class(np.arange(3), 0.5, 0)
+
+
+MESSY = '\n x ,"y, z",t\n1,2,a\n\n  3, 4 ,b \n"5","6","c\nd"\n,,\n7,8,e\n9,10,\u00e9\n'
+
+
+@pytest.mark.parametrize("block", [1, 2, 3, 1 << 15])
+def test_blocks_of_any_size_give_the_same(block, monkeypatch, tmp_path):
+    monkeypatch.setattr(tables, "BLOCK", block)
+    found = table(tmp_path, MESSY)
+    assert found.names == ("x", "y, z", "t") and len(found) == 6
+    assert found.lines.tolist() == [3, 5, 6, 8, 9, 10]
+    with pytest.raises(ValueError, match=r"line 8, column 3 \('t'\): the field is empty"):
+        found.text("t")
+    with pytest.raises(ValueError, match=r"line 8, column 1 \('x'\): a missing value"):
+        found.numbers(["x"])
+    np.testing.assert_array_equal(
+        found.numbers(["y, z", "x"], gaps=True), [[2, 1], [4, 3], [6, 5], [np.nan, np.nan], [8, 7], [10, 9]]
+    )
+    whole = table(tmp_path, MESSY.replace(",,\n", ""))
+    assert whole.text("t") == list(Times(whole.packed("t"))) == ["a", "b", "c\nd", "e", "\u00e9"]
+    with pytest.raises(ValueError, match=r"line 4, column 2: 1 fields, but the header in line 1 has 2"):
+        table(tmp_path, "a,b\n1,2\n3,4\n5\n")
+    with pytest.raises(ValueError, match=r"line 3: "):
+        table(tmp_path, 'a,b\n1,2\n3,"4\n')
+
+
+def test_a_long_table_takes_little_memory(tmp_path):
+    path = tmp_path / "long.csv"
+    path.write_text("minute,value\n" + "".join(f"{k},{k % 97}.123456\n" for k in range(300_000)))
+    tracemalloc.start()
+    found = read_series(str(path), {"column": "value", "time_column": "minute"})
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert found.values[123] == 26.123456 and found.times[-1] == "299999"
+    assert peak < 5 * path.stat().st_size + 16 * tables.BLOCK * 32

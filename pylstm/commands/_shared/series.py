@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pylstm.datasets.bundled import Times
+
 if TYPE_CHECKING:
     from pylstm.datasets import Series, Table
     from pylstm.forecasting.backtest import Backtest
@@ -72,24 +74,25 @@ def _read_file(path: str, options: dict[str, Any]) -> Series:
         column = others[0]
     measured = table.numbers([column], gaps=bool(options.get("interpolate")))
     values, missing = table.interpolated(measured, [column])[:, 0], int(np.isnan(measured).sum())
-    times = tuple(table.text(time)) if time is not None else tuple(map(str, range(1, len(values) + 1)))
+    times = np.arange(1, len(values) + 1) if time is None else table.packed(time)
     if time is not None:
         _check_time(table, time, times)
-    return Series(column, os.path.basename(path), values, times, 0, missing)
+    return Series(column, os.path.basename(path), values, Times(times), 0, missing)
 
 
-def _check_time(table: Table, name: str, times: tuple[str, ...]) -> None:
+def _check_time(table: Table, name: str, times: np.ndarray) -> None:
     """Reject numbers or ISO dates that do not rise: files with the newest row first are common."""
-    keys: list[Any] = list(times)
-    if not all(re.match(r"\d{4}-\d\d", each) for each in times):
-        try:
-            keys = [float(each) for each in times]
-        except ValueError:
+    try:
+        keys = times.astype(np.float64)
+    except ValueError:
+        if not all(re.match(r"\d{4}-\d\d", each) for each in Times(times)):
             return
-    for k in range(1, len(keys)):
-        if not keys[k] > keys[k - 1]:
-            place = table.place(table.lines[k], table.position(name))
-            raise ValueError(f"{place}: {times[k]!r} is not after {times[k - 1]!r}: sort the rows by time")
+        keys = times
+    wrong = np.flatnonzero(~(keys[1:] > keys[:-1]))
+    if wrong.size:
+        k, said = int(wrong[0]), Times(times)
+        place = table.place(table.lines[k + 1], table.position(name))
+        raise ValueError(f"{place}: {said[k + 1]!r} is not after {said[k]!r}: sort the rows by time")
 
 
 def report(test: Backtest) -> dict[str, Any]:
