@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, NoReturn, Self, cast, overload
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Self, cast
 
 from pylstm.hints import Hinted
 from pylstm.kinds import Kinded, Plan, Shapes, Wanted
@@ -28,6 +28,14 @@ class Described(Kinded, Hinted):
     """
 
     __slots__ = ()
+
+    fixed: ClassVar[tuple[str, ...]] = ()
+    """Attributes that are set once, by the constructor: what else is made by then depends on them."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in self.fixed and getattr(self, "__dict__", {}).get(name, value) is not value:
+            raise AttributeError(f"{name} cannot be set after the constructor: make a new {type(self).__name__}")
+        super().__setattr__(name, value)
 
     def __copy__(self) -> Self:
         return copy.deepcopy(self)  # two owners of one buffer: what trains one would change the other
@@ -62,40 +70,6 @@ class Described(Kinded, Hinted):
             lines += [f"  {n:{name}}  {a.shape!s:{shape}}  {a.size:{number},}" for n, a in params.items()]
         size, nbytes = sum(each.size for each in blocks), sum(each.flat.nbytes for each in blocks)
         return Summary("\n".join([*lines, f"{size:,} parameters, {nbytes:,} bytes"]))
-
-
-class Fixed:
-    """An integer that is set once, by the constructor: the size of arrays that are made by then.
-
-    The value is in ``_<name>``, which code on the path of each call reads: what wrote to the instance's ``__dict__``
-    would make all its attributes slower (a call of the smallest layer by 7 %).
-
-    Examples
-    --------
-    >>> class Net:
-    ...     width = Fixed()
-    >>> net = Net(); net.width = 3
-    >>> net.width = 4
-    Traceback (most recent call last):
-    ...
-    AttributeError: width cannot be set after the constructor: make a new Net
-    """
-
-    def __set_name__(self, owner: type, name: str) -> None:
-        self._name, self._held = name, f"_{name}"
-
-    @overload
-    def __get__(self, instance: None, owner: type) -> Fixed: ...
-    @overload
-    def __get__(self, instance: object, owner: type | None = None) -> int: ...
-    def __get__(self, instance: Any, owner: type | None = None) -> Any:
-        return self if instance is None else getattr(instance, self._held)
-
-    def __set__(self, instance: Any, value: int) -> None:
-        if getattr(instance, self._held, value) is not value:
-            kind = type(instance).__name__
-            raise AttributeError(f"{self._name} cannot be set after the constructor: make a new {kind}")
-        setattr(instance, self._held, value)
 
 
 _LACKS = "{0} lacks `{1}`, from which a file builds it again: see pylstm.saving.Layer"

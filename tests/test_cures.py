@@ -166,13 +166,14 @@ def test_a_subclass_may_have_other_arguments():
 @pytest.mark.parametrize(
     ("layer", "names"),
     [
-        (pylstm.LSTM(I, H), ("input_size", "hidden_size")),
-        (pylstm.Recurrent("gru", I, H), ("input_size", "hidden_size")),
-        (pylstm.Linear(I, H), ("in_features", "out_features")),
+        (pylstm.LSTM(I, H), ("input_size", "hidden_size", "output_size", "bias", "batch_first", "dtype", "cell")),
+        (pylstm.Recurrent("gru", I, H), ("input_size", "hidden_size", "certified", "learn_initial", "widths", "sizes")),
+        (pylstm.Linear(I, H), ("in_features", "out_features", "bias")),
     ],
     ids=repr,
 )
-def test_the_sizes_of_a_layer_cannot_be_set(layer, names):
+def test_what_a_layer_is_made_of_cannot_be_set(layer, names):
+    """A call would fail, or a file hold what the layer does not compute."""
     for made in (layer, pickle.loads(pickle.dumps(layer))):
         for name in names:
             before = getattr(made, name)

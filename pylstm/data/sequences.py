@@ -146,3 +146,14 @@ class Sequences:
     def __repr__(self) -> str:
         steps = f"{self.lengths.min()}..{self.lengths.max()}" if len(self) else "0"
         return f"Sequences({len(self)} rows of {steps} steps, {self.padded.shape[2:]}, {self.dtype})"
+
+
+def lengths_of(x: np.ndarray | Sequences) -> np.ndarray | None:
+    """Steps of each row; None for an array, whose rows have them all.
+
+    Examples
+    --------
+    >>> lengths_of(np.zeros((2, 3, 1))) is None, lengths_of(Sequences(np.zeros((2, 3, 1)), [3, 2]))
+    (True, array([3, 2]))
+    """
+    return x.lengths if isinstance(x, Sequences) else None

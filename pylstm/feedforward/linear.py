@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pylstm.checks import Array, Dtype, Seed, as_array, check_array, check_size, generator
-from pylstm.described import Fixed, Layer
+from pylstm.described import Layer
 from pylstm.engine import dense
 from pylstm.engine.threads import get_num_threads
 from pylstm.hints import GradientsBase, Output
@@ -60,7 +60,7 @@ class Linear(Layer, kind="linear"):
     ((5, 4, 2), (5, 4, 3))
     """
 
-    in_features, out_features = Fixed(), Fixed()
+    fixed = ("in_features", "out_features", "bias")
 
     def __init__(
         self, in_features: int, out_features: int, *, bias: bool = True, dtype: Dtype = "float32", seed: Seed = None

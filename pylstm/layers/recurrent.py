@@ -15,7 +15,7 @@ from pylstm.cells.kernels import load_kernel
 from pylstm.cells.options import changed, split
 from pylstm.cells.twin import twin_kernel
 from pylstm.checks import Dtype, as_array, as_size, check_array, check_dtype, check_flag, check_lengths, generator
-from pylstm.described import Fixed, Layer, call_of
+from pylstm.described import Layer, call_of
 from pylstm.engine.memory import Workspaces
 from pylstm.engine.stream import Stream
 from pylstm.engine.threads import get_num_threads
@@ -38,8 +38,10 @@ if TYPE_CHECKING:
 class RecurrentLayer(Layer):
     """One layer of one cell: what `Recurrent`, `LSTM`, `GRU` and `RNN` are, with all that they do."""
 
-    input_size, hidden_size = Fixed(), Fixed()
-    _input_size: int
+    fixed = (
+        "input_size", "hidden_size", "output_size", "sizes", "widths",
+        "cell", "bias", "batch_first", "dtype", "learn_initial", "certified",
+    )  # fmt: skip
     cell: type[Cell]
     learn_initial: tuple[str, ...]
 
@@ -249,7 +251,7 @@ class RecurrentLayer(Layer):
             type(x) is np.ndarray
             and x.dtype == self.dtype
             and x.ndim == 3
-            and x.shape[2] == self._input_size
+            and x.shape[2] == self.input_size
             and x.flags.aligned
         ):
             x = as_array("x", x)

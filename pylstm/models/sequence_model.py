@@ -10,7 +10,7 @@ import numpy as np
 from pylstm.cells.cell import Cell
 from pylstm.checks import DTYPES, Array, Dtype, as_array, check_indices, check_size, seeds_of
 from pylstm.data.finite import Masks, counting
-from pylstm.data.sequences import Batch, Sequences
+from pylstm.data.sequences import Batch, Sequences, lengths_of
 from pylstm.described import Trainable
 from pylstm.feedforward.embedding import Embedding
 from pylstm.feedforward.mlp import Activation
@@ -100,6 +100,8 @@ class SequenceModel(Trainable, kind="sequence_model"):
     >>> deep.predict(Sequences(x, [7, 1, 4, 0, 2])).shape
     (5, 2)
     """
+
+    fixed = ("read", "loss_name", "loss_options")
 
     def __init__(
         self,
@@ -269,7 +271,7 @@ class SequenceModel(Trainable, kind="sequence_model"):
     def loss(self, x: Batch, y: Any, weights: Batch | None = None) -> float:
         """Mean loss on a batch, without dropout; arguments as for `gradients`."""
         x = self._counted(x, y, weights)
-        return self._loss(self._pass(x, tape=False).out, _lengths(x), y, weights)[0]
+        return self._loss(self._pass(x, tape=False).out, lengths_of(x), y, weights)[0]
 
     def gradients(self, x: Batch, y: Any, weights: Batch | None = None) -> tuple[float, ParametersList]:
         """Mean loss on a batch, and its gradients in the order of `params`; those of several batches add and scale.
@@ -293,7 +295,7 @@ class SequenceModel(Trainable, kind="sequence_model"):
         x = self._counted(x, y, weights)
         with unmoved(self.rng if getattr(self.layer, "drops", False) else None):
             forward = self._pass(x)
-            value, dout = self._loss(forward.out, _lengths(x), y, weights)
+            value, dout = self._loss(forward.out, lengths_of(x), y, weights)
             return value, forward.backward(dout)
 
     def check_batch(self, x: Batch, y: Any, weights: Batch | None = None) -> None:
@@ -333,7 +335,7 @@ class SequenceModel(Trainable, kind="sequence_model"):
     def _judge(self, x: Any, y: Any, weights: Any) -> None:
         x = x.cut() if isinstance(x, Sequences) else x
         lead = (x.shape[1], len(x)) if self.read == "every" else (len(x),)
-        self._loss(np.zeros((*lead, self.head.out_features), self.head.dtype), _lengths(x), y, weights)
+        self._loss(np.zeros((*lead, self.head.out_features), self.head.dtype), lengths_of(x), y, weights)
 
     def counting(self, x: Batch, y: Any, weights: Batch | None = None) -> Masks:
         """Which values of a batch have an effect on its loss, as masks by the first axes of each array; None: all.
@@ -381,7 +383,7 @@ class SequenceModel(Trainable, kind="sequence_model"):
         if self.embedding is not None and isinstance(x, Sequences):
             array = np.where(x.cut().inside, array, 0)  # beyond the end of a row anything may stand
         array = array if self.layer.batch_first else np.ascontiguousarray(array.swapaxes(0, 1))
-        return Pass(self, array, _lengths(x), tape=tape)
+        return Pass(self, array, lengths_of(x), tape=tape)
 
     def _loss(self, out: np.ndarray, lengths: np.ndarray | None, y: Any, weights: Any) -> tuple[float, np.ndarray]:
         if self.loss_name in ALIGNED:
@@ -393,7 +395,3 @@ class SequenceModel(Trainable, kind="sequence_model"):
     def __repr__(self) -> str:
         layers = ", ".join(map(repr, self.parts.values()))
         return f"{type(self).__name__}({layers}, read={self.read!r}, loss={self.loss_name!r})"
-
-
-def _lengths(x: np.ndarray | Sequences) -> np.ndarray | None:
-    return x.lengths if isinstance(x, Sequences) else None
