@@ -80,6 +80,20 @@ class TestLinear:
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize(("outputs", "inputs"), [(1, 1), (7, 33), (100, 256), (300, 700)])
+def test_packed_rows(outputs, inputs, bias, dtype):
+    layer = pylstm.Linear(inputs, outputs, bias=bias, dtype=dtype, seed=1)
+    packed, x = layer.packed(), np.random.default_rng(0).normal(size=(3, inputs)).astype(dtype)
+    true = layer(x).y
+    layer.params.flat[:] = np.nan  # it has the parameters of before
+    for row, y in zip(x, true):
+        assert packed(row, np.empty(outputs, dtype)).tobytes() == y.tobytes()
+    with pytest.raises(ValueError, match="a buffer of"):
+        packed(x[0, 1:].copy(), np.empty(outputs, dtype))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("bias", [True, False])
 def test_linear_of_no_rows(dtype, bias):
     layer = pylstm.Linear(3, 2, bias=bias, dtype=dtype, seed=0)
     run = layer(np.zeros((4, 0, 3), dtype))

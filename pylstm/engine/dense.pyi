@@ -5,6 +5,10 @@ from numpy.typing import NDArray
 
 _Floats = NDArray[np.floating[Any]]
 
+class Packed:
+    def __init__(self, weight: _Floats, bias: _Floats | None) -> None: ...
+    def __call__(self, x: _Floats, y: _Floats) -> _Floats: ...
+
 def forward(
     x: _Floats,
     weight: _Floats,

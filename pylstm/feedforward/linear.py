@@ -112,6 +112,10 @@ class Linear(Layer, kind="linear"):
         """As a call; `x` is not copied, and must not change before `LinearRun.backward`."""
         return LinearRun(self, x, copy=False)
 
+    def packed(self) -> dense.Packed:
+        """The map of single rows, with the parameters of now, packed once: ``packed(x, y)`` sets `y` and returns it."""
+        return dense.Packed(self.params["weight"], self.params["bias"] if self.bias else None)
+
     def __repr__(self) -> str:
         bias = "" if self.bias else ", bias=False"
         return f"Linear({self.in_features}, {self.out_features}{bias}, dtype='{self.dtype}')"

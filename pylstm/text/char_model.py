@@ -148,6 +148,8 @@ class CharModel(SequenceModel, kind="char_model"):
     def characters(self, *, prompt: str = "\n", temperature: float = 0.7, seed: int = 0) -> Iterator[str]:
         """Characters drawn from the model, one after another, without end: a stream carries the states.
 
+        The parameters of the head are those of the first character.
+
         Parameters
         ----------
         prompt : str
@@ -177,12 +179,12 @@ class CharModel(SequenceModel, kind="char_model"):
         return self._characters(self.vocabulary.encode(prompt), temperature, generator(seed))
 
     def _characters(self, before: np.ndarray, temperature: float, rng: np.random.Generator) -> Iterator[str]:
-        stream = self.layer.stream()
+        stream, head, table = self.layer.stream(), self.head.packed(), self.embedding.params["weight"]
+        features, logits = stream.feed(table[before])[-1], np.empty(len(self.vocabulary), self.head.dtype)
         while True:
-            features = stream.feed(self.embedding(before).y)[-1:]
-            drawn = _draw(self.head(features).y[0].astype(np.float64), temperature, rng)
+            drawn = _draw(head(features, logits).astype(np.float64), temperature, rng)
             yield self.vocabulary.characters[drawn]
-            before = np.array([drawn])
+            features = stream.step(table[drawn])
 
     def generate(self, length: int, *, prompt: str = "\n", temperature: float = 0.7, seed: int = 0) -> str:
         """The first `length` of `characters`, as one string; the other arguments and errors are the same."""
@@ -193,5 +195,7 @@ def _draw(logits: np.ndarray, temperature: float, rng: np.random.Generator) -> i
     logits[0] = -np.inf  # never the unknown character
     if temperature == 0:
         return int(np.argmax(logits))
-    p = np.exp((logits - logits.max()) / temperature)
-    return int(np.searchsorted(np.cumsum(p) / p.sum(), rng.random(), side="right").clip(0, len(p) - 1))
+    logits -= logits.max()
+    logits /= temperature
+    below = np.exp(logits).cumsum()
+    return min(int(below.searchsorted(rng.random() * below[-1], side="right")), len(below) - 1)
