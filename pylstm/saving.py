@@ -35,10 +35,11 @@ def save(path: Path, model: Any, *, about: Mapping[str, Any] | None = None) -> N
     ----------
     path : str, bytes or path
     model : layer, model, or dict of str to layer
-        A layer is a `Recurrent`, `Stack`, `Bidirectional`, `Linear`, `MLP` or `Embedding`; `LSTM`, `GRU` and `RNN` come
-        back as `Recurrent`, a stack in training mode. A model is one of this package (`CharModel`, `SequenceModel`,
-        `ForecastModel`, `ClassifyModel`, the estimators), or of yours: an object with `parts`, a dict of name to layer,
-        `metadata`, a dict that JSON can hold, and the class method ``from_parts(parts, metadata)``.
+        A layer is a `Recurrent`, `LSTM`, `GRU`, `RNN`, `Stack`, `Bidirectional`, `Linear`, `MLP` or `Embedding`; it is
+        loaded as that, a ``Recurrent("lstm", ...)`` as an `LSTM`, and a stack in training mode. A model is one of this
+        package (`CharModel`, `SequenceModel`, `ForecastModel`, `ClassifyModel`, the estimators), or of yours: an object
+        with `parts`, a dict of name to layer, `metadata`, a dict that JSON can hold, and the class method
+        ``from_parts(parts, metadata)``.
     about : dict, optional
         What else the file is to say, such as what the model was trained on; what JSON can hold. See `read_about`.
         Tuples come back as lists, from `metadata`, too.

@@ -10,10 +10,14 @@ import pytest
 import safetensors.numpy
 
 from pylstm import files
+from pylstm.cells import Cell, tanh
 from pylstm.datasets import Vocabulary
 from pylstm.feedforward.embedding import Embedding
 from pylstm.feedforward.linear import Linear
-from pylstm.layers.named import Recurrent
+from pylstm.layers.bidirectional import Bidirectional
+from pylstm.layers.named import GRU, LSTM, RNN, Recurrent
+from pylstm.layers.stack import Stack
+from pylstm.models.sequence_model import SequenceModel
 from pylstm.parameters import Parameters
 from pylstm.saving import load, save
 from pylstm.text.char_model import CharModel
@@ -42,9 +46,14 @@ LAYERS = {
     "linear": lambda: Linear(3, 5, dtype="float64", seed=1),
     "linear without bias": lambda: Linear(3, 5, bias=False, seed=1),
     "embedding": lambda: Embedding(7, 3, seed=1),
-    "lstm": lambda: Recurrent("lstm", 3, 4, dtype="float64", seed=1),
-    "lstm without bias": lambda: Recurrent("lstm", 3, 4, bias=False, batch_first=True, seed=1),
-    "lstm with a learned state": lambda: Recurrent("lstm", 3, 4, learn_initial="c", seed=1),
+    "lstm": lambda: LSTM(3, 4, dtype="float64", seed=1),
+    "lstm without bias": lambda: LSTM(3, 4, bias=False, batch_first=True, seed=1),
+    "lstm with a learned state": lambda: LSTM(3, 4, learn_initial="c", seed=1),
+    "lstm with a projection": lambda: LSTM(3, 4, proj_size=2, seed=1),
+    "gru": lambda: GRU(3, 4, learn_initial=True, seed=1),
+    "gru as published": lambda: GRU(3, 4, reset_after=False, bias=False, seed=1),
+    **{f"rnn {name}": lambda name=name: RNN(3, 4, nonlinearity=name, seed=1) for name in ("tanh", "relu", "linear")},
+    "cornn": lambda: Recurrent("cornn", 3, 4, dt=0.01, seed=1),
 }
 
 
@@ -57,6 +66,40 @@ def test_layers_round_trip(path, name):
     assert loaded.params.same_layout(layer.params)
     np.testing.assert_array_equal(loaded.params.flat, layer.params.flat)
     assert [entry.name for entry in path.parent.iterdir()] == [path.name]
+
+
+@pytest.mark.parametrize("name", [name for name in LAYERS if name.startswith(("lstm", "gru", "rnn", "cornn"))])
+def test_layers_of_stacks_and_models_round_trip(path, name):
+    """Each part comes back as what it was."""
+    make = LAYERS[name]
+    for whole in (Stack([make()]), Bidirectional(make(), make()), Stack([Bidirectional(make(), make())])):
+        save(path, whole)
+        loaded = load(path)
+        assert repr(loaded) == repr(whole)
+        assert [type(each) for each in loaded.recurrents] == [type(make())] * len(whole.recurrents)
+    model = SequenceModel("gru", 3, 4, 1, num_layers=2)
+    save(path, model)
+    assert [type(each) for each in load(path).layer.recurrents] == [GRU, GRU]
+
+
+def test_a_recurrent_comes_back_by_the_name_of_its_cell(path):
+    for cell, kind in (("lstm", LSTM), ("gru_reset_before", GRU), ("rnn_relu", RNN), ("peephole", Recurrent)):
+        layer = Recurrent(cell, 3, 4, batch_first=True, seed=1)
+        save(path, layer)
+        loaded = load(path)
+        assert type(loaded) is kind and loaded.cell is layer.cell and loaded.batch_first
+        np.testing.assert_array_equal(loaded.params.flat, layer.params.flat)
+
+
+def test_another_cell_of_the_name_is_no_lstm(path):
+    ours = type(Cell)("Ours", (Cell,), {"name": "gru", "states": ("h",), "gates": {"a": "x+h"}, "forward": leak})
+    save(path, Recurrent(ours, 3, 4, seed=1))
+    loaded = load(path, cell=ours)
+    assert type(loaded) is Recurrent and loaded.cell is ours
+
+
+def leak(z, prev):
+    return {"h": 0.5 * prev.h + 0.5 * tanh(z.a)}
 
 
 def test_recurrent_settings_round_trip(path):

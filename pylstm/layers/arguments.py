@@ -39,3 +39,10 @@ def find_cell(cell: str | type[Cell]) -> type[Cell]:
 
         return registry().get(cell, certified=False)  # the layer asks for it
     raise TypeError(f"cell must be a registered name or a Cell subclass, got {quoted(cell)}")
+
+
+def is_registered(cell: type[Cell]) -> bool:
+    """Whether `find_cell` returns this very class for its name."""
+    from pylstm.plugins import registry
+
+    return cell in [entry.cell for entry in registry().entries()]

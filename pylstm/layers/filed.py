@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from pylstm.cells.limited import at_most
@@ -51,8 +52,8 @@ def _blocks(contract: Any) -> dict[str, Any]:
     return blocks
 
 
-def plan_cell(cls: Any, entries: Entries, dtype: str, wanted: Wanted) -> Plan:
-    """The plan of a layer of class `cls`, of the cell that `entries` describe."""
+def plan_cell(make: Callable[..., Any], entries: Entries, dtype: str, wanted: Wanted) -> Plan:
+    """The plan of the layer that `make` makes of the cell that `entries` describe, and of its arguments."""
     given = entries.entries("arguments")
     entries.only(("layer", "dtype", "arguments", "cell", "package", "blocks", "probe", "options", "certified"))
     if "certified" in entries.value and not entries.flag("certified") and wanted.certified:
@@ -72,7 +73,7 @@ def plan_cell(cls: Any, entries: Entries, dtype: str, wanted: Wanted) -> Plan:
     shapes = contract.parameter_shapes(widths, given.flag("bias"))
     shapes |= {f"initial_{name}": (widths[name],) for name in learned}
     options = {"dtype": dtype, "certified": wanted.certified}
-    return Plan(shapes, dtype, 1, lambda: cls(cell, **given.value, **options))
+    return Plan(shapes, dtype, 1, lambda: make(cell, **given.value, **options))
 
 
 def _cell_of(entries: Entries, wanted: Wanted) -> Any:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 from pylstm.cells.cell import Cell
 from pylstm.hints import refuse_sizes
 from pylstm.kinds import Plan, Wanted
-from pylstm.layers.arguments import several
+from pylstm.layers.arguments import is_registered, several
 from pylstm.layers.filed import describe_cell, plan_cell
 from pylstm.layers.recurrent import RecurrentLayer
 from pylstm.layers.stack import stack_of
@@ -124,11 +124,14 @@ class Recurrent(RecurrentLayer, kind="recurrent"):
     @classmethod
     def planned(cls, says: Entries, dtype: str, wanted: Wanted) -> Plan:
         """The layer that a file describes."""
-        return plan_cell(Recurrent, says, dtype, wanted)
+        return plan_cell(of_cell, says, dtype, wanted)
 
 
 class Named(Recurrent):
     """A `Recurrent` whose class says which cell."""
+
+    cells: ClassVar[dict[str, dict[str, Any]]]
+    """Its cells, each with the options of the class that choose it, if they are not the default."""
 
     def __new__(
         cls,
@@ -147,11 +150,7 @@ class Named(Recurrent):
         return object.__new__(cls)
 
     def __repr__(self) -> str:
-        return self._call(type(self).__name__, **self._own())
-
-    def _own(self) -> dict[str, Any]:
-        """Options of the class that are not the default."""
-        return {}
+        return self._call(type(self).__name__, **self.cells[self.cell.name])
 
 
 class LSTM(Named):
@@ -176,7 +175,8 @@ class LSTM(Named):
     (4, 2)
     """
 
-    kind = "recurrent"  # what it comes back as
+    kind = "recurrent"
+    cells = {"lstm": {}, "lstmp": {}}  # proj_size is a size of the cell
 
     def __init__(
         self, input_size: int, hidden_size: int, num_layers: int = 1, *, proj_size: int = 0, **options: Any
@@ -204,15 +204,13 @@ class GRU(Named):
     'gru_reset_before'
     """
 
-    kind = "recurrent"  # what it comes back as
+    kind = "recurrent"
+    cells = {"gru": {}, "gru_reset_before": {"reset_after": False}}
 
     def __init__(
         self, input_size: int, hidden_size: int, num_layers: int = 1, *, reset_after: bool = True, **options: Any
     ) -> None:
         super().__init__("gru" if reset_after else "gru_reset_before", input_size, hidden_size, **options)
-
-    def _own(self) -> dict[str, Any]:
-        return {} if self.cell.name == "gru" else {"reset_after": False}
 
 
 class RNN(Named):
@@ -223,7 +221,8 @@ class RNN(Named):
     nonlinearity : {"tanh", "relu", "linear"}
     """
 
-    kind = "recurrent"  # what it comes back as
+    kind = "recurrent"
+    cells = {f"rnn_{name}": {"nonlinearity": name} if name != "tanh" else {} for name in ("tanh", "relu", "linear")}
 
     def __init__(
         self, input_size: int, hidden_size: int, num_layers: int = 1, *, nonlinearity: str = "tanh", **options: Any
@@ -232,6 +231,13 @@ class RNN(Named):
             raise ValueError(f"nonlinearity must be 'tanh', 'relu' or 'linear', got {nonlinearity!r}")
         super().__init__(f"rnn_{nonlinearity}", input_size, hidden_size, **options)
 
-    def _own(self) -> dict[str, Any]:
-        nonlinearity = self.cell.name.removeprefix("rnn_")
-        return {} if nonlinearity == "tanh" else {"nonlinearity": nonlinearity}
+
+_NAMED = {cell: cls for cls in (LSTM, GRU, RNN) for cell in cls.cells}
+
+
+def of_cell(cell: type[Cell], **arguments: Any) -> Recurrent:
+    """The layer of a cell: an `LSTM`, `GRU` or `RNN` where the class has this very cell, else a `Recurrent`."""
+    cls = _NAMED.get(cell.name)
+    if cls and is_registered(cell):
+        return cls(**cls.cells[cell.name], **arguments)
+    return Recurrent(cell, **arguments)

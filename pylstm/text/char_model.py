@@ -83,7 +83,8 @@ class CharModel(SequenceModel, kind="char_model"):
     @classmethod
     def from_parts(cls, parts: dict[str, Any], metadata: dict[str, Any]) -> Self:
         """A model of the given layers, as `pylstm.load` makes it."""
-        if [type(each) for each in parts.values()] != [Embedding, Recurrent, Linear]:
+        kinds = (Embedding, Recurrent, Linear)
+        if len(parts) != len(kinds) or not all(map(isinstance, parts.values(), kinds)):
             raise ValueError(
                 f"parts must be Embedding, Recurrent and Linear, got {', '.join(map(repr, parts.values()))}"
             )
