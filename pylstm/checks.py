@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import operator
+from collections.abc import Mapping
 from numbers import Real
 from typing import Any, Literal, TypeAlias
 
@@ -243,8 +244,8 @@ def check_lengths(lengths: Any, T: int, B: int) -> np.ndarray:
 
 
 def check_names(what: str, values: Any, names: tuple[str, ...]) -> None:
-    """Reject anything but a dict with keys among `names`."""
-    if not isinstance(values, dict):
+    """Reject anything but a mapping, such as a dict, with keys among `names`."""
+    if not isinstance(values, (dict, Mapping)):  # a dict is found faster as one
         example = f"{{{', '.join(f'{name!r}: ...' for name in names)}}}" if names else "and this cell has none"
         pair = ", one array (B, width) for each name" if isinstance(values, tuple | list | np.ndarray) else ""
         raise TypeError(f"{what} must be a dict by name, {example}{pair}; got {type(values).__name__}")

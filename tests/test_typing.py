@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -11,14 +12,19 @@ from pathlib import Path
 import pytest
 
 FILES = [Path(__file__).parent / "typing" / name for name in ("right.py", "wrong.py")]
+ROOT = Path(__file__).parents[1]
 
 
 def run(folder: Path, *command: str) -> None:
     """A checker on copies of the files, in a folder without the source tree or its settings."""
     for path in FILES:
         shutil.copy(path, folder)
+    check(folder, *command, *(path.name for path in FILES))
+
+
+def check(folder: Path, *command: str) -> None:
     done = subprocess.run(
-        [sys.executable, "-P", "-m", *command, *(path.name for path in FILES)],
+        [sys.executable, "-P", "-m", *command],
         cwd=folder,
         capture_output=True,
         text=True,
@@ -42,3 +48,25 @@ def test_pyright(tmp_path):
     }
     (tmp_path / "pyrightconfig.json").write_text(json.dumps(settings))
     run(tmp_path, "basedpyright", "--pythonpath", sys.executable)
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/write-a-cell.md"])
+def test_cells_as_pages_write_them(page, tmp_path):
+    """Without annotations, in the modes that do not ask for them."""
+    pytest.importorskip("mypy")
+    pytest.importorskip("basedpyright")
+    blocks = re.findall(r"^```python\n(.*?)^```", (ROOT / page).read_text(), re.DOTALL | re.MULTILINE)
+    cells = [each for each in blocks if "(Cell)" in each or "(pylstm.Cell)" in each]
+    assert cells
+    (tmp_path / "page.py").write_text("\n".join(["import pylstm", *cells]))
+    strict = (
+        "--strict",
+        "--allow-untyped-defs",
+        "--allow-untyped-calls",
+        "--check-untyped-defs",
+        "--disable-error-code=no-redef",
+    )
+    check(tmp_path, "mypy", *strict, "--config-file", "", "--cache-dir", str(tmp_path / "cache"), "page.py")
+    settings = {"typeCheckingMode": "standard", "reportSelfClsParameterName": False, "reportRedeclaration": False}
+    (tmp_path / "pyrightconfig.json").write_text(json.dumps(settings))
+    check(tmp_path, "basedpyright", "--pythonpath", sys.executable, "page.py")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from types import FunctionType
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pylstm.cells.contract import Contract, Stage, hook_name
 from pylstm.cells.formula.lazy import install
@@ -133,6 +133,10 @@ class Cell:
     _machine_kernel: ClassVar[Any]
     _certified_widths: ClassVar[dict[Any, Any]]  # sizes -> their certificate
     _certificate: ClassVar[tuple[Any, Any]]  # what it is of, and the certificate
+
+    if TYPE_CHECKING:  # a cell has no instances: what a checker takes for `self` in `def forward(z, prev)` is `z`
+
+        def __getattr__(self, name: str) -> Any: ...
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)

@@ -1,3 +1,4 @@
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -18,14 +19,14 @@ class Stream:
     @property
     def state(self) -> dict[str, NDArray[np.floating[Any]]]: ...
     @state.setter
-    def state(self, values: dict[str, ArrayLike]) -> None: ...
+    def state(self, values: Mapping[str, ArrayLike]) -> None: ...
     def __init__(self, layer: Any, batch_size: int = 1) -> None: ...
     def step(
         self,
         x_t: ArrayLike,
         out: NDArray[np.floating[Any]] | None = None,
         *,
-        aux: dict[str, ArrayLike] | None = None,
+        aux: Mapping[str, ArrayLike] | None = None,
         reset: ArrayLike | None = None,
     ) -> NDArray[np.floating[Any]]: ...
     def feed(
@@ -33,7 +34,7 @@ class Stream:
         chunk: ArrayLike,
         out: NDArray[np.floating[Any]] | None = None,
         *,
-        aux: dict[str, ArrayLike] | None = None,
+        aux: Mapping[str, ArrayLike] | None = None,
         reset: ArrayLike | None = None,
     ) -> NDArray[np.floating[Any]]: ...
     def reset(self, rows: ArrayLike | None = None) -> None: ...

@@ -29,6 +29,39 @@ def layers(number: int) -> None:
     assert_type(pylstm.Stack([both, pylstm.LSTM(16, 8)]).eval(), pylstm.Stack)
 
 
+class Leaky(pylstm.Cell):
+    """A cell: its functions are static, and may say so."""
+
+    states = ("h",)
+    gates = {"a": "x+h"}
+    params = ("rate",)
+    options = {"bound": 1.0}
+
+    @staticmethod
+    def forward(z: Any, prev: Any, p: Any, o: Any) -> dict[str, Any]:
+        return {"h": prev.h + pylstm.sigmoid(p.rate) * (o.bound * pylstm.tanh(z.a) - prev.h)}
+
+
+class Annotated(pylstm.Cell):
+    """Without the decorator, as pages write it: Pyright's strict mode alone asks for a parameter named `self`."""
+
+    states = ("h",)
+    gates = {"a": "x+h"}
+    keep = ("r",)
+
+    def forward(z: Any, prev: Any) -> dict[str, Any]:  # pyright: ignore[reportSelfClsParameterName]
+        return {"a": pylstm.tanh(z.a), "h": prev.h}
+
+    def backward(d: Any, y: Any) -> dict[str, Any]:  # pyright: ignore[reportSelfClsParameterName]
+        return {"a": d.h * (1 - y.a**2)}
+
+
+def cells() -> None:
+    pylstm.register(Leaky)
+    print(pylstm.certify(Leaky).ok, pylstm.Recurrent(Leaky, 3, 8, bound=2.0)(x).y, Leaky.with_options(bound=0.5))
+    pylstm.Recurrent(Annotated, 3, 8)
+
+
 class Mine(pylstm.LSTM):
     """A class derived from one of those that may return a `Stack`."""
 
@@ -72,6 +105,11 @@ def streams(layer: pylstm.GRU, stack: pylstm.Stack) -> None:
     assert_type(layer.stream(2).step(x[0]), Floats)
     assert_type(layer.stream(2).state["h"], Floats)
     assert_type(stack.stream(2).feed(x), Floats)
+    stream, deep = layer.stream(2), stack.stream(2)
+    stream.state, deep.state = layer(x).final, stack(x).final
+    aux = {"dt": x[0, :, :1]}
+    stream.step(x[0], aux=aux)
+    stream.feed(x, aux={"dt": x[..., :1]})
 
 
 def heads(run: pylstm.Run) -> None:
