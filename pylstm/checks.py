@@ -100,15 +100,22 @@ def generator(seed: Any) -> np.random.Generator:
         What NumPy takes for no seed.
     """
     try:
-        return np.random.default_rng(seed)
+        return np.random.default_rng(_no_flag(seed))
     except (TypeError, ValueError) as error:
         raise type(error)(_SEED.format(quoted(seed))) from None
+
+
+def _no_flag(seed: Any) -> Any:
+    """`seed`; `TypeError` if it is a bool, which NumPy takes for an integer."""
+    if isinstance(seed, bool | np.bool_):
+        raise TypeError
+    return seed
 
 
 def seeds_of(seed: Any, count: int) -> list[np.random.SeedSequence]:
     """`count` independent seeds from one, which raises as that of `generator`."""
     try:
-        return np.random.SeedSequence(seed).spawn(count)
+        return np.random.SeedSequence(_no_flag(seed)).spawn(count)
     except (TypeError, ValueError) as error:
         raise type(error)(_SEED.format(quoted(seed))) from None
 

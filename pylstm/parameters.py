@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, SupportsIndex, overload
 
 import numpy as np
 
-from pylstm.checks import Array, Dtype, check_array, check_dtype
+from pylstm.checks import Array, Dtype, check_array, check_dtype, quoted
 from pylstm.hints import Hinted
 
 NOT_A_METHOD = "params is not a method: leave out the brackets, as in pylstm.Adam(model.params)"
@@ -187,7 +187,10 @@ class Parameters(Hinted, Mapping[str, Array], hints="parameters"):
         return self
 
     def __itruediv__(self, divisor: Any) -> Parameters:
-        self._flat /= self._factor(divisor)
+        divisor = self._factor(divisor)
+        if divisor == 0:
+            raise ZeroDivisionError("Parameters cannot be divided by 0: pass another number")
+        self._flat /= divisor
         return self
 
     def __add__(self, other: Any) -> Parameters:
@@ -225,7 +228,17 @@ class Parameters(Hinted, Mapping[str, Array], hints="parameters"):
             raise TypeError(
                 f"Parameters can only be multiplied by a number, got {type(value).__name__}: see params.flat"
             )
-        return self._dtype.type(value)
+        try:
+            with np.errstate(over="ignore"):
+                number = self._dtype.type(value)
+        except OverflowError:
+            number = math.inf
+        if not math.isfinite(number):
+            raise ValueError(
+                f"Parameters can only be multiplied or divided by a finite number of {self._dtype}, got "
+                f"{quoted(value)}: check what it was computed from"
+            )
+        return number
 
     __array_ufunc__ = None  # a NumPy number on the left leaves the product to `__rmul__`
 

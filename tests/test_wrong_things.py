@@ -71,5 +71,51 @@ def test_a_cell_is_a_class(call, cell):
         assert "pylstm.plugins.registry().get('lstm') returns the class of a registered name" in str(caught.value)
 
 
+@pytest.mark.parametrize("seed", [True, False, np.True_, -1, 1.5, "0"])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda seed: pylstm.LSTM(2, 3, seed=seed),
+        lambda seed: pylstm.LSTM(2, 3, num_layers=2, seed=seed),
+        lambda seed: pylstm.Linear(2, 3, seed=seed),
+        lambda seed: pylstm.MLP(2, (3,), 1, seed=seed),
+        lambda seed: pylstm.Embedding(2, 3, seed=seed),
+        lambda seed: pylstm.SequenceModel("gru", 2, 3, 1, seed=seed),
+        lambda seed: pylstm.ForecastModel(seed=seed).fit(np.arange(60.0)),
+        lambda seed: LSTM.initialise("orthogonal", seed=seed),
+    ],
+)
+def test_a_seed_is_an_integer(make, seed):
+    with pytest.raises(
+        (TypeError, ValueError), match=f"seed must be an integer of 0 or more, got {re.escape(repr(seed))}"
+    ):
+        make(seed)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(
+    "number", [np.nan, np.inf, -np.inf, 10**400, np.float32("nan"), 0, 0.0], ids=lambda each: f"{each!r:.9}"
+)
+def test_parameters_are_scaled_by_finite_numbers(dtype, number):
+    params = pylstm.LSTM(2, 3, dtype=dtype, seed=0).params
+    before = params.flat.copy()
+    calls = [lambda: params / number, lambda: params.__itruediv__(number)]
+    error, words = ZeroDivisionError, "Parameters cannot be divided by 0"
+    if number != 0:
+        calls += [lambda: params * number, lambda: number * params, lambda: params.__imul__(number)]
+        error, words = ValueError, rf"finite number of {dtype}, got {re.escape(repr(number)[:200])}"
+    for call in calls:
+        with pytest.raises(error, match=words):
+            call()
+    assert np.array_equal(params.flat, before)
+
+
+def test_parameters_are_scaled_by_numbers_of_their_dtype():
+    single, double = (pylstm.LSTM(2, 3, dtype=dtype, seed=0).params for dtype in ("float32", "float64"))
+    with pytest.raises(ValueError, match=r"finite number of float32, got 1e\+39"):
+        single * 1e39
+    assert np.array_equal((double * 1e39).flat, double.flat * 1e39) and not (single * 0).flat.any()
+
+
 def test_the_cure_for_a_name_works():
     assert pylstm.certify(pylstm.plugins.registry().get("lstm")).ok

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from pylstm.cells import Cell, Stage, absolute, exp, relu, sigmoid, tanh, where
 
+STEP, STRENGTH = (1e-6, 1), (0, 1000)
+"""Legal steps, 0 < step <= 1 in the papers, and legal stiffness and damping, not below 0."""
+
 
 class CoRNN(Cell):
     """Coupled oscillators, one implicit-explicit Euler step.
@@ -20,6 +23,7 @@ class CoRNN(Cell):
     states = ("y", "v")
     gates = {"a": "x+y+v"}
     options = {"dt": 0.1, "gamma": 1.0, "epsilon": 1.0}
+    domain = {"dt": STEP, "gamma": STRENGTH, "epsilon": STRENGTH}
     reference = "Rusch & Mishra (2021), Coupled oscillatory recurrent neural network (coRNN)"
 
     def forward(z, prev, o):
@@ -44,6 +48,7 @@ class UnICORNN(Cell):
     gates = {"a": "x"}
     params = ("w", "k")
     options = {"dt": 0.1, "alpha": 1.0}
+    domain = {"dt": STEP, "alpha": STRENGTH}
     reference = "Rusch & Mishra (2021), UnICORNN: a recurrent model for learning very long time dependencies"
 
     def forward(z, prev, p, o):
@@ -70,6 +75,7 @@ class LEM(Cell):
     gates = {"d1": "x+y", "d2": "x+y", "a": "x+y", "n": "x+v_new"}
     stages = (Stage("memory", gates=("d1", "d2", "a"), emits=("v_new", "step")), Stage("hidden", gates=("n",)))
     options = {"dt": 1.0}
+    domain = {"dt": STEP}
     reference = "Rusch, Mishra, Erichson & Mahoney (2022), Long expressive memory for sequence modeling"
 
     def forward_memory(z, prev, o):
@@ -96,6 +102,7 @@ class AntisymmetricRNN(Cell):
     states = ("h",)
     gates = {"a": "x+h"}
     options = {"epsilon": 0.1}
+    domain = {"epsilon": STEP}
     reference = "Chang, Chen, Haber & Chi (2019), AntisymmetricRNN: a dynamical system view on recurrent networks"
 
     def forward(z, prev, o):
@@ -118,6 +125,7 @@ class GatedAntisymmetricRNN(Cell):
     gates = {"g": "x", "a": "x", "q": "h"}
     biased = ("g", "a")
     options = {"epsilon": 0.1}
+    domain = {"epsilon": STEP}
     reference = "Chang, Chen, Haber & Chi (2019), AntisymmetricRNN: a dynamical system view on recurrent networks"
 
     def forward(z, prev, o):
@@ -141,6 +149,7 @@ class LipschitzRNN(Cell):
     gates = {"linear": "h", "a": "x+h"}
     biased = ("a",)
     options = {"epsilon": 0.1}
+    domain = {"epsilon": STEP}
     reference = "Erichson, Azencot, Queiruga, Hodgkinson & Mahoney (2021), Lipschitz recurrent neural networks"
 
     def forward(z, prev, o):

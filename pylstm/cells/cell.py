@@ -51,8 +51,8 @@ class Cell:
     output : str
         The state that is the output.
     domain : dict of str to (number or None, number or None)
-        Lowest and highest value that a state, a parameter or an aux input may have, where not all are legal:
-        ``{"dt": (0, None)}``. Certification draws numbers there; a layer refuses aux values outside.
+        Lowest and highest value that a state, a parameter, an aux input or an option may have, where not all are
+        legal: ``{"dt": (0, None)}``. Certification draws numbers there; a layer refuses aux values and options outside.
     kernel : str or PyCapsule, optional
         Compiled row hooks: ``"package.module:attribute"`` of a capsule (loaded at the best instruction-set level), or
         the capsule itself. Made for the options as they are declared: with others the formula or the twin runs.
@@ -200,7 +200,7 @@ class Cell:
         TypeError
             An option that the cell does not have; a value of another kind.
         ValueError
-            A value that is not finite.
+            A value that is not finite, or outside `domain`.
 
         Examples
         --------

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from pylstm.cells.options import Options, call_text, check_option
+from pylstm.cells.options import ANY, Bounds, Options, call_text, check_option
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 
@@ -222,11 +222,12 @@ class Contract:
             )
 
     def _check_domain(self) -> None:
-        known = [name for name in (*self.states, *self.params, *self.aux) if name != "x"]
+        known = [name for name in (*self.states, *self.params, *self.aux, *self.options) if name != "x"]
         for name, bounds in self.domain.items():
             if name not in known:
                 self._refuse(
-                    f"{name!r} in domain is not a state, parameter or aux input of this cell ({', '.join(known)})"
+                    f"{name!r} in domain is not a state, parameter, aux input or option of this cell "
+                    f"({', '.join(known)})"
                 )
             pair = isinstance(bounds, tuple | list) and len(bounds) == 2
             if not pair or not all(bound is None or _is_number(bound) for bound in bounds):
@@ -237,6 +238,8 @@ class Contract:
             low, high = bounds
             if low is not None and high is not None and low >= high:
                 self._refuse(f"domain[{name!r}] is empty: the lowest value {low} is not below the highest {high}")
+            if name in self.options:
+                self._check_option(name, (low, high))
 
     def _refuse(self, reason: str) -> None:
         raise TypeError(f"cell {self.name!r}: {reason}")
@@ -269,16 +272,20 @@ class Contract:
                 self._refuse(f"width of {name!r}: unknown size {width!r}; declare it in `sizes`")
 
     def _check_options(self) -> None:
-        for name, value in self.options.items():
+        for name in self.options:
             if not isinstance(name, str) or not _NAME.match(name):
                 self._refuse(f"the option {name!r} does not have a valid name")
             if name in self.sizes or name in LAYER_ARGUMENTS:
                 taken = "one of its sizes" if name in self.sizes else "an argument of every layer"
                 self._refuse(f"the option {name!r} has the name of {taken}: take another name")
-            try:
-                check_option(name, value, value)
-            except (TypeError, ValueError) as error:
-                self._refuse(str(error))
+            self._check_option(name, ANY)
+
+    def _check_option(self, name: str, domain: Bounds) -> None:
+        """Reject a default that a layer could not be given."""
+        try:
+            check_option(name, self.options[name], self.options[name], domain)
+        except (TypeError, ValueError) as error:
+            self._refuse(str(error))
 
     def _check_stages(self) -> None:
         owned = [gate for stage in self.stages for gate in stage.gates]

@@ -37,21 +37,35 @@ class Options(dict[str, Option]):
         return Options, (dict(self),)
 
 
-def check_option(name: str, value: Any, default: Option) -> Option:
-    """`value` as the kind of number that `default` is.
+Bounds = tuple[float | None, float | None]
+"""Lowest and highest legal value, None where there is no bound."""
+ANY: Bounds = (None, None)
+
+
+def check_option(name: str, value: Any, default: Option, domain: Bounds = ANY) -> Option:
+    """`value` as the kind of number that `default` is, inside the domain.
 
     Raises
     ------
     TypeError
         Not a number; for an option that is an integer or a bool, another kind of number.
     ValueError
-        Not finite.
+        Not finite; outside the domain.
 
     Examples
     --------
     >>> check_option("dt", 1, 0.1)
     1.0
     """
+    number, (low, high) = _of_kind(name, value, default), domain
+    if low is not None and number < low:
+        raise ValueError(f"option {name} must be at least {low:g}, got {quoted(value)}")
+    if high is not None and number > high:
+        raise ValueError(f"option {name} must be at most {high:g}, got {quoted(value)}")
+    return number
+
+
+def _of_kind(name: str, value: Any, default: Option) -> Option:
     if isinstance(default, bool):
         if type(value).__name__ not in ("bool", "bool_"):
             raise TypeError(f"option {name} must be True or False, got {quoted(value)}")
@@ -129,14 +143,16 @@ def with_options(cell: Any, values: Mapping[str, Any]) -> Any:
     Raises
     ------
     TypeError, ValueError
-        An option that the cell does not have; not a finite number of its kind; a cell that can only be run by a kernel.
+        An option that the cell does not have; not a finite number of its kind, or outside its domain; a cell that can
+        only be run by a kernel.
     """
     base = base_of(cell)
     for name in values:
         if name not in base.options:
             known = call_text(base.options) or "none"
             raise TypeError(f"cell {base.name!r} has no option {name!r} (its options: {known})")
-    given = {name: check_option(name, value, base.options[name]) for name, value in values.items()}
+    defaults, domain = base.options, base.domain
+    given = {name: check_option(name, each, defaults[name], domain.get(name, ANY)) for name, each in values.items()}
     options = cell.options | given
     if repr(options) == repr(base.options):
         return base

@@ -161,6 +161,11 @@ def test_repr_registry_and_name_show_them():
         ({"dt": True}, TypeError, "option dt must be a number, got True"),
         ({"dt": 1j}, TypeError, "option dt must be a number"),
         ({"dt": None}, TypeError, "option dt must be a number"),
+        ({"dt": -1}, ValueError, "option dt must be at least 1e-06, got -1"),
+        ({"dt": 0}, ValueError, "option dt must be at least 1e-06, got 0"),
+        ({"dt": 1e300}, ValueError, r"option dt must be at most 1, got 1e\+300"),
+        ({"gamma": -0.5}, ValueError, "option gamma must be at least 0, got -0.5"),
+        ({"epsilon": 1e38}, ValueError, r"option epsilon must be at most 1000, got 1e\+38"),
         ({"step": 0.1}, TypeError, "its extra sizes: none; its options: dt=0.1, gamma=1.0, epsilon=1.0"),
     ],
 )

@@ -68,7 +68,7 @@ class Certificate:
     Attributes
     ----------
     cell : str
-        Name of the cell.
+        Name of the cell, with the options that are not the defaults.
     paths : list of Path
         In the order of the checks.
     notes : list of str

@@ -11,7 +11,7 @@ from pylstm.cells.certification.certificate import Certificate, CertificationErr
 from pylstm.cells.certification.kernel_checks import certify_kernel
 from pylstm.cells.certification.twin_checks import TwinChecks
 from pylstm.cells.kernels import load_kernel, runs_on_machine
-from pylstm.cells.options import split
+from pylstm.cells.options import name_of, split
 from pylstm.cells.twin import hook, twin_kernel
 
 INPUT_SIZE, HIDDEN_SIZE = 4, 5
@@ -57,7 +57,7 @@ def certify(cell: Any, *, raise_: bool = True, dtype: str | None = None, **sizes
     True
     """
     cell, sizes = split(check_cell(cell), sizes)
-    certificate = Certificate(cell.name)
+    certificate = Certificate(name_of(cell))
     contract = cell.contract
     sizes = _sizes(contract) | sizes
     widths = contract.resolve(**sizes)
@@ -132,7 +132,7 @@ def _certify_width(
 
 def certify_width(cell: Any, widths: dict[str, int]) -> Certificate:
     """Check a certified cell, which runs as its twin, at the widths of a layer: along one direction of each input."""
-    certificate = Certificate(cell.name)
+    certificate = Certificate(name_of(cell))
     checks = [TwinChecks(certificate, cell, stage) for stage in cell.contract.stages]
     with np.errstate(all="ignore"):
         for each in checks:
