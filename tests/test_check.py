@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 
 import pytest
@@ -124,6 +125,17 @@ def test_what_a_file_raises_is_one_line_with_its_place(tmp_path, monkeypatch, ca
     with pytest.raises(ImportError) as caught:
         main(["--traceback", *argv])
     assert caught.value.__cause__ is not None
+
+
+@pytest.mark.parametrize("command", ["check {}", "derive {}", "new-cell made --from {}", "compare {} --task adding"])
+def test_what_a_formula_raises_is_one_line_with_its_place(tmp_path, monkeypatch, capsys, command):
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "raising.py"
+    path.write_text(RIGHT.partition("    def backward")[0].replace("tanh(z.a)", "numpy.tanh(z.a)"))
+    assert main(command.format(f"{path}:Elman").split()) == 2
+    out, err = capsys.readouterr()
+    assert not out and err.count("\n") == 1
+    assert re.match(rf"pylstm: error: {path}:\d+: Elman.forward: the formula raises NameError: name 'numpy'", err)
 
 
 def test_a_syntax_error_elsewhere_is_not_said_to_be_here(file, monkeypatch, capsys, tmp_path):

@@ -16,6 +16,10 @@ def cell(forward, **body):
     return type(Cell)("Ours", (Cell,), {"states": ("h",), "gates": {"a": "x+h"}, "forward": forward} | body)
 
 
+def beyond(value):
+    return value * (1 / 0)
+
+
 def by_hand(d):
     return {"a": d.h}
 
@@ -28,6 +32,9 @@ def by_hand(d):
         (lambda z: {"h": z.a.real}, r"has no real: leave it out"),
         (lambda self, z: {"h": tanh(z.a)}, r"unknown argument 'self': remove it, .*static.*o \(options\)"),
         (lambda z, q: {"h": tanh(z.a)}, r"unknown argument 'q': a formula may ask for z .*o \(options\)"),
+        (lambda z: {"h": absent(z.a)}, r"test_messages\.py:\d+: .*: the formula raises NameError: name 'absent'"),  # noqa: F821
+        (lambda z: {"h": tanh(z.a) + [][0]}, r"test_messages\.py:\d+: .*raises IndexError: list index out of range"),
+        (lambda z: {"h": beyond(z.a)}, r"raises ZeroDivisionError: division by zero"),
     ],
 )
 def test_formulas(forward, message):

@@ -67,7 +67,7 @@ def trace(contract: Contract, stage: Stage, function: Callable[..., Any]) -> Tra
     ------
     FormulaError
         An operation that depends on values, a NumPy call, an unknown name, a wrong result: the message says where
-        and what to write instead.
+        and what to write instead. Whatever else the formula raises, with its line.
     """
     graph = Graph()
     leaves, spaces = {}, {}
@@ -78,8 +78,7 @@ def trace(contract: Contract, stage: Stage, function: Callable[..., Any]) -> Tra
             symbols[name] = Symbol(graph, leaves[kind, name])
         spaces[kind] = Namespace(kind, symbols)
     spaces["o"] = Namespace("o", options_of(function))
-    code = function.__code__
-    here = f"{code.co_filename}:{code.co_firstlineno}: {function.__qualname__}"
+    here = _place(function, function.__code__.co_firstlineno)
     asked = list(inspect.signature(function).parameters)
     for name in asked:
         if name not in spaces:
@@ -112,9 +111,21 @@ def _run(function: Callable[..., Any], arguments: list[Namespace]) -> tuple[Any,
     sys.setprofile(watch)
     try:
         returned = function(*arguments)
+    except FormulaError:
+        raise
+    except Exception as error:
+        import traceback  # half a millisecond of `import pylstm`
+
+        lines = [line for frame, line in traceback.walk_tb(error.__traceback__) if frame.f_code is code]
+        raised = f"{type(error).__name__}{f': {error}' if str(error) else ''}"
+        raise FormulaError(f"{_place(function, lines[-1])}: the formula raises {raised}") from error
     finally:
         sys.setprofile(before)
     return returned, local
+
+
+def _place(function: Callable[..., Any], line: int) -> str:
+    return f"{function.__code__.co_filename}:{line}: {function.__qualname__}"
 
 
 def _results(
