@@ -6,7 +6,7 @@ import copy
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Self, cast
 
-from pylstm.hints import Hinted
+from pylstm.hints import Hinted, refuse_constructor
 from pylstm.kinds import Kinded, Plan, Shapes, Wanted
 from pylstm.parameters import Parameters, ParametersList
 from pylstm.schema import Entries
@@ -83,7 +83,15 @@ class Layer(Described, hints="layer"):
     """
 
     _params: Parameters
-    if TYPE_CHECKING:  # for reading only; a class may have an attribute or a property
+
+    if not TYPE_CHECKING:  # a checker reads `__init__`
+
+        def __new__(cls, *given: Any, **options: Any) -> Any:
+            """Refuse, before `__init__` does, what it does not take, with what to write."""
+            refuse_constructor(cls, given, options, "option")
+            return super().__new__(cls)
+
+    else:  # for reading only; a class may have an attribute or a property
 
         @property
         def arguments(self) -> dict[str, Any]: ...

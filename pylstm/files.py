@@ -44,6 +44,16 @@ Shapes = dict[str, tuple[str, tuple[int, ...]]]
 Check = Callable[[dict[str, Any], Shapes], None]
 
 
+def path_text(path: Any) -> str:
+    """`path` as text; `TypeError` if it is not the path of a file."""
+    if not isinstance(path, str | bytes | os.PathLike):
+        raise TypeError(
+            f"path must be a str, bytes or path, got {type(path).__name__}: pylstm.save(path, model) writes a file, "
+            "pylstm.load(path) reads it"
+        )
+    return os.fsdecode(path)
+
+
 def read_file(path: Path, check: Check | None = None) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """Header and tensors of a file, with the right digests; nothing else of the header is checked.
 
@@ -57,7 +67,7 @@ def read_file(path: Path, check: Check | None = None) -> tuple[dict[str, Any], d
     ValueError
         Not a regular file; not such a file, cut short, damaged, or of a later format; what `check` raises.
     """
-    path = os.fsdecode(path)
+    path = path_text(path)
     with _opened(path) as file:
         metadata, shapes = _part(path, lambda: (file.metadata() or {}, _shapes(file)))
         header, digest = _header(path, metadata)
@@ -129,7 +139,7 @@ def _without(header: dict[str, Any], name: str) -> dict[str, Any]:
 
 def _write(path: Path, data: bytes) -> None:
     """Write `data` to a new file beside `path`, then rename it; remove what killed writers have left there."""
-    path = os.fsdecode(path)
+    path = path_text(path)
     target = os.path.realpath(path)
     if os.path.exists(target) and not os.path.isfile(target):
         raise ValueError(f"{path}: exists but is not a regular file")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-_CPU = "pylstm computes on the CPU: leave it out"
+from pylstm.hint_options import CPU as _CPU
+from pylstm.hint_options import OPTIONS
+
 _DTYPE = "the dtype is chosen when a layer is made: LSTM(3, 8, dtype='float64')"
 _MODEL_DTYPE = "the dtype is chosen when the model is made: SequenceModel(..., dtype='float64')"
-_MAE = "quantile_loss, which at its quantile of 0.5 is half of the absolute error"
 _ZERO = "gradients do not accumulate: every run.backward(dy) returns new ones, so leave it out"
 _FROM_RUN = "runs have backward: run = layer(x); grads = run.backward(dy), where value, dy = loss(run.y, target)"
 _BY_NAME = "arrays are in layer.params by name, such as layer.params['weight_x']; layer.params[name] = array sets one"
@@ -219,158 +220,8 @@ HINTS: dict[str, dict[str, str]] = {
         "RMSprop": "pylstm.RMSProp is the optimiser",
         "Optimizer": "pylstm.Adam, AdamW, SGD and RMSProp are the optimisers",
     },
-    "option": {
-        "nonlinearity": "RNN has nonlinearity='relu'; other cells have their own activations: see `pylstm cells`",
-        "units": "LSTM(input_size, hidden_size) takes both sizes, and hidden_size is the number of units",
-        "input_shape": "pass the width of the input first: LSTM(input_size, hidden_size)",
-        "return_sequences": "run.y is the output of every step, run.final['h'] the last state: leave it out",
-        "return_state": "run.final has every state after the last step: leave it out",
-        "device": _CPU,
-        "activation": "each cell has its own activations; `pylstm cells` lists the cells, RNN has nonlinearity=",
-        "recurrent_activation": "each cell has its own activations; `pylstm cells` lists the cells",
-        "recurrent_dropout": (
-            "pylstm.layers.regularisers.state_dropout draws factors on the previous state: "
-            "layer(x, **state_dropout(layer, x, {'h': 0.2}))"
-        ),
-        "go_backwards": (
-            "bidirectional=True runs both directions; for the reverse one alone pass x[::-1], with batch_first=True "
-            "x[:, ::-1]"
-        ),
-        "stateful": "pass states on: run = layer(x, initial=run.final)",
-        "time_major": "arrays are (T, B, I); batch_first=True makes them (B, T, I)",
-        "use_bias": "bias=False makes a layer without biases",
-        "kernel_initializer": "layer.initialise('glorot_uniform', seed=0) sets initial values",
-        "random_state": "seed= makes the initial parameters repeat",
-        "n_layers": "num_layers= is the number of layers",
-        "unroll": "leave it out: the loop over time is compiled",
-        "optimizer": "an optimiser belongs to the fit: pylstm.fit(model, (x, y), optimiser=pylstm.Adam(model.params))",
-        "learning_rate": "an optimiser belongs to the fit: optimiser=pylstm.Adam(model.params, lr=0.01)",
-        "unit_forget_bias": "layer.initialise('gate_bias', 'f', 1.0) sets it",
-    },
-    "model option": {
-        "return_sequences": "read='every' has outputs of every step, and 'last' of the last one",
-        "return_state": "model.layer(x) returns the states, as run.final: leave it out",
-        "units": "SequenceModel(cell, input_size, hidden_size, output_size): hidden_size is the number of units",
-        "input_shape": "pass the sizes: SequenceModel(cell, input_size, hidden_size, output_size)",
-        "recurrent_dropout": "dropout= acts between the layers",
-        "go_backwards": "bidirectional=True reads both directions; for the reverse one alone pass x[:, ::-1]",
-        "stateful": "stream = model.layer.stream() keeps states from call to call",
-        "time_major": "a model takes (N, T, I): leave it out",
-        "batch_first": "a model takes (N, T, I): leave it out",
-        "kernel_initializer": "model.layer.initialise('glorot_uniform', seed=0) sets initial values",
-        "unit_forget_bias": "model.layer.initialise('gate_bias', 'f', 1.0) sets it",
-    },
-    "plateau option": {
-        "verbose": "history.lr has the rate of every epoch: leave it out",
-        "min_delta": "threshold= is the number, as in PyTorch; Keras' has threshold_mode='abs'",
-        "epsilon": "threshold= is the number",
-        "monitor": "a fit observes the validation loss, or the training loss where there is none: leave it out",
-        "optimizer": "a fit sets the rate of its optimiser: leave it out",
-    },
-    "call": {
-        "initial_state": "initial= are the initial states, by name: layer(x, {'h': h0, 'c': c0})",
-        "hx": "initial= are the initial states, by name: layer(x, {'h': h0, 'c': c0})",
-        "h0": "initial= are the initial states, by name: layer(x, {'h': h0, 'c': c0})",
-        "c0": "initial= are the initial states, by name: layer(x, {'h': h0, 'c': c0})",
-        "states": "initial= are the initial states, by name: layer(x, {'h': h0, 'c': c0})",
-        "mask": "lengths= are the steps of each row: layer(x, lengths=mask.sum(axis=0)) for a mask (T, B)",
-        "sequence_length": "lengths= are the steps of each row",
-        "training": "only a Stack has dropout: stack.train() and stack.eval() set its mode; tape=False keeps no tape",
-    },
-    "loss option": {
-        "label_smoothing": "smoothing= is the share of every target that is spread over all classes",
-        "weight": "weights= are those of the targets; of classes: weights=class_weights[targets]",
-        "class_weight": "weights= are those of the targets; of classes: weights=class_weights[targets]",
-        "ignore_index": "a weight of 0 leaves a target out: weights=(targets != -100)",
-        "sample_weight": "weights= are those of the targets",
-        "pos_weight": "weights= are those of the targets: weights=np.where(targets, 3, 1)",
-        "size_average": "reduction='mean' or 'sum'",
-        "from_logits": "all losses take logits: leave it out",
-        "beta": "delta= is the number",
-    },
-    "loss name": {
-        "mse": "mean_squared_error",
-        "MSE": "mean_squared_error",
-        "l2": "mean_squared_error",
-        "squared_error": "mean_squared_error",
-        "mae": _MAE,
-        "l1": _MAE,
-        "mean_absolute_error": _MAE,
-        "smooth_l1": "huber",
-        "huber_loss": "huber",
-        "bce": "sigmoid_cross_entropy",
-        "binary_crossentropy": "sigmoid_cross_entropy",
-        "cross_entropy": "softmax_cross_entropy, with labels as integers",
-        "crossentropy": "softmax_cross_entropy, with labels as integers",
-        "categorical_crossentropy": "softmax_cross_entropy, with labels as integers: of one-hot rows take y.argmax(-1)",
-        "sparse_categorical_crossentropy": "softmax_cross_entropy, with labels as integers",
-        "nll": "softmax_cross_entropy on logits",
-        "nll_loss": "softmax_cross_entropy on logits",
-        "gaussian_nll": "gaussian_likelihood",
-        "pinball": "quantile_loss",
-        "quantile": "quantile_loss",
-        "ctc_loss": "ctc",
-    },
     "estimator": {
         "partial_fit": "warm_start=True makes fit continue from the previous net, as pylstm.fit(model, data) does",
     },
-    "estimator option": {
-        "max_iter": "epochs= is the number of epochs",
-        "n_epochs": "epochs= is the number of epochs",
-        "hidden_layer_sizes": "hidden_size= is the number of units, num_layers= of layers",
-        "units": "hidden_size= is the number of units",
-        "n_layers": "num_layers= is the number of layers",
-        "solver": "it is trained with Adam: leave it out",
-        "optimizer": "it is trained with Adam: leave it out",
-        "alpha": "pylstm has no L2 penalty: dropout= regularises",
-        "lr": "learning_rate= is the rate",
-        "learning_rate_init": "learning_rate= is the rate",
-        "n_iter_no_change": "patience= is the number of epochs without a lower validation loss",
-        "seed": "random_state= is the seed",
-    },
-    "optimiser option": {
-        "learning_rate": "lr= is the rate",
-        "weight_decay": "pylstm.AdamW has weight_decay=",
-        "clipnorm": "pylstm.clip_by_norm(grads.params, 1.0) clips, and so does pylstm.fit(..., clip=1.0)",
-        "clipvalue": "pylstm.clip_by_value(grads.params, 1.0) clips",
-        "beta_1": "betas=(0.9, 0.999) are both",
-        "beta_2": "betas=(0.9, 0.999) are both",
-        "epsilon": "eps= is the number",
-        "rho": "alpha= is the number",
-        "amsgrad": "pylstm.Adam has no such variant: leave it out",
-        "maximize": "scale the gradients by -1: optimiser.step(grads.params * -1)",
-    },
-    "fit option": {
-        "optimizer": "optimiser=pylstm.Adam(model.params) is the option",
-        "n_epochs": "epochs= is the number of epochs",
-        "num_epochs": "epochs= is the number of epochs",
-        "nb_epoch": "epochs= is the number of epochs",
-        "batch": "batch_size= is the number of rows of a batch",
-        "class_weight": "weights are the third array of the data: pylstm.fit(model, (x, y, class_weights[y]))",
-        "grad_clip": "clip= is the largest norm of the gradient",
-        "clip_norm": "clip= is the largest norm of the gradient",
-        "clipnorm": "clip= is the largest norm of the gradient",
-        "max_grad_norm": "clip= is the largest norm of the gradient",
-        "restore_best_weights": "patience= restores the parameters of the best epoch: leave it out",
-        "steps_per_epoch": "an epoch is all rows, in batches of batch_size=: leave it out",
-        "device": _CPU,
-        "num_workers": "the data are arrays in memory: leave it out",
-        "drop_last": "the last batch of an epoch may have fewer rows: leave it out",
-        "weights": "weights are the third array of the data: pylstm.fit(model, (x, y, weights))",
-        "initial_epoch": "resume=True continues from the checkpoint",
-        "lr": "the rate is the optimiser's: optimiser=pylstm.Adam(model.params, lr=0.01)",
-        "learning_rate": "the rate is the optimiser's: optimiser=pylstm.Adam(model.params, lr=0.01)",
-        "loss": "the loss is the model's: SequenceModel(..., loss='mean_squared_error')",
-        "metrics": "callbacks=[function] is called with the trainer after every epoch",
-        "verbose": "progress=True shows a bar",
-        "validation_split": "validation=0.2 is a share of the rows",
-        "validation_data": "validation=(x, y) are other data",
-        "sample_weight": "weights are the third array of the data: pylstm.fit(model, (x, y, weights))",
-        "early_stopping": "patience=5 stops after so many epochs without a lower validation loss",
-        "max_epochs": "epochs= is the number of epochs",
-        "max_iter": "epochs= is the number of epochs",
-        "random_state": "seed= makes the order of the rows repeat",
-        "scheduler": "schedule= is a function of the step, such as pylstm.optim.schedules.cosine(0.01, steps=1000)",
-    },
-}
+} | OPTIONS
 """Kind of thing -> name that it does not have -> what to write instead."""

@@ -7,16 +7,20 @@ on the path of each call. It raises AttributeError, so that `hasattr`, `copy` an
 from __future__ import annotations
 
 import dataclasses
+import functools
 import inspect
 import sys
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, NoReturn, Self
+from types import MethodType
+from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar, cast
 
 import numpy as np
 
 from pylstm.checks import Array
 from pylstm.hint_texts import HINTS
 from pylstm.kinds import Kinded
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
 class Hint:
@@ -155,6 +159,54 @@ def refuse_call(given: Iterable[str]) -> NoReturn:
     raise TypeError(f"the call of a layer has no argument {next(iter(given))}=: help(type(layer).__call__) lists them")
 
 
+def refuse_backward(given: Iterable[str]) -> NoReturn:
+    """TypeError for what the backward pass of a run does not take."""
+    refuse_options(given, (), "backward")
+    raise TypeError(f"backward has no argument {next(iter(given))}=: help(type(run).backward) lists them")
+
+
+def refuse_arguments(
+    function: Callable[..., Any], name: str, given: tuple[Any, ...], options: dict[str, Any], kind: str
+) -> None:
+    """TypeError where `function`, called `name`, has no such option, or needs an argument that is missing."""
+    signature = inspect.signature(function)
+    parameters = list(signature.parameters.values())
+    names = [each.name for each in parameters]
+    refuse_options(options, names, kind)
+    unknown = [option for option in options if option not in names]
+    if unknown and not any(each.kind is each.VAR_KEYWORD for each in parameters):
+        known = ", ".join(each for each in names if each != "self")
+        raise TypeError(f"{name} has no option {unknown[0]}=: it takes {known}")
+    needed = [
+        each.name for each in parameters if each.default is each.empty and each.kind is each.POSITIONAL_OR_KEYWORD
+    ]
+    missing = [each for each in needed[len(given) :] if each not in options]
+    if missing:
+        cure = "".join(f"; {HINTS['argument'][each]}" for each in missing if each in HINTS["argument"])
+        shown = ", ".join(each for each in needed if each != "self")
+        raise TypeError(f"{name} needs {' and '.join(missing)}: {name}({shown}){cure}")
+
+
+def refuse_constructor(cls: type, given: tuple[Any, ...], options: dict[str, Any], kind: str) -> None:
+    """`refuse_arguments` of a class that is made; nothing at all is what `copy` and `pickle` give."""
+    if given or options:
+        refuse_arguments(MethodType(cls.__init__, cls), cls.__name__, given, options, kind)
+
+
+def explained(kind: str) -> Callable[[_Function], _Function]:
+    """Decorator of a function for set-up: a call that Python would refuse is refused by `refuse_arguments`."""
+
+    def decorate(function: _Function) -> _Function:
+        @functools.wraps(function)
+        def call(*given: Any, **options: Any) -> Any:
+            refuse_arguments(function, function.__name__, given, options, kind)
+            return function(*given, **options)
+
+        return cast("_Function", call)
+
+    return decorate
+
+
 def refuse_loss_options(loss: str, given: Iterable[str]) -> NoReturn:
     """TypeError for what a loss does not take."""
     refuse_options(given, (), "loss option")
@@ -187,6 +239,6 @@ def absent(module: str) -> Callable[[str], NoReturn]:
 class EstimatorHints(Kinded, Hinted, hints="estimator"):
     """Of an estimator: the names of scikit-learn's own that it does not have, as attributes and as parameters."""
 
-    def __new__(cls, *_: Any, **options: Any) -> Self:
-        refuse_options(options, inspect.signature(cls.__init__).parameters, "estimator option")
+    def __new__(cls, *given: Any, **options: Any) -> Self:
+        refuse_constructor(cls, given, options, "estimator option")
         return super().__new__(cls)

@@ -132,10 +132,124 @@ def test_a_mistake_gets_its_cure(number):
     assert cure in str(caught.value)
 
 
+UNKNOWN = {
+    "optimiser": (
+        lambda **options: pylstm.Adam(LSTM.params, **options),
+        {"beta1": "betas=(0.9, 0.999)", "fused": "leave it out", "foo": "it takes params, lr, betas, eps"},
+    ),
+    "SGD": (
+        lambda **options: pylstm.SGD(LSTM.params, **options),
+        {"dampening": "leave it out", "foo": "SGD has no option foo=: it takes params, lr, momentum"},
+    ),
+    **{
+        loss.__name__: (
+            lambda loss=loss, **options: loss(np.zeros((2, 2)), np.zeros((2, 2)), **options),
+            {"sample_weight": "weights=", "foo": f"{loss.__name__} has no option foo="},
+        )
+        for loss in (
+            pylstm.mean_squared_error, pylstm.squared_error, pylstm.huber, pylstm.gaussian_likelihood,
+            pylstm.quantile_loss, pylstm.ctc_loss,
+        )
+    },
+    "squared_error of a mean": (
+        lambda **options: pylstm.squared_error(X, X, **options),
+        {"reduction": "factor=1 / y.size the mean"},
+    ),
+    **{
+        type(net).__name__: (
+            lambda net=net, **options: net(X).backward(X, **options),
+            {"retain_graph": "same result: leave it out", "foo": "backward has no argument foo="},
+        )
+        for net in (LSTM, STACK, BOTH, pylstm.Linear(I, 2), pylstm.MLP(I, (4,), 2))
+    },
+    "Embedding": (
+        lambda **options: pylstm.Embedding(3, 2)(np.zeros(2, "i8")).backward(X, **options),
+        {"retain_graph": "leave it out", "foo": "backward has no argument foo="},
+    ),
+    "checkpointed": (
+        lambda **options: LSTM(X, checkpoint="sqrt").backward(X, **options),
+        {"retain_graph": "leave it out"},
+    ),
+    "ragged": (
+        lambda **options: LSTM(X, lengths=[5, 3]).backward(X, **options),
+        {"retain_graph": "leave it out"},
+    ),
+    "layer": (lambda **options: pylstm.LSTM(3, 4, **options), {"name": "a dict has them", "trainable": "optimiser"}),
+    "stack": (lambda **options: pylstm.LSTM(3, 4, 2, **options), {"name": "a dict has them"}),
+    "head": (
+        lambda **options: pylstm.Linear(3, 4, **options),
+        {"name": "a dict has them", "use_bias": "bias=False", "foo": "it takes in_features, out_features, bias"},
+    ),
+    "cosine": (
+        lambda **options: pylstm.optim.schedules.cosine(0.1, **options),
+        {"T_max": "steps=", "eta_min": "final=", "foo": "cosine has no option foo=: it takes lr, steps, final"},
+    ),
+    "step_decay": (
+        lambda **options: pylstm.optim.schedules.step_decay(0.1, **options),
+        {"step_size": "every=", "gamma": "factor="},
+    ),
+}  # fmt: skip
+UNKNOWN_OPTIONS = [(kind, name) for kind, (_, cures) in UNKNOWN.items() for name in cures]
+
+
+@pytest.mark.parametrize(("kind", "name"), UNKNOWN_OPTIONS)
+def test_an_option_that_does_not_exist(kind, name):
+    call, cures = UNKNOWN[kind]
+    with pytest.raises(TypeError) as caught:
+        call(**{name: 1})
+    assert f"{name}=" in str(caught.value) and cures[name] in str(caught.value)
+
+
+MISSING = [
+    (lambda: pylstm.Adam(lr=0.1), "Adam needs params: Adam(params); those to train, layer.params or model.params"),
+    (lambda: pylstm.SGD(momentum=0.9), "SGD needs params and lr: SGD(params, lr); those to train"),
+    (lambda: pylstm.Linear(5), "Linear needs out_features: Linear(in_features, out_features); the last axis"),
+    (lambda: pylstm.Linear(bias=False), "Linear needs in_features and out_features"),
+    (lambda: pylstm.MLP(5), "MLP needs sizes and out_features: MLP(in_features, sizes, out_features)"),
+    (lambda: pylstm.Embedding(5), "Embedding needs features"),
+    (lambda: BOTH.__class__(LSTM), "Bidirectional needs reverse: Bidirectional(forward, reverse)"),
+    (lambda: BOTH.__class__(pylstm.LSTM), "LSTM(3, 8, bidirectional=True) makes both"),
+    (lambda: BOTH.__class__(pylstm.LSTM, pylstm.LSTM), "got the class LSTM: make a layer, such as LSTM(3, 8)"),
+    (lambda: pylstm.optim.schedules.cosine(0.1), "cosine needs steps: cosine(lr, steps)"),
+    (lambda: pylstm.optim.schedules.step_decay(0.1), "step_decay needs every: step_decay(lr, every)"),
+    (lambda: pylstm.fit(MODEL), "fit needs data: fit(model, data); arrays as model.gradients takes them"),
+    (lambda: pylstm.load(LSTM), "path must be a str, bytes or path, got LSTM: pylstm.save(path, model) writes"),
+    (lambda: pylstm.save(3, LSTM), "path must be a str, bytes or path, got int"),
+    (lambda: pylstm.saving.read_about(None), "path must be a str, bytes or path, got NoneType"),
+    (lambda: pylstm.Stack([pylstm.LSTM(3, 4), pylstm.Linear(4, 2)]), "got Linear: pylstm.SequenceModel.of(stack,"),
+    (
+        lambda: pylstm.Stack([pylstm.LSTM(3, 4), "relu"]),
+        "got 'relu': pass layers, such as LSTM(3, 8); each cell has its own activations",
+    ),
+    (lambda: pylstm.Stack([pylstm.LSTM, 3]), "got the class LSTM"),
+    (lambda: ADAM.step(LSTM(X)), "got Run: grads = run.backward(dy) returns the gradients, grads.params those"),
+]
+
+
+@pytest.mark.parametrize("number", range(len(MISSING)))
+def test_an_argument_that_is_missing_or_another_thing(number):
+    call, cure = MISSING[number]
+    with pytest.raises(TypeError) as caught:
+        call()
+    assert cure in str(caught.value)
+
+
+def test_a_layer_of_a_user_may_have_any_arguments():
+    class Gate(pylstm.Linear):
+        def __init__(self, width, *more, scale=2.0, **rest):
+            super().__init__(width, width, **rest)
+
+    assert Gate(3, 4, 5, scale=1.0, bias=False).in_features == 3
+    with pytest.raises(TypeError, match=r"Gate needs width: Gate\(width\)$"):
+        Gate(scale=3)
+    for layer in (pylstm.Linear(3, 2), pylstm.MLP(3, (2,), 1), pylstm.Embedding(3, 2), ADAM):
+        assert repr(pickle.loads(pickle.dumps(layer))) == repr(layer)
+
+
 ESTIMATORS = ("SequenceClassifier", "SequenceRegressor", "Forecaster")
 PARAMETERS = {
     "max_iter": "epochs=", "hidden_layer_sizes": "hidden_size=", "solver": "Adam", "alpha": "dropout=",
-    "units": "hidden_size=",
+    "units": "hidden_size=", "hidden": "hidden_size=",
 }  # fmt: skip
 
 
@@ -150,6 +264,36 @@ def test_what_estimators_of_others_have(name):
         kind().partial_fit(X, H0)
     for other in (sklearn.clone(kind(hidden_size=3)), pickle.loads(pickle.dumps(kind(hidden_size=3)))):
         assert other.hidden_size == 3 and not hasattr(other, "partial_fit")
+
+
+@pytest.mark.parametrize("name", ESTIMATORS)
+def test_what_fits_of_estimators_do_not_take(name):
+    pytest.importorskip("sklearn.base")
+    kind, y = getattr(pylstm, name), np.arange(B) % 2
+    with pytest.raises(TypeError, match=r"has no option foo=: it takes cell, hidden_size"):
+        kind(foo=3)
+    for option, cure in {
+        "epochs": "are set when the estimator is made",
+        "callbacks": "pylstm.fit",
+        "foo": "fit has no",
+    }.items():
+        with pytest.raises(TypeError, match=cure):
+            kind().fit(ROWS, y, **{option: 2})
+    for wrong in ("x", -1, True, 2**40):
+        with pytest.raises(ValueError, match=rf"random_state must be an integer in 0\.\.2\*\*32 - 1.*, got {wrong!r}"):
+            kind(random_state=wrong, epochs=1).fit(
+                np.arange(90.0) if name == "Forecaster" else ROWS, *[y] * (name != "Forecaster")
+            )
+    if name != "Forecaster":
+        with pytest.raises(TypeError, match=r"fit needs y: fit\(X, y\); one target for each sequence"):
+            kind().fit(ROWS)
+
+
+def test_labels_given_to_a_regressor():
+    pytest.importorskip("sklearn.base")
+    for y in (["a", "b"], [["a"], ["b"]]):
+        with pytest.raises(ValueError, match=r"y must be numbers, .*'a'.*: labels are for pylstm\.SequenceClassifier"):
+            pylstm.SequenceRegressor().fit(ROWS, y)
 
 
 def test_a_subclass_may_have_other_arguments():

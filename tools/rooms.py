@@ -13,7 +13,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 SUFFIXES = (".py", ".pyx", ".pxd", ".pyi", ".h")
 TOGETHER = {
-    "ground": ("checks", "described", "files", "hint_texts", "hints", "kinds", "parameters", "schema"),
+    "ground": ("checks", "described", "files", "hint_options", "hint_texts", "hints", "kinds", "parameters", "schema"),
     "contract": ("kernel", "_math", "include"),
     "plugins": ("plugins", "hookspecs"),
     "saving": ("saving",),

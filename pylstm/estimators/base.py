@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.model_selection import train_test_split
-from sklearn.utils import _safe_indexing, check_consistent_length, check_random_state
+from sklearn.utils import _safe_indexing, check_consistent_length
 from sklearn.utils.validation import _check_sample_weight, _num_samples, check_is_fitted
 
 from pylstm.cells.options import changed
-from pylstm.estimators.inputs import ROWS, STEPS, take
+from pylstm.estimators.inputs import ROWS, STEPS, seed_of, take
 from pylstm.estimators.scaling import fit_steps, make_scaler, scale_steps
-from pylstm.hints import EstimatorHints
+from pylstm.hints import EstimatorHints, explained
 from pylstm.models.restoring import check_certified, held, leaf_of
 from pylstm.models.sequence_model import SequenceModel
 from pylstm.optim.optimisers import SGD, Adam, AdamW, RMSProp
@@ -37,6 +37,7 @@ class SequenceEstimator(EstimatorHints, BaseEstimator):
 
     _scaled_values: tuple[str, ...] = ("x",)
 
+    @explained("estimator fit")
     @all_or_nothing
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Any:
         """Train a net on sequences. A fit that fails leaves the estimator as it was.
@@ -77,7 +78,7 @@ class SequenceEstimator(EstimatorHints, BaseEstimator):
         if not kept.any():
             raise ValueError("all sample weights are zero: at least one must be above 0")
         x, targets, weights = x[kept], targets[kept], weights[kept]
-        seed = int(check_random_state(self.random_state).randint(2**31 - 1))
+        seed = seed_of(self.random_state)
         if warm is None:
             self._set_scalers(x, targets, weights)
             self.model_, self._net_of = self._make_model(seed), self._identity()

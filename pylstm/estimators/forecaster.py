@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.metrics import r2_score
-from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from pylstm.estimators.base import plain, restored
+from pylstm.estimators.inputs import seed_of
 from pylstm.forecasting.forecast_model import ForecastModel
-from pylstm.hints import EstimatorHints
+from pylstm.hints import EstimatorHints, explained
 from pylstm.schema import Entries
 from pylstm.training.refit import all_or_nothing
 
@@ -107,6 +107,7 @@ class Forecaster(EstimatorHints, BaseEstimator, kind="forecaster"):
         self.n_iter_no_change, self.dtype = n_iter_no_change, dtype
         self.random_state, self.verbose = random_state, verbose
 
+    @explained("estimator fit")
     @all_or_nothing
     def fit(self, y: Any, X: Any = None) -> Forecaster:
         """Train on series. A fit that fails leaves the forecaster as it was.
@@ -127,7 +128,7 @@ class Forecaster(EstimatorHints, BaseEstimator, kind="forecaster"):
         TypeError, ValueError, TrainingDiverged
             As `ForecastModel.fit`.
         """
-        seed = int(check_random_state(self.random_state).randint(2**31 - 1))
+        seed = seed_of(self.random_state)
         options = {name: getattr(self, name) for name in MODEL} | (self.cell_options or {})
         self.model_ = ForecastModel(self.cell, self.hidden_size, dtype=self.dtype, seed=seed, **options)
         history = self.model_.fit(

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from sklearn.utils import check_array
+from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import validate_data
 
+from pylstm.checks import quoted
 from pylstm.data.sequences import Sequences
 
 FLOATS = [np.float64, np.float32]
@@ -149,3 +150,22 @@ def _common_names(several: list[Any]) -> list[str] | None:
         other = next(each for each in lists if each != lists[0])
         raise ValueError(f"all data frames must have the same columns: {lists[0]}, got {other}")
     return lists[0] if all(isinstance(name, str) for name in lists[0]) else None
+
+
+def seed_of(random_state: Any) -> int:
+    """The seed of a fit: drawn from `random_state`, the same for the same integer.
+
+    Raises
+    ------
+    ValueError
+        What scikit-learn takes for no random state, and a bool.
+    """
+    try:
+        if isinstance(random_state, bool | np.bool_):
+            raise ValueError
+        return int(check_random_state(random_state).randint(2**31 - 1))
+    except ValueError:
+        raise ValueError(
+            f"random_state must be an integer in 0..2**32 - 1, None or a numpy.random.RandomState, got "
+            f"{quoted(random_state)}"
+        ) from None

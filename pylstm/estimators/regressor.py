@@ -114,7 +114,12 @@ class SequenceRegressor(RegressorMixin, SequenceEstimator, kind="sequence_regres
         return super().score(*counted(X, y, sample_weight))
 
     def _take_targets(self, y: Any) -> np.ndarray:
-        y = check_array(y, dtype=np.float64, ensure_2d=False, input_name="y", estimator=self)
+        try:
+            y = check_array(y, dtype=np.float64, ensure_2d=False, input_name="y", estimator=self)
+        except ValueError as error:
+            if "could not convert" not in str(error):
+                raise
+            raise ValueError(f"y must be numbers, {error}: labels are for pylstm.SequenceClassifier") from None
         if y.ndim > 2:
             raise ValueError(f"y must have shape (N,) or (N, K), got {y.shape}")
         self._by_column = y.ndim == 2

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Never
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from pylstm.checks import Array, Dtype, Seed, check_array, check_indices, check_
 from pylstm.described import Layer
 from pylstm.engine.levels import load
 from pylstm.engine.threads import get_num_threads
-from pylstm.hints import GradientsBase, Output
+from pylstm.hints import GradientsBase, Output, refuse_backward
 from pylstm.kinds import Shapes
 from pylstm.parameters import Parameters
 from pylstm.schema import Entries
@@ -119,7 +119,7 @@ class EmbeddingRun(Output):
         """(count, R, F): vectors of the table, indices, features."""
         return self.layer.count, self._indices.size, self.layer.features
 
-    def backward(self, dy: ArrayLike) -> EmbeddingGradients:
+    def backward(self, dy: ArrayLike, **other: Never) -> EmbeddingGradients:
         """Gradient of the table: each row is the sum of `dy` where its index was looked up, in order of position.
 
         Parameters
@@ -131,6 +131,8 @@ class EmbeddingRun(Output):
         TypeError, ValueError
             Another dtype; another shape.
         """
+        if other:
+            refuse_backward(other)
         layer = self.layer
         dy = np.ascontiguousarray(check_array("dy", dy, self.y.shape, layer.dtype))
         params = layer.params.empty_like()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Never
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from pylstm.checks import Array, Dtype, Seed, as_array, check_array, check_size,
 from pylstm.described import Layer
 from pylstm.engine import dense
 from pylstm.engine.threads import get_num_threads
-from pylstm.hints import GradientsBase, Output
+from pylstm.hints import GradientsBase, Output, refuse_backward
 from pylstm.kinds import Shapes
 from pylstm.parameters import Parameters
 from pylstm.schema import Entries
@@ -153,7 +153,7 @@ class LinearRun(Output):
         N, K = self._weight.shape
         return self._x.size // K, N, K
 
-    def backward(self, dy: ArrayLike) -> LinearGradients:
+    def backward(self, dy: ArrayLike, **other: Never) -> LinearGradients:
         """Gradients from the cotangent of ``y``; may be called again, with the same result.
 
         Parameters
@@ -165,6 +165,8 @@ class LinearRun(Output):
         TypeError, ValueError
             Another dtype; another shape.
         """
+        if other:
+            refuse_backward(other)
         layer, x = self.layer, self._x
         dy = np.ascontiguousarray(check_array("dy", dy, self.y.shape, layer.dtype))
         params, dx = layer.params.empty_like(), np.empty_like(x)

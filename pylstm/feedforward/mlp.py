@@ -5,14 +5,14 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Never
 
 import numpy as np
 
 from pylstm.checks import Array, Dtype, Seed, check_array, generator
 from pylstm.described import Layer
 from pylstm.feedforward.linear import Linear, LinearRun, linear_shapes
-from pylstm.hints import GradientsBase, Output
+from pylstm.hints import GradientsBase, Output, refuse_backward
 from pylstm.kinds import MOST_LAYERS, Plan, Shapes, Wanted
 from pylstm.parameters import Parameters
 from pylstm.schema import Entries
@@ -204,7 +204,7 @@ class MLPRun(Output):
             self._runs.append(each.over(a))
         self.y: Array = self._runs[-1].y
 
-    def backward(self, dy: ArrayLike) -> MLPGradients:
+    def backward(self, dy: ArrayLike, **other: Never) -> MLPGradients:
         """Gradients from the cotangent of ``y``; may be called again, with the same result.
 
         Parameters
@@ -216,6 +216,8 @@ class MLPRun(Output):
         TypeError, ValueError
             Another dtype; another shape.
         """
+        if other:
+            refuse_backward(other)
         layer = self.layer
         params = layer.params.zeros_like()
         d = check_array("dy", dy, self.y.shape, layer.dtype)

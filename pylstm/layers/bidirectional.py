@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Never
 from pylstm.hints import refuse_call
 from pylstm.kinds import Plan, Wanted
 from pylstm.layers.bidirectional_run import BidirectionalRun
-from pylstm.layers.composite import Composite
+from pylstm.layers.composite import Composite, named_part
 from pylstm.layers.composite_run import States, given_to, split
 from pylstm.layers.recurrent import RecurrentLayer
 from pylstm.schema import Entries
@@ -67,9 +67,7 @@ class Bidirectional(Composite, kind="bidirectional"):
     def __init__(self, forward: RecurrentLayer, reverse: RecurrentLayer) -> None:
         for layer in (forward, reverse):
             if not isinstance(layer, RecurrentLayer):
-                raise TypeError(
-                    f"the layers of a Bidirectional must be two Recurrent layers, got {type(layer).__name__}"
-                )
+                raise TypeError(f"the layers of a Bidirectional must be two Recurrent layers, got {named_part(layer)}")
         self.forward, self.reverse = forward, reverse
         self.parts = {"": forward, "reverse.": reverse}
         self._check_alike()

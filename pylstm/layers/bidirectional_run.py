@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Never
 
 import numpy as np
 
 from pylstm.checks import as_array, check_array
+from pylstm.hints import refuse_backward
 from pylstm.layers.composite_run import CompositeGradients, CompositeRun, States, by_layer, split
 from pylstm.layers.protocols import TwoDirections
 from pylstm.layers.ragged import RaggedRun, turned
@@ -75,7 +76,12 @@ class BidirectionalRun(CompositeRun):
         return moved
 
     def backward(
-        self, dy: ArrayLike | None = None, *, dfinal: States | None = None, dstates: Sequence[Any] | None = None
+        self,
+        dy: ArrayLike | None = None,
+        *,
+        dfinal: States | None = None,
+        dstates: Sequence[Any] | None = None,
+        **other: Never,
     ) -> CompositeGradients:
         """Back-propagate through both directions.
 
@@ -93,6 +99,8 @@ class BidirectionalRun(CompositeRun):
         ValueError, TypeError, RuntimeError
             As `Run.backward` does.
         """
+        if other:
+            refuse_backward(other)
         pairs = split(self.layer, "dfinal", dfinal)
         steps = by_layer("dstates", dstates, 2)
         if dy is None and not any(pairs) and not any(steps):

@@ -129,3 +129,14 @@ class Composite(Layer):
                 raise ValueError(f"{where} is part of another stack: pass a copy, copy.deepcopy(layer)")
         if len(set(map(id, self.parts.values()))) < len(self.parts):
             raise ValueError(f"{kind}: the same layer twice: pass a copy, copy.deepcopy(layer)")
+
+
+def named_part(part: Any) -> str:
+    """What came in place of a recurrent layer, and what to do about it."""
+    if isinstance(part, type):
+        return f"the class {part.__name__}: make a layer, such as LSTM(3, 8)"
+    if isinstance(part, str):
+        return f"{part!r}: pass layers, such as LSTM(3, 8); each cell has its own activations"
+    if isinstance(part, Layer):
+        return f"{type(part).__name__}: pylstm.SequenceModel.of(stack, output_size) puts a head on recurrent layers"
+    return type(part).__name__

@@ -5,13 +5,13 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Never
 
 import numpy as np
 
 from pylstm import _core
 from pylstm.checks import Array, check_array, check_names
-from pylstm.hints import GradientsBase, Output
+from pylstm.hints import GradientsBase, Output, refuse_backward
 from pylstm.layers.given import Given, GivenGradients
 from pylstm.layers.layout import Layout
 from pylstm.layers.learned import add_learned, rows_of_learned
@@ -138,6 +138,7 @@ class Run(Output, hints="run"):
         *,
         dfinal: dict[str, Any] | None = None,
         dstates: dict[str, Any] | None = None,
+        **other: Never,
     ) -> Gradients:
         """Back-propagate through time.
 
@@ -163,6 +164,8 @@ class Run(Output, hints="run"):
         RuntimeError
             The run was made with ``tape=False``.
         """
+        if other:
+            refuse_backward(other)
         self._need_tape("backward")
         layer, layout, given, T, B = self.layer, self._layout, self._given, self._T, self._B
         names, widths, dtype = layer.cell.contract.states, layer.widths, layer.dtype

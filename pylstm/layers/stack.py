@@ -13,7 +13,7 @@ from pylstm.described import Layer, call_of
 from pylstm.hints import refuse_call
 from pylstm.kinds import Plan, Wanted
 from pylstm.layers.bidirectional import Bidirectional
-from pylstm.layers.composite import Composite
+from pylstm.layers.composite import Composite, named_part
 from pylstm.layers.composite_run import States, given_to, split
 from pylstm.layers.generators import unmoved
 from pylstm.layers.recurrent import RecurrentLayer
@@ -89,7 +89,7 @@ class Stack(Composite, kind="stack"):
         self.layers: list[Any] = list(layers)
         for layer in self.layers:
             if not isinstance(layer, RecurrentLayer | Bidirectional):
-                raise TypeError(f"the layers of a Stack must be Recurrent or Bidirectional, got {type(layer).__name__}")
+                raise TypeError(f"the layers of a Stack must be Recurrent or Bidirectional, got {named_part(layer)}")
         if not self.layers:
             raise ValueError("Stack needs at least one layer")
         self.parts = {f"{k}.": layer for k, layer in enumerate(self.layers)}

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Never
 
 import numpy as np
 
 from pylstm.checks import as_array, check_array, check_lengths
+from pylstm.hints import refuse_backward
 from pylstm.layers.composite_run import CompositeGradients, CompositeRun, States, by_layer, split
 from pylstm.layers.protocols import StackedLayers
 from pylstm.layers.ragged import within
@@ -65,7 +66,12 @@ class StackRun(CompositeRun):
         return within(x, lengths, self._axis), lengths
 
     def backward(
-        self, dy: ArrayLike | None = None, *, dfinal: States | None = None, dstates: Sequence[Any] | None = None
+        self,
+        dy: ArrayLike | None = None,
+        *,
+        dfinal: States | None = None,
+        dstates: Sequence[Any] | None = None,
+        **other: Never,
     ) -> CompositeGradients:
         """Back-propagate through all layers.
 
@@ -83,6 +89,8 @@ class StackRun(CompositeRun):
         ValueError, TypeError, RuntimeError
             As `Run.backward` does.
         """
+        if other:
+            refuse_backward(other)
         finals = split(self.layer, "dfinal", dfinal)
         steps = by_layer("dstates", dstates, len(self.layers))
         if dy is None and not any(finals) and not any(steps):

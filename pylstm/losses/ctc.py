@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Never
 
 import numpy as np
 
 from pylstm.checks import as_array, check_indices
 from pylstm.engine import levels
-from pylstm.hints import Loss
+from pylstm.hints import Loss, refuse_loss_options
 from pylstm.losses.reduction import check_floats, check_weights, reduce_losses
 
 
@@ -22,6 +22,7 @@ def ctc_loss(
     weights: Any = None,
     reduction: str = "mean",
     zero_infinity: bool = False,
+    **other: Never,
 ) -> tuple[float, np.ndarray]:
     """Connectionist temporal classification: minus the log-probability of all alignments of the labels, in nats.
 
@@ -68,6 +69,8 @@ def ctc_loss(
     >>> round(float(np.exp(-value)), 6)  # 1 1, blank 1, and 1 blank, of 9
     0.333333
     """
+    if other:
+        refuse_loss_options("ctc_loss", other)
     logits = check_floats("logits", logits)
     if logits.ndim != 3 or logits.shape[2] < 2:
         raise ValueError(f"logits must have shape (T, N, V) with V >= 2, got {logits.shape}")
@@ -78,12 +81,8 @@ def ctc_loss(
     counts = np.full(N, True) if weights is None else weights != 0
     targets, labels = _check_targets(targets, target_lengths, counts, V, blank)
     possible = _possible(targets, labels, steps)
-    if not (possible.all() or zero_infinity):
-        row = int(np.argmin(possible))
-        raise ValueError(
-            f"row {row}: {steps[row]} steps are too few for its {labels[row]} labels (one each, and a blank between "
-            "equal neighbours): zero_infinity=True ignores such rows"
-        )
+    if not zero_infinity:
+        _check_possible(possible, steps, labels)
     losses, dlogits = np.zeros(N), np.zeros(logits.shape, logits.dtype)
     compute = np.flatnonzero(possible & counts & (steps > 0))
     if compute.size:
@@ -158,3 +157,12 @@ def _possible(targets: np.ndarray, labels: np.ndarray, steps: np.ndarray) -> np.
     """Which rows have steps enough: one for each label, and one for a blank between two labels that are the same."""
     again = (targets[:, 1:] == targets[:, :-1]) & (np.arange(1, targets.shape[1]) < labels[:, None])
     return np.asarray(labels + again.sum(axis=1) <= steps)
+
+
+def _check_possible(possible: np.ndarray, steps: np.ndarray, labels: np.ndarray) -> None:
+    if not possible.all():
+        row = int(np.argmin(possible))
+        raise ValueError(
+            f"row {row}: {steps[row]} steps are too few for its {labels[row]} labels (one each, and a blank between "
+            "equal neighbours): zero_infinity=True ignores such rows"
+        )

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Never
 
 import numpy as np
 
 from pylstm.checks import as_array, check_array
-from pylstm.hints import Loss
+from pylstm.hints import Loss, refuse_loss_options
 from pylstm.losses.classification import leave_out
 from pylstm.losses.reduction import Reduction, check_floats, check_weights, reduce_losses
 
@@ -18,7 +18,12 @@ LOG_2PI = float(np.log(2 * np.pi))
 
 
 def mean_squared_error(
-    y: ArrayLike, target: ArrayLike, *, weights: ArrayLike | None = None, reduction: Reduction = "mean"
+    y: ArrayLike,
+    target: ArrayLike,
+    *,
+    weights: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    **other: Never,
 ) -> Loss:
     """Squared differences with weights: the mean where `squared_error` has a factor.
 
@@ -49,6 +54,8 @@ def mean_squared_error(
     >>> mean_squared_error(np.array([1.0, 2.0]), np.array([0.0, 4.0]), weights=np.array([True, False]))
     (1.0, array([2., 0.]))
     """
+    if other:
+        refuse_loss_options("mean_squared_error", other)
     y, target, weights = _check(y, target, weights)
     r = y - target
     return reduce_losses(np.square(r), 2 * r, weights, reduction, per_row=False)
@@ -61,6 +68,7 @@ def huber(
     delta: float = 1.0,
     weights: ArrayLike | None = None,
     reduction: Reduction = "mean",
+    **other: Never,
 ) -> Loss:
     """Half the squared difference r near 0, straight lines from ``|r| = delta`` on: outliers pull no harder.
 
@@ -92,6 +100,8 @@ def huber(
     >>> huber(np.array([0.5, -3.0]), np.zeros(2), reduction="sum")
     (2.625, array([ 0.5, -1. ]))
     """
+    if other:
+        refuse_loss_options("huber", other)
     y, target, weights = _check(y, target, weights)
     if not 0 < delta < np.inf:
         raise ValueError(f"delta must be above 0 and finite, got {delta}")
@@ -102,7 +112,12 @@ def huber(
 
 
 def gaussian_likelihood(
-    y: ArrayLike, target: ArrayLike, *, weights: ArrayLike | None = None, reduction: Reduction = "mean"
+    y: ArrayLike,
+    target: ArrayLike,
+    *,
+    weights: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    **other: Never,
 ) -> Loss:
     """Negative log-likelihood of a normal distribution whose mean and log-variance the net returns.
 
@@ -134,6 +149,8 @@ def gaussian_likelihood(
     >>> round(value, 6), dy
     (2.918939, array([[-2. , -1.5]]))
     """
+    if other:
+        refuse_loss_options("gaussian_likelihood", other)
     y = check_floats("y", y)
     if y.ndim == 0 or y.shape[-1] % 2 or y.shape[-1] == 0:
         raise ValueError(f"y must have shape (..., 2 K): means, then log-variances; got {y.shape}")
@@ -158,6 +175,7 @@ def quantile_loss(
     quantiles: ArrayLike = (0.5,),
     weights: ArrayLike | None = None,
     reduction: Reduction = "mean",
+    **other: Never,
 ) -> Loss:
     """Pinball loss: its minimum is at the quantiles of the target, one per element of the last axis of `y`.
 
@@ -194,6 +212,8 @@ def quantile_loss(
     >>> quantile_loss(np.array([[0.0, 3.0]]), np.array([2.0]), quantiles=(0.25, 0.75), reduction="sum")
     (0.75, array([[-0.25,  0.25]]))
     """
+    if other:
+        refuse_loss_options("quantile_loss", other)
     y = check_floats("y", y)
     q = np.asarray(quantiles, dtype="float64")
     if q.ndim != 1 or not q.size or not ((q > 0) & (q < 1)).all():
@@ -221,7 +241,7 @@ def _check(y: ArrayLike, target: ArrayLike, weights: Any) -> tuple[np.ndarray, n
     return *leave_out(weights, y, target), weights
 
 
-def squared_error(y: ArrayLike, target: ArrayLike, factor: float = 1.0) -> Loss:
+def squared_error(y: ArrayLike, target: ArrayLike, factor: float = 1.0, **other: Never) -> Loss:
     """`factor` times the sum of squared differences, over all elements.
 
     Parameters
@@ -251,6 +271,8 @@ def squared_error(y: ArrayLike, target: ArrayLike, factor: float = 1.0) -> Loss:
     >>> squared_error(np.array([1.0, 2.0]), np.array([0.0, 4.0]), factor=0.5)
     (2.5, array([ 1., -2.]))
     """
+    if other:
+        refuse_loss_options("squared_error", other)
     y = check_floats("y", y)
     target = check_array("target", target, y.shape, y.dtype)
     if not np.isfinite(factor):

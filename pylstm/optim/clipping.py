@@ -27,6 +27,8 @@ def as_list(params: Parameters | Iterable[Parameters], name: str = "params") -> 
     for each in several:
         if not isinstance(each, Parameters):
             cure = ": pass its params" if hasattr(each, "params") else ""
+            if hasattr(each, "backward"):
+                cure = ": grads = run.backward(dy) returns the gradients, grads.params those of the parameters"
             raise TypeError(f"{name} must be one Parameters or a list of them, got {type(each).__name__}{cure}")
     return several
 

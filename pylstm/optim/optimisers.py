@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import itertools
 import math
 from abc import ABC, abstractmethod
@@ -15,7 +14,7 @@ from pylstm.checks import check_array, check_finite, check_flag
 from pylstm.described import call_of
 from pylstm.engine.levels import load
 from pylstm.engine.threads import get_num_threads
-from pylstm.hints import Hinted, refuse_options
+from pylstm.hints import Hinted, refuse_constructor
 from pylstm.optim.clipping import as_list
 from pylstm.optim.numbers import Setting, check_count, positive, rate, share, two_shares
 from pylstm.parameters import Parameters
@@ -45,9 +44,9 @@ class Optimiser(Hinted, ABC, hints="optimiser"):
     settings: tuple[str, ...] = ("lr",)
     """Names of the numbers that `state_dict` holds."""
 
-    def __new__(cls, *_: Any, **options: Any) -> Self:
-        """Refuse, before `__init__` does, an option that this optimiser does not have, with what to write."""
-        refuse_options(options, inspect.signature(cls.__init__).parameters, "optimiser option")
+    def __new__(cls, *given: Any, **options: Any) -> Self:
+        """Refuse, before `__init__` does, what it does not take, with what to write."""
+        refuse_constructor(cls, given, options, "optimiser option")
         return super().__new__(cls)
 
     def __init__(self, params: Parameters | Iterable[Parameters], lr: float) -> None:

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 from pylstm.checks import check_number, check_size, takes_one
 from pylstm.described import call_of
 from pylstm.hint_texts import HINTS
-from pylstm.hints import Hinted, absent, refuse_options
+from pylstm.hints import Hinted, absent, explained, refuse_options
 from pylstm.optim.numbers import as_real, check_count, rate
 
 Schedule = Callable[[int], float]
 
 
+@explained("schedule option")
 def constant(lr: float) -> Schedule:
     """The same rate at every step.
 
@@ -27,6 +28,7 @@ def constant(lr: float) -> Schedule:
     return lambda step: lr
 
 
+@explained("schedule option")
 def step_decay(lr: float, every: int, factor: float = 0.1) -> Schedule:
     """`lr`, multiplied by `factor` after each `every` steps.
 
@@ -46,6 +48,7 @@ def step_decay(lr: float, every: int, factor: float = 0.1) -> Schedule:
     return lambda step: lr * factor ** (step // every)
 
 
+@explained("schedule option")
 def cosine(lr: float, steps: int, final: float = 0.0) -> Schedule:
     """Half a cosine wave from `lr` at step 0 to `final` at step `steps`, and `final` from there on.
 
@@ -62,6 +65,7 @@ def cosine(lr: float, steps: int, final: float = 0.0) -> Schedule:
     return lambda step: final + (lr - final) * (1 + math.cos(math.pi * min(step, steps) / steps)) / 2
 
 
+@explained("schedule option")
 def warm_up(schedule: Schedule, steps: int) -> Schedule:
     """`schedule`, scaled up in a line over the first `steps` steps: by 1 / steps at step 0, by 1 from steps - 1 on.
 

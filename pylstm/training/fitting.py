@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Never, TypedDict, Unpack
 
 from pylstm.checks import check_flag
+from pylstm.hints import explained
 from pylstm.optim.optimisers import Optimiser
 from pylstm.optim.schedules import Schedule
 from pylstm.training.history import History
@@ -29,6 +30,7 @@ class FitOptions(TypedDict, total=False):
     progress: Any
 
 
+@explained("fit option")
 def fit(
     model: Any,
     data: Iterable[Any],

@@ -268,7 +268,9 @@ def test_save_and_load(tmp_path):
     pylstm.save(tmp_path / "stack", stack)
     pylstm.save(tmp_path / "dict", {"net": stack, "both": Bidirectional(LSTM(2, 3, seed=0), GRU(2, 4, seed=1))})
     loaded, net = pylstm.load(tmp_path / "stack"), pylstm.load(tmp_path / "dict")
-    assert repr(loaded) == repr(stack) == repr(net["net"]) and net["both"].output_size == 7
+    assert repr(loaded) == repr(net["net"]) and net["both"].output_size == 7
+    assert [each.cell for each in loaded.recurrents] == [each.cell for each in stack.recurrents]
+    assert loaded.residual == stack.residual and loaded.dropout == stack.dropout
     for each in (loaded, net["net"]):
         assert each.params.same_layout(stack.params)
         np.testing.assert_array_equal(each.params.flat, stack.params.flat)
@@ -312,7 +314,7 @@ SAME = layer("rnn_tanh", H, H)
     ("make", "error", "message"),
     [
         (lambda: Stack([]), ValueError, "at least one layer"),
-        (lambda: Stack([layer(), "gru"]), TypeError, "must be Recurrent or Bidirectional, got str"),
+        (lambda: Stack([layer(), "gru"]), TypeError, "must be Recurrent or Bidirectional, got 'gru': pass layers"),
         (lambda: Stack([layer(), layer()]), ValueError, "layer 1 has input_size 4, but layer 0 returns width 5"),
         (lambda: Stack([SAME, SAME]), ValueError, "same layer twice"),
         (lambda: Stack([layer(), layer("gru", H, dtype="float64")]), ValueError, "'1' has dtype='float64'"),
