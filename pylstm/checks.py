@@ -271,8 +271,10 @@ def as_size(name: str, value: Any) -> int:
         raise TypeError(f"{name} must be an integer, got {quoted(value)}") from None
 
 
-def check_indices(name: str, value: Any, size: int, below: str = "") -> np.ndarray:
-    """`value` as an array of indices below `size`; `below` is what to do about an index below 0, `{}` in it that.
+def check_indices(name: str, value: Any, size: int, below: str = "", beyond: str = "") -> np.ndarray:
+    """`value` as an array of indices below `size`.
+
+    `below` is what to do about an index below 0, `{}` in it that; `beyond` about a larger one, `{}` in it `size`.
 
     Raises
     ------
@@ -289,13 +291,14 @@ def check_indices(name: str, value: Any, size: int, below: str = "") -> np.ndarr
         raise TypeError(f"{name} must be integers, got {indices.dtype}: convert with {number}")
     if indices.size and not (indices.min() >= 0 and indices.max() < size):
         wrong = indices.min() if indices.min() < 0 else indices.max()
-        cure = f": {below.format(wrong)}" if below and wrong < 0 else ""
-        raise ValueError(f"{name} must be in 0..{size - 1}, got {wrong}{cure}")
+        cure = below.format(wrong) if wrong < 0 else beyond.format(size)
+        raise ValueError(f"{name} must be in 0..{size - 1}, got {wrong}{cure and ': '}{cure}")
     return indices.astype(np.intp, copy=False)
 
 
 def _sizes(shape: tuple[int | str, ...]) -> str:
-    return ", ".join(map(str, shape)) + ("," if len(shape) == 1 else "")
+    once = [size for k, size in enumerate(shape) if size != "..." or shape[k - 1 : k] != ("...",)]  # any number of axes
+    return ", ".join(map(str, once)) + ("," if len(once) == 1 else "")
 
 
 def which_rows(rows: Any, B: int) -> np.ndarray:
@@ -338,7 +341,8 @@ def check_reset(reset: Any, shape: tuple[int, ...]) -> np.ndarray:
     """
     reset = as_array("reset", reset)
     if reset.dtype != np.bool_:
-        raise TypeError(f"reset must be an array of bool, got {reset.dtype}")
+        cure = ": pass reset.astype(bool)" if reset.dtype.kind in "fiu" else ""
+        raise TypeError(f"reset must be an array of bool, got {reset.dtype}{cure}")
     if reset.shape != shape:
         raise ValueError(f"reset must have shape {shape}, got {reset.shape}")
     flags: np.ndarray = reset.view(np.uint8)

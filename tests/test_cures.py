@@ -246,6 +246,52 @@ def test_a_layer_of_a_user_may_have_any_arguments():
         assert repr(pickle.loads(pickle.dumps(layer))) == repr(layer)
 
 
+NAMES = {
+    pylstm: {
+        "Plateau": "pylstm.optim.schedules.Plateau", "Flatten": "read='last'", "LayerNorm": "standardise the inputs",
+        "softmax": "predict_proba", "GridSearchCV": "sklearn.model_selection",
+    },
+    pylstm.optim: {"ExponentialLR": "schedule=lambda step", "OneCycleLR": "warm_up"},
+    LSTM: {
+        "register_forward_hook": "run.states", "modules": "stack.layers", "build": "leave it out",
+        "num_layers": "len(stack.layers)", "share_memory": "pickle", "hidden": "run.final['h']",
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("thing", "name"), [(thing, name) for thing, names in NAMES.items() for name in names])
+def test_a_name_of_others_gets_its_cure(thing, name):
+    assert not hasattr(thing, name)
+    with pytest.raises(AttributeError) as caught:
+        getattr(thing, name)
+    assert NAMES[thing][name] in str(caught.value)
+
+
+SHAPES = [
+    (lambda: LSTM(X, reset=np.zeros((T, B))), TypeError, "got float64: pass reset.astype(bool)"),
+    (lambda: pylstm.Linear(5, 3)(X), ValueError, "x must have shape (..., 5), got (5, 2, 3)"),
+    (lambda: pylstm.Linear(5, 3)(X[0, 0]), ValueError, "x must have shape (5,), got (3,)"),
+    (
+        lambda: pylstm.softmax_cross_entropy(np.zeros((2, 5)), np.array([0, 5])),
+        ValueError,
+        "got 5: the last axis of logits, here 5, must be the number of classes",
+    ),
+    (
+        lambda: LSTM(X, lengths=[5, 3], checkpoint="sqrt"),
+        ValueError,
+        "checkpoint and lengths cannot be combined: run rows of one length together",
+    ),
+]
+
+
+@pytest.mark.parametrize("number", range(len(SHAPES)))
+def test_an_array_of_another_form(number):
+    call, error, cure = SHAPES[number]
+    with pytest.raises(error) as caught:
+        call()
+    assert cure in str(caught.value)
+
+
 ESTIMATORS = ("SequenceClassifier", "SequenceRegressor", "Forecaster")
 PARAMETERS = {
     "max_iter": "epochs=", "hidden_layer_sizes": "hidden_size=", "solver": "Adam", "alpha": "dropout=",

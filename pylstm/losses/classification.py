@@ -20,6 +20,7 @@ from pylstm.losses.reduction import Reduction, check_floats, check_weights, redu
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
+TOO_FEW = "the last axis of logits, here {}, must be the number of classes"
 LEAVE_OUT = "what is to be left out needs a weight of 0: weights = targets != {}, and a fit (x, y, weights)"
 
 
@@ -78,7 +79,7 @@ def softmax_cross_entropy(
     _check_shape(targets.shape, logits.shape)
     weights = check_weights(weights, logits.shape[:-1], logits.dtype)
     (targets,) = leave_out(weights, targets)
-    targets = check_indices("targets", targets, logits.shape[-1], LEAVE_OUT)
+    targets = check_indices("targets", targets, logits.shape[-1], LEAVE_OUT, TOO_FEW)
     if not 0 <= smoothing <= 1:
         raise ValueError(f"smoothing must be in 0..1, got {smoothing}")
     scale = scale_of(reduction, targets.size, weights)
