@@ -268,6 +268,17 @@ def test_a_name_of_others_gets_its_cure(thing, name):
 
 
 SHAPES = [
+    (
+        lambda: LSTM.stream().step(X[0]),
+        ValueError,
+        "must have shape (1, 3), got (2, 3): a stream of 2 rows is layer.stream(",
+    ),
+    (
+        lambda: STACK.stream(3).step(X[0]),
+        ValueError,
+        "(3, 3), got (2, 3): a stream of 2 rows is layer.stream(batch_size=2)",
+    ),
+    (lambda: pylstm.fit(MODEL, (ROWS,)), TypeError, "for gradients(x, y, weights), got 1: pass (x, y)"),
     (lambda: LSTM(X, reset=np.zeros((T, B))), TypeError, "got float64: pass reset.astype(bool)"),
     (lambda: pylstm.Linear(5, 3)(X), ValueError, "x must have shape (..., 5), got (5, 2, 3)"),
     (lambda: pylstm.Linear(5, 3)(X[0, 0]), ValueError, "x must have shape (5,), got (3,)"),

@@ -123,7 +123,10 @@ def check_batches(name: str, data: Data, model: Any, call: str) -> None:
         signature.bind(*data)
     except TypeError:
         wanted = ", ".join(signature.parameters)
-        raise TypeError(f"{name} must be a tuple of arrays for {call}({wanted}), got {len(data)}") from None
+        needed = ", ".join(each.name for each in signature.parameters.values() if each.default is each.empty)
+        raise TypeError(
+            f"{name} must be a tuple of arrays for {call}({wanted}), got {len(data)}: pass ({needed})"
+        ) from None
     if not hasattr(model, "check_batch"):
         return
     try:

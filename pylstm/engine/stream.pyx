@@ -33,7 +33,7 @@ from pylstm.checks import which_rows
 from pylstm.checks import check_reset
 from pylstm.checks import check_array, check_size
 from pylstm.checks import check_names
-from pylstm.engine.stream_arguments import check_out, pack_states, unpack_states
+from pylstm.engine.stream_arguments import check_out, check_rows, pack_states, unpack_states
 
 cdef extern from "Python.h":
     int look_at "PyObject_GetBuffer"(object array, Py_buffer *view, int flags) noexcept
@@ -551,6 +551,8 @@ cdef class Stream:
         """`value` as an array that is just as it must be, a copy if need be."""
         if first:
             self.single = self.batch_size == 1 and np.ndim(value) == 1 + (T != STEP)
+            if T == STEP:
+                check_rows(value, self.batch_size, width)
         return np.ascontiguousarray(check_array(name, value, self.shape_of(T, width), self.dtype), self.dtype)
 
     cdef take_aux(self, aux, Py_ssize_t T, out=None):

@@ -23,6 +23,16 @@ def check_out(out: Any, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
     return out.view(dtype, np.ndarray)
 
 
+def check_rows(x_t: Any, batch_size: int, width: int) -> None:
+    """`ValueError` where a step has another number of rows than the stream; another shape is left to `check_array`."""
+    shape = np.shape(x_t)
+    if shape != (batch_size, width) and len(shape) == 2 and shape[1] == width:
+        raise ValueError(
+            f"x_t must have shape ({batch_size}, {width}), got {shape}: a stream of {shape[0]} rows is "
+            f"layer.stream(batch_size={shape[0]})"
+        )
+
+
 def pack_states(layer: Any, batch_size: int, values: Any) -> bytes:
     """The states `values`, by name, one after the other as the loop has them."""
     names = layer.cell.contract.states
