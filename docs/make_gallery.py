@@ -15,8 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from pylstm import plugins
-from pylstm.cells.formula import Derivation, FormulaError, derive
-from pylstm.cells.formula.emission import markdown
+from pylstm.cells import Derivation, FormulaError, derivation_page, derive
 
 SIZES = {"input_size": 32, "hidden_size": 64}
 LETTERS = {"input_size": "I", "hidden_size": "H"}
@@ -108,7 +107,7 @@ def page(cell: Any) -> str:
             "\n\n".join([*parts, "Its functions are written by hand and are no formula: there is no derivation."])
             + "\n"
         )
-    body = markdown.page(derivation, reference=cell.reference)
+    body = derivation_page(derivation, reference=cell.reference)
     head, mark, rest = body.partition("\n\n- states: ")
     declaration, line, equations = (mark + rest).partition("\n\n## ")
     return f"{head}\n\n{description(cell)}{declaration}\n\n{parameter_table(cell.contract)}{line}{equations}"

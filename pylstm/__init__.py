@@ -35,6 +35,7 @@ from pylstm.feedforward.linear import Linear
 from pylstm.feedforward.mlp import MLP
 from pylstm.forecasting.baselines import naive, seasonal_naive
 from pylstm.forecasting.forecast_model import ForecastModel
+from pylstm.hints import absent as _absent
 from pylstm.hookspecs import hookimpl
 from pylstm.kinds import KINDS as _KINDS
 from pylstm.layers.bidirectional import Bidirectional
@@ -59,6 +60,7 @@ from pylstm.training.tbptt import truncated_bptt
 from pylstm.training.trainer import Trainer
 
 if TYPE_CHECKING:  # what `__getattr__` finds, for checkers
+    from pylstm import building as building
     from pylstm import cells as cells
     from pylstm import comparing as comparing
     from pylstm import data as data
@@ -66,6 +68,7 @@ if TYPE_CHECKING:  # what `__getattr__` finds, for checkers
     from pylstm import estimators as estimators
     from pylstm import feedforward as feedforward
     from pylstm import forecasting as forecasting
+    from pylstm import hookspecs as hookspecs
     from pylstm import interop as interop
     from pylstm import layers as layers
     from pylstm import losses as losses
@@ -73,6 +76,7 @@ if TYPE_CHECKING:  # what `__getattr__` finds, for checkers
     from pylstm import optim as optim
     from pylstm import plots as plots
     from pylstm import plugins as plugins
+    from pylstm import saving as saving
     from pylstm import text as text
     from pylstm import training as training
     from pylstm.cells.auditing.audit import Audit as Audit
@@ -179,32 +183,24 @@ _LATER = _ESTIMATORS | {
 """Name -> module of what is imported when it is asked for."""
 
 _ROOMS = (
-    "cells", "comparing", "data", "datasets", "estimators", "feedforward", "forecasting", "interop", "layers", "losses",
-    "models", "optim", "plots", "plugins", "text", "training",
+    "building", "cells", "comparing", "data", "datasets", "estimators", "feedforward", "forecasting", "hookspecs",
+    "interop", "layers", "losses", "models", "optim", "plots", "plugins", "saving", "text", "training",
 )  # fmt: skip
-"""Public packages and modules, imported when they are asked for."""
+"""The other façades, imported when they are asked for."""
 
 if find_spec("sklearn") is not None:  # looks for it, imports nothing
     __all__ += ["Forecaster", "SequenceClassifier", "SequenceRegressor"]
 
 
 if not TYPE_CHECKING:  # with it, every name would be there
+    _find = _absent(__name__, _LATER | {room: f"pylstm.{room}" for room in _ROOMS})
 
     def __getattr__(name: str) -> Any:
-        import importlib
-
-        if name in _ROOMS:
-            return importlib.import_module(f"pylstm.{name}")
         if name == "__version__":
             import importlib.metadata
 
             return importlib.metadata.version("pylstm")
-        if name not in _LATER:
-            from pylstm.hint_texts import HINTS
-
-            cure = f": {HINTS['module'][name]}" if name in HINTS["module"] else ""
-            raise AttributeError(f"module 'pylstm' has no attribute {name!r}{cure}")
-        return getattr(importlib.import_module(_LATER[name]), name)
+        return _find(name)
 
 
 def __dir__() -> list[str]:

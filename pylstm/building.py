@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+__all__ = ["compile_args", "cython_args", "get_include"]
+
 FLAGS = ("-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math", "-fvisibility=hidden")
 """gcc and clang, besides ``-O3``. FMA contraction is asked for by name: ``-std=c11`` alone switches it off in gcc.
 Never ``-ffast-math``: linking with it changes the floating-point mode of the whole process."""

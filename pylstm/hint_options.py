@@ -140,7 +140,7 @@ OPTIONS: dict[str, dict[str, str]] = {
         "dampening": "gradients enter the momentum whole: leave it out",
         "fused": "a step is one pass over the parameters already: leave it out",
         "foreach": "a step is one pass over the parameters already: leave it out",
-        "decay": "pylstm.fit(..., schedule=pylstm.optim.schedules.cosine(0.01, steps=1000)) lowers the rate",
+        "decay": "pylstm.fit(..., schedule=pylstm.optim.cosine(0.01, steps=1000)) lowers the rate",
         "epsilon": "eps= is the number",
         "rho": "alpha= is the number",
         "amsgrad": "pylstm.Adam has no such variant: leave it out",
@@ -176,7 +176,7 @@ OPTIONS: dict[str, dict[str, str]] = {
         "max_epochs": "epochs= is the number of epochs",
         "max_iter": "epochs= is the number of epochs",
         "random_state": "seed= makes the order of the rows repeat",
-        "scheduler": "schedule= is a function of the step, such as pylstm.optim.schedules.cosine(0.01, steps=1000)",
+        "scheduler": "schedule= is a function of the step, such as pylstm.optim.cosine(0.01, steps=1000)",
     },
     "estimator fit": {
         **dict.fromkeys(

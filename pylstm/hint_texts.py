@@ -198,11 +198,11 @@ HINTS: dict[str, dict[str, str]] = {
         "GaussianNLLLoss": "pylstm.gaussian_likelihood(y, target) returns value and cotangent",
         "EarlyStopping": "pylstm.fit(..., validation=0.1, patience=5) stops early and restores the best parameters",
         "ModelCheckpoint": "pylstm.fit(..., checkpoint='run.checkpoint', resume=True) writes one and resumes from it",
-        "ReduceLROnPlateau": "pylstm.fit(model, data, schedule=pylstm.optim.schedules.Plateau(0.01, patience=5))",
-        "Plateau": "pylstm.optim.schedules.Plateau(0.01, patience=5) is it",
+        "ReduceLROnPlateau": "pylstm.fit(model, data, schedule=pylstm.optim.Plateau(0.01, patience=5))",
+        "Plateau": "pylstm.optim.Plateau(0.01, patience=5) is it",
         "ExponentialLR": "pylstm.fit(model, data, schedule=lambda step: 0.01 * 0.99**step)",
         "OneCycleLR": (
-            "schedules.warm_up(schedules.cosine(0.01, steps=1000), 100) of pylstm.optim rises and falls: "
+            "pylstm.optim.warm_up(pylstm.optim.cosine(0.01, steps=1000), 100) rises and falls: "
             "pylstm.fit(model, data, schedule=)"
         ),
         "Flatten": "SequenceModel(..., read='last') has its head on one step; arrays have x.reshape(len(x), -1)",
@@ -210,13 +210,13 @@ HINTS: dict[str, dict[str, str]] = {
         "BatchNorm1d": "no layer normalises: standardise the inputs, (x - x.mean(axis=(0, 1))) / x.std(axis=(0, 1))",
         "softmax": "losses take logits; pylstm.SequenceClassifier.predict_proba returns probabilities",
         "GridSearchCV": "that of sklearn.model_selection takes pylstm.SequenceClassifier() and other estimators",
-        "StepLR": "pylstm.fit(model, data, schedule=pylstm.optim.schedules.step_decay(0.01, every=1000))",
-        "CosineAnnealingLR": "pylstm.fit(model, data, schedule=pylstm.optim.schedules.cosine(0.01, steps=1000))",
+        "StepLR": "pylstm.fit(model, data, schedule=pylstm.optim.step_decay(0.01, every=1000))",
+        "CosineAnnealingLR": "pylstm.fit(model, data, schedule=pylstm.optim.cosine(0.01, steps=1000))",
         "LambdaLR": "pylstm.fit(model, data, schedule=lambda step: 0.01 * 0.99**step)",
         "LBFGS": "pylstm.fit_lbfgs(model, (x, y)) trains with L-BFGS",
         "Callback": "pylstm.fit(..., callbacks=[function]): each is called with the trainer after every epoch",
         "callbacks": "pylstm.fit(..., callbacks=[function]): each is called with the trainer after every epoch",
-        "lr_scheduler": "pylstm.optim.schedules has cosine, step_decay, Plateau: pylstm.fit(..., schedule=)",
+        "lr_scheduler": "pylstm.optim has cosine, step_decay, Plateau: pylstm.fit(..., schedule=)",
         "optimizers": "pylstm.Adam, AdamW, SGD and RMSProp are the optimisers",
         "Masking": "layer(x, lengths=[7, 3]) takes rows of different lengths, a SequenceModel pylstm.Sequences",
         "TimeDistributed": "SequenceModel(..., read='every') has its head on every step",

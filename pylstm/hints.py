@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import importlib
 import inspect
 import sys
-from collections.abc import Callable, Iterable
-from types import MethodType
+from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType, MethodType
 from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar, cast
 
 import numpy as np
@@ -224,16 +225,22 @@ def refuse_sizes(
         raise TypeError(f"{cls.__name__} takes input_size and hidden_size: {example})")
 
 
-def absent(module: str) -> Callable[[str], NoReturn]:
-    """``__getattr__`` of a public module, for the names that users of other libraries look for there."""
+def absent(module: str, later: Mapping[str, str] = MappingProxyType({})) -> Callable[[str], Any]:
+    """``__getattr__`` of a façade: what is imported when asked for, and what users of other libraries look for there.
 
-    def refuse(name: str) -> NoReturn:
+    `later` has the names of the first and the modules that define them, or that they are.
+    """
+
+    def find(name: str) -> Any:
+        if name in later:
+            found = importlib.import_module(later[name])
+            return found if later[name] == f"{module}.{name}" else getattr(found, name)
         cure = HINTS["module"].get(name, "")
-        if name in getattr(sys.modules.get("pylstm"), "__all__", ()):
+        if module != "pylstm" and name in getattr(sys.modules.get("pylstm"), "__all__", ()):
             cure = f"pylstm.{name} is it"
         raise AttributeError(f"module {module!r} has no attribute {name!r}{cure and ': '}{cure}")
 
-    return refuse
+    return find
 
 
 class EstimatorHints(Kinded, Hinted, hints="estimator"):

@@ -17,6 +17,16 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import pluggy
 
+__all__ = [
+    "hookimpl",
+    "pylstm_on_epoch_end",
+    "pylstm_on_fit_begin",
+    "pylstm_on_fit_end",
+    "pylstm_on_step_end",
+    "pylstm_register_cells",
+    "pylstm_register_kinds",
+]
+
 if TYPE_CHECKING:
     from pylstm.cells.registry import Registry
     from pylstm.kinds import Kinds

@@ -25,6 +25,8 @@ from pylstm.kinds import KINDS
 if TYPE_CHECKING:
     from importlib.metadata import Distribution, EntryPoint
 
+__all__ = ["Record", "register", "registry", "status"]
+
 GROUP = "pylstm"
 VARIABLE = "PYLSTM_DISABLE_PLUGINS"
 HOOKS = tuple(name for name in vars(hookspecs) if name.startswith("pylstm_"))
@@ -275,7 +277,7 @@ def register(cell: type[Cell], *, certified: bool = True) -> type[Cell]:
     ValueError
         The name is taken; the message names both owners. A class that is defined anew in the same place (a notebook
         cell run twice) replaces the old one.
-    pylstm.cells.certification.certify.CertificationError
+    pylstm.CertificationError
         The cell's backward is not the derivative of its forward; the cell is not added.
 
     Examples

@@ -58,7 +58,7 @@ def save(path: Path, model: Any, *, about: Mapping[str, Any] | None = None) -> N
     Examples
     --------
     >>> import os, tempfile
-    >>> from pylstm.feedforward.linear import Linear
+    >>> from pylstm.feedforward import Linear
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     save(os.path.join(folder, "head.safetensors"), {"head": Linear(3, 2)})
     ...     load(os.path.join(folder, "head.safetensors"))

@@ -8,9 +8,12 @@ import re
 import shutil
 import subprocess
 import sysconfig
+import textwrap
 from pathlib import Path
 
 import pytest
+
+import pylstm
 
 ROOT = Path(__file__).resolve().parents[1]
 _spec = importlib.util.spec_from_file_location("rooms", ROOT / "tools" / "rooms.py")
@@ -27,11 +30,6 @@ MODULES = [path for path in PYTHON if path.is_relative_to(PACKAGE)]
 PLUGINS = [path for path in PYTHON if path.is_relative_to(ROOT / "plugins")]
 
 
-def reaches(name, room):
-    """Whether the full name `name` is, or is inside, the module or package `pylstm.<room>`."""
-    return name == f"pylstm.{room}" or name.startswith(f"pylstm.{room}.")
-
-
 @pytest.mark.parametrize(
     ("source", "expected"),
     [
@@ -41,17 +39,64 @@ def reaches(name, room):
         ("from . import cell", {"pylstm.cells.cell"}),
         ("from .. import _core", {"pylstm._core"}),
         ("from ..layers.run import Run", {"pylstm.layers.run.Run"}),
+        ("import os, pylstm.models as m", {"os", "pylstm.models"}),
+        ("import a; from pylstm.models import b", {"a", "pylstm.models.b"}),
+        ("try: from pylstm.models import x\nexcept ImportError: pass", {"pylstm.models.x"}),
+        ("from pylstm import (  # a (remark)\n    models, text as t,\n)", {"pylstm.models", "pylstm.text"}),
+        ("import importlib\nm = importlib.import_module('pylstm.models')", {"importlib", "pylstm.models"}),
+        ("x = import_module('..models', __package__)", {"pylstm.models"}),
+        ("x = __import__('pylstm.models').models", {"pylstm.models"}),
+        ("x = import_module(name)", set()),
+        ('# import z\nx = \'import y; from z import w\'\nx = """\nimport y\n"""', set()),
     ],
 )
-def test_imports_are_seen(source, expected):
-    assert set(rooms.imports(ast.parse(source), "pylstm.cells")) == expected
+@pytest.mark.parametrize("language", ["Python", "Cython"])
+def test_imports_are_seen(source, expected, language):
+    tree = ast.parse(source) if language == "Python" else rooms.cython_tree(source)
+    assert set(rooms.imports(tree, "pylstm.cells")) == expected
 
 
-def test_cimports_and_includes_are_seen():
-    text = "from pylstm._core cimport a, b\ncimport pylstm._tiles as t\n    from x import (y,\n  z as w)\n# import z\n"
-    assert set(rooms.cimports(text)) == {"pylstm._core.a", "pylstm._core.b", "pylstm._tiles", "x.y", "x.z"}
-    text = 'cdef extern from "tile.h" nogil:\n#include "a/b.h"\n# include "c.h"\n#include <math.h>\ncdef extern from *:'
-    assert set(rooms.includes(text)) == {"tile.h", "a/b.h", "c.h"}
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("from pylstm._core cimport a, b\ncimport pylstm._tiles as t", {"_core.a", "_core.b", "_tiles"}),
+        ("cimport libc.math, pylstm._core", {"_core"}),
+        ("    from pylstm.x cimport (y,\n  z as w)", {"x.y", "x.z"}),
+        ("from .._core cimport y", {"_core.y"}),
+        ("from . cimport lstm", {"cells.lstm"}),
+        ("from .lstm \\\n  cimport row", {"cells.lstm.row"}),
+        ("cdef int f(double* x) noexcept nogil: return <int>x[0]; cimport pylstm.x", {"x"}),
+    ],
+)
+def test_cimports_are_seen(source, expected):
+    found = {name for name in rooms.imports(rooms.cython_tree(source), "pylstm.cells") if name.startswith("pylstm.")}
+    assert found == {f"pylstm.{name}" for name in expected}
+
+
+@pytest.mark.parametrize(
+    ("suffix", "source", "expected"),
+    [
+        ("pyx", 'cdef extern from "machine.h" nogil:\n    int f()', "pylstm/engine/include/machine.h"),
+        ("pxd", "cdef extern from 'machine.h': pass", "pylstm/engine/include/machine.h"),
+        ("pyx", 'cdef extern from *:\n    """\n    #include <machine.h>\n    """', "pylstm/engine/include/machine.h"),
+        ("pyx", 'include "../cells/_lstm.pyx"', "pylstm.cells._lstm"),
+        ("pxi", "include 'pylstm/cells/_lstm.pyx'", "pylstm.cells._lstm"),
+        ("c", "#include <pylstm/cell.h>", "pylstm/include/pylstm/cell.h"),
+        ("h", '# include "machine.h"', "pylstm/engine/include/machine.h"),
+        ("h", "#include <math.h>", ""),
+    ],
+)
+def test_includes_are_seen(tmp_path, suffix, source, expected):
+    """In a copy of what can be included."""
+    for name in ("pylstm/engine/include/machine.h", "pylstm/cells/_lstm.pyx", "pylstm/include/pylstm/cell.h"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "pylstm/include/pylstm/math.h").touch()
+    path = tmp_path / "pylstm/include/pylstm/planted" if suffix == "h" else tmp_path / "pylstm/engine/planted"
+    path = path.with_suffix(f".{suffix}")
+    path.write_text(source)
+    assert path in rooms.files_of(tmp_path)
+    assert rooms.graph_of(tmp_path)[rooms.module_of(path, tmp_path)] == ({expected} - {""})
 
 
 def test_circles_are_seen():
@@ -80,6 +125,9 @@ def test_the_picture_has_all_rooms_and_arrows_point_down():
     height = {room: -number for number, line in enumerate(lines.splitlines()) for room in line.split()}
     arrows = rooms.arrows_on(PAGE)
     assert set(height) == set(arrows)
+    (table,) = re.findall(r"## Rooms\n(.*?)\n## ", PAGE, re.S)
+    first = " ".join(line.split("|")[1] for line in table.splitlines() if line.startswith("|"))
+    assert set(re.findall(r"\w+", first)) - {"room"} == set(arrows)
     assert not [
         (room, target) for room, targets in arrows.items() for target in targets if height[target] >= height[room]
     ]
@@ -100,25 +148,83 @@ def test_no_plugin_is_imported():
     assert BUNDLED and not wrong([path for path in [*MODULES, *CYTHON] if path.is_relative_to(PACKAGE)], of_plugins)
 
 
+PUBLIC = {
+    *(f"pylstm.{name}" for name in pylstm.__all__),
+    *(f"pylstm.cells.{name}" for name in pylstm.cells.__all__),
+    *("pylstm.hookspecs", "pylstm.kernel", "pylstm._math", "pylstm/include/pylstm"),
+}
+"""What a plugin may use: `pylstm` and `pylstm.cells` by their names, the hooks, the kernel contract."""
+
+
+def private(names):
+    """Of full names those of pylstm that are neither public nor inside something public."""
+    ours = {name for name in names if re.match(r"pylstm\b", name)} - {"pylstm", "pylstm.cells"}
+    return {name for name in ours if not any(re.match(rf"{re.escape(each)}\b", name) for each in PUBLIC)}
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "from pylstm.cells.functions import tanh",
+        "import pylstm.cells.functions",
+        "import pylstm.engine.cpu",
+        "from pylstm.engine.plan cimport x",
+        "import pylstm\npylstm.training.fit",
+        "import pylstm as p\ndef f(): return p.optim.Adam(p.cells)",
+        "import pylstm.cells\nx = pylstm.cells.formula.tape.keep",
+        "from pylstm import cells\nx = cells.formula",
+        "from pylstm import plugins",
+    ],
+)
+def test_private_names_are_seen(source):
+    assert private(rooms.reached(rooms.cython_tree(source), "pylstm_x"))
+    assert "cimport" in source or private(rooms.reached(ast.parse(source), "pylstm_x"))
+
+
+def test_public_names_are_no_offence():
+    source = "import pylstm\nfrom pylstm.cells import Cell\nfrom pylstm import cells, hookimpl\nfrom .a import b\n"
+    source += "from pylstm.kernel cimport Step\nx = pylstm.tanh(Cell.forward.__doc__), cells.sigmoid, b.training"
+    assert not private(rooms.reached(rooms.cython_tree(source), "pylstm_x"))
+
+
 def test_bundled_plugins_use_the_public_contract_only():
-    public = ("cells", "hookspecs", "Cell", "Stage", "hookimpl")
+    cython = [path for path in CYTHON if path.is_relative_to(ROOT / "plugins")]
+    assert cython and not wrong([*PLUGINS, *cython], lambda path: private(rooms.reached(rooms.tree_of(path), "")))
 
-    def private(path):
-        used = {name for name in rooms.imported(path) if name.split(".")[0] == "pylstm" and name != "pylstm"}
-        return {name for name in used if not any(reaches(name, each) for each in public)}
 
-    assert not wrong(PLUGINS, private)
+def at_once(node):
+    """The statements that run when a module is imported, those for types left out."""
+    for child in ast.iter_child_nodes(node):
+        body = isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+        if not body and not (isinstance(child, ast.If) and ast.unparse(child.test) == "TYPE_CHECKING"):
+            yield child
+            yield from at_once(child)
+
+
+def imports_at_once(tree):
+    """What a command imports of other rooms, before it runs."""
+    names = rooms.imports(ast.Module([node for node in at_once(tree) if isinstance(node, ast.stmt)], []), "")
+    return {name for name in names if re.match("pylstm", name) and rooms.room_of(name) not in ("commands", "ground")}
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import pylstm.models",
+        "if True: from pylstm import text",
+        "try:\n    import pylstm.training.trainer\nfinally: pass",
+    ],
+)
+def test_imports_at_once_are_seen(source):
+    assert imports_at_once(ast.parse(source))
+    assert not imports_at_once(ast.parse("def f():\n" + textwrap.indent(source, "    ")))
+    assert not imports_at_once(ast.parse("if TYPE_CHECKING:\n" + textwrap.indent(source, "    ")))
 
 
 def test_commands_import_lazily():
-    heavy = ("interop", "training", "layers", "diagnostics", "datasets", "streaming", "plugins", "cells")
-
-    def at_the_top(path):
-        top = ast.Module(ast.parse(path.read_text()).body, [])
-        top.body = [node for node in top.body if isinstance(node, ast.Import | ast.ImportFrom)]
-        return {name for name in rooms.imports(top, "pylstm.commands") for room in heavy if reaches(name, room)}
-
-    assert not wrong([path for path in MODULES if path.parent.name == "commands"], at_the_top)
+    files = [PACKAGE / "cli.py", *(PACKAGE / "commands").glob("**/*.py")]
+    assert len({path.parent for path in files}) > 2
+    assert not wrong(files, lambda path: imports_at_once(rooms.tree_of(path)))
 
 
 def test_the_core_names_no_gate():

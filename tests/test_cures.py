@@ -62,11 +62,11 @@ MISTAKES = [
     *(
         (lambda name=name: getattr(pylstm, name), AttributeError, cure)
         for name, cure in {
-            "ReduceLROnPlateau": "pylstm.optim.schedules.Plateau",
+            "ReduceLROnPlateau": "pylstm.optim.Plateau",
             "EarlyStopping": "patience=",
             "ModelCheckpoint": "checkpoint=",
-            "StepLR": "schedules.step_decay(0.01, every=1000)",
-            "CosineAnnealingLR": "schedules.cosine(0.01, steps=1000)",
+            "StepLR": "pylstm.optim.step_decay(0.01, every=1000)",
+            "CosineAnnealingLR": "pylstm.optim.cosine(0.01, steps=1000)",
             "LBFGS": "pylstm.fit_lbfgs",
             "HuberLoss": "pylstm.huber",
         }.items()
@@ -114,8 +114,8 @@ MISTAKES = [
         for loss in (pylstm.softmax_cross_entropy, pylstm.sigmoid_cross_entropy)
     ),
     (lambda: softmax(1).loss(ROWS, np.array([0, 1])), ValueError, "output_size, here 1, must be the number of classes"),
-    (lambda: pylstm.optim.schedules.Plateau(ADAM), TypeError, "got an optimiser: pass the rate"),
-    (lambda: pylstm.optim.schedules.cosine(ADAM, 10), TypeError, "got an optimiser: pass the rate"),
+    (lambda: pylstm.optim.Plateau(ADAM), TypeError, "got an optimiser: pass the rate"),
+    (lambda: pylstm.optim.cosine(ADAM, 10), TypeError, "got an optimiser: pass the rate"),
     (
         lambda: pylstm.ForecastModel().fit([1.0, 2.0], validation=0.1),
         ValueError,
@@ -181,11 +181,11 @@ UNKNOWN = {
         {"name": "a dict has them", "use_bias": "bias=False", "foo": "it takes in_features, out_features, bias"},
     ),
     "cosine": (
-        lambda **options: pylstm.optim.schedules.cosine(0.1, **options),
+        lambda **options: pylstm.optim.cosine(0.1, **options),
         {"T_max": "steps=", "eta_min": "final=", "foo": "cosine has no option foo=: it takes lr, steps, final"},
     ),
     "step_decay": (
-        lambda **options: pylstm.optim.schedules.step_decay(0.1, **options),
+        lambda **options: pylstm.optim.step_decay(0.1, **options),
         {"step_size": "every=", "gamma": "factor="},
     ),
 }  # fmt: skip
@@ -210,8 +210,8 @@ MISSING = [
     (lambda: BOTH.__class__(LSTM), "Bidirectional needs reverse: Bidirectional(forward, reverse)"),
     (lambda: BOTH.__class__(pylstm.LSTM), "LSTM(3, 8, bidirectional=True) makes both"),
     (lambda: BOTH.__class__(pylstm.LSTM, pylstm.LSTM), "got the class LSTM: make a layer, such as LSTM(3, 8)"),
-    (lambda: pylstm.optim.schedules.cosine(0.1), "cosine needs steps: cosine(lr, steps)"),
-    (lambda: pylstm.optim.schedules.step_decay(0.1), "step_decay needs every: step_decay(lr, every)"),
+    (lambda: pylstm.optim.cosine(0.1), "cosine needs steps: cosine(lr, steps)"),
+    (lambda: pylstm.optim.step_decay(0.1), "step_decay needs every: step_decay(lr, every)"),
     (lambda: pylstm.fit(MODEL), "fit needs data: fit(model, data); arrays as model.gradients takes them"),
     (lambda: pylstm.load(LSTM), "path must be a str, bytes or path, got LSTM: pylstm.save(path, model) writes"),
     (lambda: pylstm.save(3, LSTM), "path must be a str, bytes or path, got int"),
@@ -248,7 +248,7 @@ def test_a_layer_of_a_user_may_have_any_arguments():
 
 NAMES = {
     pylstm: {
-        "Plateau": "pylstm.optim.schedules.Plateau", "Flatten": "read='last'", "LayerNorm": "standardise the inputs",
+        "Plateau": "pylstm.optim.Plateau", "Flatten": "read='last'", "LayerNorm": "standardise the inputs",
         "softmax": "predict_proba", "GridSearchCV": "sklearn.model_selection",
     },
     pylstm.optim: {"ExponentialLR": "schedule=lambda step", "OneCycleLR": "warm_up"},

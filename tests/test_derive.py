@@ -102,7 +102,7 @@ def test_registered_cells_and_modules(capsys):
     assert (
         printed(capsys, "lstm")
         == printed(capsys, "pylstm.cells:LSTM")
-        == markdown.page(derive(LSTM), reference=LSTM.reference)
+        == markdown.derivation_page(derive(LSTM), reference=LSTM.reference)
     )
     assert "## Stage `reset`" in printed(capsys, "gru_reset_before")
 

@@ -195,11 +195,11 @@ MISTAKES = {
         f"{room}.{name}": (lambda room=room, name=name: getattr(room_of(room), name), AttributeError, cure)
         for room, name, cure in (
             ("", "Masking", "lengths="), ("", "TimeDistributed", "read='every'"), ("", "to_categorical", "integers"),
-            ("", "optimizers", "pylstm.Adam"), ("", "lr_scheduler", "pylstm.optim.schedules"),
-            ("optim", "lr_scheduler", "pylstm.optim.schedules"), ("optim", "ReduceLROnPlateau", "schedules.Plateau"),
-            ("optim", "StepLR", "schedules.step_decay"), ("optim.schedules", "StepLR", "schedules.step_decay"),
+            ("", "optimizers", "pylstm.Adam"), ("", "lr_scheduler", "pylstm.optim has"),
+            ("optim", "lr_scheduler", "pylstm.optim has"), ("optim", "ReduceLROnPlateau", "pylstm.optim.Plateau"),
+            ("optim", "StepLR", "pylstm.optim.step_decay"), ("optim.schedules", "StepLR", "pylstm.optim.step_decay"),
             ("losses", "CrossEntropyLoss", "pylstm.softmax_cross_entropy"), ("layers", "Dense", "pylstm.Linear"),
-            ("layers", "LSTM", "pylstm.LSTM"), ("training", "EarlyStopping", "patience=5"),
+            ("layers", "Linear", "pylstm.Linear"), ("training", "EarlyStopping", "patience=5"),
             ("data", "DataLoader", "batch_size=32"), ("models", "Sequential", "pylstm.Stack"),
         )
     },

@@ -32,11 +32,15 @@ def test_the_pages_for_who_carries_on():
     assert {name for name in PAGES if f"\n{name}\n" in read("docs/development/index.md")} == PAGES - {"index"}
 
 
-def test_the_architecture_page_names_files_that_exist():
-    page = read("docs/development/architecture.md")
-    named = set(re.findall(r"`([\w./]+\.(?:pyx?|pxd|h))`", page))
-    assert named
-    assert not {name for name in named if not any((ROOT / part / name).exists() for part in ("", "pylstm"))}
+def test_files_that_pages_and_headers_name_exist():
+    """Those of C and Cython by a path, those of the pages of `development` in backquotes."""
+    texts = [re.findall(r"`([\w./]+\.(?:pyx?|pxd|h))`", read(f"docs/development/{page}.md")) for page in PAGES]
+    headers = [path for suffix in ("h", "pyx", "pxd") for path in ROOT.glob(f"pylstm/**/*.{suffix}")]
+    texts += [re.findall(r"\b\w+/[\w/]+\.(?:pyx?|pxd)\b", path.read_text(encoding="utf-8")) for path in headers]
+    named = set().union(*texts)
+    places = ("", "pylstm", "pylstm/include")
+    assert len(named) > 20 and any(name.endswith("formula/machine.py") for name in named)
+    assert not {name for name in named if not any((ROOT / part / name).exists() for part in places)}
 
 
 def test_every_page_that_is_cited_exists():

@@ -129,7 +129,7 @@ MISTAKES = [
     (lambda: pylstm.SequenceModel("lstm", I, H, 1, loss="mse"), ValueError, "mean_squared_error"),
     (lambda: pylstm.SequenceModel("lstm", I, H, 1, read="first"), ValueError, "last, every, mean, max"),
     (set_optimiser, TypeError, "pylstm.Adam(model.params)"),
-    (lambda: pylstm.fit(MODEL, (ROWS, H0[:, :1]), schedule="plateau"), TypeError, "pylstm.optim.schedules: const"),
+    (lambda: pylstm.fit(MODEL, (ROWS, H0[:, :1]), schedule="plateau"), TypeError, "pylstm.optim: const"),
     (lambda: pylstm.fit(MODEL, ROWS, H0), TypeError, "pylstm.fit(model, (x, y))"),
     (lambda: pylstm.fit(MODEL, ROWS), TypeError, "pylstm.fit(model, (x, y))"),
     (lambda: pylstm.fit(LSTM, (ROWS, H0)), TypeError, "pylstm.SequenceModel.of(layer, output_size)"),

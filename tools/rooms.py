@@ -11,7 +11,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-SUFFIXES = (".py", ".pyx", ".pxd", ".pyi", ".h")
+SUFFIXES = (".py", ".pyx", ".pxd", ".pyi", ".pxi", ".h", ".c")
+C_INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*([<"])([\w./-]+)[>"]', re.M)
+CYTHON_WORD = re.compile(
+    r"""(?P<gap>[ \t\r\f]+|\\\n|\#[^\n]*)
+    | (?P<string>[bcfru]{0,2}(?P<quote>\'\'\'|\"\"\"|'|")(?:\\.|(?!(?P=quote)).)*(?P=quote))
+    | \w+ | .""",
+    re.S | re.X | re.I,
+)
 TOGETHER = {
     "ground": ("checks", "described", "files", "hint_options", "hint_texts", "hints", "kinds", "parameters", "schema"),
     "contract": ("kernel", "_math", "include"),
@@ -30,11 +37,17 @@ def files_of(root: Path = ROOT) -> list[Path]:
 
 
 def module_of(path: Path, root: Path = ROOT) -> str:
-    """Full name; of a header its path, with the suffix."""
-    if path.suffix == ".h":
+    """Full name; of what is only included its path, with the suffix."""
+    if path.suffix in (".h", ".c", ".pxi"):
         return str(path.relative_to(root))
     parts = path.relative_to(root).with_suffix("").parts
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def absolute(name: str, level: int, package: str) -> str:
+    """Full name of what a module of `package` calls `name` after `level` dots."""
+    parent = package.split(".")[: package.count(".") + 2 - level] if level else []
+    return ".".join([*parent, *([name] if name else [])])
 
 
 def imports(tree: ast.AST, package: str) -> Iterator[str]:
@@ -43,39 +56,86 @@ def imports(tree: ast.AST, package: str) -> Iterator[str]:
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            parent = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
-            base = ".".join([*parent, *([node.module] if node.module else [])])
-            yield from (f"{base}.{alias.name}" for alias in node.names)
+            yield from (f"{absolute(node.module or '', node.level, package)}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Call) and re.search(r"\b(import_module|__import__)$", ast.unparse(node.func)):
+            name = str(node.args[0].value) if isinstance(node.args[0], ast.Constant) else ""
+            yield from [absolute(name.lstrip("."), len(name) - len(name.lstrip(".")), package)] if name else ()
 
 
-def cimports(text: str) -> Iterator[str]:
-    """Full names of all that is imported or cimported in Cython source."""
-    for base, what in re.findall(r"^\s*from\s+([\w.]+)\s+c?import\s+(\([^)]*\)|[^\n]+)", text, re.M):
-        yield from (
-            f"{base}.{name.split()[0]}" for name in re.sub(r"#.*", "", what).strip("() \n").split(",") if name.strip()
-        )
-    yield from re.findall(r"^\s*c?import\s+([\w.]+)", text, re.M)
+def reached(tree: ast.AST, package: str) -> Iterator[str]:
+    """What `imports` finds, and full names of the attributes that `tree` takes of it: ``p.optim`` of ``p = pylstm``."""
+    yield from imports(tree, package)
+    full = {}
+    for node in ast.walk(tree):
+        for alias in node.names if isinstance(node, ast.Import | ast.ImportFrom) else ():
+            own = alias.name if alias.asname or isinstance(node, ast.ImportFrom) else alias.name.partition(".")[0]
+            base = f"{absolute(node.module or '', node.level, package)}." if isinstance(node, ast.ImportFrom) else ""
+            full[alias.asname or own] = base + own
+    for node in ast.walk(tree):
+        first, dot, rest = ast.unparse(node).partition(".") if isinstance(node, ast.Attribute) else ("", "", "")
+        if first in full:
+            yield full[first] + dot + re.match(r"[\w.]*", rest)[0]
 
 
-def includes(text: str) -> Iterator[str]:
-    """Headers that C or Cython source includes."""
-    yield from re.findall(r'^\s*(?:#\s*include|cdef extern from)\s+"([\w./]+)"', text, re.M)
+def statements(text: str) -> Iterator[list[str]]:
+    """The words of each simple statement of Cython source, without comments: what stands between line ends, ; and :."""
+    words: list[str] = []
+    depth = 0
+    for found in CYTHON_WORD.finditer(text):
+        depth += (found[0] in "([{") - (found[0] in ")]}")
+        if found[0] in "\n;:" and depth == 0:
+            yield words
+            words = []
+        elif not found["gap"] and found[0] != "\n":
+            words.append(found[0])
+    yield words
+
+
+def cython_tree(text: str) -> ast.Module:
+    """A Python tree of what Cython source imports and cimports, and of the attributes that it names."""
+    lines = []
+    for words in statements(text):
+        line = " ".join(words)
+        if words[:1] in (["import"], ["cimport"], ["from"]):
+            lines.append(re.sub(r"\bcimport\b", "import", line))
+        else:
+            lines += [f"{call})" for call in re.findall(r"\b(?:import_module|__import__) \( ['\"][\w.]+['\"]", line)]
+            lines += re.findall(r"(?<!\. )\b[^\W\d]\w*(?: \. [^\W\d]\w*)+", line)
+    return ast.parse("\n".join(lines))
+
+
+def tree_of(path: Path) -> ast.Module:
+    """The tree of a Python source, or `cython_tree`."""
+    return (ast.parse if path.suffix in (".py", ".pyi") else cython_tree)(path.read_text())
+
+
+def includes(text: str, cython: bool) -> Iterator[tuple[str, bool]]:
+    """What C or Cython source includes, and whether it is looked for beside the source too."""
+    if not cython:
+        yield from ((name, quote == '"') for quote, name in C_INCLUDE.findall(text))
+        return
+    for words in statements(text):
+        if words[:1] == ["include"] or words[:3] == ["cdef", "extern", "from"]:
+            yield words[1 if words[0] == "include" else 3].strip("'\""), True
+        for word in words:  # C in a string
+            yield from includes(word, cython=False)
+
+
+def included(path: Path, root: Path) -> Iterator[Path]:
+    """The sources of pylstm that a source includes."""
+    places = [root / "pylstm/include", root / "pylstm/engine/include", root]
+    for name, beside in includes(path.read_text(), cython=path.suffix not in (".h", ".c")):
+        found = [place / name for place in ([path.parent] if beside else []) + places if (place / name).is_file()]
+        yield from (each.resolve() for each in found[:1])
 
 
 def imported(path: Path, root: Path = ROOT) -> set[str]:
-    """Full names that a source imports; headers by their path."""
-    text = path.read_text()
+    """Full names that a source imports, those of what it includes among them."""
+    package = ".".join(path.parent.relative_to(root).parts)
     if path.suffix in (".py", ".pyi"):
-        package = ".".join(path.parent.relative_to(root).parts)
-        return set(imports(ast.parse(text), package))
-    places = (root / "pylstm/include", root / "pylstm/engine/include", path.parent)
-    headers = {
-        str((place / name).resolve().relative_to(root))
-        for name in includes(text)
-        for place in places
-        if (place / name).exists()
-    }
-    return headers if path.suffix == ".h" else headers | set(cimports(text))
+        return set(imports(tree_of(path), package))
+    found = {module_of(each, root.resolve()) for each in included(path, root)}
+    return found if path.suffix in (".h", ".c") else found | set(imports(tree_of(path), package))
 
 
 def graph_of(root: Path = ROOT) -> dict[str, set[str]]:

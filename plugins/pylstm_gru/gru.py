@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from pylstm.cells import Cell, Stage
-from pylstm.cells.functions import dsigmoid_from_y, dtanh_from_y, sigmoid, tanh
+from pylstm.cells import Cell, Stage, dsigmoid_from_y, dtanh_from_y, sigmoid, tanh
 
 
 class GRU(Cell):

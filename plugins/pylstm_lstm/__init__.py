@@ -1,7 +1,7 @@
 """Registers the bundled LSTM the way every other cell is registered."""
 
 from pylstm import hookimpl
-from pylstm.cells.lstm import LSTM
+from pylstm.cells import LSTM
 
 
 @hookimpl

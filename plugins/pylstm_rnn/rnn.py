@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from pylstm.cells import Cell
-from pylstm.cells.functions import drelu_from_y, dtanh_from_y, relu, tanh
+from pylstm.cells import Cell, drelu_from_y, dtanh_from_y, relu, tanh
 
 
 class RNNTanh(Cell):

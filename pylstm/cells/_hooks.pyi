@@ -63,7 +63,7 @@ def run_stage(capsule: Any, stage: int, backward: bool, blocks: Mapping[str, Seq
     --------
     >>> import numpy as np
     >>> from pylstm.cells.kernels import load_kernel
-    >>> from pylstm.cells.lstm import LSTM
+    >>> from pylstm.cells import LSTM
     >>> gates, prev, keep, states = (list(np.ones((n, 2, 3))) for n in (4, 2, 1, 2))
     >>> run_stage(load_kernel(LSTM), 0, False, {"gates": gates, "prev": prev, "keep": keep, "states": states})
     >>> print(states[0].round(4))
@@ -91,7 +91,7 @@ class SideBySide:
     --------
     >>> import numpy as np
     >>> from pylstm.cells.kernels import load_kernel
-    >>> from pylstm.cells.lstm import LSTM
+    >>> from pylstm.cells import LSTM
     >>> places = {"gates": [(0, 3), (3, 3), (6, 3), (9, 3)], "prev": [(12, 3), (15, 3)], "keep": [(18, 3)]}
     >>> hook = SideBySide(load_kernel(LSTM), 0, False, "float64", places | {"states": [(21, 3), (24, 3)]})
     >>> rows = np.ones((2, 27))

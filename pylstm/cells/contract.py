@@ -171,7 +171,7 @@ class Contract:
 
         Examples
         --------
-        >>> from pylstm.cells.lstm import LSTM
+        >>> from pylstm.cells import LSTM
         >>> LSTM.contract.parameter_shapes(LSTM.contract.resolve(3, 5))
         {'weight_x': (20, 3), 'weight_h': (20, 5), 'bias': (20,)}
         """

@@ -33,7 +33,7 @@ def load_kernel(cell: type[Cell]) -> Any | None:
 
     Examples
     --------
-    >>> from pylstm.cells.lstm import LSTM
+    >>> from pylstm.cells import LSTM
     >>> describe(load_kernel(LSTM))["name"]
     'lstm'
     """

@@ -51,7 +51,7 @@ class Registry:
 
     Examples
     --------
-    >>> from pylstm.cells.lstm import LSTM
+    >>> from pylstm.cells import LSTM
     >>> registry = Registry()
     >>> registry.register(LSTM).__name__
     'LSTM'

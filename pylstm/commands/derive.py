@@ -29,7 +29,7 @@ def _print(derivation: Any, cell: Any, kind: str) -> str:
 
     twin = f"{cell.__module__}.{cell.__qualname__}"
     if kind == "markdown":
-        return markdown.page(derivation, reference=cell.reference)
+        return markdown.derivation_page(derivation, reference=cell.reference)
     if kind == "latex":
         return latex.document(derivation)
     if kind == "numpy":

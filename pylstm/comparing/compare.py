@@ -180,7 +180,7 @@ def hidden_size_for(cell: Any, task: Task, budget: int) -> int:
     Examples
     --------
     >>> from pylstm.cells import LSTM
-    >>> from pylstm.comparing.tasks import adding
+    >>> from pylstm.comparing import adding
     >>> size = hidden_size_for(LSTM, adding(), 10_000)
     >>> size, count_params(LSTM, adding(), size)
     (48, 9841)

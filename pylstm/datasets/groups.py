@@ -62,9 +62,13 @@ def grouped(
 
     Examples
     --------
-    >>> from pylstm.datasets.tables import Records
-    >>> records = Records("walks.csv", b"who,step,kind\na,1,up\nb,7,down\na,2,up\n", ",")
-    >>> table = Table("walks.csv", ("who", "step", "kind"), records)
+    >>> import os, tempfile
+    >>> from pylstm.datasets import read_table
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = os.path.join(folder, "walks.csv")
+    ...     with open(path, "w") as file:
+    ...         _ = file.write("who,step,kind\na,1,up\nb,7,down\na,2,up\n")
+    ...     table = read_table(path)
     >>> found = grouped(table, label="kind", id="who")
     >>> found.ids, found.labels, found.x[0].tolist()
     (['a', 'b'], ['up', 'down'], [[1.0], [2.0]])

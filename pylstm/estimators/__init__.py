@@ -1,4 +1,4 @@
-"""scikit-learn estimators: `SequenceClassifier`, `SequenceRegressor`, `Forecaster`. Imported lazily."""
+"""scikit-learn estimators: `SequenceClassifier`, `SequenceRegressor`, `Forecaster`. They need scikit-learn."""
 
 from importlib.util import find_spec
 
@@ -6,3 +6,9 @@ if find_spec("sklearn") is None:
     raise ModuleNotFoundError(
         "the estimators of pylstm need scikit-learn: pip install 'pylstm[sklearn]'", name="sklearn"
     )
+
+from pylstm.estimators.classifier import SequenceClassifier
+from pylstm.estimators.forecaster import Forecaster
+from pylstm.estimators.regressor import SequenceRegressor
+
+__all__ = ["Forecaster", "SequenceClassifier", "SequenceRegressor"]

@@ -71,7 +71,7 @@ def backtest(model: Any, values: np.ndarray, *, hold_out: int, horizon: int, sea
 
     Examples
     --------
-    >>> from pylstm.forecasting.forecast_model import ForecastModel
+    >>> from pylstm.forecasting import ForecastModel
     >>> values = np.sin(np.arange(60) * np.pi / 6)
     >>> model = ForecastModel("gru", 4, window=12, season=12, seed=0)
     >>> history = model.fit(values[:48], epochs=1)

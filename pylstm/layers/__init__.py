@@ -1,8 +1,33 @@
-"""Layers: parameters, the recurrent layer and its runs, heads and losses."""
+"""Recurrent layers: one, a stack, two directions; their runs, initial values and regularisers."""
 
 from typing import TYPE_CHECKING
 
 from pylstm.hints import absent
+from pylstm.layers.bidirectional import Bidirectional
+from pylstm.layers.checkpointed import CheckpointedRun
+from pylstm.layers.named import GRU, LSTM, RNN, Recurrent
+from pylstm.layers.ragged import RaggedRun
+from pylstm.layers.run import Gradients, Run
+from pylstm.layers.stack import Stack
+
+if TYPE_CHECKING:
+    from pylstm.layers import initialisers as initialisers
+    from pylstm.layers import regularisers as regularisers
+
+__all__ = [
+    "GRU",
+    "LSTM",
+    "RNN",
+    "Bidirectional",
+    "CheckpointedRun",
+    "Gradients",
+    "RaggedRun",
+    "Recurrent",
+    "Run",
+    "Stack",
+    "initialisers",
+    "regularisers",
+]
 
 if not TYPE_CHECKING:
-    __getattr__ = absent(__name__)
+    __getattr__ = absent(__name__, {name: f"{__name__}.{name}" for name in ("initialisers", "regularisers")})

@@ -238,7 +238,7 @@ def check_schedule(schedule: Any) -> None:
         own = HINTS["module"].get(kind.__name__) if kind.__module__.startswith("torch.") else None
         raise TypeError(
             f"schedule must be a function of the step, such as cosine(0.01, steps=1000), or one of "
-            f"pylstm.optim.schedules: {', '.join(SCHEDULES)}; got {schedule!r}{f': {own}' if own else ''}"
+            f"pylstm.optim: {', '.join(SCHEDULES)}; got {schedule!r}{f': {own}' if own else ''}"
         )
 
 

@@ -115,7 +115,7 @@ class Needs:
 
     def _import(self, name: str, value: Any, user: Callable[..., Any]) -> None:
         known = next((key for key, each in vars(functions).items() if each is value), None)
-        module, original = ("pylstm.cells.functions", known) if known else (value.__module__, value.__name__)
+        module, original = ("pylstm.cells", known) if known else (value.__module__, value.__name__)
         if module == user.__module__:
             raise ValueError(
                 f"{user.__qualname__} uses {name!r}, a {type(value).__name__.replace('type', 'class')} of its own "
@@ -136,10 +136,7 @@ class Needs:
         called = {name for name in called if callable(getattr(functions, name)) and not name.startswith("_")}
         called |= self._functions
         public = {"Cell", *({"Stage"} if re.search(r"\bStage\(", text) else ()), *(called & set(cells.__all__))}
-        lines = sorted(self._lines)
-        lines.append(f"from pylstm.cells import {', '.join(sorted(public))}")
-        rest = called - set(cells.__all__)
-        return [*lines, *([f"from pylstm.cells.functions import {', '.join(sorted(rest))}"] if rest else [])]
+        return [*sorted(self._lines), f"from pylstm.cells import {', '.join(sorted(public))}"]
 
 
 def _enclosed(source: str, function: Callable[..., Any]) -> str:

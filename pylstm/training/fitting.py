@@ -70,7 +70,7 @@ def fit(
     Examples
     --------
     >>> import numpy as np
-    >>> from pylstm.models.sequence_model import SequenceModel
+    >>> from pylstm.models import SequenceModel
     >>> x = np.random.default_rng(0).normal(size=(64, 5, 2)).astype("float32")
     >>> model = SequenceModel("gru", 2, 8, 1, seed=0)
     >>> history = fit(model, (x, x.sum(axis=(1, 2))), epochs=3, validation=0.25)

@@ -40,7 +40,7 @@ class Trainer(Loop):
     optimiser : Optimiser, optional
         On ``model.params``; default `Adam` with its own defaults.
     schedule : callable, optional
-        ``step -> learning rate``, step 0, 1, ...: see `pylstm.optim.schedules`.
+        ``step -> learning rate``, step 0, 1, ...: see `pylstm.optim`.
     epochs, batch_size : int
         Epochs in all, those before a resume included; rows of a batch (the last one of an epoch may have fewer).
     clip : float, optional

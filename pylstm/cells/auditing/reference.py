@@ -144,7 +144,7 @@ def forward(
     Examples
     --------
     >>> import numpy as np
-    >>> from pylstm.cells.lstm import LSTM
+    >>> from pylstm.cells import LSTM
     >>> shapes = LSTM.contract.parameter_shapes(LSTM.contract.resolve(3, 5))
     >>> random = np.random.default_rng(0)
     >>> tape = forward(LSTM, {name: random.normal(size=shape) for name, shape in shapes.items()}, np.ones((7, 2, 3)))

@@ -52,7 +52,7 @@ def certify(cell: Any, *, raise_: bool = True, dtype: str | None = None, **sizes
 
     Examples
     --------
-    >>> from pylstm.cells.lstm import LSTM
+    >>> from pylstm.cells import LSTM
     >>> certify(LSTM).ok
     True
     """

@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pylstm.datasets.bundled import Times
-
 if TYPE_CHECKING:
     from pylstm.datasets import Series, Table
     from pylstm.forecasting.backtest import Backtest
@@ -61,6 +59,7 @@ def digest_of(series: Series) -> str:
 
 def _read_file(path: str, options: dict[str, Any]) -> Series:
     from pylstm.datasets import Series, read_table
+    from pylstm.datasets.bundled import Times
 
     if not os.path.exists(path):
         raise FileNotFoundError(f"{path}: neither a file nor a data set (known: {', '.join(NAMES)})")
@@ -82,6 +81,8 @@ def _read_file(path: str, options: dict[str, Any]) -> Series:
 
 def _check_time(table: Table, name: str, times: np.ndarray) -> None:
     """Reject numbers or ISO dates that do not rise: files with the newest row first are common."""
+    from pylstm.datasets.bundled import Times
+
     try:
         keys = times.astype(np.float64)
     except ValueError:

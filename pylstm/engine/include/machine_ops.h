@@ -27,7 +27,7 @@ OP(or, 2, (REAL)((a != 0) | (b != 0)))
 OP(not, 1, (REAL)(a == 0))
 OP(where, 3, a != 0 ? b : c)
 
-/* several operations in one pass: pylstm/cells/formula/machine/fusion.py finds them */
+/* several operations in one pass: pylstm/cells/formula/machine.py finds them */
 OP(mul_add, 3, a * b + c)
 OP(mul_sub, 3, a * b - c)
 OP(sub_mul, 3, c - a * b)

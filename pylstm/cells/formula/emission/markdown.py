@@ -14,7 +14,7 @@ _COTANGENTS = r"""From the cotangents $d$ of its results the row hook delivers t
 to previous states (overlined). $\delta$: cotangents of intermediate values."""
 
 
-def page(derivation: Derivation, title: str = "", reference: str = "") -> str:
+def derivation_page(derivation: Derivation, title: str = "", reference: str = "") -> str:
     """The page of one cell, Markdown with LaTeX in ``$$``.
 
     Parameters

@@ -1,0 +1,111 @@
+"""What pages, docstrings, messages and written files use of pylstm are names of façades."""
+
+from __future__ import annotations
+
+import doctest
+import importlib
+import importlib.util
+import inspect
+import re
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+import pylstm
+from pylstm import plugins
+from pylstm.hint_texts import HINTS
+from pylstm.scaffold import package
+
+ROOT = Path(__file__).resolve().parents[1]
+_spec = importlib.util.spec_from_file_location("rooms", ROOT / "tools" / "rooms.py")
+rooms = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(rooms)
+
+PAGES = sorted([*(page for page in ROOT.glob("docs/**/*.md") if "_build" not in page.parts), ROOT / "README.md"])
+BLOCK = re.compile(r"^```(?:python|cython)\n(.*?)^```$", re.M | re.S)
+NAME = re.compile(r"(?<![\w./-])pylstm(?:\.[A-Za-z_]\w*)+")
+CONTRACT = ("kernel", "_math", "__version__", "__all__")
+"""Names beside the façades: what compiled kernels cimport, and what every package has."""
+
+
+def is_public(name):
+    """Whether a full name is one of a façade, or an attribute of one."""
+    _, first, *rest = [*name.split("."), ""]
+    if first in pylstm._ROOMS and first != "estimators":
+        space = importlib.import_module(f"pylstm.{first}")
+        while rest[0] and isinstance(space, ModuleType):
+            attribute, *rest = rest
+            own = getattr(space, "__all__", [n for n, each in vars(space).items() if inspect.isfunction(each)])
+            if attribute not in own:
+                return False
+            space = getattr(space, attribute)
+        return True
+    return first in {"", "estimators", *CONTRACT, *pylstm.__all__, *pylstm._ESTIMATORS}
+
+
+def private(code):
+    """Names of pylstm that code uses and no façade has."""
+    return {
+        name
+        for name in rooms.reached(rooms.cython_tree(code), "")
+        if name.split(".")[0] == "pylstm" and not is_public(name)
+    }
+
+
+@pytest.mark.parametrize("name", ["pylstm", "pylstm.LSTM.of", "pylstm.optim", "pylstm.interop.torch.state_dict"])
+def test_names_of_facades_are_public(name):
+    assert is_public(name)
+    assert not private(f"import {name}")
+
+
+@pytest.mark.parametrize(
+    "name", ["pylstm.engine", "pylstm.cells.functions.tanh", "pylstm.optim.schedules", "pylstm.interop.torch.np"]
+)
+def test_other_names_are_not(name):
+    assert not is_public(name)
+    assert private(f"import {name}") and private(f"import pylstm as p\nx = p{name.removeprefix('pylstm')}(1)")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_a_page(page):
+    text = page.read_text(encoding="utf-8")
+    prose = set() if "development" in page.parts else {name for name in NAME.findall(text) if not is_public(name)}
+    blocks = [*BLOCK.findall(text), *(each.source for each in doctest.DocTestParser().get_examples(text))]
+    assert not prose.union(*map(private, blocks))
+
+
+def test_the_gallery():
+    assert not private((ROOT / "docs" / "make_gallery.py").read_text())
+
+
+@pytest.mark.parametrize("cell", [None, "lstm", "gru", "mgu", "slstm"])
+def test_written_packages(cell):
+    """Where twins are derived: with functions of cells that are in no formula."""
+    files = package.files_of("mine", cell and plugins.registry().get(cell))
+    code = {path: text for path, text in files.items() if path.endswith((".py", ".pyx"))}
+    assert len(code) > 3
+    assert not {path: names for path, text in code.items() if (names := private(text))}
+    assert "dsigmoid_from_y" in files["pylstm_mine/mine.py"]
+
+
+def test_hints():
+    texts = [text for kind in HINTS.values() for text in kind.values()]
+    names = {name for text in texts for name in NAME.findall(text)}
+    assert len(names) > 30 and not [name for name in names if not is_public(name)]
+
+
+def public_objects():
+    for room in ["", *sorted(set(pylstm._ROOMS) - {"estimators"})]:
+        space = importlib.import_module(f"pylstm.{room}".rstrip("."))
+        for name in space.__all__:
+            value = getattr(space, name)
+            yield value
+            yield from vars(value).values() if inspect.isclass(value) else ()
+
+
+def test_docstrings():
+    texts = {inspect.getdoc(value) or "" for value in public_objects() if callable(value)}
+    examples = {each.source for text in texts for each in doctest.DocTestParser().get_examples(text)}
+    assert len(examples) > 100
+    assert not set().union(*map(private, examples))
