@@ -133,7 +133,8 @@ def test_copies_and_files(tmp_path):
         pylstm.save(tmp_path / "m", layer)
         for again in (pylstm.load(tmp_path / "m"), copy.deepcopy(layer), pickle.loads(pickle.dumps(layer))):
             assert again.params.same_layout(layer.params)
-            assert repr(again).replace("Recurrent('lstm', ", "LSTM(") == repr(layer).replace("Recurrent('lstm', ", "LSTM(")
+            shown, expected = (repr(each).replace("Recurrent('lstm', ", "LSTM(") for each in (again, layer))
+            assert shown == expected
             np.testing.assert_array_equal(again(X).y, layer(X).y)
 
 
