@@ -72,6 +72,13 @@ def check_number(name: str, value: Any) -> Any:
     return value
 
 
+def check_share(name: str, value: Any) -> Any:
+    """`value` if it is a number from 0 to 1; `TypeError` if it is not a number, `ValueError` if it is not in 0..1."""
+    if not 0 <= check_number(name, value) <= 1:
+        raise ValueError(f"{name} must be in 0..1, got {value}")
+    return value
+
+
 def check_flag(name: str, value: Any) -> bool:
     """`value` as a bool; `TypeError` unless it is True or False, or 1 or 0."""
     if not isinstance(value, (bool, np.bool_)) and not (isinstance(value, int) and value in (0, 1)):

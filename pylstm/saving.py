@@ -16,7 +16,7 @@ import numpy as np
 
 from pylstm.cells.cell import check_cell
 from pylstm.cells.options import base_of
-from pylstm.checks import quoted
+from pylstm.checks import check_flag, quoted
 from pylstm.described import Layer, Model
 from pylstm.files import Path, Shapes, path_text, read_file, write_file
 from pylstm.kinds import KINDS, MOST_LAYERS, Plan, Wanted, describe, kind_of, plan_of
@@ -115,7 +115,7 @@ def load(
         ``certified=False``.
     """
     _check_class(model)
-    wanted, plans, file = Wanted(_by_name(cell), bool(certified)), {}, path_text(path)
+    wanted, plans, file = Wanted(_by_name(cell), check_flag("certified", certified)), {}, path_text(path)
 
     def check(header: dict[str, Any], shapes: Shapes) -> None:
         with malformed(file):

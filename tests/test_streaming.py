@@ -9,7 +9,6 @@ import pickle
 import sys
 import tracemalloc
 import warnings
-from types import MappingProxyType
 
 import numpy as np
 import pytest
@@ -396,11 +395,3 @@ def test_examples_of_the_docstrings_run():
     example = doctest.DocTestParser().get_doctest(module.Stream.__doc__, {}, "Stream", None, 0)
     assert len(example.examples) > 5
     assert doctest.DocTestRunner().run(example).failed == 0
-
-
-def test_a_mapping_is_as_good_as_a_dict():
-    layer = pylstm.LSTM(3, 5, seed=0)
-    x = np.random.default_rng(0).normal(size=(4, 2, 3)).astype("float32")
-    final, stream = MappingProxyType(layer(x).final), layer.stream(2)
-    stream.state = final
-    assert all((stream.state[name] == final[name]).all() for name in final)

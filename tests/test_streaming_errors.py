@@ -6,6 +6,7 @@ import copy
 import pickle
 import threading
 import time
+from types import MappingProxyType
 
 import numpy as np
 import pytest
@@ -136,3 +137,9 @@ def test_every_method_refuses_before_it_stores(cell, how):
         got = getattr(stream, how)(value, aux=given | {names[-1]: Meddler(stream, given[names[-1]], x, aux)})
     assert np.array_equal(got, getattr(alone, how)(value, aux=given))
     assert np.array_equal(stream.feed(x, aux=aux), alone.feed(x, aux=aux))
+
+
+def test_states_may_be_any_mapping():
+    final, stream = MappingProxyType(LAYER(np.ones((4, 2, 3), F32)).final), LAYER.stream(2)
+    stream.state = final
+    assert all((stream.state[name] == final[name]).all() for name in final)

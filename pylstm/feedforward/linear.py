@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Never
 
 import numpy as np
 
-from pylstm.checks import Array, Dtype, Seed, as_array, check_array, check_size, generator
+from pylstm.checks import Array, Dtype, Seed, as_array, check_array, check_flag, check_size, generator
 from pylstm.described import Layer
 from pylstm.engine import dense
 from pylstm.engine.threads import get_num_threads
@@ -67,7 +67,7 @@ class Linear(Layer, kind="linear"):
     ) -> None:
         self.in_features = check_size("in_features", in_features)
         self.out_features = check_size("out_features", out_features)
-        self.bias = bool(bias)
+        self.bias = check_flag("bias", bias)
         self._params = Parameters(linear_shapes(self.in_features, self.out_features, self.bias), dtype)
         bound = 1 / np.sqrt(self.in_features)
         self.params.flat[...] = generator(seed).uniform(-bound, bound, self.params.size)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, Never
 
 import numpy as np
 
-from pylstm.checks import Array, Dtype, Seed, check_array, generator
+from pylstm.checks import Array, Dtype, Seed, check_array, check_flag, generator
 from pylstm.described import Layer
 from pylstm.feedforward.linear import Linear, LinearRun, linear_shapes
 from pylstm.hints import GradientsBase, Output, refuse_backward
@@ -94,7 +94,7 @@ class MLP(Layer, kind="mlp"):
             )
         rng, widths = generator(seed), [in_features, *sizes, out_features]
         self.layers = [Linear(*pair, bias=bias, dtype=dtype, seed=rng) for pair in itertools.pairwise(widths)]
-        self.activation, self.bias = activation, bool(bias)
+        self.activation, self.bias = activation, check_flag("bias", bias)
         shapes = {f"{k}.{name}": s for k, each in enumerate(self.layers) for name, s in each.params.shapes.items()}
         self._params = Parameters(shapes, dtype)
         self._place()

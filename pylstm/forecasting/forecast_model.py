@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import itertools
-import operator
 from collections.abc import Callable, Iterable
 from typing import Any, Literal
 
 import numpy as np
 
-from pylstm.checks import Dtype, check_size, generator
+from pylstm.checks import Dtype, check_flag, check_share, check_size, generator
 from pylstm.data.scaling import pack, scale_of
 from pylstm.data.sequences import Sequences
 from pylstm.forecasting.preparation import Preparation
 from pylstm.forecasting.series import as_extras, as_series, pairs_of, training_spans, validation_spans
-from pylstm.models.fitted import FittedModel
+from pylstm.models.fitted import OWN, FittedModel, check_net
 from pylstm.models.restoring import constructor_options, held, own_options
 from pylstm.models.sequence_model import SequenceModel
 from pylstm.models.targets import check_loss_of_values
@@ -94,13 +93,16 @@ class ForecastModel(FittedModel, kind="forecast_model"):
         **sizes: Any,
     ) -> None:
         check_loss_of_values(loss)
+        check_net(type(self), cell, sizes, ("bidirectional", *OWN))
         self.cell, self.hidden_size = cell, check_size("hidden_size", hidden_size)
         self.window, self.horizon = check_size("window", window), check_size("horizon", horizon)
-        self.preparation = Preparation(bool(log), operator.index(season), operator.index(difference))
-        self.joint = bool(joint)
+        self.preparation = Preparation(
+            check_flag("log", log), check_size("season", season, 0), check_size("difference", difference, 0)
+        )
+        self.joint = check_flag("joint", joint)
         net: dict[str, Any] = {
             "num_layers": check_size("num_layers", num_layers),
-            "dropout": float(dropout),
+            "dropout": float(check_share("dropout", dropout)),
             "loss": loss,
         }
         net |= {"head_sizes": tuple(check_size("head_sizes", each) for each in head_sizes)}

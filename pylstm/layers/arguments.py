@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 import warnings
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from pylstm.cells.cell import Cell
-from pylstm.checks import check_flag, check_number, check_size, quoted
+from pylstm.cells.options import call_text
+from pylstm.checks import check_flag, check_share, check_size, quoted
 
 
 def several(num_layers: Any, bidirectional: Any, dropout: Any) -> bool:
     """Whether the arguments ask for a stack; warns of a dropout without effect, as PyTorch does."""
     one = check_size("num_layers", num_layers) == 1
-    if not 0 <= check_number("dropout", dropout) <= 1:
-        raise ValueError(f"dropout must be in 0..1, got {dropout}")
-    if one and dropout:
+    if check_share("dropout", dropout) and one:
         message = f"dropout={dropout} acts between layers: with num_layers=1 it does nothing"
         warnings.warn(message, stacklevel=_callers_level())
     return check_flag("bidirectional", bidirectional) or not one
@@ -46,3 +47,39 @@ def is_registered(cell: type[Cell]) -> bool:
     from pylstm.plugins import registry
 
     return cell in [entry.cell for entry in registry().entries()]
+
+
+def check_extra(
+    what: str, cell: type[Cell], given: Iterable[str], *makers: Callable[..., Any], without: Iterable[str] = ()
+) -> None:
+    """Refuse names that are neither sizes nor options of `cell` nor arguments of `makers`, with the nearest that is.
+
+    Parameters
+    ----------
+    what : str
+        Class that is made.
+    cell : Cell subclass
+    given : iterable of str
+    *makers : function
+    without : iterable of str
+        Arguments of `makers` that `what` does not take.
+
+    Raises
+    ------
+    TypeError
+        An unknown name.
+    """
+    own = cell.contract.sizes.keys() | cell.options.keys()
+    taken = [each for maker in makers for each in inspect.signature(maker).parameters.values()]
+    arguments = {each.name for each in taken if each.kind is not inspect.Parameter.VAR_KEYWORD} - {"self", *without}
+    for name in given:
+        if name not in own and name not in arguments:
+            import difflib
+
+            close = difflib.get_close_matches(name.lower(), sorted(own | arguments), 1)
+            hint = f": did you mean {close[0]}=?" if close else ""
+            sizes, options = ", ".join(cell.contract.sizes) or "none", call_text(cell.options) or "none"
+            raise TypeError(
+                f"{what} has no option {name!r}, and cell {cell.name!r} has neither a size nor an option {name!r} (its "
+                f"extra sizes: {sizes}; its options: {options}){hint}"
+            )

@@ -20,7 +20,7 @@ from pylstm.engine.memory import Workspaces
 from pylstm.engine.stream import Stream
 from pylstm.engine.threads import get_num_threads
 from pylstm.hints import refuse_call, refuse_options
-from pylstm.layers.arguments import find_cell
+from pylstm.layers.arguments import check_extra, find_cell
 from pylstm.layers.checkpointed import CheckpointedRun, kept, refuse_with_checkpoint, segments_of
 from pylstm.layers.given import take_given, take_initial
 from pylstm.layers.initialisers import initialise, set_values
@@ -60,11 +60,13 @@ class RecurrentLayer(Layer):
         **sizes: Any,
     ) -> None:
         self.cell, sizes = split(find_cell(cell), sizes)
-        self.certified = bool(certified)
+        self.certified = check_flag("certified", certified)
         self.input_size, self.hidden_size = as_size("input_size", input_size), as_size("hidden_size", hidden_size)
-        known = self.cell.contract.sizes  # any other name is refused below
+        known = self.cell.contract.sizes
         refuse_options(sizes, known)
-        self.sizes = {name: as_size(name, value) if name in known else value for name, value in sizes.items()}
+        if sizes.keys() - known.keys():
+            check_extra(type(self).__name__, self.cell, sizes, type(self).__init__, RecurrentLayer.__init__)
+        self.sizes = {name: as_size(name, value) for name, value in sizes.items()}
         self.bias, self.batch_first = check_flag("bias", bias), check_flag("batch_first", batch_first)
         self.dtype = check_dtype(dtype)
         contract = self.cell.contract
@@ -230,6 +232,8 @@ class RecurrentLayer(Layer):
         """
         if other:
             refuse_call(other)
+        if tape is not True and tape is not False:
+            tape = check_flag("tape", tape)
         source, (layout, x, T, B) = x, self._take_input(x, lengths)
         start, learned = take_initial(self, layout, B, initial)
         given = take_given(self, layout, (T, B), learned, aux=aux, pre=pre, reset=reset, blend=blend)

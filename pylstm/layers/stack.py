@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Never, Self
 
 import numpy as np
 
-from pylstm.checks import check_size, generator, seeds_of
+from pylstm.checks import check_flag, check_size, generator, seeds_of
 from pylstm.described import Layer, call_of
 from pylstm.hints import refuse_call
 from pylstm.kinds import Plan, Wanted
@@ -119,7 +119,8 @@ class Stack(Composite, kind="stack"):
 
     def _take_residual(self, residual: Any) -> tuple[bool, ...]:
         count = len(self.layers)
-        taken = (False,) + (bool(residual),) * (count - 1) if np.ndim(residual) == 0 else tuple(map(bool, residual))
+        taken = residual if np.ndim(residual) else (False, *[residual] * (count - 1))
+        taken = tuple(check_flag("residual", each) for each in taken)
         if len(taken) != count:
             raise ValueError(f"residual must have one value for each of {count} layers, got {len(taken)}")
         for k, layer in enumerate(self.layers):
@@ -137,7 +138,7 @@ class Stack(Composite, kind="stack"):
 
     def train(self, mode: bool = True) -> Self:
         """Training mode: dropout acts. Returns the stack."""
-        self.training = bool(mode)
+        self.training = check_flag("mode", mode)
         return self
 
     def eval(self) -> Self:

@@ -8,11 +8,11 @@ from typing import Any, Literal
 import numpy as np
 
 from pylstm.cells.cell import Cell
-from pylstm.checks import Dtype
+from pylstm.checks import Dtype, check_dtype, check_flag, check_share, check_size
 from pylstm.data.finite import refuse_array
 from pylstm.data.scaling import pack, scale_of
 from pylstm.data.sequences import Sequences
-from pylstm.models.fitted import FittedModel
+from pylstm.models.fitted import OWN, FittedModel, check_net
 from pylstm.models.restoring import constructor_options, held, leaf_of, own_options
 from pylstm.models.sequence_model import SequenceModel
 from pylstm.schema import Entries, as_array
@@ -80,9 +80,17 @@ class ClassifyModel(FittedModel, kind="classify_model"):
             raise ValueError(f"at least two different classes are needed, got {', '.join(self.classes) or 'none'}")
         if str(read) == "every":
             raise ValueError("read must be last, mean or max, since a class belongs to a whole sequence")
-        self._net: dict[str, Any] = {"num_layers": num_layers, "bidirectional": bidirectional, "dropout": dropout}
+        if str(read) not in ("last", "mean", "max"):
+            raise ValueError(f"read must be last, mean or max, got {read!r}")
+        check_net(type(self), cell, sizes, ("loss", *OWN))
+        self._net: dict[str, Any] = {"num_layers": check_size("num_layers", num_layers)}
+        self._net |= {
+            "bidirectional": check_flag("bidirectional", bidirectional),
+            "dropout": check_share("dropout", dropout),
+        }
         self._net |= {"head_sizes": tuple(head_sizes), "dtype": dtype, "seed": seed, "read": read} | sizes
-        self.cell, self.hidden_size, self.dtype = cell, hidden_size, np.dtype(dtype).name
+        self.cell, self.hidden_size = cell, check_size("hidden_size", hidden_size)
+        self.dtype = check_dtype(dtype).name
 
     @classmethod
     def around(cls, net: SequenceModel, classes: Sequence[str], scale: np.ndarray) -> ClassifyModel:

@@ -2,15 +2,44 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Iterable
 from typing import Any
 
 from pylstm.checks import check_size
 from pylstm.described import Model
+from pylstm.layers.arguments import check_extra, find_cell
+from pylstm.layers.recurrent import RecurrentLayer
 from pylstm.models.sequence_model import SequenceModel
 from pylstm.optim.optimisers import Adam
 from pylstm.optim.schedules import cosine
 from pylstm.training.fitting import fit
 from pylstm.training.history import History
+from pylstm.training.trainer import Trainer
+
+OWN = ("input_size", "output_size", "vocabulary", "read", "batch_first")
+"""Arguments of a `SequenceModel` or its layers that `fit` sets."""
+
+
+def check_net(model: type[FittedModel], cell: Any, options: Iterable[str], own: tuple[str, ...]) -> None:
+    """Refuse options that `fit` could not make a net with; `own` are those of a `SequenceModel` that it sets itself.
+
+    Raises
+    ------
+    TypeError
+        An unknown option, or one of `fit`.
+    LookupError
+        No cell of that name.
+    """
+    found, name = find_cell(cell), model.__name__
+    fits: Any = (model.fit, Trainer.__init__, fit)  # type: ignore[attr-defined]
+    taken = [each for function in fits for each in inspect.signature(function).parameters.values()]
+    later = {each.name for each in taken if each.kind is inspect.Parameter.KEYWORD_ONLY}
+    for each in options:
+        if each in later - found.contract.sizes.keys() - found.options.keys():
+            raise TypeError(f"{name} has no option {each!r}, but its method fit has: pass {each}= to fit")
+    makers = (SequenceModel.__init__, RecurrentLayer.__init__)
+    check_extra(name, found, options, model.__init__, *makers, without=own)
 
 
 class FittedModel(Model):

@@ -15,9 +15,11 @@ from pylstm.described import Trainable
 from pylstm.feedforward.embedding import Embedding
 from pylstm.feedforward.mlp import Activation
 from pylstm.hints import refuse_options
+from pylstm.layers.arguments import check_extra, find_cell
 from pylstm.layers.bidirectional import Bidirectional
 from pylstm.layers.generators import unmoved
 from pylstm.layers.named import Recurrent
+from pylstm.layers.recurrent import RecurrentLayer
 from pylstm.layers.stack import Stack
 from pylstm.losses.classification import leave_out
 from pylstm.models.body import as_list, head_on, parts_of
@@ -125,6 +127,7 @@ class SequenceModel(Trainable, kind="sequence_model"):
         **sizes: Any,
     ) -> None:
         refuse_options(sizes, (), "model option")
+        check_extra("SequenceModel", find_cell(cell), sizes, SequenceModel.__init__, RecurrentLayer.__init__)
         seeds = seeds_of(seed, 3 if vocabulary else 2)
         embedding = Embedding(vocabulary, input_size, dtype=dtype, seed=seeds.pop(0)) if vocabulary else None
         own: Any = seeds[0]
