@@ -34,7 +34,7 @@ from pylstm.engine.buffers cimport address, line_up, optional
 from pylstm.engine.modifiers cimport add_given, blend_state, scale_state, unblend_state, unscale_state
 from pylstm.engine.plan cimport (
     FROM_EMISSION, FROM_STATE, FROM_X, PARAM_ROWS, ROWS_GRAIN, Plan, border, core_t, pack, part_t, plan_t,
-    product_t, row_of, rows_at, starts_dx)
+    product_t, row_of, rows_at, rows_grain, starts_dx)
 from pylstm.engine.prefetch cimport prefetch_forward, prefetch_backward
 from pylstm.engine.ragged cimport (
     add_dy, align_states, gather_x, clear_beyond, keep_final, scatter_dx, scatter_y, steps_with_rows, take_given)
@@ -214,7 +214,7 @@ cdef void pass_(const void *plan_, const void *arrays, team_t *team, int number,
     if not back and a.flat != NULL:
         while next_share(team, &phase, &share):
             pack(plan, a.base, a.flat, share)
-    if not back and not team.columns and plan.offsets == NULL:
+    if not back and not team.columns and plan.offsets == NULL and not plan.ahead:
         while next_share(team, &phase, &share):              # the same rows in all chunks
             for k in range(chunks):
                 steps_of_chunk(plan, a, team, number, share, back, k)
@@ -223,6 +223,8 @@ cdef void pass_(const void *plan_, const void *arrays, team_t *team, int number,
         return
     for k in range(chunks):
         chunk = chunks - 1 - k if back else k
+        while plan.ahead and not back and next_share(team, &phase, &share):
+            start_share(plan, a, chunk, share)
         if team.columns:
             steps_of_chunk(plan, a, team, number, number, back, chunk)
             meet(team)
@@ -241,7 +243,7 @@ cdef void steps_of_chunk(const plan_t *plan, const arrays_t *a, team_t *team, in
                          Py_ssize_t chunk) noexcept nogil:
     """The steps of a chunk, for a share of its rows, or in a team that shares columns for all rows."""
     cdef const core_t *core = plan.core
-    cdef Py_ssize_t grain = PARAM_ROWS if core.params.n else ROWS_GRAIN, rows
+    cdef Py_ssize_t grain = rows_grain(plan), rows
     cdef span_t span
     span.team, span.number, span.own = team, share, share == 0 or not team.columns
     span.first, span.b0 = border(plan, back, chunk), 0
@@ -250,7 +252,9 @@ cdef void steps_of_chunk(const plan_t *plan, const arrays_t *a, team_t *team, in
     if not team.columns:
         span.b0 = part(rows, grain, share, team.size)
         span.rows = part(rows, grain, share + 1, team.size) - span.b0
-    if back and core.itemsize == 4:
+    if span.rows == 0:                                       # of few rows, when all can do the rest
+        pass
+    elif back and core.itemsize == 4:
         backward_steps(plan, a, &span, <float *> NULL)
     elif back:
         backward_steps(plan, a, &span, <double *> NULL)
@@ -318,7 +322,8 @@ cdef void forward_steps(const plan_t *plan, const arrays_t *a, const span_t *spa
     cdef bint own = span.own, ragged = plan.offsets != NULL
     cdef table_t table
     # (1) all steps of the chunk:  z = b + x W_x^T
-    start_from_input(plan, a, span, steps, dtype)
+    if not plan.ahead:
+        start_from_input(plan, a, span, steps, dtype)
     tabulate(&table, plan, a, span, span.first, 1)
     if not (plan.scaled or plan.blended or team.columns or ragged or core.emissions.n):
         plain_steps(plan, a, span, steps, &table)
@@ -387,6 +392,17 @@ cdef void start_from_input(const plan_t *plan, const arrays_t *a, const span_t *
         start_rows(plan, a, first, at + t, part(all_, ROWS_GRAIN, span.number + 1, span.team.size) - t, dtype)
     else:
         start_rows(plan, a, first, at, all_, dtype)
+
+
+cdef void start_share(const plan_t *plan, const arrays_t *a, Py_ssize_t chunk, int share) noexcept nogil:
+    """A share of all rows of a chunk, where no step waits for another's product."""
+    cdef Py_ssize_t first = border(plan, False, chunk), at = row_of(plan, first)
+    cdef Py_ssize_t all_ = row_of(plan, border(plan, False, chunk + 1)) - at
+    cdef Py_ssize_t r = part(all_, ROWS_GRAIN, share, plan.threads), rows = part(all_, ROWS_GRAIN, share + 1, plan.threads) - r
+    if rows and plan.core.itemsize == 4:
+        start_rows(plan, a, first, at + r, rows, <float *> NULL)
+    elif rows:
+        start_rows(plan, a, first, at + r, rows, <double *> NULL)
 
 
 cdef void start_rows(const plan_t *plan, const arrays_t *a, Py_ssize_t first, Py_ssize_t at, Py_ssize_t rows,

@@ -65,6 +65,7 @@ cdef struct plan_t:             # a run
     const Py_ssize_t *borders
     const Py_ssize_t *borders_back
     int threads, columns                                  # see team_t
+    bint ahead                                            # threads share the input product of a chunk before its steps
     int panel[MAX_PRODUCTS]                               # vectors of a panel of the packed weights, forward and back
     const part_t *parts                                   # of product k and thread i: parts[k * threads + i]
     const part_t *parts_back
@@ -111,6 +112,11 @@ cdef inline Py_ssize_t border(const plan_t *plan, bint back, Py_ssize_t k) noexc
     if plan.offsets == NULL:
         return min(k * (plan.chunk_back if back else plan.chunk), plan.T)
     return plan.borders_back[k] if back else plan.borders[k]
+
+
+cdef inline Py_ssize_t rows_grain(const plan_t *plan) noexcept nogil:
+    """Threads share the rows of a step in multiples of this: of an accumulator, or of a tile of a product of the step."""
+    return PARAM_ROWS if plan.core.params.n else 1 if plan.ahead else ROWS_GRAIN
 
 
 cdef inline Py_ssize_t row_of(const plan_t *plan, Py_ssize_t t) noexcept nogil:

@@ -263,3 +263,27 @@ def test_every_column_has_one_owner(seed, threads):
             work += np.bincount(owner[first : first + n], minlength=threads) * widths[k]
         most = 64 * sum(widths[k] for k, at in zip(steps, stages) if at == stage)
         assert work.max() <= work.sum() / threads + most
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("B", [2, 5, 8, 40])
+@pytest.mark.parametrize("cell", ["mingru", "sru"])
+def test_rows_of_cells_without_recurrent_products(cell, B, dtype):
+    """Their steps are shared row by row, after the input product of a chunk, which has rows for all threads."""
+    rng = np.random.default_rng(0)
+    layer, T = pylstm.Recurrent(cell, 40, 48, dtype=dtype, seed=0), 1 + 2400 // B
+    x, dy = rng.normal(size=(T, B, 40)).astype(dtype), rng.normal(size=(T, B, 48)).astype(dtype)
+    found, before = [], pylstm.get_num_threads()
+    try:
+        for threads in (1, 2, 3, 4, 2):
+            pylstm.set_num_threads(threads)
+            run = layer(x)
+            grads = run.backward(dy)
+            first = [each.tobytes() for each in grads.initial.values()]
+            found.append([layer(x, tape=False).y.tobytes(), run.y.tobytes(), grads.x.tobytes(), *first])
+            found[-1].append(grads.params.flat.tobytes())
+    finally:
+        pylstm.set_num_threads(before)
+    assert all(each == found[0] for each in found)
+    alone = layer(np.ascontiguousarray(x[:, 1:2])).y
+    assert alone.tobytes() == np.ascontiguousarray(run.y[:, 1:2]).tobytes()
