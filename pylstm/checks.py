@@ -167,7 +167,10 @@ def as_array(name: str, value: Any) -> np.ndarray:
         ) from None
 
 
-OF_LOSS = "a loss returns both its value and dy, its derivative by y: value, dy = loss(run.y, target); run.backward(dy)"
+OF_LOSS = (
+    "a loss returns both its value and dy, its derivative with respect to y: value, dy = loss(run.y, target); "
+    "run.backward(dy)"
+)
 
 
 def _no_array(value: Any) -> str:

@@ -66,12 +66,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     except USER_ERRORS as error:
         if isinstance(error, BUGS) or "--traceback" in argv:
             raise
-        message = " ".join(str(error).split()) or type(error).__name__
+        message = " ".join(_text(error).split()) or type(error).__name__
         message = "; ".join([message, *getattr(error, "__notes__", ())])
         print(f"pylstm: error: {message}", file=sys.stderr)
         return 2
     finally:
         warnings.formatwarning = standard
+
+
+def _text(error: BaseException) -> str:
+    """What it says; of an error of the system the file first, without a number: ``nofile.txt: does not exist``."""
+    if not isinstance(error, OSError) or not error.strerror or error.filename is None:
+        return str(error)
+    ours = {FileNotFoundError: "does not exist", IsADirectoryError: "is a folder, not a file"}
+    return f"{os.fsdecode(error.filename)}: {ours.get(type(error), error.strerror.lower())}"
 
 
 def _run(argv: list[str]) -> int:

@@ -81,7 +81,7 @@ def read_file(path: Path, check: Check | None = None) -> tuple[dict[str, Any], d
 
 
 def _opened(path: str) -> Any:
-    """The regular file at `path`, open: what is written there meanwhile is another file."""
+    """The regular file at `path`, open: a later `save` to that path makes another file and does not change this one."""
     import safetensors
 
     with open(path, "rb", opener=_without_waiting) as file:

@@ -192,9 +192,9 @@ OPTIONS: dict[str, dict[str, str]] = {
     "backward": {
         "retain_graph": "backward may be called again, with the same result: leave it out",
         "create_graph": "there are no second derivatives: leave it out",
-        "gradient": "dy= is the derivative of the loss by run.y: run.backward(dy)",
-        "grad_output": "dy= is the derivative of the loss by run.y: run.backward(dy)",
-        "grad_tensors": "dy= is the derivative of the loss by run.y: run.backward(dy)",
+        "gradient": "dy= is the derivative of the loss with respect to run.y: run.backward(dy)",
+        "grad_output": "dy= is the derivative of the loss with respect to run.y: run.backward(dy)",
+        "grad_tensors": "dy= is the derivative of the loss with respect to run.y: run.backward(dy)",
         "inputs": "all gradients are returned: grads.x, grads.params",
         "dh": "dfinal={'h': dh} is the derivative by the state after the last step",
         "dc": "dfinal={'c': dc} is the derivative by the state after the last step",

@@ -98,7 +98,7 @@ HINTS: dict[str, dict[str, str]] = {
         "backward": "a loss is (value, dy), and backward a method of the run: grads = run.backward(dy)",
         "item": "a loss is (value, dy), and value a Python float",
         "detach": "a loss is (value, dy), and value a Python float",
-        "grad": "a loss is (value, dy), and dy its derivative by the outputs",
+        "grad": "a loss is (value, dy), and dy its derivative with respect to the outputs",
     },
     "gradients": {
         "flat": "grads.params has the gradients of the parameters: grads.params.flat",

@@ -168,8 +168,9 @@ def _take_apart(model: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     if not isinstance(model, Mapping) and callable(getattr(type(model), "from_parts", None)):
         return _take_apart_own(model)
     if not isinstance(model, Mapping) or not model:
+        got = "an empty dict" if isinstance(model, Mapping) else type(model).__name__
         raise TypeError(
-            f"save takes a layer, a model or a dict of layers, got {type(model).__name__} (your own model needs "
+            f"save takes a layer, a model or a dict of layers, got {got} (your own model needs "
             "`parts`, `metadata` and a class method `from_parts`)"
         )
     _check_parts(model)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import doctest
 import importlib
 import importlib.util
@@ -93,6 +94,22 @@ def test_hints():
     texts = [text for kind in HINTS.values() for text in kind.values()]
     names = {name for text in texts for name in NAME.findall(text)}
     assert len(names) > 30 and not [name for name in names if not is_public(name)]
+
+
+def raised(path):
+    """Texts of a file with words in them, but its docstrings."""
+    tree = ast.parse(path.read_text())
+    documents = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in documents:
+            yield from [node.value] * (" " in node.value)
+
+
+def test_messages():
+    """What an error says to write instead is there."""
+    texts = [text for path in (ROOT / "pylstm").rglob("*.py") for text in raised(path)]
+    names = {name for text in texts for name in NAME.findall(text)}
+    assert len(names) > 20 and not [name for name in names if not is_public(name)]
 
 
 def public_objects():

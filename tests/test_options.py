@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 
 import pylstm
+from pylstm.cells.certification.certificate import Certificate, Path
 
 T, B, I, H = 5, 2, 3, 4
 X = np.random.default_rng(0).normal(size=(T, B, I)).astype("float32")
 LSTM, STACK = pylstm.LSTM(I, H, seed=0), pylstm.LSTM(I, H, 2, seed=0)
+MODEL = pylstm.SequenceModel("lstm", I, H, 1, seed=0)
 BOTH = pylstm.Bidirectional(pylstm.LSTM(I, H, seed=0), pylstm.LSTM(I, H, seed=1))
 
 MISTAKES = [
@@ -61,6 +63,49 @@ def test_an_option_that_is_wrong_is_refused(number):
     with pytest.raises(error) as caught:
         make()
     assert cure in str(caught.value)
+
+
+def quarters():
+    return {"a": [1, 2], "b": [1], "c": [1]}
+
+
+VALUES = [
+    (lambda: pylstm.fit(MODEL, (X, X), callbacks=3), TypeError, "callbacks must be a list of functions, got 3"),
+    (lambda: pylstm.fit(MODEL, (X, X), callbacks=print), TypeError, "got one: callbacks=[function]"),
+    (lambda: pylstm.save("m", {}), TypeError, "a dict of layers, got an empty dict"),
+    (lambda: pylstm.set_num_threads("2"), TypeError, "an integer from 1 to 64, got '2'"),
+    (
+        lambda: pylstm.ClassifyModel("ab").fit([X[0]], ["a", "b"]),
+        ValueError,
+        "of shape (1,), one for each sequence, got <U1",
+    ),
+    (lambda: pylstm.ClassifyModel("ab").fit([X[0]], ["a"]), ValueError, "model.classes.index(each)"),
+    (
+        lambda: pylstm.data.sequences_from_frame(quarters(), id="a"),
+        ValueError,
+        "columns must have equal lengths, got 2 values of 'a' and 1 of 'b'",
+    ),
+    (
+        lambda: pylstm.data.sequences_from_frame(quarters(), id="b", time="a", columns=["c"]),
+        ValueError,
+        "columns must have equal lengths, got 1 values of 'b' and 2 of 'a'",
+    ),
+]
+
+
+@pytest.mark.parametrize("number", range(len(VALUES)))
+def test_a_value_that_is_wrong_is_refused(number, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    make, error, cure = VALUES[number]
+    with pytest.raises(error) as caught:
+        make()
+    assert cure in str(caught.value)
+
+
+@pytest.mark.parametrize(("number", "words"), [(1, "1 of 4 paths is wrong"), (2, "2 of 4 paths are wrong")])
+def test_a_certificate_counts_in_english(number, words):
+    certificate = Certificate("mine", [Path("twin", str(k), fault="nan" * (k < number)) for k in range(4)])
+    assert words in certificate.message()
 
 
 def test_what_goes_on_to_the_layers_is_taken():

@@ -125,7 +125,7 @@ def test_a_file_does_not_stop_certification(path):
     pylstm.save(path, pylstm.Recurrent(Surrogate, 3, 4, certified=False))
     for change in (lambda part: part.pop("certified"), lambda part: part.update(certified=True)):
         rewrite(path, lambda header, change=change: change(header["parts"][""]))
-        with pytest.raises(ValueError, match="paths are wrong"):
+        with pytest.raises(ValueError, match=r"paths (is|are) wrong"):
             pylstm.load(path, cell=Surrogate)
     rewrite(path, lambda header: header["parts"][""].update(certified=0))
     with pytest.raises(ValueError, match="certified must be true or false"):

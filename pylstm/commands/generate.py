@@ -13,8 +13,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser = subparsers.add_parser(
         "generate",
         help="write text with a model of `pylstm train text`",
-        description="Write text with a model that `pylstm train text` saved, as it is drawn. The same seed draws the "
-        "same text.",
+        description="Print text of a model that `pylstm train text` saved, each character as soon as it is "
+        "drawn. The same seed draws the same text.",
     )
     parser.add_argument("model", metavar="MODEL", help="a file of `pylstm train text`")
     parser.add_argument("--prompt", default="\n", metavar="TEXT", help="text to continue (a line end)")

@@ -32,7 +32,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "--interval",
         type=float,
         metavar="P",
-        help="also the interval that contains the share P of simulated continuations",
+        help="also print the interval that contains a share P of simulated continuations",
     )
     parser.add_argument("--plot", metavar="FILE", help="write the forecast as a figure (.png, .svg, .pdf)")
     parser.add_argument("--json", action="store_true", help="one JSON object instead of CSV")
@@ -45,6 +45,8 @@ def run(args: argparse.Namespace) -> int:
     from pylstm.commands._shared.trained import load_trained, reading_of
 
     check_plot(args.plot)
+    if args.interval is not None and not 0 < args.interval < 1:
+        raise ValueError(f"--interval must be between 0 and 1, got {args.interval:g}")
     task, model, about = load_trained(args.model)
     if task == "text":
         raise ValueError(f"{args.model}: holds a text model: use pylstm generate {args.model}")

@@ -150,7 +150,7 @@ def digest_of(data: Data) -> str:
     digest = hashlib.sha256()
     for each in data:
         digest.update(f"{each.dtype.str} {each.shape}\n".encode())
-        if isinstance(each, Sequences):  # what is beyond the ends is no data
+        if isinstance(each, Sequences):  # what is beyond the ends does not count
             digest.update(each.lengths.astype("<i8").tobytes())
         for row in each.rows() if isinstance(each, Sequences) else [each]:
             digest.update(np.ascontiguousarray(row).tobytes())

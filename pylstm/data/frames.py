@@ -62,6 +62,11 @@ def sequences_from_frame(
         raise ValueError(
             f"the table must have at least one row and one column of values, got {len(owner)} and {len(columns)}"
         )
+    for name in (id, *([] if time is None else [time]), *columns):
+        if len(frame[name]) != len(owner):
+            raise ValueError(
+                f"columns must have equal lengths, got {len(owner)} values of {id!r} and {len(frame[name])} of {name!r}"
+            )
     _, first, group = np.unique(owner, return_index=True, return_inverse=True)
     order = np.argsort(group, kind="stable") if time is None else _by_time(group, np.asarray(frame[time]), owner)
     values = np.stack([np.asarray(frame[name]).astype(dtype) for name in columns], axis=1)[order]

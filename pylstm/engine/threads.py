@@ -26,7 +26,9 @@ def _default() -> int:
 
 
 def _checked(n: int) -> int:
-    if isinstance(n, bool) or not isinstance(n, int) or not 1 <= n <= _LIMIT:
+    if isinstance(n, bool) or not isinstance(n, int):
+        raise TypeError(f"the number of threads must be an integer from 1 to {_LIMIT}, got {n!r}")
+    if not 1 <= n <= _LIMIT:
         raise ValueError(f"the number of threads must be from 1 to {_LIMIT}, got {n!r}")
     return n
 
@@ -61,6 +63,8 @@ def set_num_threads(n: int) -> None:
 
     Raises
     ------
+    TypeError
+        Not an integer.
     ValueError
         Another number.
     """

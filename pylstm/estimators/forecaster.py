@@ -32,7 +32,7 @@ class Forecaster(EstimatorHints, BaseEstimator, kind="forecaster"):
     horizon : int
         Steps that the net says at once.
     log, season, difference
-        What is done to the series first: logarithms, differences to the season before, differences to the step before.
+        What is done to the series first: logarithms, differences from the season before and from the step before.
         A trend wants ``difference=1`` or `season`.
     joint : bool
         The columns of y (T, K) are K values of one step, forecast together; otherwise they are K series.

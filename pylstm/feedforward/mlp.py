@@ -66,7 +66,7 @@ class MLP(Layer, kind="mlp"):
     Raises
     ------
     TypeError, ValueError
-        An unknown activation; a dtype or a size that is none.
+        An unknown activation; a dtype that is neither float32 nor float64; a size below 1.
 
     Examples
     --------

@@ -36,7 +36,7 @@ class Bidirectional(Composite, kind="bidirectional"):
     Raises
     ------
     TypeError
-        Something that is no `Recurrent`.
+        A direction that is not a `Recurrent`.
     ValueError
         Layers that do not fit each other, or belong to another stack.
 

@@ -264,7 +264,7 @@ def segments_of(
     Raises
     ------
     TypeError, ValueError
-        `checkpoint` is none, or a budget below the least possible.
+        `checkpoint` is not one of these, or is a budget below the least possible.
     """
     budget = parse_checkpoint(checkpoint)
     if T == 0 or B == 0:

@@ -201,7 +201,7 @@ class StackStream:
 
 
 def _check_out(out: Any, shape: tuple[int, ...], dtype: np.dtype) -> None:
-    """Refuse before any layer has moved what the result would not fit into."""
+    """Refuse an `out` that the result does not fit into, before any layer has moved."""
     if not isinstance(out, np.ndarray):
         raise TypeError(f"out must be a numpy.ndarray, got {type(out).__name__}")
     if out.shape != shape or out.dtype != dtype:

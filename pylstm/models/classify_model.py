@@ -127,7 +127,15 @@ class ClassifyModel(FittedModel, kind="classify_model"):
         rows = _rows(x)
         y = np.asarray(y)
         if y.shape != (len(rows),) or y.dtype.kind not in "iu":
-            raise ValueError(f"y must be integers of shape ({len(rows)},), got {y.dtype} {y.shape}")
+            cure = (
+                ": pass numbers of the classes, [model.classes.index(each) for each in y]"
+                if y.dtype.kind in "US"
+                else ""
+            )
+            raise ValueError(
+                f"y must be integers of shape ({len(rows)},), one for each sequence, got {y.dtype} of shape "
+                f"{y.shape}{cure}"
+            )
         if y.min() < 0 or y.max() >= len(self.classes):
             raise ValueError(f"y must be in 0..{len(self.classes) - 1}, got {y.min()}..{y.max()}")
         steps = np.concatenate(rows)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from pylstm.checks import check_number, check_size, takes_one
+from pylstm.checks import check_number, check_size, quoted, takes_one
 from pylstm.parameters import Parameters
 
 
@@ -35,7 +35,8 @@ def check_callbacks(callbacks: Any) -> list[Callable[[Any], Any]]:
     TypeError: callbacks[1] must be a function of the trainer, such as lambda trainer: print(trainer.epoch), got 1
     """
     if isinstance(callbacks, str) or not isinstance(callbacks, Iterable):
-        raise TypeError("callbacks must be a list of functions, got one: callbacks=[function]")
+        one = ", got one: callbacks=[function]" if callable(callbacks) else f", got {quoted(callbacks)}"
+        raise TypeError(f"callbacks must be a list of functions{one}")
     several: list[Any] = list(callbacks)
     for number, each in enumerate(several):
         if not takes_one(each):

@@ -13,7 +13,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 @contextmanager
 def stop_on_interrupt() -> Iterator[Callable[[], int]]:
-    """Within the block, the first Ctrl-C or SIGTERM only makes the given function answer its number instead of 0.
+    """Within the block, the first Ctrl-C or SIGTERM raises nothing: the given function returns its number, 0 before.
 
     The second raises `KeyboardInterrupt` at once. A block that raises after a SIGTERM has it sent again at its end: the
     process was told to go. Outside of the main thread, where Python does not deliver signals,
@@ -52,7 +52,7 @@ def stop_on_interrupt() -> Iterator[Callable[[], int]]:
         leaving = True
         for number, handler in before.items():
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
-        if failed and asked == signal.SIGTERM:  # whoever would have sent it again has not come to it
+        if failed and asked == signal.SIGTERM:  # the block raised before its caller could send it again
             late = asked
         if late:
             signal.raise_signal(late)

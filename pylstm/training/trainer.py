@@ -72,7 +72,7 @@ class Trainer(Loop):
     spent = "epochs"
 
     def __new__(cls, *_: Any, **options: Any) -> Any:
-        """Refuse, before `__init__` does, an option that there is not, with what to write."""
+        """Refuse an unknown option before `__init__` runs, and say what to write instead."""
         refuse_options(options, (), "fit option")
         return super().__new__(cls)
 

@@ -216,7 +216,7 @@ def test_a_signal_ends_the_fit_and_is_the_status(run, walks):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Trainer, "_end_epoch", end_and_signal)
         done = run("train", "classify", walks, *READ, *SMALL)
-    assert done.status == 128 + signal.SIGTERM and "interrupted after 1 epochs" in done.out
+    assert done.status == 128 + signal.SIGTERM and "interrupted after 1 epoch, " in done.out
     assert run("evaluate", MODEL, walks).status == 0  # the model was saved
 
 

@@ -43,7 +43,7 @@ def test_what_a_user_reads(run):
         "series  co2 of statsmodels: 526 steps, 1958-03..2001-12; 59 missing values interpolated; the last 12 held out"
     )
     assert lines[1].startswith(
-        "model   lstm, 6 units, float32, seed 0; sees differences to the season before, 48 steps"
+        "model   lstm, 6 units, float32, seed 0; sees differences from the season before, 48 steps"
     )
     assert lines[-7].startswith("done    4 epochs, ") and lines[-1] == "saved   pylstm-forecast.safetensors"
     assert [line.split("  ")[0] for line in lines[-5:-1]] == ["forecast", "model", "naive", "seasonal naive (12 steps)"]
@@ -219,7 +219,11 @@ def test_missing_values_can_be_interpolated(run, waves):
         (["sunspots", "--every", "week"], "--every: not for the data set sunspots"),
         (["waves.csv", "--column", "height", "--every", "week"], "--every applies only to the data set co2"),
         (["waves.csv", "--column", "height", "--horizon", 0], "--horizon must be at least 1, got 0"),
-        (["waves.csv", "--column", "height", "--hold-out", 119], "a hold-out of 119 leaves 1 of 120 steps"),
+        (["waves.csv", "--column", "height", "--hold-out", 119], "--hold-out 119 leaves 1 of 120 steps"),
+        (["waves.csv", "--column", "height", "--horizon", 500], "--horizon 500 holds out as many steps"),
+        (["waves.csv", "--column", "height", "--window", 500], "--window must be from 1 to "),
+        (["waves.csv", "--column", "height", "--layers", 0], "argument --layers: must be at least 1, got 0"),
+        (["waves.csv", "--column", "height", "--batch-size", "a"], "--batch-size: must be an integer, got 'a'"),
         (["waves.csv", "--column", "height", "--hold-out", 2.5], "--hold-out must be a number of steps, or a share"),
         (["waves.csv", "--column", "height", "--hold-out", "nan"], "--hold-out must be a number of steps, or a share"),
         (["waves.csv", "--column", "height", "--season", -1], "--season must be 0 or more"),
@@ -229,7 +233,7 @@ def test_missing_values_can_be_interpolated(run, waves):
         (["waves.csv", "--column", "height", "--save", "no/where"], "--save no/where: the folder"),
         (["waves.csv", "--column", "height", "--plot", "a.txt"], "--plot a.txt: the name must end in .png, .svg or"),
         (["waves.csv", "--column", "height", "--resume", "none"], "--resume none: the file does not exist"),
-        (["waves.csv", "--column", "height", "--epochs", 0], "epochs must be at least 1, got 0"),
+        (["waves.csv", "--column", "height", "--epochs", 0], "argument --epochs: must be at least 1, got 0"),
         (["waves.csv", "--column", "height", "--lr", "x"], "invalid float value"),
     ],
 )  # fmt: skip

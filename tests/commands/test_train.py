@@ -72,10 +72,11 @@ def test_ctrl_c_leaves_a_usable_model(tmp_path, book):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["none.txt"], "none.txt"),
+        (["none.txt"], "none.txt: does not exist"),
+        (["."], ".: is a folder, not a file"),
         (["book.txt", "--cell", "lstn"], "lstn"),
         (["book.txt", "--save", "no/where"], "does not exist"),
-        (["book.txt", "--hidden", "0"], "hidden_size must be at least 1, got 0"),
+        (["book.txt", "--hidden", "0"], "argument --hidden: must be at least 1, got 0"),
         (["book.txt", "--batch-size", "100000"], "lower the batch size"),
         (["book.txt", "--minutes", "-1"], "minutes must be above 0"),
         (["book.txt", "--minutes", "1", "--epochs", "1"], "not allowed with"),

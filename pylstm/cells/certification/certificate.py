@@ -94,7 +94,8 @@ class Certificate:
         failures = self.failures
         if not failures:
             return f"cell {self.cell!r}: certified, {len(self.paths)} paths"
-        head = f"cell {self.cell!r}: {len(failures)} of {len(self.paths)} paths are wrong"
+        verb = "is" if len(failures) == 1 else "are"
+        head = f"cell {self.cell!r}: {len(failures)} of {len(self.paths)} paths {verb} wrong"
         return "\n  ".join([head, *map(str, failures)])
 
     def as_dict(self) -> dict[str, Any]:

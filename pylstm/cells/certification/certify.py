@@ -46,9 +46,9 @@ def certify(cell: Any, *, raise_: bool = True, dtype: str | None = None, **sizes
 
     Notes
     -----
-    The truth are complex steps of the twin's own forward (Squire & Trapp, SIAM Review 40(1), 1998), exact to the last
-    digits; where the twin is not analytic, central differences extrapolated by Richardson. docs/certification.md says
-    what is checked.
+    The truth is computed by complex steps of the twin's own forward (Squire & Trapp, SIAM Review 40(1), 1998), exact to
+    the last digits; where the twin is not analytic, by central differences extrapolated by Richardson.
+    docs/certification.md says what is checked.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""What a derived backward is not blamed for: its rules are right, only their conventions at single points may differ.
+"""What a derived backward is allowed: its rules are right, only their conventions at single points may differ.
 
 At a tie, as ``maximum(a, 0)`` at a = 0, the rules take one derivative of each term, as PyTorch does. Where the kinks of
 several terms cancel, as in ``maximum(a, 0) + log1p(exp(-abs(a)))``, forward is smooth, and the sum of what the terms

@@ -1,4 +1,4 @@
-"""A compiled kernel, stage by stage: its values against the twin's, its derivatives against the true ones, its manners.
+"""A compiled kernel, stage by stage: values against the twin's, derivatives against the true ones, writes where it may.
 
 All blocks of a stage lie side by side in one array, a row of which is a batch row. So "nothing else was touched" and
 "the rows stay apart" are comparisons of whole arrays, bit by bit, and no block is contiguous.

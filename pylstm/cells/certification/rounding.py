@@ -30,7 +30,7 @@ CAP = {"float64": 1e-9, "float32": LOST}
 
 CAP_BESIDE = {"float64": 1e-9, "float32": np.inf}
 """The same of how far it moves beside the numbers: what is wrong at the border of a domain alone moves there. Not in
-float32, which is compared with a backward that is certified in float64, and may turn a wave with every rounding."""
+float32, where one rounding may move a sine by a whole period; it is compared with a backward certified in float64."""
 
 Moves = dict[str, Inputs]
 """Output -> (kind, name) -> (rows, 1)."""

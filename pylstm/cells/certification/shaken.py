@@ -1,6 +1,6 @@
 """Rows in which the roundings of a dtype decide what forward computes: a condition between two rounded values.
 
-There a twin and a kernel in one dtype may be of different opinions, and both be right: tanh(40) > tanh(30) is a matter
+There a twin and a kernel in one dtype may decide differently, and both be right: tanh(40) > tanh(30) is a matter
 of the last digit. Each result of forward is moved by a few roundings; rows that move by far more are such rows.
 """
 

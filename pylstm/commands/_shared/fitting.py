@@ -58,4 +58,6 @@ def ended(found: dict[str, Any]) -> str:
     loss = "" if found["loss"] is None else f", loss {found['loss']:.4g}"
     if found["validation_losses"]:
         loss += f", validation {min(found['validation_losses']):.4g} at best"
-    return f"done    {after}{found['epochs']} epochs, {found['seconds']:.1f} s{loss}"
+    return (
+        f"done    {after}{found['epochs']} epoch{'' if found['epochs'] == 1 else 's'}, {found['seconds']:.1f} s{loss}"
+    )

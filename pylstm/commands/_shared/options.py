@@ -16,6 +16,17 @@ def seed(text: str) -> int:
     return int(text)
 
 
+def count(text: str) -> int:
+    """The value of an option that counts something: an integer of 1 or more."""
+    try:
+        number = int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"must be an integer, got {text!r}") from None
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"must be at least 1, got {number}")
+    return number
+
+
 class Options:
     """Adds options whose help ends with their default.
 
@@ -35,17 +46,17 @@ class Options:
     def net(self, *, hidden: int, layers: int = 1) -> None:
         """Cell and sizes."""
         self.add("--cell", default="lstm", metavar="NAME", help="any of `pylstm cells`")
-        self.add("--hidden", type=int, default=hidden, metavar="H", help="hidden units")
+        self.add("--hidden", type=count, default=hidden, metavar="H", help="hidden units")
         self.add("--size", action="append", metavar="NAME=N", help="further size of the cell, such as proj_size=16")
         self.add("--option", action="append", metavar="NAME=X", help="option of the cell, such as dt=0.01")
-        self.add("--layers", type=int, default=layers, metavar="L", help="recurrent layers")
+        self.add("--layers", type=count, default=layers, metavar="L", help="recurrent layers")
         self.add("--dropout", type=float, default=0.0, metavar="P", help="dropout between layers")
         self.add("--dtype", choices=("float32", "float64"), default="float32", help="dtype of all computations")
 
     def training(self, *, epochs: int, batch_size: int, lr: float) -> None:
         """Budget and optimiser."""
-        self.add("--epochs", type=int, default=epochs, metavar="E", help="passes over the data")
-        self.add("--batch-size", type=int, default=batch_size, metavar="B", help="rows per step of the optimiser")
+        self.add("--epochs", type=count, default=epochs, metavar="E", help="passes over the data")
+        self.add("--batch-size", type=count, default=batch_size, metavar="B", help="rows per step of the optimiser")
         self.add("--lr", type=float, default=lr, metavar="LR", help="learning rate of Adam at the first step")
         self.add(
             "--validation",
@@ -53,7 +64,9 @@ class Options:
             metavar="F",
             help="share of the data held out of training; its loss is computed after each epoch",
         )
-        self.add("--patience", type=int, metavar="N", help="stop after so many epochs without a lower validation loss")
+        self.add(
+            "--patience", type=count, metavar="N", help="stop after so many epochs without a lower validation loss"
+        )
         self.add(
             "--seed", type=seed, default=0, metavar="S", help="seed of the parameters and of the order of the data"
         )

@@ -144,5 +144,6 @@ def check_hold_out(args: argparse.Namespace, series: Series, season: int) -> tup
     left = T - int(hold_out)
     if left < max(2, season):
         need = f"the season of {season} needs as many" if season > 2 else "2 are needed"
-        raise ValueError(f"a hold-out of {hold_out:g} leaves {max(0, left)} of {T} steps to train on: {need}")
+        given = f"--horizon {horizon} holds out as many steps and" if args.hold_out is None else f"--hold-out {share:g}"
+        raise ValueError(f"{given} leaves {max(0, left)} of {T} steps to train on: {need}")
     return horizon, int(hold_out)

@@ -39,7 +39,7 @@ def add_parser(tasks: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
         "--difference",
         choices=("auto", "none", "step", "season"),
         default="auto",
-        help="what the net sees: the series, or differences to the step or season before",
+        help="what the net sees: the series, or differences from the step or season before",
     )
     options.add("--log", action="store_true", help="the net sees logarithms")
     options.add("--window", type=int, metavar="W", help="steps that it reads; default: 4 seasons, or 48")
@@ -64,6 +64,8 @@ def run(args: argparse.Namespace) -> int:
     season = season_of(series) if args.season is None else args.season
     horizon, hold_out = check_hold_out(args, series, season)
     train = series.values[: len(series.values) - hold_out]
+    if args.window is not None and not 1 <= args.window < len(train):
+        raise ValueError(f"--window must be from 1 to {len(train) - 1}, below the steps to train on, got {args.window}")
     model, difference = _model(args, train, season)
     _introduce(args, series, hold_out, difference, model)
     history, number, fitted = run_fit(lambda **more: model.fit(train, **training, **more), args, **target)
@@ -125,7 +127,7 @@ def _introduce(args: argparse.Namespace, series: Series, hold_out: int, differen
     sees = {
         "none": "the values",
         "step": "differences to the step before",
-        "season": "differences to the season before",
+        "season": "differences from the season before",
     }
     layers = f"{args.layers} layers of " if args.layers > 1 else ""
     say(
