@@ -11,6 +11,7 @@ from typing import Any
 from pylstm.cells.cell import Cell
 from pylstm.cells.options import call_text
 from pylstm.checks import check_flag, check_share, check_size, quoted
+from pylstm.hints import refuse_options
 
 
 def several(num_layers: Any, bidirectional: Any, dropout: Any) -> bool:
@@ -70,6 +71,7 @@ def check_extra(
         An unknown name.
     """
     own = cell.contract.sizes.keys() | cell.options.keys()
+    refuse_options(given, own)
     taken = [each for maker in makers for each in inspect.signature(maker).parameters.values()]
     arguments = {each.name for each in taken if each.kind is not inspect.Parameter.VAR_KEYWORD} - {"self", *without}
     for name in given:

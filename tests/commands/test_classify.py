@@ -183,7 +183,7 @@ def test_a_plot(run, walks, tmp_path):
         (["walks.csv", *READ, "--test", "0"], "the share of the test rows must be between 0 and 1"),
         (["walks.csv", *READ, "--test", "no.csv"], "no.csv"),
         (["walks.csv", *READ, "--cell", "lstn"], "lstn"),
-        (["walks.csv", *READ, "--hidden", "0"], "hidden_size must be at least 1, got 0"),
+        (["walks.csv", *READ, "--hidden", "0"], "argument --hidden: must be at least 1, got 0"),
         (["walks.csv", *READ, "--read", "every"], "invalid choice"),
         (["walks.csv", *READ, "--size", "proj_size"], "--size must be NAME=N, such as proj_size=16, got 'proj_size'"),
         (["walks.csv", *READ, "--cell", "lstmp"], "needs the size 'proj_size'"),

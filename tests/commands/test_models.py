@@ -157,7 +157,7 @@ def test_models_of_other_tasks_and_other_files(run, text_model, tmp_path):
             "--steps must be at most 100,000, got 99,999,999,999",
         ),
         ("predict", "series", ["--steps", 100001, "--interval", 0.9], "--steps must be at most 100,000, got 100,001"),
-        ("predict", "series", ["--interval", 1.5], "level must be between 0 and 1"),
+        ("predict", "series", ["--interval", 1.5], "--interval must be between 0 and 1"),
     ]:
         done = run(command, model, *more)
         assert (done.status, done.out) == (2, "") and message in done.err and done.err.count("\n") == 1
