@@ -293,5 +293,6 @@ def _loss(
     except ValueError as error:
         if re.match(r"targets must be in 0\.\.\d+, got \d", str(error)) and name == "softmax_cross_entropy":
             K = out.shape[-1]
-            raise ValueError(f"{error}: output_size, here {K}, must be the number of classes") from None
+            said = str(error).partition(":")[0]  # without what the loss says of its logits
+            raise ValueError(f"{said}: output_size, here {K}, must be the number of classes") from None
         raise
