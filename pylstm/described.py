@@ -84,17 +84,17 @@ class Layer(Described, hints="layer"):
 
     _params: Parameters
 
-    if not TYPE_CHECKING:  # a checker reads `__init__`
+    if TYPE_CHECKING:  # for reading only; a class may have an attribute or a property
+
+        @property
+        def arguments(self) -> dict[str, Any]: ...
+
+    else:  # a checker reads `__init__`
 
         def __new__(cls, *given: Any, **options: Any) -> Any:
             """Refuse, before `__init__` does, what it does not take, with what to write."""
             refuse_constructor(cls, given, options, "option")
             return super().__new__(cls)
-
-    else:  # for reading only; a class may have an attribute or a property
-
-        @property
-        def arguments(self) -> dict[str, Any]: ...
 
     @classmethod
     def shapes(cls, given: Entries) -> Shapes:

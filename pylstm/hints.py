@@ -191,7 +191,8 @@ def refuse_arguments(
 def refuse_constructor(cls: type, given: tuple[Any, ...], options: dict[str, Any], kind: str) -> None:
     """`refuse_arguments` of a class that is made; nothing at all is what `copy` and `pickle` give."""
     if given or options:
-        refuse_arguments(MethodType(cls.__init__, cls), cls.__name__, given, options, kind)
+        made: Any = cls
+        refuse_arguments(MethodType(made.__init__, cls), cls.__name__, given, options, kind)
 
 
 def explained(kind: str) -> Callable[[_Function], _Function]:

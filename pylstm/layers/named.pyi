@@ -1,5 +1,5 @@
 from collections.abc import Iterable
-from typing import Any, Literal, Self, TypedDict, Unpack, overload
+from typing import Any, ClassVar, Literal, Self, TypedDict, Unpack, overload
 
 from pylstm.cells.cell import Cell
 from pylstm.checks import Dtype, Seed
@@ -117,6 +117,7 @@ class Named(Recurrent):
     def __init__(self, input_size: int, hidden_size: int, num_layers: int = 1, **options: Any) -> None: ...
 
 class LSTM(Named):
+    cells: ClassVar[dict[str, dict[str, Any]]]
     @overload
     def __new__(
         cls,
@@ -162,6 +163,7 @@ class LSTM(Named):
     ) -> Self | Stack: ...
 
 class GRU(Named):
+    cells: ClassVar[dict[str, dict[str, Any]]]
     @overload
     def __new__(
         cls,
@@ -207,6 +209,7 @@ class GRU(Named):
     ) -> Self | Stack: ...
 
 class RNN(Named):
+    cells: ClassVar[dict[str, dict[str, Any]]]
     @overload
     def __new__(
         cls,
@@ -250,3 +253,5 @@ class RNN(Named):
         residual: _Residual = False,
         **options: Unpack[_RNNOptions],
     ) -> Self | Stack: ...
+
+def of_cell(cell: type[Cell], **arguments: Any) -> Recurrent: ...
