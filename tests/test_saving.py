@@ -235,7 +235,7 @@ def test_an_unknown_kind(path):
     ("model", "error", "message"),
     [
         (Parameters({"a": (2,)}), TypeError, "must be a layer .*, got ndarray"),
-        ({}, TypeError, "got dict"),
+        ({}, TypeError, "got an empty dict"),
         ({"a": 3}, TypeError, "'a' must be a layer .*, got int"),
         ({"a.b": Linear(1, 1)}, ValueError, "without dots, got 'a.b'"),
         ({"": Linear(1, 1)}, ValueError, "without dots, got ''"),
