@@ -104,9 +104,7 @@ def test_jobs_from_end_to_end(tmp_path):
     for each in found["ends"]:
         assert 0 < each["seconds"] < each["process_seconds"] and each["rate"] > 0 and each["quality"] > 0
     text = found["ends"][0]
-    assert (
-        text["seconds"] < 20 and 1 < text["quality"] < 6 and round(text["rate"] * text["seconds"], 3) % (16 * 64) == 0
-    )
+    assert text["quality"] < 6 and round(text["rate"] * text["seconds"], 3) % (16 * 64) == 0
     assert sorted(each.name for each in tmp_path.iterdir()) == ["book.txt", "found.json"]
 
 
