@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 try:
     import pylstm.engine.cpu  # noqa: F401
 except ModuleNotFoundError as error:
     if error.name != "pylstm.engine.cpu":
         raise
+    from pathlib import Path  # here: with urllib 4 ms of the import of pylstm
+
     folder = Path(__file__).resolve().parent
     if (folder.parent / "meson.build").exists():
         raise ImportError(

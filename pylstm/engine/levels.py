@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import os
 from types import ModuleType
@@ -25,6 +26,7 @@ level = _choose()
 """The level in use, ``"v1"``, ``"v3"`` or ``"v4"``."""
 
 
+@functools.cache
 def load(name: str) -> ModuleType:
     """Import the best build of module `name` that is not above the level in use.
 

@@ -19,8 +19,6 @@ from pylstm.schema import Entries
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
-_lookup = load("pylstm.feedforward._lookup")
-
 
 @dataclass(slots=True, repr=False)
 class EmbeddingGradients(GradientsBase):
@@ -112,7 +110,9 @@ class EmbeddingRun(Output):
         self.layer = layer
         self._indices = np.array(check_indices("indices", indices, layer.count), np.intp, order="C")
         self.y: Array = np.empty((*self._indices.shape, layer.features), layer.dtype)
-        _lookup.gather(layer.params["weight"], self._indices, self.y, self._sizes, threads=get_num_threads())
+        load("pylstm.feedforward._lookup").gather(
+            layer.params["weight"], self._indices, self.y, self._sizes, threads=get_num_threads()
+        )
 
     @property
     def _sizes(self) -> tuple[int, int, int]:
@@ -136,5 +136,7 @@ class EmbeddingRun(Output):
         layer = self.layer
         dy = np.ascontiguousarray(check_array("dy", dy, self.y.shape, layer.dtype))
         params = layer.params.empty_like()
-        _lookup.scatter(dy, self._indices, params["weight"], self._sizes, threads=get_num_threads())
+        load("pylstm.feedforward._lookup").scatter(
+            dy, self._indices, params["weight"], self._sizes, threads=get_num_threads()
+        )
         return EmbeddingGradients(params)

@@ -19,8 +19,6 @@ from pylstm.optim.clipping import as_list
 from pylstm.optim.numbers import Setting, check_count, positive, rate, share, two_shares
 from pylstm.parameters import Parameters
 
-_updates = load("pylstm.optim._updates")
-
 
 class Optimiser(Hinted, ABC, hints="optimiser"):
     """Base of the optimisers: the parameters, checks, and the state as a dict.
@@ -199,7 +197,7 @@ class SGD(Optimiser):
 
     def _update(self, p: np.ndarray, g: np.ndarray, *slots: np.ndarray) -> None:
         numbers = {"lr": self.lr, "momentum": self.momentum, "nesterov": self.nesterov}
-        _updates.sgd(p, g, *slots, **numbers, threads=get_num_threads())
+        load("pylstm.optim._updates").sgd(p, g, *slots, **numbers, threads=get_num_threads())
 
 
 class Adam(Optimiser):
@@ -254,7 +252,7 @@ class Adam(Optimiser):
         b1, b2 = self.betas
         rate, root = self.lr / (1 - b1**self.steps), math.sqrt(1 - b2**self.steps)
         numbers = {"betas": self.betas, "rate": rate, "root": root, "eps": self.eps, "keep": keep}
-        _updates.adam(p, g, *slots, **numbers, threads=get_num_threads())
+        load("pylstm.optim._updates").adam(p, g, *slots, **numbers, threads=get_num_threads())
 
 
 class AdamW(Adam):
@@ -359,4 +357,4 @@ class RMSProp(Optimiser):
 
     def _update(self, p: np.ndarray, g: np.ndarray, *slots: np.ndarray) -> None:
         numbers = {"lr": self.lr, "alpha": self.alpha, "momentum": self.momentum, "eps": self.eps}
-        _updates.rmsprop(p, g, *slots, **numbers, threads=get_num_threads())
+        load("pylstm.optim._updates").rmsprop(p, g, *slots, **numbers, threads=get_num_threads())
