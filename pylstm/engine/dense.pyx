@@ -14,16 +14,16 @@ from libc.string cimport memset
 
 from pylstm.engine.buffers cimport address, line_up
 from pylstm.engine.line cimport LINE
-from pylstm.engine.team cimport next_share, part, run_team, team_t
+from pylstm.engine.team cimport next_share, part, run_team, team_t, threads_for
 from pylstm.engine.tiles cimport matmul_t, outer_t, tiles_t
 
 from pylstm.engine.levels import load
 from pylstm.engine.memory import Workspaces
 
 cdef enum:
-    WORK = 1 << 19              # multiply-adds that are worth another thread
+    WORK = 1 << 23              # multiply-adds that are worth another thread
     ROWS_GRAIN = 8
-    MOST = 64                   # threads
+    LARGE = 1 << 24             # bytes: more are not kept for the next pass
 
 cdef object capsule = load("pylstm.engine.tiles").capsule()
 cdef const tiles_t *tables = <const tiles_t *> PyCapsule_GetPointer(capsule, "pylstm.tiles.v1")
@@ -65,7 +65,7 @@ def forward(x, weight, bias, y, shape, *, int threads):
     d.y = address(y, d.R * d.N * itemsize, True)
     if d.R == 0 or d.N == 0:
         return
-    room = workspaces.take(d.tiles.packed_size(d.K, d.N) * itemsize + LINE)
+    room = room_for(d.tiles.packed_size(d.K, d.N) * itemsize)
     d.packed = line_up(address(room, room.nbytes, True))
     run_team(forward_share, &d, NULL, size, False, False)
 
@@ -91,7 +91,7 @@ def backward(x, weight, dy, dx, dweight, dbias, shape, *, int threads):
     d.dweight = address(dweight, d.N * d.K * itemsize, True)
     d.dbias = NULL if dbias is None else address(dbias, d.N * itemsize, True)
     d.scratch_size = whole_lines(d.tiles.outer_scratch(d.N, d.K, d.R) * itemsize)
-    room = workspaces.take(packed + size * d.scratch_size + LINE)
+    room = room_for(packed + size * d.scratch_size)
     d.packed = line_up(address(room, room.nbytes, True))
     d.scratch = d.packed + packed
     run_team(backward_share, &d, NULL, size, False, True)
@@ -108,11 +108,11 @@ cdef class Packed:
     cdef matmul_t m
     cdef object room, bias
 
-    def __init__(self, weight, bias):
+    def __cinit__(self, weight, bias):
         cdef Py_ssize_t size = weight.itemsize
         N, K = weight.shape
         begin(&self.d, (1, N, K), size, 1, 1)
-        self.room = workspaces.take(self.d.tiles.packed_size(K, N) * size + LINE)
+        self.room = room_for(self.d.tiles.packed_size(K, N) * size)
         self.d.packed = line_up(address(self.room, self.room.nbytes, True))
         self.bias = None if bias is None else bias.copy()
         self.d.bias = NULL if bias is None else address(self.bias, N * size, False)
@@ -129,13 +129,16 @@ cdef class Packed:
 
 cdef int begin(dense_t *d, shape, Py_ssize_t itemsize, int threads, int products) except -1:
     """Sizes; returns how many threads the work is worth."""
-    cdef double work
     memset(d, 0, sizeof(dense_t))
     d.R, d.N, d.K = shape
     d.tiles = &tables[itemsize == 8]
     d.panel = d.tiles.panel(d.R, d.N * d.K * itemsize)
-    work = <double> d.R * d.N * d.K * products
-    return max(1, min(threads, MOST, <int> min(work / WORK, MOST)))
+    return threads_for(<double> d.R * d.N * d.K * products, WORK, threads)
+
+
+cdef room_for(Py_ssize_t nbytes):
+    """Memory to work in, which lines up with the cache lines from `line_up` on."""
+    return (workspaces if nbytes < LARGE else Workspaces()).take(nbytes + LINE)
 
 
 cdef inline Py_ssize_t whole_lines(Py_ssize_t nbytes) noexcept nogil:

@@ -1,4 +1,4 @@
-"""How many threads a layer may use."""
+"""How many threads a pass may use."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _number = _default()
 
 
 def get_num_threads() -> int:
-    """The largest number of threads that one pass of a layer uses.
+    """The largest number of threads that one pass uses: of a layer, a head, a loss, an optimiser.
 
     Small passes use one thread whatever this number is. Results have the same bits for any number.
 
@@ -51,7 +51,7 @@ def get_num_threads() -> int:
 
 
 def set_num_threads(n: int) -> None:
-    """Set the largest number of threads that one pass of a layer uses, for the whole process.
+    """Set the largest number of threads that one pass uses, for the whole process; see `get_num_threads`.
 
     The default is the environment variable ``PYLSTM_NUM_THREADS``; without it ``OMP_NUM_THREADS`` (which joblib sets
     in its workers); without both the number of processors that the process may use.

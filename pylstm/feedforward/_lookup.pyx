@@ -7,15 +7,14 @@ from libc.string cimport memcpy, memset
 
 from pylstm.engine.buffers cimport address
 from pylstm.engine.line cimport LINE
-from pylstm.engine.team cimport next_share, part, run_team, team_t
+from pylstm.engine.team cimport next_share, part, run_team, team_t, threads_for
 
 ctypedef fused floating:
     float
     double
 
 cdef enum:
-    WORK = 1 << 17              # elements that are worth another thread
-    MOST = 64                   # threads
+    WORK = 1 << 20              # elements that are worth another thread
 
 cdef struct lookup_t:
     Py_ssize_t itemsize
@@ -65,7 +64,7 @@ cdef int run(lookup_t *p, indices, shape, from_, to, int threads, bint back) exc
     p.indices = <const Py_ssize_t *> address(indices, p.R * sizeof(Py_ssize_t), False)
     p.from_ = address(from_, (p.R if back else p.count) * p.F * p.itemsize, False)
     p.to = address(to, (p.count if back else p.R) * p.F * p.itemsize, True)
-    threads = max(1, min(threads, <int> min(p.R * p.F // WORK, MOST)))
+    threads = threads_for(p.R * p.F, WORK, threads)
     return run_team(scatter_share if back else gather_share, p, NULL, threads, False, back)
 
 

@@ -6,15 +6,14 @@ bits in any batch.
 """
 from pylstm._math cimport exp, floating
 from pylstm.engine.buffers cimport address
-from pylstm.engine.team cimport next_share, part, run_team, team_t
+from pylstm.engine.team cimport next_share, part, run_team, team_t, threads_for
 
 from libc.math cimport log
 
 cdef enum:
     LANES = 16
     BLOCK = 1024                # columns that are summed in `floating` before they are added in double
-    WORK = 1 << 15              # exponentials that are worth another thread
-    MOST = 64                   # threads
+    WORK = 1 << 17              # exponentials that are worth another thread
 
 cdef struct rows_t:
     Py_ssize_t R, V
@@ -137,4 +136,4 @@ def cross_entropy(logits, targets, weights, losses, dlogits, shape, *, double sc
     p.targets = <const Py_ssize_t *> address(targets, p.R * sizeof(Py_ssize_t), False)
     p.weights = NULL if weights is None else address(weights, p.R * p.itemsize, False)
     p.losses, p.scale, p.smoothing = address(losses, p.R * p.itemsize, True), scale, smoothing
-    run_team(work, &p, NULL, max(1, min(threads, <int> min(p.R * p.V // WORK, MOST))), False, False)
+    run_team(work, &p, NULL, threads_for(p.R * p.V, WORK, threads), False, False)

@@ -5,7 +5,7 @@ by block, and the blocks in their order.
 """
 from pylstm._math cimport floating, sqrt
 from pylstm.engine.buffers cimport address
-from pylstm.engine.team cimport next_share, part, run_team, team_t
+from pylstm.engine.team cimport next_share, part, run_team, team_t, threads_for
 
 from cpython.bytearray cimport PyByteArray_AS_STRING
 from libc.string cimport memset
@@ -13,8 +13,7 @@ from libc.string cimport memset
 cdef enum:
     BLOCK = 1024
     LANES = 8
-    WORK = 1 << 16              # elements that are worth another thread
-    MOST = 64                   # threads
+    WORK = 1 << 17              # elements of an optimiser that are worth another thread; of the others four times that
     SUM, SCALE, SGD, NESTEROV, ADAM, RMSPROP
 
 cdef struct pass_t:
@@ -129,7 +128,7 @@ cdef int run(pass_t *w, int kind, p, g, first, second, int threads) except -1:
     w.g = NULL if g is None else address(g, nbytes, False)
     w.first = NULL if first is None else address(first, nbytes, True)
     w.second = NULL if second is None else address(second, nbytes, True)
-    return run_team(work, w, NULL, max(1, min(threads, <int> min(w.size // WORK, MOST))), False, False)
+    return run_team(work, w, NULL, threads_for(w.size, WORK * (4 if kind in (SUM, SCALE) else 1), threads), False, False)
 
 
 # ---- the passes, on flat C-contiguous arrays of one dtype and size; `threads`: at most so many -----------------------------
