@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import importlib
 import os
 from types import ModuleType
@@ -26,7 +25,9 @@ level = _choose()
 """The level in use, ``"v1"``, ``"v3"`` or ``"v4"``."""
 
 
-@functools.cache
+_loaded: dict[str, ModuleType] = {}
+
+
 def load(name: str) -> ModuleType:
     """Import the best build of module `name` that is not above the level in use.
 
@@ -46,10 +47,12 @@ def load(name: str) -> ModuleType:
     >>> load("pylstm.engine.tiles").__name__.startswith("pylstm.engine.tiles_v")
     True
     """
+    if name in _loaded:
+        return _loaded[name]
     tried = [f"{name}_{each}" for each in reversed(LEVELS[: LEVELS.index(level) + 1])] + [name]
     for full in tried:
         try:
-            return importlib.import_module(full)
+            return _loaded.setdefault(name, importlib.import_module(full))
         except ModuleNotFoundError as error:
             if error.name != full:
                 raise
