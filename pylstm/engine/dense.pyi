@@ -1,4 +1,4 @@
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 _Floats = NDArray[np.floating[Any]]
 
 class Packed:
-    def __init__(self, weight: _Floats, bias: _Floats | None) -> None: ...
+    def __new__(cls, weight: _Floats, bias: _Floats | None) -> Self: ...
     def __call__(self, x: _Floats, y: _Floats) -> _Floats: ...
 
 def forward(
