@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
+import tomllib
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[1]
+DEVELOPMENT = sorted((ROOT / "docs" / "development").glob("*.md"))
 PAGES = {"architecture", "contract", "cython", "index", "release", "stable", "vocabulary"}
 
 
@@ -34,7 +39,7 @@ def test_the_pages_for_who_carries_on():
 
 def test_files_that_pages_and_headers_name_exist():
     """Those of C and Cython by a path, those of the pages of `development` in backquotes."""
-    texts = [re.findall(r"`([\w./]+\.(?:pyx?|pxd|h))`", read(f"docs/development/{page}.md")) for page in PAGES]
+    texts = [re.findall(r"`([\w./]+\.(?:pyx?|pxd|h))`", page.read_text()) for page in DEVELOPMENT]
     headers = [path for suffix in ("h", "pyx", "pxd") for path in ROOT.glob(f"pylstm/**/*.{suffix}")]
     texts += [re.findall(r"\b\w+/[\w/]+\.(?:pyx?|pxd)\b", path.read_text(encoding="utf-8")) for path in headers]
     named = set().union(*texts)
@@ -66,3 +71,41 @@ def test_shell_scripts_are_run_as_they_are():
     for script in scripts:
         assert os.access(script, os.X_OK)
         assert subprocess.run(["bash", "-n", script]).returncode == 0
+
+
+def test_the_clean_environment_of_the_wheel_has_bash_and_no_compiler(tmp_path):
+    """The lines of the script that make it, run here; the tests of the suite call bash."""
+    if None in map(shutil.which, ("bash", "env", "ln", "mkdir")):
+        pytest.skip("this machine has no shell with its tools")
+    lines = re.findall(r"^(?:mkdir|ln|clean\(\)).*\$work/(?:tools|clean/bin).*$", read("tools/wheel.sh"), re.M)
+    assert lines[-1].startswith("clean()")
+    check = 'clean bash -n "$0" && ! clean bash -c "command -v cc || command -v gcc || command -v clang"'
+    script = "\n".join([f"set -e; work={tmp_path}; mkdir -p $work/clean/bin", *lines, check])
+    assert subprocess.run(["bash", "-c", script, ROOT / "tools" / "wheel.sh"], stdin=subprocess.DEVNULL).returncode == 0
+
+
+def test_versions_of_python_are_the_same_everywhere():
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        settings = tomllib.load(file)
+    classifiers = " ".join(settings["project"]["classifiers"])
+    versions = re.findall(r"Python :: (3\.\d+)", classifiers)
+    assert settings["project"]["requires-python"] == f">={versions[0]}"
+    assert re.findall(r"python: \"(3\.\d+)\"", read(".github/workflows/tests.yml"))[: len(versions)] == versions
+    built = re.findall(r"cp3(\d+)-", settings["tool"]["cibuildwheel"]["build"])
+    assert [f"3.{minor}" for minor in built] == versions
+    for page in ("README.md", "CONTRIBUTING.md", "docs/development/release.md"):
+        assert f"Python {versions[0]} to {versions[-1]}" in read(page), page
+    free = "Free Threading" in classifiers
+    assert free == ("3.14t" in read(".github/workflows/tests.yml")) == ("cp314t" in read("pyproject.toml"))
+
+
+def test_the_vocabulary_is_in_order_and_in_use():
+    """Each word once, and in the text of the package or of the pages."""
+    rows = re.findall(r"^\| ([^|]+) \| ([^|]+) \|$", read("docs/development/vocabulary.md"), re.M)[1:]
+    words = [word.strip() for entry, _ in rows for word in re.sub(r"\(.*?\)", "", entry).split(",")]
+    assert len(words) > 50 and [entry for entry, _ in rows] == sorted((entry for entry, _ in rows), key=str.casefold)
+    assert len({entry for entry, _ in rows}) == len(rows)
+    files = [path for suffix in ("py", "pyx", "pxd", "h") for path in ROOT.glob(f"pylstm/**/*.{suffix}")]
+    files += [path for path in ROOT.glob("docs/**/*.md") if path.stem != "vocabulary" and "_build" not in path.parts]
+    text = "\n".join(path.read_text(encoding="utf-8") for path in files)
+    assert not [word for word in set(words) if not re.search(rf"\b{re.escape(word)}(?:s|es)?\b", text)]

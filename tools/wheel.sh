@@ -20,9 +20,10 @@ wheel=$(ls "$work"/wheel/*.whl)
 case $wheel in *manylinux*) ;; *) echo "tools/wheel.sh: $wheel runs on no machine but this one" >&2; exit 1 ;; esac
 cp "$wheel" "$out"
 
-# Nothing of this machine but the new environment: no compiler, no settings, no site-packages.
+# Nothing of this machine but the new environment and bash, which tests call: no compiler, no settings, no site-packages.
 python -m venv "$work/clean"
-clean() { env -i HOME="$work" PATH="$work/clean/bin" "$@"; }
+mkdir "$work/tools" && ln -s "$(command -v bash)" "$work/tools/bash"
+clean() { env -i HOME="$work" PATH="$work/clean/bin:$work/tools" "$@"; }
 step clean pip install -q --disable-pip-version-check --only-binary :all: "$wheel"
 mkdir "$work/train" && cd "$work/train"
 step clean pylstm train text --minutes "${MINUTES:-0.2}"
