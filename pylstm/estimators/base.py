@@ -1,26 +1,28 @@
-"""`SequenceEstimator`: base of `SequenceClassifier` and `SequenceRegressor`."""
+"""`SequenceEstimator`: base of `SequenceClassifier` and `SequenceRegressor`, a face of `SequenceModel`.
+
+Not of `ClassifyModel`, which needs two classes that have names: scikit-learn's labels may be numbers, and of one class.
+"""
 
 from __future__ import annotations
 
 import copy
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import numpy as np
-from sklearn.base import BaseEstimator
 from sklearn.model_selection import train_test_split
 from sklearn.utils import _safe_indexing, check_consistent_length
 from sklearn.utils.validation import _check_sample_weight, _num_samples, check_is_fitted
 
-from pylstm.cells.options import changed
+from pylstm.estimators.estimator import Estimator
 from pylstm.estimators.inputs import ROWS, STEPS, seed_of, take
 from pylstm.estimators.scaling import fit_steps, make_scaler, scale_steps
-from pylstm.hints import EstimatorHints, explained
-from pylstm.models.restoring import check_certified, held, leaf_of
+from pylstm.hints import explained
+from pylstm.models.fitted import fit_net
 from pylstm.models.sequence_model import SequenceModel
 from pylstm.optim.optimisers import SGD, Adam, AdamW, RMSProp
-from pylstm.optim.schedules import Plateau, cosine
-from pylstm.schema import Entries, is_number
-from pylstm.training.fitting import fit
+from pylstm.optim.schedules import Plateau
+from pylstm.schema import Entries
 from pylstm.training.refit import all_or_nothing
 
 OPTIMISERS: dict[str, Any] = {"adam": Adam, "adamw": AdamW, "rmsprop": RMSProp, "sgd": SGD}
@@ -28,14 +30,26 @@ OPTIMISERS: dict[str, Any] = {"adam": Adam, "adamw": AdamW, "rmsprop": RMSProp, 
 NET = ("cell", "hidden_size", "num_layers", "bidirectional", "dropout", "residual", "head_sizes", "activation", "read")
 """Parameters that are those of `SequenceModel`."""
 
-FITTED = ("n_features_in_", "n_step_features_", "input_form_", "n_iter_", "loss_curve_", "validation_scores_")
-"""Attributes of a fit that a file holds as they are."""
 
+@dataclass(eq=False, repr=False, kw_only=True)
+class SequenceEstimator(Estimator):
+    """Face of a `SequenceModel`; see `SequenceClassifier`."""
 
-class SequenceEstimator(EstimatorHints, BaseEstimator):
-    """Base of the estimators on sequences; see `SequenceClassifier`."""
+    _model = SequenceModel
+    _judged = "validation_scores_"
+    _fitted = ("n_features_in_", "n_step_features_", "input_form_")
+    _own: ClassVar[tuple[str, ...]] = ("feature_names", "scales")
+    _scaled_values: ClassVar[tuple[str, ...]] = ("x",)
 
-    _scaled_values: tuple[str, ...] = ("x",)
+    bidirectional: bool = False
+    residual: bool = False
+    activation: str = "relu"
+    read: str = "last"
+    features_per_step: int = 1
+    standardise: bool = True
+    optimiser: str = "adam"
+    schedule: str | None = "cosine"
+    warm_start: bool = False
 
     @explained("estimator fit")
     @all_or_nothing
@@ -97,28 +111,19 @@ class SequenceEstimator(EstimatorHints, BaseEstimator):
             data = data[:2]
         if self.early_stopping:
             data, validation = self._split(data, seed)
-        steps = self.epochs * -(-len(data[0]) // self.batch_size)
-        schedules: dict[str, Any] = {
-            "cosine": cosine(self.learning_rate, max(1, steps)),
-            "plateau": Plateau(self.learning_rate),
-        }
-        history = fit(
+        schedules: dict[Any, Any] = {"plateau": Plateau(self.learning_rate), None: None}  # else that of `fit_net`
+        history = fit_net(
             self.model_,
             data,
             validation=validation,
             patience=self.n_iter_no_change if validation else None,
             callbacks=[lambda _: scores.append(self._score_of(*validation))] if validation else [],
             optimiser=OPTIMISERS[self.optimiser](self.model_.params, lr=self.learning_rate),
-            schedule=schedules.get(self.schedule),
-            epochs=self.epochs,
-            batch_size=self.batch_size,
-            clip=self.clip,
             seed=seed,
-            progress=bool(self.verbose),
+            **({} if self.schedule == "cosine" else {"schedule": schedules[self.schedule]}),
+            **self._training(),
         )
-        self.loss_curve_, self.n_iter_ = history.loss, len(history.loss)
-        self.validation_scores_ = scores if validation else None
-        return self
+        return self._fitted_by(history, scores if validation else None)
 
     def _rows_that_count(self, X: Any, y: Any) -> np.ndarray | None:
         """Samples that no weight of a class leaves out; None: all."""
@@ -192,68 +197,39 @@ class SequenceEstimator(EstimatorHints, BaseEstimator):
         tags.target_tags.required = True
         return tags
 
-    @property
-    def parts(self) -> dict[str, Any]:
-        """Name -> layer of the fitted net, as `pylstm.save` stores them."""
-        check_is_fitted(self, "model_")
-        return self.model_.parts
-
-    @property
-    def metadata(self) -> dict[str, Any]:
-        """Entries of a file besides the layers: parameters, standardisation, labels."""
+    def _own_metadata(self) -> dict[str, Any]:
         names = getattr(self, "feature_names_in_", None)
-        return {
-            "parameters": plain(self.get_params(deep=False)),
-            "model": self.model_.metadata,
-            "fitted": {name: getattr(self, name) for name in FITTED},
-            "feature_names": None if names is None else list(names),
-            "scales": {name: getattr(self, name).tolist() for name in self._scale_names()},
-        } | self._own_metadata()
+        scales = {name: getattr(self, name).tolist() for name in self._scale_names()}
+        return {"feature_names": None if names is None else list(names), "scales": scales}
 
     def _scale_names(self) -> tuple[str, ...]:
         return tuple(f"{values}_{what}_" for values in self._scaled_values for what in ("mean", "scale"))
 
-    def _own_metadata(self) -> dict[str, Any]:
-        return {}
-
-    @classmethod
-    def from_parts(cls, parts: dict[str, Any], metadata: dict[str, Any]) -> Any:
-        """A fitted estimator of the given layers, as `pylstm.load` makes it."""
-        says = Entries(metadata, "metadata")
-        model = SequenceModel.from_parts(parts, says.entries("model").value)
-        estimator = cls(**restored(cls, says.entries("parameters"), model.layer))
-        estimator._check_parameters()
-        estimator.model_ = model
-        estimator._set_fitted(says.entries("fitted").only(FITTED))
+    def _set_own(self, says: Entries, fitted: Entries) -> None:
+        self._check_parameters()
+        self.n_features_in_, self.n_step_features_ = map(fitted.integer, self._fitted[:2])
+        self.input_form_ = fitted.text("input_form_", (ROWS, STEPS))
+        layer, outputs = self.model_.layer, self.model_.head.out_features
+        if self.n_step_features_ != layer.input_size:
+            fitted.refuse(f"must be {layer.input_size}", self.n_step_features_, "n_step_features_")
         if says.get("feature_names") is not None:
             names = says.list("feature_names", str)
-            if len(names) != estimator.n_features_in_:
-                says.refuse(f"must hold {estimator.n_features_in_} names", len(names), "feature_names")
-            estimator.feature_names_in_ = np.array(names, dtype=object)
-        estimator._set_own(says)
-        if estimator._outputs()[0] != model.head.out_features:
-            raise ValueError(f"metadata: {estimator._outputs()[0]} outputs, but {model.head!r}")
-        scales = says.entries("scales").only(estimator._scale_names())
-        widths = {"x": model.layer.input_size, "y": model.head.out_features}
-        for values in estimator._scaled_values:
-            shape = (widths[values],)
+            if len(names) != self.n_features_in_:
+                says.refuse(f"must hold {self.n_features_in_} names", len(names), "feature_names")
+            self.feature_names_in_ = np.array(names, dtype=object)
+        self._set_labels(says)
+        if self._outputs()[0] != outputs:
+            raise ValueError(f"metadata: {self._outputs()[0]} outputs, but {self.model_.head!r}")
+        scales = says.entries("scales").only(self._scale_names())
+        for values in self._scaled_values:
+            shape = ({"x": layer.input_size, "y": outputs}[values],)
             mean, scale = scales.array(f"{values}_mean_", shape), scales.array(f"{values}_scale_", shape, positive=True)
-            setattr(estimator, f"{values}_scaler_", make_scaler(mean, scale))
-        estimator._net_of = estimator._identity()
-        return estimator
+            setattr(self, f"{values}_scaler_", make_scaler(mean, scale))
+        self._net_of = self._identity()
 
-    def _set_fitted(self, fitted: Entries) -> None:
-        """The attributes of `FITTED`."""
-        self.n_features_in_, self.n_step_features_ = map(fitted.integer, FITTED[:2])
-        self.input_form_ = fitted.text("input_form_", (ROWS, STEPS))
-        if self.n_step_features_ != self.model_.layer.input_size:
-            fitted.refuse(f"must be {self.model_.layer.input_size}", self.n_step_features_, "n_step_features_")
-        self.n_iter_, self.loss_curve_ = fitted.integer("n_iter_", 0), fitted.list("loss_curve_", (int, float))
-        scores = fitted.get("validation_scores_")
-        self.validation_scores_ = None if scores is None else fitted.list("validation_scores_", (int, float))
-
-    def _set_own(self, says: Entries) -> None:
-        """The inverse of `_own_metadata`."""
+    def _set_labels(self, says: Entries) -> None:
+        """What the file says of the targets."""
+        raise NotImplementedError
 
 
 def counted(X: Any, y: Any, sample_weight: Any) -> tuple[Any, Any, Any]:
@@ -267,64 +243,3 @@ def counted(X: Any, y: Any, sample_weight: Any) -> tuple[Any, Any, Any]:
     if len(rows) == len(weights):
         return X, y, sample_weight
     return _safe_indexing(X, rows), _safe_indexing(y, rows), weights[rows]
-
-
-def plain(parameters: dict[str, Any]) -> dict[str, Any]:
-    """Parameters as JSON can hold them: cells by name, the keys of a dict beside its values."""
-    out: dict[str, Any] = {}
-    options: dict[str, Any] = {}
-    for name, value in parameters.items():
-        if name == "cell" and not isinstance(value, str):
-            options, value = changed(value), value.name
-        elif name == "random_state" and not isinstance(value, int | np.integer):
-            value = None
-        elif name == "dtype":
-            value = np.dtype(value).name
-        elif name == "head_sizes":
-            value = [simple(each) for each in value]
-        elif name == "cell_options" and value:
-            value = {key: simple(each) for key, each in value.items()}
-        elif isinstance(value, dict):
-            value = {"keys": [simple(key) for key in value], "values": [simple(each) for each in value.values()]}
-        out[name] = simple(value)
-    if options:  # of a cell class: in a file it is its name and these
-        out["cell_options"] = options | (out["cell_options"] or {})
-    return out
-
-
-def restored(estimator: Any, says: Entries, layer: Any) -> dict[str, Any]:
-    """The inverse of `plain`, for a fitted net with this layer.
-
-    Raises
-    ------
-    ValueError
-        A parameter that the estimator does not have, or what `plain` does not return; another cell or dtype.
-    """
-    out = dict(says.only(estimator._get_param_names()).value)
-    cell = leaf_of(layer).cell
-    for name, wanted in (("cell", cell.name), ("dtype", layer.dtype.name)):
-        if says.text(name) != wanted:
-            says.refuse(f"must be {wanted!r}, as in the net", out[name], name)
-    for name, value in out.items():
-        if name == "cell_options" and value is not None:
-            options = says.entries(name).only(("certified", *cell.contract.sizes, *cell.options))
-            check_certified(options, layer)
-            for key in options.value:
-                options.number(key) if not isinstance(options.value[key], bool) else options.flag(key)
-        elif isinstance(value, dict):
-            pair = says.entries(name).only(("keys", "values"))
-            keys, values = (pair.list(each, (str, int, float)) for each in ("keys", "values"))
-            out[name] = dict(zip(keys, values, strict=True))
-        elif isinstance(value, list):
-            out[name] = tuple(says.list(name, int))
-        elif not (value is None or isinstance(value, str | bool) or is_number(value)):
-            says.refuse("must be a text, a finite number, true, false or null", value, name)
-    out["cell"] = held(layer)
-    if not leaf_of(layer).certified:
-        out["cell_options"] = {**(out.get("cell_options") or {}), "certified": False}
-    return out
-
-
-def simple(value: Any) -> Any:
-    """A Python scalar for a NumPy one."""
-    return value.item() if isinstance(value, np.generic) else value

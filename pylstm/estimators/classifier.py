@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,14 +12,16 @@ from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _num_samples, check_is_fitted
 
-from pylstm.estimators.base import SequenceEstimator, counted, simple
-from pylstm.models.classify_model import ClassifyModel
+from pylstm.estimators.base import SequenceEstimator, counted
+from pylstm.estimators.estimator import simple
+from pylstm.models.classify_model import ClassifyModel, log_probabilities
 from pylstm.schema import Entries, is_number
 
 LONGEST_LABEL = 10_000
 """Characters that a class label in a file can have."""
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class SequenceClassifier(ClassifierMixin, SequenceEstimator, kind="sequence_classifier"):
     """Classifies sequences by a recurrent net with a softmax.
 
@@ -89,44 +92,9 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator, kind="sequence_clas
     (array(['down', 'up'], dtype='<U4'), True)
     """
 
-    def __init__(
-        self,
-        cell: Any = "lstm",
-        hidden_size: int = 64,
-        *,
-        num_layers: int = 1,
-        bidirectional: bool = False,
-        dropout: float = 0.0,
-        residual: bool = False,
-        head_sizes: Any = (),
-        activation: str = "relu",
-        read: str = "last",
-        cell_options: dict[str, int] | None = None,
-        features_per_step: int = 1,
-        standardise: bool = True,
-        epochs: int = 50,
-        batch_size: int = 32,
-        learning_rate: float = 1e-2,
-        optimiser: str = "adam",
-        schedule: str | None = "cosine",
-        clip: float | None = 1.0,
-        early_stopping: bool = False,
-        validation_fraction: float = 0.1,
-        n_iter_no_change: int = 10,
-        class_weight: Any = None,
-        warm_start: bool = False,
-        dtype: Any = "float32",
-        random_state: Any = None,
-        verbose: bool = False,
-    ) -> None:
-        self.cell, self.hidden_size, self.num_layers, self.bidirectional = cell, hidden_size, num_layers, bidirectional
-        self.dropout, self.residual, self.head_sizes, self.activation = dropout, residual, head_sizes, activation
-        self.read, self.cell_options, self.features_per_step = read, cell_options, features_per_step
-        self.standardise, self.epochs, self.batch_size = standardise, epochs, batch_size
-        self.learning_rate, self.optimiser, self.schedule, self.clip = learning_rate, optimiser, schedule, clip
-        self.early_stopping, self.validation_fraction = early_stopping, validation_fraction
-        self.n_iter_no_change, self.class_weight, self.warm_start = n_iter_no_change, class_weight, warm_start
-        self.dtype, self.random_state, self.verbose = dtype, random_state, verbose
+    _own = ("feature_names", "scales", "classes")
+
+    class_weight: Any = None
 
     def decision_function(self, X: Any) -> np.ndarray:
         """Logits (N, K); of two classes, those of the second minus those of the first (N,)."""
@@ -135,9 +103,7 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator, kind="sequence_clas
 
     def predict_log_proba(self, X: Any) -> np.ndarray:
         """Logarithms of the probabilities, (N, K) in the order of ``classes_``."""
-        logits = self._out(X)
-        z = logits - logits.max(axis=1, keepdims=True)
-        return z - np.log(np.exp(z).sum(axis=1, keepdims=True))
+        return log_probabilities(self._out(X))
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Probabilities, (N, K) in the order of ``classes_``."""
@@ -208,10 +174,10 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator, kind="sequence_clas
         return "softmax_cross_entropy"
 
     def _own_metadata(self) -> dict[str, Any]:
-        return {"classes": {"dtype": self.classes_.dtype.str, "labels": [simple(each) for each in self.classes_]}}
+        classes = {"dtype": self.classes_.dtype.str, "labels": [simple(each) for each in self.classes_]}
+        return super()._own_metadata() | {"classes": classes}
 
-    def _set_own(self, says: Entries) -> None:
-        says.only(("parameters", "model", "fitted", "feature_names", "scales", "classes"))
+    def _set_labels(self, says: Entries) -> None:
         classes = says.entries("classes").only(("dtype", "labels"))
         labels = classes.list("labels")
         if not all(isinstance(each, str | bool) or is_number(each) for each in labels):

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
 import numpy as np
-from sklearn.base import BaseEstimator
 from sklearn.metrics import r2_score
 from sklearn.utils.validation import check_is_fitted
 
-from pylstm.estimators.base import plain, restored
+from pylstm.estimators.estimator import Estimator
 from pylstm.estimators.inputs import seed_of
 from pylstm.forecasting.forecast_model import ForecastModel
-from pylstm.hints import EstimatorHints, explained
-from pylstm.schema import Entries
+from pylstm.hints import explained
 from pylstm.training.refit import all_or_nothing
 
 MODEL = ("window", "horizon", "log", "season", "difference", "joint", "num_layers", "dropout", "head_sizes", "loss")
 """Parameters that are those of `ForecastModel`."""
 
 
-class Forecaster(EstimatorHints, BaseEstimator, kind="forecaster"):
+@dataclass(eq=False, repr=False)
+class Forecaster(Estimator, kind="forecaster"):
     """Forecasts one or many series by a recurrent net that reads them, then its own forecasts.
 
     Parameters
@@ -67,45 +67,21 @@ class Forecaster(EstimatorHints, BaseEstimator, kind="forecaster"):
     ((24,), True)
     """
 
-    def __init__(
-        self,
-        cell: Any = "lstm",
-        hidden_size: int = 32,
-        *,
-        window: int = 64,
-        horizon: int = 1,
-        log: bool = False,
-        season: int = 0,
-        difference: int = 0,
-        joint: bool = False,
-        num_layers: int = 1,
-        dropout: float = 0.0,
-        head_sizes: Any = (),
-        cell_options: dict[str, int] | None = None,
-        loss: str = "mean_squared_error",
-        epochs: int = 100,
-        batch_size: int = 8,
-        learning_rate: float = 5e-3,
-        clip: float | None = 1.0,
-        early_stopping: bool = False,
-        validation_fraction: float = 0.1,
-        n_iter_no_change: int = 10,
-        dtype: Any = "float32",
-        random_state: Any = None,
-        verbose: bool = False,
-    ) -> None:
-        self.cell, self.hidden_size, self.window, self.horizon = cell, hidden_size, window, horizon
-        self.log, self.season, self.difference, self.joint = log, season, difference, joint
-        self.num_layers, self.dropout, self.head_sizes, self.cell_options = (
-            num_layers,
-            dropout,
-            head_sizes,
-            cell_options,
-        )
-        self.loss, self.epochs, self.batch_size, self.learning_rate = loss, epochs, batch_size, learning_rate
-        self.clip, self.early_stopping, self.validation_fraction = clip, early_stopping, validation_fraction
-        self.n_iter_no_change, self.dtype = n_iter_no_change, dtype
-        self.random_state, self.verbose = random_state, verbose
+    _model = ForecastModel
+    _judged = "validation_loss_curve_"
+
+    hidden_size: int = 32
+    _: KW_ONLY
+    window: int = 64
+    horizon: int = 1
+    log: bool = False
+    season: int = 0
+    difference: int = 0
+    joint: bool = False
+    loss: str = "mean_squared_error"
+    epochs: int = 100
+    batch_size: int = 8
+    learning_rate: float = 5e-3
 
     @explained("estimator fit")
     @all_or_nothing
@@ -136,16 +112,10 @@ class Forecaster(EstimatorHints, BaseEstimator, kind="forecaster"):
             numbers(X),
             validation=self.validation_fraction,
             patience=self.n_iter_no_change if self.early_stopping else None,
-            epochs=self.epochs,
-            batch_size=self.batch_size,
-            lr=self.learning_rate,
-            clip=self.clip,
             seed=seed,
-            progress=bool(self.verbose),
+            **self._training(),
         )
-        self.n_iter_, self.loss_curve_ = len(history.loss), history.loss
-        self.validation_loss_curve_ = history.validation_loss
-        return self
+        return self._fitted_by(history, history.validation_loss)
 
     def predict(self, n: int, X: Any = None, *, history: Any = None, rescale: bool = False) -> Any:
         """The n steps after the end of the series, in their form: (n,), (n, S) or a list of (n,).
@@ -196,36 +166,6 @@ class Forecaster(EstimatorHints, BaseEstimator, kind="forecaster"):
         if len({len(each) for each in y}) > 1:
             raise ValueError(f"score needs series of one length, got {[len(each) for each in y]} steps")
         return float(np.mean([r2_score(*pair) for pair in zip(y, self.predict(len(y[0]), X))]))
-
-    @property
-    def parts(self) -> dict[str, Any]:
-        """Name -> layer of the fitted net, as `pylstm.save` stores them."""
-        check_is_fitted(self, "model_")
-        return self.model_.parts
-
-    @property
-    def metadata(self) -> dict[str, Any]:
-        """Entries of a file besides the layers."""
-        return {
-            "parameters": plain(self.get_params(deep=False)),
-            "model": self.model_.metadata,
-            "fitted": {name: getattr(self, name) for name in FITTED},
-        }
-
-    @classmethod
-    def from_parts(cls, parts: dict[str, Any], metadata: dict[str, Any]) -> Forecaster:
-        """A fitted estimator of the given layers, as `pylstm.load` makes it."""
-        says = Entries(metadata, "metadata").only(("parameters", "model", "fitted"))
-        model = ForecastModel.from_parts(parts, says.entries("model").value)
-        forecaster, fitted = cls(**restored(cls, says.entries("parameters"), model.net.layer)), says.entries("fitted")
-        forecaster.model_, forecaster.n_iter_ = model, fitted.only(FITTED).integer("n_iter_", 0)
-        for name in FITTED[1:]:
-            setattr(forecaster, name, None if fitted.get(name) is None else fitted.list(name, (int, float)))
-        return forecaster
-
-
-FITTED = ("n_iter_", "loss_curve_", "validation_loss_curve_")
-"""Attributes of a fit that a file holds as they are."""
 
 
 def numbers(values: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from pylstm.models.targets import check_loss_of_values
 from pylstm.schema import Entries
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class SequenceRegressor(RegressorMixin, SequenceEstimator, kind="sequence_regressor"):
     """Predicts numbers for sequences by a recurrent net.
 
@@ -57,45 +59,9 @@ class SequenceRegressor(RegressorMixin, SequenceEstimator, kind="sequence_regres
     """
 
     _scaled_values = ("x", "y")
+    _own = ("feature_names", "scales", "outputs", "by_column")
 
-    def __init__(
-        self,
-        cell: Any = "lstm",
-        hidden_size: int = 64,
-        *,
-        num_layers: int = 1,
-        bidirectional: bool = False,
-        dropout: float = 0.0,
-        residual: bool = False,
-        head_sizes: Any = (),
-        activation: str = "relu",
-        read: str = "last",
-        cell_options: dict[str, int] | None = None,
-        features_per_step: int = 1,
-        standardise: bool = True,
-        loss: str = "mean_squared_error",
-        epochs: int = 50,
-        batch_size: int = 32,
-        learning_rate: float = 1e-2,
-        optimiser: str = "adam",
-        schedule: str | None = "cosine",
-        clip: float | None = 1.0,
-        early_stopping: bool = False,
-        validation_fraction: float = 0.1,
-        n_iter_no_change: int = 10,
-        warm_start: bool = False,
-        dtype: Any = "float32",
-        random_state: Any = None,
-        verbose: bool = False,
-    ) -> None:
-        self.cell, self.hidden_size, self.num_layers, self.bidirectional = cell, hidden_size, num_layers, bidirectional
-        self.dropout, self.residual, self.head_sizes, self.activation = dropout, residual, head_sizes, activation
-        self.read, self.cell_options, self.features_per_step = read, cell_options, features_per_step
-        self.standardise, self.loss, self.epochs, self.batch_size = standardise, loss, epochs, batch_size
-        self.learning_rate, self.optimiser, self.schedule, self.clip = learning_rate, optimiser, schedule, clip
-        self.early_stopping, self.validation_fraction = early_stopping, validation_fraction
-        self.n_iter_no_change, self.warm_start = n_iter_no_change, warm_start
-        self.dtype, self.random_state, self.verbose = dtype, random_state, verbose
+    loss: str = "mean_squared_error"
 
     def predict(self, X: Any) -> np.ndarray:
         """The targets of each sequence: (N,), or (N, K) where those of the fit were."""
@@ -160,10 +126,9 @@ class SequenceRegressor(RegressorMixin, SequenceEstimator, kind="sequence_regres
         check_loss_of_values(self.loss)
 
     def _own_metadata(self) -> dict[str, Any]:
-        return {"outputs": self.n_outputs_, "by_column": self._by_column}
+        return super()._own_metadata() | {"outputs": self.n_outputs_, "by_column": self._by_column}
 
-    def _set_own(self, says: Entries) -> None:
-        says.only(("parameters", "model", "fitted", "feature_names", "scales", "outputs", "by_column"))
+    def _set_labels(self, says: Entries) -> None:
         self.n_outputs_, self._by_column = says.integer("outputs"), says.flag("by_column")
 
     def __sklearn_tags__(self) -> Any:

@@ -167,7 +167,7 @@ class ForecastModel(FittedModel, kind="forecast_model"):
         train, judged = self._windows(pairs, [cut - h for cut in cuts], stride or max(1, self.window // 8), validation)
         sizes = self.K + self.M, self.hidden_size, h * self.K
         net = SequenceModel(self.cell, *sizes, read="every", **self.net_options)
-        history = self._fit_net(net, train, epochs, batch_size, lr, validation=judged, **options)
+        history = self._fit_net(net, train, epochs=epochs, batch_size=batch_size, lr=lr, validation=judged, **options)
         self.tails, self.extra_tails = ([x[-self.window - lost :] for x in each] for each in (series, extras))
         self.residuals = self._residuals(*(judged or train))
         return history

@@ -145,7 +145,7 @@ class ClassifyModel(FittedModel, kind="classify_model"):
         net = SequenceModel(
             self.cell, steps.shape[1], self.hidden_size, len(self.classes), loss="softmax_cross_entropy", **self._net
         )
-        return self._fit_net(net, (self._standardised(rows), y), epochs, batch_size, lr, **options)
+        return self._fit_net(net, (self._standardised(rows), y), epochs=epochs, batch_size=batch_size, lr=lr, **options)
 
     def probabilities(self, x: Any) -> np.ndarray:
         """Probability of each class for each sequence: float64, (N, K).
@@ -160,9 +160,7 @@ class ClassifyModel(FittedModel, kind="classify_model"):
         net, rows = self._need_net(), _rows(x)
         if rows[0].shape[1] != self.scale.shape[1]:
             raise ValueError(f"sequences must have {self.scale.shape[1]} features at a step, got {rows[0].shape[1]}")
-        logits = net.predict(self._standardised(rows)).astype("float64")
-        odds: np.ndarray = np.exp(logits - logits.max(axis=1, keepdims=True))
-        odds /= odds.sum(axis=1, keepdims=True)
+        odds: np.ndarray = np.exp(log_probabilities(net.predict(self._standardised(rows)).astype("float64")))
         return odds
 
     def predict(self, x: Any) -> np.ndarray:
@@ -216,6 +214,13 @@ def _rows(x: Any) -> list[np.ndarray]:
             raise ValueError(f"sequence {k} must have shape (T, I) with the same I as all others, got {each.shape}")
         refuse_array(f"sequence {k}", each, "fill the gaps, or leave the sequence out")
     return rows
+
+
+def log_probabilities(logits: np.ndarray) -> np.ndarray:
+    """Logarithms of the softmax of each row (N, K)."""
+    z: np.ndarray = logits - logits.max(axis=1, keepdims=True)
+    z -= np.log(np.exp(z).sum(axis=1, keepdims=True))
+    return z
 
 
 def confusion(true: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:

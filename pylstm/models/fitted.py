@@ -42,19 +42,22 @@ def check_net(model: type[FittedModel], cell: Any, options: Iterable[str], own: 
     check_extra(name, found, options, model.__init__, *makers, without=own)
 
 
+def fit_net(net: SequenceModel, data: Any, *, epochs: int, batch_size: int, lr: float, **options: Any) -> History:
+    """`pylstm.fit`, by default with `Adam`, whose rate falls from `lr` to 0 as half a cosine wave."""
+    steps = epochs * -(-len(data[0]) // check_size("batch_size", batch_size))
+    usual: dict[str, Any] = {"optimiser": Adam(net.params, lr=lr), "schedule": cosine(lr, max(1, steps))}
+    return fit(net, data, epochs=epochs, batch_size=batch_size, **(usual | options))
+
+
 class FittedModel(Model):
     """A model around `net`, which is None before `fit`."""
 
     net: Any = None
 
-    def _fit_net(
-        self, net: SequenceModel, data: Any, epochs: int, batch_size: int, lr: float, **options: Any
-    ) -> History:
-        """Train `net` and take it; by default with `Adam`, whose rate falls from `lr` to 0 as half a cosine wave."""
+    def _fit_net(self, net: SequenceModel, data: Any, **options: Any) -> History:
+        """Train `net` and take it."""
         self.net = net
-        steps = epochs * -(-len(data[0]) // check_size("batch_size", batch_size))
-        usual: dict[str, Any] = {"optimiser": Adam(net.params, lr=lr), "schedule": cosine(lr, max(1, steps))}
-        return fit(net, data, epochs=epochs, batch_size=batch_size, **(usual | options))
+        return fit_net(net, data, **options)
 
     def _need_net(self) -> SequenceModel:
         if self.net is None:
