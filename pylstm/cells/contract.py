@@ -80,6 +80,17 @@ class Contract:
     output: str
     domain: dict[str, tuple[float | None, float | None]]
 
+    def seen_by(self, stage: Stage) -> dict[str, tuple[str, ...]]:
+        """Kind -> names of all that goes into a stage, in the order of the arguments of a formula."""
+        before = self.stages[: self.stages.index(stage)]
+        return {
+            "gate": stage.gates,
+            "previous": self.states,
+            "emission": tuple(name for each in before for name in each.emits),
+            "param": self.params,
+            "aux": self.aux,
+        }
+
     @classmethod
     def of(cls, cell: Any) -> Contract:
         """Complete and check the declaration of the `Cell` subclass `cell`; `TypeError` names what is wrong."""

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Never
+from typing import Any
 
-from pylstm.hints import refuse_call
 from pylstm.kinds import Plan, Wanted
 from pylstm.layers.bidirectional_run import BidirectionalRun
 from pylstm.layers.composite import Composite, named_part
-from pylstm.layers.composite_run import States, given_to, split
 from pylstm.layers.recurrent import RecurrentLayer
 from pylstm.schema import Entries
 
-if TYPE_CHECKING:
-    from numpy.typing import ArrayLike
 
-
-class Bidirectional(Composite, kind="bidirectional"):
+class Bidirectional(Composite[BidirectionalRun], kind="bidirectional"):
     """Two layers over the same input, one from the first step on and one from the last; outputs side by side.
 
     Parameters
@@ -54,6 +48,7 @@ class Bidirectional(Composite, kind="bidirectional"):
     """
 
     arguments: dict[str, Any] = {}
+    _run = BidirectionalRun
 
     @classmethod
     def planned(cls, says: Entries, dtype: str, wanted: Wanted) -> Plan:
@@ -78,49 +73,6 @@ class Bidirectional(Composite, kind="bidirectional"):
             )
         self.output_size = forward.output_size + reverse.output_size
         self._adopt()
-
-    def __call__(
-        self,
-        x: ArrayLike,
-        initial: States | None = None,
-        *,
-        aux: Sequence[Any] | None = None,
-        pre: Sequence[Any] | None = None,
-        blend: Sequence[Any] | None = None,
-        reset: ArrayLike | None = None,
-        lengths: ArrayLike | None = None,
-        tape: bool = True,
-        checkpoint: str | int | None = None,
-        **other: Never,
-    ) -> BidirectionalRun:
-        """Run both directions.
-
-        Parameters
-        ----------
-        x : array_like, shape (T, B, input_size), (B, T, input_size) with `batch_first`, or (T, input_size)
-        initial : dict of str to array_like (2, B, width), or pair of dicts of str to array_like (B, width)
-            Initial states, forward before reverse; the reverse direction starts at the last step.
-        aux, pre, blend : pair of dicts, optional
-            As for `Recurrent`, forward before reverse; both in the order of the steps of `x`.
-        reset : array_like of bool, shape (T, B)
-            Where True, a new sequence begins: in neither direction does anything pass from step t - 1 to t or back.
-            Both start it as `Recurrent` does; `initial` is for step 0, and in the reverse direction for the last step.
-        lengths : array_like of int, shape (B,)
-            As for `Recurrent`; the reverse direction starts at the own end of each row.
-        tape : bool
-            Keep what `BidirectionalRun.backward` needs.
-        checkpoint : "sqrt", int or str, optional
-            As for `Recurrent`; of a budget of memory each direction has half.
-
-        Raises
-        ------
-        TypeError, ValueError
-            As `Recurrent` does.
-        """
-        if other:
-            refuse_call(other)
-        given = given_to(self, aux, pre, blend, checkpoint)
-        return BidirectionalRun(self, x, split(self, "initial", initial, x), given, reset, lengths, tape)
 
     def __repr__(self) -> str:
         return f"Bidirectional({self.forward!r}, {self.reverse!r})"

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Never
+from typing import Any
 
 import numpy as np
 
-from pylstm.checks import as_array, check_array
-from pylstm.hints import refuse_backward
-from pylstm.layers.composite_run import CompositeGradients, CompositeRun, States, by_layer, split
+from pylstm.checks import as_array
+from pylstm.layers.composite_run import CompositeGradients, CompositeRun
 from pylstm.layers.protocols import TwoDirections
 from pylstm.layers.ragged import RaggedRun, turned
 from pylstm.layers.run import KINDS, Run
-
-if TYPE_CHECKING:
-    from numpy.typing import ArrayLike
 
 
 class BidirectionalRun(CompositeRun):
@@ -75,41 +70,11 @@ class BidirectionalRun(CompositeRun):
         moved.swapaxes(0, self._axis)[:1] = False  # no boundary of the row's own: its passed-in states hold there
         return moved
 
-    def backward(
-        self,
-        dy: ArrayLike | None = None,
-        *,
-        dfinal: States | None = None,
-        dstates: Sequence[Any] | None = None,
-        **other: Never,
-    ) -> CompositeGradients:
-        """Back-propagate through both directions.
-
-        Parameters
-        ----------
-        dy : array_like, optional
-            Cotangent of `y`, in its shape.
-        dfinal : dict of str to array_like (2, B, width), or pair of dicts, optional
-            Cotangents of the final states, forward before reverse.
-        dstates : pair of dicts of str to array_like (T, B, width), optional
-            Cotangents of the states after every step, both in the order of the steps of `x`.
-
-        Raises
-        ------
-        ValueError, TypeError, RuntimeError
-            As `Run.backward` does.
-        """
-        if other:
-            refuse_backward(other)
-        pairs = split(self.layer, "dfinal", dfinal)
-        steps = by_layer("dstates", dstates, 2)
-        if dy is None and not any(pairs) and not any(steps):
-            raise ValueError("backward needs a cotangent: dy, dfinal or dstates")
-        dy = np.zeros_like(self.y) if dy is None else check_array("dy", dy, self.y.shape, self.layer.dtype)
+    def _backward(self, dy: np.ndarray, dfinal: list[Any], dstates: list[Any]) -> CompositeGradients:
         width = self.layer.forward.output_size
-        other = steps[1] and {name: self._flip(as_array(name, value)) for name, value in steps[1].items()}
-        forward = self.forward.backward(dy[..., :width], dfinal=pairs[0], dstates=steps[0])
-        reverse = self.reverse.backward(self._flip(dy[..., width:]), dfinal=pairs[1], dstates=other)
+        turned_over = dstates[1] and {name: self._flip(as_array(name, value)) for name, value in dstates[1].items()}
+        forward = self.forward.backward(dy[..., :width], dfinal=dfinal[0], dstates=dstates[0])
+        reverse = self.reverse.backward(self._flip(dy[..., width:]), dfinal=dfinal[1], dstates=turned_over)
         reverse.x = self._flip(reverse.x)
         for kind in KINDS:
             setattr(reverse, kind, {name: self._flip(array) for name, array in getattr(reverse, kind).items()})

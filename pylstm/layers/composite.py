@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Any, Self
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Never, Self, TypeVar
 
 import numpy as np
 
 from pylstm.checks import seeds_of
 from pylstm.described import Layer
+from pylstm.hints import refuse_call
 from pylstm.kinds import MOST_LAYERS, Plan, Wanted, describe, plan_of
+from pylstm.layers.composite_run import CompositeRun, States, given_to, split
+from pylstm.layers.generators import unmoved
 from pylstm.layers.initialisers import initialise
 from pylstm.layers.protocols import SingleLayer
 from pylstm.parameters import Parameters
 from pylstm.schema import Entries
 
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
-class Composite(Layer):
+_Run = TypeVar("_Run", bound=CompositeRun)
+
+
+class Composite(Layer, Generic[_Run]):
     """What `Stack` and `Bidirectional` share: parts whose parameters are pieces of one buffer.
 
     Attributes
@@ -26,6 +34,9 @@ class Composite(Layer):
     """
 
     parts: dict[str, Any]
+    rng: Any = None
+    _run: ClassVar[Any]
+    """Class of its runs."""
 
     def _adopt(self) -> None:
         """One buffer for the parameters of all parts; theirs become pieces of it."""
@@ -91,6 +102,59 @@ class Composite(Layer):
         """Set initial values of all single layers, as `Recurrent.initialise`; returns the layer."""
         initialise(self, how, *arguments, **options)
         return self
+
+    @property
+    def drops(self) -> bool:
+        """Whether a call draws dropout from `rng`."""
+        return False
+
+    def __call__(
+        self,
+        x: ArrayLike,
+        initial: States | None = None,
+        *,
+        aux: Sequence[Any] | None = None,
+        pre: Sequence[Any] | None = None,
+        blend: Sequence[Any] | None = None,
+        reset: ArrayLike | None = None,
+        lengths: ArrayLike | None = None,
+        tape: bool = True,
+        checkpoint: str | int | None = None,
+        **other: Never,
+    ) -> _Run:
+        """Run all layers; of two directions the forward one before the reverse.
+
+        Parameters
+        ----------
+        x : array_like, shape (T, B, input_size), (B, T, input_size) with `batch_first`, or (T, input_size)
+        initial : dict of str to array_like (layers, B, width), or list by layer
+            Initial states. As a dict like PyTorch's: single layers in the order of `recurrents` along the first axis,
+            for the states in `state_names`. In a list, None or what the layer takes as `initial`. A reverse direction
+            starts at the last step.
+        aux, pre, blend : list by layer, optional
+            None or what the layer takes by that name; for both directions in the order of the steps of `x`.
+        reset : array_like of bool, shape (T, B)
+            Where True, a new sequence begins, for all layers: in neither direction does anything pass from step t - 1
+            to t or back. Both start it as `Recurrent` does; `initial` is for step 0, and in a reverse direction for the
+            last step.
+        lengths : array_like of int, shape (B,)
+            As for `Recurrent`; a reverse direction starts at the own end of each row.
+        tape : bool
+            Keep what `backward` of the run needs.
+        checkpoint : "sqrt", int or str, optional
+            As for `Recurrent`; of a budget of memory every single layer has an equal share.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As `Recurrent` does; a list of another length.
+        """
+        if other:
+            refuse_call(other)
+        given = given_to(self, aux, pre, blend, checkpoint)
+        with unmoved(self.rng if self.drops else None):
+            run: _Run = self._run(self, x, split(self, "initial", initial, x), given, reset, lengths, tape)
+        return run
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)

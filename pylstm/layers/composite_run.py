@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any, Never
 
 import numpy as np
 
-from pylstm.checks import Array, as_array, check_names
-from pylstm.hints import GradientsBase, Output
+from pylstm.checks import Array, as_array, check_array, check_names
+from pylstm.hints import GradientsBase, Output, refuse_backward
 from pylstm.layers.checkpointed import shares
 from pylstm.layers.protocols import ComposedLayer
 from pylstm.layers.run import KINDS, Gradients
 from pylstm.parameters import Parameters
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
 States = dict[str, Any] | Sequence[Any]
 """For type checkers: states stacked by name, or by layer what the layer takes."""
@@ -70,6 +73,43 @@ class CompositeRun(Output, hints="run"):
         first step.
         """
         return {name: np.stack([run.final[name] for run in single(self.layers)]) for name in self.layer.state_names}
+
+    def backward(
+        self,
+        dy: ArrayLike | None = None,
+        *,
+        dfinal: States | None = None,
+        dstates: Sequence[Any] | None = None,
+        **other: Never,
+    ) -> CompositeGradients:
+        """Back-propagate through all layers; of two directions the forward one stands before the reverse.
+
+        Parameters
+        ----------
+        dy : array_like, optional
+            Cotangent of `y`, in its shape.
+        dfinal : dict of str to array_like (number of single layers, B, width), or list by layer, optional
+            Cotangents of the final states.
+        dstates : list by layer, optional
+            Cotangents of the states after every step: None or what `Run.backward` of the layer takes, of both
+            directions in the order of the steps of `x`.
+
+        Raises
+        ------
+        ValueError, TypeError, RuntimeError
+            As `Run.backward` does.
+        """
+        if other:
+            refuse_backward(other)
+        finals = split(self.layer, "dfinal", dfinal)
+        steps = by_layer("dstates", dstates, len(self.layers))
+        if dy is None and not any(finals) and not any(steps):
+            raise ValueError("backward needs a cotangent: dy, dfinal or dstates")
+        dy = np.zeros_like(self.y) if dy is None else check_array("dy", dy, self.y.shape, self.layer.dtype)
+        return self._backward(dy, finals, steps)
+
+    def _backward(self, dy: np.ndarray, dfinal: list[Any], dstates: list[Any]) -> CompositeGradients:
+        raise NotImplementedError
 
     def _gradients(self, x: np.ndarray, layers: list[Any]) -> CompositeGradients:
         """All gradients, with those of the parameters copied into one buffer."""

@@ -4,28 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from numbers import Real
-from typing import TYPE_CHECKING, Any, Never, Self
+from typing import Any, Never, Self
 
 import numpy as np
 
 from pylstm.checks import check_flag, check_size, generator, seeds_of
 from pylstm.described import Layer, call_of
-from pylstm.hints import refuse_call
 from pylstm.kinds import Plan, Wanted
 from pylstm.layers.bidirectional import Bidirectional
 from pylstm.layers.composite import Composite, named_part
-from pylstm.layers.composite_run import States, given_to, split
-from pylstm.layers.generators import unmoved
 from pylstm.layers.recurrent import RecurrentLayer
 from pylstm.layers.stack_run import StackRun
 from pylstm.layers.stack_stream import StackStream
 from pylstm.schema import Entries
 
-if TYPE_CHECKING:
-    from numpy.typing import ArrayLike
 
-
-class Stack(Composite, kind="stack"):
+class Stack(Composite[StackRun], kind="stack"):
     """Layers one on another: the output of each is the input of the next.
 
     Parameters
@@ -70,6 +64,8 @@ class Stack(Composite, kind="stack"):
     >>> grads.x.shape, grads.params["1.weight_h"].shape
     ((7, 2, 3), (15, 5))
     """
+
+    _run = StackRun
 
     _dropout: float
 
@@ -166,50 +162,6 @@ class Stack(Composite, kind="stack"):
     def reseed(self, seed: Any = None) -> None:
         """Start the dropout anew from a seed."""
         self.rng = generator(seed)
-
-    def __call__(
-        self,
-        x: ArrayLike,
-        initial: States | None = None,
-        *,
-        aux: Sequence[Any] | None = None,
-        pre: Sequence[Any] | None = None,
-        blend: Sequence[Any] | None = None,
-        reset: ArrayLike | None = None,
-        lengths: ArrayLike | None = None,
-        tape: bool = True,
-        checkpoint: str | int | None = None,
-        **other: Never,
-    ) -> StackRun:
-        """Run all layers.
-
-        Parameters
-        ----------
-        x : array_like, shape (T, B, input_size), (B, T, input_size) with `batch_first`, or (T, input_size)
-        initial : dict of str to array_like (layers, B, width), or list by layer
-            Initial states. As a dict like PyTorch's: single layers in the order of `recurrents` along the first axis,
-            for the states in `state_names`. In a list, None or what the layer takes as `initial`.
-        aux, pre, blend : list by layer, optional
-            None or what the layer takes by that name.
-        reset : array_like of bool, shape (T, B)
-            As for `Recurrent`, or `Bidirectional`: for all layers.
-        lengths : array_like of int, shape (B,)
-            As for `Recurrent`, for all layers.
-        tape : bool
-            Keep what `StackRun.backward` needs.
-        checkpoint : "sqrt", int or str, optional
-            As for `Recurrent`; of a budget of memory every single layer has an equal share.
-
-        Raises
-        ------
-        TypeError, ValueError
-            As `Recurrent` does; a list of another length.
-        """
-        if other:
-            refuse_call(other)
-        given = given_to(self, aux, pre, blend, checkpoint)
-        with unmoved(self.rng if self.drops else None):
-            return StackRun(self, x, split(self, "initial", initial, x), given, reset, lengths, tape)
 
     def stream(self, batch_size: int = 1) -> StackStream:
         """A stream of this stack, of one direction; see `StackStream`."""

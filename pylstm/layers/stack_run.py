@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Never
+from typing import Any
 
 import numpy as np
 
-from pylstm.checks import as_array, check_array, check_lengths
-from pylstm.hints import refuse_backward
-from pylstm.layers.composite_run import CompositeGradients, CompositeRun, States, by_layer, split
+from pylstm.checks import as_array, check_lengths
+from pylstm.layers.composite_run import CompositeGradients, CompositeRun
 from pylstm.layers.protocols import StackedLayers
 from pylstm.layers.ragged import within
-
-if TYPE_CHECKING:
-    from numpy.typing import ArrayLike
 
 
 class StackRun(CompositeRun):
@@ -65,41 +60,11 @@ class StackRun(CompositeRun):
         lengths = check_lengths(lengths, x.shape[self._axis], x.shape[1 - self._axis])
         return within(x, lengths, self._axis), lengths
 
-    def backward(
-        self,
-        dy: ArrayLike | None = None,
-        *,
-        dfinal: States | None = None,
-        dstates: Sequence[Any] | None = None,
-        **other: Never,
-    ) -> CompositeGradients:
-        """Back-propagate through all layers.
-
-        Parameters
-        ----------
-        dy : array_like, optional
-            Cotangent of `y`, in its shape.
-        dfinal : dict of str to array_like (number of single layers, B, width), or list by layer, optional
-            Cotangents of the final states.
-        dstates : list by layer, optional
-            Cotangents of the states after every step: None or what `Run.backward` of the layer takes.
-
-        Raises
-        ------
-        ValueError, TypeError, RuntimeError
-            As `Run.backward` does.
-        """
-        if other:
-            refuse_backward(other)
-        finals = split(self.layer, "dfinal", dfinal)
-        steps = by_layer("dstates", dstates, len(self.layers))
-        if dy is None and not any(finals) and not any(steps):
-            raise ValueError("backward needs a cotangent: dy, dfinal or dstates")
-        d = np.zeros_like(self.y) if dy is None else check_array("dy", dy, self.y.shape, self.layer.dtype)
-        d = d if self._lengths is None else within(d, self._lengths, self._axis)
+    def _backward(self, dy: np.ndarray, dfinal: list[Any], dstates: list[Any]) -> CompositeGradients:
+        d = dy if self._lengths is None else within(dy, self._lengths, self._axis)
         layers = []
         for run, mask, residual, final, step in reversed(
-            list(zip(self.layers, self._masks, self._residual, finals, steps))
+            list(zip(self.layers, self._masks, self._residual, dfinal, dstates))
         ):
             grads = run.backward(d if mask is None else d * mask, dfinal=final, dstates=step)
             d = grads.x + d if residual else grads.x

@@ -132,21 +132,9 @@ def taken(array: np.ndarray, rows: Any) -> np.ndarray:
     return array
 
 
-def kinds_of(contract: Contract, stage: Stage) -> dict[str, tuple[str, ...]]:
-    """Kind -> names of all that goes into a stage."""
-    before = contract.stages[: contract.stages.index(stage)]
-    return {
-        "gate": stage.gates,
-        "previous": contract.states,
-        "emission": tuple(name for each in before for name in each.emits),
-        "param": contract.params,
-        "aux": contract.aux,
-    }
-
-
 def all_places(contract: Contract, stage: Stage) -> list[Place]:
     """The rows of a problem: `CORE`, each kind in each of its ranges, ranges of several kinds together, mixed rows."""
-    present = {kind for kind, names in kinds_of(contract, stage).items() if names} - {"param"}
+    present = {kind for kind, names in contract.seen_by(stage).items() if names} - {"param"}
     places: list[Place] = [{}] * (CORE - 1) + [{"gate": "large"}]
     for kind in RANGES:
         if kind in present:
@@ -197,7 +185,7 @@ def draw(
         return inside(contract.domain.get(name), magnitude * (1.0 if kind in positive else signs(u.shape)), u)
 
     inputs: Inputs = {}
-    for kind, names in kinds_of(contract, stage).items():
+    for kind, names in contract.seen_by(stage).items():
         sizes = [place.get(kind, "moderate") for place in places]
         for name in names:
             inputs[kind, name] = numbers(kind, name, [params])[0] if kind == "param" else numbers(kind, name, sizes)

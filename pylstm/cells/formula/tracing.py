@@ -48,18 +48,6 @@ def results_of(contract: Contract, stage: Stage) -> tuple[str, ...]:
     return contract.states if stage is contract.stages[-1] else stage.emits
 
 
-def visible(contract: Contract, stage: Stage) -> dict[str, tuple[str, ...]]:
-    """Kind -> names that the formula of `stage` sees."""
-    earlier = contract.stages[: contract.stages.index(stage)]
-    return {
-        "z": stage.gates,
-        "prev": contract.states,
-        "e": tuple(name for each in earlier for name in each.emits),
-        "p": contract.params,
-        "u": contract.aux,
-    }
-
-
 def trace(contract: Contract, stage: Stage, function: Callable[..., Any]) -> Trace:
     """Run `function`, the formula of `stage`, on symbols.
 
@@ -71,7 +59,7 @@ def trace(contract: Contract, stage: Stage, function: Callable[..., Any]) -> Tra
     """
     graph = Graph()
     leaves, spaces = {}, {}
-    for kind, names in visible(contract, stage).items():
+    for kind, names in zip(MEANING, contract.seen_by(stage).values()):  # in this order
         symbols = {}
         for name in names:
             leaves[kind, name] = graph.leaf(kind, name, width_of(contract, name))

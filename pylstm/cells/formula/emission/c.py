@@ -14,7 +14,7 @@ from pylstm.cells.formula.derivation import Derivation
 from pylstm.cells.formula.emission.cython import WORDS, position
 from pylstm.cells.formula.emission.rows import RowFunction, RowPrinter, wrap
 from pylstm.cells.formula.graph import FROM_OUTPUT, FUNCTIONS
-from pylstm.cells.formula.program import Operation, Program
+from pylstm.cells.formula.program import Program
 from pylstm.cells.options import call_text
 
 _HELPERS = {
@@ -76,23 +76,16 @@ PyMODINIT_FUNC PyInit_NAME(void) {
 class CPrinter(RowPrinter):
     """Elements of type REAL."""
 
+    negation = "!({})"
     reserved = (*WORDS, *_MACROS, "I")  # I: the imaginary unit of <complex.h>
 
     def const(self, value: float) -> tuple[str, int]:
         text, level = super().const(value)
         return (text, level) if "." not in text and "e" not in text else (f"(REAL){text}", 5)
 
-    def call(self, operation: Operation) -> str:
-        op, args = operation.op, operation.args
-        if op in ("and", "or"):
-            return f"({(' & ' if op == 'and' else ' | ').join(f'({self.condition(index)})' for index in args)})"
-        if op == "not":
-            return f"!({self.condition(args[0])})"
-        if op in ("fill", "row_sum"):
-            return self.text(args[0], 3 if op == "fill" else 0)
-        texts = [self.text(index) for index in args]
+    def call_of(self, op: str, texts: list[str]) -> str:
         if op == "where":
-            return f"({self.condition(args[0])} ? {texts[1]} : {texts[2]})"
+            return f"({texts[0]} ? {texts[1]} : {texts[2]})"
         name = _CALLS.get(op, op)
         return f"{'TYPED' if name in _HELPERS else 'MATH'}({name})({', '.join(texts)})"
 

@@ -12,7 +12,7 @@ from pylstm.cells.contract import Contract, hook_name
 from pylstm.cells.formula.derivation import Derivation
 from pylstm.cells.formula.emission.rows import RowFunction, RowPrinter, place, wrap
 from pylstm.cells.formula.graph import FROM_OUTPUT, FUNCTIONS
-from pylstm.cells.formula.program import Block, Operation, Program
+from pylstm.cells.formula.program import Block, Program
 from pylstm.cells.options import call_text
 
 _C_WORDS = """auto break case char const continue default do double else enum extern float for goto if inline int long
@@ -33,22 +33,13 @@ _MATH = (*FUNCTIONS, "relu", *FROM_OUTPUT)
 class CythonPrinter(RowPrinter):
     """Elements of fused type `floating`."""
 
+    negation = "(not ({}))"
     reserved = (*WORDS, *_HELPERS, *_MATH, "float32", "float64", "forward", "backward", "floating")
 
     def const(self, value: float) -> tuple[str, int]:
         return f"<floating> {super().const(value)[0]}", 5  # a bare 1 is a double in the C that Cython writes
 
-    def call(self, operation: Operation) -> str:
-        op, args = operation.op, operation.args
-        if op in ("and", "or"):
-            return f"({(' & ' if op == 'and' else ' | ').join(f'({self.condition(index)})' for index in args)})"
-        if op == "not":
-            return f"(not ({self.condition(args[0])}))"
-        if op in ("fill", "row_sum"):
-            return self.text(args[0], 3 if op == "fill" else 0)
-        texts = [self.text(index) for index in args]
-        if op == "where":
-            texts[0] = self.condition(args[0])
+    def call_of(self, op: str, texts: list[str]) -> str:
         return f"{_CALLS.get(op, op)}({', '.join(texts)})"
 
 

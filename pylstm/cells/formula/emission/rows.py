@@ -92,9 +92,11 @@ def _needed(program: Program, source: int, known: Container[int]) -> set[int]:
 
 
 class RowPrinter(Printer):
-    """Prints one program; a language defines `const` and `call`."""
+    """Prints one program; a language defines `const`, `call_of` and `negation`."""
 
     reserved: Iterable[str] = ()
+    negation = ""
+    """The opposite of a condition."""
 
     def __init__(self, program: Program, contract: Contract):
         program = in_order(program, contract)
@@ -124,6 +126,23 @@ class RowPrinter(Printer):
         if block in self.overwritten:
             return self.copies.setdefault(block, fresh(f"z_{block.name}", self.taken))
         return self.element(block)
+
+    def call(self, operation: Operation) -> str:
+        op, args = operation.op, operation.args
+        if op in ("and", "or"):
+            return f"({(' & ' if op == 'and' else ' | ').join(f'({self.condition(index)})' for index in args)})"
+        if op == "not":
+            return self.negation.format(self.condition(args[0]))
+        if op in ("fill", "row_sum"):
+            return self.text(args[0], 3 if op == "fill" else 0)
+        texts = [self.text(index) for index in args]
+        if op == "where":
+            texts[0] = self.condition(args[0])
+        return self.call_of(op, texts)
+
+    def call_of(self, op: str, texts: list[str]) -> str:
+        """The call of a function, or the choice of ``where``, with its arguments."""
+        raise NotImplementedError
 
     def is_named(self, operation: Operation, text: str) -> bool:
         return operation.index in self.hoisted or super().is_named(operation, text)
