@@ -19,7 +19,7 @@ DIRECTIVES = (
     "initializedcheck=False",
     "freethreading_compatible=True",
 )
-"""Of Cython: a kernel indexes raw pointers, divides as C does, and does not switch the GIL of free threads back on."""
+"""Cython's directives: a kernel indexes raw pointers, divides as C does, and leaves the GIL of free threads off."""
 
 LEVEL_FLAGS = {
     "v1": (),

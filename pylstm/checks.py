@@ -15,13 +15,13 @@ from pylstm.schema import MOST
 DTYPES = ("float32", "float64")
 
 Array = np.ndarray[tuple[Any, ...], np.dtype[np.floating[Any]]]
-"""For type checkers: an array of float32 or float64."""
+"""An array of float32 or float64, for type checkers."""
 
 Dtype = Literal["float32", "float64"] | type[np.float32] | type[np.float64] | np.dtype[Any]
-"""For type checkers: what `check_dtype` takes."""
+"""What `check_dtype` takes, for type checkers."""
 
 Seed: TypeAlias = "int | np.random.SeedSequence | np.random.Generator | None"  # numpy.random is loaded when asked for
-"""For type checkers: what the generator of initial values may be made of."""
+"""What the generator of initial values may be made of, for type checkers."""
 
 
 def quoted(value: Any) -> str:

@@ -21,7 +21,7 @@ USER_ERRORS = (ValueError, TypeError, LookupError, OSError, ImportError, Overflo
 """What a user's input can raise: one line and exit status 2. Anything else is a bug of ours and keeps its traceback."""
 
 BUGS = (KeyError, IndexError, UnboundLocalError)
-"""Of those, what the library never raises on purpose."""
+"""Those of them that the library never raises on purpose."""
 
 
 def command_names() -> tuple[str, ...]:
@@ -78,8 +78,9 @@ def _text(error: BaseException) -> str:
     """What it says; of an error of the system the file first, without a number: ``nofile.txt: does not exist``."""
     if not isinstance(error, OSError) or not error.strerror or error.filename is None:
         return str(error)
-    ours = {FileNotFoundError: "does not exist", IsADirectoryError: "is a folder, not a file"}
-    return f"{os.fsdecode(error.filename)}: {ours.get(type(error), error.strerror.lower())}"
+    from pylstm.files import explained
+
+    return str(explained(error, error.filename))
 
 
 def _run(argv: list[str]) -> int:

@@ -44,6 +44,39 @@ Shapes = dict[str, tuple[str, tuple[int, ...]]]
 Check = Callable[[dict[str, Any], Shapes], None]
 
 
+def explained(error: OSError, path: Any) -> OSError:
+    """The same error of the system, in words: which file, what is wrong with it, and what to do.
+
+    Examples
+    --------
+    >>> explained(FileNotFoundError(2, "No such file or directory"), "model.safetensors")
+    FileNotFoundError('model.safetensors: does not exist: check the name and the folder')
+    """
+    shown = os.fsdecode(path)
+    folder = os.path.dirname(shown)
+    if isinstance(error, FileNotFoundError):
+        why = "does not exist: check the name and the folder"
+        if folder and not os.path.isdir(folder):
+            why = f"the folder {folder} does not exist: create it, or name another one"
+    elif isinstance(error, NotADirectoryError):
+        why = f"{folder} is a file, not a folder: name another one"
+    elif isinstance(error, IsADirectoryError):
+        why = "is a folder, not a file: name a file in it"
+    else:
+        why = (error.strerror or str(error)).lower()
+    ours = type(error)(f"{shown}: {why}")
+    ours.errno = error.errno
+    return ours
+
+
+def open_to_read(path: Any, opener: Any = None) -> BinaryIO:
+    """The file at `path`, open; an `OSError` that says what to do if it cannot be."""
+    try:
+        return open(path, "rb", opener=opener)
+    except OSError as error:
+        raise explained(error, path) from None
+
+
 def path_text(path: Any) -> str:
     """`path` as text; `TypeError` if it is not the path of a file."""
     if not isinstance(path, str | bytes | os.PathLike):
@@ -84,7 +117,7 @@ def _opened(path: str) -> Any:
     """The regular file at `path`, open: a later `save` to that path makes another file and does not change this one."""
     import safetensors
 
-    with open(path, "rb", opener=_without_waiting) as file:
+    with open_to_read(path, _without_waiting) as file:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             raise ValueError(f"{path}: exists but is not a regular file")
     return _part(path, lambda: safetensors.safe_open(path, framework="numpy"))
@@ -102,7 +135,7 @@ def _part(path: str, read: Callable[[], Any]) -> Any:
     try:
         return read()
     except (safetensors.SafetensorError, ValueError, TypeError, AttributeError) as error:
-        raise ValueError(f"{path}: not a safetensors file, or cut short or damaged ({error})") from None
+        raise ValueError(f"{path}: not a safetensors file, or cut short or damaged: write or fetch it again") from error
 
 
 def _shapes(file: Any) -> Shapes:
@@ -157,7 +190,7 @@ def _write(path: Path, data: bytes) -> None:
         with contextlib.suppress(FileNotFoundError, NotADirectoryError):
             os.unlink(temporary)
         if isinstance(error, OSError) and error.filename == temporary:
-            error.filename = path  # what the caller named
+            raise explained(error, path) from None  # what the caller named
         raise
 
 
@@ -188,7 +221,7 @@ def _remove_unlocked(path: str) -> None:
 
 
 def _digest(header: dict[str, Any], tensors: Mapping[str, np.ndarray]) -> str:
-    """Of the rest of the header, then of names, dtypes, shapes and data in the order of the names."""
+    """Digest of the rest of the header, then of names, dtypes, shapes and data in the order of the names."""
     import hashlib  # here: 4 ms of the import of pylstm
 
     digest = hashlib.sha256(json.dumps(header, sort_keys=True).encode())

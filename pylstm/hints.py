@@ -60,7 +60,7 @@ SETTABLE = ("optimiser", "plateau", "trainer")
 
 
 class Hinted:
-    """Of a class made with ``class X(Hinted, hints=kind)``, which answers the names of ``HINTS[kind]``."""
+    """Base of a class made with ``class X(Hinted, hints=kind)``, which answers the names of ``HINTS[kind]``."""
 
     __slots__ = ()
 
@@ -245,7 +245,7 @@ def absent(module: str, later: Mapping[str, str] = MappingProxyType({})) -> Call
 
 
 class EstimatorHints(Kinded, Hinted, hints="estimator"):
-    """Of an estimator: the names of scikit-learn's own that it does not have, as attributes and as parameters."""
+    """Base of estimators: answers names of scikit-learn's own that they do not have, as attributes and parameters."""
 
     def __new__(cls, *given: Any, **options: Any) -> Self:
         refuse_constructor(cls, given, options, "estimator option")

@@ -83,7 +83,7 @@ class Kinds:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """Within the block, an exception takes back what was registered and announced."""
+        """Block in which an exception takes back what was registered and announced."""
         before = dict(self._classes), dict(self._modules)
         try:
             yield
@@ -110,7 +110,7 @@ KINDS = Kinds()
 
 
 class Kinded:
-    """Of a class made with ``class X(..., kind="x")``, by which files call it."""
+    """Base of a class made with ``class X(..., kind="x")``, by which files call it."""
 
     __slots__ = ()
     kind = ""

@@ -282,7 +282,7 @@ class Parameters(Hinted, Mapping[str, Array], hints="parameters"):
 
 
 def _rebuild(shapes: dict[str, tuple[int, ...]], dtype: Any, flat: Array) -> Parameters:
-    """Of pickle and `copy.deepcopy`: the views must be views of the new buffer."""
+    """The inverse of `__reduce__`, for pickle and `copy.deepcopy`: the views must be views of the new buffer."""
     params = Parameters(shapes, dtype)
     params.flat[...] = flat
     return params

@@ -157,7 +157,7 @@ def _fits_empty(value: list[Any], shape: tuple[int | None, ...]) -> bool:
 
 STORABLE = "a dict with texts as keys, a list, a text, a finite number, true, false or None"
 CURES = {"set": "sorted(...)", "frozenset": "sorted(...)", "ndarray": ".tolist()", "bytes": ".decode()"}
-"""By types that JSON does not have."""
+"""Conversions of types that JSON does not have."""
 
 
 def check_storable(value: Any, where: str) -> None:

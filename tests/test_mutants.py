@@ -61,6 +61,12 @@ def test_an_anchor_must_stand_once(mutants, text):
         mutants.Mutant("x.py", "wrong", "a", "c", ()).planted(text)
 
 
+def test_a_pattern_that_matches_nothing_is_refused(mutants, capsys):
+    with pytest.raises(SystemExit):
+        mutants.main(["--only", "typo_of_nothing", "--list"])
+    assert "--only 'typo_of_nothing' matches no mutant" in capsys.readouterr().err
+
+
 @pytest.mark.slow
 def test_killed_equivalent_and_surviving(tmp_path):
     table, found = tmp_path / "table.toml", tmp_path / "found.json"

@@ -314,6 +314,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--no-baseline", action="store_true", help="do not run the tests without a mutant first")
     given = parser.parse_args(arguments)
     chosen = [each for each in read_table(given.table) if re.search(given.only, f"{each.file}: {each.mistake}")]
+    if not chosen:
+        parser.error(f"--only {given.only!r} matches no mutant: --list prints the files and mistakes")
     for each in chosen:
         each.planted((ROOT / each.file).read_text(encoding="utf-8"))
     if given.list:

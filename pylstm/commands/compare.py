@@ -6,6 +6,8 @@ import argparse
 import sys
 from typing import TYPE_CHECKING, Any
 
+from pylstm.commands._shared.options import above_zero, count
+
 if TYPE_CHECKING:
     from pylstm.comparing.compare import Result, Settings, Trace
     from pylstm.comparing.tasks import Task
@@ -27,16 +29,16 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     def add(name: str, help: str, **options: Any) -> None:
         parser.add_argument(name, help=f"{help} (%(default)s)", **options)
 
-    add("--params", "parameters of the whole model", type=int, default=10_000, metavar="N")
+    add("--params", "parameters of the whole model", type=count, default=10_000, metavar="N")
     budget = parser.add_mutually_exclusive_group()
-    budget.add_argument("--steps", type=int, metavar="N", help="steps of the optimiser (500)")
+    budget.add_argument("--steps", type=count, metavar="N", help="steps of the optimiser (500)")
     budget.add_argument(
-        "--minutes", type=float, metavar="M", help="minutes for each cell and seed, in place of --steps"
+        "--minutes", type=above_zero, metavar="M", help="minutes for each cell and seed, in place of --steps"
     )
-    add("--seeds", "runs of each cell", type=int, default=3, metavar="N")
-    add("--lr", "learning rate of Adam", type=float, default=5e-3, metavar="LR")
+    add("--seeds", "runs of each cell", type=count, default=3, metavar="N")
+    add("--lr", "learning rate of Adam", type=above_zero, default=5e-3, metavar="LR")
     add("--dtype", "of all computations", choices=("float32", "float64"), default="float32")
-    parser.add_argument("--length", type=int, metavar="T", help="steps to bridge (copy 30, adding 50, text 64)")
+    parser.add_argument("--length", type=count, metavar="T", help="steps to bridge (copy 30, adding 50, text 64)")
     parser.add_argument("--plot", metavar="FILE", help="write a figure: loss against time and against steps")
     parser.add_argument("--json", action="store_true", help="machine-readable output, with all losses")
 

@@ -74,7 +74,7 @@ class Settings:
 
     @property
     def budget(self) -> Budget:
-        """Of each run."""
+        """Budget of each run."""
         return Budget(self.minutes, steps=self.steps)
 
 
@@ -125,7 +125,7 @@ class Result:
         return [trace.held_out for trace in self.traces if trace.diverged is None]
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
+        """The comparison as JSON can hold it."""
         traces = [vars(trace) | {"held_out": _finite(trace.held_out)} for trace in self.traces]
         head = {"cell": self.cell, "hidden_size": self.hidden_size, "params": self.params, "status": self.status}
         return head | {"traces": [each | {"losses": [_finite(x) for x in each["losses"]]} for each in traces]}
@@ -287,7 +287,7 @@ class Drawn(Source):
         return self._batch
 
     def gradients(self, model: SequenceModel, step: int, states: Any) -> tuple[float, Any, Any]:
-        """Of a batch, from the states of the batch before where it carries them on."""
+        """Loss and gradients of a batch, from the states of the batch before where it carries them on."""
         forward, value, dout = self._through(model, self.draw(step), states, tape=True)
         return value, forward.backward(dout), forward.states()
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 SYMBOLS, COPIED = 8, 8
-"""Of the copy task: different symbols, and how many are to be remembered."""
+"""Sizes of the copy task: different symbols, and how many are to be remembered."""
 
 
 class Batch(NamedTuple):

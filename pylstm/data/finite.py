@@ -12,7 +12,7 @@ from pylstm.data.batches import Data
 from pylstm.data.sequences import Sequences
 
 Masks = tuple[np.ndarray | None, ...]
-"""For every array of a batch which of its values count, by its first axes; None: all."""
+"""Masks of the values that count, one for each array of a batch, by its first axes; None: all."""
 
 PIECE = 1 << 24
 """Bytes that are looked at together, which bounds the memory for masks."""
@@ -74,7 +74,7 @@ def _inside(values: Any, x: Any, steps: bool) -> np.ndarray | None:
 
 
 def _reached(nonzero: np.ndarray, T: int, steps: bool, ahead: bool) -> np.ndarray:
-    """From which inputs a target that counts is reached: (N,), or (N, T)."""
+    """Mask of the inputs from which a target that counts is reached: (N,), or (N, T)."""
     if not steps or nonzero.ndim == 1 or nonzero.shape[1] < T:
         return np.asarray(nonzero.reshape(len(nonzero), -1).any(axis=1))
     by_step = np.asarray(nonzero.reshape(*nonzero.shape[:2], -1).any(axis=2))[:, :T]

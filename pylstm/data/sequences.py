@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, DTypeLike
 
 Batch: TypeAlias = "ArrayLike | Sequences"
-"""For type checkers: rows of a batch."""
+"""Rows of a batch, for type checkers."""
 
 KINDS = "biuf"
 """Kinds of dtype that a sequence can have: bool, integers, floats."""
@@ -102,12 +102,12 @@ class Sequences:
 
     @property
     def dtype(self) -> np.dtype:
-        """Of the elements."""
+        """Dtype of the elements."""
         return self.padded.dtype
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of `padded`."""
+        """Shape of `padded`."""
         return self.padded.shape
 
     @property

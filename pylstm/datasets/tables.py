@@ -13,6 +13,7 @@ import numpy as np
 
 from pylstm.datasets.bundled import fill_gaps
 from pylstm.datasets.text import decoded, refuse_utf_16
+from pylstm.files import open_to_read
 
 BLOCK = 1 << 15
 """Records that are read together."""
@@ -93,7 +94,7 @@ class Table:
         return np.concatenate([_packed(fields) for fields in self._fields(name)])
 
     def _fields(self, name: str) -> Iterator[list[str]]:
-        """Of a column, a block at a time; errors as of `text`."""
+        """The fields of a column, a block at a time; errors as of `text`."""
         at = self.position(name)
         for lines, rows in self._rows():
             fields = [row[at].strip() for row in rows]
@@ -217,7 +218,7 @@ def read_table(path: str | os.PathLike[str], *, delimiter: str | None = None) ->
     """
     if delimiter is not None and len(delimiter) != 1:
         raise ValueError(f"delimiter must be one character, got {delimiter!r}")
-    with open(path, "rb") as file:
+    with open_to_read(path) as file:
         data = file.read()
     try:
         records = Records(path, data, delimiter)

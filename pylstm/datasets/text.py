@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from pylstm.files import open_to_read
+
 UNKNOWN = "\ufffd"
 """The character that stands for all that a `Vocabulary` does not hold."""
 
@@ -79,7 +81,7 @@ def read_utf8(path: str | os.PathLike[str]) -> str:
     ValueError
         Not UTF-8: names the byte, its line and column.
     """
-    with open(path, "rb") as file:
+    with open_to_read(path) as file:
         data = file.read()
     refuse_utf_16(path, data)
     return decoded(path, data)

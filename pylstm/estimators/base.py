@@ -167,12 +167,12 @@ class SequenceEstimator(Estimator):
 
     @property
     def x_mean_(self) -> np.ndarray:
-        """Of `x_scaler_`."""
+        """Means of `x_scaler_`."""
         return self.x_scaler_.mean_
 
     @property
     def x_scale_(self) -> np.ndarray:
-        """Of `x_scaler_`."""
+        """Deviations of `x_scaler_`, 1 for a constant feature."""
         return self.x_scaler_.scale_
 
     def _split(self, data: tuple[Any, ...], seed: int) -> tuple[tuple[Any, ...], tuple[Any, ...]]:

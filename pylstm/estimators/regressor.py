@@ -99,12 +99,12 @@ class SequenceRegressor(RegressorMixin, SequenceEstimator, kind="sequence_regres
 
     @property
     def y_mean_(self) -> np.ndarray:
-        """Of `y_scaler_`."""
+        """Means of `y_scaler_`."""
         return self.y_scaler_.mean_
 
     @property
     def y_scale_(self) -> np.ndarray:
-        """Of `y_scaler_`."""
+        """Deviations of `y_scaler_`, 1 for a constant target."""
         return self.y_scaler_.scale_
 
     def _scaled(self, targets: np.ndarray) -> np.ndarray:

@@ -70,7 +70,7 @@ class Embedding(Layer, kind="embedding"):
 
     @classmethod
     def shapes(cls, given: Entries) -> Shapes:
-        """Of the parameters, from the `arguments` of a file."""
+        """Shapes of the parameters, from the `arguments` of a file."""
         given.only(("count", "features"))
         return {"weight": (given.integer("count"), given.integer("features"))}
 

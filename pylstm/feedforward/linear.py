@@ -79,7 +79,7 @@ class Linear(Layer, kind="linear"):
 
     @classmethod
     def shapes(cls, given: Entries) -> Shapes:
-        """Of the parameters, from the `arguments` of a file."""
+        """Shapes of the parameters, from the `arguments` of a file."""
         given.only(("in_features", "out_features", "bias"))
         return linear_shapes(given.integer("in_features"), given.integer("out_features"), given.flag("bias"))
 
@@ -109,7 +109,7 @@ class Linear(Layer, kind="linear"):
         return LinearRun(self, x)
 
     def over(self, x: Array) -> LinearRun:
-        """As a call; `x` is not copied, and must not change before `LinearRun.backward`."""
+        """The run of a call; `x` is not copied, and must not change before `LinearRun.backward`."""
         return LinearRun(self, x, copy=False)
 
     def packed(self) -> dense.Packed:
@@ -122,7 +122,7 @@ class Linear(Layer, kind="linear"):
 
 
 def linear_shapes(inputs: int, outputs: int, bias: bool, prefix: str = "") -> Shapes:
-    """Of the parameters of a `Linear`."""
+    """Shapes of the parameters of a `Linear`."""
     return {f"{prefix}weight": (outputs, inputs)} | ({f"{prefix}bias": (outputs,)} if bias else {})
 
 

@@ -107,7 +107,7 @@ class MLP(Layer, kind="mlp"):
 
     @classmethod
     def shapes(cls, given: Entries) -> Shapes:
-        """Of the parameters, from the `arguments` of a file."""
+        """Shapes of the parameters, from the `arguments` of a file."""
         given.only(("in_features", "out_features", "activation", "bias", "sizes")).text("activation", ACTIVATIONS)
         sizes = [given.integer("in_features"), *given.list("sizes", int), given.integer("out_features")]
         if len(sizes) > MOST_LAYERS or min(sizes) < 1:
@@ -143,7 +143,7 @@ class MLP(Layer, kind="mlp"):
 
     @property
     def sizes(self) -> tuple[int, ...]:
-        """Of the layers between."""
+        """Widths of the hidden layers."""
         return tuple(each.out_features for each in self.layers[:-1])
 
     @property
@@ -172,7 +172,7 @@ class MLP(Layer, kind="mlp"):
         return MLPRun(self, x)
 
     def over(self, x: Array) -> MLPRun:
-        """As a call; `x` is not copied, and must not change before `MLPRun.backward`."""
+        """The run of a call; `x` is not copied, and must not change before `MLPRun.backward`."""
         return MLPRun(self, x, copy=False)
 
     def __setstate__(self, state: dict[str, Any]) -> None:

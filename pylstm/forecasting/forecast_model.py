@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable
-from typing import Any, Literal
+from typing import Any, Literal, Unpack
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from pylstm.data.scaling import pack, scale_of
 from pylstm.data.sequences import Sequences
 from pylstm.forecasting.preparation import Preparation
 from pylstm.forecasting.series import as_extras, as_series, pairs_of, training_spans, validation_spans
-from pylstm.models.fitted import OWN, FittedModel, check_net
+from pylstm.models.fitted import OWN, FittedModel, NetOptions, check_net
 from pylstm.models.restoring import constructor_options, held, own_options
 from pylstm.models.sequence_model import SequenceModel
 from pylstm.models.targets import check_loss_of_values
@@ -46,8 +46,9 @@ class ForecastModel(FittedModel, kind="forecast_model"):
     loss : {"mean_squared_error", "huber"}
     dtype : {"float32", "float64"}
     seed : int
-    **sizes : int
-        Further sizes of the cell.
+    **options
+        Sizes and options of the cell; activation, residual, loss_options of `SequenceModel`; bias, learn_initial,
+        certified of `Recurrent`.
 
     Attributes
     ----------
@@ -90,10 +91,10 @@ class ForecastModel(FittedModel, kind="forecast_model"):
         loss: Literal["mean_squared_error", "huber"] = "mean_squared_error",
         dtype: Dtype = "float32",
         seed: int = 0,
-        **sizes: Any,
+        **options: Unpack[NetOptions],
     ) -> None:
         check_loss_of_values(loss)
-        check_net(type(self), cell, sizes, ("bidirectional", *OWN))
+        check_net(type(self), cell, options, ("bidirectional", *OWN))
         self.cell, self.hidden_size = cell, check_size("hidden_size", hidden_size)
         self.window, self.horizon = check_size("window", window), check_size("horizon", horizon)
         self.preparation = Preparation(
@@ -106,7 +107,7 @@ class ForecastModel(FittedModel, kind="forecast_model"):
             "loss": loss,
         }
         net |= {"head_sizes": tuple(check_size("head_sizes", each) for each in head_sizes)}
-        self.net_options = net | {"dtype": dtype, "seed": seed} | sizes
+        self.net_options: dict[str, Any] = {**net, "dtype": dtype, "seed": seed, **options}
 
     @all_or_nothing
     def fit(

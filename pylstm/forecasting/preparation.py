@@ -45,7 +45,7 @@ class Preparation:
 
     @property
     def lags(self) -> list[int]:
-        """Of the differences, in their order."""
+        """Lags of the differences, in their order."""
         return [self.season] * bool(self.season) + [1] * self.difference
 
     @property

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from pylstm.checks import quoted
 from pylstm.data.finite import refuse_array
 
 
@@ -22,17 +23,19 @@ def as_series(y: Any, joint: bool) -> tuple[list[np.ndarray], str]:
 
     Raises
     ------
+    TypeError
+        Not numbers.
     ValueError
         Another shape; no steps; values that are not finite.
     """
     form = "list"
     if not (isinstance(y, list | tuple) and len(y) and np.ndim(y[0]) > 0):
-        y = np.asarray(y, "float64")
+        y = _numbers("y", y)
         if y.ndim not in (1, 2):
             raise ValueError(f"y must have shape (T,) or (T, S), or be a list of series, got {y.shape}")
         form = "one" if y.ndim == 1 else "columns"
         y = [y] if form == "one" or joint else list(y.T)
-    arrays = [np.asarray(each, "float64") for each in y]
+    arrays = [_numbers(f"series {number}", each) for number, each in enumerate(y)]
     for number, each in enumerate(arrays):
         where = f"series {number}" if len(arrays) > 1 else "y"
         if each.ndim != 1 and not (joint and each.ndim == 2):
@@ -42,6 +45,15 @@ def as_series(y: Any, joint: bool) -> tuple[list[np.ndarray], str]:
     if not arrays or not all(each.size for each in arrays) or len({each.shape[1] for each in arrays}) > 1:
         raise ValueError(f"y must be series with at least one step and equal widths, got {[a.shape for a in arrays]}")
     return arrays, form
+
+
+def _numbers(name: str, values: Any) -> np.ndarray:
+    try:
+        return np.asarray(values, "float64")
+    except (TypeError, ValueError):
+        raise TypeError(
+            f"{name} must be numbers, an array (T,) or (T, S) or a list of arrays, got {quoted(values)}"
+        ) from None
 
 
 def pairs_of(z: np.ndarray, extra: np.ndarray, horizon: int) -> tuple[np.ndarray, np.ndarray]:
@@ -106,7 +118,7 @@ def as_extras(name: str, values: Any, count: int, width: int | None, lengths: It
             raise ValueError(f"{name} is missing: this model was fitted with {width} exogenous values per step")
         return [np.zeros((length, 0)) for length in lengths]
     several = (isinstance(values, list | tuple) and np.ndim(values[0]) > 1) or np.ndim(values) == 3
-    arrays = [np.asarray(each, "float64") for each in (values if several else [values] * count)]
+    arrays = [_numbers(name, each) for each in (values if several else [values] * count)]
     arrays = [each[:, None] if each.ndim == 1 else each for each in arrays]
     width = arrays[0].shape[1] if width is None else width
     if len(arrays) != count:

@@ -6,12 +6,37 @@ import inspect
 import sys
 import warnings
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, TypedDict
 
 from pylstm.cells.cell import Cell
 from pylstm.cells.options import call_text
 from pylstm.checks import check_flag, check_share, check_size, quoted
 from pylstm.hints import refuse_options
+
+
+class CellOptions(TypedDict, total=False):
+    """The sizes and options of the bundled cells, for type checkers.
+
+    Those of other cells go by ``**options``, a ``dict[str, Any]``.
+    """
+
+    backbone_size: int
+    context_size: int
+    memory_size: int
+    proj_size: int | None
+    y_size: int
+    alpha: float
+    dt: float
+    epsilon: float
+    gamma: float
+
+
+class LayerOptions(CellOptions, total=False):
+    """What a model hands on to its layers, for type checkers."""
+
+    bias: bool
+    certified: bool
+    learn_initial: bool | Iterable[str]
 
 
 def several(num_layers: Any, bidirectional: Any, dropout: Any) -> bool:

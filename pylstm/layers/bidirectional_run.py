@@ -63,7 +63,7 @@ class BidirectionalRun(CompositeRun):
         return np.flip(array, self._axis)
 
     def _turn_reset(self, reset: np.ndarray) -> np.ndarray:
-        """Where the reversed sequence has to begin anew: a boundary before step t is one after step t - 1."""
+        """The resets of the reversed sequence: a boundary before step t is one after step t - 1."""
         moved = np.roll(reset, -1, self._axis)
         lengths = self._lengths is not None and reset.ndim == 2
         moved = self._flip(moved[..., None])[..., 0] if lengths else np.flip(moved, self._axis).copy()

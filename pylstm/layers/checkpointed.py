@@ -151,7 +151,7 @@ class Segments:
         return self._tape(max(self.steps, self.T - (self.count - 1) * self.steps))
 
     def plan(self, piece: slice, *, tape: bool) -> Plan:
-        """Of one segment."""
+        """The plan of one segment."""
         return self._layer._core.plan(piece.stop - piece.start, self.B, tape, *self._options, self._chunk)
 
     def __getitem__(self, k: int) -> slice:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
 States = dict[str, Any] | Sequence[Any]
-"""For type checkers: states stacked by name, or by layer what the layer takes."""
+"""States stacked by name, or by layer what the layer takes, for type checkers."""
 
 
 @dataclass(slots=True, repr=False)

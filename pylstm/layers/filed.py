@@ -104,7 +104,7 @@ def _cell_of(entries: Entries, wanted: Wanted) -> Any:
 
 
 MOST_STEPS, MOST_INTEGER = 100_000, 10_000
-"""With options that only a file names: steps that a cell may take for its probe, in `at_most`; the largest integer."""
+"""Limits of options of files: steps that a cell may take for its probe, in `at_most`; the largest integer."""
 
 
 def _with_options_of_file(entries: Entries, cell: Any, options: dict[str, Any], changed: str) -> Any:

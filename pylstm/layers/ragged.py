@@ -76,13 +76,13 @@ class Packing(Layout):
         return (self.last, B, width) if self.order is None else (self.rows, width)
 
     def plan(self, core: Any, T: int, B: int, *options: Any) -> Any:
-        """Where a run over these rows keeps its arrays."""
+        """The plan of where a run over these rows keeps its arrays."""
         if self.order is None:
             return core.plan(self.last, B, *options)
         return core.plan(self.last, B, *options, counts=self.counts)
 
     def given_in(self, array: np.ndarray) -> np.ndarray:
-        """As `steps_in`; (T, B, w) where the loop finds the rows by their counts."""
+        """The array that `steps_in` returns; (T, B, w) where the loop finds the rows by their counts."""
         return self.steps_in(array) if self.order is None else self._by_steps(array)
 
     def whole_out(self, array: np.ndarray) -> np.ndarray:

@@ -129,7 +129,7 @@ class StackStream:
             return out
 
     def _targets(self, how: str, lead: tuple[int, ...], out: np.ndarray) -> list[np.ndarray]:
-        """Where each layer writes: arrays of our own, kept for the next call, and the last one into `out` if it can."""
+        """The outputs of the layers: arrays of our own, kept for the next call, and of the last one `out` if it can."""
         own = self._between.get(how)
         if own is None or own[0].shape[:-1] != lead:
             own = [np.empty((*lead, each.output_size), self._layer.dtype) for each in self._layer.layers]

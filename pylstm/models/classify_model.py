@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, Unpack
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from pylstm.checks import Dtype, check_dtype, check_flag, check_share, check_siz
 from pylstm.data.finite import refuse_array
 from pylstm.data.scaling import pack, scale_of
 from pylstm.data.sequences import Sequences
-from pylstm.models.fitted import OWN, FittedModel, check_net
+from pylstm.models.fitted import OWN, FittedModel, NetOptions, check_net
 from pylstm.models.restoring import constructor_options, held, leaf_of, own_options
 from pylstm.models.sequence_model import SequenceModel
 from pylstm.schema import Entries, as_array
@@ -33,8 +33,9 @@ class ClassifyModel(FittedModel, kind="classify_model"):
         As for `SequenceModel`.
     dtype : {"float32", "float64"}
     seed : int
-    **sizes : int
-        Further sizes of the cell.
+    **options
+        Sizes and options of the cell; activation, residual, loss_options of `SequenceModel`; bias, learn_initial,
+        certified of `Recurrent`.
 
     Attributes
     ----------
@@ -73,7 +74,7 @@ class ClassifyModel(FittedModel, kind="classify_model"):
         read: Literal["last", "mean", "max"] = "last",
         dtype: Dtype = "float32",
         seed: int = 0,
-        **sizes: Any,
+        **options: Unpack[NetOptions],
     ) -> None:
         self.classes = tuple(classes)
         if len(self.classes) < 2 or len(set(self.classes)) < len(self.classes):
@@ -82,13 +83,13 @@ class ClassifyModel(FittedModel, kind="classify_model"):
             raise ValueError("read must be last, mean or max, since a class belongs to a whole sequence")
         if str(read) not in ("last", "mean", "max"):
             raise ValueError(f"read must be last, mean or max, got {read!r}")
-        check_net(type(self), cell, sizes, ("loss", *OWN))
+        check_net(type(self), cell, options, ("loss", *OWN))
         self._net: dict[str, Any] = {"num_layers": check_size("num_layers", num_layers)}
         self._net |= {
             "bidirectional": check_flag("bidirectional", bidirectional),
             "dropout": check_share("dropout", dropout),
         }
-        self._net |= {"head_sizes": tuple(head_sizes), "dtype": dtype, "seed": seed, "read": read} | sizes
+        self._net |= {"head_sizes": tuple(head_sizes), "dtype": dtype, "seed": seed, "read": read} | options
         self.cell, self.hidden_size = cell, check_size("hidden_size", hidden_size)
         self.dtype = check_dtype(dtype).name
 

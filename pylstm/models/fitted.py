@@ -8,7 +8,8 @@ from typing import Any
 
 from pylstm.checks import check_size
 from pylstm.described import Model
-from pylstm.layers.arguments import check_extra, find_cell
+from pylstm.feedforward.mlp import Activation
+from pylstm.layers.arguments import LayerOptions, check_extra, find_cell
 from pylstm.layers.recurrent import RecurrentLayer
 from pylstm.models.sequence_model import SequenceModel
 from pylstm.optim.optimisers import Adam
@@ -16,6 +17,15 @@ from pylstm.optim.schedules import cosine
 from pylstm.training.fitting import fit
 from pylstm.training.history import History
 from pylstm.training.trainer import Trainer
+
+
+class NetOptions(LayerOptions, total=False):
+    """What a model hands on to its `SequenceModel`, for type checkers."""
+
+    activation: Activation
+    loss_options: dict[str, Any] | None
+    residual: bool | Iterable[bool]
+
 
 OWN = ("input_size", "output_size", "vocabulary", "read", "batch_first")
 """Arguments of a `SequenceModel` or its layers that `fit` sets."""

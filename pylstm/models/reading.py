@@ -10,7 +10,7 @@ READS = ("last", "every", "mean", "max")
 
 
 Read = Literal["last", "every", "mean", "max"]
-"""For type checkers: the names of `READS`."""
+"""The names of `READS`, for type checkers."""
 
 
 class Reading:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, Unpack
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from pylstm.described import Trainable
 from pylstm.feedforward.embedding import Embedding
 from pylstm.feedforward.mlp import Activation
 from pylstm.hints import refuse_options
-from pylstm.layers.arguments import check_extra, find_cell
+from pylstm.layers.arguments import LayerOptions, check_extra, find_cell
 from pylstm.layers.bidirectional import Bidirectional
 from pylstm.layers.generators import unmoved
 from pylstm.layers.named import Recurrent
@@ -73,8 +73,8 @@ class SequenceModel(Trainable, kind="sequence_model"):
     dtype : {"float32", "float64"}
     seed : int
         Of parameters and dropout.
-    **sizes : int
-        Further sizes of the cell.
+    **options
+        Sizes and options of the cell; bias, learn_initial, certified of `Recurrent`.
 
     Attributes
     ----------
@@ -124,17 +124,16 @@ class SequenceModel(Trainable, kind="sequence_model"):
         vocabulary: int = 0,
         dtype: Dtype = "float32",
         seed: int = 0,
-        **sizes: Any,
+        **options: Unpack[LayerOptions],
     ) -> None:
-        refuse_options(sizes, (), "model option")
-        check_extra("SequenceModel", find_cell(cell), sizes, SequenceModel.__init__, RecurrentLayer.__init__)
+        refuse_options(options, (), "model option")
+        check_extra("SequenceModel", find_cell(cell), options, SequenceModel.__init__, RecurrentLayer.__init__)
         seeds = seeds_of(seed, 3 if vocabulary else 2)
         embedding = Embedding(vocabulary, input_size, dtype=dtype, seed=seeds.pop(0)) if vocabulary else None
-        own: Any = seeds[0]
+        sizes: dict[str, Any] = {"bidirectional": bidirectional, "dropout": dropout, "seed": seeds[0], **options}
         if check_size("num_layers", num_layers) > 1 or bidirectional:
-            own, sizes = int(seeds[0].generate_state(1, np.uint64)[0]), sizes | {"residual": residual}
-        sizes |= {"bidirectional": bidirectional, "dropout": dropout, "dtype": dtype, "seed": own}
-        layer: Any = Recurrent(cell, input_size, hidden_size, num_layers, **sizes)
+            sizes |= {"seed": int(seeds[0].generate_state(1, np.uint64)[0]), "residual": residual}
+        layer: Any = Recurrent(cell, input_size, hidden_size, num_layers, dtype=dtype, **sizes)
         head = head_on(layer, output_size, head_sizes, activation, seeds[1])
         self._set(embedding, layer, head, read, loss, loss_options or {})
 

@@ -35,7 +35,7 @@ LossName = Literal[
     "softmax_cross_entropy",
     "sigmoid_cross_entropy",
 ]
-"""For type checkers: the names of `LOSSES`."""
+"""The names of `LOSSES`, for type checkers."""
 
 ALIGNED: dict[str, Callable[..., tuple[float, np.ndarray]]] = {"ctc": ctc_loss}
 """Name -> loss of all steps of a row against a sequence of labels, for ``read="every"``."""

@@ -66,7 +66,7 @@ def formula_source(cell: type[Cell], name: str) -> tuple[list[str], str]:
 
 
 def written_source(cell: type[Cell], name: str) -> tuple[list[str], str]:
-    """As `formula_source`, with the backward of each stage that was not derived, as its author wrote it."""
+    """The source of `formula_source`, with the backward of each stage that was not derived, as its author wrote it."""
     needs, texts = Needs(), []
     for stage in _stages(cell):
         texts.append(_forward(needs, cell, stage))

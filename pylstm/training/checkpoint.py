@@ -120,7 +120,7 @@ def refuse_taken(path: Path, task: str, run: Callable[[], Mapping[str, Any]]) ->
 
 @contextmanager
 def kept_on_error(trainer: Any, path: Path | None) -> Iterator[None]:
-    """Within the block, an exception first writes the checkpoint of `trainer`; its note says where.
+    """Block in which an exception first writes the checkpoint of `trainer`; its note says where.
 
     Not after a second Ctrl-C, which wants the end at once; not after a divergence, to which a resumed run would come
     again; and not where the exception came in the middle of a step, ``trainer.whole`` being False.

@@ -15,7 +15,7 @@ from pylstm.training.trainer import Trainer
 
 
 class FitOptions(TypedDict, total=False):
-    """For type checkers: the options of a `Trainer`."""
+    """The options of a `Trainer`, for type checkers."""
 
     validation: float | Iterable[Any] | None
     optimiser: Optimiser | None

@@ -16,19 +16,19 @@ class Follower(NamedTuple):
     hooks: Any
 
     def begin(self) -> None:
-        """Before the first step."""
+        """Call the hooks before the first step."""
         self._call("pylstm_on_fit_begin")
 
     def end_step(self) -> None:
-        """After each step of the optimiser, when it is counted."""
+        """Call the hooks after a step of the optimiser, when it is counted."""
         self._call("pylstm_on_step_end")
 
     def end_epoch(self) -> None:
-        """After each epoch, when its losses are in the history."""
+        """Call the hooks after an epoch, when its losses are in the history."""
         self._call("pylstm_on_epoch_end")
 
     def end(self) -> None:
-        """After the last step."""
+        """Call the hooks after the last step."""
         self._call("pylstm_on_fit_end")
 
     def _call(self, hook: str) -> None:

@@ -46,7 +46,7 @@ class History(Hinted, hints="history"):
         raise TypeError("a history is not a dict: history.loss and history.validation_loss are its lists")
 
     def state_dict(self) -> dict[str, Any]:
-        """For a checkpoint: lists as float64 arrays."""
+        """The history for a checkpoint: lists as float64 arrays."""
         return {
             name: np.array(value, "f8") if isinstance(value, list) else value for name, value in asdict(self).items()
         }

@@ -59,7 +59,7 @@ _RUNS: WeakKeyDictionary[Optimiser, tuple[dict[str, Any], dict[str, Any]]] = Wea
 
 @contextmanager
 def settings_remembered(optimiser: Any) -> Iterator[None]:
-    """Around a fit: its changes of the settings of `optimiser`, by callbacks too, are not the user's."""
+    """Block around a fit: its changes of the settings of `optimiser`, by callbacks too, are not the user's."""
     before = _settings_of(optimiser)
     try:
         yield

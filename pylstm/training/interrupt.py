@@ -13,7 +13,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 @contextmanager
 def stop_on_interrupt() -> Iterator[Callable[[], int]]:
-    """Within the block, the first Ctrl-C or SIGTERM raises nothing: the given function returns its number, 0 before.
+    """Block in which the first Ctrl-C or SIGTERM raises nothing: the given function returns its number, 0 before.
 
     The second raises `KeyboardInterrupt` at once. A block that raises after a SIGTERM has it sent again at its end: the
     process was told to go. Outside of the main thread, where Python does not deliver signals,

@@ -69,7 +69,7 @@ class Loop(Hinted, hints="trainer"):
     task = "fit"
     """What its checkpoints call it."""
     unit = ""
-    """Of its losses, in messages."""
+    """Unit of its losses, in messages."""
     spent = "budget"
     """``history.stopped`` where the budget is used up."""
     carried: Iterable[str] = ()
@@ -217,7 +217,7 @@ class Loop(Hinted, hints="trainer"):
                 self.stop()
 
     def _end_epoch(self) -> None:
-        """Whatever may fail comes first: after an exception the epoch is still open, and `run` ends it."""
+        """End an epoch. What may fail comes first: after an exception the epoch is still open, and `run` ends it."""
         history = self.history
         loss = self.source.mean(history.steps[-(self.steps_per_epoch or 0) :])
         judged = None if self.validation is None else self._judge()

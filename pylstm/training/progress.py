@@ -54,7 +54,7 @@ class Progress:
 
     @contextmanager
     def begun(self, share: float) -> Iterator[None]:
-        """Around a training that begins, or resumes, where `share` of its budget is used."""
+        """Block around a training that begins, or resumes, where `share` of its budget is used."""
         self._lines, self._start = int(share * LINES), time.perf_counter()
         if sys.stderr.isatty() if self._with_bar is None else self._with_bar:
             from tqdm import tqdm  # slow to import, and `import pylstm` imports this module

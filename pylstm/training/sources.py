@@ -22,14 +22,14 @@ class Source(ABC):
 
     @abstractmethod
     def gradients(self, model: Any, step: int, states: Any) -> tuple[float, Any, Any]:
-        """Of batch `step` = 0, 1, ...: loss, gradients in the order of ``model.params``, and states to carry on.
+        """Loss of batch `step` = 0, 1, ..., gradients in the order of ``model.params``, and states to carry on.
 
         Asked again for a step that failed, it returns the same bits. `states` are those of the batch before, None at
         the first one.
         """
 
     def mean(self, losses: Sequence[float]) -> float:
-        """Of an epoch, from the losses of its batches."""
+        """Mean loss of an epoch, from the losses of its batches."""
         return float(np.mean(losses))
 
     def fault(self, model: Any, step: int) -> str:
@@ -79,7 +79,7 @@ class Rows(Source):
         return np.random.default_rng([self.seed, epoch]).permutation(rows) if self.shuffle else np.arange(rows)
 
     def mean(self, losses: Sequence[float]) -> float:
-        """Over the batches of an epoch, weighed by their rows."""
+        """Mean loss over the batches of an epoch, weighed by their rows."""
         rows, total = len(self.data[0]), 0.0
         for number, loss in enumerate(losses):
             total += loss * min(self.batch_size, rows - number * self.batch_size)

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from pylstm.checks import as_array, check_size
+from pylstm.checks import as_array, check_number, check_size, quoted
 from pylstm.data.finite import first_not_finite
 from pylstm.layers.bidirectional import Bidirectional
 from pylstm.layers.generators import unmoved
@@ -140,7 +140,7 @@ def truncated_bptt(
     Raises
     ------
     TypeError
-        Two directions; `k1` or `k2` is not an integer.
+        Two directions; `k1` or `k2` is not an integer; a loss that does not return a number and a cotangent.
     ValueError
         `k1` below 1, or `k2` below `k1`; `reset` or a cotangent of another shape; `aux`, `pre` or `blend` of another
         number of steps; a loss that is not finite,
@@ -216,8 +216,13 @@ def _judged(run: Any, loss: Loss, each: Window, axis: int) -> tuple[float, np.nd
     """The loss of the new steps of a window, and the cotangent of all its outputs."""
     new = (slice(None),) * axis + (slice(each.first - each.start, None),)
     cure = "to end early, break out of the loop over truncated_bptt"
-    value, dnew = call_out("the loss", cure, loss, run.y[new], slice(each.first, each.end))
-    dnew = np.asarray(dnew)
+    returned = call_out("the loss", cure, loss, run.y[new], slice(each.first, each.end))
+    if not (isinstance(returned, tuple | list) and len(returned) == 2 and np.ndim(returned[0]) == 0):
+        raise TypeError(
+            "loss must return a number and its derivative with respect to y, as pylstm.squared_error(y, target[steps]) "
+            f"does, got {quoted(returned)}"
+        )
+    value, dnew = check_number("the value of loss", returned[0]), as_array("the cotangent of loss", returned[1])
     if dnew.shape != run.y[new].shape:
         raise ValueError(f"loss: the cotangent must have the shape of y, {run.y[new].shape}, got {dnew.shape}")
     dy = np.zeros(run.y.shape, dnew.dtype)

@@ -180,7 +180,7 @@ def test_a_plot(run, walks, tmp_path):
         (["walks.csv", "--label", "kind", "--id", "kind"], "walks.csv, line 2, column 1 ('who'): 'w0' is not a number"),
         (["digits", "--label", "kind"], "--label: not for the data set digits"),
         (["digits", "--test", "0.5"], "--test: not for the data set digits"),
-        (["walks.csv", *READ, "--test", "0"], "the share of the test rows must be between 0 and 1"),
+        (["walks.csv", *READ, "--test", "0"], "--test must be a share between 0 and 1, or another CSV file, got 0"),
         (["walks.csv", *READ, "--test", "no.csv"], "no.csv"),
         (["walks.csv", *READ, "--cell", "lstn"], "lstn"),
         (["walks.csv", *READ, "--hidden", "0"], "argument --hidden: must be at least 1, got 0"),
@@ -190,7 +190,7 @@ def test_a_plot(run, walks, tmp_path):
         (["walks.csv", *READ, "--cell", "cfc"], "cell 'cfc' needs aux['dt'] at every step"),
         (["walks.csv", *READ, "--patience", "2"], "--patience needs --validation"),
         (["walks.csv", *READ, "--validation", "1"], "--validation must be a share between 0 and 1, got 1"),
-        (["walks.csv", *READ, "--delimiter", ";;"], "delimiter must be one character"),
+        (["walks.csv", *READ, "--delimiter", ";;"], "argument --delimiter: must be one character, got ';;'"),
     ],
 )
 def test_wrong_arguments(run, walks, tmp_path, arguments, message):

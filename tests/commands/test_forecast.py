@@ -234,7 +234,7 @@ def test_missing_values_can_be_interpolated(run, waves):
         (["waves.csv", "--column", "height", "--plot", "a.txt"], "--plot a.txt: the name must end in .png, .svg or"),
         (["waves.csv", "--column", "height", "--resume", "none"], "--resume none: the file does not exist"),
         (["waves.csv", "--column", "height", "--epochs", 0], "argument --epochs: must be at least 1, got 0"),
-        (["waves.csv", "--column", "height", "--lr", "x"], "invalid float value"),
+        (["waves.csv", "--column", "height", "--lr", "x"], "argument --lr: must be a number, got 'x'"),
     ],
 )  # fmt: skip
 def test_wrong_arguments(run, waves, tmp_path, arguments, message):

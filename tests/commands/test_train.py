@@ -78,7 +78,7 @@ def test_ctrl_c_leaves_a_usable_model(tmp_path, book):
         (["book.txt", "--save", "no/where"], "does not exist"),
         (["book.txt", "--hidden", "0"], "argument --hidden: must be at least 1, got 0"),
         (["book.txt", "--batch-size", "100000"], "lower the batch size"),
-        (["book.txt", "--minutes", "-1"], "minutes must be above 0"),
+        (["book.txt", "--minutes", "-1"], "argument --minutes: must be above 0 and finite, got -1"),
         (["book.txt", "--minutes", "1", "--epochs", "1"], "not allowed with"),
         (["book.txt", "--temperature", "-1"], "--temperature"),
         (["book.txt", "--dtype", "float16"], "float16"),

@@ -146,6 +146,9 @@ def models() -> None:
     assert_type(history, pylstm.History)
     assert_type(pylstm.ForecastModel("gru", 16, window=24, season=12).fit([1.0, 2.0]), pylstm.History)
     assert_type(pylstm.ClassifyModel(["a", "b"]).predict([x[0]]), NDArray[Any])
+    pylstm.ForecastModel("lstmp", proj_size=3, learn_initial=True, residual=True, num_layers=2)
+    of_my_cell: dict[str, Any] = {"my_size": 3}
+    pylstm.ClassifyModel(["a", "b"], "cornn", dt=0.1, **of_my_cell)
 
 
 def rooms() -> None:

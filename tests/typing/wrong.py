@@ -32,6 +32,9 @@ pylstm.MLP(3, (8,), 2, "nonsense")  # type: ignore[arg-type]  # pyright: ignore
 pylstm.huber(run.y, run.y, reduction="nonsense")  # type: ignore[arg-type]  # pyright: ignore
 pylstm.SequenceModel("lstm", 3, 8, 2, loss="nonsense")  # type: ignore[arg-type]  # pyright: ignore
 pylstm.SequenceModel("lstm", 3, 8, 2, read="first")  # type: ignore[arg-type]  # pyright: ignore
+pylstm.SequenceModel("lstm", 3, 8, 2, reads="last")  # type: ignore[call-arg]  # pyright: ignore
+pylstm.ForecastModel("gru", windw=3)  # type: ignore[call-arg]  # pyright: ignore
+pylstm.ClassifyModel(["a", "b"], hiden_size=3)  # type: ignore[call-arg]  # pyright: ignore
 pylstm.ForecastModel(loss="ctc")  # type: ignore[arg-type]  # pyright: ignore
 pylstm.Stack(layer)  # type: ignore[arg-type]  # pyright: ignore
 layer.input_size = "3"  # type: ignore[assignment]  # pyright: ignore

@@ -17,6 +17,7 @@ from pylstm.cells.certification.certify import certify
 from pylstm.cells.certification.once import ensure_certified
 from pylstm.cells.contract import hook_name
 from pylstm.cells.twin import call, hook
+from pylstm.checks import quoted
 
 LENGTHS = tuple(range(1, 11))
 TOLERANCE = 1e-9
@@ -182,6 +183,10 @@ def audit(
     2
     """
     ensure_certified(check_cell(cell))
+    if not callable(claimed):
+        raise TypeError(
+            f"claimed must be a function, of a cell's backward arguments or of a run of steps, got {quoted(claimed)}"
+        )
     lengths = sorted({int(length) for length in lengths})
     if not lengths or lengths[0] < 1:
         raise ValueError(f"lengths must be numbers of steps of at least 1, got {lengths}")

@@ -196,7 +196,7 @@ class Recursion:
         return edge not in self.cut or (self.only is not None and self.only != t)
 
     def _step(self, t: int, ds: Arrays) -> Arrays:
-        """From the cotangents of the states of step t to those of t-1."""
+        """The cotangents of the states of step t-1, from those of t."""
         tape, contract = self.tape, self.tape.cell.contract
         entering = self._new_states(t, ds)
         dprev = {name: np.zeros_like(value) for name, value in ds.items()}
@@ -214,7 +214,7 @@ class Recursion:
         return dprev
 
     def _new_states(self, t: int, ds: Arrays) -> dict[str, Arrays]:
-        """For each new state, the cotangents that enter the step for its sake; on the way `handed` and `full`.
+        """The cotangents that enter the step for the sake of each new state; sets `handed` and `full` on the way.
 
         What reaches other new states of the step is taken off: it is in the full cotangents of those.
         """

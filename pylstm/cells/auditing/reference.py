@@ -260,7 +260,7 @@ def backward(tape: Tape, dy: Any = None, dfinal: Arrays | None = None, dstates: 
 
 
 def _backward_step(tape: Tape, grads: Gradients, ds: Arrays, t: int) -> Arrays:
-    """From the full cotangents of s_t to those of s_{t-1}; everything else is added to `grads`."""
+    """The full cotangents of s_{t-1} from those of s_t; everything else is added to `grads`."""
     contract = tape.cell.contract
     prev, e = at_step(tape.prev, t), at_step(tape.emissions, t)
     dprev = {name: np.zeros_like(value) for name, value in prev.items()}
@@ -299,7 +299,7 @@ def _backward_step(tape: Tape, grads: Gradients, ds: Arrays, t: int) -> Arrays:
 
 
 def _products(tape: Tape, grads: Gradients, stage: Stage, dz: Arrays, values: Arrays, cotangents: Arrays) -> None:
-    """Of (2):  dW_s[g] += dz^T s;  ds += dz W_s[g];  db += dz, for the gates g of the stage and their sources s."""
+    """Gradients of (2):  dW_s[g] += dz^T s;  ds += dz W_s[g];  db += dz, for gates g and their sources s."""
     for gate, source, rows in maps(tape.cell.contract, tape.widths):
         if gate not in stage.gates:
             continue

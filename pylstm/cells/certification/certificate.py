@@ -99,7 +99,7 @@ class Certificate:
         return "\n  ".join([head, *map(str, failures)])
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON: numbers that are not finite become None."""
+        """The certificate as JSON can hold it: numbers that are not finite become None."""
         paths = [vars(path) | {"error": path.error if np.isfinite(path.error) else None} for path in self.paths]
         return {"cell": self.cell, "ok": self.ok, "notes": self.notes, "paths": paths}
 

@@ -20,7 +20,7 @@ from pylstm.cells.twin import call
 NEAR = 1e-6
 """Steps to the points around: a share of each number, or from 0."""
 AROUND = 1e-4
-"""Of the row's scale, at least 1: how far the derivative moves on that way."""
+"""Share of the row's scale (at least 1) by which the derivative is moved on that way."""
 
 
 def excuse(

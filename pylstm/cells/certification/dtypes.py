@@ -32,7 +32,7 @@ from pylstm.cells.certification.truth import Bounds
 
 RATIO = EPSILON["float32"] / EPSILON["float64"]
 UNFOLLOWED = 1e-6
-"""Of a row's scale: most that float64 may be off where float32 is lost, and says nothing of the roundings."""
+"""Largest share of a row's scale that float64 may be off where float32 is lost; it says nothing of the roundings."""
 
 
 def certify_dtypes(certificate: Certificate, problem: Problem, forward: Any) -> None:

@@ -49,7 +49,7 @@ RANGES = {
     "gate": ("zero", "tiny", "large", "far", "saturated"),
     "param": ("zero", "tiny", "near one", "beyond one"),
 }
-"""Where each kind is looked at, besides ``moderate``."""
+"""Ranges in which each kind is looked at, besides ``moderate``."""
 CORE = 5
 """Rows that come first, with nothing but moderate and large numbers: forward must be finite there."""
 
@@ -149,7 +149,7 @@ def all_places(contract: Contract, stage: Stage) -> list[Place]:
 
 
 def few_places(contract: Contract, stage: Stage, size: int = 10) -> list[Place]:
-    """At most `size` rows, none with an exact 0: what a problem has that differs in its parameters or widths."""
+    """Places of at most `size` rows, none with an exact 0: those of a problem that differs in parameters or widths."""
     known = [place for place in all_places(contract, stage) if "zero" not in place.values()]
     return known[:3] + known[CORE - 1 : CORE] + known[-(size - 4) :]
 

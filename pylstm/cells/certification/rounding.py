@@ -23,7 +23,7 @@ EPSILON = {"float64": 2.0**-52, "float32": 2.0**-23}
 WIDER = {"float64": np.longdouble, "float32": np.float64}
 TIMES = 32
 WILD = {"float64": 1e-5, "float32": 5e-2}
-"""Of a formula whose backward was derived, in rows where numbers of all sizes meet: its sums may cancel there."""
+"""Tolerance of a formula whose backward was derived, where numbers of all sizes meet: its sums may cancel there."""
 LOST, HUGE = 1e-3, 1e30
 CAP = {"float64": 1e-9, "float32": LOST}
 """Most of a row's scale that is granted to the rounding of a backward written by hand: it may be what is wrong."""
@@ -59,11 +59,11 @@ class Rounding:
         return np.flatnonzero(self.followed | (dtype == "float64"))
 
     def of_all(self, dtype: str, key: Key) -> Any:
-        """Of the cotangent of an input for those of all outputs together."""
+        """Rounding of the cotangent of an input for those of all outputs together."""
         return sum(each[key] for each in self.gradients[dtype].values())
 
     def take(self, rows: Any) -> Rounding:
-        """Of some rows."""
+        """The roundings of some rows."""
         values = {dtype: {key: a[rows] for key, a in each.items()} for dtype, each in self.values.items()}
         gradients = {
             dtype: {output: {key: a[rows] for key, a in each.items()} for output, each in outputs.items()}
@@ -79,7 +79,7 @@ def follows(problem: Problem, forward: Any) -> bool:
 
 
 def rounding(problem: Problem, forward: Any, backward: Any, truth: Truth, trusted: bool) -> Rounding:
-    """Of the twin's functions; `backward` may be None, and is `trusted` where it was derived."""
+    """Roundings of the twin's functions; `backward` may be None, and is `trusted` where it was derived."""
     dtypes = (np.float32, np.float64, np.longdouble)
     values: dict[Any, Inputs] = {dtype: forward_in(problem, forward, dtype) for dtype in dtypes}
     tapes = values | {np.float32: values[np.float64]}
@@ -186,7 +186,7 @@ def _followed(narrow: Inputs, wide: Inputs, bent: Inputs | None = None) -> np.nd
 
 
 def distances(narrow: Inputs, wide: Inputs) -> Inputs:
-    """Of each array (rows, 1): how far a narrower dtype is from a wider one.
+    """The distances of a narrower dtype from a wider one, of each array (rows, 1).
 
     Infinite where one is not finite, and the other is. Arrays of one shape are looked at together.
     """
@@ -209,7 +209,7 @@ def alike(arrays: Inputs) -> list[list[Key]]:
 
 
 def _cast(arrays: dict[Any, Any], dtype: Any) -> dict[Any, np.ndarray]:
-    """In another dtype, read-only."""
+    """The arrays in another dtype, read-only."""
     arrays = {key: np.array(array, dtype) for key, array in arrays.items()}
     for array in arrays.values():
         array.flags.writeable = False
@@ -217,7 +217,7 @@ def _cast(arrays: dict[Any, Any], dtype: Any) -> dict[Any, np.ndarray]:
 
 
 def scales_of(arrays: Inputs) -> Inputs:
-    """Of each array (rows, 1): the largest number of a row, at least `SMALLEST_SCALE`."""
+    """The largest number of a row, at least `SMALLEST_SCALE`, of each array (rows, 1)."""
     found: Inputs = {}
     for keys in alike(arrays):
         largest = _row_max(np.array([arrays[key] for key in keys]))

@@ -21,7 +21,7 @@ from pylstm.cells.twin import call
 
 COMPLEX_STEP = 1e-30
 BESIDE = 1e10
-"""In complex steps: how far from 0 its two sides are looked at."""
+"""Distance from 0, in complex steps, at which its two sides are looked at."""
 STEP = 1e-7
 COARSE = 1e-3
 KINK = 1e-3
@@ -59,7 +59,7 @@ class Bounds:
 
     @property
     def sharp(self) -> np.ndarray:
-        """Where forward has a derivative, to within what differences can tell."""
+        """Rows where forward has a derivative, to within what differences can tell."""
         if self.low is self.high:
             return np.ones(self.low.shape, bool)
         with np.errstate(invalid="ignore"):
@@ -72,7 +72,7 @@ class Bounds:
         return Bounds(low, low if self.low is self.high and other.low is other.high else self.high + other.high)
 
     def __mul__(self, factor: float) -> Bounds:
-        """For a positive factor."""
+        """The product with a positive factor."""
         return self._map(lambda array: array * factor)
 
     def take(self, rows: Any) -> Bounds:
@@ -250,7 +250,7 @@ def _beside(problem: Problem, respond: Respond) -> list[Jacobians]:
 
 
 def _complex(problem: Problem, respond: Respond, units: tuple[Any, ...]) -> Jacobians | None:
-    """By complex steps along the first of `units` that the twin takes; None if it refuses complex arrays."""
+    """The truth by complex steps along the first of `units` that the twin takes; None if it refuses complex arrays."""
     steps = {key: np.full(array.shape, COMPLEX_STEP) for key, array in problem.inputs.items()}
     with warnings.catch_warnings():
         warnings.simplefilter("error")

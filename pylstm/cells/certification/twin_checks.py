@@ -154,7 +154,7 @@ class TwinChecks:
         return Certified(problem, tape, truth, method, NOTHING_YET)
 
     def carefully(self, certified: Certified, dtype: str) -> Certified:
-        """As `certified`, for what failed in `dtype`: the rows that no rounding decides, with small kinks at 0."""
+        """Repeat `certified` for what failed in `dtype`: the rows that no rounding decides, with small kinks at 0."""
         if certified.method != "twin":
             truth = self._look_at(certified.problem, long=True).truth
             certified = replace(certified, truth=truth)
@@ -172,7 +172,7 @@ class TwinChecks:
                 self.certificate.notes.append(note)
 
     def _certified(self, certified: Certified) -> Certified:
-        """With what a kernel is allowed; the first problem that backward fails at is the last.
+        """Repeat with what a kernel is allowed; the first problem that backward fails at is the last.
 
         Complex steps share the rounding of forward, whose sums may cancel: what is wrong by little only has a second
         chance, against complex steps in long double.

@@ -1,4 +1,4 @@
-"""From formulas to programs: forward and backward of every stage, and what is kept between them."""
+"""Programs from formulas: forward and backward of every stage, and what is kept between them."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def derive(cell: Any) -> Derivation:
 
 
 def derive_formulas(contract: Contract, formulas: Mapping[str, Callable[..., Any]]) -> Derivation:
-    """As `derive`, from a contract and the formula of each stage (stage name -> function)."""
+    """The derivation, as `derive` makes it, from a contract and the formula of each stage (stage name -> function)."""
     taken = {name for kind in contract.blocks.values() for name in kind}
     stages, keep = {}, dict[str, Any]()
     for stage in contract.stages:

@@ -211,7 +211,7 @@ def _where(graph: Graph, condition: Node, a: Node, b: Node) -> Node | None:
 
 
 LEAST = -40.0
-"""Where softplus(x) = exp(x) in both dtypes, and far from underflow."""
+"""Largest x used of those where softplus(x) = exp(x) in both dtypes, far from underflow."""
 
 
 def _log(graph: Graph, a: Node) -> Node | None:

@@ -211,7 +211,7 @@ class _Placement:
         }
 
     def _place(self, store: Store, value: Value) -> None:
-        """To its block when it is made, if that is possible; else by a copy."""
+        """Store a value in its block when it is made, if that is possible; else by a copy."""
         block, adds = store.block, store.adds
         at = self.position.get(value)
         before, after = self._phase(block, BEFORE), self._phase(block, AFTER)
@@ -269,7 +269,7 @@ class _Encoder:
         }
 
     def _slot(self, value: Value) -> int:
-        """Where `value` is; it gets a register now if it has none."""
+        """The place of `value`, which gets a register now if it has none."""
         if value.op == "const":
             self.constants.setdefault(repr(value.number), value.number)
             return self._number("constant", list(self.constants).index(repr(value.number)), 0)

@@ -101,7 +101,7 @@ def _passed(needed: list[Node], free: set[Node], forward: set[Node]) -> list[Nod
 
 
 def _is_shared(node: Node) -> bool:
-    """Of parameters alone, or one value per row of aux: computed again rather than kept for every step."""
+    """Whether a value is of parameters alone, or one per row of aux: computed again, not kept at every step."""
     return node.kinds <= {"p"} or (node.width == 1 and node.kinds <= {"p", "u"})
 
 

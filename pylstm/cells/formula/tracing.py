@@ -15,7 +15,7 @@ from pylstm.cells.formula.symbols import FormulaError, Namespace, Symbol
 from pylstm.cells.options import options_of
 
 MOST_OPERATIONS = 1000
-"""Of the formula of one stage: several times what the expression machine holds."""
+"""Largest number of operations in the formula of one stage: several times what the expression machine holds."""
 
 MEANING = {
     "z": "pre-activations of this stage's gates",

@@ -56,7 +56,7 @@ def find(name: str) -> list[type[Cell]]:
 
 
 def find_one(name: str) -> type[Cell]:
-    """As `find`, where a command takes a single cell.
+    """The cell that `find` finds, where a command takes a single one.
 
     Raises
     ------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from typing import Any
 
 KEEP_CHECKPOINT = "keep the checkpoint of a finished run, to train longer from it; otherwise it is removed"
@@ -27,6 +28,24 @@ def count(text: str) -> int:
     return number
 
 
+def character(text: str) -> str:
+    """The value of ``--delimiter``."""
+    if len(text) != 1:
+        raise argparse.ArgumentTypeError(f"must be one character, got {text!r}")
+    return text
+
+
+def above_zero(text: str) -> float:
+    """The value of an option that is a number above 0, such as minutes or a learning rate."""
+    try:
+        number = float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"must be a number, got {text!r}") from None
+    if not 0 < number < math.inf:
+        raise argparse.ArgumentTypeError(f"must be above 0 and finite, got {text}")
+    return number
+
+
 class Options:
     """Adds options whose help ends with their default.
 
@@ -39,7 +58,7 @@ class Options:
         self.parser = parser
 
     def add(self, *names: str, help: str, **options: Any) -> None:
-        """As `add_argument`."""
+        """Add an option, as `add_argument` does."""
         shown = "" if options.get("default") is None or options.get("action") else " (%(default)s)"
         self.parser.add_argument(*names, help=help + shown, **options)
 
@@ -57,7 +76,7 @@ class Options:
         """Budget and optimiser."""
         self.add("--epochs", type=count, default=epochs, metavar="E", help="passes over the data")
         self.add("--batch-size", type=count, default=batch_size, metavar="B", help="rows per step of the optimiser")
-        self.add("--lr", type=float, default=lr, metavar="LR", help="learning rate of Adam at the first step")
+        self.add("--lr", type=above_zero, default=lr, metavar="LR", help="learning rate of Adam at the first step")
         self.add(
             "--validation",
             type=float,
@@ -73,7 +92,7 @@ class Options:
 
     def table(self) -> None:
         """Reading of a CSV file."""
-        self.add("--delimiter", metavar="C", help="field separator of FILE; default: detected")
+        self.add("--delimiter", type=character, metavar="C", help="field separator of FILE; default: detected")
         self.add("--interpolate", action="store_true", help="interpolate missing values linearly; default: an error")
 
     def output(self, save: str) -> None:

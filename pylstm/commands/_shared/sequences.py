@@ -94,9 +94,12 @@ def _share(test: str | None) -> float | None:
     if test is None:
         return SHARE
     try:
-        return float(test)
+        share = float(test)
     except ValueError:
         return None
+    if not 0 < share < 1:
+        raise ValueError(f"--test must be a share between 0 and 1, or another CSV file, got {test}")
+    return share
 
 
 def digest_of(data: Classification) -> str:

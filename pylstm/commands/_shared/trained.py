@@ -16,6 +16,8 @@ READING = {
 
 def add_reading(parser: argparse.ArgumentParser) -> None:
     """Options of `READING`; options that are not given are as in training."""
+    from pylstm.commands._shared.options import character
+
     add = parser.add_argument
     add("--label", metavar="NAME", help="column of the class")
     add("--id", metavar="NAME", help="column with the id of the sequence that a row belongs to")
@@ -23,7 +25,7 @@ def add_reading(parser: argparse.ArgumentParser) -> None:
     add("--column", metavar="NAME", help="column of the series")
     add("--time-column", metavar="NAME", help="column that must rise from row to row")
     add("--every", choices=("month", "week"), help="time step of co2")
-    add("--delimiter", metavar="C", help="field separator of a CSV file")
+    add("--delimiter", type=character, metavar="C", help="field separator of a CSV file")
     add("--interpolate", action="store_true", default=None, help="interpolate missing values linearly")
 
 

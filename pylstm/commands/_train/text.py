@@ -8,7 +8,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
-from pylstm.commands._shared.options import KEEP_CHECKPOINT, count, seed
+from pylstm.commands._shared.options import KEEP_CHECKPOINT, above_zero, count, seed
 
 if TYPE_CHECKING:
     from pylstm.text.settings import TextSettings
@@ -37,16 +37,16 @@ def add_parser(tasks: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     text.add_argument("file", nargs="?", metavar="FILE", help="a text file in UTF-8; default: Python's manual topics")
     add("--cell", default=defaults.cell, metavar="NAME", help="see `pylstm cells`")
     add("--hidden", type=count, default=defaults.hidden_size, metavar="H", help="hidden units")
-    add("--embedding", type=int, default=defaults.embedding_size, metavar="E", help="width of a character's vector")
+    add("--embedding", type=count, default=defaults.embedding_size, metavar="E", help="width of a character's vector")
     add("--seed", type=seed, default=defaults.seed, metavar="S", help="seed of the parameters and of the sample")
     budget = text.add_mutually_exclusive_group()
-    budget.add_argument("--minutes", type=float, metavar="M", help=f"minutes of training ({MINUTES:g})")
-    budget.add_argument("--epochs", type=float, metavar="E", help="passes over the text")
-    budget.add_argument("--steps", type=int, metavar="N", help="steps of the optimiser")
+    budget.add_argument("--minutes", type=above_zero, metavar="M", help=f"minutes of training ({MINUTES:g})")
+    budget.add_argument("--epochs", type=above_zero, metavar="E", help="passes over the text")
+    budget.add_argument("--steps", type=count, metavar="N", help="steps of the optimiser")
     add("--batch-size", type=count, default=defaults.batch_size, metavar="B", help="parallel streams of text")
-    add("--length", type=int, default=defaults.length, metavar="T", help="steps between two updates")
-    text.add_argument("--depth", type=int, metavar="T", help="steps that gradients go back (as --length)")
-    add("--lr", type=float, default=defaults.lr, metavar="LR", help="peak learning rate of Adam")
+    add("--length", type=count, default=defaults.length, metavar="T", help="steps between two updates")
+    text.add_argument("--depth", type=count, metavar="T", help="steps that gradients go back (as --length)")
+    add("--lr", type=above_zero, default=defaults.lr, metavar="LR", help="peak learning rate of Adam")
     add("--dtype", choices=("float32", "float64"), default=defaults.dtype, help="dtype of all computations")
     add("--save", default=SAVE, metavar="PATH", help="file of the trained model; an existing file is replaced")
     text.add_argument("--checkpoint", metavar="PATH", help="checkpoint file, written regularly (SAVE.checkpoint)")

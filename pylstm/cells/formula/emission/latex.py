@@ -225,7 +225,7 @@ def local_derivatives(stage: StageDerivation) -> list[tuple[str, str]]:
 
 
 class _OneLine(LatexPrinter):
-    """Without names for what is used twice."""
+    """Printer without names for what is used twice."""
 
     def is_named(self, operation: Operation, text: str) -> bool:
         return False

@@ -47,7 +47,7 @@ class RowFunction:
 
 
 def place(block: Block, contract: Contract) -> tuple[int, int]:
-    """Where a block stands among all: by kind, then as declared."""
+    """Position of a block among all: by kind, then as declared."""
     kind = block.kind if block.kind in KINDS else block.kind[1:]
     names = contract.states if kind in ("prev", "states") else contract.blocks[kind]
     return FIELDS.index(block.kind), names.index(block.name)
