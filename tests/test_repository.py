@@ -85,7 +85,7 @@ def test_the_clean_environment_of_the_wheel_has_bash_and_no_compiler(tmp_path):
 
 
 def test_versions_of_python_are_the_same_everywhere():
-    """Those of the classifiers, which were tested by hand; 3.14 and 3.14t, which were not, in the workflows only."""
+    """Those of the classifiers, which can be tested by hand; 3.14 and 3.14t, which cannot, in the workflows only."""
     with (ROOT / "pyproject.toml").open("rb") as file:
         settings = tomllib.load(file)
     classifiers = " ".join(settings["project"]["classifiers"])

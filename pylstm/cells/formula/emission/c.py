@@ -91,14 +91,7 @@ class CPrinter(RowPrinter):
 
 
 def kernel_source(derivation: Derivation, twin: str = "") -> str:
-    """Source of a ``.c`` file with the compiled hooks of a cell.
-
-    Parameters
-    ----------
-    derivation : Derivation
-        Of a cell all of whose stages are formulas.
-    twin : str
-        Where the equations stand, for the first line.
+    """Source of a ``.c`` file with the compiled hooks of a cell, from what `cython.kernel_source` takes.
 
     Raises
     ------
