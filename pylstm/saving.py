@@ -50,8 +50,8 @@ def save(path: Path, model: Any, *, about: Mapping[str, Any] | None = None) -> N
         Something else; a subclass of a layer; `metadata` or `about` that JSON cannot hold or would change: keys that
         are not texts, sets, arrays, NaN.
     ValueError
-        A layer name with a dot or empty; more than 1,000 layers; a layer that is in two parts; `path` exists and is
-        not a regular file.
+        A layer name with a dot or empty; more than 1,000 layers; a layer that is in two parts; a model that `load`
+        would refuse, as an attribute or a parameter was set since the fit; `path` exists and is not a regular file.
     OSError
         The file cannot be written.
 
@@ -76,6 +76,7 @@ def save(path: Path, model: Any, *, about: Mapping[str, Any] | None = None) -> N
     header["parts"] = {name: describe(layer) for name, layer in parts.items()}
     if about is not None:
         header["about"] = _stored(about, "about")
+    _check_readable(header, parts, model)
     write_file(path, header, tensors)
 
 
@@ -220,6 +221,21 @@ def _check_leaves(parts: Mapping[str, Any]) -> None:
     for cell in (base_of(leaf.cell) for _, leaf in leaves if hasattr(leaf, "cell")):
         if found.setdefault(cell.name, cell) is not cell:
             raise ValueError(f"save: two different cells have the name {cell.name!r}: set `name` in one of the classes")
+
+
+def _check_readable(header: Mapping[str, Any], parts: Mapping[str, Any], model: Any) -> None:
+    """What `load` would refuse of a model of this package: no file that cannot be read replaces one that can."""
+    kind = header["kind"]
+    if kind in ("layer", "dict", "model"):
+        return
+    try:
+        with malformed("save", "what it says of itself"):
+            _maker(Entries(json.loads(json.dumps(header)), ""), kind, None, {})(dict(parts))
+    except ValueError as error:
+        raise ValueError(
+            f"{error}: load would refuse this {type(model).__name__}. What was set since the fit is for the next one: "
+            "set it back, or fit again"
+        ) from None
 
 
 def _check_class(model: Any) -> None:

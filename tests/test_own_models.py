@@ -126,10 +126,10 @@ def test_layers_have_no_metadata(path, model, value):
 @pytest.mark.parametrize("name", ["steps", "norms", "loss", "validation_loss", "lr", "best_epoch", "stopped"])
 def test_a_history_is_whole(name):
     state = History().state_dict()
-    assert History.from_state(state) == History()
+    assert History.from_state(state, 0, 0) == History()
     del state[name]
     with pytest.raises(ValueError, match=rf"history\.{name} is missing"):
-        History.from_state(state)
+        History.from_state(state, 0, 0)
 
 
 def test_the_model_around_a_net_reads_as_the_net(path):

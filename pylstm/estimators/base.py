@@ -14,6 +14,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils import _safe_indexing, check_consistent_length
 from sklearn.utils.validation import _check_sample_weight, _num_samples, check_is_fitted
 
+from pylstm.checks import check_number
 from pylstm.estimators.estimator import Estimator
 from pylstm.estimators.inputs import ROWS, STEPS, seed_of, take
 from pylstm.estimators.scaling import fit_steps, make_scaler, scale_steps
@@ -138,9 +139,9 @@ class SequenceEstimator(Estimator):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
                 raise ValueError(f"{name} must be an integer of at least 1, got {value!r}")
-        if not 0 < self.validation_fraction < 1:
+        if not 0 < check_number("validation_fraction", self.validation_fraction) < 1:
             raise ValueError(f"validation_fraction must be between 0 and 1, got {self.validation_fraction}")
-        if not 0 < self.learning_rate < np.inf:
+        if not 0 < check_number("learning_rate", self.learning_rate) < np.inf:
             raise ValueError(f"learning_rate must be above 0 and finite, got {self.learning_rate}")
 
     def _identity(self) -> dict[str, Any]:

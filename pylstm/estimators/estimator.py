@@ -10,6 +10,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from pylstm.cells.options import changed
+from pylstm.checks import check_dtype
 from pylstm.hints import EstimatorHints
 from pylstm.models.restoring import check_certified, held, leaf_of
 from pylstm.schema import Entries, is_number
@@ -106,15 +107,15 @@ def plain(parameters: dict[str, Any]) -> dict[str, Any]:
     out: dict[str, Any] = {}
     options: dict[str, Any] = {}
     for name, value in parameters.items():
-        if name == "cell" and not isinstance(value, str):
+        if name == "cell" and hasattr(value, "contract"):
             options, value = changed(value), value.name
         elif name == "random_state" and not isinstance(value, int | np.integer):
             value = None
         elif name == "dtype":
-            value = np.dtype(value).name
-        elif name == "head_sizes":
+            value = check_dtype(value).name
+        elif isinstance(value, list | tuple | np.ndarray):
             value = [simple(each) for each in value]
-        elif name == "cell_options" and value:
+        elif name == "cell_options" and isinstance(value, dict):
             value = {key: simple(each) for key, each in value.items()}
         elif isinstance(value, dict):
             value = {"keys": [simple(key) for key in value], "values": [simple(each) for each in value.values()]}

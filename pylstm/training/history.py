@@ -52,8 +52,8 @@ class History(Hinted, hints="history"):
         }
 
     @classmethod
-    def from_state(cls, state: dict[str, Any]) -> History:
-        """The inverse of `state_dict`."""
+    def from_state(cls, state: dict[str, Any], steps: int, epochs: int) -> History:
+        """The inverse of `state_dict`, of a fit of that many steps and ended epochs."""
         says, usual = Entries(state, "history"), cls().state_dict()
         says.only(usual)
         for name in usual:
@@ -61,4 +61,12 @@ class History(Hinted, hints="history"):
             if type(value) is not type(usual[name]) or (isinstance(value, np.ndarray) and value.ndim != 1):
                 says.refuse(f"must be of type {type(usual[name]).__name__}", value, name)
         values = {name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in state.items()}
-        return cls(**values)
+        history = cls(**values)
+        judged = epochs if history.validation_loss else 0
+        counts = {"steps": steps, "norms": steps, "loss": epochs, "lr": epochs, "validation_loss": judged}
+        for name, count in counts.items():
+            if len(values[name]) != count:
+                says.refuse(f"must have {count} values, as counts say", len(values[name]), name)
+        if not -1 <= history.best_epoch < judged:
+            says.refuse(f"must be in -1..{judged - 1}", history.best_epoch, "best_epoch")
+        return history

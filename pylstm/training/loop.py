@@ -288,20 +288,33 @@ class Loop(Hinted, hints="trainer"):
         state, path = read_checkpoint(path, self.task), os.fsdecode(path)
         with malformed(path, "the cell or pylstm has changed since, the optimiser is another one, or what it says"):
             refuse_other(path, state["run"], self._identity())
-            restore_parameters(self.params, state["params"])
-            self.optimiser.load_state_dict(state["optimiser"])
-            if isinstance(self.schedule, Plateau):
-                self.schedule.load_state_dict(state["schedule"])
-            if state["rng"] is not None:
-                set_state(self.model.rng, state["rng"][0], "rng")
-            if state["best"] != {}:
-                check_parameters(self.params, state["best"])
             says = Entries(state, "")
-            self._best, self.history = state["best"], History.from_state(state["history"])
-            self._states = says.entries("states").only(self.carried).value or None
             counts = says.entries("counts").only(("step", "epoch", "waited"))
-            self.step, self.epoch, self._waited = (counts.integer(name, 0) for name in ("step", "epoch", "waited"))
-            self.seconds = says.number("seconds", 0)
+            step, epoch, waited = (counts.integer(name, 0) for name in ("step", "epoch", "waited"))
+            history, seconds = History.from_state(state["history"], step, epoch), says.number("seconds", 0)
+            states = says.entries("states").only(self.carried).value or None
+            for name in ("params", "best") if state["best"] != {} else ("params",):
+                check_parameters(self.params, state[name])
+            self._restore_memories(state)
+            restore_parameters(self.params, state["params"])
+            self.step, self.epoch, self._waited, self.seconds = step, epoch, waited, seconds
+            self.history, self._states, self._best = history, states, state["best"]
             self._stop = self.history.stopped if self.history.stopped in ("early", "callback") else ""
             self._stop_early()
         self._checkpoint = os.path.realpath(path)
+
+    def _restore_memories(self, state: dict[str, Any]) -> None:
+        """Optimiser, schedule and generator of a checkpoint; all of them, or none where one refuses."""
+        remember = {"optimiser": self.optimiser}
+        if isinstance(self.schedule, Plateau):
+            remember["schedule"] = self.schedule
+        before = {name: each.state_dict() for name, each in remember.items()}
+        try:
+            for name, each in remember.items():
+                each.load_state_dict(state[name])
+            if state["rng"] is not None:
+                set_state(self.model.rng, state["rng"][0], "rng")
+        except BaseException:
+            for name, each in remember.items():
+                each.load_state_dict(before[name])
+            raise
