@@ -43,6 +43,7 @@ MISTAKES = [
             ("bias", lambda no: pylstm.Linear(8, 2, bias=no)),
             ("bias", lambda no: pylstm.MLP(8, (), 2, bias=no)),
             ("bias", lambda no: pylstm.LSTM(8, 2, bias=no)),
+            ("reset_after", lambda no: pylstm.GRU(8, 2, reset_after=no)),
             ("certified", lambda no: pylstm.Recurrent("lstm", 8, 2, certified=no)),
             ("certified", lambda no: pylstm.load("a", certified=no)),
             ("residual", lambda no: pylstm.LSTM(8, 2, 2, residual=no)),

@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any, ClassVar
 
 from pylstm.cells.cell import Cell
+from pylstm.checks import check_flag
 from pylstm.hints import refuse_sizes
 from pylstm.kinds import Plan, Wanted
 from pylstm.layers.arguments import is_registered, several
@@ -210,7 +211,8 @@ class GRU(Named):
     def __init__(
         self, input_size: int, hidden_size: int, num_layers: int = 1, *, reset_after: bool = True, **options: Any
     ) -> None:
-        super().__init__("gru" if reset_after else "gru_reset_before", input_size, hidden_size, **options)
+        cell = "gru" if check_flag("reset_after", reset_after) else "gru_reset_before"
+        super().__init__(cell, input_size, hidden_size, **options)
 
 
 class RNN(Named):

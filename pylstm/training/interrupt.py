@@ -16,8 +16,8 @@ def stop_on_interrupt() -> Iterator[Callable[[], int]]:
     """Block in which the first Ctrl-C or SIGTERM raises nothing: the given function returns its number, 0 before.
 
     The second raises `KeyboardInterrupt` at once. A block that raises after a SIGTERM has it sent again at its end: the
-    process was told to go. Outside of the main thread, where Python does not deliver signals,
-    the function always answers 0.
+    process was told to go. A signal that the process ignores, as Ctrl-C under ``nohup``, stays ignored. Outside of the
+    main thread, where Python does not deliver signals, the function always answers 0.
 
     Examples
     --------
@@ -43,7 +43,8 @@ def stop_on_interrupt() -> Iterator[Callable[[], int]]:
     before: dict[int, Any] = {}
     try:
         for each in SIGNALS:
-            before[each] = signal.signal(each, handle)
+            if signal.getsignal(each) is not signal.SIG_IGN:
+                before[each] = signal.signal(each, handle)
         yield lambda: asked
     except BaseException:
         failed = True

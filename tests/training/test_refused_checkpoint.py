@@ -1,4 +1,4 @@
-"""A checkpoint that is refused has changed nothing: neither the model nor the optimiser, schedule and random numbers."""
+"""A checkpoint that is refused has changed nothing: model, optimiser, schedule and random numbers are as before."""
 
 import copy
 

@@ -74,3 +74,15 @@ def test_no_handler_outside_of_the_main_thread():
     thread.start()
     thread.join()
     assert answers == [(False, before)]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_that_the_process_ignores_stays_ignored(number):
+    before = signal.signal(number, signal.SIG_IGN)  # as `nohup` and `&` in a script leave it
+    try:
+        with stop_on_interrupt() as stopped:
+            signal.raise_signal(number)
+            assert stopped() == 0
+        assert signal.getsignal(number) is signal.SIG_IGN
+    finally:
+        signal.signal(number, before)
