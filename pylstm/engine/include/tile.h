@@ -13,20 +13,33 @@
 
 #if defined(__AVX512F__)
 #define TILE_BYTES 64
+#define TILE_REGISTERS 32
 #define TILE_ROWS 8
 #define TILE_ACCUMULATORS 24
 #elif defined(__AVX2__)
 #define TILE_BYTES 32
+#define TILE_REGISTERS 16
 #define TILE_ROWS 6
 #define TILE_ACCUMULATORS 12
 #elif defined(__aarch64__)
 #define TILE_BYTES 16
+#define TILE_REGISTERS 32
 #define TILE_ROWS 8
 #define TILE_ACCUMULATORS 24
 #else
 #define TILE_BYTES 16
+#define TILE_REGISTERS 16
 #define TILE_ROWS 4
 #define TILE_ACCUMULATORS 8
+#endif
+
+/* Whether a tile stays in registers. clang loads all vectors of the right-hand side before the multiply-adds (those of a
+ * single row are operands in memory), gcc one after the other: 3 x 8 (AVX-512) and 3 x 4 (AVX2) are for gcc only. */
+#ifdef __clang__
+#define TILE_FITS(rows, vectors) \
+    ((rows) * (vectors) <= TILE_ACCUMULATORS && ((rows) + ((rows) > 1)) * (vectors) < TILE_REGISTERS)
+#else
+#define TILE_FITS(rows, vectors) ((rows) * (vectors) <= TILE_ACCUMULATORS)
 #endif
 
 #if defined(__GNUC__)
@@ -53,8 +66,8 @@
  * rows need several panels for 8 dependency chains at once; beyond L1, fewer streams are fetched faster. */
 TILE_INLINE int tile_vectors(ptrdiff_t rows, ptrdiff_t bytes)
 {
-    if (rows * 8 <= TILE_ACCUMULATORS && bytes <= 65536) return 8;
-    return rows * 4 <= TILE_ACCUMULATORS ? 4 : 2;
+    if (TILE_FITS(rows, 8) && bytes <= 65536) return 8;
+    return TILE_FITS(rows, 4) ? 4 : 2;
 }
 
 /* How many vectors wide a panel is packed: four where a product of so many rows takes four at a time, so that it reads one
@@ -75,9 +88,20 @@ TILE_INLINE int tile_panel(ptrdiff_t rows, ptrdiff_t bytes)
  * load have the time to issue them, and weights that exceed L2 arrive early enough. */
 #define TILE_AHEAD(rows, vectors) ((rows) < 3 || (rows) * (vectors) < 8 ? 0 : 8192)
 
-#ifdef __AVX512F__
+#ifdef __AVX2__
 #include <immintrin.h>
 #endif
+
+/* DO(i, j) for each accumulator that a tile can have, of row i and vector j. Each is a variable of its own, not an element of
+ * an array: clang before 19 keeps such an array in memory, and the layer took 3 to 4 times as long. */
+#define FOR_EIGHT(DO) DO(0) DO(1) DO(2) DO(3) DO(4) DO(5) DO(6) DO(7)
+#define ROW_OF_2(DO, i) DO(i, 0) DO(i, 1)
+#define ROW_OF_4(DO, i) ROW_OF_2(DO, i) DO(i, 2) DO(i, 3)
+#define ROW_OF_8(DO, i) ROW_OF_4(DO, i) DO(i, 4) DO(i, 5) DO(i, 6) DO(i, 7)
+#define FOR_TILE(DO)                                        \
+    ROW_OF_8(DO, 0) ROW_OF_8(DO, 1) ROW_OF_8(DO, 2)         \
+    ROW_OF_4(DO, 3) ROW_OF_4(DO, 4) ROW_OF_4(DO, 5)         \
+    ROW_OF_2(DO, 6) ROW_OF_2(DO, 7)
 
 TILE_VECTOR(float, tile_float);
 TILE_VECTOR(double, tile_double);
@@ -92,40 +116,32 @@ TILE_VECTOR(double, tile_double);
 
 #define T float
 #define NAME(stem) stem##_float
-#define MASKED_LOAD _mm512_maskz_loadu_ps
-#define MASKED_STORE _mm512_mask_storeu_ps
-#define HALF_LOAD _mm256_loadu_ps
-#define HALF_STORE _mm256_storeu_ps
-#define WIDENED _mm512_zextps256_ps512
-#define NARROWED _mm512_castps512_ps256
+#ifdef __AVX512F__
+#define LOAD_FIRST(p, n) _mm512_maskz_loadu_ps((1u << (n)) - 1, p)
+#define STORE_FIRST(p, n, value) _mm512_mask_storeu_ps(p, (1u << (n)) - 1, value)
+#define LOAD_HALF(p) _mm512_zextps256_ps512(_mm256_loadu_ps(p))
+#define STORE_HALF(p, value) _mm256_storeu_ps(p, _mm512_castps512_ps256(value))
+#else
+#define FIRST(n) _mm256_cmpgt_epi32(_mm256_set1_epi32((int)(n)), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7))
+#define LOAD_FIRST(p, n) _mm256_maskload_ps(p, FIRST(n))
+#define STORE_FIRST(p, n, value) _mm256_maskstore_ps(p, FIRST(n), value)
+#endif
 #include "tile_body.h"
-#undef T
-#undef NAME
-#undef MASKED_LOAD
-#undef MASKED_STORE
-#undef HALF_LOAD
-#undef HALF_STORE
-#undef WIDENED
-#undef NARROWED
 #undef SHUFFLE
 
 #define T double
 #define NAME(stem) stem##_double
-#define MASKED_LOAD _mm512_maskz_loadu_pd
-#define MASKED_STORE _mm512_mask_storeu_pd
-#define HALF_LOAD _mm256_loadu_pd
-#define HALF_STORE _mm256_storeu_pd
-#define WIDENED _mm512_zextpd256_pd512
-#define NARROWED _mm512_castpd512_pd256
+#ifdef __AVX512F__
+#define LOAD_FIRST(p, n) _mm512_maskz_loadu_pd((1u << (n)) - 1, p)
+#define STORE_FIRST(p, n, value) _mm512_mask_storeu_pd(p, (1u << (n)) - 1, value)
+#define LOAD_HALF(p) _mm512_zextpd256_pd512(_mm256_loadu_pd(p))
+#define STORE_HALF(p, value) _mm256_storeu_pd(p, _mm512_castpd512_pd256(value))
+#else
+#define FIRST(n) _mm256_cmpgt_epi64(_mm256_set1_epi64x(n), _mm256_setr_epi64x(0, 1, 2, 3))
+#define LOAD_FIRST(p, n) _mm256_maskload_pd(p, FIRST(n))
+#define STORE_FIRST(p, n, value) _mm256_maskstore_pd(p, FIRST(n), value)
+#endif
 #include "tile_body.h"
-#undef T
-#undef NAME
-#undef MASKED_LOAD
-#undef MASKED_STORE
-#undef HALF_LOAD
-#undef HALF_STORE
-#undef WIDENED
-#undef NARROWED
 
 /* The type of the first argument, float * or double *, chooses the function. */
 #define TILE_OF(stem, first) _Generic((first), float *: stem##_float, double *: stem##_double)

@@ -6,31 +6,40 @@
 #define NAME_REGISTER(v) NAME_REGISTER_(v)
 #define NAME_REGISTER_(v) v##_register
 
-/* The first n of a register's elements, 0 < n < LANES; the others are 0, or are not stored. Half a register goes without
- * a mask: loads that follow a masked store wait 4 to 6 cycles longer for it (Zen 5). */
+/* The first n of a register's elements, 0 < n < LANES; the others are 0, or are not stored. Half a register of AVX-512 goes
+ * without a mask: loads that follow a masked store wait 4 to 6 cycles longer for it (Zen 5). */
 TILE_INLINE REGISTER NAME(tile_load_part)(const T *p, ptrdiff_t n)
 {
-#ifdef __AVX512F__
-    if (n == LANES / 2) return WIDENED(HALF_LOAD(p));
-    return MASKED_LOAD((1u << n) - 1, p);
+#ifdef LOAD_HALF
+    if (n == LANES / 2) return LOAD_HALF(p);
+#endif
+#if defined(__AVX2__)
+    return LOAD_FIRST(p, n);
+#elif defined(__GNUC__)
+    REGISTER all = {p[0]};
+    TILE_UNROLL for (int j = 1; j < LANES - 1; j++)
+        if (j < n) all[j] = p[j];
+    return all;
 #else
-    T all[LANES] = {0};
-    for (ptrdiff_t j = 0; j < n; j++)
-        all[j] = p[j];
-    return *(const VECTOR *)all;
+    return *p;
 #endif
 }
 
 TILE_INLINE void NAME(tile_store_part)(T *p, ptrdiff_t n, REGISTER value)
 {
-#ifdef __AVX512F__
-    if (n == LANES / 2) HALF_STORE(p, NARROWED(value));
-    else MASKED_STORE(p, (1u << n) - 1, value);
+#ifdef LOAD_HALF
+    if (n == LANES / 2) {
+        STORE_HALF(p, value);
+        return;
+    }
+#endif
+#if defined(__AVX2__)
+    STORE_FIRST(p, n, value);
+#elif defined(__GNUC__)
+    TILE_UNROLL for (int j = 0; j < LANES - 1; j++)
+        if (j < n) p[j] = value[j];
 #else
-    T all[LANES];
-    *(VECTOR *)all = value;
-    for (ptrdiff_t j = 0; j < n; j++)
-        p[j] = all[j];
+    *p = value;
 #endif
 }
 
@@ -42,48 +51,59 @@ TILE_INLINE void NAME(tile_store_part)(T *p, ptrdiff_t n, REGISTER value)
  *     b[k, j]   at b[k * b_step + j], two vectors per panel, panels b_panel elements apart, whole vectors
  *     columns   vectors * LANES, or less (the last vector is partial) if vectors <= 2
  *     ahead     if fetch, K cache lines to prefetch, one for each k
- * rows, vectors, a_rows, add and fetch are compile-time constants in every use: the loops over them disappear. */
+ * rows, vectors, a_rows, add and fetch are compile-time constants in every use: the tests of them disappear. */
 TILE_INLINE void NAME(tile_sum)(const int rows, const int vectors, const int a_rows, const int add, const int fetch,
                                 ptrdiff_t columns, ptrdiff_t K, const T *a, ptrdiff_t a_step,
                                 const T *b, ptrdiff_t b_step, ptrdiff_t b_panel,
                                 const T *start, ptrdiff_t start_step, T *c, ptrdiff_t c_step, const char *ahead)
 {
-    REGISTER sum[TILE_ACCUMULATORS];
     const ptrdiff_t last = vectors - 1;
     const ptrdiff_t part = vectors <= 2 && columns < vectors * LANES ? columns - last * LANES : 0;
-    TILE_UNROLL for (int i = 0; i < rows; i++)
-        TILE_UNROLL for (int j = 0; j < vectors; j++) {
-            const ptrdiff_t at = i * start_step + j * LANES;
-            if (add) TILE_PREFETCH(c + i * c_step + j * LANES);
-            if (!start) sum[i * vectors + j] = (REGISTER){0};
-            else if (part && j == last) sum[i * vectors + j] = NAME(tile_load_part)(start + at, part);
-            else sum[i * vectors + j] = *(const VECTOR *)(start + at);
-        }
-    for (ptrdiff_t k = 0; k < K; k++) {
-        REGISTER right[8];
-        TILE_UNROLL for (int j = 0; j < vectors; j++) {
-            const T *p = b + k * b_step + (j / 2) * b_panel + (j % 2) * LANES;
-            right[j] = *(const VECTOR *)p;
-            if (TILE_AHEAD(rows, vectors)) TILE_PREFETCH(p + TILE_AHEAD(rows, vectors) / (int)sizeof(T));
-        }
-        if (fetch) TILE_FETCH(ahead + k * 64);
-        TILE_UNROLL for (int i = 0; i < rows; i++) {
-            const T left = a_rows ? a[i * a_step + k] : a[i + k * a_step];
-            TILE_UNROLL for (int j = 0; j < vectors; j++)
-                sum[i * vectors + j] += left * right[j];
-        }
+
+#define START(i, j)                                                                            \
+    REGISTER sum##i##j = {0};                                                                  \
+    if (i < rows && j < vectors) {                                                             \
+        const ptrdiff_t at = i * start_step + j * LANES;                                       \
+        if (add) TILE_PREFETCH(c + i * c_step + j * LANES);                                    \
+        if (start && part && j == last) sum##i##j = NAME(tile_load_part)(start + at, part);    \
+        else if (start) sum##i##j = *(const VECTOR *)(start + at);                             \
     }
-    TILE_UNROLL for (int i = 0; i < rows; i++)
-        TILE_UNROLL for (int j = 0; j < vectors; j++) {
-            T *p = c + i * c_step + j * LANES;
-            if (part && j == last) {
-                if (add) sum[i * vectors + j] += NAME(tile_load_part)(p, part);
-                NAME(tile_store_part)(p, part, sum[i * vectors + j]);
-            } else {
-                if (add) sum[i * vectors + j] += *(const VECTOR *)p;
-                *(VECTOR *)p = sum[i * vectors + j];
-            }
-        }
+    FOR_TILE(START)
+
+#define RIGHT(j)                                                                                              \
+    REGISTER right##j = {0};                                                                                  \
+    if (j < vectors) {                                                                                        \
+        const T *p = b + k * b_step + (j / 2) * b_panel + (j % 2) * LANES;                                    \
+        right##j = *(const VECTOR *)p;                                                                        \
+        if (TILE_AHEAD(rows, vectors)) TILE_PREFETCH(p + TILE_AHEAD(rows, vectors) / (int)sizeof(T));         \
+    }
+#define LEFT(i) const T left##i = i >= rows ? 0 : a_rows ? a[i * a_step + k] : a[i + k * a_step];
+#define MULTIPLY_ADD(i, j) \
+    if (i < rows && j < vectors) sum##i##j += left##i * right##j;
+    for (ptrdiff_t k = 0; k < K; k++) {
+        FOR_EIGHT(RIGHT)
+        if (fetch) TILE_FETCH(ahead + k * 64);
+        FOR_EIGHT(LEFT)
+        FOR_TILE(MULTIPLY_ADD)
+    }
+
+#define STORE(i, j)                                                \
+    if (i < rows && j < vectors) {                                 \
+        T *p = c + i * c_step + j * LANES;                         \
+        if (part && j == last) {                                   \
+            if (add) sum##i##j += NAME(tile_load_part)(p, part);   \
+            NAME(tile_store_part)(p, part, sum##i##j);             \
+        } else {                                                   \
+            if (add) sum##i##j += *(const VECTOR *)p;              \
+            *(VECTOR *)p = sum##i##j;                              \
+        }                                                          \
+    }
+    FOR_TILE(STORE)
+#undef START
+#undef RIGHT
+#undef LEFT
+#undef MULTIPLY_ADD
+#undef STORE
 }
 
 #define FOR_ROWS(CASE) CASE(1) CASE(2) CASE(3) CASE(4) CASE(5) CASE(6) CASE(7) CASE(8)
@@ -100,8 +120,8 @@ static void NAME(tile_product)(T *c, ptrdiff_t c_step, ptrdiff_t rows, int vecto
         if (r > TILE_ROWS) break;                                        \
         if (vectors == 2) USE(r, 2);                                     \
         else if (vectors == 1) USE(r, 1);                                \
-        else if (r * 8 <= TILE_ACCUMULATORS && vectors == 8) USE(r, 8);  \
-        else if (r * 4 <= TILE_ACCUMULATORS) USE(r, 4);                  \
+        else if (TILE_FITS(r, 8) && vectors == 8) USE(r, 8);             \
+        else if (TILE_FITS(r, 4)) USE(r, 4);                             \
         break;
     switch (rows) { FOR_ROWS(CASE) }
 #undef CASE
@@ -206,8 +226,15 @@ static double NAME(tile_peak)(T *out, ptrdiff_t steps, T factor, T term)
 }
 
 #undef FOR_ROWS
+#undef FIRST
+#undef LOAD_FIRST
+#undef STORE_FIRST
+#undef LOAD_HALF
+#undef STORE_HALF
 #undef NAME_REGISTER_
 #undef NAME_REGISTER
 #undef REGISTER
 #undef VECTOR
 #undef LANES
+#undef NAME
+#undef T
