@@ -9,7 +9,8 @@ B. *One tile* (`tile_sum` in `include/tile_body.h`): rows x vectors accumulators
    registers, two to eight loads of the panel and one broadcast per row for each k. 8 x 2 registers with
    AVX-512, 6 x 2 with AVX2 (8 rows spill), 4 x 2 with SSE2. It is C with vector types, because its loops
    must be unrolled for 1 to 8 rows and 1 to 8 vectors, by constants; all that has no such constant is
-   below, in Cython.
+   below, in Cython. Each accumulator is a variable of its own: clang 14 to 18 put an array of them on the stack
+   (`python tools/compilers.py`).
 C. *Same bits.* An element is one dependency chain of multiply-adds in the order of k, from its start value.
    No split of K into partial sums, in any tile: a row has the same bits alone, in a batch, and in any place
    in it. Blocks of K store and reload C, which keeps the chain. `outer` may sum blocks of rows, from 0, for
@@ -19,7 +20,8 @@ D. *Few rows.* One row has one dependency chain per vector and needs eight at a 
    1 x 512 x 128 in 0.90 of the time of two panels at once, whose timing also varies by a third with the alignment of
    code and weights. M rows are cut into tiles as even as possible, not into full tiles and a remainder.
 E. *Ends.* Columns that do not fill a panel take half a panel if one vector is enough, and masked loads and
-   stores of C: at N = 8, float32, 2.1 times faster than through a buffer. Padding lanes are never stored.
+   stores of C (without AVX2, element by element in a register): at N = 8, float32, 2.1 times faster than through a
+   buffer. Padding lanes are never stored.
 F. *Order.* Panels outside, 256 terms (32 KB of a panel, AVX-512) in the middle, row tiles inside;
    prefetches 8 KB ahead. For 8 MB of weights (float64, H = 512, M = 16) blocks and prefetches together give
    1.7 times the speed.
