@@ -216,7 +216,9 @@ def test_what_is_refused_before_training(capsys):
     assert cli.main(["compare", "lstm", "--task", "copy", "--plot", "no/such/folder/a.png"]) == 2
     assert cli.main(["compare", "lstm", "--task", "copy", "--plot", "a.txt"]) == 2
     assert cli.main(["compare", ",", "--task", "copy"]) == 2
-    assert cli.main(["compare", "lstm", "--task", "copy", "--length", "0"]) == 2
+    with pytest.raises(SystemExit, match="2"):
+        cli.main(["compare", "lstm", "--task", "copy", "--length", "0"])
+    assert "argument --length: must be at least 1, got 0" in capsys.readouterr().err
 
 
 def test_all_cells_failed(capsys):
