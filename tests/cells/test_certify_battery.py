@@ -179,6 +179,8 @@ TWINS = {
     "output gate open": (LSTM, "", where(lambda s: s.y["o"] > 1 - 1e-12, "c")),
     "output gate shut": (LSTM, "", where(lambda s: s.y["o"] < 1e-12, "c", 2)),
     "block input saturated": (LSTM, "", where(lambda s: abs(s.y["g"]) > 0.999999, "i")),
+    "block input between 4 and 8": (LSTM, "", where(lambda s: abs(abs(np.arctanh(s.y["g"])) - 6) < 2, "i", 0.5)),
+    "forget gate between 5 and 6": (LSTM, "", where(lambda s: abs(np.log(s.y["f"] / (1 - s.y["f"])) - 5.5) < 0.5, "c")),
     "gates at 0": (LSTM, "", where(lambda s: s.y["g"] == 0, "g")),
     "linear gate far": (Chain, "one", where(lambda s: abs(s.y["a"]) > 9, "n")),
     "linear gate very far": (Chain, "one", where(lambda s: abs(s.y["a"]) > 39, "n")),
@@ -261,7 +263,7 @@ def test_a_wrong_twin_is_refused(case):
 BESIDE_A_KERNEL = {
     "nothing": lambda out, s: None,
     "one row": whenever(lambda s: rows(s) == 1, "f", 0.5),
-    "five rows": whenever(lambda s: rows(s) == 5, "f", 0.5),
+    **{f"{n} rows": whenever(lambda s, n=n: rows(s) == n, "f", 0.5) for n in (2, 3, 4, 5, 8, 9, 16, 17)},
     "clipped": always("f", lambda out, s: np.clip(out["f"], -1e6, 1e6)),
     "cut off": always("f", lambda out, s: np.where(abs(out["f"]) < 1e-9, 0, out["f"])),
     "the same call again": repeated("f"),

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 
 from pylstm.cells.certification import problem as problems
-from pylstm.cells.certification.problem import Inputs, Key, Problem
+from pylstm.cells.certification.problem import CORE, Inputs, Key, Problem
 from pylstm.cells.certification.rounding import Rounding
 from pylstm.cells.certification.truth import Truth
 
-BATCHES = (2, 3, 5, 9, 17)
+BATCHES = (2, 3, 4, 5, 8, 9, 16, 17)
 """Numbers of rows that are tried, besides one and all."""
 SCALES = {"1e12 times larger": 2.0**40, "1e12 times smaller": 2.0**-40}
 """Cotangents of other sizes: backward is linear in them."""
@@ -83,11 +83,13 @@ def path_names(output: str, problem: Problem, remark: str = "") -> dict[Key, str
 
 
 def batches(rows: int) -> Iterator[np.ndarray]:
-    """Rows in batches of `BATCHES`."""
+    """Rows in batches of `BATCHES`; one of each is of `CORE`, where no path is 0 for saturation."""
     for k, size in enumerate(BATCHES):
         start = (7 * k) % max(rows - size, 1)
         if size < rows:
-            yield np.arange(start, start + size)
+            batch = np.arange(start, start + size)
+            batch[k % size] = k % min(CORE, rows)
+            yield batch
 
 
 def parts_of(problem: Problem) -> list[dict[str, np.ndarray]]:

@@ -35,7 +35,7 @@ MAGNITUDES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "near one": lambda u: 1 + np.where(u < 0.5, -1, 1) * 10 ** (-4 + 5.4 * abs(u - 0.5)),
     "above one": lambda u: 1.2 * 50**u,
     "beyond one": lambda u: 1.2 + 4.8 * u,
-    "large": lambda u: 1.2 + 2.4 * u,
+    "large": lambda u: 1.2 * 8.3**u,
     "far": lambda u: 10 + 20 * u,
     "saturated": lambda u: 40 + 60 * u,
 }
