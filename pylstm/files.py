@@ -84,7 +84,10 @@ def path_text(path: Any) -> str:
             f"path must be a str, bytes or path, got {type(path).__name__}: pylstm.save(path, model) writes a file, "
             "pylstm.load(path) reads it"
         )
-    return os.fsdecode(path)
+    text = os.fsdecode(path)
+    if not text or "\0" in text:
+        raise ValueError(f"path must be the name of a file, got {text!r}")
+    return text
 
 
 def read_file(path: Path, check: Check | None = None) -> tuple[dict[str, Any], dict[str, np.ndarray]]:

@@ -73,7 +73,7 @@ OPTIONS: dict[str, dict[str, str]] = {
         "label_smoothing": "smoothing= is the share of every target that is spread over all classes",
         "weight": "weights= are those of the targets; of classes: weights=class_weights[targets]",
         "class_weight": "weights= are those of the targets; of classes: weights=class_weights[targets]",
-        "ignore_index": "a weight of 0 leaves a target out: weights=(targets != -100)",
+        "ignore_index": "a weight of 0 leaves a target out: weights=(targets != -100), where -100 is what marks it",
         "sample_weight": "weights= are those of the targets",
         "pos_weight": "weights= are those of the targets: weights=np.where(targets, 3, 1)",
         "size_average": "reduction='mean' or 'sum'",
@@ -218,6 +218,7 @@ OPTIONS: dict[str, dict[str, str]] = {
         "steps": "the steps until the rate is the final one",
         "every": "the steps after which the rate falls",
         "y": "one target for each sequence",
+        "output_size": "on a layer that you have made, SequenceModel.of(layer, output_size)",
         "data": "arrays as model.gradients takes them: (x, y), or (x, y, weights)",
     },
 }

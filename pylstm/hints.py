@@ -176,8 +176,12 @@ def refuse_arguments(
     refuse_options(options, names, kind)
     unknown = [option for option in options if option not in names]
     if unknown and not any(each.kind is each.VAR_KEYWORD for each in parameters):
-        known = ", ".join(each for each in names if each != "self")
-        raise TypeError(f"{name} has no option {unknown[0]}=: it takes {known}")
+        known = [each for each in names if each != "self"]
+        import difflib
+
+        close = difflib.get_close_matches(unknown[0].lower(), known, 1)
+        hint = f"; did you mean {close[0]}=?" if close else ""
+        raise TypeError(f"{name} has no option {unknown[0]}=: it takes {', '.join(known)}{hint}")
     needed = [
         each.name for each in parameters if each.default is each.empty and each.kind is each.POSITIONAL_OR_KEYWORD
     ]

@@ -125,7 +125,7 @@ def refuse_not_finite(name: str, data: Data, model: Any) -> None:
     if hasattr(model, "counting"):
         found = not_finite(name, data, model)
         if found:
-            raise ValueError(f"{found}: fill it or leave it out, by a weight of 0 or by lengths")
+            raise ValueError(f"{found}: fill it or leave it out, by lengths or a weight of 0 of all targets it reaches")
 
 
 def not_finite(name: str, data: Data, model: Any, rows: np.ndarray | None = None) -> str:

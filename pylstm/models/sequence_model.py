@@ -14,7 +14,7 @@ from pylstm.data.sequences import Batch, Sequences, lengths_of
 from pylstm.described import Trainable
 from pylstm.feedforward.embedding import Embedding
 from pylstm.feedforward.mlp import Activation
-from pylstm.hints import refuse_options
+from pylstm.hints import refuse_constructor
 from pylstm.layers.arguments import LayerOptions, check_extra, find_cell
 from pylstm.layers.bidirectional import Bidirectional
 from pylstm.layers.generators import unmoved
@@ -105,6 +105,11 @@ class SequenceModel(Trainable, kind="sequence_model"):
 
     fixed = ("read", "loss_name", "loss_options")
 
+    def __new__(cls, *given: Any, **options: Any) -> Self:
+        """Refuse, before `__init__` does, what it does not take, with what to write."""
+        refuse_constructor(cls, given, options, "model option")
+        return super().__new__(cls)
+
     def __init__(
         self,
         cell: str | type[Cell],
@@ -126,7 +131,6 @@ class SequenceModel(Trainable, kind="sequence_model"):
         seed: int = 0,
         **options: Unpack[LayerOptions],
     ) -> None:
-        refuse_options(options, (), "model option")
         check_extra("SequenceModel", find_cell(cell), options, SequenceModel.__init__, RecurrentLayer.__init__)
         seeds = seeds_of(seed, 3 if vocabulary else 2)
         embedding = Embedding(vocabulary, input_size, dtype=dtype, seed=seeds.pop(0)) if vocabulary else None

@@ -9,7 +9,7 @@ from typing import Any
 from pylstm.checks import check_flag, check_seed
 from pylstm.data.batches import Data, batches_of, check_batches, check_data, check_model, split
 from pylstm.data.finite import refuse_not_finite
-from pylstm.hints import refuse_options
+from pylstm.hints import refuse_constructor
 from pylstm.optim.clipping import as_list
 from pylstm.optim.optimisers import Adam, Optimiser
 from pylstm.optim.schedules import Schedule, check_schedule
@@ -71,9 +71,9 @@ class Trainer(Loop):
 
     spent = "epochs"
 
-    def __new__(cls, *_: Any, **options: Any) -> Any:
-        """Refuse an unknown option before `__init__` runs, and say what to write instead."""
-        refuse_options(options, (), "fit option")
+    def __new__(cls, *given: Any, **options: Any) -> Any:
+        """Refuse, before `__init__` does, what it does not take, with what to write."""
+        refuse_constructor(cls, given, options, "fit option")
         return super().__new__(cls)
 
     def __init__(
