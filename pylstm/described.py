@@ -148,6 +148,11 @@ class Model(Described, hints="model"):
 class Trainable(Model):
     """A model with layers, its `parts`, from the beginning: it has parameters to train."""
 
+    def __new__(cls, *given: Any, **options: Any) -> Self:
+        """Refuse, before `__init__` does, what it does not take, with what to write."""
+        refuse_constructor(cls, given, options, "model option")
+        return super().__new__(cls)
+
     if TYPE_CHECKING:  # for reading only; a class may have an attribute or a property
 
         @property

@@ -14,7 +14,6 @@ from pylstm.data.sequences import Batch, Sequences, lengths_of
 from pylstm.described import Trainable
 from pylstm.feedforward.embedding import Embedding
 from pylstm.feedforward.mlp import Activation
-from pylstm.hints import refuse_constructor
 from pylstm.layers.arguments import LayerOptions, check_extra, find_cell
 from pylstm.layers.bidirectional import Bidirectional
 from pylstm.layers.generators import unmoved
@@ -104,11 +103,6 @@ class SequenceModel(Trainable, kind="sequence_model"):
     """
 
     fixed = ("read", "loss_name", "loss_options")
-
-    def __new__(cls, *given: Any, **options: Any) -> Self:
-        """Refuse, before `__init__` does, what it does not take, with what to write."""
-        refuse_constructor(cls, given, options, "model option")
-        return super().__new__(cls)
 
     def __init__(
         self,
