@@ -19,9 +19,10 @@
 #    not depend on how rows are split between threads.
 # H. Rows that end early are sorted by length, so that those of a step are the first of the step before. A plan with
 #    offsets has in each step as many rows as go on, step after step in every array (engine/ragged.pxd).
-# I. Threads take shares of the rows that nobody has begun (engine/team.pxd). With a few rows they share the columns of
-#    every product instead, and meet in every step. Between two meetings a column has one owner, who does all products
-#    that add to it (`part_t`): the sum has its order, and no addition is lost.
+# I. Threads take shares of the rows that nobody has begun (engine/team.pxd). Of a few rows they share the units: the columns
+#    of every block, and their hooks, where the cell is elementwise (engine/units.pxd). Where it is not, or a modifier wants
+#    whole rows, they share the columns of every product, and meet in every step. Between two meetings a column has one
+#    owner, who does all products that add to it (`part_t`): the sum has its order, and no addition is lost.
 # J. While a product runs, it prefetches, line by line, what follows it (engine/prefetch.pxd).
 #
 # Measured and rejected, float32, B x H from 32 x 128 to 64 x 512: chunks of 64 to 1024 rows (0 to 3 % slower); fetching the
@@ -31,19 +32,19 @@
 from libc.string cimport memcpy, memset
 
 from pylstm.engine.buffers cimport address, line_up, optional
-from pylstm.engine.modifiers cimport add_given, blend_state, scale_state, unblend_state, unscale_state
+from pylstm.engine.modifiers cimport add_given, blend_state, clear, scale_state, unblend_state, unscale_state
 from pylstm.engine.plan cimport (
-    FROM_EMISSION, FROM_STATE, FROM_X, PARAM_ROWS, ROWS_GRAIN, Plan, border, core_t, pack, part_t, plan_t,
-    product_t, row_of, rows_at, rows_grain, starts_dx)
+    FROM_EMISSION, FROM_STATE, PARAM_ROWS, Plan, border, core_t, pack, plan_t, rows_at, rows_grain, starts_dx)
 from pylstm.engine.prefetch cimport prefetch_forward, prefetch_backward
+from pylstm.engine.products cimport add_cotangents, add_products, backward_products, start_from_input
 from pylstm.engine.ragged cimport (
-    add_dy, align_states, gather_x, clear_beyond, keep_final, scatter_dx, scatter_y, steps_with_rows, take_given)
+    add_dy, align_states, gather_x, clear_beyond, keep_final, scatter_y, steps_with_rows, take_given)
 from pylstm.engine.table cimport (
     arrays_t, call_backward, carry_states, exchange_states, next_ragged_step, next_step, param_width, span_t, table_t,
     tabulate, tabulate_cotangents)
 from pylstm.engine.team cimport meet, next_share, part, run_team, team_t
-from pylstm.engine.tiles cimport outer_t, tiles_t
-from pylstm.kernel cimport block_t, floating
+from pylstm.engine.units cimport units_of_chunk
+from pylstm.kernel cimport floating
 
 cdef extern from "Python.h":
     int PyErr_CheckSignals() noexcept      # leaves the exception set, as a row hook does: see `interrupted`
@@ -209,12 +210,12 @@ cdef void pass_(const void *plan_, const void *arrays, team_t *team, int number,
     """What thread `number` does of a forward or backward pass."""
     cdef const plan_t *plan = <const plan_t *> plan_
     cdef const arrays_t *a = <const arrays_t *> arrays
-    cdef Py_ssize_t chunks = plan.chunks_back if back else plan.chunks, chunk, k, phase = 0
+    cdef Py_ssize_t chunks = plan.chunks_back if back else plan.chunks, chunk, k, phase = 0, units_phase = 0
     cdef int share = -1
     if not back and a.flat != NULL:
         while next_share(team, &phase, &share):
             pack(plan, a.base, a.flat, share)
-    if not back and not team.columns and plan.offsets == NULL and not plan.ahead:
+    if not back and not team.columns and plan.offsets == NULL:
         while next_share(team, &phase, &share):              # the same rows in all chunks
             for k in range(chunks):
                 steps_of_chunk(plan, a, team, number, share, back, k)
@@ -223,9 +224,11 @@ cdef void pass_(const void *plan_, const void *arrays, team_t *team, int number,
         return
     for k in range(chunks):
         chunk = chunks - 1 - k if back else k
-        while plan.ahead and not back and next_share(team, &phase, &share):
-            start_share(plan, a, chunk, share)
-        if team.columns:
+        if plan.units:
+            units_of_chunk(plan, a, team, number, &units_phase, back, chunk)
+            if number == 0 and interrupted():
+                team.stop = 1
+        elif team.columns:
             steps_of_chunk(plan, a, team, number, number, back, chunk)
             meet(team)
         else:
@@ -246,6 +249,7 @@ cdef void steps_of_chunk(const plan_t *plan, const arrays_t *a, team_t *team, in
     cdef Py_ssize_t grain = rows_grain(plan), rows
     cdef span_t span
     span.team, span.number, span.own = team, share, share == 0 or not team.columns
+    span.units = span.shift = 0
     span.first, span.b0 = border(plan, back, chunk), 0
     span.steps = border(plan, back, chunk + 1) - span.first
     span.rows = rows = rows_at(plan, span.first, 0, plan.B)  # that any step of the chunk has
@@ -322,8 +326,7 @@ cdef void forward_steps(const plan_t *plan, const arrays_t *a, const span_t *spa
     cdef bint own = span.own, ragged = plan.offsets != NULL
     cdef table_t table
     # (1) all steps of the chunk:  z = b + x W_x^T
-    if not plan.ahead:
-        start_from_input(plan, a, span, steps, dtype)
+    start_from_input(plan, a, span, steps, dtype)
     tabulate(&table, plan, a, span, span.first, 1)
     if not (plan.scaled or plan.blended or team.columns or ragged or core.emissions.n):
         plain_steps(plan, a, span, steps, &table)
@@ -338,14 +341,10 @@ cdef void forward_steps(const plan_t *plan, const arrays_t *a, const span_t *spa
         if own:
             prefetch_forward(&table, plan, a, span, t)
         # (3) z += s_{t-1} W_s^T; odd steps read the weights backwards: the last panels of the previous step are still in L1
-        for k in range(core.n_products):
-            if core.products[k].source == FROM_STATE:
-                add_product(plan, a.base, span, &table, k, table.rows.prev, t & 1)
+        add_products(plan, a.base, span, &table, FROM_STATE, -1, table.rows.prev, t & 1)
         # (4) stages:  z += e W_e^T, then the row hook
         for j in range(core.n_stages):
-            for k in range(core.n_products):
-                if core.products[k].source == FROM_EMISSION and core.products[k].stage == j:
-                    add_product(plan, a.base, span, &table, k, table.rows.emissions, t & 1)
+            add_products(plan, a.base, span, &table, FROM_EMISSION, j, table.rows.emissions, t & 1)
             if team.columns:
                 meet(team)
             if own:
@@ -369,77 +368,13 @@ cdef inline void plain_steps(const plan_t *plan, const arrays_t *a, const span_t
     """(3) and (4) where there is nothing else: 5 % of a step of 32 units, in a stream, is spent on asking."""
     cdef const core_t *core = plan.core
     cdef Py_ssize_t t
-    cdef int j, k
+    cdef int j
     for t in range(span.first, span.first + steps):
         prefetch_forward(table, plan, a, span, t)
-        for k in range(core.n_products):
-            if core.products[k].source == FROM_STATE:
-                add_product(plan, a.base, span, table, k, table.rows.prev, t & 1)
+        add_products(plan, a.base, span, table, FROM_STATE, -1, table.rows.prev, t & 1)
         for j in range(core.n_stages):
             core.stages[j].forward(&table.rows, core.stages[j].user)
         next_step(table)
-
-
-cdef void start_from_input(const plan_t *plan, const arrays_t *a, const span_t *span, Py_ssize_t steps,
-                           floating *dtype) noexcept nogil:
-    """Where the rows of all steps follow one another they are one product; a team that shares columns splits them."""
-    cdef Py_ssize_t first = span.first, t, at = row_of(plan, first), all_ = row_of(plan, first + steps) - at
-    if span.rows < rows_at(plan, first, 0, plan.B):
-        for t in range(first, first + steps):
-            start_rows(plan, a, first, row_of(plan, t) + span.b0, rows_at(plan, t, span.b0, span.rows), dtype)
-    elif span.team.columns:
-        t = part(all_, ROWS_GRAIN, span.number, span.team.size)
-        start_rows(plan, a, first, at + t, part(all_, ROWS_GRAIN, span.number + 1, span.team.size) - t, dtype)
-    else:
-        start_rows(plan, a, first, at, all_, dtype)
-
-
-cdef void start_share(const plan_t *plan, const arrays_t *a, Py_ssize_t chunk, int share) noexcept nogil:
-    """A share of all rows of a chunk, where no step waits for another's product."""
-    cdef Py_ssize_t first = border(plan, False, chunk), at = row_of(plan, first)
-    cdef Py_ssize_t all_ = row_of(plan, border(plan, False, chunk + 1)) - at
-    cdef Py_ssize_t r = part(all_, ROWS_GRAIN, share, plan.threads), rows = part(all_, ROWS_GRAIN, share + 1, plan.threads) - r
-    if rows and plan.core.itemsize == 4:
-        start_rows(plan, a, first, at + r, rows, <float *> NULL)
-    elif rows:
-        start_rows(plan, a, first, at + r, rows, <double *> NULL)
-
-
-cdef void start_rows(const plan_t *plan, const arrays_t *a, Py_ssize_t first, Py_ssize_t at, Py_ssize_t rows,
-                     floating *dtype) noexcept nogil:
-    """z = b + x W_x^T for `rows` rows from row `at`, counted over all steps."""
-    cdef const core_t *core = plan.core
-    cdef Py_ssize_t size = sizeof(floating), b
-    cdef int k
-    cdef const product_t *p
-    cdef char *z = a.base + plan.z + (at if plan.taped else at - row_of(plan, first)) * core.z_columns * size
-    cdef const char *x = a.x + at * core.input_size * size
-    cdef const char *bias = a.base + plan.bias
-    cdef const part_t *own
-    if plan.taped and plan.offsets == NULL:
-        x = <const char *> memcpy(a.base + plan.x + at * core.input_size * size, x, rows * core.input_size * size)
-    for k in range(core.n_products):
-        p = &core.products[k]
-        if p.source == FROM_X:
-            own = &plan.parts[k * plan.threads]
-            core.tiles.product(&own.matmul[0], rows, x, a.base + plan.packed + own.packed * size, bias + p.column * size,
-                               z + p.column * size, NULL)
-    for k in range(core.n_bias):
-        if not core.bias[k].from_x:
-            for b in range(rows):
-                memcpy(z + (b * core.z_columns + core.bias[k].column) * size, bias + core.bias[k].column * size,
-                       core.bias[k].N * size)
-
-
-cdef inline void add_product(const plan_t *plan, char *base, const span_t *span, table_t *table, int k,
-                             const block_t *sources, bint back) noexcept nogil:
-    """z[:, column:] += A @ W.T for product k; of a team that shares columns, this thread's."""
-    cdef const core_t *core = plan.core
-    cdef const product_t *p = &core.products[k]
-    cdef const part_t *own = &plan.parts[k * plan.threads + (span.number if span.team.columns else 0)]
-    cdef char *z = <char *> table.rows.z[0].data + (p.column + own.first) * core.itemsize
-    core.tiles.product(&own.matmul[back], table.rows.rows, sources[p.index].data,
-                       base + plan.packed + own.packed * core.itemsize, z, z, table.ahead)
 
 
 # --- backward ------------------------------------------------------------------------------------------------------
@@ -464,27 +399,23 @@ cdef void backward_steps(const plan_t *plan, const arrays_t *a, const span_t *sp
                 add_dy(plan, a, <floating *> table.rows.dstates[core.output].data, t, b0, table.rows.rows)
             # (5) of forward, and room for what this step sends back
             for k in range(core.states.n):
-                add_given(plan, a, <floating *> table.rows.dstates[k].data, k, t, b0, table.rows.rows)
-                memset(table.rows.dprev[k].data, 0, table.rows.rows * core.states.width[k] * sizeof(floating))
+                add_given(plan, a, &table.rows.dstates[k], 0, k, t, b0, table.rows.rows, dtype)
+                clear(&table.rows.dprev[k], table.rows.rows, dtype)
                 if plan.blended >> k & 1:
                     unblend_state(plan, a, &table, span, t, k, dtype)
             for k in range(core.emissions.n):
-                memset(table.rows.demissions[k].data, 0, table.rows.rows * core.emissions.width[k] * sizeof(floating))
+                clear(&table.rows.demissions[k], table.rows.rows, dtype)
         # (4) stages from the last: the row hook, then  de += dz W_e
         for j in range(core.n_stages - 1, -1, -1):
             if own:
                 call_backward(core, &table, j, table.rows.rows)
             if team.columns:
                 meet(team)
-            for k in range(core.n_products):
-                if core.products[k].source == FROM_EMISSION and core.products[k].stage == j:
-                    add_cotangent(plan, a.base, span, &table, k, table.rows.demissions)
+            add_cotangents(plan, a.base, span, &table, FROM_EMISSION, j, table.rows.demissions, 0)
             if team.columns and j > 0:
                 meet(team)
         # (3) ds_{t-1} += dz W_s
-        for k in range(core.n_products):
-            if core.products[k].source == FROM_STATE:
-                add_cotangent(plan, a.base, span, &table, k, table.rows.dprev)
+        add_cotangents(plan, a.base, span, &table, FROM_STATE, -1, table.rows.dprev, 0)
         if team.columns:
             meet(team)
         for k in range(core.states.n):                      # (2)
@@ -495,54 +426,6 @@ cdef void backward_steps(const plan_t *plan, const arrays_t *a, const span_t *sp
         else:
             next_step(&table)
         exchange_states(&table, core.states.n)
-
-
-cdef void backward_products(const plan_t *plan, const arrays_t *a, int number, Py_ssize_t first,
-                            Py_ssize_t steps) noexcept nogil:
-    """(1) of forward, and the parameters, from the cotangents of a chunk:  dx = dz W_x,  dW += dz^T A,  db += sum dz.
-
-    A thread has a share of the rows of dx and of dW."""
-    cdef const core_t *core = plan.core
-    cdef const tiles_t *tiles = core.tiles
-    cdef Py_ssize_t size = core.itemsize, from_ = row_of(plan, first), rows = row_of(plan, first + steps) - from_
-    cdef Py_ssize_t n, row
-    cdef outer_t o
-    cdef const part_t *own
-    cdef char *to
-    cdef char *dz = a.base + plan.dz
-    cdef const char *A
-    cdef const product_t *p
-    cdef int k
-    cdef Py_ssize_t share = part(rows, ROWS_GRAIN, number, plan.threads)
-    cdef Py_ssize_t shared = part(rows, ROWS_GRAIN, number + 1, plan.threads) - share
-    for k in range(core.n_products):
-        p = &core.products[k]
-        row = from_
-        if p.source == FROM_X:
-            A = a.x
-            n = share if plan.offsets != NULL else from_ + share
-            own = &plan.parts_back[k * plan.threads]
-            to = a.dx + n * p.K * size
-            tiles.product(&own.matmul[0], shared, dz + (share * core.z_columns + p.column) * size,
-                          a.base + plan.packed_back + own.packed * size, NULL if k == starts_dx(plan) else to, to, NULL)
-        elif p.source == FROM_STATE:
-            A = a.base + (plan.states[p.index] if plan.prev[p.index] < 0 else plan.prev[p.index])
-            if plan.offsets != NULL and not plan.scaled >> p.index & 1:
-                row = 0                        # align_states
-        else:
-            A = a.base + plan.emissions[p.index]
-        n = part(p.N, 2 * tiles.lanes, number, plan.threads)
-        o = outer_t(M=part(p.N, 2 * tiles.lanes, number + 1, plan.threads) - n, N=p.K, R=rows,
-                    A=dz + (p.column + n) * size, lda=core.z_columns, B=A + row * p.K * size, ldb=p.K,
-                    C=a.dflat + (p.weight + n * p.K) * size, ldc=p.K,
-                    scratch=a.base + plan.outer + number * plan.outer_size)
-        tiles.outer(&o)
-    if plan.offsets != NULL:
-        scatter_dx(plan, a, first, share, shared)
-    for k in range(core.n_bias):
-        if core.bias[k].weight >= 0 and k % plan.threads == number:
-            tiles.column_sums(rows, core.bias[k].N, dz + core.bias[k].column * size, core.z_columns,
-                              a.dflat + core.bias[k].weight * size)
 
 
 cdef void add_params(const plan_t *plan, const arrays_t *a, floating *dtype) noexcept nogil:
@@ -560,14 +443,3 @@ cdef void add_params(const plan_t *plan, const arrays_t *a, floating *dtype) noe
             for n in range(w):
                 to[n] += sent[n]
         at += w
-
-
-cdef inline void add_cotangent(const plan_t *plan, char *base, const span_t *span, table_t *table, int k,
-                               const block_t *to) noexcept nogil:
-    """dA += dz[:, column:] @ W for product k; of a team that shares columns, this thread's."""
-    cdef const core_t *core = plan.core
-    cdef const product_t *p = &core.products[k]
-    cdef const part_t *own = &plan.parts_back[k * plan.threads + (span.number if span.team.columns else 0)]
-    cdef char *dA = <char *> to[p.index].data + own.first * core.itemsize
-    core.tiles.product(&own.matmul[0], table.rows.rows, <char *> table.rows.dz[0].data + p.column * core.itemsize,
-                       base + plan.packed_back + own.packed * core.itemsize, dA, dA, table.ahead)

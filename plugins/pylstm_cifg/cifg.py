@@ -19,6 +19,7 @@ class CIFG(Cell):
     gates = {"f": "x+h", "g": "x+h", "o": "x+h"}
     keep = ("tanh_c",)
     kernel = "pylstm_cifg._cifg:cifg"
+    elementwise = True
     reference = "Greff et al. (2017), LSTM: a search space odyssey, IEEE TNNLS 28(10)"
 
     def forward(z, prev):

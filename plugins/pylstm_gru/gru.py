@@ -20,6 +20,7 @@ class GRU(Cell):
     states = ("h",)
     gates = {"r": "x+h", "z": "x+h", "m": "h", "n": "x"}
     kernel = "pylstm_gru._gru:gru"
+    elementwise = True
     reference = "Cho et al. (2014), Learning phrase representations using RNN encoder-decoder, EMNLP; reset as in cuDNN"
 
     def forward(z, prev):
@@ -52,6 +53,7 @@ class GRUResetBefore(Cell):
     gates = {"r": "x+h", "z": "x+h", "n": "x+rh"}
     stages = (Stage("reset", gates=("r",), emits=("rh",)), Stage("update", gates=("z", "n")))
     kernel = "pylstm_gru._gru:gru_reset_before"
+    elementwise = True
     reference = "Cho et al. (2014), Learning phrase representations using RNN encoder-decoder, EMNLP"
 
     def forward_reset(z, prev):

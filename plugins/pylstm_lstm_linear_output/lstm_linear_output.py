@@ -18,6 +18,7 @@ class LSTMLinearOutput(Cell):
     states = ("h", "c")
     gates = {"i": "x+h", "f": "x+h", "g": "x+h", "o": "x+h"}
     kernel = "pylstm_lstm_linear_output._lstm_linear_output:lstm_linear_output"
+    elementwise = True
     reference = "Gers, Schraudolph & Schmidhuber (2002), Learning precise timing with LSTM recurrent networks, JMLR 3"
 
     def forward(z, prev):

@@ -20,6 +20,7 @@ class Peephole(Cell):
     params = ("p_i", "p_f", "p_o")
     keep = ("tanh_c",)
     kernel = "pylstm_peephole._peephole:peephole"
+    elementwise = True
     reference = "Gers & Schmidhuber (2000), Recurrent nets that time and count, IJCNN; Gers et al. (2002), JMLR 3"
 
     def forward(z, prev, p):

@@ -16,6 +16,7 @@ class RNNTanh(Cell):
     states = ("h",)
     gates = {"a": "x+h"}
     kernel = "pylstm_rnn._rnn:rnn_tanh"
+    elementwise = True
     reference = "Elman (1990), Finding structure in time, Cognitive Science 14(2)"
 
     def forward(z):
@@ -37,6 +38,7 @@ class RNNReLU(Cell):
     states = ("h",)
     gates = {"a": "x+h"}
     kernel = "pylstm_rnn._rnn:rnn_relu"
+    elementwise = True
     reference = "Le, Jaitly & Hinton (2015), A simple way to initialize recurrent networks of rectified linear units"
 
     def forward(z):
@@ -58,6 +60,7 @@ class RNNLinear(Cell):
     states = ("h",)
     gates = {"a": "x+h"}
     kernel = "pylstm_rnn._rnn:rnn_linear"
+    elementwise = True
     reference = (
         "Saxe, McClelland & Ganguli (2014), Exact solutions to the nonlinear dynamics of learning in deep linear "
         "neural networks"

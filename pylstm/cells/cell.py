@@ -56,6 +56,10 @@ class Cell:
     kernel : str or PyCapsule, optional
         Compiled row hooks: ``"package.module:attribute"`` of a capsule (loaded at the best instruction-set level), or
         the capsule itself. Made for the options as they are declared: with others the formula or the twin runs.
+    elementwise : bool, optional
+        Whether every unit is computed by itself: element k of what a hook returns depends on element k of the blocks
+        alone. Formulas are (the default there); say so of a kernel with a twin by hand. Where all blocks have one
+        width, threads then share the units of a layer of a few rows. Certification checks it.
     formula : str
         ``"package.module:Class"`` of the formula cell that runs with other options, where the twin of this one has its
         own built in (what ``pylstm new-cell`` writes).
@@ -123,6 +127,7 @@ class Cell:
     output: ClassVar[str] = ""
     domain: ClassVar[dict[str, tuple[float | None, float | None]]] = {}
     kernel: ClassVar[Any] = None
+    elementwise: ClassVar[bool | None] = None
     formula: ClassVar[str] = ""
     initial_values: ClassVar[dict[str, float | Callable[..., Any]]] = {}
     reference: ClassVar[str] = ""
@@ -144,6 +149,8 @@ class Cell:
             cls.name = cls.__name__.lower()
         if "options" in cls.__dict__ and "kernel" not in cls.__dict__:
             cls.kernel = None  # that of the parent computes with the options of the parent
+        if "kernel" in cls.__dict__ and "elementwise" not in cls.__dict__:
+            cls.elementwise = None  # the parent says so of its own kernel
         if isinstance(cls.__dict__.get("options"), dict):
             cls.options = Options(cls.options)
         cls._read_hooks()

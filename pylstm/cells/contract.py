@@ -79,6 +79,7 @@ class Contract:
     options: dict[str, bool | int | float]
     output: str
     domain: dict[str, tuple[float | None, float | None]]
+    elementwise: bool
 
     def seen_by(self, stage: Stage) -> dict[str, tuple[str, ...]]:
         """Kind -> names of all that goes into a stage, in the order of the arguments of a formula."""
@@ -116,6 +117,7 @@ class Contract:
             options=Options(cell.options),
             output=cell.output or (cell.states[0] if cell.states else ""),
             domain=dict(cell.domain),
+            elementwise=len(cell.formulas) == max(len(stages), 1) if cell.elementwise is None else cell.elementwise,
         )
         contract._check_names()
         contract._check_stages()

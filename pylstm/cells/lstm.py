@@ -22,6 +22,7 @@ class LSTM(Cell):
     gates = {"i": "x+h", "f": "x+h", "g": "x+h", "o": "x+h"}
     keep = ("tanh_c",)
     kernel = "pylstm.cells._lstm:lstm"
+    elementwise = True
     reference = "Gers, Schmidhuber & Cummins (2000), Learning to forget, Neural Computation 12(10)"
 
     def forward(z: Any, prev: Any) -> dict[str, Any]:

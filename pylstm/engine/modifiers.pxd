@@ -4,7 +4,7 @@ from libc.string cimport memset
 
 from pylstm.engine.plan cimport core_t, plan_t, row_of, state_row
 from pylstm.engine.table cimport arrays_t, span_t, table_t
-from pylstm.kernel cimport floating
+from pylstm.kernel cimport block_t, floating
 
 
 cdef inline floating *state_at(const plan_t *plan, const arrays_t *a, int k, Py_ssize_t first, Py_ssize_t t, Py_ssize_t b0,
@@ -108,20 +108,34 @@ cdef inline void unblend_state(const plan_t *plan, const arrays_t *a, table_t *t
             ds[n] = blend[n] * ds[n]
 
 
-cdef inline void add_given(const plan_t *plan, const arrays_t *a, floating *to, int k, Py_ssize_t t, Py_ssize_t b0,
-                           Py_ssize_t rows) noexcept nogil:
-    """Adds what the caller gave for state k after step t."""
-    cdef const core_t *core = plan.core
-    cdef Py_ssize_t w = core.states.width[k], n
-    cdef const floating *given
-    if k == core.output and a.dy != NULL:
-        given = <const floating *> a.dy + (row_of(plan, t) + b0) * w
-        for n in range(rows * w):
-            to[n] += given[n]
+cdef inline void add_given(const plan_t *plan, const arrays_t *a, const block_t *to, Py_ssize_t shift, int k, Py_ssize_t t,
+                           Py_ssize_t b0, Py_ssize_t rows, floating *dtype) noexcept nogil:
+    """Adds what the caller gave for state k after step t; `to` starts `shift` bytes behind the first unit."""
+    cdef Py_ssize_t at = (row_of(plan, t) + b0) * plan.core.states.width[k] * sizeof(floating) + shift
+    if k == plan.core.output and a.dy != NULL:
+        add_rows(to, <const floating *> (a.dy + at), rows)
     if a.dstates[k] != NULL:
-        given = <const floating *> a.dstates[k] + (row_of(plan, t) + b0) * w
-        for n in range(rows * w):
-            to[n] += given[n]
+        add_rows(to, <const floating *> (a.dstates[k] + at), rows)
+
+
+cdef inline void add_rows(const block_t *to, const floating *given, Py_ssize_t rows) noexcept nogil:
+    """Adds rows that are as far apart as those of `to`."""
+    cdef floating *sum = <floating *> to.data
+    cdef Py_ssize_t b, n, width = to.width
+    if width == to.stride:                     # they follow one another
+        rows, width = 1, rows * width
+    for b in range(rows):
+        for n in range(width):
+            sum[b * to.stride + n] += given[b * to.stride + n]
+
+
+cdef inline void clear(const block_t *to, Py_ssize_t rows, floating *dtype) noexcept nogil:
+    cdef Py_ssize_t b
+    if to.width == to.stride:
+        memset(to.data, 0, rows * to.width * sizeof(floating))
+        return
+    for b in range(rows):
+        memset(<floating *> to.data + b * to.stride, 0, to.width * sizeof(floating))
 
 
 cdef inline Py_ssize_t until_reset(const unsigned char *resets, Py_ssize_t t, Py_ssize_t steps, Py_ssize_t B) noexcept nogil:

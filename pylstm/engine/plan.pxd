@@ -3,6 +3,11 @@ from pylstm.engine.line cimport LINE
 from pylstm.engine.tiles cimport matmul_t, tiles_t
 from pylstm.kernel cimport stage_t
 
+# What threads share, measured: training, float32, T = 100, time of one thread to that of two (Zen 4, two cores). Rows of 2, of
+# 4 or 8 each, or units: LSTM (B, H) = (4, 128) 1.62, 1.80 of units; (8, 64) 1.58 to 1.61, 1.49; (8, 256) 1.88, 1.77; (16, 64)
+# 1.65, 1.52. Of one row, units: LSTM H = 128 1.55, 256 1.94, 512 1.82; GRU 256 1.86; columns of products in their place 1.42,
+# 1.77, 1.51. A second thread that has to be woken is there after 50 to 200 microseconds, and finds the weights in another
+# cache: of LSTM (1, 128), passes of 0.4 and 0.7 ms, 3 ms apart, two threads take 1.1 of the time of one.
 cdef enum:
     MAX_BLOCKS = 32            # of one kind
     MAX_PRODUCTS = 96
@@ -10,8 +15,12 @@ cdef enum:
     FORWARD_ROWS = 128         # rows of a chunk
     BACKWARD_ROWS = 256
     ROWS_GRAIN = 8             # threads share rows in multiples of this, the height of a register tile
+    FEW_ROWS = 2               # of fewer than four tiles, in multiples of this
+    OWN_ROWS = 4               # with fewer rows than this for each, threads share units
     ROWS_WORK = 2000000        # multiply-adds of a pass above which threads share its rows
-    COLUMNS_WORK = 500000      # recurrent multiply-adds of a step above which threads share the columns of its products
+    COLUMNS_WORK = 250000      # recurrent multiply-adds of a step that are worth a thread which shares their columns
+    UNITS_WORK = 30000         # which shares the units
+    UNITS_PASS = 24000000      # multiply-adds of a pass, half a millisecond at least, above which they do
 
 cdef enum:                     # what a product reads
     FROM_X = 0
@@ -29,7 +38,8 @@ cdef struct product_t:         # z[:, column:column + N] += A @ W.T, with W (N, 
 
 cdef struct part_t:            # the columns of a product that one thread packs, and adds to if threads share columns
     Py_ssize_t first, n
-    Py_ssize_t packed          # of their panels among the packed weights, in elements
+    int pieces                 # if threads share units: the same n columns in each of so many gates, `unit_width` apart
+    Py_ssize_t packed, piece   # of their panels among the packed weights, and of one piece, in elements
     matmul_t matmul[2]         # of all columns, or where threads share them of these; [1] from the last columns
 
 cdef struct kind_t:            # the blocks of one kind
@@ -47,6 +57,7 @@ cdef struct core_t:             # a layer
     const tiles_t *tiles
     Py_ssize_t itemsize
     int n_stages, n_products, n_bias, output, aux_x
+    bint elementwise           # hooks treat every unit by itself
     kind_t z, states, emissions, keep, params, aux
     Py_ssize_t z_columns, input_size, n_parameters
     Py_ssize_t param_weight[MAX_BLOCKS]
@@ -65,7 +76,10 @@ cdef struct plan_t:             # a run
     const Py_ssize_t *borders
     const Py_ssize_t *borders_back
     int threads, columns                                  # see team_t
-    bint ahead                                            # threads share the input product of a chunk before its steps
+    bint units                                            # threads share the units: columns of every block, and their hooks
+    bint recurs                                           # some product reads a state
+    unsigned long long waits                              # bit j: some product before stage j reads an emission
+    Py_ssize_t unit_width                                 # of all blocks, if threads share units
     int panel[MAX_PRODUCTS]                               # vectors of a panel of the packed weights, forward and back
     const part_t *parts                                   # of product k and thread i: parts[k * threads + i]
     const part_t *parts_back
@@ -100,7 +114,9 @@ cdef class Plan:
     cdef bytearray steps                             # offsets and borders
     cdef bytearray tables                            # parts
     cdef take_steps(self, const Py_ssize_t[::1] counts)
-    cdef share(self, int threads)
+    cdef share(self, int threads, bint segment)
+    cdef Py_ssize_t units_to_share(self) except -1
+    cdef share_units(self, int threads)
     cdef cut_products(self)
     cdef plan_backward(self, at)
 
@@ -116,7 +132,7 @@ cdef inline Py_ssize_t border(const plan_t *plan, bint back, Py_ssize_t k) noexc
 
 cdef inline Py_ssize_t rows_grain(const plan_t *plan) noexcept nogil:
     """Threads share the rows of a step in multiples of this: of an accumulator, or of a tile of a product of the step."""
-    return PARAM_ROWS if plan.core.params.n else 1 if plan.ahead else ROWS_GRAIN
+    return PARAM_ROWS if plan.core.params.n else ROWS_GRAIN if plan.B >= 4 * ROWS_GRAIN else FEW_ROWS
 
 
 cdef inline Py_ssize_t row_of(const plan_t *plan, Py_ssize_t t) noexcept nogil:
@@ -134,6 +150,11 @@ cdef inline Py_ssize_t state_row(const plan_t *plan, Py_ssize_t first, Py_ssize_
 cdef inline Py_ssize_t columns_grain(const plan_t *plan, Py_ssize_t k) noexcept nogil:
     """Threads share the columns of product k in multiples of this: whole panels, of whole cache lines for any K."""
     return max(plan.panel[k] * plan.core.tiles.lanes, LINE // plan.core.itemsize)
+
+
+cdef inline Py_ssize_t units_grain(const core_t *core) noexcept nogil:
+    """Threads share units in multiples of this: whole cache lines."""
+    return LINE // core.itemsize
 
 
 cdef inline int starts_dx(const plan_t *plan) noexcept nogil:

@@ -4,7 +4,7 @@ from cpython.pycapsule cimport PyCapsule_GetPointer
 from libc.string cimport memcpy, memset
 
 from pylstm.engine.capsule cimport cell_of
-from pylstm.engine.team cimport part
+from pylstm.engine.team cimport part, threads_for
 from pylstm.engine.tiles cimport matmul_t, tiles_t
 from pylstm.kernel cimport cell_t
 
@@ -43,11 +43,11 @@ cdef class Core:
     """
 
     def __init__(self, kernel, Py_ssize_t itemsize, widths, products, bias, params, *, Py_ssize_t input_size, int output,
-                 int aux_x, Py_ssize_t n_parameters):
+                 int aux_x, Py_ssize_t n_parameters, bint elementwise=False):
         cdef int k
         cdef product_t *p
         self.c.itemsize, self.c.input_size, self.c.n_parameters = itemsize, input_size, n_parameters
-        self.c.output, self.c.aux_x, self.plans = output, aux_x, {}
+        self.c.output, self.c.aux_x, self.c.elementwise, self.plans = output, aux_x, elementwise, {}
         tiles = load("pylstm.engine.tiles").capsule()
         self.capsules = (kernel, tiles)
         self.c.tiles = <const tiles_t *> PyCapsule_GetPointer(tiles, "pylstm.tiles.v1") + (itemsize == 8)
@@ -110,6 +110,8 @@ cdef class Plan:
         That work on the run.
     columns : bool
         Whether they share the columns of every product; otherwise its rows.
+    units : bool
+        Whether these are the columns of some units, whose hooks each thread runs as well.
     chunk_back : int
         Steps of a chunk of the backward pass.
 
@@ -146,7 +148,7 @@ cdef class Plan:
         for k in range(core.n_products):
             few = core.products[k].source != FROM_X and counts is None    # as many rows as a step has, at every step
             self.p.panel[k] = core.tiles.panel(B, core.products[k].N * core.products[k].K * size) if few else 2
-        self.share(threads)
+        self.share(threads, chunk_back > 0)
         self.cut_products()
         kept = self.p.rows if taped else largest_chunk(&self.p, False)   # rows of which the tape holds the inner arrays
         self.p.packed = at.take(self.p.packed_size)
@@ -194,8 +196,10 @@ cdef class Plan:
         self.p.chunks = set_borders(offsets + T + 1, offsets, T, FORWARD_ROWS)
         self.p.chunks_back = set_borders(offsets + 2 * (T + 1), offsets, T, BACKWARD_ROWS)
 
-    cdef share(self, int threads):
-        """How many threads work on a run, and what they share: its rows, or for a few rows the columns of products."""
+    cdef share(self, int threads, bint segment):
+        """How many threads work on a run, and what they share: its rows, or of few rows units, or columns of products.
+
+        Segments of a run use each other's packed weights: what they share does not depend on their lengths."""
         cdef const core_t *core = self.p.core
         cdef int k
         cdef double step = 0, recurrent = 0             # multiply-adds of a row in a step
@@ -204,18 +208,48 @@ cdef class Plan:
             if core.products[k].source != FROM_X:
                 recurrent += <double> core.products[k].N * core.products[k].K
         work = step * self.p.rows
+        rows = (self.p.B + rows_grain(&self.p) - 1) // rows_grain(&self.p)
+        units = self.units_to_share()
         self.p.threads = 1
-        # Where no product waits for the step before, it is made for a whole chunk, and a step has shares of single rows:
-        # minGRU, T = 2000, B = 8, H = 64, training on two threads in 0.64 to 0.74 of the time. Of one row, H = 64, no gain.
-        self.p.ahead = recurrent == 0 and self.p.offsets == NULL and threads > 1 and self.p.B > 1
-        grain = rows_grain(&self.p)
-        rows = (self.p.B + grain - 1) // grain
-        self.p.columns = rows < 2
-        self.p.ahead = self.p.ahead and rows > 1 and work >= ROWS_WORK
-        if self.p.columns and self.p.B * recurrent >= COLUMNS_WORK:
-            self.p.threads = threads
-        elif not self.p.columns and work >= ROWS_WORK:
+        self.p.columns, self.p.units = rows < 2, False
+        if segment:
+            work = max(work, UNITS_PASS)
+        if work < ROWS_WORK:
+            return
+        if units > 1 and recurrent == 0:                    # nobody waits for anybody
+            self.share_units(min(threads, units))
+        elif rows > 1 and self.p.B >= OWN_ROWS * threads:
             self.p.threads = min(threads, rows)
+        elif units > 1:
+            worth = self.p.B * recurrent if work >= UNITS_PASS else 0
+            self.share_units(threads_for(worth, UNITS_WORK, min(threads, units)))
+        elif rows > 1:
+            self.p.threads = min(threads, rows)
+        else:
+            self.p.threads = threads_for(self.p.B * recurrent, COLUMNS_WORK, threads)
+
+    cdef Py_ssize_t units_to_share(self) except -1:
+        """Into how many parts the units can be cut; 1 where a hook, or a modifier of the loop, needs all of a row."""
+        cdef const core_t *core = self.p.core
+        cdef Py_ssize_t w = core.states.width[0]
+        if not core.elementwise or self.p.offsets != NULL or self.p.scaled or self.p.blended or core.n_stages > 64:
+            return 1
+        if not (all_of(&core.z, w) and all_of(&core.states, w) and all_of(&core.emissions, w) and all_of(&core.keep, w)
+                and all_of(&core.params, w) and all_of(&core.aux, w)):
+            return 1
+        return -(-w // units_grain(core))
+
+    cdef share_units(self, int threads):
+        cdef const core_t *core = self.p.core
+        cdef int k
+        if threads == 1:
+            return
+        self.p.threads, self.p.columns, self.p.units, self.p.unit_width = threads, True, True, core.states.width[0]
+        for k in range(core.n_products):
+            if core.products[k].source == FROM_STATE:
+                self.p.recurs = True
+            elif core.products[k].source == FROM_EMISSION:
+                self.p.waits |= (<unsigned long long> 1) << core.products[k].stage
 
     cdef cut_products(self):
         """The parts of every product, forward and backward, and where their packed weights lie."""
@@ -235,11 +269,13 @@ cdef class Plan:
                 forth.first, back.first = cut(&self.p, k, i), cut_back(&self.p, k, i)
                 forth.n, back.n = cut(&self.p, k, i + 1) - forth.first, cut_back(&self.p, k, i + 1) - back.first
                 forth.packed, back.packed = self.p.packed_size, self.p.packed_back_size
-                self.p.packed_size += core.tiles.packed_size(p.K, forth.n)
-                self.p.packed_back_size += core.tiles.packed_size(p.N, back.n)
+                forth.pieces, back.pieces = p.N // self.p.unit_width if self.p.units else 1, 1
+                forth.piece, back.piece = core.tiles.packed_size(p.K, forth.n), core.tiles.packed_size(p.N, back.n)
+                self.p.packed_size += forth.pieces * forth.piece
+                self.p.packed_back_size += back.piece
                 mine = self.p.columns and p.source != FROM_X
                 for j in range(2):
-                    forth.matmul[j] = matmul_t(N=forth.n if mine else p.N, K=p.K, lda=p.K, ldc=core.z_columns,
+                    forth.matmul[j] = matmul_t(N=forth.n if mine or self.p.units else p.N, K=p.K, lda=p.K, ldc=core.z_columns,
                                                panel=self.p.panel[k], back=j)
                     back.matmul[j] = matmul_t(N=back.n if mine else p.K, K=p.N, lda=core.z_columns, ldc=p.K,
                                               panel=self.p.panel[k], back=j)
@@ -283,6 +319,10 @@ cdef class Plan:
         return bool(self.p.columns)
 
     @property
+    def units(self):
+        return bool(self.p.units)
+
+    @property
     def chunk_back(self):
         return self.p.chunk_back
 
@@ -292,21 +332,23 @@ cdef class Plan:
                 "keep": self.p.keep[k]}[kind]
 
     def parts(self, bint back=False):
-        """Of every product (source, index, stage) and the parts of the threads, one (first, n, packed) each.
+        """Of every product (source, index, stage) and the parts of the threads: of each its runs (first, n, packed).
 
         `first` counts the columns of z, or backward those of the cotangent of the source; `packed` the elements of the
         packed weights.
         """
         cdef const part_t *at = self.p.parts_back if back else self.p.parts
         cdef const product_t *p
-        cdef int k
+        cdef int k, piece
         found = []
         for k in range(self.p.core.n_products):
-            p, ranges = &self.p.core.products[k], []
+            p, threads = &self.p.core.products[k], []
             for _ in range(self.p.threads):
-                ranges.append((at.first + (0 if back else p.column), at.n, at.packed))
+                first = at.first + (0 if back else p.column)
+                threads.append([(first + piece * self.p.unit_width, at.n, at.packed + piece * at.piece)
+                                for piece in range(at.pieces)])
                 at += 1
-            found.append((p.source, p.index, p.stage, ranges))
+            found.append((p.source, p.index, p.stage, threads))
         return found
 
     def final_offset(self, int k):
@@ -341,6 +383,15 @@ cdef int set_widths(kind_t *kind, widths) except -1:
     return 0
 
 
+cdef bint all_of(const kind_t *kind, Py_ssize_t width) noexcept:
+    """Whether all blocks of a kind have this width."""
+    cdef int k
+    for k in range(kind.n):
+        if kind.width[k] != width:
+            return False
+    return True
+
+
 cdef chunk_of(T, B, rows):
     """Steps of a chunk: about `rows` rows, chunks of nearly equal length."""
     chunks = max(1, (T * B + rows // 2) // rows)
@@ -368,6 +419,8 @@ cdef Py_ssize_t set_borders(Py_ssize_t *borders, const Py_ssize_t *offsets, Py_s
 cdef Py_ssize_t cut(const plan_t *plan, int k, int i) noexcept:
     """Where the part of thread i of product k starts, from the first column of the product."""
     cdef const product_t *p = &plan.core.products[k]
+    if plan.units:
+        return part(plan.unit_width, units_grain(plan.core), i, plan.threads)
     if plan.columns and p.source != FROM_X:
         return min(max(owned(plan, max(p.stage, 0), i) - p.column, 0), p.N)
     return part(p.N, columns_grain(plan, k), i, plan.threads)
@@ -414,6 +467,8 @@ cdef Py_ssize_t cut_back(const plan_t *plan, int k, int i) noexcept:
     cdef const product_t *p = &plan.core.products[k]
     cdef Py_ssize_t grain = 1
     cdef int q
+    if plan.units and p.source != FROM_X:
+        return part(plan.unit_width, units_grain(plan.core), i, plan.threads)
     for q in range(plan.core.n_products):
         if plan.core.products[q].source == p.source and plan.core.products[q].index == p.index:
             grain = max(grain, columns_grain(plan, q))
@@ -443,15 +498,16 @@ cdef void pack(const plan_t *plan, char *base, const char *weights, int member) 
     cdef const core_t *core = plan.core
     cdef const tiles_t *tiles = core.tiles
     cdef Py_ssize_t size = core.itemsize
-    cdef int k
+    cdef int k, piece
     cdef char *to
     cdef const product_t *p
     cdef const part_t *own
     for k in range(core.n_products):
         p = &core.products[k]
         own = &plan.parts[k * plan.threads + member]
-        tiles.pack_transposed(p.K, own.n, weights + (p.weight + own.first * p.K) * size, p.K,
-                              base + plan.packed + own.packed * size, plan.panel[k])
+        for piece in range(own.pieces):
+            tiles.pack_transposed(p.K, own.n, weights + (p.weight + (own.first + piece * plan.unit_width) * p.K) * size, p.K,
+                                  base + plan.packed + (own.packed + piece * own.piece) * size, plan.panel[k])
         if plan.taped:
             own = &plan.parts_back[k * plan.threads + member]
             tiles.pack(p.N, own.n, weights + (p.weight + own.first) * size, p.K,

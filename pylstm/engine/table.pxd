@@ -36,6 +36,7 @@ cdef struct span_t:            # what one thread runs of a chunk: steps first ..
     int number                 # its part of the columns, where the team shares them
     bint own                   # everything but the products is this thread's
     Py_ssize_t first, steps, b0, rows
+    Py_ssize_t units, shift    # of a team that shares units: how many are this thread's, and where they start, in bytes
 
 # All blocks of a step as the hooks see them, and how far each moves, in bytes, to the next step.
 cdef struct table_t:
@@ -87,6 +88,14 @@ cdef inline void next_ragged_step(table_t *table, const plan_t *plan, char *base
             row = state_row(plan, 0 if plan.taped or k == core.output else span.first, to) + span.b0
             (<block_t *> table.rows.prev)[k].data = base + plan.states[k] + row * core.states.width[k] * core.itemsize
     table.rows.rows = rows_at(plan, to, span.b0, span.rows)
+
+
+cdef inline void take_units(table_t *table, const span_t *span, int first) noexcept nogil:
+    """This thread's units of the blocks from number `first`."""
+    cdef int k
+    for k in range(first, table.n):
+        table.blocks[k].data = <char *> table.blocks[k].data + span.shift
+        table.blocks[k].width = span.units
 
 
 cdef inline void tabulate(table_t *table, const plan_t *plan, const arrays_t *a, const span_t *span, Py_ssize_t t,
@@ -141,6 +150,8 @@ cdef inline void tabulate(table_t *table, const plan_t *plan, const arrays_t *a,
     table.rows.rows = rows_at(plan, t, b0, span.rows)
     table.rows.z, table.rows.prev, table.rows.emissions, table.rows.keep = z, prev, emissions, keep
     table.rows.states, table.rows.params, table.rows.aux = states, params, aux
+    if plan.units:
+        take_units(table, span, 0)
 
 
 cdef inline void tabulate_cotangents(table_t *table, const plan_t *plan, const arrays_t *a, const span_t *span,
@@ -152,7 +163,7 @@ cdef inline void tabulate_cotangents(table_t *table, const plan_t *plan, const a
     cdef Py_ssize_t row = row_of(plan, t) + b0
     cdef char *base = a.base
     cdef char *start
-    cdef int k
+    cdef int k, before = table.n
     cdef block_t *dz = put(table, &core.z)
     cdef block_t *dprev = put(table, &core.states)
     cdef block_t *demissions = put(table, &core.emissions)
@@ -180,6 +191,8 @@ cdef inline void tabulate_cotangents(table_t *table, const plan_t *plan, const a
         place(table, &daux[k], start, w, passed * w * size)
     table.rows.dz, table.rows.dprev, table.rows.demissions = dz, dprev, demissions
     table.rows.dstates, table.rows.dparams, table.rows.daux = dstates, dparams, daux
+    if plan.units:
+        take_units(table, span, before)
     if (plan.T - 1 - t) & 1:
         exchange_states(table, core.states.n)
 
@@ -228,11 +241,16 @@ cdef inline void carry_states(const plan_t *plan, char *base, const span_t *span
     """Without a tape: the last states of a chunk are the first of the next one."""
     cdef const core_t *core = plan.core
     cdef Py_ssize_t size = core.itemsize, w, b0 = span.b0, t = span.first + span.steps
-    cdef Py_ssize_t rows = rows_at(plan, t, b0, span.rows)
+    cdef Py_ssize_t rows = rows_at(plan, t, b0, span.rows), b
     cdef int k
     cdef char *states
     for k in range(core.states.n):
         if k != core.output:
             w = core.states.width[k]
             states = base + plan.states[k] + b0 * w * size
-            memcpy(states, states + state_row(plan, span.first, t) * w * size, rows * w * size)
+            if plan.units:
+                for b in range(rows):
+                    memcpy(states + b * w * size + span.shift,
+                           states + (state_row(plan, span.first, t) + b) * w * size + span.shift, span.units * size)
+            else:
+                memcpy(states, states + state_row(plan, span.first, t) * w * size, rows * w * size)

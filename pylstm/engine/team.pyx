@@ -7,7 +7,6 @@ which they are back: signal handlers have no chance to lose one.
 from cpython.pythread cimport (
     NOWAIT_LOCK, WAIT_LOCK, PyThread_acquire_lock, PyThread_allocate_lock, PyThread_free_lock, PyThread_release_lock,
     PyThread_type_lock)
-from libc.string cimport memset
 
 from pylstm.engine.hold cimport raise_pending
 
@@ -67,8 +66,7 @@ cdef int run_team(work_t work, const void *plan, const void *arrays, int size, b
     cdef Worker worker
     cdef int number
     cdef list workers = reserve(size - 1) if size > 1 else None
-    memset(&team, 0, sizeof(team))
-    team.size, team.columns = size, columns
+    gather(&team, size, columns)
     try:
         for number in range(1, size):
             worker = workers[number - 1]

@@ -44,6 +44,7 @@ def core_of(
         output=contract.states.index(contract.output),
         aux_x=aux_x,
         n_parameters=at,
+        elementwise=contract.elementwise,
     )
 
 

@@ -77,10 +77,7 @@ class SequenceModel(Trainable, kind="sequence_model"):
 
     Attributes
     ----------
-    embedding : Embedding or None
-    layer : Recurrent, Stack or Bidirectional
-        The body.
-    head : Linear or MLP
+    embedding, layer, head : Embedding or None; Recurrent, Stack or Bidirectional; Linear or MLP
     params : list of Parameters
         Of embedding, body and head; adds, subtracts and scales as `Parameters` do.
     rng : Generator or None

@@ -320,6 +320,26 @@ def _check_rows(
         faults[fault] = same_rows(tables[0][1:], after[0][1:])
     for fault, same in faults.items():
         certificate.check(table.form, f"{name}, rows: {fault}{problem.remark}", same, "the rows are not kept apart")
+    if problem.contract.elementwise:
+        _check_units(certificate, problem, table, before, after, backward)
+
+
+def _check_units(
+    certificate: Certificate, problem: Problem, table: Table, before: Tables, after: Tables, backward: bool
+) -> None:
+    """Units of an elementwise cell: the hook gives the same bits for the first by themselves, then for the others."""
+    names = [name for kind in problem.contract.blocks.values() for name in kind]
+    widths = {problem.widths[name] for name in names}
+    if len(widths) > 1 or not table.form.startswith("kernel"):
+        return
+    name, (width,) = hook_name("backward" if backward else "forward", problem.stage.name), widths
+    tables = before[0].copy(), before[1].copy()
+    for first, n in ((0, width // 2), (width // 2, width - width // 2)):
+        places = {kind: [(at + first, n) for at, _ in each] for kind, each in table.places[backward].items()}
+        SideBySide(table.capsule, table.number, backward, table.dtype, places)(*tables)
+    same = _same_bits(tables[0], after[0]) and _same_bits(tables[1], after[1])
+    fault = "a unit depends on others, or on how many there are: the cell must say elementwise = False"
+    certificate.check(table.form, f"{name}, units{problem.remark}", same, fault)
 
 
 def _same_bits(one: np.ndarray, other: np.ndarray) -> bool:
