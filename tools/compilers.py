@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
-CANDIDATES = ("gcc", *(f"clang-{version}" for version in range(14, 23)), "clang", "zig cc")
+CANDIDATES = ("gcc", *(f"clang-{version}" for version in range(14, 23)), "clang", "zig cc -mcpu=baseline")
 LEVELLED = ("pylstm/engine/tiles", "pylstm/engine/activations", "pylstm/cells/_lstm", "pylstm_gru/_gru")
 OTHERS = ("pylstm/_core", *(f"pylstm/engine/{name}" for name in ("plan", "team", "memory", "packing", "dense")))
 SIZES = ("32x100x256", "32x100x128", "1x100x512", "64x28x128")
