@@ -212,21 +212,15 @@ cdef class Plan:
         units = self.units_to_share()
         self.p.threads = 1
         self.p.columns, self.p.units = rows < 2, False
-        if segment:
-            work = max(work, UNITS_PASS)
-        if work < ROWS_WORK:
-            return
-        if units > 1 and recurrent == 0:                    # nobody waits for anybody
-            self.share_units(min(threads, units))
-        elif rows > 1 and self.p.B >= OWN_ROWS * threads:
-            self.p.threads = min(threads, rows)
-        elif units > 1:
-            worth = self.p.B * recurrent if work >= UNITS_PASS else 0
+        worth = self.p.B * recurrent                    # of units or columns, a step
+        if units > 1 and recurrent == 0 and (step * FORWARD_ROWS if segment else work) >= ROWS_WORK:
+            self.share_units(min(threads, units))           # nobody waits for anybody
+        elif rows > 1 and (units < 2 or recurrent == 0 or self.p.B >= OWN_ROWS * threads):
+            self.p.threads = min(threads, rows) if work >= ROWS_WORK else 1
+        elif units > 1 and (segment or work >= UNITS_PASS):
             self.share_units(threads_for(worth, UNITS_WORK, min(threads, units)))
-        elif rows > 1:
-            self.p.threads = min(threads, rows)
-        else:
-            self.p.threads = threads_for(self.p.B * recurrent, COLUMNS_WORK, threads)
+        elif self.p.columns and (segment or work >= ROWS_WORK):
+            self.p.threads = threads_for(worth, COLUMNS_WORK, threads)
 
     cdef Py_ssize_t units_to_share(self) except -1:
         """Into how many parts the units can be cut; 1 where a hook, or a modifier of the loop, needs all of a row."""
