@@ -1,4 +1,4 @@
-"""pylstm beside PyTorch, ONNX Runtime and JAX: the same work, in turn, in one process on one core.
+"""pylstm beside PyTorch, ONNX Runtime, OpenVINO and JAX: the same work, in turn, in one process on one core.
 
     python benchmarks/peers.py [--quick] [--works NAME,...] [--plot FILE.png] [--json FILE] [--threads 1|2]
                                [--rtneural FOLDER]

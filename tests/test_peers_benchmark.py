@@ -84,7 +84,7 @@ KINDS = [
     ("pylstm", "train", "lstm"),
     ("pylstm", "train", "gru"),
     *(("torch", kind, cell) for kind in ("train", "infer") for cell in ("lstm", "gru", "rnn_tanh")),
-    *(("onnxruntime", "infer", cell) for cell in ("lstm", "gru", "rnn_tanh")),
+    *((library, "infer", cell) for library in ("onnxruntime", "openvino") for cell in ("lstm", "gru", "rnn_tanh")),
     ("jax", "train", "lstm"),
     ("jax", "infer", "lstm"),
 ]
@@ -95,7 +95,7 @@ KINDS = [
 @pytest.mark.parametrize("wrong", ["weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0"])
 @pytest.mark.parametrize(("library", "kind", "cell"), KINDS)
 def test_a_wrong_weight_is_found(contest, library, kind, cell, wrong):
-    for needed in (library, *(["onnx"] if library == "onnxruntime" else [])):
+    for needed in (library, *(["onnx"] if library in ("onnxruntime", "openvino") else [])):
         pytest.importorskip(needed)
     measure = contest("measure")
     assert measure.check_agreement(contestants(contest, library, kind, cell)) == 2
@@ -162,6 +162,35 @@ def test_peers_that_are_missing_are_left_out(contest):
     assert "not run" in contest("table").summary([result])
 
 
+@pytest.mark.slow
+def test_openvino_runs_as_the_row_says(contest):
+    """The threads asked for, one stream, float32; and its input lives as long as it."""
+    for needed in ("openvino", "onnx"):
+        pytest.importorskip(needed)
+    module, make, size = contest("of_openvino"), contest("problem").Problem, contest("problem").Size(3, 6, 5)
+    problem = make("lstm", size)
+    for threads in (2, 1):
+        module.prepare(threads)
+        compiled = module.compiled(problem)
+        assert compiled.get_property("INFERENCE_NUM_THREADS") == threads
+        assert compiled.get_property("NUM_STREAMS") == 1
+        assert compiled.get_property("INFERENCE_PRECISION_HINT").to_string() == "f32"
+        assert compiled.get_property("PERFORMANCE_HINT") == "LATENCY"
+    contestants = [module.infer(make("lstm", size)) for _ in range(5)]
+    for found in (each.results(each.call())["y"] for each in contestants):
+        np.testing.assert_allclose(found, problem.layer(problem.x).y, rtol=0, atol=1e-6)
+
+
+def test_inference_has_every_peer_at_every_size(contest):
+    works = contest("works")
+    wanted = {"lstm": ("torch", "onnxruntime", "openvino", "jax"), "gru": ("torch", "onnxruntime", "openvino")}
+    for cell, (mean, worst) in {"lstm": (1.3, 1.0), "gru": (1.5, 1.0)}.items():
+        work = works.BY_NAME[f"{cell}-infer"]
+        assert tuple(work.entrants) == ("pylstm", *wanted[cell]) and work.sizes == works.SIZES
+        (target,) = work.targets
+        assert (target.over, target.mean, target.worst) == (wanted[cell], mean, worst)
+
+
 def test_works_are_the_table_of_the_sizes(contest):
     works = contest("works")
     assert len(works.BY_NAME) == len(works.WORKS)
@@ -181,6 +210,7 @@ def test_peers_are_imported_in_functions_only(path):
         "torch",
         "onnx",
         "onnxruntime",
+        "openvino",
         "jax",
         "keras",
         "matplotlib",

@@ -29,6 +29,7 @@ def skipped(conftest, reason):
         ("needs scikit-learn", "sklearn"),
         ("could not import 'distributed': No module named 'distributed'", "dask"),
         ("could not import 'onnxruntime': x", "onnx"),
+        ("could not import 'openvino': x", "bench"),
         ("needs matplotlib", "plot"),
     ],
 )

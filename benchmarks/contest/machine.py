@@ -79,8 +79,8 @@ def available_cores() -> int:
 
 
 def installed(library: str) -> bool:
-    """Whether `library` is there; to build its models ONNX Runtime needs onnx, too."""
-    needed = {"onnxruntime": ("onnxruntime", "onnx")}.get(library, (library,))
+    """Whether `library` is there, and onnx, too, where its models are built with that."""
+    needed = (library, "onnx") if library in ("onnxruntime", "openvino") else (library,)
     return all(find_spec(name) is not None for name in needed)
 
 

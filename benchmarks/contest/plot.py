@@ -7,9 +7,9 @@ from typing import Any
 from .machine import sentence
 
 COLOURS = {
-    "pylstm": "#d62728", "torch": "#ff9e4a", "onnxruntime": "#4878cf", "jax": "#6acc65", "keras": "#c44e9b",
-    "RTNeural": "#956cb4", "RTNeural here": "#5b2a86", "peak": "#8c8c8c", "float64": "#8c1f1f", "float32": "#d62728",
-    "lstm": "#d62728", "peephole": "#4878cf", "cifg": "#6acc65",
+    "pylstm": "#d62728", "torch": "#ff9e4a", "onnxruntime": "#4878cf", "openvino": "#2fb5c9", "jax": "#6acc65",
+    "keras": "#c44e9b", "RTNeural": "#956cb4", "RTNeural here": "#5b2a86", "peak": "#8c8c8c", "float64": "#8c1f1f",
+    "float32": "#d62728", "lstm": "#d62728", "peephole": "#4878cf", "cifg": "#6acc65",
 }  # fmt: skip
 MARKERS = {"pylstm": "o", "float32": "o", "lstm": "o", "peak": "_"}
 COLUMNS = 3

@@ -114,11 +114,11 @@ def with_rtneural(work: Work) -> Work:
 
 WORKS = (
     _against("train", "lstm", "float32", ("torch", "jax"), SIZES, 1.8, 1.05),
-    _against("infer", "lstm", "float32", ("torch", "onnxruntime", "jax"), SIZES, 1.25, 1.0),
+    _against("infer", "lstm", "float32", ("torch", "onnxruntime", "openvino", "jax"), SIZES, 1.3, 1.0),
     _against("train", "gru", "float32", ("torch",), HUNDRED, 8, 1.1),
-    _against("infer", "gru", "float32", ("torch", "onnxruntime"), HUNDRED, 1.5, 1.0),
+    _against("infer", "gru", "float32", ("torch", "onnxruntime", "openvino"), SIZES, 1.5, 1.0),
     _against("train", "rnn_tanh", "float32", ("torch",), HUNDRED, 8, 1.1),
-    _against("infer", "rnn_tanh", "float32", ("torch", "onnxruntime"), HUNDRED, 1.5, 1.0),
+    _against("infer", "rnn_tanh", "float32", ("torch", "onnxruntime", "openvino"), HUNDRED, 1.5, 1.0),
     _against("train", "lstm", "float64", ("torch",), DOUBLE, 6, 1.3),
     _against("train", "gru", "float64", ("torch",), DOUBLE, 7, 1.3),
     Work(
@@ -171,4 +171,4 @@ WORKS = (
     ),
 )
 BY_NAME = {work.name: work for work in WORKS}
-LIBRARIES = ("pylstm", "torch", "onnxruntime", "jax")
+LIBRARIES = ("pylstm", "torch", "onnxruntime", "openvino", "jax")
