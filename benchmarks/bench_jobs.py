@@ -2,7 +2,7 @@
 
 Tasks and cells are those of `benchmarks/jobs.py`. Seconds of training are of an epoch of 16 steps; bytes are of a
 process that makes the model and its data and takes one step more. `Peers` has pylstm's time by that of the best peer
-that is installed, each in a process of its own with its default threads.
+that is installed, each in a process of its own with its default threads; asv's own environments have none.
 """
 
 import pylstm
@@ -27,7 +27,7 @@ class Jobs:
         self.train(1)
         self.infer()
 
-    def time_training(self, task, cell):
+    def time_epoch(self, task, cell):
         self.train(BATCHES)
 
     def time_inference(self, task, cell):

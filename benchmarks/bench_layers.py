@@ -1,8 +1,16 @@
 """Seconds of one call of a layer: forward with a tape, backward, and forward without a tape (inference).
 
 asv divides nothing: a parameter set says steps, rows and sizes, so seconds per step and row are the figure divided by
-T * B. Arrays are made in `setup`; a first call there brings packed sizes and memory into place.
+T * B. Arrays are made in `setup`; a first call there brings packed sizes and memory into place. `Peers` has pylstm's
+time by that of the best peer that is installed, as `benchmarks/peers.py --quick` finds it; asv's own environments have
+none.
 """
+
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
 
 import numpy as np
 
@@ -56,3 +64,25 @@ class Calls:
 
     def time_backward(self, cell):
         self.run.backward(self.x)
+
+
+class Peers:
+    """Below 1 pylstm is ahead."""
+
+    params = [
+        ["lstm-train", "lstm-infer", "gru-train", "gru-infer"],
+        ["1x100x8", "1x100x512", "32x100x32", "32x100x256"],
+    ]
+    param_names = ["work", "BxTxH"]
+    timeout = 300
+    unit = "of the best peer's time"
+
+    def track_time(self, work, size):
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "found.json"
+            script = Path(__file__).with_name("peers.py")
+            options = ["--quick", "--threads", "1", "--works", work, "--sizes", size, "--json", str(path)]
+            subprocess.run([sys.executable, "-P", str(script), *options], check=True, stdout=subprocess.DEVNULL)
+            ((row,),) = (each["rows"] for each in json.loads(path.read_text())["works"])
+        (ratio,) = row["ratios"]
+        return np.nan if ratio is None else 1 / ratio

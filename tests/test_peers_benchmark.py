@@ -191,7 +191,28 @@ def test_inference_has_every_peer_at_every_size(contest):
         assert (target.over, target.mean, target.worst) == (wanted[cell], mean, worst)
 
 
-def test_works_are_the_table_of_the_sizes(contest):
+@pytest.mark.slow
+def test_asv_has_the_ratio_to_the_best_peer(contest, monkeypatch):
+    """Of a real run, and of one whose ratio is known."""
+    layers, works = importlib.import_module("bench_layers"), contest("works")
+    peers = layers.Peers()
+    chosen, sizes = peers.params
+    assert {*chosen} <= {*works.BY_NAME}
+    assert all(works.Size.parse(size) in works.BY_NAME[work].sizes for work in chosen for size in sizes)
+
+    def found(ratio):
+        def run(command, **_):
+            assert command[command.index("--works") + 1] == "gru-infer"
+            Path(command[-1]).write_text(json.dumps({"works": [{"rows": [{"ratios": [ratio]}]}]}))
+
+        return run
+
+    pytest.importorskip("torch")
+    assert 0 < peers.track_time("lstm-infer", "2x5x3") < 10
+    monkeypatch.setattr(layers.subprocess, "run", found(4.0))
+    assert peers.track_time("gru-infer", "2x5x3") == 0.25
+    monkeypatch.setattr(layers.subprocess, "run", found(None))
+    assert np.isnan(peers.track_time("gru-infer", "2x5x3"))
     works = contest("works")
     assert len(works.BY_NAME) == len(works.WORKS)
     assert [size.H for size in works.LARGE] == [128, 256, 512]

@@ -17,7 +17,7 @@
 #    whose size depends on the program alone); accumulators of parameters take the rows in order.
 # G. A program is read-only when it runs: threads share it.
 #
-# Measured (benchmarks/machine.py; AVX-512, float32, one thread), training time of the LSTM as a formula to that of the
+# Measured (benchmarks/formulas.py; AVX-512, float32, one thread), training time of the LSTM as a formula to that of the
 # bundled kernel: 1.26 at (B, T, H) = (1, 100, 8), 1.11 at (1, 100, 32), 1.03 at (1, 100, 128), 1.08 at (32, 100, 32),
 # 1.02 to 1.04 at (32, 100, 64), (32, 100, 128), (64, 50, 256). The Python twin: 166 at (1, 100, 8).
 #    Fused operations (B, `PATTERNS`): without them 1.28 in place of 1.15 at (1, 100, 8), 1.10 in place of 1.06 at

@@ -1,6 +1,6 @@
 """Training time of an LSTM given as a formula, on the expression machine, and of the bundled LSTM, in turn.
 
-Run: ``python -P benchmarks/machine.py [float64]``. Prints medians in microseconds of forward + backward, forward alone
+Run: ``python -P benchmarks/formulas.py [float64]``. Prints medians in microseconds of forward + backward, forward alone
 in brackets, and the ratio; the bars are 1.5 for H >= 32 and 2.5 for H = 8, B = 1. One thread.
 """
 
