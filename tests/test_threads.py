@@ -11,6 +11,7 @@ import pytest
 
 import pylstm
 from pylstm.engine import team as _team
+from pylstm.engine import threads
 
 pytestmark = pytest.mark.serial
 
@@ -61,6 +62,29 @@ def test_default(variables, expected):
     script = "import pylstm; print(pylstm.get_num_threads())"
     done = subprocess.run([sys.executable, "-P", "-c", script], capture_output=True, text=True, env=clean | variables)
     assert done.stdout.strip() == expected, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("groups", "files", "expected"),
+    [
+        ("0::/\n", {"cpu.max": "150000 100000\n"}, 2),
+        ("0::/a/b\n", {"a/b/cpu.max": "max 100000\n", "a/cpu.max": "300000 100000\n", "cpu.max": "max 100000\n"}, 3),
+        ("0::/of/the/host\n", {"cpu.max": "100000 100000\n"}, 1),  # a container sees its own group as the root
+        ("2:cpuacct:/\n1:cpu,cpuacct:/a\n", {"cpu,cpuacct/a/cpu.cfs_quota_us": "50000\n",
+                                             "cpu,cpuacct/a/cpu.cfs_period_us": "100000\n"}, 1),
+        ("1:cpu:/\n", {"cpu/cpu.cfs_quota_us": "-1\n", "cpu/cpu.cfs_period_us": "100000\n"}, 1_000_000),
+        ("9:memory:/a\n", {"memory/a/cpu.cfs_quota_us": "1\n", "memory/a/cpu.cfs_period_us": "1\n"}, 1_000_000),
+        ("0::/\n", {"cpu.max": "nonsense\n"}, 1_000_000),
+        (None, {}, 1_000_000),
+    ],
+)  # fmt: skip
+def test_the_quota_of_a_control_group(tmp_path, groups, files, expected):
+    if groups is not None:
+        (tmp_path / "groups").write_text(groups)
+    for name, text in files.items():
+        (tmp_path / "root" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "root" / name).write_text(text)
+    assert threads._quota(str(tmp_path / "groups"), str(tmp_path / "root")) == expected
 
 
 def test_a_wrong_variable_is_named():

@@ -2,13 +2,47 @@
 
 from __future__ import annotations
 
+import math
 import os
 
 _LIMIT = 64
 
 
 def _available() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Processors of the affinity mask, or as many as a control group (a container's, say) has time for."""
+    there = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(there, _quota("/proc/self/cgroup", "/sys/fs/cgroup")))
+
+
+def _quota(groups: str, root: str) -> int:
+    """The least quota of the process's control group and of those above it, in processors; a million without one.
+
+    `groups` lists them, `root` is where they are: ``cpu.max`` in version 2, ``cpu.cfs_quota_us`` in version 1. A
+    container may see its own group as the root, whatever `groups` says.
+    """
+    least = math.inf
+    for line in _read(groups).splitlines():
+        _, controllers, path = line.split(":", 2)
+        if controllers and "cpu" not in controllers.split(","):
+            continue
+        base, names = f"{root}/{controllers}".rstrip("/"), path.strip("/").split("/")
+        for depth in range(len(names) + 1):
+            folder = "/".join([base, *names[:depth]])
+            if controllers:
+                quota, period = _read(f"{folder}/cpu.cfs_quota_us"), _read(f"{folder}/cpu.cfs_period_us")
+            else:
+                quota, _, period = _read(f"{folder}/cpu.max").partition(" ")
+            if quota.strip().isdigit() and period.strip().isdigit() and int(period):
+                least = min(least, int(quota) / int(period))
+    return math.ceil(min(least, 1e6))
+
+
+def _read(path: str) -> str:
+    try:
+        with open(path, encoding="ascii") as file:
+            return file.read()
+    except (OSError, ValueError):
+        return ""
 
 
 def _default() -> int:
@@ -54,7 +88,8 @@ def set_num_threads(n: int) -> None:
     """Set the largest number of threads that one pass uses, for the whole process; see `get_num_threads`.
 
     The default is the environment variable ``PYLSTM_NUM_THREADS``; without it ``OMP_NUM_THREADS`` (which joblib sets
-    in its workers); without both the number of processors that the process may use.
+    in its workers); without both the number of processors that the process may use, by its affinity mask and by the
+    quota of its control group.
 
     Parameters
     ----------
