@@ -341,10 +341,10 @@ cdef void forward_steps(const plan_t *plan, const arrays_t *a, const span_t *spa
         if own:
             prefetch_forward(&table, plan, a, span, t)
         # (3) z += s_{t-1} W_s^T; odd steps read the weights backwards: the last panels of the previous step are still in L1
-        add_products(plan, a.base, span, &table, FROM_STATE, -1, table.rows.prev, t & 1)
+        add_products(plan, span, &table, FROM_STATE, -1, table.rows.prev, t & 1)
         # (4) stages:  z += e W_e^T, then the row hook
         for j in range(core.n_stages):
-            add_products(plan, a.base, span, &table, FROM_EMISSION, j, table.rows.emissions, t & 1)
+            add_products(plan, span, &table, FROM_EMISSION, j, table.rows.emissions, t & 1)
             if team.columns:
                 meet(team)
             if own:
@@ -371,7 +371,7 @@ cdef inline void plain_steps(const plan_t *plan, const arrays_t *a, const span_t
     cdef int j
     for t in range(span.first, span.first + steps):
         prefetch_forward(table, plan, a, span, t)
-        add_products(plan, a.base, span, table, FROM_STATE, -1, table.rows.prev, t & 1)
+        add_products(plan, span, table, FROM_STATE, -1, table.rows.prev, t & 1)
         for j in range(core.n_stages):
             core.stages[j].forward(&table.rows, core.stages[j].user)
         next_step(table)
@@ -399,7 +399,7 @@ cdef void backward_steps(const plan_t *plan, const arrays_t *a, const span_t *sp
                 add_dy(plan, a, <floating *> table.rows.dstates[core.output].data, t, b0, table.rows.rows)
             # (5) of forward, and room for what this step sends back
             for k in range(core.states.n):
-                add_given(plan, a, &table.rows.dstates[k], 0, k, t, b0, table.rows.rows, dtype)
+                add_given(plan, a, span, &table, t, k, dtype)
                 clear(&table.rows.dprev[k], table.rows.rows, dtype)
                 if plan.blended >> k & 1:
                     unblend_state(plan, a, &table, span, t, k, dtype)
@@ -411,11 +411,11 @@ cdef void backward_steps(const plan_t *plan, const arrays_t *a, const span_t *sp
                 call_backward(core, &table, j, table.rows.rows)
             if team.columns:
                 meet(team)
-            add_cotangents(plan, a.base, span, &table, FROM_EMISSION, j, table.rows.demissions, 0)
+            add_cotangents(plan, span, &table, FROM_EMISSION, j, table.rows.demissions, 0)
             if team.columns and j > 0:
                 meet(team)
         # (3) ds_{t-1} += dz W_s
-        add_cotangents(plan, a.base, span, &table, FROM_STATE, -1, table.rows.dprev, 0)
+        add_cotangents(plan, span, &table, FROM_STATE, -1, table.rows.dprev, 0)
         if team.columns:
             meet(team)
         for k in range(core.states.n):                      # (2)

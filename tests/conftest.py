@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import sys
 import tomllib
@@ -16,6 +17,9 @@ ROOT = Path(__file__).resolve().parents[1]
 # `python -m pytest` in the repository root puts the root first on sys.path: the uncompiled tree would be imported.
 sys.path[:] = [folder for folder in sys.path if Path(folder or ".").resolve() != ROOT]
 
+# Who starts the tests in the background may have them ignore Ctrl-C, and so their children, which many tests interrupt.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 NO_SKIPS = os.environ.get("PYLSTM_NO_SKIPS") == "1"
 """Set by ``.ci/run``: a test that is skipped fails, unless its reason says that this machine cannot run it."""

@@ -108,14 +108,14 @@ cdef inline void unblend_state(const plan_t *plan, const arrays_t *a, table_t *t
             ds[n] = blend[n] * ds[n]
 
 
-cdef inline void add_given(const plan_t *plan, const arrays_t *a, const block_t *to, Py_ssize_t shift, int k, Py_ssize_t t,
-                           Py_ssize_t b0, Py_ssize_t rows, floating *dtype) noexcept nogil:
-    """Adds what the caller gave for state k after step t; `to` starts `shift` bytes behind the first unit."""
-    cdef Py_ssize_t at = (row_of(plan, t) + b0) * plan.core.states.width[k] * sizeof(floating) + shift
+cdef inline void add_given(const plan_t *plan, const arrays_t *a, const span_t *span, table_t *table, Py_ssize_t t, int k,
+                           floating *dtype) noexcept nogil:
+    """Adds what the caller gave for state k after step t."""
+    cdef Py_ssize_t at = (row_of(plan, t) + span.b0) * plan.core.states.width[k] * sizeof(floating) + span.shift
     if k == plan.core.output and a.dy != NULL:
-        add_rows(to, <const floating *> (a.dy + at), rows)
+        add_rows(&table.rows.dstates[k], <const floating *> (a.dy + at), table.rows.rows)
     if a.dstates[k] != NULL:
-        add_rows(to, <const floating *> (a.dstates[k] + at), rows)
+        add_rows(&table.rows.dstates[k], <const floating *> (a.dstates[k] + at), table.rows.rows)
 
 
 cdef inline void add_rows(const block_t *to, const floating *given, Py_ssize_t rows) noexcept nogil:

@@ -82,7 +82,7 @@ cdef inline void multiply(const plan_t *plan, const part_t *own, bint back, Py_s
 
 # --- (3) and (4)  z += s W_s^T,  z += e W_e^T;  backward  ds += dz W_s,  de += dz W_e --------------------------------
 
-cdef inline void add_products(const plan_t *plan, char *base, const span_t *span, table_t *table, int source, int stage,
+cdef inline void add_products(const plan_t *plan, const span_t *span, table_t *table, int source, int stage,
                               const block_t *sources, bint back) noexcept nogil:
     """z[:, column:] += A @ W.T for every product of a kind, of emissions for one stage.
 
@@ -96,10 +96,10 @@ cdef inline void add_products(const plan_t *plan, char *base, const span_t *span
         if p.source == source and p.stage == stage:
             z = <char *> table.rows.z[0].data - span.shift + p.column * core.itemsize
             multiply(plan, own_part(plan.parts, plan, span, k), back, table.rows.rows,
-                     <char *> sources[p.index].data - span.shift, base + plan.packed, z, z, table.ahead)
+                     <char *> sources[p.index].data - span.shift, table.base + plan.packed, z, z, table.ahead)
 
 
-cdef inline void add_cotangents(const plan_t *plan, char *base, const span_t *span, table_t *table, int source, int stage,
+cdef inline void add_cotangents(const plan_t *plan, const span_t *span, table_t *table, int source, int stage,
                                 const block_t *to, Py_ssize_t later) noexcept nogil:
     """dA += dz[:, column:] @ W, likewise; from the dz of so many steps later."""
     cdef const core_t *core = plan.core
@@ -115,7 +115,7 @@ cdef inline void add_cotangents(const plan_t *plan, char *base, const span_t *sp
             dA = <char *> to[p.index].data - span.shift + own.first * core.itemsize
             core.tiles.product(&own.matmul[0], table.rows.rows,
                                dz + p.column * core.itemsize,
-                               base + plan.packed_back + own.packed * core.itemsize, dA, dA, table.ahead)
+                               table.base + plan.packed_back + own.packed * core.itemsize, dA, dA, table.ahead)
 
 
 # --- (1) backward, and the parameters ---------------------------------------------------------------------------------

@@ -41,6 +41,7 @@ cdef struct span_t:            # what one thread runs of a chunk: steps first ..
 # All blocks of a step as the hooks see them, and how far each moves, in bytes, to the next step.
 cdef struct table_t:
     rows_t rows
+    char *base                 # of the workspace
     int n
     block_t blocks[13 * MAX_BLOCKS]
     Py_ssize_t advance[13 * MAX_BLOCKS]
@@ -115,7 +116,7 @@ cdef inline void tabulate(table_t *table, const plan_t *plan, const arrays_t *a,
     cdef block_t *states
     cdef block_t *params
     cdef block_t *aux
-    table.n, table.ahead[0].at = 0, NULL
+    table.base, table.n, table.ahead[0].at = base, 0, NULL
     z, prev, emissions = put(table, &core.z), put(table, &core.states), put(table, &core.emissions)
     keep, states = put(table, &core.keep), put(table, &core.states)
     params, aux = put(table, &core.params), put(table, &core.aux)

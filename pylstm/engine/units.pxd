@@ -64,9 +64,9 @@ cdef inline void forward_units(const plan_t *plan, const arrays_t *a, span_t *sp
                 while own_share(team, number, phase, &share):
                     turn_to(plan, span, &table, share)
                     if stage == 0:                          # (3)
-                        add_products(plan, a.base, span, &table, FROM_STATE, -1, table.rows.prev, t & 1)
+                        add_products(plan, span, &table, FROM_STATE, -1, table.rows.prev, t & 1)
                     else:
-                        add_products(plan, a.base, span, &table, FROM_EMISSION, stage, table.rows.emissions, t & 1)
+                        add_products(plan, span, &table, FROM_EMISSION, stage, table.rows.emissions, t & 1)
                     for j in range(stage, end):             # (4)
                         core.stages[j].forward(&table.rows, core.stages[j].user)
                 stage = end
@@ -112,17 +112,17 @@ cdef inline void backward_units(const plan_t *plan, const arrays_t *a, span_t *s
             while own_share(team, number, phase, &share):
                 turn_to(plan, span, &table, share)
                 if end < core.n_stages:                     # (4)  de += dz W_e
-                    add_cotangents(plan, a.base, span, &table, FROM_EMISSION, end, table.rows.demissions, 0)
+                    add_cotangents(plan, span, &table, FROM_EMISSION, end, table.rows.demissions, 0)
                 else:                                       # (3)  of the step after this one
                     if t < last:
-                        add_cotangents(plan, a.base, span, &table, FROM_STATE, -1, table.rows.dstates, 1)
+                        add_cotangents(plan, span, &table, FROM_STATE, -1, table.rows.dstates, 1)
                     take_cotangents(plan, a, span, &table, t, dtype)
                 for j in range(end - 1, stage - 1, -1):
                     call_backward(core, &table, j, table.rows.rows)
             end = stage
     while own_share(team, number, phase, &share):
         turn_to(plan, span, &table, share)
-        add_cotangents(plan, a.base, span, &table, FROM_STATE, -1, table.rows.dprev, 0)
+        add_cotangents(plan, span, &table, FROM_STATE, -1, table.rows.dprev, 0)
 
 
 cdef inline void take_cotangents(const plan_t *plan, const arrays_t *a, const span_t *span, table_t *table, Py_ssize_t t,
@@ -131,7 +131,7 @@ cdef inline void take_cotangents(const plan_t *plan, const arrays_t *a, const sp
     cdef const core_t *core = plan.core
     cdef int k
     for k in range(core.states.n):
-        add_given(plan, a, &table.rows.dstates[k], span.shift, k, t, 0, table.rows.rows, dtype)
+        add_given(plan, a, span, table, t, k, dtype)
         clear(&table.rows.dprev[k], table.rows.rows, dtype)
     for k in range(core.emissions.n):
         clear(&table.rows.demissions[k], table.rows.rows, dtype)
