@@ -330,7 +330,7 @@ def _check_units(
     """Units of an elementwise cell: the hook gives the same bits for the first by themselves, then for the others."""
     names = [name for kind in problem.contract.blocks.values() for name in kind]
     widths = {problem.widths[name] for name in names}
-    if len(widths) > 1 or not table.form.startswith("kernel"):
+    if len(widths) > 1 or max(widths) < 2 or not table.form.startswith("kernel"):
         return
     name, (width,) = hook_name("backward" if backward else "forward", problem.stage.name), widths
     tables = before[0].copy(), before[1].copy()
