@@ -101,6 +101,16 @@ class Site:
 
 
 @pytest.fixture
+def same_number_of_threads():
+    """After the test as before it."""
+    import pylstm
+
+    before = pylstm.get_num_threads()
+    yield
+    pylstm.set_num_threads(before)
+
+
+@pytest.fixture
 def site(tmp_path, monkeypatch):
     """A `Site` on the sys.path of this process, too; modules imported from it are forgotten after the test."""
     folder = tmp_path / "site"

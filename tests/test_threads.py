@@ -13,16 +13,9 @@ import pylstm
 from pylstm.engine import team as _team
 from pylstm.engine import threads
 
-pytestmark = pytest.mark.serial
+pytestmark = [pytest.mark.serial, pytest.mark.usefixtures("same_number_of_threads")]
 
 BIG = (60, 64, 64)  # large enough for a team
-
-
-@pytest.fixture(autouse=True)
-def same_number_after():
-    before = pylstm.get_num_threads()
-    yield
-    pylstm.set_num_threads(before)
 
 
 def test_set_and_get():

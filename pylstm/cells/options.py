@@ -38,7 +38,7 @@ class Options(dict[str, Option]):
 
 
 Bounds = tuple[float | None, float | None]
-"""Lowest and highest legal value; None is no bound."""
+"""Lowest and highest legal value; None where there is no bound."""
 ANY: Bounds = (None, None)
 
 

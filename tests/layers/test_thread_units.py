@@ -13,12 +13,7 @@ from pylstm.plugins import registry
 FROM_X = 0
 DTYPES = ("float32", "float64")
 
-
-@pytest.fixture(autouse=True)
-def same_number_after():
-    before = pylstm.get_num_threads()
-    yield
-    pylstm.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("same_number_of_threads")
 
 
 class TwoStages(Cell):
