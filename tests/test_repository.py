@@ -59,7 +59,7 @@ def test_every_page_that_is_cited_exists():
 
 def test_serial_tests_are_run_by_themselves():
     """`.ci/run` finds their files by the mark."""
-    marked = {path.name for path in ROOT.glob("tests/**/test_*.py") if re.search(r"mark\.serial\n", path.read_text())}
+    marked = {path.name for path in ROOT.glob("tests/**/test_*.py") if re.search(r"mark\.serial\b", path.read_text())}
     assert {"test_threads.py", "test_memory.py", "test_recovery.py", "test_interrupts.py"} <= marked
     script = read(".ci/run")
     assert script.count("-m serial") == script.count('-m "not serial"') == 1
