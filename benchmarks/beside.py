@@ -20,6 +20,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from contest.choices import chosen
 from contest.jobs.child import Child
 from contest.jobs.tasks import CELLS, TASK, Job
 from contest.machine import installed
@@ -81,17 +82,19 @@ def measure(path: Path, neighbour: str, rounds: int) -> list[float]:
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--tasks", default=",".join(TASK), help=f"of {', '.join(TASK)}")
-    parser.add_argument("--neighbours", default=",".join(NEIGHBOURS), help=f"of {', '.join(NEIGHBOURS)}")
+    parser.add_argument("--tasks", help=f"of {', '.join(TASK)}")
+    parser.add_argument("--neighbours", help=f"of {', '.join(NEIGHBOURS)}")
     parser.add_argument("--cell", default="lstm", choices=tuple(CELLS))
     parser.add_argument("--rounds", type=int, default=25)
     args = parser.parse_args(arguments)
+    tasks = chosen(parser, "--tasks", args.tasks, tuple(TASK))
+    neighbours = chosen(parser, "--neighbours", args.neighbours, NEIGHBOURS)
     print("| after | task | one thread, ms | two threads, ms | two / one |\n| --- | --- | --- | --- | --- |")
     with tempfile.TemporaryDirectory() as folder:
-        for name in args.tasks.split(","):
+        for name in tasks:
             path = Path(folder) / f"{name}.npz"
             Job.drawn(TASK[name], args.cell).write(path)
-            for neighbour in args.neighbours.split(","):
+            for neighbour in neighbours:
                 if neighbour in PACKAGES and not installed(PACKAGES[neighbour]):
                     continue
                 one, two = measure(path, neighbour, args.rounds)

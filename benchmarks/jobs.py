@@ -46,6 +46,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:
+    from contest.choices import chosen
     from contest.jobs.ends import ENDS
     from contest.jobs.tasks import CELLS, TASK
 
@@ -63,12 +64,8 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--plot", metavar="FILE.png")
     parser.add_argument("--from", dest="redraw", metavar="FILE", help="tables and plot of an earlier --json, no run")
     options = parser.parse_args(arguments)
-    for name, all_names in {"tasks": [*TASK, *ENDS], "cells": [*CELLS]}.items():
-        given = getattr(options, name)
-        setattr(options, name, given.split(",") if given else all_names)
-        unknown = [each for each in getattr(options, name) if each not in all_names]
-        if unknown:
-            parser.error(f"--{name}: {', '.join(unknown)} is not known; there are {', '.join(all_names)}")
+    options.tasks = chosen(parser, "--tasks", options.tasks, [*TASK, *ENDS])
+    options.cells = chosen(parser, "--cells", options.cells, [*CELLS])
     try:
         options.size = dict(zip("BTIHK", map(int, options.size.split("x")), strict=True)) if options.size else {}
     except ValueError:

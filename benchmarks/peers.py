@@ -53,6 +53,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def parse(arguments: list[str] | None, names: list[str]) -> argparse.Namespace:
+    from contest.choices import chosen
     from contest.of_rtneural import sources
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -66,10 +67,7 @@ def parse(arguments: list[str] | None, names: list[str]) -> argparse.Namespace:
     parser.add_argument("--from", dest="redraw", metavar="FILE", help="tables and plot of an earlier --json, no run")
     parser.add_argument("--part", action="store_true", help=argparse.SUPPRESS)  # of a run: no summary
     options = parser.parse_args(arguments)
-    options.works = options.works.split(",") if options.works else names
-    unknown = [name for name in options.works if name not in names]
-    if unknown:
-        parser.error(f"no work {', '.join(unknown)}; there are {', '.join(names)}")
+    options.works = chosen(parser, "--works", options.works, names)
     return options
 
 
