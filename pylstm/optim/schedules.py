@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from pylstm.checks import check_number, check_size, takes_one
 from pylstm.described import call_of
@@ -127,7 +127,7 @@ class Plateau(Hinted, hints="plateau"):
     0.5
     """
 
-    def __new__(cls, *given: Any, **options: Any) -> Any:
+    def __new__(cls, *given: Any, **options: Any) -> Self:
         """Refuse, before `__init__` does, options by position, and those that there are not."""
         if len(given) > 1:
             raise TypeError(f"options go by name: Plateau(0.01, mode='min', factor=0.1), got {given!r}")

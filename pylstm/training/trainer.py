@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, Self
 
 from pylstm.checks import check_flag, check_seed
 from pylstm.data.batches import Data, batches_of, check_batches, check_data, check_model, split
@@ -71,7 +71,7 @@ class Trainer(Loop):
 
     spent = "epochs"
 
-    def __new__(cls, *given: Any, **options: Any) -> Any:
+    def __new__(cls, *given: Any, **options: Any) -> Self:
         """Refuse, before `__init__` does, what it does not take, with what to write."""
         refuse_constructor(cls, given, options, "fit option")
         return super().__new__(cls)

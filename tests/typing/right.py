@@ -127,6 +127,7 @@ def heads(run: pylstm.Run) -> None:
 
 
 def optimisers(layer: pylstm.LSTM, grads: pylstm.Gradients) -> None:
+    assert_type(pylstm.optim.Plateau(0.1, patience=2), pylstm.optim.Plateau)
     adam = pylstm.Adam([layer.params], lr=1e-3)
     adam.lr = 1e-4
     assert_type(adam.lr, float)

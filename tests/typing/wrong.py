@@ -19,6 +19,8 @@ print(grads.weights)  # type: ignore[attr-defined]  # pyright: ignore
 # options that do not exist
 pylstm.LSTM(3, 8, nonsense=True)  # type: ignore[call-overload]  # pyright: ignore
 pylstm.GRU(3, 8, proj_size=2)  # type: ignore[call-overload]  # pyright: ignore
+pylstm.Trainer(model, [x], lrr=3)  # type: ignore[call-arg]  # pyright: ignore
+pylstm.optim.Plateau(0.1, patiense=3)  # type: ignore[call-arg]  # pyright: ignore
 pylstm.Adam(layer.params, learning_rate=0.1)  # type: ignore[call-arg]  # pyright: ignore
 pylstm.fit(model, (x, x), nonsense=1)  # type: ignore[call-arg]  # pyright: ignore
 layer(x, mask=x)  # type: ignore[call-overload]  # pyright: ignore
