@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+import io
+import itertools
+import keyword
 import re
 import shutil
 import subprocess
 import sysconfig
 import textwrap
+import tokenize
 from pathlib import Path
 
 import pytest
@@ -276,6 +280,50 @@ def test_sizes_of_functions():
         return {function.name: length(function) for function in functions if length(function) > 40}
 
     assert not wrong(PYTHON, long)
+
+
+def calls(text):
+    """(line, name, positional arguments) of every call, of Cython too: by tokens, a logical line at a time."""
+    line = []
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.type not in (tokenize.NEWLINE, tokenize.ENDMARKER):
+            line += [] if token.type in (tokenize.COMMENT, tokenize.NL, tokenize.INDENT, tokenize.DEDENT) else [token]
+            continue
+        words = [each.string for each in line]
+        defines = words[:1] in (["def"], ["cdef"], ["cpdef"], ["class"]) and words[-1] == ":"
+        imports = {"import", "cimport"} & set(words)
+        for k, (name, bracket) in enumerate(itertools.pairwise(line)):
+            called = name.type == tokenize.NAME and bracket.string == "(" and not keyword.iskeyword(name.string)
+            if called and not (defines or imports):
+                yield name.start[0], name.string, positional(words[k + 2 :])
+        line = []
+
+
+def positional(tokens):
+    """How many arguments without `=` there are before the bracket closes."""
+    depth, found, empty, named = 0, 0, True, False
+    for token in tokens:
+        if depth == 0 and token in (",", ")"):
+            found += not (named or empty)
+            empty, named = True, False
+            if token == ")":
+                break
+            continue
+        depth += (token in "([{") - (token in ")]}")
+        empty, named = False, named or (depth == 0 and token == "=")
+    return found
+
+
+def test_no_call_has_more_than_seven_positional_arguments():
+    """In the loop and the layers: more of them belong into a struct or a value of its own."""
+    assert list(calls("cdef int f(int a, b):\n    return g(h(a, b), (1, 2), k=3)(x)\n")) == [(2, "g", 2), (2, "h", 2)]
+    assert [n for *_, n in calls("f(a, <char *> b[1, 2], &c,\n  d == e, *f, g=(1, 2))\n")] == [5]
+
+    def many(path):
+        return [call for call in calls(path.read_text(encoding="utf-8")) if call[-1] > 7]
+
+    loop = [ROOT / "pylstm/_core.pyx", *ROOT.glob("pylstm/layers/*.py")]
+    assert len(loop) > 20 and not wrong(loop, many)
 
 
 def test_every_module_is_installed():
