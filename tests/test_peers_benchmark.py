@@ -181,6 +181,31 @@ def test_openvino_runs_as_the_row_says(contest):
         np.testing.assert_allclose(found, problem.layer(problem.x).y, rtol=0, atol=1e-6)
 
 
+SIGNALLED = """
+import faulthandler, os, signal, sys
+sys.path.insert(0, sys.argv[1])
+from contest import of_openvino, problem
+faulthandler.enable()
+signal.signal(signal.SIGTERM, lambda *_: print("handled"))
+held = []
+for rows in (3, 4, 5, 6):
+    held = [of_openvino.infer(problem.Problem("lstm", problem.Size(rows, 6, 5))), *held[:2]]
+    held[0].call()
+held.clear()
+os.kill(os.getpid(), signal.SIGTERM)
+"""
+
+
+@pytest.mark.slow
+def test_a_signal_is_survived_after_openvino():
+    """Models of it are dropped in any order."""
+    for needed in ("openvino", "onnx"):
+        pytest.importorskip(needed)
+    command = [sys.executable, "-P", "-c", SIGNALLED, str(BENCHMARKS)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stdout) == (0, "handled\n"), done.stderr
+
+
 def test_inference_has_every_peer_at_every_size(contest):
     works = contest("works")
     wanted = {"lstm": ("torch", "onnxruntime", "openvino", "jax"), "gru": ("torch", "onnxruntime", "openvino")}

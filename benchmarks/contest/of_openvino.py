@@ -11,6 +11,9 @@ from .problem import Contestant, Problem
 SETTINGS = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32", "NUM_STREAMS": 1}
 """One call at a time, and no bfloat16, which it takes on its own where the processor has it."""
 _threads = 1
+_kept: list[Any] = []
+"""Every model lives as long as the process: one that is freed before another leaves the thread with a freed stack for
+signals (OpenVINO 2026.4), and the next signal ends a process that has Python's faulthandler on, as pytest has."""
 
 
 def prepare(threads: int) -> None:
@@ -37,4 +40,6 @@ def compiled(problem: Problem) -> Any:
 
     core = openvino.Core()
     source = BytesIO(model(problem, ["Y"]).SerializeToString())
-    return core.compile_model(core.read_model(source), "CPU", {**SETTINGS, "INFERENCE_NUM_THREADS": _threads})
+    settings = {**SETTINGS, "INFERENCE_NUM_THREADS": _threads}
+    _kept.append(core.compile_model(core.read_model(source), "CPU", settings))
+    return _kept[-1]
