@@ -299,11 +299,12 @@ def check_indices(name: str, value: Any, size: int, below: str = "", beyond: str
             f"{name}.astype('int64')" if indices.dtype.kind in "fb" else f"np.unique({name}, return_inverse=True)[1]"
         )
         raise TypeError(f"{name} must be integers, got {indices.dtype}: convert with {number}")
-    if indices.size and not (indices.min() >= 0 and indices.max() < size):
+    found = indices.astype(np.intp, copy=False)
+    if found.size and not found.view(np.uintp).max() < size:  # below 0 is very large
         wrong = indices.min() if indices.min() < 0 else indices.max()
         cure = below.format(wrong) if wrong < 0 else beyond.format(size)
         raise ValueError(f"{name} must be in 0..{size - 1}, got {wrong}{cure and ': '}{cure}")
-    return indices.astype(np.intp, copy=False)
+    return found
 
 
 def _sizes(shape: tuple[int | str, ...]) -> str:

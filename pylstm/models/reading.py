@@ -47,12 +47,16 @@ class Reading:
         T, B, W = self._shape = y.shape
         self._read, self._forward, self._dtype = read, forward, y.dtype
         self._lengths = np.full(B, T, np.intp) if lengths is None else lengths
+        # the last steps of all rows as one array, if they are the same and nothing runs in reverse
+        self._last = T - 1 if read == "last" and lengths is None and forward == W and T else None
         if read == "every":
             self._before = 0 if last is None else T - last
             self.features = y[self._before :]
             return
         if not T:
             self.features = np.zeros((B, W), y.dtype)
+        elif self._last is not None:
+            self.features = y[self._last]
         elif read == "mean":
             # features = sum over t of y_t / length
             self.features = y.sum(axis=0) / self._divisor
@@ -82,6 +86,8 @@ class Reading:
         dy = np.zeros(self._shape, self._dtype)
         if T and self._read == "max":
             np.put_along_axis(dy, self._at, d[None], axis=0)
+        elif self._last is not None:
+            dy[self._last] = d
         elif T:
             dy[0, :, F:] = d[:, F:]
             dy[(*self._own, slice(F))] = d[:, :F]
