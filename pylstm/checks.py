@@ -36,6 +36,20 @@ def quoted(value: Any) -> str:
     return text if len(text) <= 200 else f"{text[:200]}..."
 
 
+def listed(name: str, values: Any, what: str = "names") -> list[Any]:
+    """The elements of a list or another iterable; `TypeError` for one value, and for a str, whose elements are letters.
+
+    Examples
+    --------
+    >>> listed("columns", ("x", "y"))
+    ['x', 'y']
+    """
+    if isinstance(values, str | bytes) or not hasattr(values, "__iter__"):
+        cure = f": pass [{quoted(values)}]" if isinstance(values, str) and what.startswith("names") else ""
+        raise TypeError(f"{name} must be a list of {what}, got {quoted(values)}{cure}")
+    return list(values)
+
+
 def check_finite(name: str, array: np.ndarray) -> np.ndarray:
     """`array`; `ValueError` if an element is NaN or infinite."""
     if not np.isfinite(array).all():

@@ -83,6 +83,8 @@ class Layer(Described, hints="layer"):
     """
 
     _params: Parameters
+    option_hints: ClassVar[str] = "option"
+    """Kind of `HINTS` that answers options which the constructor does not have."""
 
     if TYPE_CHECKING:  # for reading only; a class may have an attribute or a property
 
@@ -93,7 +95,7 @@ class Layer(Described, hints="layer"):
 
         def __new__(cls, *given: Any, **options: Any) -> Any:
             """Refuse, before `__init__` does, what it does not take, with what to write."""
-            refuse_constructor(cls, given, options, "option")
+            refuse_constructor(cls, given, options, cls.option_hints)
             return super().__new__(cls)
 
     @classmethod
@@ -145,7 +147,7 @@ class Model(Described, hints="model"):
             raise TypeError(f"a {type(self).__name__} is not callable: {cure}, model.gradients(...) loss and gradients")
 
 
-class Trainable(Model):
+class Trainable(Model, hints="trainable"):
     """A model with layers, its `parts`, from the beginning: it has parameters to train."""
 
     def __new__(cls, *given: Any, **options: Any) -> Self:

@@ -4,6 +4,18 @@ from __future__ import annotations
 
 CPU = "pylstm computes on the CPU: leave it out"
 _MAE = "quantile_loss, which at its quantile of 0.5 is half of the absolute error"
+_ACTIVATION = "pylstm.MLP(8, [16], 2, activation='relu') has activations between its maps; a Linear has none"
+_INITIAL = "layer.params[name] = array sets initial values"
+_ALL_LAYERS = {
+    "device": CPU,
+    "random_state": "seed= makes the initial parameters repeat",
+    "name": "layers have no names; a dict has them: pylstm.save(path, {'encoder': layer})",
+    "trainable": "freeze parameters by not passing them to the optimiser",
+    "kernel_initializer": _INITIAL,
+    "bias_initializer": _INITIAL,
+    "embeddings_initializer": _INITIAL,
+}
+"""Options of any layer."""
 
 OPTIONS: dict[str, dict[str, str]] = {
     "option": {
@@ -16,7 +28,7 @@ OPTIONS: dict[str, dict[str, str]] = {
         "activation": "each cell has its own activations; `pylstm cells` lists the cells, RNN has nonlinearity=",
         "recurrent_activation": "each cell has its own activations; `pylstm cells` lists the cells",
         "recurrent_dropout": (
-            "pylstm.layers.regularisers.state_dropout draws factors on the previous state: "
+            "pylstm.layers.regularisers.state_dropout draws factors on the previous state of a single layer: "
             "layer(x, **state_dropout(layer, x, {'h': 0.2}))"
         ),
         "go_backwards": (
@@ -38,6 +50,28 @@ OPTIONS: dict[str, dict[str, str]] = {
         "trainable": "freeze parameters by not passing them to the optimiser",
         "bias_initializer": "layer.initialise('gate_bias', 'f', 1.0) sets the biases of a gate",
         "recurrent_initializer": "layer.initialise('orthogonal', seed=0) sets initial values",
+    },
+    "map option": {
+        "nonlinearity": _ACTIVATION,
+        "activation": _ACTIVATION,
+        "units": "out_features is the width of the output",
+        "output_size": "out_features is the width of the output",
+        "hidden_size": "out_features is the width of the output; an MLP has sizes, its hidden widths",
+        "input_size": "in_features is the width of the input",
+        "input_dim": "in_features is the width of the input",
+        "input_shape": "in_features is the width of the input",
+        "return_sequences": "run.y is the output of every step that x has: leave it out",
+        "use_bias": "bias=False makes a layer without biases",
+        **_ALL_LAYERS,
+    },
+    "embedding option": {
+        "num_embeddings": "count is the number of vectors",
+        "input_dim": "count is the number of vectors",
+        "embedding_dim": "features is the width of the output",
+        "output_dim": "features is the width of the output",
+        "padding_idx": "layer.params['weight'][0] = 0 sets a vector; leave it out",
+        "mask_zero": "pylstm.Sequences.of(list_of_arrays) holds rows of different lengths: leave it out",
+        **_ALL_LAYERS,
     },
     "model option": {
         "return_sequences": "read='every' has outputs of every step, and 'last' of the last one",
@@ -196,8 +230,8 @@ OPTIONS: dict[str, dict[str, str]] = {
         "grad_output": "dy= is the derivative of the loss with respect to run.y: run.backward(dy)",
         "grad_tensors": "dy= is the derivative of the loss with respect to run.y: run.backward(dy)",
         "inputs": "all gradients are returned: grads.x, grads.params",
-        "dh": "dfinal={'h': dh} is the derivative by the state after the last step",
-        "dc": "dfinal={'c': dc} is the derivative by the state after the last step",
+        "dh": "dfinal={'h': dh} is the derivative with respect to the state after the last step",
+        "dc": "dfinal={'c': dc} is the derivative with respect to the state after the last step",
     },
     "schedule option": {
         "T_max": "steps= are the steps until the rate is the final one",

@@ -5,15 +5,20 @@ from __future__ import annotations
 from pylstm.hint_options import CPU as _CPU
 from pylstm.hint_options import OPTIONS
 
-_DTYPE = "the dtype is chosen when a layer is made: LSTM(3, 8, dtype='float64')"
+_DTYPE = "dtype='float64' chooses the dtype when a layer is made"
 _MODEL_DTYPE = "the dtype is chosen when the model is made: SequenceModel(..., dtype='float64')"
 _ZERO = "gradients do not accumulate: every run.backward(dy) returns new ones, so leave it out"
 _FROM_RUN = "runs have backward: run = layer(x); grads = run.backward(dy), where value, dy = loss(run.y, target)"
-_BY_NAME = "arrays are in layer.params by name, such as layer.params['weight_x']; layer.params[name] = array sets one"
-_TORCH_NAME = (
-    "params['weight_x'], params['weight_h'] and params['bias'] hold the parameters; "
-    "pylstm.interop.torch.state_dict(layer) has PyTorch's names"
+_BY_NAME = "layer.params has the arrays by name: list(layer.params); layer.params[name] = array sets one"
+_ONE_BY_NAME = (
+    "arrays are in layer.params by name, such as layer.params['weight_x']; layer.params[name] = array sets one"
 )
+_TORCH_NAMES = ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
+_TORCH_NAME = f"{_BY_NAME}; pylstm.interop.torch.state_dict(layer) has PyTorch's names"
+_MODES = "it computes the same in training and evaluation; only a Stack has modes, for its dropout"
+_CALL = "call the layer itself: run = layer(x); run.y"
+_ONE_RATE = "freeze parameters by not passing them to the optimiser"
+_SAVED = "pylstm.save(path, it) writes a file, pylstm.load(path) reads it"
 _BOTH = {
     "to": f"{_DTYPE}; {_CPU}",
     "cuda": _CPU,
@@ -21,60 +26,86 @@ _BOTH = {
     "device": _CPU,
     "float": _DTYPE,
     "double": _DTYPE,
-    "half": f"{_DTYPE} (or 'float32')",
-    "zero_grad": _ZERO,
-    "requires_grad_": "freeze parameters by not passing them to the optimiser",
-    "backward": _FROM_RUN,
-    "named_parameters": "params.items() are names and arrays",
-    "trainable_variables": "params has all parameters",
-    "trainable_weights": "params has all parameters",
-    "save": "pylstm.save(path, it) writes a file, pylstm.load(path) reads it",
-    "save_weights": "pylstm.save(path, it) writes a file, pylstm.load(path) reads it",
-    "get_config": "repr() shows how it was made; pylstm.save(path, it) writes all of it",
+    "half": f"{_DTYPE}, or 'float32'",
+    "requires_grad_": _ONE_RATE,
+    "save": _SAVED,
+    "save_weights": _SAVED,
+    "state_dict": _SAVED,
+    "load_state_dict": "pylstm.load(path) reads what pylstm.save(path, it) wrote",
+    "get_config": "its repr shows how it was made; pylstm.save(path, it) writes all of it",
 }
 _TRAINING = "pylstm.SequenceModel.of(layer, output_size) puts a head on it, pylstm.fit(model, (x, y)) trains that"
+_TRAINING_MAP = "it is trained as the head of a model: pylstm.SequenceModel('lstm', 3, 8, 2, head_sizes=[16])"
+_RUN_OF_EACH = "a run of several layers has the run of each: run.layers[0]"
+
+_RECURRENT = {
+    **dict.fromkeys(("fit", "compile"), _TRAINING),
+    "predict": "call the layer itself: run = layer(x, tape=False); run.y",
+    "get_weights": f"{_BY_NAME}; pylstm.interop.keras.get_weights(layer) is Keras' list",
+    "set_weights": "pylstm.interop.keras.load_weights(layer, weights) takes Keras' list",
+    "state_dict": "pylstm.save(path, layer) writes a file; pylstm.interop.torch.state_dict(layer) is PyTorch's",
+    "load_state_dict": "pylstm.interop.torch.load_state_dict(layer, state_dict) takes PyTorch's",
+    "apply": "layer.initialise('orthogonal', seed=0) sets initial values; docs/initialisers-and-regularisers.md",
+    "reset_states": "a call begins with zeros unless initial= is given; stream.reset() begins a stream anew",
+    "num_layers": "more than one layer is a Stack: len(stack.layers)",
+    "modules": "a Stack has its layers in stack.layers; one layer has no parts",
+    "children": "a Stack has its layers in stack.layers; one layer has no parts",
+    "hidden": "a call returns a run: run = layer(x); run.final['h']",
+    "final": "a call returns a run: run = layer(x); run.final['h']",
+    **dict.fromkeys((*_TORCH_NAMES, "recurrent_kernel"), _TORCH_NAME),
+}
 
 HINTS: dict[str, dict[str, str]] = {
     "layer": _BOTH
     | {
+        "zero_grad": _ZERO,
+        "backward": _FROM_RUN,
+        "named_parameters": "params.items() are names and arrays",
+        "trainable_variables": "params has all parameters",
+        "trainable_weights": "params has all parameters",
         "parameters": "layer.params has all parameters, in one buffer: pylstm.Adam(layer.params)",
-        "weights": _BY_NAME,
-        "get_weights": f"{_BY_NAME}; pylstm.interop.keras.get_weights(layer) is Keras' list",
-        "set_weights": "pylstm.interop.keras.load_weights(layer, weights) takes Keras' list",
-        "state_dict": "pylstm.save(path, layer) writes a file; pylstm.interop.torch.state_dict(layer) is PyTorch's",
-        "load_state_dict": "pylstm.interop.torch.load_state_dict(layer, state_dict) takes PyTorch's",
-        "train": "it computes the same in training and evaluation; only a Stack has modes, for its dropout",
-        "eval": "it computes the same in training and evaluation; only a Stack has modes, for its dropout",
-        "forward": "call the layer itself: run = layer(x); run.y",
-        "fit": _TRAINING,
-        "compile": _TRAINING,
-        "predict": "call the layer itself: run = layer(x, tape=False); run.y",
-        "predict_step": "stream = layer.stream(); stream.step(x_t) is one step",
-        "apply": "layer.initialise('orthogonal', seed=0) sets initial values; docs/initialisers-and-regularisers.md",
-        "reset_states": "a call begins with zeros unless initial= is given; a stream has stream.reset()",
+        **dict.fromkeys(("weights", "get_weights", "set_weights", "weight", "kernel"), _BY_NAME),
+        **dict.fromkeys(("train", "eval"), _MODES),
+        **dict.fromkeys(("forward", "call", "predict"), _CALL),
         "count_params": "layer.params.flat.size is the number of parameters",
-        "call": "call the layer itself: run = layer(x); run.y",
         "flatten_parameters": "parameters lie in one buffer, layer.params.flat: leave it out",
-        "units": "layer.hidden_size is the number of units",
-        "hidden": "a call returns a run: run = layer(x); run.final['h']",
-        "num_layers": "more than one layer is a Stack: len(stack.layers)",
-        "modules": "a Stack has its layers in stack.layers; one layer has no parts",
-        "children": "a Stack has its layers in stack.layers; one layer has no parts",
-        "build": "a layer is made with its sizes, LSTM(input_size, hidden_size): leave it out",
+        "modules": "one layer has no parts",
+        "children": "one layer has no parts",
+        "build": "a layer is made with its sizes: leave it out",
         "share_memory": "pickle copies a layer to another process; pylstm.save(path, layer) writes a file for all",
-        "register_forward_hook": "a run has all values of all steps: run = layer(x); run.states, run.gates",
-        "register_backward_hook": "grads = run.backward(dy) returns all gradients: grads.x, grads.params",
+        "register_backward_hook": "grads = run.backward(dy) returns all gradients, as grads.params",
         "y": "a call returns a run: run = layer(x); run.y",
-        "final": "a call returns a run: run = layer(x); run.final['h']",
+    },
+    "map": {
+        **dict.fromkeys(("fit", "compile"), _TRAINING_MAP),
+        "units": "layer.out_features is the width of the output",
+        "input_size": "layer.in_features is the width of the input",
+        "register_forward_hook": _CALL,
+    },
+    "embedding": {
+        **dict.fromkeys(("fit", "compile"), "pylstm.SequenceModel(..., vocabulary=50) has one below its layers"),
+        "units": "layer.features is the width of the output",
+        "num_embeddings": "layer.count is the number of vectors",
+        "embedding_dim": "layer.features is the width of the output",
+        "from_pretrained": "layer.params['weight'][...] = array sets the table",
+        "register_forward_hook": _CALL,
+    },
+    "single": _RECURRENT
+    | {
+        **dict.fromkeys(("weights", "weight", "kernel", "recurrent_kernel"), _ONE_BY_NAME),
+        **dict.fromkeys(_TORCH_NAMES, f"{_ONE_BY_NAME}; pylstm.interop.torch.state_dict(layer) has PyTorch's names"),
+        "predict_step": "stream = layer.stream(); stream.step(x_t) is one step",
+        "units": "layer.hidden_size is the number of units",
+        "register_forward_hook": "a run has all values of all steps: run = layer(x); run.states, run.gates",
         "states": "a call returns a run: run = layer(x); run.states['h']",
         "gates": "a call returns a run: run = layer(x); run.gates",
-        "weight_ih_l0": _TORCH_NAME,
-        "weight_hh_l0": _TORCH_NAME,
-        "bias_ih_l0": _TORCH_NAME,
-        "bias_hh_l0": _TORCH_NAME,
-        "kernel": _BY_NAME,
-        "recurrent_kernel": _BY_NAME,
-        "weight": _BY_NAME,
+    },
+    "composite": _RECURRENT
+    | {
+        "units": "layer.output_size is the width of the output",
+        "hidden_size": "layer.output_size is the width of the output",
+        "predict_step": "where all layers have one direction, stack.stream() takes one step at a time",
+        **dict.fromkeys(("states", "gates", "register_forward_hook"), f"run = layer(x); {_RUN_OF_EACH}"),
     },
     "output": {
         "shape": "run.y is the output: run.y.shape",
@@ -85,7 +116,7 @@ HINTS: dict[str, dict[str, str]] = {
         "numpy": "run.y is a NumPy array already",
         "sum": "run.y is the output: run.y.sum()",
         "mean": "run.y is the output: run.y.mean()",
-        "grad": "grads = run.backward(dy) returns the gradients: grads.x, grads.params",
+        "grad": "grads = run.backward(dy) returns the gradients, grads.params those of the parameters",
     },
     "run": {
         "h_n": "run.final has every state after the last step: run.final['h']",
@@ -94,6 +125,17 @@ HINTS: dict[str, dict[str, str]] = {
         "last_hidden_state": "run.final['h'] is the state after the last step, run.y the output of every step",
         "h": "run.final['h'] is the state after the last step, run.states['h'] after every step",
         "c": "run.final['c'] is the state after the last step, run.states['c'] after every step",
+        "loss": "a run has no targets: value, dy = loss(run.y, target), such as pylstm.mean_squared_error",
+    },
+    "composite run": {
+        "h_n": "run.final has every state of every layer after the last step: run.final['h']",
+        "c_n": "run.final has every state of every layer after the last step: run.final['c']",
+        "hidden": f"run.final has every state of every layer after the last step; {_RUN_OF_EACH}",
+        "last_hidden_state": "run.final['h'] is the state after the last step, run.y the output of every step",
+        "h": f"run.final['h'] is the state after the last step, of every layer; {_RUN_OF_EACH}",
+        "c": f"run.final['c'] is the state after the last step, of every layer; {_RUN_OF_EACH}",
+        "states": f"{_RUN_OF_EACH}; that of a single layer has states and gates",
+        "gates": f"{_RUN_OF_EACH}; that of a single layer has states and gates",
         "loss": "a run has no targets: value, dy = loss(run.y, target), such as pylstm.mean_squared_error",
     },
     "loss": {
@@ -116,12 +158,11 @@ HINTS: dict[str, dict[str, str]] = {
         "numel": "params.size is the number of elements",
         "numpy": "params.flat is a NumPy array of all values, params[name] one of them",
         "zero_grad": _ZERO,
-        "requires_grad": "freeze parameters by not passing them to the optimiser",
+        "requires_grad": _ONE_RATE,
         "detach": "params.flat is a NumPy array: leave it out",
-        "weight_x": "params['weight_x'] is the array",
-        "weight_h": "params['weight_h'] is the array",
-        "weight": "params['weight'] is the array of a Linear, params['weight_x'] and params['weight_h'] of an LSTM",
-        "bias": "params['bias'] is the array",
+        **dict.fromkeys(
+            ("weight_x", "weight_h", "weight", "bias"), "params[name] is an array, and list(params) are the names"
+        ),
     },
     "optimiser": {
         "zero_grad": _ZERO,
@@ -135,11 +176,21 @@ HINTS: dict[str, dict[str, str]] = {
     },
     "model": _BOTH
     | {
-        "named_parameters": "model.parts has the layers by name: model.parts['layer'].params.items()",
         "to": f"{_MODEL_DTYPE}; {_CPU}",
         "float": _MODEL_DTYPE,
         "double": _MODEL_DTYPE,
         "half": f"{_MODEL_DTYPE} (or 'float32')",
+        "named_parameters": "model.parts has the layers by name: model.parts['layer'].params.items()",
+        "layers": "model.parts has the layers by name",
+        "modules": "model.parts has the layers by name",
+        "children": "model.parts has the layers by name",
+        "set_weights": "model.parts has the layers by name: model.parts['layer'].params[name] = array sets one array",
+        "load_state_dict": "pylstm.load(path) reads a file; pylstm.interop.torch.load_state_dict takes one layer",
+        "forward": "model.predict(x) returns the outputs",
+        "train": "it has no dropout and computes the same in training and evaluation",
+        "eval": "it has no dropout and computes the same in training and evaluation",
+    },
+    "trainable": {
         "zero_grad": "gradients do not accumulate: every model.gradients(x, y) returns new ones, so leave it out",
         "backward": "loss, grads = model.gradients(x, y) returns the gradients of all parameters",
         "fit": "pylstm.fit(model, (x, y), epochs=10) trains it",
@@ -149,19 +200,21 @@ HINTS: dict[str, dict[str, str]] = {
         "partial_fit": "pylstm.fit(model, (x, y), epochs=1) continues from the present parameters",
         "train_on_batch": "loss, grads = model.gradients(x, y); optimiser.step(grads)",
         "parameters": "model.params has the parameters of all layers: pylstm.Adam(model.params)",
+        "trainable_variables": "model.params has the parameters of all layers",
+        "trainable_weights": "model.params has the parameters of all layers",
         "weights": "model.params has the parameters of all layers, model.parts the layers",
         "get_weights": "model.params has the parameters of all layers, model.parts the layers",
-        "set_weights": "model.parts has the layers; pylstm.interop.keras.load_weights(layer, weights) sets one",
-        "layers": "model.parts has the layers by name",
-        "modules": "model.parts has the layers by name",
-        "children": "model.parts has the layers by name",
-        "state_dict": "pylstm.save(path, model) writes a file, pylstm.load(path) reads it",
-        "load_state_dict": "pylstm.load(path) reads a file; pylstm.interop.torch.load_state_dict takes one layer",
-        "forward": "model.predict(x) returns the outputs",
         "predict_proba": "the outputs are logits: softmax of model.predict(x); pylstm.SequenceClassifier has it",
-        "train": "it has no dropout and computes the same in training and evaluation",
-        "eval": "it has no dropout and computes the same in training and evaluation",
         "optimizer": "an optimiser belongs to the fit: pylstm.fit(model, (x, y), optimiser=pylstm.Adam(model.params))",
+    },
+    "fitted model": {
+        **dict.fromkeys(
+            ("params", "parameters", "weights", "get_weights", "trainable_variables", "trainable_weights"),
+            "model.net is the trained net: model.net.params has its parameters, model.parts its layers",
+        ),
+        **dict.fromkeys(("loss", "evaluate", "gradients"), "model.net is the trained net: it has loss and gradients"),
+        "partial_fit": "every fit begins anew; pylstm.fit(model.net, (x, y)) trains the net on",
+        **dict.fromkeys(("optimizer", "compile"), "fit takes optimiser=, schedule=, lr= and clip="),
     },
     "history": {
         "history": "history.loss, history.validation_loss and history.lr are lists, a value for each epoch",
@@ -183,7 +236,7 @@ HINTS: dict[str, dict[str, str]] = {
         "SimpleRNN": "pylstm.RNN(input_size, hidden_size) is the plain recurrent layer",
         "Sequential": "pylstm.Stack([...]) stacks recurrent layers, pylstm.SequenceModel adds a head",
         "Model": "pylstm.SequenceModel is recurrent layers and a head",
-        "Module": "a model is any object with params and gradients(*batch): docs/training.md",
+        "Module": "a model is any object with params and gradients: docs/training.md",
         "Dropout": "dropout acts between the layers of a stack: pylstm.LSTM(3, 8, num_layers=2, dropout=0.2)",
         "LSTMCell": "stream = pylstm.LSTM(3, 8).stream(); stream.step(x_t) is one step",
         "GRUCell": "stream = pylstm.GRU(3, 8).stream(); stream.step(x_t) is one step",

@@ -66,7 +66,7 @@ class Hinted:
 
     def __init_subclass__(cls, hints: str = "", **options: Any) -> None:
         super().__init_subclass__(**options)
-        for name, cure in HINTS.get(hints, {}).items():
+        for name, cure in HINTS[hints].items() if hints else ():
             if not hasattr(cls, name):
                 setattr(cls, name, (SetHint if hints in SETTABLE else Hint)(name, cure))
 

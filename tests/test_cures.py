@@ -43,7 +43,11 @@ MISTAKES = [
     (lambda: pylstm.load("a\0b"), ValueError, r"path must be the name of a file, got 'a\x00b'"),
     (lambda: pylstm.fit(None, None, epoch=3), TypeError, "Trainer has no option epoch=: it takes model, data, val"),
     (lambda: pylstm.fit(None, None, epoch=3), TypeError, "did you mean epochs=?"),
-    (lambda: pylstm.Stack(LSTM, LSTM), TypeError, "got 2 arguments: Stack([LSTM(...), ...])"),
+    (
+        lambda: pylstm.Stack(LSTM, LSTM),
+        TypeError,
+        "Stack takes one list of layers, got 2 arguments: Stack([layer, ...])",
+    ),
     (lambda: pylstm.LSTM(I, H, go_backwards=True), TypeError, "with batch_first=True x[:, ::-1]"),
     (lambda: pylstm.LSTM(I, H, recurrent_dropout=0.1), TypeError, "pylstm.layers.regularisers.state_dropout"),
     # calls

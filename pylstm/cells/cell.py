@@ -7,6 +7,7 @@ from types import FunctionType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pylstm.cells.contract import Contract, Stage, hook_name
+from pylstm.cells.declaration import check_attributes
 from pylstm.cells.formula.lazy import install
 from pylstm.cells.options import Option, Options, bound, options_of, with_options
 from pylstm.checks import quoted
@@ -147,6 +148,7 @@ class Cell:
         super().__init_subclass__(**kwargs)
         if "name" not in cls.__dict__:
             cls.name = cls.__name__.lower()
+        check_attributes(cls, Cell)
         if "options" in cls.__dict__ and "kernel" not in cls.__dict__:
             cls.kernel = None  # that of the parent computes with the options of the parent
         if "kernel" in cls.__dict__ and "elementwise" not in cls.__dict__:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from pylstm.cells.options import name_of
-from pylstm.checks import seeds_of
+from pylstm.checks import listed, quoted, seeds_of
 from pylstm.comparing.tasks import TASKS, Batch, Task
 from pylstm.feedforward.embedding import Embedding
 from pylstm.feedforward.linear import Linear
@@ -231,12 +231,17 @@ def compare(
     >>> [(r.cell, r.hidden_size, r.params, r.status) for r in results]
     [('lstm', 21, 2038, 'ok'), ('gru', 24, 1993, 'ok')]
     """
+    found = list(map(find_cell, listed("cells", cells, "names or classes of cells, such as ['lstm', 'gru']")))
     settings = settings or Settings()
     if isinstance(task, str):
         if task not in TASKS:
             raise LookupError(f"unknown task {task!r} (known: {', '.join(TASKS)})")
         task = TASKS[task]()
-    results = [(_prepare(cell, task, settings), cell) for cell in map(find_cell, cells)]
+    if not isinstance(task, Task):
+        raise TypeError(f"task must be a Task, or one of {', '.join(TASKS)}, got {quoted(task)}")
+    if not isinstance(settings, Settings):
+        raise TypeError(f"settings must be a Settings: Settings(steps=100), got {quoted(settings)}")
+    results = [(_prepare(cell, task, settings), cell) for cell in found]
     for seed in range(settings.seeds):
         runs = []
         for result, cell in results:

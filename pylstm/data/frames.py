@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from pylstm.checks import listed
+
 
 class Grouped(NamedTuple):
     """`sequences`, a list of arrays (T_i, I), and their `ids`."""
@@ -53,7 +55,7 @@ def sequences_from_frame(
     ([[0.1, 0.2, 0.3], [9.0]], ['b', 'a'])
     """
     names = [str(name) for name in getattr(frame, "columns", frame)]
-    columns = [name for name in names if name not in (id, time)] if columns is None else list(columns)
+    columns = [name for name in names if name not in (id, time)] if columns is None else listed("columns", columns)
     for name in (id, *([] if time is None else [time]), *columns):
         if name not in names:
             raise KeyError(f"unknown column {name!r} (known: {', '.join(names)})")

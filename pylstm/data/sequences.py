@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 import numpy as np
 
-from pylstm.checks import as_array, check_lengths
+from pylstm.checks import as_array, check_lengths, listed, quoted
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, DTypeLike
@@ -81,16 +81,19 @@ class Sequences:
         >>> Sequences.of([[3, 1, 2], [], [1]], dtype="int64").padded.tolist()
         [[3, 1, 2], [0, 0, 0], [1, 0, 0]]
         """
-        arrays = [as_array(f"sequence {k}", each) for k, each in enumerate(sequences)]
+        arrays = [as_array(f"sequence {k}", each) for k, each in enumerate(listed("sequences", sequences, "arrays"))]
         if dtype is not None:
             arrays = [each.astype(dtype, copy=False) for each in arrays]
         if not arrays:
             raise ValueError("at least one sequence is needed")
         first = arrays[0]
         for k, each in enumerate(arrays):
-            if each.ndim == 0 or each.shape[1:] != first.shape[1:]:
+            if each.ndim == 0:
+                raise ValueError(f"sequence {k} must have shape (T, ...), got the single value {quoted(each.item())}")
+            if each.shape[1:] != first.shape[1:]:
                 raise ValueError(
-                    f"sequence {k} has shape {each.shape}, but sequence 0 {first.shape}: (T, ...) is needed"
+                    f"sequence {k} has shape {each.shape}, but sequence 0 {first.shape}: the axes after the first, "
+                    "which are the steps, must be the same"
                 )
             if each.dtype != first.dtype:
                 raise TypeError(f"sequence {k} has dtype {each.dtype}, but sequence 0 {first.dtype}: pass dtype=")

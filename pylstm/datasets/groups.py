@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from pylstm.checks import listed
 from pylstm.datasets.bundled import fill_gaps
 from pylstm.datasets.tables import Table
 
@@ -77,7 +78,7 @@ def grouped(
         if name is not None:
             table.position(name)
     others = tuple(name for name in table.names if name not in (label, id))
-    columns = others if columns is None else tuple(columns)
+    columns = others if columns is None else tuple(listed("columns", columns))
     if not columns:
         raise ValueError(f"{table.path}: has no columns of numbers besides {', '.join(map(repr, table.names))}")
     values = table.numbers(columns, gaps=interpolate)

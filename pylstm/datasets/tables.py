@@ -11,6 +11,7 @@ from itertools import islice
 
 import numpy as np
 
+from pylstm.checks import listed
 from pylstm.datasets.bundled import fill_gaps
 from pylstm.datasets.text import decoded, refuse_utf_16
 from pylstm.files import open_to_read
@@ -120,7 +121,7 @@ class Table:
         ValueError
             No such column; a field is missing, infinite or not a number: the message has its line and column.
         """
-        positions = [self.position(name) for name in names]
+        positions = [self.position(name) for name in listed("names", names)]
         values, first = np.empty((len(self), len(positions))), 0
         for lines, rows in self._rows():
             for k, at in enumerate(positions):

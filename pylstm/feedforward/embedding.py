@@ -27,7 +27,7 @@ class EmbeddingGradients(GradientsBase):
     params: Parameters
 
 
-class Embedding(Layer, kind="embedding"):
+class Embedding(Layer, kind="embedding", hints="embedding"):
     """A vector of `features` numbers for each of `count` indices.
 
     Parameters
@@ -57,6 +57,8 @@ class Embedding(Layer, kind="embedding"):
     >>> table(np.array([[3, 3], [9, 0]])).y.shape
     (2, 2, 4)
     """
+
+    option_hints = "embedding option"
 
     def __init__(self, count: int, features: int, *, dtype: Dtype = "float32", seed: Seed = None) -> None:
         self.count, self.features = check_size("count", count), check_size("features", features)

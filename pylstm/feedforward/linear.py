@@ -28,7 +28,7 @@ class LinearGradients(GradientsBase):
     params: Parameters
 
 
-class Linear(Layer, kind="linear"):
+class Linear(Layer, kind="linear", hints="map"):
     """Affine map of the last axis: ``y = x @ weight.T + bias``.
 
     Parameters
@@ -61,6 +61,8 @@ class Linear(Layer, kind="linear"):
     """
 
     fixed = ("in_features", "out_features", "bias")
+
+    option_hints = "map option"
 
     def __init__(
         self, in_features: int, out_features: int, *, bias: bool = True, dtype: Dtype = "float32", seed: Seed = None

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, Never
 
 import numpy as np
 
-from pylstm.checks import Array, Dtype, Seed, check_array, check_flag, generator
+from pylstm.checks import Array, Dtype, Seed, check_array, check_flag, generator, listed
 from pylstm.described import Layer
 from pylstm.feedforward.linear import Linear, LinearRun, linear_shapes
 from pylstm.hints import GradientsBase, Output, refuse_backward
@@ -38,7 +38,7 @@ class MLPGradients(GradientsBase):
     params: Parameters
 
 
-class MLP(Layer, kind="mlp"):
+class MLP(Layer, kind="mlp", hints="map"):
     """Affine maps of the last axis, with an activation after each but the last.
 
     Parameters
@@ -76,6 +76,8 @@ class MLP(Layer, kind="mlp"):
     ((5, 2), (8, 8))
     """
 
+    option_hints = "map option"
+
     def __init__(
         self,
         in_features: int,
@@ -88,11 +90,8 @@ class MLP(Layer, kind="mlp"):
         seed: Seed = None,
     ) -> None:
         check_activation(activation)
-        if not isinstance(sizes, Iterable):
-            raise TypeError(
-                f"sizes must be a sequence of the widths of the hidden layers, such as (32,), got {sizes!r}"
-            )
-        rng, widths = generator(seed), [in_features, *sizes, out_features]
+        hidden = listed("sizes", sizes, "the widths of the hidden layers, such as [32]")
+        rng, widths = generator(seed), [in_features, *hidden, out_features]
         self.layers = [Linear(*pair, bias=bias, dtype=dtype, seed=rng) for pair in itertools.pairwise(widths)]
         self.activation, self.bias = activation, check_flag("bias", bias)
         shapes = {f"{k}.{name}": s for k, each in enumerate(self.layers) for name, s in each.params.shapes.items()}

@@ -13,6 +13,7 @@ from pylstm.data.scaling import pack, scale_of
 from pylstm.data.sequences import Sequences
 from pylstm.forecasting.preparation import Preparation
 from pylstm.forecasting.series import as_extras, as_series, pairs_of, training_spans, validation_spans
+from pylstm.models.body import check_head_sizes
 from pylstm.models.fitted import OWN, FittedModel, NetOptions, check_net
 from pylstm.models.restoring import constructor_options, held, own_options
 from pylstm.models.sequence_model import SequenceModel
@@ -106,7 +107,7 @@ class ForecastModel(FittedModel, kind="forecast_model"):
             "dropout": float(check_share("dropout", dropout)),
             "loss": loss,
         }
-        net |= {"head_sizes": tuple(check_size("head_sizes", each) for each in head_sizes)}
+        net |= {"head_sizes": check_head_sizes(head_sizes)}
         self.net_options: dict[str, Any] = {**net, "dtype": dtype, "seed": seed, **options}
 
     @all_or_nothing

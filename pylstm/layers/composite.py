@@ -27,7 +27,7 @@ _AS_IT_IS = nullcontext()
 """Context of a call that draws nothing, cheaper to enter than `unmoved`."""
 
 
-class Composite(Layer, Generic[_Run]):
+class Composite(Layer, Generic[_Run], hints="composite"):
     """What `Stack` and `Bidirectional` share: parts whose parameters are pieces of one buffer.
 
     Attributes

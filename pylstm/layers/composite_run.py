@@ -47,7 +47,7 @@ class CompositeGradients(GradientsBase):
     layers: list[Any]
 
 
-class CompositeRun(Output, hints="run"):
+class CompositeRun(Output, hints="composite run"):
     """What the runs of `Stack` and `Bidirectional` share.
 
     Attributes

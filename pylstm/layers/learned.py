@@ -10,6 +10,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from pylstm.checks import listed
 from pylstm.layers.protocols import SingleLayer
 from pylstm.parameters import Parameters
 
@@ -24,7 +25,7 @@ def check_learned(learn: bool | Iterable[str], states: tuple[str, ...]) -> tuple
     """
     if isinstance(learn, bool | np.bool_):
         return states if learn else ()
-    names = (learn,) if isinstance(learn, str) else tuple(learn)
+    names = (learn,) if isinstance(learn, str) else listed("learn_initial", learn, "names of states, or True for all")
     for name in names:
         if name not in states:
             raise ValueError(f"learn_initial: unknown state {name!r} (known: {', '.join(states)})")

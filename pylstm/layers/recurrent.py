@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
 
-class RecurrentLayer(Layer):
+class RecurrentLayer(Layer, hints="single"):
     """One layer of one cell: what `Recurrent`, `LSTM`, `GRU` and `RNN` are, with all that they do."""
 
     fixed = (

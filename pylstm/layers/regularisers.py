@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from pylstm.checks import as_array, generator
+from pylstm.checks import as_array, generator, listed
 from pylstm.layers.generators import unmoved
 from pylstm.layers.recurrent import RecurrentLayer
 from pylstm.parameters import Parameters
@@ -193,7 +193,7 @@ def drop_connect(
     >>> grads = run.backward(np.ones_like(run.y))
     >>> grads.params.flat *= factors.flat
     """
-    params, rng = layer.params, generator(seed)
+    params, rng, names = layer.params, generator(seed), listed("names", names)
     factors = params.zeros_like()
     factors.flat[...] = 1
     chosen = [full for full in params for name in names if full == name or full.endswith(f".{name}")]
@@ -228,7 +228,7 @@ def l2_penalty(params: Parameters, factor: float, names: Iterable[str] | None = 
     >>> value, gradient = l2_penalty(layer.params, 1e-4, ["weight_x", "weight_h"])
     """
     gradient, value = params.zeros_like(), 0.0
-    for name in params if names is None else names:
+    for name in params if names is None else listed("names", names):
         value += factor * float(np.vdot(params[name], params[name]))
         gradient[name] = (2 * params.dtype.type(factor)) * params[name]
     return value, gradient

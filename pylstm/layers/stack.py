@@ -8,7 +8,7 @@ from typing import Any, Never, Self
 
 import numpy as np
 
-from pylstm.checks import check_flag, check_size, generator, seeds_of
+from pylstm.checks import check_flag, check_size, generator, listed, seeds_of
 from pylstm.described import Layer, call_of
 from pylstm.kinds import Plan, Wanted
 from pylstm.layers.bidirectional import Bidirectional
@@ -78,11 +78,9 @@ class Stack(Composite[StackRun], kind="stack"):
         seed: Any = None,
     ) -> None:
         if isinstance(layers, Layer) or more:
-            kind = type(layers).__name__
-            raise TypeError(
-                f"the layers of a Stack must be one list, got {len(more) + 1} arguments: Stack([{kind}(...), ...])"
-            )
-        self.layers: list[Any] = list(layers)
+            got = f"{len(more) + 1} arguments" if more else repr(layers)
+            raise TypeError(f"Stack takes one list of layers, got {got}: Stack([layer, ...])")
+        self.layers: list[Any] = listed("layers", layers, "layers: Stack([layer, ...])")
         for layer in self.layers:
             if not isinstance(layer, RecurrentLayer | Bidirectional):
                 raise TypeError(f"the layers of a Stack must be Recurrent or Bidirectional, got {named_part(layer)}")

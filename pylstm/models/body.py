@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from pylstm.checks import check_size, listed
 from pylstm.feedforward.embedding import Embedding
 from pylstm.feedforward.linear import Linear
 from pylstm.feedforward.mlp import MLP, check_activation
@@ -34,13 +35,15 @@ def as_list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
+def check_head_sizes(sizes: Any) -> tuple[int, ...]:
+    """The hidden widths of a head."""
+    widths = listed("head_sizes", sizes, "the widths of the hidden layers, such as [32]")
+    return tuple(check_size("head_sizes", each) for each in widths)
+
+
 def head_on(layer: Any, output_size: int, sizes: Iterable[int], activation: Any, seed: Any) -> Linear | MLP:
     """The map after the read-out of `layer`: linear, or with the hidden widths `sizes`."""
-    if not isinstance(sizes, Iterable):
-        raise TypeError(
-            f"head_sizes must be a sequence of the widths of the hidden layers, such as (32,), got {sizes!r}"
-        )
-    sizes = tuple(sizes)
+    sizes = check_head_sizes(sizes)
     check_activation(activation)
     if not sizes:
         return Linear(layer.output_size, output_size, dtype=layer.dtype, seed=seed)

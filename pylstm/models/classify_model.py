@@ -8,10 +8,11 @@ from typing import Any, Literal, Unpack
 import numpy as np
 
 from pylstm.cells.cell import Cell
-from pylstm.checks import Dtype, check_dtype, check_flag, check_share, check_size
+from pylstm.checks import Dtype, check_dtype, check_flag, check_share, check_size, listed
 from pylstm.data.finite import refuse_array
 from pylstm.data.scaling import pack, scale_of
 from pylstm.data.sequences import Sequences
+from pylstm.models.body import check_head_sizes
 from pylstm.models.fitted import OWN, FittedModel, NetOptions, check_net
 from pylstm.models.restoring import constructor_options, held, leaf_of, own_options
 from pylstm.models.sequence_model import SequenceModel
@@ -76,7 +77,7 @@ class ClassifyModel(FittedModel, kind="classify_model"):
         seed: int = 0,
         **options: Unpack[NetOptions],
     ) -> None:
-        self.classes = tuple(classes)
+        self.classes = tuple(listed("classes", classes))
         if len(self.classes) < 2 or len(set(self.classes)) < len(self.classes):
             raise ValueError(f"at least two different classes are needed, got {', '.join(self.classes) or 'none'}")
         if str(read) == "every":
@@ -89,7 +90,7 @@ class ClassifyModel(FittedModel, kind="classify_model"):
             "bidirectional": check_flag("bidirectional", bidirectional),
             "dropout": check_share("dropout", dropout),
         }
-        self._net |= {"head_sizes": tuple(head_sizes), "dtype": dtype, "seed": seed, "read": read} | options
+        self._net |= {"head_sizes": check_head_sizes(head_sizes), "dtype": dtype, "seed": seed, "read": read} | options
         self.cell, self.hidden_size = cell, check_size("hidden_size", hidden_size)
         self.dtype = check_dtype(dtype).name
 

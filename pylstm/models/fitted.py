@@ -59,7 +59,7 @@ def fit_net(net: SequenceModel, data: Any, *, epochs: int, batch_size: int, lr: 
     return fit(net, data, epochs=epochs, batch_size=batch_size, **(usual | options))
 
 
-class FittedModel(Model):
+class FittedModel(Model, hints="fitted model"):
     """A model around `net`, which is None before `fit`."""
 
     net: Any = None

@@ -5,6 +5,7 @@ import re
 import pytest
 
 from pylstm.cells import Cell, Stage
+from pylstm.cells.contract import hook_name
 
 TWO = {"gates": {"a": "x+h", "b": "e"}, "stages": (Stage("one", ("a",), ("e",)), Stage("two", ("b",)))}
 THREE = (Stage("one", ("a",), ("e",)), Stage("two", ("b",), ("f",)), Stage("three", ("c",)))
@@ -38,9 +39,11 @@ WRONG = {
 
 @pytest.mark.parametrize("message", WRONG)
 def test_wrong_declarations_are_refused(message):
-    body = {"states": ("h",), "gates": {"a": "x+h"}, "backward": lambda d: {}, "forward": lambda z: {}}
+    body = {"states": ("h",), "gates": {"a": "x+h"}} | WRONG[message]
+    stages = [stage.name for stage in body.get("stages", ())] or [""]
+    hooks = {hook_name(way, name): lambda d: {} for way in ("forward", "backward") for name in stages}
     with pytest.raises(TypeError, match=re.escape(f"cell 'wrong': {message}")):
-        type("Wrong", (Cell,), body | WRONG[message])
+        type("Wrong", (Cell,), hooks | body)
 
 
 def test_a_source_of_any_stage_before():

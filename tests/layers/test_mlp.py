@@ -68,7 +68,7 @@ def test_a_saved_head_comes_back(tmp_path):
         (
             lambda: MLP(3, 4, 2),
             TypeError,
-            r"sizes must be a sequence of the widths of the hidden layers, such as \(32,\), got 4",
+            r"sizes must be a list of the widths of the hidden layers, such as \[32\], got 4",
         ),
         (lambda: MLP(3, (4,), 2)(np.ones((5, 3))), TypeError, "float32"),
         (lambda: MLP(3, (4,), 2, dtype="float64")(np.ones((5, 3))).backward(np.ones((5, 3))), ValueError, "dy must"),
