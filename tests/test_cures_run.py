@@ -17,7 +17,7 @@ from pylstm.hint_texts import HINTS
 from pylstm.hints import Hint
 from pylstm.layers import regularisers
 
-T, B, I, H = 5, 2, 3, 4
+T, B, I, H = 7, 2, 3, 4
 rng = np.random.default_rng(0)
 X = rng.normal(size=(T, B, I)).astype("float32")
 ROWS = np.ascontiguousarray(X.swapaxes(0, 1))
@@ -129,7 +129,7 @@ def things():
 MADE = functools.cache(things)
 COMMON = {
     "pylstm": pylstm, "np": np, "state_dropout": regularisers.state_dropout, "output_size": 2, "path": "a.safetensors",
-    "epochs": 1, "function": print, "list_of_arrays": [X[:, 0], X[:3, 1]], "step": 3,
+    "epochs": 1, "function": print, "list_of_arrays": [X[:, 0], X[:3, 1]], "step": 3, "values": [1.0],
     "input_size": 3, "hidden_size": 4, "in_features": 3, "out_features": 2, "cell": "lstm", "class_weights": np.ones(4),
 } | {name: getattr(pylstm, name) for name in ("LSTM", "Linear", "MLP", "SequenceModel", "RNN")}  # fmt: skip
 _LEFT = ("fit", "fit_lbfgs", "save", "load", *losses.__all__)
@@ -203,7 +203,7 @@ OPTIONS = {
     "option": ("LSTM", "Stack"), "map option": ("Linear", "MLP"), "embedding option": ("Embedding",),
     "model option": ("SequenceModel",), "call": ("LSTM", "Stack"), "backward": ("LSTM", "Stack", "Linear"),
     "optimiser option": ("optimiser",), "fit option": ("SequenceModel",), "plateau option": ("history",),
-    "loss option": ("LSTM",), "module": ("SequenceModel",), "estimator option": (), "estimator fit": (),
+    "loss option": ("LSTM",), "module": ("LSTM",), "estimator option": (), "estimator fit": (),
     "schedule option": (), "argument": ("SequenceModel",), "loss name": (),
 }  # fmt: skip
 

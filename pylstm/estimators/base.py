@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from sklearn.model_selection import train_test_split
@@ -41,6 +41,14 @@ class SequenceEstimator(Estimator):
     _fitted = ("n_features_in_", "n_step_features_", "input_form_")
     _own: ClassVar[tuple[str, ...]] = ("feature_names", "scales")
     _scaled_values: ClassVar[tuple[str, ...]] = ("x",)
+
+    if TYPE_CHECKING:  # of the two kinds
+
+        def _take_targets(self, y: Any) -> np.ndarray: ...
+        def _scaled(self, targets: np.ndarray) -> np.ndarray: ...
+        def _score_of(self, x: Any, targets: np.ndarray, weights: Any = None) -> float: ...
+        def _outputs(self) -> tuple[int, Any]: ...
+        def _loss(self) -> str: ...
 
     bidirectional: bool = False
     residual: bool = False

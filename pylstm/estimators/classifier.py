@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from sklearn.base import ClassifierMixin
 from sklearn.utils import assert_all_finite, column_or_1d
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets
@@ -14,6 +13,7 @@ from sklearn.utils.validation import _num_samples, check_is_fitted
 
 from pylstm.estimators.base import SequenceEstimator, counted
 from pylstm.estimators.estimator import simple
+from pylstm.estimators.scikit import ClassifierMixin
 from pylstm.models.classify_model import ClassifyModel, log_probabilities
 from pylstm.schema import Entries, is_number
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import KW_ONLY, dataclass
-from typing import Any, ClassVar, Self
+from dataclasses import KW_ONLY, dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
-from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from pylstm.cells.options import changed
 from pylstm.checks import check_dtype
+from pylstm.estimators.scikit import BaseEstimator
 from pylstm.hints import EstimatorHints
 from pylstm.models.restoring import check_certified, held, leaf_of
 from pylstm.schema import Entries, is_number
@@ -32,6 +32,9 @@ class Estimator(EstimatorHints, BaseEstimator):
     """Attributes of a fit that a file holds as they are, besides the curves."""
     _own: ClassVar[tuple[str, ...]] = ()
     """Entries of a file that `_own_metadata` adds."""
+
+    if TYPE_CHECKING:  # what a fit sets is not a parameter
+        model_: Any = field(init=False)
 
     cell: Any = "lstm"
     hidden_size: int = 64

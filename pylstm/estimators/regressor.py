@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
 from sklearn.utils import check_array
 
 from pylstm.estimators.base import SequenceEstimator, counted
 from pylstm.estimators.scaling import fit_scaler
+from pylstm.estimators.scikit import RegressorMixin
 from pylstm.models.targets import check_loss_of_values
 from pylstm.schema import Entries
 

@@ -29,9 +29,9 @@ def declare(bases=(Cell,), **body):
 
 
 MISSPELT = {
-    "backwards": "backward", "bakward": "backward", "backward_pass": "backward", "Backward": "backward",
-    "foward": "forward", "forwards": "forward", "initial_value": "initial_values", "init_values": "initial_values",
-    "initialvalues": "initial_values", "param": "params", "parms": "params", "domains": "domain", "gate": "gates",
+    "backwards": "backward", "backwart": "backward", "backward_pass": "backward", "Backward": "backward",
+    "forwart": "forward", "forwards": "forward", "initial_value": "initial_values", "init_values": "initial_values",
+    "initialvalues": "initial_values", "param": "params", "paramss": "params", "domains": "domain", "gate": "gates",
     "state": "states", "biassed": "biased", "kernels": "kernel", "outputs": "output", "option": "options",
     "width": "widths", "size": "sizes", "stage": "stages", "keeps": "keep", "elementwize": "elementwise",
 }  # fmt: skip
