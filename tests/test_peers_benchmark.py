@@ -105,6 +105,22 @@ def test_a_wrong_weight_is_found(contest, library, kind, cell, wrong):
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("default")
+@pytest.mark.parametrize("wrong", ["weight_x", "bias"])
+@pytest.mark.parametrize("kind", ["train_mingru", "train_mingru_associative"])
+def test_a_wrong_weight_of_a_minimal_gru_is_found(contest, kind, wrong):
+    pytest.importorskip("jax")
+    measure, make, size = contest("measure"), contest("problem").Problem, contest("problem").Size(3, 6, 5)
+    ours, theirs = make("mingru", size), make("mingru", size)
+    pair = {"pylstm": contest("of_pylstm").train(ours), "jax": getattr(contest("of_jax"), kind)(theirs)}
+    assert measure.check_agreement(pair) == 2
+    theirs.layer.params[wrong].flat[3] += 0.1
+    pair["jax"] = getattr(contest("of_jax"), kind)(theirs)
+    with pytest.raises(measure.Disagreement, match=r"of jax and pylstm differ by \d"):
+        measure.check_agreement(pair)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("default")
 @pytest.mark.parametrize("library", ["torch", "onnxruntime"])
 def test_libraries_agree_on_a_stream(contest, library):
     """pylstm's whole sequence against the single steps of the others."""
@@ -160,6 +176,8 @@ def test_peers_that_are_missing_are_left_out(contest):
     table = contest("table").work_table(result)
     assert "| 2,5,3 " in table and "torch" not in table
     assert "not run" in contest("table").summary([result])
+    (result,) = run.run_works([works.BY_NAME["mingru-train-2-threads"]], ("pylstm",), [works.Size(2, 5, 3)], True)
+    assert [*result["rows"][0]["contestants"]] == ["pylstm"]
 
 
 @pytest.mark.slow

@@ -64,7 +64,8 @@ def entrants(work: Work, size: Size, there: tuple[str, ...]) -> dict[str, Contes
     """The contestants of a size, without those that are not installed or cannot do it."""
     found = {}
     for name, (module, function, fields) in work.entrants.items():
-        if name in LIBRARIES and name not in there:
+        library = module.removeprefix("of_")
+        if library in LIBRARIES and library not in there:
             continue
         problem = Problem(**{"size": size, **work.of_problem, **fields})
         contestant = getattr(importlib.import_module(f".{module}", __package__), function)(problem)

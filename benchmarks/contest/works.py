@@ -18,6 +18,7 @@ HUNDRED = [size for size in SIZES if size.T == 100]
 DOUBLE = [size for size in SIZES if size in ((1, 100, 8), (1, 100, 32), (32, 100, 32), (32, 100, 128), (64, 100, 512))]
 SHARED = [size for size in SIZES if size.B >= 16 or size == (1, 100, 512)]
 LARGE = [size for size in SIZES if size.B >= 32 and size.H >= 128]
+DIAGONAL = [Size(1, 10_000, 64), Size(8, 10_000, 64), Size(8, 1000, 64)]
 UNITS = (8, 32, 128)
 QUICK = 10**8
 """``--quick`` leaves out sizes of more multiplications by recurrent weights, B T H^2, than this."""
@@ -167,6 +168,19 @@ WORKS = (
         _libraries("train", "torch"),
         {"cell": "lstm"},
         (Target(("torch",), mean=1.3, worst=1.0),),
+        threads=2,
+    ),
+    Work(
+        "mingru-train-2-threads",
+        "Minimal GRU float32 training, two threads",
+        DIAGONAL,
+        {
+            "pylstm": ("of_pylstm", "train", {}),
+            "jax scan": ("of_jax", "train_mingru", {}),
+            "jax associative": ("of_jax", "train_mingru_associative", {}),
+        },
+        {"cell": "mingru"},
+        (Target(("jax scan", "jax associative"), worst=1.0),),
         threads=2,
     ),
 )
