@@ -1,10 +1,12 @@
 """The number of threads: settings, defaults, and threads that cannot be had."""
 
 import os
+import re
 import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -172,3 +174,14 @@ def test_a_thread_that_never_gets_a_processor_keeps_nobody_waiting(monkeypatch):
     caller.start()
     caller.join(20)
     assert found == [expected]
+
+
+def test_a_team_meets_as_often_as_it_is_asked():
+    """`benchmarks/meetings.py`."""
+    bench = [sys.executable, "-P", str(Path(__file__).resolve().parents[1] / "benchmarks/meetings.py")]
+    found = subprocess.run(bench, capture_output=True, text=True, timeout=120, check=True).stdout
+    median, low, high = map(int, re.search(r"^2 threads meet in (\d+) ns \((\d+) to (\d+)\)$", found).groups())
+    assert 1 <= low <= median <= high
+    for wrong in (1, 65):
+        with pytest.raises(ValueError, match="threads must be 2 to 64"):
+            _team.meet_repeatedly(wrong, 10)

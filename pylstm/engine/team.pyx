@@ -112,5 +112,20 @@ cdef Worker start():
     return worker
 
 
+cdef void meet_often(const void *meetings, const void *arrays, team_t *team, int number, bint back) noexcept nogil:
+    cdef Py_ssize_t phase = 0
+    cdef int share = -1
+    while phase < (<const Py_ssize_t *> meetings)[0]:
+        while own_share(team, number, &phase, &share):
+            pass
+
+
+def meet_repeatedly(int threads, Py_ssize_t meetings):
+    """A pass of so many phases in which there is nothing to do, for ``benchmarks/meetings.py``: 2 to 64 threads."""
+    if not 2 <= threads <= 64:
+        raise ValueError(f"threads must be 2 to 64, got {threads}")
+    run_team(meet_often, &meetings, NULL, threads, True, False)
+
+
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=lambda: idle.clear())
