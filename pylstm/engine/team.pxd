@@ -17,18 +17,24 @@ cdef extern from *:
         char gap[64 - 2 * sizeof(ptrdiff_t)];
     } pylstm_lane;
     typedef struct {
+        pylstm_lane of[PYLSTM_MAX_TEAM] __attribute__((aligned(64)));
+    } pylstm_lanes;
+    typedef struct {
         int size;          /* threads */
         int columns;       /* they share the columns of every product (few rows), not the rows */
         int arrived, phase;
         ptrdiff_t begun, done; /* shares, counted over all phases */
         int stop;          /* set by thread 0: an error or an interrupt */
-        pylstm_lane lanes[PYLSTM_MAX_TEAM] __attribute__((aligned(64)));   /* of each share, see own_share */
+        pylstm_lane *lanes;    /* of each share, see own_share; not in here, since a stream has a team of its own */
     } pylstm_team;
+    _Static_assert(_Alignof(pylstm_team) <= _Alignof(max_align_t), "a stream is a Python object, and has one");
 
-    static inline void pylstm_gather(pylstm_team *team, int size, int columns) {
-        memset(team, 0, offsetof(pylstm_team, lanes) + (columns ? size * sizeof(pylstm_lane) : 0));
+    static inline void pylstm_gather(pylstm_team *team, pylstm_lanes *lanes, int size, int columns) {
+        memset(team, 0, sizeof(*team));
+        memset(lanes, 0, columns ? size * sizeof(pylstm_lane) : 0);
         team->size = size;
         team->columns = columns;
+        team->lanes = lanes->of;
     }
 
     static inline void pylstm_pause(int *spins) {
@@ -190,7 +196,9 @@ cdef extern from *:
         bint columns
         int stop
     void meet "pylstm_meet"(team_t *team) noexcept nogil
-    void gather "pylstm_gather"(team_t *team, int size, bint columns) noexcept nogil
+    ctypedef struct lanes_t "pylstm_lanes":
+        pass
+    void gather "pylstm_gather"(team_t *team, lanes_t *lanes, int size, bint columns) noexcept nogil
     bint next_share "pylstm_next_share"(team_t *team, Py_ssize_t *phase, int *share) noexcept nogil
     bint own_share "pylstm_own_share"(team_t *team, int number, Py_ssize_t *phase, int *share) noexcept nogil
 

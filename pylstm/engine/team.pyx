@@ -63,10 +63,11 @@ cdef int run_team(work_t work, const void *plan, const void *arrays, int size, b
         The system has no more threads; nothing has been done.
     """
     cdef team_t team
+    cdef lanes_t lanes
     cdef Worker worker
     cdef int number
     cdef list workers = reserve(size - 1) if size > 1 else None
-    gather(&team, size, columns)
+    gather(&team, &lanes, size, columns)
     try:
         for number in range(1, size):
             worker = workers[number - 1]
