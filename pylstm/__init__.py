@@ -78,6 +78,7 @@ if TYPE_CHECKING:  # what `__getattr__` finds, for checkers
     from pylstm import plugins as plugins
     from pylstm import saving as saving
     from pylstm import text as text
+    from pylstm import torch as torch
     from pylstm import training as training
     from pylstm.cells.auditing.audit import Audit as Audit
     from pylstm.cells.auditing.audit import audit as audit
@@ -184,7 +185,7 @@ _LATER = _ESTIMATORS | {
 
 _ROOMS = (
     "building", "cells", "comparing", "data", "datasets", "estimators", "feedforward", "forecasting", "hookspecs",
-    "interop", "layers", "losses", "models", "optim", "plots", "plugins", "saving", "text", "training",
+    "interop", "layers", "losses", "models", "optim", "plots", "plugins", "saving", "text", "torch", "training",
 )  # fmt: skip
 """The other façades, imported when they are asked for."""
 

@@ -26,6 +26,8 @@ _spec.loader.exec_module(rooms)
 PAGES = sorted([*(page for page in ROOT.glob("docs/**/*.md") if "_build" not in page.parts), ROOT / "README.md"])
 BLOCK = re.compile(r"^```(?:python|cython)\n(.*?)^```$", re.M | re.S)
 NAME = re.compile(r"(?<![\w./-])pylstm(?:\.[A-Za-z_]\w*)+")
+NEEDING = {"estimators", "torch"}
+"""Façades whose import needs another package."""
 CONTRACT = ("kernel", "_math", "__version__", "__all__")
 """Names beside the façades: what compiled kernels cimport, and what every package has."""
 
@@ -33,7 +35,7 @@ CONTRACT = ("kernel", "_math", "__version__", "__all__")
 def is_public(name):
     """Whether a full name is one of a façade, or an attribute of one."""
     _, first, *rest = [*name.split("."), ""]
-    if first in pylstm._ROOMS and first != "estimators":
+    if first in pylstm._ROOMS and first not in NEEDING:
         space = importlib.import_module(f"pylstm.{first}")
         while rest[0] and isinstance(space, ModuleType):
             attribute, *rest = rest
@@ -42,7 +44,7 @@ def is_public(name):
                 return False
             space = getattr(space, attribute)
         return True
-    return first in {"", "estimators", *CONTRACT, *pylstm.__all__, *pylstm._ESTIMATORS}
+    return first in {"", *NEEDING, *CONTRACT, *pylstm.__all__, *pylstm._ESTIMATORS}
 
 
 def private(code):
@@ -113,7 +115,7 @@ def test_messages():
 
 
 def public_objects():
-    for room in ["", *sorted(set(pylstm._ROOMS) - {"estimators"})]:
+    for room in ["", *sorted(set(pylstm._ROOMS) - NEEDING)]:
         space = importlib.import_module(f"pylstm.{room}".rstrip("."))
         for name in space.__all__:
             value = getattr(space, name)

@@ -17,11 +17,19 @@ import pylstm
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 ENTRY = re.compile(r"^\.\. auto(class|exception|function|module):: ([\w.]+)$", re.M)
 ESTIMATORS = pylstm._ESTIMATORS
+NEEDS = {"estimators": "sklearn", "torch": "torch"}
+"""Room -> the package that its import needs."""
 TREE = re.compile(r"^```\{toctree\}\n(.*?)^```$", re.M | re.S)
 
 
 def entries():
     return [match for page in sorted(DOCS.glob("api/*.md")) for match in ENTRY.findall(page.read_text())]
+
+
+def is_importable(name):
+    """Whether what the room of a full name needs is installed."""
+    package = NEEDS.get(name.split(".")[1])
+    return package is None or find_spec(package) is not None
 
 
 def resolved(name):
@@ -43,7 +51,8 @@ def test_every_public_name_is_in_the_reference_once():
 
 
 def test_what_the_reference_has_beside_them_exists():
-    others = [(kind, name) for kind, name in entries() if kind == "module" or name.count(".") > 1]
+    found = [(kind, name) for kind, name in entries() if kind == "module" or name.count(".") > 1]
+    others = [(kind, name) for kind, name in found if is_importable(name)]
     assert others
     for kind, name in others:
         module, _, attribute = name.rpartition(".")
@@ -61,13 +70,14 @@ def test_every_page_is_in_the_index_once():
 
 FACADES = [
     *("building", "cells", "comparing", "data", "datasets", "estimators", "feedforward", "forecasting", "hookspecs"),
-    *("interop", "layers", "losses", "models", "optim", "plots", "plugins", "saving", "text", "training"),
+    *("interop", "layers", "losses", "models", "optim", "plots", "plugins", "saving", "text", "torch"),
+    "training",
 ]
 
 
 def facade(room):
-    if room == "estimators":
-        pytest.importorskip("sklearn")
+    if room in NEEDS:
+        pytest.importorskip(NEEDS[room])
     return importlib.import_module(f"pylstm.{room}")
 
 
@@ -88,7 +98,7 @@ def test_a_facade_has_its_names_when_nothing_else_is_imported(room):
 
 @pytest.mark.parametrize("room", FACADES)
 def test_the_reference_has_every_name_of_a_facade(room):
-    listed = entries()
+    listed = [(kind, name) for kind, name in entries() if is_importable(name)]
     modules = {name for kind, name in listed if kind == "module"}
     others = [name for kind, name in listed if kind != "module" and name.removeprefix("pylstm.") not in ESTIMATORS]
     objects = [resolved(name) for name in others] + [getattr(facade(room), name, None) for name in ESTIMATORS]
@@ -98,7 +108,7 @@ def test_the_reference_has_every_name_of_a_facade(room):
 
 def test_rooms_are_attributes():
     """In a process of its own: another test may have imported them."""
-    rooms = [room for room in FACADES if room != "estimators" or find_spec("sklearn")]
+    rooms = [room for room in FACADES if is_importable(f"pylstm.{room}")]
     code = f"import pylstm; print(*(getattr(pylstm, room).__name__ for room in {rooms}))"
     done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == [f"pylstm.{room}" for room in rooms]
@@ -128,7 +138,7 @@ def test_methods_of_bases_that_are_not_in_the_reference_are_shown():
     """By `:inherited-members:` of one of the classes at least."""
     estimators = {f"pylstm.{name}" for name in ESTIMATORS}  # which show their own, and need scikit-learn
     options = {name: found for page in DOCS.glob("api/*.md") for name, found in CLASS.findall(page.read_text())}
-    places = {name: name.rpartition(".") for name in options if name not in estimators}
+    places = {name: name.rpartition(".") for name in options if name not in estimators and is_importable(name)}
     classes = {name: getattr(importlib.import_module(module), attr) for name, (module, _, attr) in places.items()}
     shown = {base for name, cls in classes.items() if ":inherited-members:" in options[name] for base in cls.__mro__}
     shown |= {*classes.values()}

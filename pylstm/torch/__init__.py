@@ -1,0 +1,14 @@
+"""Modules for PyTorch, which they need: `LSTM`, `GRU`, `RNN` in place of ``torch.nn``'s, and `Recurrent` of any cell.
+
+Read on in `modules` (what a user makes), `module` (a call), `door` (autograd and torch.compile), `engines` (the layers
+of pylstm that compute).
+"""
+
+from importlib.util import find_spec
+
+if find_spec("torch") is None:
+    raise ModuleNotFoundError("the modules of pylstm.torch need PyTorch: pip install 'pylstm[torch]'", name="torch")
+
+from pylstm.torch.modules import GRU, LSTM, RNN, Recurrent
+
+__all__ = ["GRU", "LSTM", "RNN", "Recurrent"]

@@ -1,0 +1,192 @@
+"""`call`, the door from autograd into an engine: two functions, behind a Function of autograd and behind two operators.
+
+Eager code goes through an ``autograd.Function``, which costs about a quarter of what an operator with a registered
+gradient does; torch.compile, export and tensors without values see the operators ``pylstm::forward`` and
+``pylstm::backward``.
+
+Both hand the run from forward to backward as a *tape*: a tensor of one byte whose memory belongs to an array that holds
+the run. PyTorch frees the run with its saved tensors, and finds it by the address.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from pylstm.torch.engines import Engine, Passed, engine_of, passed_of
+
+AGAIN = (
+    "gradients of gradients do not pass through a module of pylstm.torch: use torch.nn for this layer, or call "
+    "backward without create_graph=True"
+)
+TRANSFORMED = (
+    "torch.func (vmap, grad, jvp, functional transforms) does not pass through a module of pylstm.torch, which takes "
+    "whole batches: use backward() or torch.autograd.grad, and one call on (T, B, input_size) in place of vmap"
+)
+LOST = (
+    "the tape of a pylstm.torch module was copied, and cannot be used: leave it out of hooks on saved tensors, such as "
+    "torch.autograd.graph.save_on_cpu; torch.utils.checkpoint works"
+)
+
+
+class _Tape(np.ndarray[Any, Any]):
+    """One byte of memory that holds a run."""
+
+    run: Any = None
+
+
+_TAPES: weakref.WeakValueDictionary[int, _Tape] = weakref.WeakValueDictionary()
+
+
+def _keep(run: Any) -> Any:
+    """A tensor that holds a run for as long as its memory lives."""
+    array = np.zeros(1, np.uint8).view(_Tape)
+    array.run = run
+    tensor = torch.from_numpy(array)
+    _TAPES[tensor.data_ptr()] = array
+    return tensor
+
+
+def _kept(tape: Any) -> Any:
+    found = _TAPES.get(tape.data_ptr())
+    if found is None:
+        raise RuntimeError(LOST)
+    return found.run
+
+
+def _arrays(tensors: Sequence[Any]) -> list[Any]:
+    return [None if tensor is None else tensor.numpy(force=True) for tensor in tensors]
+
+
+def _forward(engine: Engine, x: Any, weights: Sequence[Any], passed: Passed, given: Sequence[Any], tape: bool) -> Any:
+    """(y, final states, tape)."""
+    x, *rest = _arrays([x, *weights, *given])
+    outputs, run = engine.forward(x, rest[: len(weights)], passed, rest[len(weights) :], tape)
+    held = _keep(run) if tape else torch.empty(0, dtype=torch.uint8)
+    return (*(torch.from_numpy(array) for array in outputs), held)
+
+
+def _backward(engine: Engine, passed: Passed, tape: Any, cotangents: Sequence[Any]) -> list[Any]:
+    """Gradients of x, of the weights and of what was passed."""
+    return [torch.from_numpy(array) for array in engine.backward(_kept(tape), passed, _arrays(cotangents))]
+
+
+class _Call(torch.autograd.Function):
+    """A call in eager code: (key, passed, tape, number of weights), x, *weights, *given -> y, *finals."""
+
+    @staticmethod
+    def forward(ctx: Any, how: tuple[str, Passed, bool, int], x: Any, *others: Any) -> Any:
+        key, passed, tape, count = ctx.how = how
+        *outputs, held = _forward(engine_of(key), x, others[:count], passed, others[count:], tape)
+        if tape:
+            ctx.save_for_backward(held, *(each for each in (x, *others) if each.requires_grad))
+            ctx.set_materialize_grads(False)
+            ctx.shapes = [each.shape for each in outputs]
+        return tuple(outputs)
+
+    @staticmethod
+    def backward(ctx: Any, *cotangents: Any) -> Any:
+        (key, passed, _, _), (tape, *inputs), needs = ctx.how, ctx.saved_tensors, ctx.needs_input_grad[1:]
+        if all(each is None for each in cotangents):
+            return (None,) * (1 + len(needs))
+        if torch.is_grad_enabled():  # with create_graph=True
+            every = [
+                tape.new_zeros(shape, dtype=inputs[0].dtype) if each is None else each
+                for each, shape in zip(cotangents, ctx.shapes)
+            ]
+            grads = backward_op(tape, every, inputs, key, passed.text)
+        else:
+            grads = _backward(engine_of(key), passed, tape, cotangents)
+        grads += [None] * (len(needs) - len(grads))
+        return (None, *(grad if need else None for grad, need in zip(grads, needs)))
+
+
+@torch.library.custom_op("pylstm::forward", mutates_args=(), device_types="cpu")
+def forward_op(
+    x: torch.Tensor, weights: list[torch.Tensor], given: list[torch.Tensor], engine: str, passed: str, tape: bool
+) -> list[torch.Tensor]:
+    """`_forward` as an operator."""
+    return list(_forward(engine_of(engine), x, weights, passed_of(passed), given, tape))
+
+
+@forward_op.register_fake
+def _(x: Any, weights: Any, given: Any, engine: str, passed: str, tape: bool) -> list[Any]:
+    found, (T, B, _) = engine_of(engine), x.shape
+    finals = [x.new_empty(len(found.leaves), B, found.widths[name]) for name in found.states]
+    return [x.new_empty(T, B, found.output_size), *finals, x.new_empty(int(tape), dtype=torch.uint8)]
+
+
+@torch.library.custom_op("pylstm::backward", mutates_args=(), device_types="cpu")
+def backward_op(
+    tape: torch.Tensor, cotangents: list[torch.Tensor], inputs: list[torch.Tensor], engine: str, passed: str
+) -> list[torch.Tensor]:
+    """`_backward` as an operator; `inputs` are there so that what depends on them is refused in a second backward."""
+    return _backward(engine_of(engine), passed_of(passed), tape, cotangents)
+
+
+@backward_op.register_fake
+def _(tape: Any, cotangents: Any, inputs: Any, engine: str, passed: str) -> list[Any]:
+    found, names = engine_of(engine), passed_of(passed)
+    dy, (T, B, _) = cotangents[0], cotangents[0].shape
+    shapes: list[Any] = [(T, B, found.description.input_size)]
+    shapes += [shape for each in found.shapes for shape in each.values()]
+    for name in names.names[: names.smooth]:
+        kind, *rest = name.split(".")
+        if kind == "initial":
+            shapes.append((len(found.leaves), B, found.widths[rest[0]]))
+        else:
+            shapes.append((T, B, found.widths[rest[1]] if len(rest) == 2 else 1))
+    return [dy.new_empty(shape) for shape in shapes]
+
+
+def _save(ctx: Any, inputs: Any, output: Any) -> None:
+    x, weights, given, ctx.engine, ctx.passed, _ = inputs
+    ctx.counts = len(weights), len(given)
+    ctx.save_for_backward(output[-1], *(each for each in (x, *weights, *given) if each.requires_grad))
+
+
+def _differentiate(ctx: Any, cotangents: Any) -> Any:
+    tape, *inputs = ctx.saved_tensors
+    dx, *grads = backward_op(tape, list(cotangents[:-1]), inputs, ctx.engine, ctx.passed)
+    weights, given = ctx.counts
+    of_given = grads[weights:] + [None] * (given + weights - len(grads))
+    return dx, grads[:weights], of_given, None, None, None
+
+
+def _refuse_second(ctx: Any, cotangents: Any) -> Any:
+    raise NotImplementedError(AGAIN)
+
+
+def _refuse_vmap(info: Any, in_dims: Any, *arguments: Any) -> Any:
+    raise TypeError(TRANSFORMED)
+
+
+forward_op.register_autograd(_differentiate, setup_context=_save)
+backward_op.register_autograd(_refuse_second)
+forward_op.register_vmap(_refuse_vmap)
+backward_op.register_vmap(_refuse_vmap)
+
+
+def call(key: str, x: Any, weights: Sequence[Any], given: dict[str, Any]) -> Any:
+    """(y, final states) of the engine of `key`, all (T, B, ...).
+
+    Parameters
+    ----------
+    key : str
+    x : Tensor, shape (T, B, input_size)
+    weights : sequence of Tensor
+        In the order of the engine's names.
+    given : dict of str to Tensor
+        Named as in `Passed`, those with gradients first.
+    """
+    passed, others = " ".join(given), list(given.values())
+    tape = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in (x, *weights, *others))
+    if torch._C._are_functorch_transforms_active():
+        raise TypeError(TRANSFORMED)
+    if torch.compiler.is_compiling() or type(x) not in (torch.Tensor, torch.nn.Parameter) or x.is_meta:
+        return forward_op(x, list(weights), others, key, passed, tape)[:-1]
+    return _Call.apply((key, passed_of(passed), tape, len(weights)), x, *weights, *others)

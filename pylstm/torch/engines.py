@@ -1,0 +1,244 @@
+"""`Engine`: the layers of pylstm behind all modules of one description, in terms of NumPy arrays."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from pylstm.cells.cell import Cell
+from pylstm.cells.options import base_of, changed
+from pylstm.checks import Array
+from pylstm.layers.arguments import find_cell, is_registered
+from pylstm.layers.composite import Composite
+from pylstm.layers.composite_run import single
+from pylstm.layers.named import Recurrent
+from pylstm.layers.protocols import SingleLayer
+from pylstm.layers.run import KINDS
+from pylstm.layers.stack import Stack
+from pylstm.torch.naming import naming_of, suffix_of
+
+
+@dataclass(frozen=True)
+class Description:
+    """What the layers of a module are, but for their dtype.
+
+    Attributes
+    ----------
+    cell : type
+    input_size, hidden_size, num_layers : int
+    bidirectional, bias : bool
+    learn_initial : bool, or tuple of str
+    torch_names : bool
+        Whether the parameters have PyTorch's names.
+    sizes : tuple of (str, number)
+        Extra sizes of the cell.
+    """
+
+    cell: type[Cell]
+    input_size: int
+    hidden_size: int
+    num_layers: int = 1
+    bidirectional: bool = False
+    bias: bool = True
+    learn_initial: bool | tuple[str, ...] = False
+    torch_names: bool = False
+    sizes: tuple[tuple[str, Any], ...] = ()
+
+    def layer(self, dtype: str, seed: Any = 0) -> Any:
+        """A layer, or a stack."""
+        make: Any = Recurrent
+        return make(
+            self.cell,
+            self.input_size,
+            self.hidden_size,
+            self.num_layers,
+            bidirectional=self.bidirectional,
+            bias=self.bias,
+            learn_initial=self.learn_initial,
+            dtype=dtype,
+            seed=seed,
+            **dict(self.sizes),
+        )
+
+    @property
+    def key(self) -> str:
+        """A str for the graphs of torch.compile; of a registered cell another process makes the same engine of it."""
+        says = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        base = base_of(self.cell)
+        registered = is_registered(base)
+        says["cell"] = base.name if registered else f"{base.__module__}:{base.__qualname__}#{id(base):x}"
+        says["options"] = changed(self.cell)
+        return json.dumps(says)
+
+
+def described(key: str) -> Description:
+    """The description that has `key`, of a registered cell."""
+    says = json.loads(key)
+    options, sizes = says.pop("options"), says.pop("sizes")
+    if "#" in says["cell"]:
+        name = says["cell"].partition("#")[0]
+        raise RuntimeError(f"the cell {name} is not registered: make a module of it in this process first")
+    learn = says.pop("learn_initial")
+    cell = find_cell(says.pop("cell"))
+    return Description(
+        cell.with_options(**options) if options else cell,
+        learn_initial=learn if isinstance(learn, bool) else tuple(learn),
+        sizes=tuple((name, value) for name, value in sizes),
+        **says,
+    )
+
+
+class Passed:
+    """The names of what comes with x and the weights.
+
+    Attributes
+    ----------
+    text : str
+        All names, with spaces between.
+    names : tuple of str
+        ``initial.<state>``, ``<aux, pre or blend>.<single layer>.<block>``, with ``.1`` where one number stands for all
+        units; then ``reset``, ``lengths``, ``dropout`` and its ``seed``.
+    smooth : int
+        How many of them, the first, have gradients.
+    """
+
+    def __init__(self, text: str) -> None:
+        self.text, self.names = text, tuple(text.split())
+        self.smooth = sum(name.startswith(("initial.", *KINDS)) for name in self.names)
+
+
+passed_of = functools.cache(Passed)
+
+
+class Engine:
+    """All layers of one description: each call takes one that nobody uses, so several threads may call at once.
+
+    A run keeps what it needs of the weights, so its layer is free again before its backward pass.
+    """
+
+    def __init__(self, description: Description) -> None:
+        self.description = description
+        self.layers: dict[np.dtype, list[Any]] = {np.dtype("float32"): [], np.dtype("float64"): []}
+        self.naming = naming_of(description.cell.name, description.torch_names)
+        first = self._take(np.dtype("float32"))
+        self.leaves: list[SingleLayer] = first.recurrents
+        self.states: tuple[str, ...] = self.leaves[0].cell.contract.states
+        self._check_states(first)
+        self.widths, self.output_size = self.leaves[0].widths, first.output_size
+        self.shapes = self._shapes()
+        self.layers[first.dtype].append(first)
+
+    def _check_states(self, layer: Any) -> None:
+        alike = layer.state_names if isinstance(layer, Composite) else self.states
+        for name in self.states:
+            if name not in alike:
+                raise ValueError(
+                    f"the states {name!r} of cell {self.description.cell.name!r} have different widths in the layers "
+                    "of one module: make one module for each layer"
+                )
+
+    def _shapes(self) -> list[dict[str, tuple[int, ...]]]:
+        directions = 1 + self.description.bidirectional
+        return [
+            {name + suffix_of(k, directions): shape for name, shape in self.naming.shapes(leaf).items()}
+            for k, leaf in enumerate(self.leaves)
+        ]
+
+    def _take(self, dtype: np.dtype) -> Any:
+        free = self.layers[dtype]
+        try:
+            return free.pop()
+        except IndexError:
+            return self.description.layer(dtype.name)
+
+    def initial_parameters(self, dtype: str, seed: int) -> list[Array]:
+        """Values that a new layer draws, in the order of the names."""
+        layer = self.description.layer(dtype, seed)
+        return [array for leaf in layer.recurrents for array in self.naming.split(leaf.params)]
+
+    def forward(
+        self, x: Array, weights: Sequence[Array], passed: Passed, given: Sequence[Array], tape: bool
+    ) -> tuple[list[Array], Any]:
+        """Outputs (y, final states), which share no memory with anything, and the run."""
+        layer = self._take(x.dtype)
+        try:
+            at = 0
+            for leaf, shapes in zip(layer.recurrents, self.shapes):
+                self.naming.join(weights[at : at + len(shapes)], leaf.params)
+                at += len(shapes)
+            arguments = dict(zip(passed.names, given))
+            if isinstance(layer, Stack):
+                layer.train("seed" in arguments)
+                if layer.training:
+                    layer.dropout = float(arguments["dropout"][0])
+                    layer.reseed(int(arguments["seed"][0]))
+            run = layer(x, tape=tape, **self._arguments(layer, arguments))
+        finally:
+            self.layers[layer.dtype].append(layer)
+        whole = isinstance(layer, Composite)
+        finals = [run.final[name] if whole else run.final[name][None].copy() for name in self.states]
+        return [_own(run.y), *finals], run
+
+    def _arguments(self, layer: Any, given: Mapping[str, Array]) -> dict[str, Any]:
+        """What a call of `layer` takes, of what is named as in `Passed`."""
+        arguments: dict[str, Any] = {name: given[name] for name in ("reset", "lengths") if name in given}
+        parts: list[dict[str, dict[str, Array]]] = [{} for _ in self.leaves]
+        for name, array in given.items():
+            kind, *rest = name.split(".")
+            if kind == "initial":
+                arguments.setdefault("initial", {})[rest[0]] = array if isinstance(layer, Composite) else array[0]
+            elif kind in KINDS:
+                parts[int(rest[0])].setdefault(kind, {})[rest[1]] = array
+        for kind in KINDS:
+            each = [part.get(kind) for part in parts]
+            if any(each):
+                arguments[kind] = self._nested(each) if isinstance(layer, Composite) else each[0]
+        return arguments
+
+    def _nested(self, each: list[Any]) -> list[Any]:
+        """By part of a stack, from a list by single layer."""
+        return [each[k : k + 2] for k in range(0, len(each), 2)] if self.description.bidirectional else each
+
+    def backward(self, run: Any, passed: Passed, cotangents: Sequence[Array | None]) -> list[Array]:
+        """Gradients of x, of the weights, and of the first `smooth` of what was passed."""
+        dy, *dfinals = cotangents
+        whole = isinstance(run.layer, Composite)
+        dfinal = {name: d if whole else d[0] for name, d in zip(self.states, dfinals) if d is not None}
+        grads = run.backward(dy, dfinal=dfinal or None)
+        leaves = single(grads.layers) if whole else [grads]
+        out = [grads.x, *(array for leaf in leaves for array in self.naming.split(leaf.params))]
+        for name in passed.names[: passed.smooth]:
+            kind, *rest = name.split(".")
+            if kind == "initial":
+                out.append(grads.initial[rest[0]] if whole else grads.initial[rest[0]][None])
+            else:
+                out.append(getattr(leaves[int(rest[0])], kind)[rest[1]])
+        return [np.ascontiguousarray(array) for array in out]
+
+
+def _own(array: Array) -> Array:
+    """The array itself if nobody else has its memory, else a copy: what a caller may change in place."""
+    flags = array.flags
+    return array if flags.owndata and flags.writeable and flags.c_contiguous else array.copy()
+
+
+_ENGINES: dict[str, Engine] = {}
+
+
+def engine_of(key: str) -> Engine:
+    """The engine of the modules whose description has this key."""
+    found = _ENGINES.get(key)
+    return found if found is not None else _ENGINES.setdefault(key, Engine(described(key)))
+
+
+def add_engine(description: Description) -> str:
+    """Makes sure of an engine for `description`; its key."""
+    key = description.key
+    if key not in _ENGINES:
+        _ENGINES.setdefault(key, Engine(description))
+    return key

@@ -1,0 +1,114 @@
+"""Names of the parameters of a module: PyTorch's for the cells that it has, ours for all others.
+
+A naming says, of one layer and direction, which arrays a module has for it, in which order (`shapes`), writes them
+into the parameters of the layer that computes (`join`), and takes gradients out of those of that layer (`split`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+
+from pylstm.checks import Array
+from pylstm.layers.protocols import SingleLayer
+from pylstm.parameters import Parameters
+
+Shapes = dict[str, tuple[int, ...]]
+
+
+class Naming(Protocol):
+    """How the arrays of a module stand for the parameters of a layer."""
+
+    def shapes(self, leaf: SingleLayer) -> Shapes:
+        """Name -> shape of the arrays of a module."""
+
+    def join(self, arrays: Sequence[Array], params: Parameters) -> None:
+        """Set `params` of a layer from the arrays of a module."""
+
+    def split(self, params: Parameters) -> list[Array]:
+        """The arrays, or their gradients, of a module from `params` of a layer; no two overlap."""
+
+
+class OwnNames:
+    """The names and arrays of the layer itself: ``weight_x``, ``weight_h``, ``bias``, ..."""
+
+    def shapes(self, leaf: SingleLayer) -> Shapes:
+        """Name -> shape of the arrays of a module."""
+        return leaf.params.shapes
+
+    def join(self, arrays: Sequence[Array], params: Parameters) -> None:
+        """Set `params` of a layer from the arrays of a module."""
+        for name, array in zip(params, arrays):
+            params[name][...] = array
+
+    def split(self, params: Parameters) -> list[Array]:
+        """The arrays, or their gradients, of a module from `params` of a layer; no two overlap."""
+        return [params[name] for name in params]
+
+
+class TorchNames:
+    """``weight_ih``, ``weight_hh``, ``bias_ih``, ``bias_hh``, ``weight_hr``, whose rows are in the order of our gates.
+
+    A bias of ours is the sum of both of PyTorch's, so each has its whole gradient. Not of the candidate of a GRU, whose
+    recurrent part is scaled by the reset gate: our gate ``n`` has the bias fed with x, and ``m`` the one fed with h.
+    """
+
+    def __init__(self, apart: bool) -> None:
+        self.apart = apart  # the last of the gates of x, and the last of those of h, share no bias: r, z, m, n
+
+    def shapes(self, leaf: SingleLayer) -> Shapes:
+        """Name -> shape of the arrays of a module."""
+        have = leaf.params.shapes
+        shapes = {"weight_ih": have["weight_x"], "weight_hh": have["weight_h"]}
+        if "bias" in have:
+            shapes |= {"bias_ih": have["weight_x"][:1], "bias_hh": have["weight_x"][:1]}
+        if "weight_m" in have:
+            shapes["weight_hr"] = have["weight_m"]
+        return shapes | {name: shape for name, shape in have.items() if name.startswith("initial_")}
+
+    def join(self, arrays: Sequence[Array], params: Parameters) -> None:
+        """Set `params` of a layer from the arrays of a module."""
+        given = iter(arrays)
+        params["weight_x"][...], params["weight_h"][...] = next(given), next(given)
+        if "bias" in params:
+            self._add(next(given), next(given), params["bias"])
+        for name in params:
+            if name == "weight_m" or name.startswith("initial_"):
+                params[name][...] = next(given)
+
+    def split(self, params: Parameters) -> list[Array]:
+        """The arrays, or their gradients, of a module from `params` of a layer; no two overlap."""
+        out = [params["weight_x"], params["weight_h"]]
+        if "bias" in params:
+            bias, width = params["bias"], len(params["weight_x"])
+            both = self._shared(width)
+            of_x = np.concatenate([bias[:both], bias[-(width - both) :]]) if self.apart else bias
+            out += [of_x, bias[:width].copy()]  # never the same memory twice: a gradient may be changed in place
+        return out + [params[name] for name in params if name == "weight_m" or name.startswith("initial_")]
+
+    def _add(self, of_x: Array, of_h: Array, bias: Array) -> None:
+        both, width = self._shared(len(of_x)), len(of_x)
+        np.add(of_x[:both], of_h[:both], out=bias[:both])
+        bias[both:width], bias[width:] = of_h[both:], of_x[both:] if self.apart else ()
+
+    def _shared(self, width: int) -> int:
+        """Rows, of `width`, whose biases are added."""
+        return width * 2 // 3 if self.apart else width
+
+
+def naming_of(cell: str, torch_names: bool) -> Naming:
+    """PyTorch's names of one of its cells, or ours."""
+    return TorchNames(apart=cell == "gru") if torch_names else OwnNames()
+
+
+def suffix_of(k: int, directions: int) -> str:
+    """``_l0``, ``_l0_reverse``: PyTorch's suffix of the names of single layer `k`.
+
+    Examples
+    --------
+    >>> suffix_of(3, 1), suffix_of(3, 2)
+    ('_l3', '_l1_reverse')
+    """
+    return f"_l{k // directions}" + "_reverse" * (k % directions)

@@ -1,0 +1,65 @@
+"""What a module of `pylstm.torch` cannot take, refused with what to do instead."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+DTYPES = (torch.float32, torch.float64)
+
+
+def check_dtype(name: str, dtype: Any) -> None:
+    """Refuse dtypes that the engine does not compute in.
+
+    Raises
+    ------
+    TypeError
+        Half precision, complex numbers, integers.
+    """
+    if dtype in DTYPES:
+        return
+    cure = "convert it with .float() or .double()"
+    if dtype in (torch.float16, torch.bfloat16):
+        cure = "call it in float32: x.float(), and under autocast inside torch.autocast('cpu', enabled=False)"
+    elif getattr(dtype, "is_complex", False):
+        cure = "pass the real and the imaginary part as features, torch.view_as_real(x).flatten(-2)"
+    raise TypeError(f"{name} must be float32 or float64, got {dtype}: {cure}")
+
+
+def check_device(name: str, device: Any) -> None:
+    """Refuse devices other than the CPU ("meta" computes shapes).
+
+    Raises
+    ------
+    TypeError
+        Another device.
+    """
+    if device.type not in ("cpu", "meta"):
+        raise TypeError(
+            f"{name} must be on the CPU, where pylstm runs, got {device}: move what comes in with .cpu() and what "
+            f"comes out with .to('{device}'), or use torch.nn for this layer"
+        )
+
+
+def check_tensor(name: str, value: Any, shape: tuple[Any, ...], dtype: Any) -> None:
+    """Refuse what is not a tensor of `shape` (a str stands for any size) and of the weights' `dtype`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Not a tensor, another dtype or device; another shape.
+    """
+    if not isinstance(value, torch.Tensor):
+        cure = ": torch.from_numpy(array)" if hasattr(value, "__array__") else ""
+        raise TypeError(f"{name} must be a tensor, got {type(value).__name__}{cure}")
+    check_device(name, value.device)
+    if value.dtype != dtype:
+        check_dtype(name, value.dtype)
+        raise TypeError(
+            f"{name} is {value.dtype}, but the weights are {dtype}: convert it with .to({dtype}), or the module with "
+            f".to({value.dtype})"
+        )
+    if value.dim() != len(shape) or any(not isinstance(n, str) and n != m for n, m in zip(shape, value.shape)):
+        expected = ", ".join(str(n) for n in shape)
+        raise ValueError(f"{name} must have shape ({expected}), got {tuple(value.shape)}")

@@ -1,0 +1,304 @@
+"""The modules as modules: state dicts, copies, pickles, hooks, conversions, memory, and what they refuse."""
+
+import copy
+import gc
+import io
+import pickle
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+import pylstm.torch  # noqa: E402  (after the skip)
+from pylstm.interop.torch import state_dict  # noqa: E402
+from pylstm.torch import door  # noqa: E402
+
+I, H, T, B = 3, 5, 7, 4
+MAKERS = {
+    "LSTM": lambda module: module.LSTM(I, H, 2, bidirectional=True, proj_size=2),
+    "GRU": lambda module: module.GRU(I, H, 2, bias=False),
+    "RNN": lambda module: module.RNN(I, H, nonlinearity="relu"),
+}
+
+
+def x_of(dtype=torch.float32, **options):
+    return torch.randn(T, B, I, dtype=dtype, **options)
+
+
+@pytest.mark.filterwarnings("ignore:LSTM with projections is not supported with oneDNN")
+@pytest.mark.parametrize("name", MAKERS)
+def test_state_dicts_go_both_ways(name):
+    ours, theirs = MAKERS[name](pylstm.torch), MAKERS[name](torch.nn)
+    assert [(k, v.shape) for k, v in ours.state_dict().items()] == [
+        (k, v.shape) for k, v in theirs.state_dict().items()
+    ]
+    x = x_of()
+    for source, target in ((ours, theirs), (theirs, ours)):
+        with torch.no_grad():
+            for weight in source.parameters():
+                weight.uniform_(-0.5, 0.5)
+        target.load_state_dict(source.state_dict())
+        torch.testing.assert_close(ours(x)[0], theirs(x)[0], rtol=0, atol=1e-6)
+
+
+def test_signatures_are_those_of_torch():
+    """By position, as scripts call them."""
+    lstm = pylstm.torch.LSTM(I, H, 2, False, True, 0.25, True, 2, "cpu", torch.float64)
+    assert repr(lstm) == repr(torch.nn.LSTM(I, H, 2, False, True, 0.25, True, 2, "cpu", torch.float64))
+    rnn = pylstm.torch.RNN(I, H, 2, "relu", False, True, 0.25, True, device="cpu", dtype=torch.float64)
+    theirs = torch.nn.RNN(I, H, 2, "relu", False, True, 0.25, True, device="cpu", dtype=torch.float64)
+    for name in (
+        "mode",
+        "nonlinearity",
+        "num_layers",
+        "batch_first",
+        "bias",
+        "dropout",
+        "bidirectional",
+        "hidden_size",
+    ):
+        assert getattr(rnn, name) == getattr(theirs, name)
+    assert [len(each) for each in rnn.all_weights] == [len(each) for each in theirs.all_weights]
+    assert rnn.flatten_parameters() is None
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_copies_and_pickles_compute_the_same(name):
+    module, x = MAKERS[name](pylstm.torch), x_of()
+    file = io.BytesIO()
+    torch.save(module, file)
+    file.seek(0)
+    for other in (copy.deepcopy(module), pickle.loads(pickle.dumps(module)), torch.load(file, weights_only=False)):
+        assert torch.equal(other(x)[0], module(x)[0])
+        with torch.no_grad():
+            next(other.parameters()).add_(1)
+        assert not torch.equal(other(x)[0], module(x)[0])
+
+
+def test_a_pickle_is_read_in_another_process(tmp_path):
+    module, x = pylstm.torch.Recurrent("cornn", I, H, dt=0.02), x_of()
+    torch.save((module, x, module(x)[0].detach()), tmp_path / "module.pt")
+    code = (
+        "import sys, torch; module, x, y = torch.load(sys.argv[1], weights_only=False)\n"
+        "assert torch.equal(module(x)[0], y)"
+    )
+    subprocess.run([sys.executable, "-c", code, str(tmp_path / "module.pt")], check=True, cwd=tmp_path)
+
+
+def test_conversions():
+    module = pylstm.torch.LSTM(I, H).double()
+    assert module(x_of(torch.float64))[0].dtype == torch.float64
+    assert module.float()(x_of())[0].dtype == torch.float32
+    assert module.share_memory()(x_of())[0].shape == (T, B, H)
+    shapes = pylstm.torch.LSTM(I, H, device="meta")
+    assert shapes(x_of(device="meta"))[0].device.type == "meta"
+    assert shapes.to_empty(device="cpu")(x_of())[0].shape == (T, B, H)
+
+
+def test_hooks_and_parametrisations_act():
+    module, seen = pylstm.torch.GRU(I, H), []
+    module.register_forward_hook(lambda module, inputs, output: seen.append(output[0].shape))
+    module.register_full_backward_hook(lambda module, before, after: seen.append(after[0].shape))
+    module(x_of(requires_grad=True))[0].sum().backward()
+    assert seen == [(T, B, H), (T, B, H)]
+    torch.nn.utils.parametrizations.weight_norm(module, "weight_hh_l0")
+    module.zero_grad()
+    module(x_of(requires_grad=True))[0].sum().backward()
+    assert module.parametrizations.weight_hh_l0.original0.grad.abs().max() > 0
+
+
+@pytest.mark.parametrize("train", [True, False])
+def test_gradients_are_only_of_what_requires_them(train):
+    module, x = pylstm.torch.LSTM(I, H), x_of(requires_grad=train)
+    module.weight_hh_l0.requires_grad_(False)
+    module(x)[0].sum().backward()
+    assert module.weight_hh_l0.grad is None
+    assert module.weight_ih_l0.grad is not None
+    assert (x.grad is not None) == train
+    module.requires_grad_(False)
+    assert module(x)[0].requires_grad == train
+
+
+def tapes():
+    gc.collect()
+    return len(door._TAPES)
+
+
+def test_inference_keeps_no_tape_and_training_frees_it():
+    module, x = pylstm.torch.LSTM(I, H, 2), x_of()
+    before = tapes()
+    with torch.no_grad():
+        y = module(x)[0]
+    assert tapes() == before
+    y = module(x)[0]
+    assert tapes() == before + 1
+    loss = y.sum()
+    loss.backward(retain_graph=True)
+    first = module.weight_hh_l1.grad.clone()
+    loss.backward()
+    torch.testing.assert_close(module.weight_hh_l1.grad, 2 * first, rtol=0, atol=0)
+    assert tapes() == before  # though y and loss are alive
+    with pytest.raises(RuntimeError, match="second time"):
+        loss.backward()
+
+
+def test_both_biases_have_gradients_of_their_own():
+    module = pylstm.torch.LSTM(I, H)
+    module(x_of())[0].sum().backward()
+    assert module.bias_ih_l0.grad.data_ptr() != module.bias_hh_l0.grad.data_ptr()
+    expected = module.bias_hh_l0.grad.clone()
+    module.bias_ih_l0.grad.zero_()
+    assert torch.equal(module.bias_hh_l0.grad, expected)
+
+
+def test_results_may_be_changed_in_place():
+    module, x = pylstm.torch.LSTM(I, H), x_of(requires_grad=True)
+    (expected,) = torch.autograd.grad(2 * module(x)[0].sum(), x)
+    y, (h, c) = module(x)
+    h.detach().zero_()
+    c.detach().zero_()
+    (got,) = torch.autograd.grad(y.mul_(2).sum(), x)
+    assert torch.equal(got, expected)
+
+
+def test_weights_changed_before_backward_are_noticed_as_by_torch():
+    for made in (pylstm.torch, torch.nn):
+        module = made.LSTM(I, H)
+        loss = module(x_of())[0].sum()
+        with torch.no_grad():
+            module.weight_hh_l0.add_(1)
+        with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+            loss.backward()
+
+
+def test_states_alone_have_a_gradient_and_nothing_has_none():
+    module, theirs = pylstm.torch.LSTM(I, H, 2), torch.nn.LSTM(I, H, 2)
+    theirs.load_state_dict(module.state_dict())
+    x = x_of(requires_grad=True)
+    grads = [torch.autograd.grad(each(x)[1][1].sum(), x)[0] for each in (module, theirs)]
+    torch.testing.assert_close(*grads, rtol=0, atol=1e-6)
+
+
+def test_several_threads_call_one_module():
+    module, xs = pylstm.torch.GRU(I, H, 2), [x_of() for _ in range(8)]
+    expected, got = [module(x)[0].detach() for x in xs], [None] * len(xs)
+
+    def work(k):
+        for _ in range(20):
+            y = module(xs[k])[0]
+            y.sum().backward()
+            assert torch.equal(y, expected[k])
+        got[k] = True
+
+    threads = [threading.Thread(target=work, args=(k,)) for k in range(len(xs))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert all(got)
+
+
+def test_checkpointing_computes_the_same():
+    module, x = pylstm.torch.GRU(I, H), x_of(requires_grad=True)
+    direct = torch.autograd.grad(module(x)[0].square().sum(), x)
+    y = torch.utils.checkpoint.checkpoint(lambda x: module(x)[0], x, use_reentrant=False)
+    assert torch.equal(torch.autograd.grad(y.square().sum(), x)[0], direct[0])
+
+
+def test_new_parameters_of_other_cells_are_drawn_from_torch():
+    torch.manual_seed(0)
+    first = pylstm.torch.Recurrent("indrnn", I, H)
+    torch.manual_seed(0)
+    second = pylstm.torch.Recurrent("indrnn", I, H)
+    assert all(torch.equal(a, b) for a, b in zip(first.parameters(), second.parameters(), strict=True))
+    assert not torch.equal(first.weight_x_l0, pylstm.torch.Recurrent("indrnn", I, H).weight_x_l0)
+
+
+def test_the_state_dict_of_a_layer_loads_into_the_module():
+    layer = pylstm.GRU(I, H, 2, seed=0)
+    module = pylstm.torch.GRU(I, H, 2)
+    module.load_state_dict({name: torch.from_numpy(array) for name, array in state_dict(layer).items()})
+    x = x_of()
+    assert (module(x)[0].detach().numpy() == layer(x.numpy()).y).all()
+
+
+def call(module, *arguments, **options):
+    return lambda: module(*arguments, **options)
+
+
+LSTM = pylstm.torch.LSTM(I, H)
+PACKED = torch.nn.utils.rnn.pack_padded_sequence(x_of(), [7, 4, 4, 1])
+REFUSED = {
+    "half": (lambda: pylstm.torch.LSTM(I, H).half(), TypeError, "float16.*under autocast"),
+    "half input": (call(LSTM, x_of().bfloat16()), TypeError, "bfloat16.*x.float"),
+    "complex": (call(LSTM, x_of(torch.complex64)), TypeError, "complex64.*view_as_real"),
+    "integers": (call(LSTM, torch.ones(T, B, I, dtype=int)), TypeError, r"int64: convert it with .float\(\)"),
+    "dtype": (
+        call(LSTM, x_of(torch.float64)),
+        TypeError,
+        r"weights are torch.float32: convert it with .to\(torch.float32",
+    ),
+    "made half": (lambda: pylstm.torch.GRU(I, H, dtype=torch.float16), TypeError, "dtype must be float32 or float64"),
+    "cuda": (lambda: torch.nn.Sequential(pylstm.torch.GRU(I, H)).to("cuda"), TypeError, "runs on the CPU"),
+    "made on cuda": (lambda: pylstm.torch.GRU(I, H, device="cuda"), TypeError, "must be on the CPU"),
+    "array": (call(LSTM, np.ones((T, B, I), "f")), TypeError, "torch.from_numpy"),
+    "shape": (call(LSTM, torch.ones(T, B, I + 1)), ValueError, r"input must have shape \(T, B, 3\), got \(7, 4, 4\)"),
+    "axes": (call(LSTM, torch.ones(I)), ValueError, "must have shape"),
+    "no tuple": (call(LSTM, x_of(), torch.ones(1, B, H)), TypeError, "tuple of 2 tensors"),
+    "tuple": (call(pylstm.torch.GRU(I, H), x_of(), (torch.ones(1, B, H),)), TypeError, "one tensor"),
+    "states": (call(LSTM, x_of(), (torch.ones(1, B, H), torch.ones(2, B, H))), ValueError, r"hx\[1\].*\(1, 4, 5\)"),
+    "lengths of one": (call(LSTM, torch.ones(T, I), lengths=[3]), ValueError, "batch of sequences"),
+    "lengths": (call(LSTM, x_of(), lengths=[8, 1, 1, 1]), ValueError, "lengths must be in 0..7"),
+    "reset": (call(LSTM, x_of(), reset=torch.zeros(T, B)), TypeError, "reset"),
+    "packed and lengths": (call(LSTM, PACKED, lengths=[7, 4, 4, 1]), ValueError, "not with a PackedSequence"),
+    "aux": (call(LSTM, x_of(), aux={"dt": torch.ones(T, B, H)}), ValueError, "dt"),
+    "list": (
+        call(pylstm.torch.GRU(I, H, 2), x_of(), pre={"h": torch.ones(T, B, H)}),
+        ValueError,
+        "for each of 2 layers",
+    ),
+    "vmap": (lambda: torch.vmap(lambda x: LSTM(x)[0])(torch.ones(2, T, B, I)), TypeError, "in place of vmap"),
+    "func": (lambda: torch.func.grad(lambda x: LSTM(x)[0].sum())(x_of()), TypeError, "use backward"),
+    "proj_size": (lambda: pylstm.torch.LSTM(I, H, proj_size=H), ValueError, "below hidden_size"),
+    "nonlinearity": (lambda: pylstm.torch.RNN(I, H, nonlinearity="tan"), ValueError, "nonlinearity"),
+    "dropout": (lambda: pylstm.torch.GRU(I, H, 2, dropout=2), ValueError, "dropout"),
+    "cell": (lambda: pylstm.torch.Recurrent("lsmt", I, H), LookupError, "lstm"),
+}
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_refused_with_the_cure(what):
+    act, error, match = REFUSED[what]
+    with pytest.raises(error, match=match):
+        act()
+
+
+@pytest.mark.parametrize("of", ["x", "weight", "constant"])
+def test_a_second_derivative_is_refused_never_dropped(of):
+    """Also where the cotangent is a constant, and the gradient would seem not to depend on anything."""
+    module, x = pylstm.torch.GRU(I, H), x_of(requires_grad=True)
+    leaf = module.weight_hh_l0 if of == "weight" else x
+    (grad,) = torch.autograd.grad(module(x)[1].sum(), leaf, create_graph=True)
+    with pytest.raises(NotImplementedError, match="gradients of gradients"):
+        if of == "constant":
+            (module(x)[0].sum() + grad.square().sum()).backward()
+        else:
+            torch.autograd.grad(grad.square().sum(), leaf)
+
+
+def test_saved_tensors_that_are_copied_are_refused():
+    module = pylstm.torch.GRU(I, H)
+    with torch.autograd.graph.saved_tensors_hooks(torch.clone, lambda tensor: tensor):
+        y = module(x_of())[0]
+    with pytest.raises(RuntimeError, match=r"tape of a pylstm\.torch module was copied"):
+        y.sum().backward()
+
+
+def test_a_dropout_without_effect_is_told():
+    with pytest.warns(UserWarning, match="acts between layers") as told:
+        pylstm.torch.GRU(I, H, dropout=0.5)
+    assert told[0].filename == __file__
