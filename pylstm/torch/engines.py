@@ -201,7 +201,7 @@ class Engine:
         return arguments
 
     def _nested(self, each: list[Any]) -> list[Any]:
-        """By part of a stack, from a list by single layer."""
+        """A list by single layer as one by part of a stack."""
         return [each[k : k + 2] for k in range(0, len(each), 2)] if self.description.bidirectional else each
 
     def backward(self, run: Any, passed: Passed, cotangents: Sequence[Array | None]) -> list[Array]:
