@@ -4,8 +4,8 @@
 
 A step is the call, ``output.backward(dy)`` with gradients of the input and all parameters, at the sizes of the table of
 peers (T = 100, and 1000 where B = 1, H = 64). Before anything is timed both must have the same outputs and gradients.
-Milliseconds are medians over rounds, the ratio is torch's time divided by ours; below the table stand its geometric mean
-and its least for every module and dtype. Run it on a machine that does nothing else.
+Milliseconds are medians over rounds, the ratio is torch's time divided by ours; below the table stand its
+geometric mean and its least for every module and dtype. Run it on a machine that does nothing else.
 """
 
 from __future__ import annotations
