@@ -36,7 +36,7 @@ def write_file(path: Path, header: dict[str, Any], tensors: Mapping[str, np.ndar
     header = {"format": FORMAT, "version": version("pylstm")} | header
     header["header_sha256"] = _digest(header, {})
     header["sha256"] = _digest(header, tensors)
-    _write(path, safetensors.numpy.save(dict(tensors), metadata={"pylstm": json.dumps(header)}))
+    write_bytes(path, safetensors.numpy.save(dict(tensors), metadata={"pylstm": json.dumps(header)}))
 
 
 Shapes = dict[str, tuple[str, tuple[int, ...]]]
@@ -173,7 +173,7 @@ def _without(header: dict[str, Any], name: str) -> dict[str, Any]:
     return {key: value for key, value in header.items() if key != name}
 
 
-def _write(path: Path, data: bytes) -> None:
+def write_bytes(path: Path, data: bytes) -> None:
     """Write `data` to a new file beside `path`, then rename it; remove what killed writers have left there."""
     path = path_text(path)
     target = os.path.realpath(path)

@@ -17,6 +17,7 @@ from pylstm.interop.gate_orders import PROJECTIONS, gate_order
 from pylstm.layers.bidirectional import Bidirectional
 from pylstm.layers.composite import Composite
 from pylstm.layers.named import Recurrent
+from pylstm.layers.recurrent import RecurrentLayer
 from pylstm.layers.stack import Stack
 
 
@@ -58,7 +59,7 @@ def shapes_of(library: str, layer: Recurrent) -> tuple[tuple[int, ...], ...]:
     return (rows, layer.input_size), (rows, layer.output_size), (rows,)
 
 
-def projection_of(layer: Recurrent) -> str | None:
+def projection_of(layer: RecurrentLayer) -> str | None:
     """Our name of the matrix (output_size, hidden_size) that makes the output of the hidden units, if there is one."""
     source = PROJECTIONS.get(layer.cell.name)
     return source and f"weight_{source}"
@@ -124,6 +125,11 @@ def write_weights(library: str, layer: Recurrent) -> tuple[np.ndarray, ...]:
             f"layers of {library} hold no initial states, but this layer learns {', '.join(layer.learn_initial)}: "
             "pass these states to each call there, and convert a copy without learn_initial"
         )
+    return weights_of(library, layer)
+
+
+def weights_of(library: str, layer: RecurrentLayer) -> tuple[np.ndarray, ...]:
+    """What `write_weights` returns; learned initial states are left aside."""
     contract, hidden, params = layer.cell.contract, layer.hidden_size, layer.params
     x_gates, h_gates = gate_order(library, contract.name)
     for_h: dict[str, np.ndarray] = {}

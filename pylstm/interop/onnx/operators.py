@@ -1,18 +1,19 @@
 """Inputs W, R, B and P of the ONNX operators ``LSTM``, ``GRU`` and ``RNN``. No ONNX library is needed.
 
-`CELLS` says which cell computes what the attributes of an operator ask for. ONNX has one operator for each layer: of a
-stack, take the layers one by one.
+`CELLS` says which cell computes what the attributes of an operator ask for.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from pylstm.checks import check_array
-from pylstm.interop.weights import directions_of, read_weights, refuse_other_kind, shapes_of, write_weights
+from pylstm.interop.weights import directions_of, read_weights, refuse_other_kind, shapes_of, weights_of, write_weights
 from pylstm.layers.named import Recurrent
+from pylstm.layers.recurrent import RecurrentLayer
 
 _LSTM, _GRU = ("Sigmoid", "Tanh", "Tanh"), ("Sigmoid", "Tanh")
 CELLS: dict[str, tuple[str, dict[str, Any], tuple[str, ...]]] = {
@@ -112,11 +113,19 @@ def tensors(layer: Any) -> dict[str, np.ndarray]:
     >>> {name: array.shape for name, array in tensors(Recurrent("lstm", 2, 3)).items()}
     {'W': (1, 12, 2), 'R': (1, 12, 3), 'B': (1, 24)}
     """
-    parts = [write_weights("onnx", leaf) for leaf in _directions(layer)]
+    return _arrays(_directions(layer), write_weights)
+
+
+def arrays_of(layer: RecurrentLayer) -> dict[str, np.ndarray]:
+    """What `tensors` returns of a single layer; its learned initial states are left aside."""
+    return _arrays([layer], weights_of)
+
+
+def _arrays(leaves: Sequence[Any], write: Callable[..., tuple[np.ndarray, ...]]) -> dict[str, np.ndarray]:
+    parts = [write("onnx", leaf) for leaf in leaves]
     found = {"W": np.stack([part[0] for part in parts]), "R": np.stack([part[1] for part in parts])}
     if len(parts[0]) > 2:
         found["B"] = np.stack([np.concatenate(part[2:]) for part in parts])
-    leaves = _directions(layer)
     if names := CELLS[leaves[0].cell.name][2]:
         nothing = np.zeros(leaves[0].hidden_size, leaves[0].dtype)
         found["P"] = np.stack(

@@ -1,0 +1,198 @@
+"""`export`: a layer, a model or an estimator as an ONNX file."""
+
+from __future__ import annotations
+
+import json
+from importlib.metadata import version
+from typing import Any
+
+import onnx
+from onnx import TensorProto, helper
+
+from pylstm.checks import check_dtype, check_flag
+from pylstm.feedforward.linear import Linear
+from pylstm.files import Path, write_bytes
+from pylstm.interop.onnx.graph import Graph
+from pylstm.interop.onnx.layers import Layers
+from pylstm.interop.onnx.reading import add_reading
+from pylstm.layers.composite import Composite
+from pylstm.layers.recurrent import RecurrentLayer
+from pylstm.models.classify_model import ClassifyModel
+from pylstm.models.sequence_model import SequenceModel
+
+OPSET, IR = 18, 8
+"""Of the files: what onnxruntime reads since 1.14."""
+
+
+def export(model: Any, path: Path, *, dtype: Any = None, states: bool = False, lengths: bool = False) -> None:
+    """Write an ONNX file that computes what `model` does, for any number of steps and rows.
+
+    Parameters
+    ----------
+    model : Recurrent, Stack, Bidirectional, SequenceModel, ClassifyModel, SequenceClassifier or SequenceRegressor
+        Dropout does not act, as in ``predict``.
+    path : path
+    dtype : {"float32", "float64"}, optional
+        Of the numbers in the file, by default that of the model. In float64 no cell is a native operator, since
+        onnxruntime has them in float32 only.
+    states : bool
+        Whether the initial states are inputs and the final states outputs, to go on where a call ended. Otherwise every
+        call starts from zeros, or from the learned initial states.
+    lengths : bool
+        Whether the steps of each row are an input.
+
+    Raises
+    ------
+    TypeError
+        Something else; a cell whose forward function is not a formula; a model of a cell with per-step inputs.
+    ValueError
+        An estimator that is not fitted.
+    OSError
+        The file cannot be written.
+
+    Notes
+    -----
+    Inputs: ``x`` as the layer or ``predict`` takes it; of a cell with per-step inputs ``aux.<name>``; ``lengths`` (B,)
+    of int32; ``initial.<state>`` (B, width). Outputs: ``y``, of a classifier ``probabilities`` (N, K);
+    ``final.<state>``. In a stack, states and per-step inputs have the prefix of the layer's parameters:
+    ``initial.1.reverse.c``. Where the input is standardised it is float64, and so is the output, as in ``predict``.
+
+    The cells in `CELLS` are the operators LSTM, GRU and RNN. Every other cell is a ``Scan`` over the steps whose body
+    is its formula.
+
+    Examples
+    --------
+    >>> import numpy as np, onnxruntime, pylstm
+    >>> layer = pylstm.Recurrent("mgu", 3, 5, seed=0)
+    >>> export(layer, "mgu.onnx")
+    >>> session = onnxruntime.InferenceSession("mgu.onnx")
+    >>> x = np.ones((7, 2, 3), "float32")
+    >>> bool(np.abs(session.run(["y"], {"x": x})[0] - layer(x).y).max() < 1e-5)
+    True
+    """
+    proto = model_proto(model, dtype, check_flag("states", states), check_flag("lengths", lengths))
+    write_bytes(path, proto.SerializeToString())
+
+
+def model_proto(model: Any, dtype: Any, states: bool, lengths: bool) -> Any:
+    """What `export` writes, checked by ONNX."""
+    net = _net_of(model)
+    layer = net.layer if isinstance(net, SequenceModel) else net
+    if not isinstance(layer, RecurrentLayer | Composite):
+        raise TypeError(
+            "model must be a recurrent layer, Stack, Bidirectional, SequenceModel, ClassifyModel, SequenceClassifier "
+            f"or SequenceRegressor, got {type(model).__name__}"
+        )
+    graph = Graph(check_dtype(layer.dtype if dtype is None else dtype))
+    if net is layer:
+        layers = Layers(graph, ("B", "T") if layer.batch_first else ("T", "B"), states)
+        _layer(graph, layer, layers, lengths)
+    else:
+        layers = Layers(graph, ("N", "T"), states)
+        _Model(graph, net, model, layers).write(lengths)
+    layers.finish()
+    proto = helper.make_model(
+        graph.proto(type(model).__name__),
+        producer_name="pylstm",
+        producer_version=version("pylstm"),
+        opset_imports=[helper.make_opsetid("", OPSET)],
+        ir_version=IR,
+    )
+    helper.set_model_props(proto, _metadata(model))
+    onnx.checker.check_model(proto, full_check=True)
+    return proto
+
+
+def _metadata(model: Any) -> dict[str, str]:
+    """Names of the classes, in the order of the probabilities."""
+    if isinstance(model, ClassifyModel):
+        return {"classes": json.dumps(model.classes)}
+    return {"classes": json.dumps(model.classes_.tolist())} if hasattr(model, "classes_") else {}
+
+
+def _net_of(model: Any) -> Any:
+    """The net of a model or an estimator that has its own input and output."""
+    if isinstance(model, ClassifyModel):
+        return model._need_net()
+    if hasattr(model, "get_params") and hasattr(model, "standardise"):  # of scikit-learn's kind, which nobody need have
+        if not hasattr(model, "model_"):
+            raise ValueError(f"the {type(model).__name__} is not fitted: call fit first")
+        return model.model_
+    return model
+
+
+def _layer(graph: Graph, layer: Any, layers: Layers, ragged: bool) -> None:
+    """A layer, in its own order of axes."""
+    x = layers.turned(graph.input("x", graph.type, (*layers.axes, layer.input_size)))
+    layers.take(x, ragged)
+    y = layers.turned(layers.run(layer, x))
+    graph.output("y", y, graph.type, (*layers.axes, layer.output_size))
+
+
+class _Model:
+    """A net with its embedding, read-out and head, and what `model` has around it."""
+
+    def __init__(self, graph: Graph, net: SequenceModel, model: Any, layers: Layers) -> None:
+        self.graph, self.net, self.model, self.layers = graph, net, model, layers
+
+    def write(self, ragged: bool) -> None:
+        """All nodes."""
+        layers, net = self.layers, self.net
+        if any(set(leaf.cell.contract.aux) - {"x"} for leaf in net.layer.recurrents):
+            raise TypeError("the model cannot be exported: its cell takes per-step inputs, which a model does not have")
+        indices = net.embedding is not None
+        x = layers.turned(self._indices() if indices else self._features(), 2 if indices else 3)
+        layers.take(x, ragged)
+        y = self._head(add_reading(self.graph, layers, net, layers.run(net.layer, self._embedded(x))))
+        self._answer(layers.turned(layers.within(y)) if net.read == "every" else y)
+
+    def _indices(self) -> str:
+        return self.graph.input("x", TensorProto.INT64, self.layers.axes)
+
+    def _embedded(self, x: str) -> str:
+        graph, embedding, layers = self.graph, self.net.embedding, self.layers
+        if embedding is None:
+            return x
+        if layers.inside:  # beyond the end of a row anything may stand
+            inside = graph.add("Squeeze", layers.inside, graph.integers(2))
+            x = graph.add("Where", inside, x, graph.constant(0, dtype="int64"))
+        return graph.add("Gather", graph.constant(embedding.params["weight"], "embedding.weight"), x)
+
+    def _features(self) -> str:
+        """The input; standardised in float64 and then rounded, as `predict` does."""
+        graph, model, width = self.graph, self.model, self.net.layer.input_size
+        if model is self.net:
+            return graph.input("x", graph.type, (*self.layers.axes, width))
+        rows = getattr(model, "input_form_", "steps") == "rows"
+        x = graph.input("x", TensorProto.DOUBLE, ("N", "F") if rows else (*self.layers.axes, width))
+        if rows:
+            x = graph.add("Reshape", x, graph.integers(0, -1, width))
+        scale = model.scale if isinstance(model, ClassifyModel) else (model.x_mean_, model.x_scale_)
+        mean, deviation = (graph.constant(each, f"x_{name}", "float64") for each, name in zip(scale, ("mean", "scale")))
+        return graph.add("Cast", graph.add("Div", graph.add("Sub", x, mean), deviation), to=graph.type)
+
+    def _head(self, x: str) -> str:
+        head, graph = self.net.head, self.graph
+        maps = [head] if isinstance(head, Linear) else head.layers
+        for k, each in enumerate(maps):
+            prefix = "head." if isinstance(head, Linear) else f"head.{k}."
+            if k:
+                x = graph.add(head.activation.capitalize(), x)
+            x = graph.add("MatMul", x, graph.constant(each.params["weight"].T, f"{prefix}weight"))
+            x = graph.add("Add", x, graph.constant(each.params["bias"], f"{prefix}bias")) if each.bias else x
+        return x
+
+    def _answer(self, y: str) -> None:
+        """The output, as `predict` or `probabilities` return it."""
+        graph, model, net, width = self.graph, self.model, self.net, self.net.head.out_features
+        if model is net:
+            graph.output("y", y, graph.type, (*self.layers.axes, width) if net.read == "every" else ("N", width))
+            return
+        y = graph.add("Cast", y, to=TensorProto.DOUBLE)
+        if not hasattr(model, "y_scale_"):
+            graph.output("probabilities", graph.add("Softmax", y, axis=-1), TensorProto.DOUBLE, ("N", width))
+            return
+        mean, scale = (graph.constant(getattr(model, f"y_{n}_"), f"y_{n}", "float64") for n in ("mean", "scale"))
+        y = graph.add("Add", graph.add("Mul", y, scale), mean)
+        y = y if model._by_column else graph.add("Squeeze", y, graph.integers(1))
+        graph.output("y", y, TensorProto.DOUBLE, ("N", width) if model._by_column else ("N",))
