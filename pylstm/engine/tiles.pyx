@@ -162,6 +162,8 @@ cdef inline void transpose(Py_ssize_t K, Py_ssize_t n, const floating *W, Py_ssi
                 to[k * width + j] = 0
 
 
+# In a run of few rows with large weights this is bound by memory: the 8 MB of LSTM, B = 1, H = 512, I = 512 take 1.35 of 8.6 ms
+# (perf, Zen 4), where from and into the third cache it would be 0.25. Prefetching the next eight rows changed nothing.
 cdef void _pack_transposed(Py_ssize_t K, Py_ssize_t N, const floating *W, Py_ssize_t ldw, floating *packed,
                            int panel) noexcept nogil:
     cdef Py_ssize_t lane = lanes(packed), n = 0, width, used, block, j, first, terms
