@@ -31,7 +31,7 @@ def declare(bases=(Cell,), **body):
 MISSPELT = {
     "backwards": "backward", "backwart": "backward", "backward_pass": "backward", "Backward": "backward",
     "forwart": "forward", "forwards": "forward", "initial_value": "initial_values", "init_values": "initial_values",
-    "initialvalues": "initial_values", "param": "params", "paramss": "params", "domains": "domain", "gate": "gates",
+    "initialvalues": "initial_values", "param": "params", "params_": "params", "domains": "domain", "gate": "gates",
     "state": "states", "biassed": "biased", "kernels": "kernel", "outputs": "output", "option": "options",
     "width": "widths", "size": "sizes", "stage": "stages", "keeps": "keep", "elementwize": "elementwise",
 }  # fmt: skip
