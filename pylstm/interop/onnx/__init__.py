@@ -10,8 +10,12 @@ from pylstm.interop.onnx.operators import CELLS, IGNORED, attributes, load_tenso
 
 if TYPE_CHECKING:
     from pylstm.interop.onnx.exporting import export as export
+    from pylstm.interop.onnx.importing import ImportedModel as ImportedModel
+    from pylstm.interop.onnx.importing import import_model as import_model
 
-__all__ = ["CELLS", "IGNORED", "attributes", "export", "load_tensors", "tensors"]
+__all__ = ["CELLS", "IGNORED", "ImportedModel", "attributes", "export", "import_model", "load_tensors", "tensors"]
 
 if not TYPE_CHECKING:
-    __getattr__ = absent(__name__, {"export": "pylstm.interop.onnx.exporting"})
+    _IMPORTING = "pylstm.interop.onnx.importing"
+    _LATER = {"export": "pylstm.interop.onnx.exporting", "ImportedModel": _IMPORTING, "import_model": _IMPORTING}
+    __getattr__ = absent(__name__, _LATER)

@@ -149,6 +149,26 @@ def attributes(layer: Any) -> dict[str, Any]:
     return {"hidden_size": leaves[0].hidden_size, "direction": direction} | own | activations
 
 
+def cell_of(operator: str, peepholes: bool, directions: int, given: dict[str, Any]) -> str:
+    """The cell of `CELLS` that computes what a node asks for; `given` are its attributes.
+
+    Raises
+    ------
+    ValueError
+        No cell computes that.
+    """
+    usual = {"input_forget": 0} if operator == "LSTM" else {"linear_before_reset": 0} if operator == "GRU" else {}
+    asked = usual | {n: each for n, each in given.items() if n not in (*IGNORED, "direction", "clip", "activations")}
+    asked["activations"] = next(own["activations"] for kind, own, _ in CELLS.values() if kind == operator)
+    if "activations" in given:
+        asked["activations"] = _activations(given, directions)
+    for name, (kind, own, names) in CELLS.items():
+        fits = kind == operator and peepholes == bool(names) and all(own.get(key, 0) == asked[key] for key in asked)
+        if fits and not given.get("clip"):
+            return name
+    raise ValueError(f"no cell computes the operator {operator} with {given}{' and P' if peepholes else ''}")
+
+
 IGNORED = ("hidden_size", "layout", "activation_alpha", "activation_beta")
 """Attributes that do not determine the cell; alpha and beta only matter for `Affine`."""
 

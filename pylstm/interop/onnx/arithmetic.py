@@ -1,0 +1,218 @@
+"""`OPERATORS`: ONNX operators without parameters, in NumPy: elementwise, reductions, and what moves elements."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from onnx import helper
+
+from pylstm.cells.functions import relu, sigmoid, softplus
+
+Attributes = dict[str, Any]
+"""Those of the node; ``opset`` beside them is the version of the operators in the file."""
+
+
+def _elementwise(function: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda a, *arrays: function(*arrays)
+
+
+def _many(function: Callable[..., Any]) -> Callable[..., Any]:
+    def fold(a: Attributes, *arrays: Any) -> Any:
+        out = arrays[0]
+        for each in arrays[1:]:
+            out = function(out, each)
+        return out
+
+    return fold
+
+
+def _axes(a: Attributes, given: tuple[Any, ...]) -> tuple[int, ...] | None:
+    """Axes from the second input, or from the attribute of earlier versions."""
+    axes = given[0] if given and given[0] is not None else a.get("axes")
+    return None if axes is None or not len(axes) else tuple(int(each) for each in axes)
+
+
+def _reduction(function: Callable[..., Any]) -> Callable[..., Any]:
+    def reduce(a: Attributes, x: Any, *given: Any) -> Any:
+        axes = _axes(a, given)
+        if axes is None and a.get("noop_with_empty_axes"):
+            return x
+        return np.asarray(function(x, axis=axes, keepdims=bool(a.get("keepdims", 1))), x.dtype)
+
+    return reduce
+
+
+def _divide(a: Attributes, x: Any, y: Any) -> Any:
+    if x.dtype.kind in "iu":
+        return np.trunc(x / y).astype(x.dtype)
+    return x / y
+
+
+def _reshape(a: Attributes, x: Any, shape: Any) -> Any:
+    sizes = [int(each) for each in shape]
+    if not a.get("allowzero"):
+        sizes = [x.shape[k] if each == 0 else each for k, each in enumerate(sizes)]
+    return x.reshape(sizes)
+
+
+def _flatten(a: Attributes, x: Any) -> Any:
+    axis = a.get("axis", 1) % (x.ndim + 1)
+    return x.reshape(int(np.prod(x.shape[:axis])), -1)
+
+
+def _squeeze(a: Attributes, x: Any, *given: Any) -> Any:
+    return np.squeeze(x, _axes(a, given))
+
+
+def _unsqueeze(a: Attributes, x: Any, *given: Any) -> Any:
+    return np.expand_dims(x, _axes(a, given) or ())
+
+
+def _split(a: Attributes, x: Any, *given: Any) -> Any:
+    axis, count = a.get("axis", 0), a["outputs"]
+    sizes = given[0] if given and given[0] is not None else a.get("split")
+    if sizes is None:
+        size = -(-x.shape[axis] // count)
+        return tuple(np.split(x, range(size, size * count, size), axis))
+    return tuple(np.split(x, np.cumsum(sizes)[:-1], axis))
+
+
+def _slice(a: Attributes, x: Any, *given: Any) -> Any:
+    if not given:
+        given = a["starts"], a["ends"], a.get("axes")
+    starts, ends, axes, steps = (*given, None, None)[:4]
+    axes = range(len(starts)) if axes is None else axes
+    steps = [1] * len(starts) if steps is None else steps
+    at: list[Any] = [slice(None)] * x.ndim
+    for start, end, axis, step in zip(starts, ends, axes, steps):
+        low = None if step < 0 and end < -x.shape[axis] else int(end)
+        at[int(axis)] = slice(int(start), low, int(step))
+    return x[tuple(at)]
+
+
+def _pad(a: Attributes, x: Any, *given: Any) -> Any:
+    pads, value, axes = (*given, None, None, None)[:3]
+    pads = a["pads"] if pads is None else pads
+    axes = range(x.ndim) if axes is None else [int(axis) % x.ndim for axis in axes]
+    widths = [(0, 0)] * x.ndim
+    for k, axis in enumerate(axes):
+        widths[axis] = int(pads[k]), int(pads[k + len(axes)])
+    value = a.get("value", 0) if value is None else value
+    mode: Any = a.get("mode", "constant")
+    options = {"constant_values": value} if mode == "constant" else {}
+    padded: np.ndarray = np.pad(x, widths, mode, **options)
+    return padded
+
+
+def _cast(a: Attributes, x: Any) -> Any:
+    return x.astype(helper.tensor_dtype_to_np_dtype(a["to"]))
+
+
+def _softmax(a: Attributes, x: Any) -> Any:
+    axis = _softmax_axis(a, x)
+    e = np.exp(x - x.max(axis=axis, keepdims=True))
+    return e / e.sum(axis=axis, keepdims=True)
+
+
+def _log_softmax(a: Attributes, x: Any) -> Any:
+    axis = _softmax_axis(a, x)
+    z = x - x.max(axis=axis, keepdims=True)
+    return z - np.log(np.exp(z).sum(axis=axis, keepdims=True))
+
+
+def _softmax_axis(a: Attributes, x: Any) -> int | tuple[int, ...]:
+    if a["opset"] >= 13:
+        return int(a.get("axis", -1))
+    return tuple(range(a.get("axis", 1) % x.ndim, x.ndim))  # all from this axis on, as one
+
+
+def _clip(a: Attributes, x: Any, *given: Any) -> Any:
+    low, high = (*given, None, None)[:2]
+    low, high = a.get("min") if low is None else low, a.get("max") if high is None else high
+    x = x if low is None else np.maximum(x, x.dtype.type(low))
+    return x if high is None else np.minimum(x, x.dtype.type(high))
+
+
+def _hard_sigmoid(a: Attributes, x: Any) -> Any:
+    alpha, beta = (x.dtype.type(a.get(name, usual)) for name, usual in (("alpha", 0.2), ("beta", 0.5)))
+    return np.clip(alpha * x + beta, 0, 1)
+
+
+def _leaky_relu(a: Attributes, x: Any) -> Any:
+    return np.where(x < 0, x * x.dtype.type(a.get("alpha", 0.01)), x)
+
+
+def _elu(a: Attributes, x: Any) -> Any:
+    return np.where(x < 0, x.dtype.type(a.get("alpha", 1.0)) * np.expm1(np.minimum(x, 0)), x)
+
+
+def _arg_max(a: Attributes, x: Any) -> Any:
+    axis, keep = a.get("axis", 0), bool(a.get("keepdims", 1))
+    if a.get("select_last_index"):
+        return x.shape[axis] - 1 - np.flip(x, axis).argmax(axis=axis, keepdims=keep)
+    return x.argmax(axis=axis, keepdims=keep)
+
+
+def _constant_of_shape(a: Attributes, shape: Any) -> Any:
+    value = a.get("value", np.zeros(1, "float32"))
+    return np.full([int(each) for each in shape], value[0], value.dtype)
+
+
+OPERATORS: dict[str, Callable[..., Any]] = {
+    **{name: _elementwise(getattr(np, name.lower())) for name in ("Exp", "Log", "Sqrt", "Tanh", "Sin", "Cos", "Floor")},
+    "Neg": _elementwise(np.negative),
+    "Abs": _elementwise(np.absolute),
+    "Reciprocal": _elementwise(lambda x: 1 / x),
+    "Sigmoid": _elementwise(sigmoid),
+    "Relu": _elementwise(relu),
+    "Softplus": _elementwise(softplus),
+    "LeakyRelu": _leaky_relu,
+    "Elu": _elu,
+    "HardSigmoid": _hard_sigmoid,
+    "Clip": _clip,
+    "Add": _elementwise(np.add),
+    "Sub": _elementwise(np.subtract),
+    "Mul": _elementwise(np.multiply),
+    "Div": _divide,
+    "Pow": _elementwise(lambda x, y: np.power(x, y).astype(x.dtype)),
+    "Max": _many(np.maximum),
+    "Min": _many(np.minimum),
+    "Sum": _many(np.add),
+    "Where": _elementwise(np.where),
+    "Equal": _elementwise(np.equal),
+    "Less": _elementwise(np.less),
+    "LessOrEqual": _elementwise(np.less_equal),
+    "Greater": _elementwise(np.greater),
+    "GreaterOrEqual": _elementwise(np.greater_equal),
+    "And": _elementwise(np.logical_and),
+    "Or": _elementwise(np.logical_or),
+    "Not": _elementwise(np.logical_not),
+    "ReduceSum": _reduction(np.sum),
+    "ReduceMean": _reduction(np.mean),
+    "ReduceMax": _reduction(np.max),
+    "ReduceMin": _reduction(np.min),
+    "ArgMax": _arg_max,
+    "Softmax": _softmax,
+    "LogSoftmax": _log_softmax,
+    "MatMul": _elementwise(np.matmul),
+    "Identity": _elementwise(lambda x: x),
+    "Dropout": lambda a, x, *given: x,  # of a net that is not being trained
+    "Cast": _cast,
+    "Concat": lambda a, *arrays: np.concatenate(arrays, a["axis"]),
+    "Split": _split,
+    "Slice": _slice,
+    "Pad": _pad,
+    "Gather": lambda a, x, at: np.take(x, at, a.get("axis", 0)),
+    "Reshape": _reshape,
+    "Flatten": _flatten,
+    "Transpose": lambda a, x: np.transpose(x, a.get("perm")),
+    "Squeeze": _squeeze,
+    "Unsqueeze": _unsqueeze,
+    "Expand": lambda a, x, shape: np.broadcast_to(x, np.broadcast_shapes(x.shape, tuple(map(int, shape)))),
+    "Shape": lambda a, x: np.array(x.shape[slice(a.get("start", 0), a.get("end"))], np.int64),
+    "Range": _elementwise(np.arange),
+    "ConstantOfShape": _constant_of_shape,
+}
+"""Name -> ``function(attributes, *inputs)``, which returns an array, or a tuple of them; absent inputs are None."""

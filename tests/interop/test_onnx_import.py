@@ -1,0 +1,275 @@
+"""`pylstm.interop.onnx.import_model` against onnxruntime, operator by operator, and on exported models."""
+
+import numpy as np
+import pytest
+
+import pylstm
+from pylstm import SequenceModel, Sequences
+from pylstm.interop import onnx as ours
+from pylstm.layers.named import Recurrent
+
+onnx = pytest.importorskip("onnx")
+runtime = pytest.importorskip("onnxruntime")
+
+T, B, I, H = 6, 4, 3, 5
+LENGTHS = np.array([6, 1, 4, 2], "int32")
+FLOAT, INT32 = 1, 6
+
+
+def numbers(seed, *shape, dtype="float32"):
+    return np.random.default_rng(seed).normal(size=shape).astype(dtype)
+
+
+def write(folder, nodes, inputs, outputs, constants=None, opset=18):
+    """A file of these nodes; inputs are arrays, outputs names."""
+    kind = onnx.helper.np_dtype_to_tensor_dtype
+    graph = onnx.helper.make_graph(
+        nodes,
+        "graph",
+        [onnx.helper.make_tensor_value_info(n, kind(a.dtype), [None] * a.ndim) for n, a in inputs.items()],
+        [onnx.helper.make_empty_tensor_value_info(name) for name in outputs],
+        [onnx.numpy_helper.from_array(np.asarray(array), name) for name, array in (constants or {}).items()],
+    )
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", opset)], ir_version=8)
+    path = str(folder / "net.onnx")
+    onnx.save(onnx.shape_inference.infer_shapes(model), path)  # which sets the types of the outputs
+    return path
+
+
+def run_reference(path, inputs):
+    options = runtime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    return runtime.InferenceSession(path, options, providers=["CPUExecutionProvider"]).run(None, inputs)
+
+
+def compare(path, inputs, atol=1e-5):
+    found, wanted = list(ours.import_model(path)(inputs).values()), run_reference(path, inputs)
+    assert len(found) == len(wanted)
+    for one, two in zip(found, wanted):
+        assert one.shape == two.shape and one.dtype == two.dtype
+        np.testing.assert_allclose(one, two, rtol=1e-5, atol=atol)
+
+
+def recurrent_file(folder, cell, direction, given=("lengths", "h", "c"), bias=True, **more):
+    """A file with one operator, and its inputs."""
+    layer = Recurrent(cell, I, H, bias=bias, bidirectional=direction == "bidirectional", seed=1)
+    layer.params.flat[...] += numbers(5, layer.params.size) * 0.2
+    kind, own, _ = ours.CELLS[cell]
+    found, D = ours.tensors(layer), 2 if direction == "bidirectional" else 1
+    options = ours.attributes(layer) | {"direction": direction} | more
+    if "Affine" in own["activations"]:
+        options |= {"activation_alpha": [1.0] * D, "activation_beta": [0.0] * D}
+    shape = (B, D, H) if more.get("layout") else (D, B, H)
+    arrays = {"x": numbers(2, *((B, T, I) if more.get("layout") else (T, B, I))), "lengths": LENGTHS}
+    arrays |= {"h": numbers(3, *shape), "c": numbers(4, *shape)}
+    inputs = ["x", "W", "R", "B" if bias else "", *(n if n in given else "" for n in ("lengths", "h"))]
+    if kind == "LSTM":
+        inputs += ["c" if "c" in given else "", "P" if "P" in found else ""]
+    while not inputs[-1]:
+        inputs.pop()
+    outputs = ["y", "final_h", "final_c"][: 3 if kind == "LSTM" else 2]
+    taken = {name: array for name, array in arrays.items() if name in inputs}
+    return write(folder, [onnx.helper.make_node(kind, inputs, outputs, **options)], taken, outputs, found), taken
+
+
+@pytest.mark.parametrize("given", [(), ("lengths",), ("lengths", "h", "c"), ("c",)], ids="-".join)
+@pytest.mark.parametrize("direction", ["forward", "reverse", "bidirectional"])
+@pytest.mark.parametrize("cell", ours.CELLS)
+def test_recurrent_operators(cell, direction, given, tmp_path):
+    compare(*recurrent_file(tmp_path, cell, direction, given, bias=given != ("c",)))
+
+
+@pytest.mark.parametrize("direction", ["forward", "reverse", "bidirectional"])
+@pytest.mark.parametrize("cell", ["lstm", "gru", "rnn_tanh"])
+def test_rows_first(cell, direction, tmp_path):
+    """Layout 1, which onnxruntime does not have: the same numbers as of layout 0, with other axes."""
+    (tmp_path / "1").mkdir()
+    path, inputs = recurrent_file(tmp_path, cell, direction)
+    other, _ = recurrent_file(tmp_path / "1", cell, direction, layout=1)
+    turned = {name: each if name == "lengths" else each.swapaxes(0, 1) for name, each in inputs.items()}
+    y, *finals = ours.import_model(other)(turned).values()
+    wanted_y, *wanted = run_reference(path, inputs)
+    np.testing.assert_allclose(y, wanted_y.transpose(2, 0, 1, 3), rtol=0, atol=1e-5)
+    for found, each in zip(finals, wanted, strict=True):
+        np.testing.assert_allclose(found, each.swapaxes(0, 1), rtol=0, atol=1e-5)
+
+
+X, Y, POSITIVE = numbers(1, 2, 3, 4), numbers(2, 2, 3, 4), np.abs(numbers(3, 2, 3, 4)) + 0.1
+SHAPE = np.array([0, -1], "int64")
+INTEGERS = np.array([[7, -7, 8]], "int64"), np.array([[2, 2, -3]], "int64")
+
+
+def integers(*values):
+    return np.array(values, "int64")
+
+
+OPERATORS = [
+    *((op, [X], {}) for op in ("Exp", "Tanh", "Sin", "Cos", "Neg", "Abs", "Sigmoid", "Relu", "Softplus", "Floor")),
+    *((op, [POSITIVE], {}) for op in ("Log", "Sqrt", "Reciprocal")),
+    *((op, [X, Y[:, :1]], {}) for op in ("Add", "Sub", "Mul", "Div", "Max", "Min", "Sum")),
+    *((op, [np.round(X), np.round(Y)], {}) for op in ("Equal", "Less", "LessOrEqual", "Greater", "GreaterOrEqual")),
+    *((op, [X > 0, Y > 0], {}) for op in ("And", "Or")),
+    ("Not", [X > 0], {}),
+    ("Div", list(INTEGERS), {}),
+    ("Pow", [POSITIVE, Y], {}),
+    ("Max", [X, Y, POSITIVE], {}),
+    ("Where", [X > 0, X, Y], {}),
+    ("LeakyRelu", [X], {"alpha": 0.2}),
+    ("Elu", [X], {"alpha": 0.7}),
+    ("HardSigmoid", [X], {"alpha": 0.3}),
+    ("HardSigmoid", [5 * X], {}),
+    ("Clip", [X, np.float32(-0.5), np.float32(0.4)], {}),
+    ("Clip", [X, np.float32(-0.5)], {}),
+    *(
+        (op, [X, integers(0, 2)], {"keepdims": keep})
+        for op in ("ReduceSum", "ReduceMean", "ReduceMax")
+        for keep in (0, 1)
+    ),
+    ("ReduceMin", [X], {}),
+    ("ReduceSum", [X], {"noop_with_empty_axes": 1}),
+    ("ArgMax", [np.round(X)], {"axis": 2, "keepdims": 0}),
+    ("ArgMax", [np.round(X)], {"axis": 1, "select_last_index": 1}),
+    ("Softmax", [X], {"axis": 1}),
+    ("LogSoftmax", [X], {}),
+    ("MatMul", [X, Y.swapaxes(1, 2).copy()], {}),
+    ("MatMul", [X, numbers(5, 4, 6)], {}),
+    ("Identity", [X], {}),
+    ("Cast", [X], {"to": 7}),
+    ("Concat", [X, Y, X], {"axis": -2}),
+    ("Slice", [X, integers(1, -2), integers(3, 100), integers(1, -1)], {}),
+    ("Slice", [X, integers(-1), integers(-100), integers(2), integers(-1)], {}),
+    ("Slice", [X, integers(1), integers(2)], {}),
+    ("Pad", [X, integers(0, 1, 2, 0, 0, 1), np.float32(3)], {}),
+    ("Pad", [X, integers(0, 0, 2, 0, 0, 1)], {"mode": "reflect"}),
+    ("Gather", [X, integers(2, 0, -1)], {"axis": 1}),
+    ("Reshape", [X, integers(0, -1)], {}),
+    ("Flatten", [X], {"axis": 2}),
+    ("Flatten", [X], {"axis": 0}),
+    ("Transpose", [X], {}),
+    ("Transpose", [X], {"perm": [2, 0, 1]}),
+    ("Squeeze", [X[:, :1], integers(1)], {}),
+    ("Squeeze", [X[:1, :1]], {}),
+    ("Unsqueeze", [X, integers(0, -1)], {}),
+    ("Expand", [X[:, :1], integers(3, 1)], {}),
+    ("Shape", [X], {"start": 1}),
+    ("Range", [integers(2)[0], integers(11)[0], integers(3)[0]], {}),
+    ("ConstantOfShape", [integers(2, 3)], {}),
+    ("Gemm", [X[0], numbers(5, 4, 6), numbers(6, 6)], {"alpha": 0.5, "beta": 2.0}),
+    ("Gemm", [X[0], numbers(5, 6, 4), numbers(6, 1)], {"transB": 1}),
+    ("Gemm", [X[0].T.copy(), numbers(5, 3, 6)], {"transA": 0}),
+    ("Gemm", [X[0], numbers(5, 3, 6)], {"transA": 1}),
+    ("Conv", [numbers(1, 2, 4, 20), numbers(2, 6, 4, 3), numbers(3, 6)], {"pads": [2, 0], "kernel_shape": [3]}),
+    ("Conv", [numbers(1, 2, 4, 20), numbers(2, 6, 2, 3), numbers(3, 6)], {"group": 2, "strides": [3], "pads": [1, 2]}),
+    ("Conv", [numbers(1, 2, 4, 20), numbers(2, 6, 4, 5)], {"dilations": [2], "strides": [2]}),
+]
+CONSTANT = {"Gemm": slice(1, None), "Conv": slice(1, None)}
+
+
+@pytest.mark.parametrize("constant", [False, True])
+@pytest.mark.parametrize("k", range(len(OPERATORS)), ids=lambda k: f"{OPERATORS[k][0]}-{k}")
+def test_operators(k, constant, tmp_path):
+    """The first input is that of the file, the others too or constants."""
+    op, arrays, options = OPERATORS[k]
+    names = [f"in{n}" for n in range(len(arrays))]
+    held = names[1:] if constant or op in CONSTANT else []
+    given = dict(zip(names, map(np.asarray, arrays)))
+    inputs = {name: each for name, each in given.items() if name not in held}
+    node = onnx.helper.make_node(op, names, ["out"], **options)
+    compare(write(tmp_path, [node], inputs, ["out"], {n: given[n] for n in held}), inputs)
+
+
+@pytest.mark.parametrize("sizes", [None, [1, 3]])
+def test_split(sizes, tmp_path):
+    held = {} if sizes is None else {"sizes": integers(*sizes)}
+    options = {"num_outputs": 2} if sizes is None else {}
+    node = onnx.helper.make_node("Split", ["x", *held], ["a", "b"], axis=2, **options)
+    compare(write(tmp_path, [node], {"x": X}, ["a", "b"], held), {"x": X})
+
+
+def test_attributes_of_earlier_versions(tmp_path):
+    make = onnx.helper.make_node
+    nodes = [
+        make("Unsqueeze", ["x"], ["a"], axes=[0]),
+        make("Slice", ["a"], ["b"], starts=[1], ends=[3], axes=[2]),
+        make("ReduceSum", ["b"], ["c"], axes=[0], keepdims=0),
+        make("Softmax", ["c"], ["d"]),
+        make("Split", ["d"], ["e", "f"], axis=2, split=[1, 3]),
+        make("Clip", ["f"], ["g"], min=0.05, max=0.2),
+        make("Squeeze", ["e"], ["h"], axes=[2]),
+    ]
+    compare(write(tmp_path, nodes, {"x": X}, ["g", "h"], opset=9), {"x": X})
+
+
+@pytest.mark.parametrize("ragged", [False, True])
+@pytest.mark.parametrize("read", ["last", "mean", "max", "every"])
+def test_exported_models_come_back(read, ragged, tmp_path):
+    net = SequenceModel("lstm", 3, 5, 4, num_layers=2, bidirectional=True, head_sizes=(6,), read=read, seed=0)
+    path = tmp_path / "net.onnx"
+    ours.export(net, path, lengths=ragged)
+    x, model = numbers(2, B, T, I), ours.import_model(path)
+    wanted = net.predict(Sequences(x, LENGTHS) if ragged else x)
+    found = model({"x": x, "lengths": LENGTHS} if ragged else x)["y"]
+    np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-5)
+    assert [each.output_size for each in model.layers[:4]] == [5] * 4 and len(model.layers) == 6
+
+
+def test_an_exported_stream(tmp_path):
+    stack, x = pylstm.GRU(3, 5, num_layers=2, seed=0), numbers(2, T, B, I)
+    ours.export(stack, tmp_path / "net.onnx", states=True)
+    model = ours.import_model(tmp_path / "net.onnx")
+    states, out = {name: np.zeros((B, 5), "float32") for name in model.inputs if name != "x"}, []
+    for x_t in x:
+        found = model({"x": x_t[None], **states})
+        out.append(found.pop("y")[0])
+        states = {name.replace("final", "initial"): array for name, array in found.items()}
+    np.testing.assert_allclose(np.stack(out), stack(x).y, rtol=0, atol=1e-6)
+
+
+def test_operators_that_are_not_known_are_named(tmp_path):
+    ours.export(Recurrent("mgu", 3, 5), tmp_path / "scan.onnx")
+    with pytest.raises(ValueError, match=r"scan\.onnx: the operators Scan are not known here: run the file with onnx"):
+        ours.import_model(tmp_path / "scan.onnx")
+    node = onnx.helper.make_node("Erf", ["x"], ["y"])
+    other = onnx.helper.make_node("LayerNormalization", ["y", "y"], ["z"])
+    with pytest.raises(ValueError, match="the operators Erf, LayerNormalization are not known"):
+        ours.import_model(write(tmp_path, [node, other], {"x": X}, ["z"]))
+
+
+def test_operators_that_no_cell_computes_are_refused(tmp_path):
+    for more in ({"clip": 1.0}, {"activations": ["Sigmoid", "Relu", "Tanh"]}):
+        path, _ = recurrent_file(tmp_path, "lstm", "forward", **more)
+        with pytest.raises(ValueError, match="no cell computes the operator LSTM with"):
+            ours.import_model(path)
+    node = onnx.helper.make_node("LSTM", ["x", "w", "r"], ["y"], hidden_size=H)
+    arrays = {"x": numbers(1, T, B, I), "w": numbers(2, 1, 4 * H, I), "r": numbers(3, 1, 4 * H, H)}
+    with pytest.raises(ValueError, match="W and R must be constants of the file"):
+        ours.import_model(write(tmp_path, [node], arrays, ["y"]))
+
+
+def test_files_that_cannot_be_read(tmp_path):
+    with pytest.raises(FileNotFoundError, match="none"):
+        ours.import_model(tmp_path / "none.onnx")
+    for text in ("not a model", ""):
+        (tmp_path / "text.onnx").write_text(text)
+        with pytest.raises(ValueError, match=r"text\.onnx: not an ONNX file"):
+            ours.import_model(tmp_path / "text.onnx")
+    node = onnx.helper.make_node("Add", ["x", "none"], ["y"])
+    graph = onnx.helper.make_graph([node], "g", [onnx.helper.make_tensor_value_info("x", 1, [1])], [])
+    onnx.save(onnx.helper.make_model(graph), tmp_path / "cut.onnx")
+    with pytest.raises(ValueError, match="Add reads 'none', which nothing before it makes"):
+        ours.import_model(tmp_path / "cut.onnx")
+
+
+def test_inputs_are_checked(tmp_path):
+    ours.export(pylstm.LSTM(3, 5), tmp_path / "net.onnx", lengths=True)
+    model, x = ours.import_model(tmp_path / "net.onnx"), numbers(1, T, B, I)
+    assert (model.inputs, model.outputs) == (("x", "lengths"), ("y",))
+    with pytest.raises(ValueError, match="the model takes a dict of x, lengths, got ndarray"):
+        model(x)
+    with pytest.raises(ValueError, match="a dict of x, lengths, got x, steps"):
+        model({"x": x, "steps": LENGTHS})
+    with pytest.raises(TypeError, match="x must be float32, got float64"):
+        model({"x": x.astype("float64"), "lengths": LENGTHS})
+    with pytest.raises(ValueError, match=r"x must have shape \(T, B, 3\), got"):
+        model({"x": x[..., :2], "lengths": LENGTHS})
