@@ -42,8 +42,8 @@ class _Tape(np.ndarray[Any, Any]):
 _TAPES: weakref.WeakValueDictionary[int, _Tape] = weakref.WeakValueDictionary()
 
 
-def _keep(run: Any) -> Any:
-    """A tensor that holds a run for as long as its memory lives."""
+def _keep(run: tuple[Engine, Any]) -> Any:
+    """A tensor that holds a run, and its engine, for as long as its memory lives."""
     array = np.zeros(1, np.uint8).view(_Tape)
     array.run = run
     tensor = torch.from_numpy(array)
@@ -52,6 +52,7 @@ def _keep(run: Any) -> Any:
 
 
 def _kept(tape: Any) -> Any:
+    """The engine and the run."""
     found = _TAPES.get(tape.data_ptr())
     if found is None:
         raise RuntimeError(LOST)
@@ -66,22 +67,23 @@ def _forward(engine: Engine, x: Any, weights: Sequence[Any], passed: Passed, giv
     """(y, final states, tape)."""
     x, *rest = _arrays([x, *weights, *given])
     outputs, run = engine.forward(x, rest[: len(weights)], passed, rest[len(weights) :], tape)
-    held = _keep(run) if tape else torch.empty(0, dtype=torch.uint8)
+    held = _keep((engine, run)) if tape else torch.empty(0, dtype=torch.uint8)
     return (*(torch.from_numpy(array) for array in outputs), held)
 
 
-def _backward(engine: Engine, passed: Passed, tape: Any, cotangents: Sequence[Any]) -> list[Any]:
+def _backward(passed: Passed, tape: Any, cotangents: Sequence[Any]) -> list[Any]:
     """Gradients of x, of the weights and of what was passed."""
-    return [torch.from_numpy(array) for array in engine.backward(_kept(tape), passed, _arrays(cotangents))]
+    engine, run = _kept(tape)
+    return [torch.from_numpy(array) for array in engine.backward(run, passed, _arrays(cotangents))]
 
 
 class _Call(torch.autograd.Function):
-    """A call in eager code: (key, passed, tape, number of weights), x, *weights, *given -> y, *finals."""
+    """A call in eager code: (engine, passed, tape, number of weights), x, *weights, *given -> y, *finals."""
 
     @staticmethod
-    def forward(ctx: Any, how: tuple[str, Passed, bool, int], x: Any, *others: Any) -> Any:
-        key, passed, tape, count = ctx.how = how
-        *outputs, held = _forward(engine_of(key), x, others[:count], passed, others[count:], tape)
+    def forward(ctx: Any, how: tuple[Engine, Passed, bool, int], x: Any, *others: Any) -> Any:
+        engine, passed, tape, count = ctx.how = how
+        *outputs, held = _forward(engine, x, others[:count], passed, others[count:], tape)
         if tape:
             ctx.save_for_backward(held, *(each for each in (x, *others) if each.requires_grad))
             ctx.set_materialize_grads(False)
@@ -90,7 +92,7 @@ class _Call(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *cotangents: Any) -> Any:
-        (key, passed, _, _), (tape, *inputs), needs = ctx.how, ctx.saved_tensors, ctx.needs_input_grad[1:]
+        (engine, passed, _, _), (tape, *inputs), needs = ctx.how, ctx.saved_tensors, ctx.needs_input_grad[1:]
         if all(each is None for each in cotangents):
             return (None,) * (1 + len(needs))
         if torch.is_grad_enabled():  # with create_graph=True
@@ -98,9 +100,9 @@ class _Call(torch.autograd.Function):
                 tape.new_zeros(shape, dtype=inputs[0].dtype) if each is None else each
                 for each, shape in zip(cotangents, ctx.shapes)
             ]
-            grads = backward_op(tape, every, inputs, key, passed.text)
+            grads = backward_op(tape, every, inputs, engine.key, passed.text)
         else:
-            grads = _backward(engine_of(key), passed, tape, cotangents)
+            grads = _backward(passed, tape, cotangents)
         grads += [None] * (len(needs) - len(grads))
         return (None, *(grad if need else None for grad, need in zip(grads, needs)))
 
@@ -125,7 +127,7 @@ def backward_op(
     tape: torch.Tensor, cotangents: list[torch.Tensor], inputs: list[torch.Tensor], engine: str, passed: str
 ) -> list[torch.Tensor]:
     """`_backward` as an operator; `inputs` are there so that what depends on them is refused in a second backward."""
-    return _backward(engine_of(engine), passed_of(passed), tape, cotangents)
+    return _backward(passed_of(passed), tape, cotangents)
 
 
 @backward_op.register_fake
@@ -171,12 +173,12 @@ forward_op.register_vmap(_refuse_vmap)
 backward_op.register_vmap(_refuse_vmap)
 
 
-def call(key: str, x: Any, weights: Sequence[Any], given: dict[str, Any]) -> Any:
-    """(y, final states) of the engine of `key`, all (T, B, ...).
+def call(engine: Engine, x: Any, weights: Sequence[Any], given: dict[str, Any]) -> Any:
+    """(y, final states) of an engine, all (T, B, ...).
 
     Parameters
     ----------
-    key : str
+    engine : Engine
     x : Tensor, shape (T, B, input_size)
     weights : sequence of Tensor
         In the order of the engine's names.
@@ -188,5 +190,5 @@ def call(key: str, x: Any, weights: Sequence[Any], given: dict[str, Any]) -> Any
     if torch._C._are_functorch_transforms_active():
         raise TypeError(TRANSFORMED)
     if torch.compiler.is_compiling() or type(x) not in (torch.Tensor, torch.nn.Parameter) or x.is_meta:
-        return forward_op(x, list(weights), others, key, passed, tape)[:-1]
-    return _Call.apply((key, passed_of(passed), tape, len(weights)), x, *weights, *others)
+        return forward_op(x, list(weights), others, engine.key, passed, tape)[:-1]
+    return _Call.apply((engine, passed_of(passed), tape, len(weights)), x, *weights, *others)

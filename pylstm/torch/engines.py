@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import weakref
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -122,7 +123,7 @@ class Engine:
     """
 
     def __init__(self, description: Description) -> None:
-        self.description = description
+        self.description, self.key = description, description.key
         self.layers: dict[np.dtype, list[Any]] = {np.dtype("float32"): [], np.dtype("float64"): []}
         self.naming = naming_of(description.cell.name, description.torch_names)
         first = self._take(np.dtype("float32"))
@@ -227,18 +228,23 @@ def _own(array: Array) -> Array:
     return array if flags.owndata and flags.writeable and flags.c_contiguous else array.copy()
 
 
-_ENGINES: dict[str, Engine] = {}
+_ENGINES: weakref.WeakValueDictionary[str, Engine] = weakref.WeakValueDictionary()
+"""Those that a module or a run holds; with the last of them go their layers and workspaces."""
 
 
 def engine_of(key: str) -> Engine:
     """The engine of the modules whose description has this key."""
     found = _ENGINES.get(key)
-    return found if found is not None else _ENGINES.setdefault(key, Engine(described(key)))
+    return found if found is not None else _made(key)
 
 
-def add_engine(description: Description) -> str:
-    """Makes sure of an engine for `description`; its key."""
-    key = description.key
-    if key not in _ENGINES:
-        _ENGINES.setdefault(key, Engine(description))
-    return key
+@functools.lru_cache(8)
+def _made(key: str) -> Engine:
+    """An engine that no module holds: a graph, exported or compiled, has only its key."""
+    return engine_for(described(key))
+
+
+def engine_for(description: Description) -> Engine:
+    """The engine of a description."""
+    found = _ENGINES.get(description.key)
+    return found if found is not None else _ENGINES.setdefault(description.key, Engine(description))

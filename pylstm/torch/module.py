@@ -12,7 +12,7 @@ from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_
 from pylstm.checks import check_flag, check_share, check_size
 from pylstm.layers.run import KINDS
 from pylstm.torch.door import call
-from pylstm.torch.engines import Description, Engine, add_engine, engine_of
+from pylstm.torch.engines import Description, engine_for
 from pylstm.torch.refusals import check_device, check_dtype, check_tensor
 
 
@@ -28,7 +28,7 @@ class RecurrentModule(torch.nn.Module):
         dtype = torch.get_default_dtype() if dtype is None else dtype
         check_dtype("dtype", dtype)
         check_device("device", torch.get_default_device() if device is None else torch.device(device))
-        self._description, self._key = description, add_engine(description)
+        self._description, self._engine = description, engine_for(description)
         self.input_size, self.hidden_size = description.input_size, description.hidden_size
         self.num_layers, self.bias = description.num_layers, description.bias
         self.batch_first = check_flag("batch_first", batch_first)
@@ -39,10 +39,6 @@ class RecurrentModule(torch.nn.Module):
                 empty = torch.empty(shape, device=device, dtype=dtype)
                 self.register_parameter(name, torch.nn.Parameter(empty))
         self.reset_parameters()
-
-    @property
-    def _engine(self) -> Engine:
-        return engine_of(self._key)
 
     @property
     def cell(self) -> str:
@@ -142,7 +138,7 @@ class RecurrentModule(torch.nn.Module):
         x = by_steps(x)
         given = self._take_states(hx, x, single) | self._take_steps(others[2], steps, dtype, by_steps)
         given |= self._take_flags(others[0], others[1], steps, by_steps)
-        y, *finals = call(self._key, x, weights, given)
+        y, *finals = call(self._engine, x, weights, given)
         if single:
             return [y.squeeze(1), *(state.squeeze(1) for state in finals)]
         return [y.transpose(0, 1) if axis else y, *finals]
@@ -226,9 +222,12 @@ class RecurrentModule(torch.nn.Module):
         check_dtype("the module", probe.dtype)
         return super()._apply(fn, recurse)
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "_engine"}
+
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
-        self._key = add_engine(self._description)
+        self._engine = engine_for(self._description)
 
     def extra_repr(self) -> str:
         """Arguments that are not the default."""

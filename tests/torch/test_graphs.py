@@ -92,7 +92,7 @@ def arguments(module, tape=True):
     given["pre.0.h"] = torch.rand(T, B, H, dtype=dtype, requires_grad=tape)
     given["lengths"] = torch.tensor([7, 3, 0, 5])
     weights = [weight.detach().requires_grad_(tape) for weight in module.parameters()]
-    return x, weights, list(given.values()), module._key, " ".join(given), tape
+    return x, weights, list(given.values()), module._engine.key, " ".join(given), tape
 
 
 @pytest.mark.parametrize("tape", [True, False])
@@ -133,9 +133,12 @@ def test_the_key_of_a_cell_that_is_not_registered_is_refused_elsewhere():
         def forward(z, prev):
             return {"h": pylstm.tanh(z.a)}
 
-    key = pylstm.torch.Recurrent(Own, I, H)._key
-    assert door.engine_of(key).states == ("h",)
+    module = pylstm.torch.Recurrent(Own, I, H)
+    key = module._engine.key
+    assert door.engine_of(key) is module._engine
     with pytest.raises(RuntimeError, match="Own is not registered"):
         door.engine_of(key.replace('"hidden_size": 5', '"hidden_size": 6'))
-    registered = pylstm.torch.Recurrent("cornn", I, H, dt=0.01)._key.replace('"hidden_size": 5', '"hidden_size": 6')
+    registered = pylstm.torch.Recurrent("cornn", I, H, dt=0.01)._engine.key.replace(
+        '"hidden_size": 5', '"hidden_size": 6'
+    )
     assert door.engine_of(registered).description.cell.options["dt"] == 0.01

@@ -7,6 +7,7 @@ import pickle
 import subprocess
 import sys
 import threading
+import weakref
 
 import numpy as np
 import pytest
@@ -147,6 +148,22 @@ def test_inference_keeps_no_tape_and_training_frees_it(monkeypatch):
     assert tapes() == before  # though y and loss are alive
     with pytest.raises(RuntimeError, match="second time"):
         loss.backward()
+
+
+def test_layers_and_workspaces_go_with_the_last_module_and_run():
+    module, copied = pylstm.torch.LSTM(I, 6), None
+    engine = weakref.ref(module._engine)
+    copied = copy.deepcopy(module)
+    assert copied._engine is module._engine is pylstm.torch.LSTM(I, 6)._engine
+    loss = module(x_of())[0].sum()
+    weight = module.weight_hh_l0
+    del module, copied
+    gc.collect()
+    loss.backward()  # the run holds what it needs
+    assert weight.grad.abs().max() > 0
+    del loss, weight
+    gc.collect()
+    assert engine() is None
 
 
 def test_both_biases_have_gradients_of_their_own():
