@@ -238,10 +238,8 @@ def engine_of(key: str) -> Engine:
     return found if found is not None else _made(key)
 
 
-@functools.lru_cache(8)
-def _made(key: str) -> Engine:
-    """An engine that no module holds: a graph, exported or compiled, has only its key."""
-    return engine_for(described(key))
+_made = functools.lru_cache(8)(lambda key: engine_for(described(key)))
+"""Engines that no module holds, by their keys: a graph, exported or compiled, has nothing else."""
 
 
 def engine_for(description: Description) -> Engine:
