@@ -130,7 +130,7 @@ class Layer(Described, hints="layer"):
         return self._params
 
     @params.setter
-    def params(self, values: Any) -> None:
+    def params(self, values: Parameters) -> None:
         if values is not self._params:  # what `layer.params *= 0.5` sets
             raise AttributeError(
                 "params cannot be replaced: set values with layer.params[name] = array or .update(...)"

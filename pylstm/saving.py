@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -25,7 +25,18 @@ from pylstm.schema import Entries, check_storable, malformed
 __all__ = ["Entries", "Layer", "Model", "Plan", "Wanted", "load", "read_about", "save"]
 
 
-def save(path: Path, model: Any, *, about: Mapping[str, Any] | None = None) -> None:
+class HasParts(Protocol):
+    """A model of your own, as `save` takes it."""
+
+    @property
+    def parts(self) -> Mapping[str, Any]: ...
+    @property
+    def metadata(self) -> Mapping[str, Any]: ...
+
+
+def save(
+    path: Path, model: Layer | Model | HasParts | Mapping[str, Layer], *, about: Mapping[str, Any] | None = None
+) -> None:
     """Write a layer or a model to a safetensors file.
 
     The file is written whole under another name and then renamed: whoever reads `path` sees the old file or the new.

@@ -96,7 +96,7 @@ BROKEN = {
     ),
     "unmarked": (GOOD.replace("@pylstm.hookimpl", ""), "mark pylstm_register_cells with @pylstm.hookimpl"),
     "empty": ("", "it does not implement any hook: known hooks are pylstm_register_cells"),
-    "no_cell": (GOOD + "    registry.register(3)", "TypeError: a cell is a subclass of pylstm.Cell, got 3"),
+    "no_cell": (GOOD + "    registry.register(3)", "TypeError: cell must be a subclass of pylstm.Cell, got 3"),
     "collision": (
         GOOD + "    Made.name = 'lstm'\n    registry.register(type('Again', (Made,), {{'name': 'lstm'}}))",
         "the name is taken by plugin 'pylstm_lstm' of pylstm",

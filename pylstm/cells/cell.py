@@ -6,11 +6,10 @@ from collections.abc import Callable, Iterable
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from pylstm.cells.contract import Contract, Stage, hook_name
+from pylstm.cells.contract import Contract, Stage, hook_name, wrong_cell
 from pylstm.cells.declaration import check_attributes
 from pylstm.cells.formula.lazy import install
 from pylstm.cells.options import Option, Options, bound, options_of, with_options
-from pylstm.checks import quoted
 
 
 class Cell:
@@ -247,11 +246,4 @@ def check_cell(cell: Any) -> type[Cell]:
     """
     if isinstance(cell, type) and issubclass(cell, Cell) and cell is not Cell:
         return cell
-    cure = ""
-    if isinstance(cell, str):
-        cure = f": pylstm.plugins.registry().get({quoted(cell)}) returns the class of a registered name"
-    elif isinstance(cell, Cell):
-        cure = f": pass the class {type(cell).__name__}, not an instance"
-    elif cell is Cell:
-        cure = " itself: write a class that inherits from it"
-    raise TypeError(f"a cell is a subclass of pylstm.Cell, got {quoted(cell)}{cure}")
+    raise TypeError(wrong_cell(cell))

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pylstm.cells.options import ANY, Bounds, Options, call_text, check_option
+from pylstm.checks import quoted
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 
@@ -35,6 +36,18 @@ _LIMITS = {
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def wrong_cell(cell: Any) -> str:
+    """Why something is not a class of cells, and what to pass."""
+    cure = ""
+    if isinstance(cell, str):
+        cure = f": pylstm.plugins.registry().get({quoted(cell)}) returns the class of a registered name"
+    elif hasattr(type(cell), "states"):
+        cure = f": pass the class {type(cell).__name__}, not an instance"
+    elif hasattr(cell, "states"):
+        cure = " itself: write a class that inherits from it"
+    return f"cell must be a subclass of pylstm.Cell, got {quoted(cell)}{cure}"
 
 
 @dataclass(frozen=True)

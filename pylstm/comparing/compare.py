@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
+from pylstm.cells.cell import Cell
 from pylstm.cells.options import name_of
 from pylstm.checks import listed, quoted, seeds_of
 from pylstm.comparing.tasks import TASKS, Batch, Task
@@ -203,7 +204,10 @@ Report = Callable[[str, Trace], None]
 
 
 def compare(
-    cells: Sequence[Any], task: Task | str, settings: Settings | None = None, report: Report = lambda cell, trace: None
+    cells: Iterable[str | type[Cell]],
+    task: Task | Literal["copy", "adding", "digits", "text"],
+    settings: Settings | None = None,
+    report: Report = lambda cell, trace: None,
 ) -> list[Result]:
     """Train each cell on a task, all with the same number of parameters, data and seeds.
 

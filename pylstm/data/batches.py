@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -15,6 +15,15 @@ from pylstm.described import Layer
 
 Data = tuple[np.ndarray | Sequences, ...]
 """Arrays or sequences with the same number of rows."""
+
+
+class Trains(Protocol):
+    """What can be trained: a model, of pylstm or your own."""
+
+    @property
+    def params(self) -> Any: ...
+    @property
+    def gradients(self) -> Callable[..., Any]: ...
 
 
 def check_model(model: Any) -> None:

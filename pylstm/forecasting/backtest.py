@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from pylstm.forecasting.baselines import naive, seasonal_naive
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
 MODEL, NAIVE, SEASONAL = "model", "naive", "seasonal naive"
 """Names of the forecasts of a `Backtest`."""
@@ -52,14 +55,14 @@ class Backtest:
             return {name: float(np.divide(errors[MODEL], each)) for name, each in errors.items() if name != MODEL}
 
 
-def backtest(model: Any, values: np.ndarray, *, hold_out: int, horizon: int, season: int = 0) -> Backtest:
+def backtest(model: Any, values: ArrayLike, *, hold_out: int, horizon: int, season: int = 0) -> Backtest:
     """Forecast the last `hold_out` values, `horizon` at a time, each time from all that was measured before.
 
     Parameters
     ----------
     model : ForecastModel
         Fitted on values before those, for the result to mean anything.
-    values : ndarray, shape (T,)
+    values : array_like, shape (T,)
     hold_out, horizon : int
     season : int
         Steps of the season of the baseline; 0 for none.

@@ -13,10 +13,14 @@ import numpy as np
 
 from pylstm.checks import as_array, check_array
 from pylstm.interop.weights import directions_of, read_weights, refuse_other_kind, shapes_of, write_weights
+from pylstm.layers.bidirectional import Bidirectional
 from pylstm.layers.named import Recurrent
+from pylstm.layers.stack import Stack
+
+__all__ = ["get_weights", "load_weights"]
 
 
-def load_weights(layer: Any, weights: Any) -> None:
+def load_weights(layer: Recurrent | Stack | Bidirectional, weights: Any) -> None:
     """Set the parameters of `layer` from the weights of a Keras layer; all is checked before anything is set.
 
     Parameters
@@ -70,7 +74,7 @@ def load_weights(layer: Any, weights: Any) -> None:
         leaf.params.update(found)
 
 
-def get_weights(layer: Any) -> list[np.ndarray]:
+def get_weights(layer: Recurrent | Stack | Bidirectional) -> list[np.ndarray]:
     """The weights of the Keras layer that computes what `layer` does; the inverse of `load_weights`.
 
     Parameters

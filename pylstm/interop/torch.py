@@ -20,13 +20,17 @@ from pylstm.interop.weights import (
     shapes_of,
     write_weights,
 )
+from pylstm.layers.bidirectional import Bidirectional
 from pylstm.layers.named import Recurrent
+from pylstm.layers.stack import Stack
+
+__all__ = ["load_state_dict", "state_dict"]
 
 STEMS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
 PROJECTION = "weight_hr"
 
 
-def load_state_dict(layer: Any, state_dict: Mapping[str, Any]) -> None:
+def load_state_dict(layer: Recurrent | Stack | Bidirectional, state_dict: Mapping[str, Any]) -> None:
     """Set the parameters of `layer` from the state dict of a torch layer; all is checked before anything is set.
 
     Parameters
@@ -75,7 +79,7 @@ def load_state_dict(layer: Any, state_dict: Mapping[str, Any]) -> None:
         leaf.params.update(each)
 
 
-def state_dict(layer: Any) -> dict[str, np.ndarray]:
+def state_dict(layer: Recurrent | Stack | Bidirectional) -> dict[str, np.ndarray]:
     """The state dict of the torch layer that computes what `layer` does; the inverse of `load_state_dict`.
 
     A bias whose gate is fed by x stands in ``bias_ih_l0`` (with zeros in ``bias_hh_l0`` where the gate is fed by h

@@ -14,7 +14,7 @@ from pylstm.hints import refuse_call
 from pylstm.kinds import MOST_LAYERS, Plan, Wanted, describe, plan_of
 from pylstm.layers.composite_run import CompositeRun, States, given_to, split
 from pylstm.layers.generators import unmoved
-from pylstm.layers.initialisers import initialise
+from pylstm.layers.initialisers import Initialiser, initialise
 from pylstm.layers.protocols import SingleLayer
 from pylstm.parameters import Parameters
 from pylstm.schema import Entries
@@ -101,7 +101,7 @@ class Composite(Layer, Generic[_Run], hints="composite"):
         for leaf, own in zip(self.recurrents, seeds_of(seed, len(self.recurrents))):
             leaf.reset_parameters(own)
 
-    def initialise(self, how: str | Callable[..., Any], *arguments: Any, **options: Any) -> Self:
+    def initialise(self, how: Initialiser | Callable[..., Any], *arguments: Any, **options: Any) -> Self:
         """Set initial values of all single layers, as `Recurrent.initialise`; returns the layer."""
         initialise(self, how, *arguments, **options)
         return self

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -251,6 +251,9 @@ def chrono(layer: Any, longest: float, forget: str = "f", opposite: str | None =
         if other is not None:
             other[...] = -kept
 
+
+Initialiser = Literal["uniform", "glorot_uniform", "orthogonal", "identity", "gate_bias", "chrono"]
+"""Names of `INITIALISERS`, for type checkers."""
 
 INITIALISERS = {each.__name__: each for each in (uniform, glorot_uniform, orthogonal, identity, gate_bias, chrono)}
 """Name -> initialiser, for `Recurrent.initialise`."""

@@ -23,7 +23,7 @@ from pylstm.hints import refuse_call, refuse_options
 from pylstm.layers.arguments import check_extra, find_cell
 from pylstm.layers.checkpointed import CheckpointedRun, kept, refuse_with_checkpoint, segments_of
 from pylstm.layers.given import take_given, take_initial
-from pylstm.layers.initialisers import initialise, set_values
+from pylstm.layers.initialisers import Initialiser, initialise, set_values
 from pylstm.layers.layout import Layout
 from pylstm.layers.learned import check_learned, first_states
 from pylstm.layers.ragged import Packing, RaggedRun
@@ -126,7 +126,7 @@ class RecurrentLayer(Layer, hints="single"):
         if self.cell.initial_values:
             set_values(self, self.cell.initial_values, rng)
 
-    def initialise(self, how: str | Callable[..., Any], *arguments: Any, **options: Any) -> Self:
+    def initialise(self, how: Initialiser | Callable[..., Any], *arguments: Any, **options: Any) -> Self:
         """Set initial values; returns the layer.
 
         Parameters

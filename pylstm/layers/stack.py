@@ -80,7 +80,7 @@ class Stack(Composite[StackRun], kind="stack"):
         if isinstance(layers, Layer) or more:
             got = f"{len(more) + 1} arguments" if more else repr(layers)
             raise TypeError(f"Stack takes one list of layers, got {got}: Stack([layer, ...])")
-        self.layers: list[Any] = listed("layers", layers, "layers: Stack([layer, ...])")
+        self.layers: list[RecurrentLayer | Bidirectional] = listed("layers", layers, "layers: Stack([layer, ...])")
         for layer in self.layers:
             if not isinstance(layer, RecurrentLayer | Bidirectional):
                 raise TypeError(f"the layers of a Stack must be Recurrent or Bidirectional, got {named_part(layer)}")

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Never, TypedDict, Unpack
 
 from pylstm.checks import check_flag
+from pylstm.data.batches import Trains
 from pylstm.hints import explained
 from pylstm.optim.optimisers import Optimiser
 from pylstm.optim.schedules import Schedule
@@ -32,7 +33,7 @@ class FitOptions(TypedDict, total=False):
 
 @explained("fit option")
 def fit(
-    model: Any,
+    model: Trains,
     data: Iterable[Any],
     *more: Never,
     checkpoint: str | os.PathLike[str] | None = None,

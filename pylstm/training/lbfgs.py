@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from pylstm.checks import check_number, check_size
-from pylstm.data.batches import check_data, check_model
+from pylstm.data.batches import Trains, check_data, check_model
 from pylstm.data.finite import not_finite, refuse_not_finite
 from pylstm.optim.clipping import as_list
 from pylstm.training.divergence import TrainingDiverged, cause
@@ -20,7 +20,7 @@ from pylstm.training.interrupt import stop_on_interrupt
 
 
 def fit_lbfgs(
-    model: Any,
+    model: Trains,
     data: Iterable[Any],
     *,
     iterations: int = 200,

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Self
 
 from pylstm.checks import check_flag, check_seed
-from pylstm.data.batches import Data, batches_of, check_batches, check_data, check_model, split
+from pylstm.data.batches import Data, Trains, batches_of, check_batches, check_data, check_model, split
 from pylstm.data.finite import refuse_not_finite
 from pylstm.hints import refuse_constructor
 from pylstm.optim.clipping import as_list
@@ -78,7 +78,7 @@ class Trainer(Loop):
 
     def __init__(
         self,
-        model: Any,
+        model: Trains,
         data: Iterable[Any],
         *,
         validation: float | Iterable[Any] | None = None,

@@ -152,6 +152,51 @@ def models() -> None:
     pylstm.ClassifyModel(["a", "b"], "cornn", dt=0.1, **of_my_cell)
 
 
+class Own:
+    """A model of one's own, to train and to save."""
+
+    def __init__(self) -> None:
+        self.layer = pylstm.LSTM(3, 8)
+        self.params = self.layer.params
+
+    def gradients(self, x: Floats, y: Floats) -> tuple[float, pylstm.Parameters]:
+        run = self.layer(x)
+        value, dy = pylstm.mean_squared_error(run.y, y)
+        return value, run.backward(dy).params
+
+    @property
+    def parts(self) -> dict[str, pylstm.LSTM]:
+        return {"layer": self.layer}
+
+    @property
+    def metadata(self) -> dict[str, int]:
+        return {"size": 3}
+
+
+def estimators() -> None:
+    classifier = pylstm.SequenceClassifier("gru", 16, epochs=3, dropout=0.1, head_sizes=[8], random_state=0)
+    assert_type(classifier, pylstm.SequenceClassifier)
+    assert_type(classifier.set_params(epochs=2), pylstm.SequenceClassifier)
+    assert_type(classifier.score(x, [0, 1]), float)
+    print(classifier.get_params(), classifier.model_, pylstm.Forecaster(window=24, season=12).epochs + 1)
+
+
+def whole() -> None:
+    own, layer, stack = Own(), pylstm.LSTM(3, 8), pylstm.Stack([pylstm.GRU(3, 8)])
+    assert_type(pylstm.Trainer(own, (x, x), epochs=3), pylstm.Trainer)
+    assert_type(pylstm.fit(own, (x, x)), pylstm.History)
+    assert_type(pylstm.fit_lbfgs(own, (x, x)), pylstm.History)
+    for each in (own, layer, stack, {"head": pylstm.Linear(3, 2)}, pylstm.SequenceClassifier()):
+        pylstm.save("a", each)
+    pylstm.interop.torch.load_state_dict(stack, pylstm.interop.torch.state_dict(layer))
+    layer.params *= 0.5
+    layer.initialise(own.gradients)
+    layer.initialise("gate_bias", "f", 1.0)
+    pylstm.comparing.compare(["lstm", pylstm.cells.LSTM], "adding", pylstm.comparing.Settings(steps=2))
+    print(pylstm.cells.derivation_page(pylstm.cells.derive(pylstm.cells.LSTM)))
+    print(pylstm.forecasting.backtest(pylstm.ForecastModel(), [1.0, 2.0], hold_out=1, horizon=1))
+
+
 def rooms() -> None:
     assert_type(pylstm.get_num_threads(), int)
     print(pylstm.optim.cosine(1e-3, 100), pylstm.losses.huber, pylstm.plugins.registry())

@@ -14,6 +14,7 @@ model = pylstm.SequenceModel("lstm", 3, 8, 2)
 print(pylstm.nonsense)  # type: ignore[attr-defined]  # pyright: ignore
 print(layer.hidden)  # type: ignore[attr-defined]  # pyright: ignore
 print(run.yy)  # type: ignore[attr-defined]  # pyright: ignore
+print(pylstm.SequenceClassifier().nonsense)  # type: ignore[attr-defined]  # pyright: ignore
 print(grads.weights)  # type: ignore[attr-defined]  # pyright: ignore
 
 # options that do not exist
@@ -39,6 +40,24 @@ pylstm.ForecastModel("gru", windw=3)  # type: ignore[call-arg]  # pyright: ignor
 pylstm.ClassifyModel(["a", "b"], hiden_size=3)  # type: ignore[call-arg]  # pyright: ignore
 pylstm.ForecastModel(loss="ctc")  # type: ignore[arg-type]  # pyright: ignore
 pylstm.Stack(layer)  # type: ignore[arg-type]  # pyright: ignore
+pylstm.SequenceClassifier(max_epochs=2)  # type: ignore[call-arg]  # pyright: ignore
+pylstm.SequenceRegressor(hiden_size=2)  # type: ignore[call-arg]  # pyright: ignore
+pylstm.Forecaster(windw=3)  # type: ignore[call-arg]  # pyright: ignore
+pylstm.SequenceClassifier(epochs="3")  # type: ignore[arg-type]  # pyright: ignore
+pylstm.certify("lstm")  # type: ignore[arg-type]  # pyright: ignore
+pylstm.certify(3)  # type: ignore[arg-type]  # pyright: ignore
+pylstm.cells.derive("lstm")  # type: ignore[arg-type]  # pyright: ignore
+pylstm.cells.derivation_page("lstm")  # type: ignore[arg-type]  # pyright: ignore
+pylstm.fit(layer, (x, x))  # type: ignore[arg-type]  # pyright: ignore
+pylstm.fit_lbfgs(layer, (x, x))  # type: ignore[arg-type]  # pyright: ignore
+pylstm.Trainer(layer, (x, x))  # type: ignore[arg-type]  # pyright: ignore
+pylstm.save("a", 3)  # type: ignore[arg-type]  # pyright: ignore
+pylstm.interop.torch.state_dict(3)  # type: ignore[arg-type]  # pyright: ignore
+pylstm.interop.keras.get_weights(pylstm.Linear(3, 2))  # type: ignore[arg-type]  # pyright: ignore
+pylstm.comparing.compare(["lstm"], "nonsense")  # type: ignore[arg-type]  # pyright: ignore
+pylstm.comparing.compare([3], "adding")  # type: ignore[list-item]  # pyright: ignore
+layer.initialise("orthogonl")  # type: ignore[arg-type]  # pyright: ignore
+layer.params = x  # type: ignore[assignment]  # pyright: ignore
 layer.input_size = "3"  # type: ignore[assignment]  # pyright: ignore
 
 # what a run, gradients and parameters are not: a pair, an array, a dict

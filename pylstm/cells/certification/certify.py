@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from pylstm.cells.cell import check_cell
+from pylstm.cells.cell import Cell, check_cell
 from pylstm.cells.certification.certificate import Certificate, CertificationError
 from pylstm.cells.certification.kernel_checks import certify_kernel
 from pylstm.cells.certification.twin_checks import TwinChecks
@@ -19,7 +19,7 @@ WIDTHS = (1, 16, 35)
 """Other hidden sizes: one unit, whole SIMD registers, registers and a rest."""
 
 
-def certify(cell: Any, *, raise_: bool = True, dtype: str | None = None, **sizes: Any) -> Certificate:
+def certify(cell: type[Cell], *, raise_: bool = True, dtype: str | None = None, **sizes: Any) -> Certificate:
     """Check every value and every local derivative of a cell at the places where layers call it.
 
     Parameters

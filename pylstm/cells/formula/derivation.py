@@ -6,9 +6,9 @@ import itertools
 import keyword
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Protocol
 
-from pylstm.cells.contract import Contract, Stage, hook_name
+from pylstm.cells.contract import Contract, Stage, hook_name, wrong_cell
 from pylstm.cells.formula import tape as tapes
 from pylstm.cells.formula.graph import FUNCTIONS, Node, Width
 from pylstm.cells.formula.program import Block, Program, build
@@ -61,7 +61,15 @@ class Derivation:
         return total
 
 
-def derive(cell: Any) -> Derivation:
+class Declared(Protocol):
+    """A class of cells, as `derive` takes it."""
+
+    contract: Contract
+    declared: Contract
+    formulas: dict[str, Callable[..., Any]]
+
+
+def derive(cell: Declared) -> Derivation:
     """Trace the formulas of `cell`, derive their cotangents, choose the tape.
 
     Parameters
@@ -76,6 +84,8 @@ def derive(cell: Any) -> Derivation:
 
     Raises
     ------
+    TypeError
+        Something else: a name, an instance.
     FormulaError
         A forward function that cannot be traced: file, line and cure.
 
@@ -91,6 +101,8 @@ def derive(cell: Any) -> Derivation:
     >>> stage.slots["f"], list(stage.keep)
     (sigmoid(z.f), ['tanh_c'])
     """
+    if not isinstance(cell, type) or not getattr(cell, "states", ()):
+        raise TypeError(wrong_cell(cell))
     contract = cell.contract if not cell.formulas else cell.declared
     formulas = cell.formulas or {
         stage.name: getattr(cell, hook_name("forward", stage.name)) for stage in contract.stages

@@ -12,8 +12,10 @@ import numpy as np
 
 from pylstm.checks import check_array
 from pylstm.interop.weights import directions_of, read_weights, refuse_other_kind, shapes_of, weights_of, write_weights
+from pylstm.layers.bidirectional import Bidirectional
 from pylstm.layers.named import Recurrent
 from pylstm.layers.recurrent import RecurrentLayer
+from pylstm.layers.stack import Stack
 
 _LSTM, _GRU = ("Sigmoid", "Tanh", "Tanh"), ("Sigmoid", "Tanh")
 CELLS: dict[str, tuple[str, dict[str, Any], tuple[str, ...]]] = {
@@ -36,7 +38,9 @@ CELLS: dict[str, tuple[str, dict[str, Any], tuple[str, ...]]] = {
 """
 
 
-def load_tensors(layer: Any, W: Any, R: Any, B: Any = None, P: Any = None, **attributes: Any) -> None:
+def load_tensors(
+    layer: Recurrent | Stack | Bidirectional, W: Any, R: Any, B: Any = None, P: Any = None, **attributes: Any
+) -> None:
     """Set the parameters of `layer` from the inputs of an ONNX operator; all is checked before anything is set.
 
     Parameters
@@ -96,7 +100,7 @@ def load_tensors(layer: Any, W: Any, R: Any, B: Any = None, P: Any = None, **att
         leaf.params.update(found)
 
 
-def tensors(layer: Any) -> dict[str, np.ndarray]:
+def tensors(layer: Recurrent | Stack | Bidirectional) -> dict[str, np.ndarray]:
     """W, R, B and P of the operator that computes what `layer` does; the inverse of `load_tensors`.
 
     Parameters
@@ -134,7 +138,7 @@ def _arrays(leaves: Sequence[Any], write: Callable[..., tuple[np.ndarray, ...]])
     return found
 
 
-def attributes(layer: Any) -> dict[str, Any]:
+def attributes(layer: Recurrent | Stack | Bidirectional) -> dict[str, Any]:
     """Attributes of the operator that computes what `layer` does.
 
     Examples
