@@ -2,8 +2,8 @@
 
 asv divides nothing: a parameter set says steps, rows and sizes, so seconds per step and row are the figure divided by
 T * B. Arrays are made in `setup`; a first call there brings packed sizes and memory into place. `Peers` has pylstm's
-time by that of the best peer that is installed, as `benchmarks/peers.py --quick` finds it; asv's own environments have
-none.
+time divided by that of the best peer that is installed, as `benchmarks/peers.py --quick` finds it; asv's own
+environments have none.
 """
 
 import json

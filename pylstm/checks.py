@@ -24,6 +24,13 @@ Seed: TypeAlias = "int | np.random.SeedSequence | np.random.Generator | None"  #
 """What the generator of initial values may be made of, for type checkers."""
 
 
+class ByName(dict[str, Any]):
+    """Arrays by name; of a name that is not there it says which are."""
+
+    def __missing__(self, name: Any) -> Any:
+        raise KeyError(f"unknown name {name!r} (known: {', '.join(self) or 'none'})")
+
+
 def quoted(value: Any) -> str:
     """The repr of a value for a message: a long one is cut after 200 characters.
 
@@ -80,9 +87,16 @@ def check_size(name: str, value: Any, least: int = 1) -> int:
 
 
 def check_number(name: str, value: Any) -> Any:
-    """`value` if it is a number; `TypeError` otherwise."""
-    if not isinstance(value, Real):
+    """`value` if it is a number; `TypeError` otherwise, and for a bool."""
+    if not isinstance(value, Real) or isinstance(value, bool):
         raise TypeError(f"{name} must be a number, got {quoted(value)}")
+    return value
+
+
+def check_positive(name: str, value: Any) -> Any:
+    """`value` if it is a number above 0 and finite; `TypeError` if it is not a number, `ValueError` otherwise."""
+    if not 0 < check_number(name, value) < np.inf:
+        raise ValueError(f"{name} must be above 0 and finite, got {value}")
     return value
 
 
@@ -348,6 +362,8 @@ def which_rows(rows: Any, B: int) -> np.ndarray:
         if rows.shape != (B,):
             raise ValueError(f"rows as a mask must have shape ({B},), got {rows.shape}")
         return np.asarray(rows, np.uint8)
+    if rows.ndim > 1:
+        raise ValueError(f"rows must be one index, a list of indices or a mask ({B},), got shape {rows.shape}")
     if rows.size and rows.dtype.kind not in "iu":
         raise TypeError(f"rows must be integers, or a mask of bool, got {rows.dtype}")
     if rows.size and not (rows.min() >= 0 and rows.max() < B):

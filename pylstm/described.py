@@ -6,7 +6,7 @@ import copy
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Self, cast
 
-from pylstm.hints import Hinted, refuse_constructor
+from pylstm.hints import Hinted
 from pylstm.kinds import Kinded, Plan, Shapes, Wanted
 from pylstm.parameters import Parameters, ParametersList
 from pylstm.schema import Entries
@@ -83,20 +83,12 @@ class Layer(Described, hints="layer"):
     """
 
     _params: Parameters
-    option_hints: ClassVar[str] = "option"
-    """Kind of `HINTS` that answers options which the constructor does not have."""
+    option_hints = "option"
 
     if TYPE_CHECKING:  # for reading only; a class may have an attribute or a property
 
         @property
         def arguments(self) -> dict[str, Any]: ...
-
-    else:  # a checker reads `__init__`
-
-        def __new__(cls, *given: Any, **options: Any) -> Any:
-            """Refuse, before `__init__` does, what it does not take, with what to write."""
-            refuse_constructor(cls, given, options, cls.option_hints)
-            return super().__new__(cls)
 
     @classmethod
     def shapes(cls, given: Entries) -> Shapes:
@@ -140,6 +132,8 @@ class Layer(Described, hints="layer"):
 class Model(Described, hints="model"):
     """Base of all models; their layers are their `parts`."""
 
+    option_hints = "model option"
+
     if not TYPE_CHECKING:  # a checker reports the call itself
 
         def __call__(self, *_: Any, **__: Any) -> NoReturn:
@@ -149,11 +143,6 @@ class Model(Described, hints="model"):
 
 class Trainable(Model, hints="trainable"):
     """A model with layers, its `parts`, from the beginning: it has parameters to train."""
-
-    def __new__(cls, *given: Any, **options: Any) -> Self:
-        """Refuse, before `__init__` does, what it does not take, with what to write."""
-        refuse_constructor(cls, given, options, "model option")
-        return super().__new__(cls)
 
     if TYPE_CHECKING:  # for reading only; a class may have an attribute or a property
 

@@ -212,6 +212,29 @@ OPTIONS: dict[str, dict[str, str]] = {
         "random_state": "seed= makes the order of the rows repeat",
         "scheduler": "schedule= is a function of the step, such as pylstm.optim.cosine(0.01, steps=1000)",
     },
+    "stream option": {
+        "batch": "batch_size= is the number of rows",
+        "stateful": "a stream keeps its states from call to call: leave it out",
+        "initial": "stream.state = states, by name, sets them",
+        "initial_state": "stream.state = states, by name, sets them",
+    },
+    "lbfgs option": {
+        "maxiter": "iterations= is the number",
+        "max_iter": "iterations= is the number",
+        "epochs": "iterations= is the number",
+        "tol": "gradient_tolerance= and loss_tolerance= are the numbers",
+        "gtol": "gradient_tolerance= is the number",
+        "ftol": "loss_tolerance= is the number",
+        "history_size": "memory= is the number",
+        "maxcor": "memory= is the number",
+        "lr": "a line search finds the length of a step: leave it out",
+        "optimiser": "it is L-BFGS: leave it out",
+        "batch_size": "all rows are used at once: leave it out",
+    },
+    "compare option": dict.fromkeys(
+        ("params", "steps", "minutes", "seeds", "lr", "clip", "dtype", "budget"),
+        "pylstm.comparing.Settings(params=10_000, steps=500) has it: compare(cells, task, settings)",
+    ),
     "estimator fit": {
         **dict.fromkeys(
             ("epochs", "batch_size", "verbose", "learning_rate"),

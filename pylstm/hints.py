@@ -12,8 +12,8 @@ import importlib
 import inspect
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from types import MappingProxyType, MethodType
-from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar, cast
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Self, TypeVar, cast
 
 import numpy as np
 
@@ -22,6 +22,7 @@ from pylstm.hint_texts import HINTS
 from pylstm.kinds import Kinded
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
+_Made = TypeVar("_Made")
 
 
 class Hint:
@@ -63,9 +64,13 @@ class Hinted:
     """Base of a class made with ``class X(Hinted, hints=kind)``, which answers the names of ``HINTS[kind]``."""
 
     __slots__ = ()
+    option_hints: ClassVar[str] = ""
+    """Kind of `HINTS` that answers options which the constructor does not have."""
 
     def __init_subclass__(cls, hints: str = "", **options: Any) -> None:
         super().__init_subclass__(**options)
+        if cls.option_hints and "__init__" in vars(cls):
+            setattr(cls, "__init__", explained(cls.option_hints)(vars(cls)["__init__"]))  # noqa: B010
         for name, cure in HINTS[hints].items() if hints else ():
             if not hasattr(cls, name):
                 setattr(cls, name, (SetHint if hints in SETTABLE else Hint)(name, cure))
@@ -166,57 +171,92 @@ def refuse_backward(given: Iterable[str]) -> NoReturn:
     raise TypeError(f"backward has no argument {next(iter(given))}=: help(type(run).backward) lists them")
 
 
-def refuse_arguments(
-    function: Callable[..., Any], name: str, given: tuple[Any, ...], options: dict[str, Any], kind: str
-) -> None:
-    """TypeError where `function`, called `name`, has no such option, or needs an argument that is missing."""
+def unknown_option(name: str, option: str, known: Iterable[str]) -> str:
+    """That `name` has no such option, which it has, and which was meant."""
+    import difflib
+
+    known = list(known)
+    close = difflib.get_close_matches(option.lower(), known, 1)
+    hint = f"; did you mean {close[0]}=?" if close else ""
+    return f"{name} has no option {option}=: it takes {', '.join(known)}{hint}"
+
+
+def wrong_call(function: Callable[..., Any], name: str, given: tuple[Any, ...], options: dict[str, Any]) -> str | None:
+    """What is wrong with a call that Python refuses, in the words of pylstm; None of a call that fits."""
     signature = inspect.signature(function)
-    parameters = list(signature.parameters.values())
-    names = [each.name for each in parameters]
-    refuse_options(options, names, kind)
-    unknown = [option for option in options if option not in names]
+    try:
+        signature.bind(*given, **options)
+    except TypeError:
+        parameters = [each for each in signature.parameters.values() if each.name not in ("self", "cls")]
+        own = [each for each in signature.parameters.values() if each not in parameters]
+    else:
+        return None
+    named = [each for each in parameters if each.kind in (each.POSITIONAL_OR_KEYWORD, each.KEYWORD_ONLY)]
+    known = [each.name for each in named]
+    unknown = [option for option in options if option not in known]
     if unknown and not any(each.kind is each.VAR_KEYWORD for each in parameters):
-        known = [each for each in names if each != "self"]
-        import difflib
-
-        close = difflib.get_close_matches(unknown[0].lower(), known, 1)
-        hint = f"; did you mean {close[0]}=?" if close else ""
-        raise TypeError(f"{name} has no option {unknown[0]}=: it takes {', '.join(known)}{hint}")
-    needed = [
-        each.name for each in parameters if each.default is each.empty and each.kind is each.POSITIONAL_OR_KEYWORD
-    ]
-    missing = [each for each in needed[len(given) :] if each not in options]
-    if missing:
+        return unknown_option(name, unknown[0], known)
+    places = [each for each in named if each.kind is each.POSITIONAL_OR_KEYWORD]
+    needed = [each.name for each in named if each.default is each.empty]
+    taken = [each.name for each in places[: len(given) - len(own)]]
+    twice = [each for each in taken if each in options]
+    missing = [each for each in needed if each not in options and each not in taken]
+    if missing and not twice:
         cure = "".join(f"; {HINTS['argument'][each]}" for each in missing if each in HINTS["argument"])
-        shown = ", ".join(each for each in needed if each != "self")
-        raise TypeError(f"{name} needs {' and '.join(missing)}: {name}({shown}){cure}")
+        return f"{name} needs {' and '.join(missing)}: {name}({', '.join(needed)}){cure}"
+    if twice:
+        return f"{name}: {twice[0]} was given twice, by place and by name"
+    by_name = ", ".join(f"{each.name}=" for each in named if each.kind is each.KEYWORD_ONLY)
+    return f"{name} takes {len(places)} arguments by place, {', '.join(each.name for each in places)}" + (
+        f"; by name {by_name}" if by_name else ""
+    )
 
 
-def refuse_constructor(cls: type, given: tuple[Any, ...], options: dict[str, Any], kind: str) -> None:
-    """`refuse_arguments` of a class that is made; nothing at all is what `copy` and `pickle` give."""
-    if given or options:
-        made: Any = cls
-        refuse_arguments(MethodType(made.__init__, cls), cls.__name__, given, options, kind)
+def explained(kind: str = "", name: str = "") -> Callable[[_Function], _Function]:
+    """Decorator of a function or method: a call that Python would refuse is refused by `wrong_call`.
 
-
-def explained(kind: str) -> Callable[[_Function], _Function]:
-    """Decorator of a function for set-up: a call that Python would refuse is refused by `refuse_arguments`."""
+    `kind` is that of `HINTS` for options of other libraries. What a call that fits costs is one more call.
+    """
+    texts = HINTS[kind] if kind else {}
 
     def decorate(function: _Function) -> _Function:
         @functools.wraps(function)
         def call(*given: Any, **options: Any) -> Any:
-            refuse_arguments(function, function.__name__, given, options, kind)
-            return function(*given, **options)
+            for option in options:
+                if option in texts and option not in inspect.signature(function).parameters:
+                    raise TypeError(f"unknown option {option}=: {texts[option]}")
+            try:
+                return function(*given, **options)
+            except TypeError:
+                problem = wrong_call(function, name or _name_of(function, call, given), given, options)
+                if problem is None:
+                    raise
+            raise TypeError(problem)
 
         return cast("_Function", call)
 
     return decorate
 
 
-def refuse_loss_options(loss: str, given: Iterable[str]) -> NoReturn:
+def explained_constructor(cls: type[_Made]) -> type[_Made]:
+    """Decorator of a dataclass: its constructor is `explained`."""
+    setattr(cls, "__init__", explained()(cls.__init__))  # noqa: B010
+    return cls
+
+
+def _name_of(function: Any, call: Any, given: tuple[Any, ...]) -> str:
+    """How a caller writes it: the class of an object that is made, the name of a function."""
+    if function.__name__ != "__init__":
+        return str(function.__name__)
+    made: Any = type(given[0])
+    return str(made.__name__ if made.__init__ is call else function.__qualname__.split(".")[-2])
+
+
+def refuse_loss_options(loss: Callable[..., Any], given: Iterable[str]) -> NoReturn:
     """TypeError for what a loss does not take."""
     refuse_options(given, (), "loss option")
-    raise TypeError(f"{loss} has no option {next(iter(given))}=: help(pylstm.{loss}) lists them")
+    known = [each.name for each in inspect.signature(loss).parameters.values() if each.kind is not each.VAR_KEYWORD]
+    raise TypeError(unknown_option(loss.__name__, next(iter(given)), known))
 
 
 def refuse_sizes(
@@ -228,6 +268,15 @@ def refuse_sizes(
     if ... in sizes and (sizes != (..., ...) or options):  # nothing at all is what `copy` and `pickle` give
         refuse_options(options, (), "option")
         raise TypeError(f"{cls.__name__} takes input_size and hidden_size: {example})")
+
+
+def callers_level() -> int:
+    """`stacklevel` of a warning that shows the line of the user's code."""
+    frame: Any = sys._getframe(1)
+    level = 1
+    while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] == "pylstm":
+        frame, level = frame.f_back, level + 1
+    return level
 
 
 def absent(module: str, later: Mapping[str, str] = MappingProxyType({})) -> Callable[[str], Any]:
@@ -252,5 +301,9 @@ class EstimatorHints(Kinded, Hinted, hints="estimator"):
     """Base of estimators: answers names of scikit-learn's own that they do not have, as attributes and parameters."""
 
     def __new__(cls, *given: Any, **options: Any) -> Self:
-        refuse_constructor(cls, given, options, "estimator option")
+        made: Any = cls  # `dataclass` makes `__init__` when the class is there
+        refuse_options(options, inspect.signature(made.__init__).parameters, "estimator option")
+        problem = wrong_call(made.__init__, cls.__name__, (cls, *given), options)
+        if problem is not None:
+            raise TypeError(problem)
         return super().__new__(cls)

@@ -141,8 +141,8 @@ def describe(layer: Any) -> dict[str, Any]:
         if base is None:
             raise TypeError(f"save: {name} has no kind: class {name}(Layer, kind=...) with `arguments` and `shapes`")
         raise TypeError(
-            f"save: {name} is a subclass of {base.__name__}, and would come back as that: give it `parts`, `metadata` "
-            "and `from_parts` in a class of its own"
+            f"save: {name} is a subclass of {base.__name__}, and load would return a {base.__name__}: give it "
+            "`parts`, `metadata` and `from_parts` in a class of its own"
         )
     return {"layer": cls.kind, "dtype": layer.params.dtype.name, **layer.describe()}
 

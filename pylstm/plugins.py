@@ -6,13 +6,16 @@ The hooks themselves are in `pylstm.hookspecs`, the user's page is ``docs/plugin
 
 from __future__ import annotations
 
+import functools
 import inspect
 import os
+import signal
 import threading
 import traceback
 import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from types import CodeType
 from typing import TYPE_CHECKING, Any
 
 import pluggy
@@ -20,6 +23,7 @@ import pluggy
 from pylstm import hookspecs
 from pylstm.cells.cell import Cell
 from pylstm.cells.registry import Owner, Registry
+from pylstm.hints import explained
 from pylstm.kinds import KINDS
 
 if TYPE_CHECKING:
@@ -92,7 +96,7 @@ class Plugins:
 
     def _load_one(self, owner: Owner, entry_point: EntryPoint | Exception) -> Record:
         """Import a plugin and admit it; whatever fails ends in the record."""
-        step = "its entry points cannot be read"
+        step, handlers = "its entry points cannot be read", _signal_handlers()
         try:
             if isinstance(entry_point, Exception):
                 raise entry_point
@@ -103,6 +107,8 @@ class Plugins:
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # a plugin may raise anything, at import too
+            if any(frame.f_code in handlers for frame, _ in traceback.walk_tb(error.__traceback__)):
+                raise  # a signal came meanwhile: what its handler raises, SystemExit or TimeoutError, is for the caller
             step = step or f"{self._calling} failed"
             reason = str(error) if isinstance(error, PluginError) else f"{step}: {_describe(error)}"
             return replace(_record(owner, f"broken: {reason}"), traceback="".join(traceback.format_exception(error)))
@@ -202,6 +208,19 @@ def _identify(distribution: Distribution) -> tuple[str, str]:
         return "unknown distribution", ""
 
 
+def _signal_handlers() -> set[CodeType]:
+    """The code of the Python functions that handle signals now."""
+    found: set[CodeType | None] = set()
+    for number in signal.valid_signals():
+        handler: Any = signal.getsignal(number)
+        while isinstance(handler, functools.partial):
+            handler = handler.func
+        if callable(handler) and not inspect.isroutine(handler):
+            handler = type(handler).__call__
+        found.add(getattr(handler, "__code__", None))  # that of a method is its function's
+    return {code for code in found if code is not None}
+
+
 def _record(owner: Owner, status: str, cells: Iterable[str] = ()) -> Record:
     return Record(owner.plugin, owner.distribution, owner.version, status, tuple(cells))
 
@@ -255,6 +274,7 @@ def status() -> tuple[Record, ...]:
     return _plugins.records
 
 
+@explained()
 def register(cell: type[Cell], *, certified: bool = True) -> type[Cell]:
     """Certify a cell of your own and add it to the registry, so that it can be used by name.
 

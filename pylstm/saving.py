@@ -19,6 +19,7 @@ from pylstm.cells.options import base_of
 from pylstm.checks import check_flag, quoted
 from pylstm.described import Layer, Model
 from pylstm.files import Path, Shapes, path_text, read_file, write_file
+from pylstm.hints import explained
 from pylstm.kinds import KINDS, MOST_LAYERS, Plan, Wanted, describe, kind_of, plan_of
 from pylstm.schema import Entries, check_storable, malformed
 
@@ -34,8 +35,13 @@ class HasParts(Protocol):
     def metadata(self) -> Mapping[str, Any]: ...
 
 
+@explained()
 def save(
-    path: Path, model: Layer | Model | HasParts | Mapping[str, Layer], *, about: Mapping[str, Any] | None = None
+    path: Path,
+    model: Layer | Model | HasParts | Mapping[str, Layer],
+    *,
+    about: Mapping[str, Any] | None = None,
+    allow_nonfinite: bool = False,
 ) -> None:
     """Write a layer or a model to a safetensors file.
 
@@ -54,6 +60,8 @@ def save(
     about : dict, optional
         What else the file is to say, such as what the model was trained on; what JSON can hold. See `read_about`.
         Tuples come back as lists, from `metadata`, too.
+    allow_nonfinite : bool
+        Whether parameters may be NaN or infinite; such a file is read by ``load(path, allow_nonfinite=True)``.
 
     Raises
     ------
@@ -62,7 +70,8 @@ def save(
         are not texts, sets, arrays, NaN.
     ValueError
         A layer name with a dot or empty; more than 1,000 layers; a layer that is in two parts; a model that `load`
-        would refuse, as an attribute or a parameter was set since the fit; `path` exists and is not a regular file.
+        would refuse, as an attribute or a parameter was set since the fit; parameters that are not finite; `path`
+        exists and is not a regular file.
     OSError
         The file cannot be written.
 
@@ -83,6 +92,8 @@ def save(
         for part, layer in parts.items()
         for name, array in layer.params.items()
     }
+    if not allow_nonfinite:
+        _check_finite(tensors, "save: ", "save(path, model, allow_nonfinite=True) writes it nevertheless")
     _check_leaves(parts)
     header["parts"] = {name: describe(layer) for name, layer in parts.items()}
     if about is not None:
@@ -91,6 +102,7 @@ def save(
     write_file(path, header, tensors)
 
 
+@explained()
 def load(
     path: Path, *, cell: Any = None, model: Any = None, certified: bool = True, allow_nonfinite: bool = False
 ) -> Any:
@@ -139,7 +151,8 @@ def load(
 
     header, tensors = read_file(path, check)
     with malformed(file):
-        _check_values(tensors, allow_nonfinite)
+        if not allow_nonfinite:
+            _check_finite(tensors, "", "load(path, allow_nonfinite=True) reads it nevertheless")
         make = _maker(Entries(header, ""), header["kind"], model, plans)
         _refuse_unused(wanted.cells, header["parts"])
         parts = {}
@@ -244,8 +257,8 @@ def _check_readable(header: Mapping[str, Any], parts: Mapping[str, Any], model: 
             _maker(Entries(json.loads(json.dumps(header)), ""), kind, None, {})(dict(parts))
     except ValueError as error:
         raise ValueError(
-            f"{error}: load would refuse this {type(model).__name__}. What was set since the fit is for the next one: "
-            "set it back, or fit again"
+            f"{error}: load would refuse this {type(model).__name__}. An option was changed after the fit: "
+            "restore it or fit again, then save"
         ) from None
 
 
@@ -306,13 +319,10 @@ def _check_shapes(plans: Mapping[str, Plan], found: Shapes) -> None:
             )
 
 
-def _check_values(tensors: Mapping[str, np.ndarray], allow_nonfinite: bool) -> None:
-    for name, found in tensors.items() if not allow_nonfinite else ():
+def _check_finite(tensors: Mapping[str, np.ndarray], where: str, cure: str) -> None:
+    for name, found in tensors.items():
         if not np.isfinite(found).all():
-            value = found[~np.isfinite(found)][0]
-            raise ValueError(
-                f"parameter {name!r} holds {value}: load(path, allow_nonfinite=True) reads it nevertheless"
-            )
+            raise ValueError(f"{where}parameter {name!r} holds {found[~np.isfinite(found)][0]}: {cure}")
 
 
 def _maker(entries: Entries, kind: str, model: Any, plans: Mapping[str, Plan]) -> Any:

@@ -51,6 +51,8 @@ PLUGINS = [path for path in PYTHON if path.is_relative_to(ROOT / "plugins")]
         ("x = import_module('..models', __package__)", {"pylstm.models"}),
         ("x = __import__('pylstm.models').models", {"pylstm.models"}),
         ("x = import_module(name)", set()),
+        ("x = import_module(name='pylstm.models')", {"pylstm.models"}),
+        ("x = import_module()", set()),
         ('# import z\nx = \'import y; from z import w\'\nx = """\nimport y\n"""', set()),
     ],
 )

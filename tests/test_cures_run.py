@@ -204,7 +204,8 @@ OPTIONS = {
     "model option": ("SequenceModel",), "call": ("LSTM", "Stack"), "backward": ("LSTM", "Stack", "Linear"),
     "optimiser option": ("optimiser",), "fit option": ("SequenceModel",), "plateau option": ("history",),
     "loss option": ("LSTM",), "module": ("LSTM",), "estimator option": (), "estimator fit": (),
-    "schedule option": (), "argument": ("SequenceModel",), "loss name": (),
+    "schedule option": (), "stream option": ("LSTM", "Stack"), "lbfgs option": (), "compare option": (),
+    "argument": ("SequenceModel",), "loss name": (),
 }  # fmt: skip
 
 

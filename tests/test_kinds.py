@@ -212,7 +212,7 @@ def test_layers_without_a_kind():
 
     with pytest.raises(TypeError, match=r"Bare has no kind: class .*Bare\(Layer, kind=...\)"):
         pylstm.save("x", Bare())
-    with pytest.raises(TypeError, match="Derived is a subclass of Linear, and would come back as that"):
+    with pytest.raises(TypeError, match="Derived is a subclass of Linear, and load would return a Linear"):
         pylstm.save("x", Derived(1, 1))
     with pytest.raises(TypeError, match="your own model needs"):
         pylstm.save("x", Own())

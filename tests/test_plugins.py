@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import json
 import re
+import signal
 import sys
 import threading
 import warnings
@@ -215,6 +217,61 @@ def test_an_interrupt_leaves_nothing_half_loaded(site):
     assert loaded.registry.names() == ()
     (site.folder / "interrupted.py").write_text(good("second"))
     loaded.load()
+    assert {"first", "second", "lstm"} <= set(loaded.registry.names())
+
+
+class Leaving:
+    """Handlers of a signal, of every form that Python takes."""
+
+    def __init__(self, error):
+        self.error = error
+
+    def __call__(self, *_):
+        raise self.error
+
+    def method(self, *_):
+        raise self.error
+
+    def function(self):
+        def handle(*_):
+            raise self.error
+
+        return handle
+
+    def restoring(self):
+        def handle(number, _):
+            signal.signal(number, signal.SIG_IGN)
+            raise self.error
+
+        return handle
+
+
+@pytest.mark.parametrize("error", [SystemExit(143), TimeoutError("late")], ids=repr)
+@pytest.mark.parametrize(
+    "handler",
+    [
+        lambda made: made,
+        lambda made: made.method,
+        Leaving.function,
+        Leaving.restoring,
+        lambda made: functools.partial(made.method, 1),
+    ],
+    ids=["object", "method", "function", "restoring", "partial"],
+)
+def test_what_a_signal_handler_raises_meanwhile_is_not_the_plugins(site, handler, error):
+    site.install("aaa_first", good("first"))
+    site.install("signalled", "import os, signal\nos.kill(os.getpid(), signal.SIGUSR1)\n" + good("second"))
+    loaded, before = Plugins(), signal.signal(signal.SIGUSR1, handler(Leaving(error)))
+    try:
+        with pytest.raises(type(error)) as caught:
+            loaded.load()
+    finally:
+        signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+    assert caught.value is error and loaded.registry.names() == ()
+    try:
+        loaded.load()
+    finally:
+        signal.signal(signal.SIGUSR1, before)
     assert {"first", "second", "lstm"} <= set(loaded.registry.names())
 
 

@@ -86,7 +86,7 @@ def test_unknown_name_lists_close_ones_and_how_to_list():
         registry.register(make(name))
     with pytest.raises(LookupError, match=r"'LSTMM'; did you mean 'lstm'\?.*`pylstm cells`"):
         registry.get("LSTMM")
-    with pytest.raises(LookupError, match=r"'transformer'\. List the cells"):
+    with pytest.raises(LookupError, match=r"'transformer'\. `pylstm cells` lists the cells"):
         registry.get("transformer")
 
 

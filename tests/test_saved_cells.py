@@ -227,7 +227,7 @@ def test_subclasses_do_not_come_back_as_something_else(path):
         def predict(self, x):
             return np.clip(super().predict(x), 0, 1)
 
-    with pytest.raises(TypeError, match="Doubled is a subclass of Recurrent, and would come back as that"):
+    with pytest.raises(TypeError, match="Doubled is a subclass of Recurrent, and load would return a Recurrent"):
         pylstm.save(path, Doubled("gru", 3, 4))
     model = Clipped("gru", 2, 3, 1, seed=0)
     pylstm.save(path, model)

@@ -189,7 +189,7 @@ def test_a_layer_that_is_described_wrongly(path, case):
 def test_parameters_that_are_not_finite(path, value):
     layer = pylstm.LSTM(3, 4, seed=0)
     layer.params["weight_h"][1, 2] = value
-    pylstm.save(path, {"net": layer})
+    pylstm.save(path, {"net": layer}, allow_nonfinite=True)
     refused(path, rf"'net\.weight_h' holds {value}: load\(path, allow_nonfinite=True\)")
     assert np.array_equal(pylstm.load(path, allow_nonfinite=True)["net"].params.flat, layer.params.flat, equal_nan=True)
 
@@ -200,6 +200,7 @@ def test_models_of_series(path):
     for change, message in [
         (lambda says: says["lists"].pop("tails"), r"metadata\.lists\.tails is missing"),
         (lambda says: says["lists"].update(tails=[]), "the same number of series"),
+        (lambda says: says["lists"].update(tails=[[]]), r"metadata\.lists\.tails must have at least 1 steps each"),
         (lambda says: says["lists"].update(scales=[[[0.0], [-1.0]]]), "deviations above 0"),
         (lambda says: says["arrays"].update(residuals=[[[float("nan")]]]), r"residuals must be finite, holds nan"),
         (lambda says: says["options"].update(horizon=2), "do not fit"),

@@ -119,3 +119,61 @@ def test_parameters_are_scaled_by_numbers_of_their_dtype():
 
 def test_the_cure_for_a_name_works():
     assert pylstm.certify(pylstm.plugins.registry().get("lstm")).ok
+
+
+@pytest.mark.parametrize("rows", [[[0]], [[True, False]], np.zeros((1, 1), int)])
+@pytest.mark.parametrize("net", [LSTM, STACK])
+def test_rows_of_two_axes(net, rows):
+    stream = net.stream(2)
+    with pytest.raises(ValueError, match=r"rows (must be one index, a list of indices or a mask|as a mask must have)"):
+        stream.reset(rows)
+
+
+@pytest.mark.parametrize("wrong", [True, False])
+def test_a_bool_is_not_a_number(wrong):
+    for make in (
+        lambda: pylstm.SGD(LSTM.params, wrong),
+        lambda: pylstm.SGD(LSTM.params, 0.1, momentum=wrong),
+        lambda: pylstm.Adam(LSTM.params, lr=wrong),
+        lambda: pylstm.Adam(LSTM.params, betas=(wrong, 0.9)),
+        lambda: pylstm.RMSProp(LSTM.params, momentum=wrong),
+        lambda: pylstm.LSTM(2, 3, 2, dropout=wrong),
+        lambda: pylstm.clip_by_norm(LSTM.params.copy(), wrong),
+        lambda: pylstm.optim.Plateau(0.1, factor=wrong),
+        lambda: pylstm.huber(np.ones((2, 1)), np.ones((2, 1)), delta=wrong),
+    ):
+        with pytest.raises((TypeError, ValueError), match=rf"must be .*, got .*{wrong}"):
+            make()
+    sgd = pylstm.SGD(LSTM.params, 0.1, momentum=0.9)
+    for name in ("lr", "momentum"):
+        with pytest.raises(TypeError, match=rf"{name} must be a number, got {wrong}"):
+            sgd.load_state_dict(sgd.state_dict() | {name: wrong})
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("last", [False, True])
+def test_no_file_is_replaced_by_one_that_load_refuses(value, last, tmp_path):
+    path, layer = tmp_path / "net", pylstm.LSTM(2, 3, seed=0)
+    pylstm.save(path, layer)
+    before = path.read_bytes()
+    layer.params.flat[-1 if last else 0] = value
+    name = "bias" if last else "weight_x"
+    for thing in (layer, {"net": layer}, pylstm.SequenceModel.of(layer, 1)):
+        with pytest.raises(
+            ValueError, match=rf"save: parameter '.*{name}' holds {value}: save\(path, model, allow_non"
+        ):
+            pylstm.save(path, thing)
+    assert path.read_bytes() == before
+    pylstm.save(path, layer, allow_nonfinite=True)
+    found = pylstm.load(path, allow_nonfinite=True)
+    assert np.array_equal(found.params.flat, layer.params.flat, equal_nan=True)
+
+
+@pytest.mark.parametrize("weights", [np.zeros(4, "f4"), np.zeros((4, 1), "f4")])
+def test_weights_that_are_all_0_are_warned_of(weights):
+    model, x, y = pylstm.SequenceModel("gru", 2, 3, 1, seed=0), np.ones((4, 5, 2), "f4"), np.ones((4, 1), "f4")
+    before = model.params[0].flat.copy()
+    with pytest.warns(UserWarning, match="all weights are 0: the loss is 0, and nothing is learnt") as caught:
+        pylstm.fit(model, (x, y, weights), epochs=1)
+    assert caught[0].filename == __file__ and np.array_equal(model.params[0].flat, before)
+    pylstm.fit(model, (x, y, np.array([0, 1, 0, 0], "f4")), epochs=1)

@@ -4,8 +4,9 @@ Run: ``python tools/compilers.py [--compilers "gcc,clang-14,zig cc"] [--sizes Bx
 
 Each compiler builds the modules that the time loop runs in, at the level of this machine, into a copy of the installed
 pylstm. Then the copies run in turn, each in a process of its own on one thread; a time is the processor time of the
-median round, a ratio is that of a compiler by that of the first one in the same round. Works of an LSTM and a GRU:
-forward, and training (forward and backward). "Spills" are stores of whole registers to the stack in the tiles.
+median round, a ratio is that of a compiler divided by that of the first one in the same round. Works of an
+LSTM and a GRU: forward, and training (forward and backward). "Spills" are stores of whole registers to the stack in the
+tiles.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ def spills(disassembly: str, level: str) -> int:
 
 
 def ratios(rounds: Sequence[dict[str, dict[str, float]]]) -> dict[str, dict[str, float]]:
-    """Of each compiler and work: the median over the rounds of its time by that of the first compiler."""
+    """Of each compiler and work: the median over the rounds of its time divided by that of the first compiler."""
     first = next(iter(rounds[0]))
     return {
         name: {work: statistics.median(each[name][work] / each[first][work] for each in rounds) for work in times}

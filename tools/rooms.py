@@ -58,7 +58,8 @@ def imports(tree: ast.AST, package: str) -> Iterator[str]:
         elif isinstance(node, ast.ImportFrom):
             yield from (f"{absolute(node.module or '', node.level, package)}.{alias.name}" for alias in node.names)
         elif isinstance(node, ast.Call) and re.search(r"\b(import_module|__import__)$", ast.unparse(node.func)):
-            name = str(node.args[0].value) if isinstance(node.args[0], ast.Constant) else ""
+            given = [*node.args[:1], *(each.value for each in node.keywords if each.arg == "name")]
+            name = "".join(str(each.value) for each in given if isinstance(each, ast.Constant))
             yield from [absolute(name.lstrip("."), len(name) - len(name.lstrip(".")), package)] if name else ()
 
 

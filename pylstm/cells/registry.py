@@ -153,8 +153,8 @@ class Registry:
             close = difflib.get_close_matches(str(name).lower(), self.names(), cutoff=0.5)
             hint = f"; did you mean {' or '.join(map(repr, close))}?" if close else "."
             raise LookupError(
-                f"no cell is named {quoted(name)}{hint} List the cells with `pylstm cells`, and with `pylstm plugins` "
-                "the plugins that bring them (a broken one brings none)"
+                f"no cell is named {quoted(name)}{hint} `pylstm cells` lists the cells; `pylstm plugins` shows a "
+                "plugin that failed to load"
             )
         return entry
 

@@ -12,10 +12,11 @@ import numpy as np
 
 from pylstm.cells.cell import Cell
 from pylstm.cells.options import name_of
-from pylstm.checks import listed, quoted, seeds_of
+from pylstm.checks import check_positive, listed, quoted, seeds_of
 from pylstm.comparing.tasks import TASKS, Batch, Task
 from pylstm.feedforward.embedding import Embedding
 from pylstm.feedforward.linear import Linear
+from pylstm.hints import explained, explained_constructor
 from pylstm.layers.arguments import find_cell
 from pylstm.layers.named import Recurrent
 from pylstm.losses.classification import softmax_cross_entropy
@@ -33,6 +34,7 @@ TOLERANCE = 0.05
 """How far from the budget the number of parameters may be without a note."""
 
 
+@explained_constructor
 @dataclass(frozen=True)
 class Settings:
     """Settings that all cells share.
@@ -70,8 +72,8 @@ class Settings:
             raise ValueError("the budget must be either steps or minutes, not both or neither")
         for name in ("params", "steps", "minutes", "seeds", "lr", "clip"):
             value = getattr(self, name)
-            if value is not None and not 0 < value < math.inf:
-                raise ValueError(f"{name} must be above 0 and finite, got {value}")
+            if value is not None:
+                check_positive(name, value)
 
     @property
     def budget(self) -> Budget:
@@ -203,6 +205,7 @@ def hidden_size_for(cell: Any, task: Task, budget: int) -> int:
 Report = Callable[[str, Trace], None]
 
 
+@explained("compare option")
 def compare(
     cells: Iterable[str | type[Cell]],
     task: Task | Literal["copy", "adding", "digits", "text"],

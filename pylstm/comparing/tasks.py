@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from pylstm.checks import check_size
+
 SYMBOLS, COPIED = 8, 8
 """Sizes of the copy task: different symbols, and how many are to be remembered."""
 
@@ -173,8 +175,7 @@ TASKS: dict[str, Callable[..., Task]] = {"copy": copy, "adding": adding, "digits
 def _length(length: int | None, default: int) -> int:
     if length is None:
         return default
-    if length < 1:
-        raise ValueError(f"length must be at least 1, got {length}")
+    check_size("length", length)
     return length
 
 

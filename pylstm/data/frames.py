@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pylstm.checks import listed
+from pylstm.hints import explained
 
 
 class Grouped(NamedTuple):
@@ -17,6 +18,7 @@ class Grouped(NamedTuple):
     ids: np.ndarray
 
 
+@explained()
 def sequences_from_frame(
     frame: Any, *, id: str, time: str | None = None, columns: Iterable[str] | None = None, dtype: Any = "float64"
 ) -> Grouped:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 import numpy as np
 
 from pylstm.checks import as_array, check_lengths, listed, quoted
+from pylstm.hints import explained
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, DTypeLike
@@ -51,6 +52,7 @@ class Sequences:
     (2, 1, 2)
     """
 
+    @explained()
     def __init__(self, padded: ArrayLike, lengths: ArrayLike) -> None:
         self.padded: np.ndarray = as_array("padded", padded)
         if self.padded.ndim < 2:
@@ -61,6 +63,7 @@ class Sequences:
         self.lengths = check_lengths(lengths, T, N)
 
     @classmethod
+    @explained(name="Sequences.of")
     def of(cls, sequences: Iterable[ArrayLike], *, dtype: DTypeLike | None = None) -> Sequences:
         """Sequences from one array for each.
 

@@ -10,6 +10,7 @@ import numpy as np
 from pylstm.checks import listed
 from pylstm.datasets.bundled import fill_gaps
 from pylstm.datasets.tables import Table
+from pylstm.hints import explained
 
 
 class Groups(NamedTuple):
@@ -32,6 +33,7 @@ class Groups(NamedTuple):
     columns: tuple[str, ...]
 
 
+@explained()
 def grouped(
     table: Table,
     *,
@@ -74,6 +76,8 @@ def grouped(
     >>> found.ids, found.labels, found.x[0].tolist()
     (['a', 'b'], ['up', 'down'], [[1.0], [2.0]])
     """
+    if not isinstance(table, Table):
+        raise TypeError(f"table must be a Table, as read_table(path) returns, got {type(table).__name__}")
     for name in (label, id):
         if name is not None:
             table.position(name)

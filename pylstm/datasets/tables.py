@@ -17,6 +17,7 @@ from pylstm.checks import listed
 from pylstm.datasets.bundled import fill_gaps
 from pylstm.datasets.text import decoded, refuse_utf_16
 from pylstm.files import open_to_read
+from pylstm.hints import explained
 
 BLOCK = 1 << 12
 """Records that are read together: those of 1 << 15 leave the caches, and take 1.4 times as long."""
@@ -187,6 +188,7 @@ class Table:
         return value
 
 
+@explained()
 def read_table(path: str | os.PathLike[str], *, delimiter: str | None = None) -> Table:
     r"""Read a CSV file with a header line, in UTF-8.
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from pylstm.checks import listed
 from pylstm.files import open_to_read
 
 UNKNOWN = "\ufffd"
@@ -139,7 +140,7 @@ class Vocabulary:
     """
 
     def __init__(self, characters: Iterable[str]) -> None:
-        given = list(characters)
+        given = list(characters) if isinstance(characters, str) else listed("characters", characters, "characters")
         if any(len(each) != 1 for each in given):
             raise ValueError("the characters of a vocabulary must be single characters")
         if len(set(given)) != len(given) or UNKNOWN in given:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from pylstm.checks import check_array, check_names
+from pylstm.checks import ByName, check_array, check_names
 
 
 def check_out(out: Any, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
@@ -51,7 +51,7 @@ def pack_states(layer: Any, batch_size: int, values: Any) -> bytes:
 
 def unpack_states(layer: Any, batch_size: int, states: bytes) -> dict[str, np.ndarray]:
     """Name -> array (batch_size, width), from what `pack_states` made."""
-    found, at = {}, 0
+    found, at = ByName(), 0
     for name in layer.cell.contract.states:
         count = batch_size * layer.widths[name]
         found[name] = np.frombuffer(states, layer.dtype, count, at).reshape(batch_size, -1).copy()

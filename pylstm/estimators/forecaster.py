@@ -117,6 +117,7 @@ class Forecaster(Estimator, kind="forecaster"):
         )
         return self._fitted_by(history, history.validation_loss)
 
+    @explained()
     def predict(self, n: int, X: Any = None, *, history: Any = None, rescale: bool = False) -> Any:
         """The n steps after the end of the series, in their form: (n,), (n, S) or a list of (n,).
 

@@ -11,7 +11,7 @@ from pylstm.checks import Array, Dtype, Seed, check_array, check_indices, check_
 from pylstm.described import Layer
 from pylstm.engine.levels import load
 from pylstm.engine.threads import get_num_threads
-from pylstm.hints import GradientsBase, Output, refuse_backward
+from pylstm.hints import GradientsBase, Output, refuse_backward, refuse_call
 from pylstm.kinds import Shapes
 from pylstm.parameters import Parameters
 from pylstm.schema import Entries
@@ -81,7 +81,7 @@ class Embedding(Layer, kind="embedding", hints="embedding"):
         """float32 or float64."""
         return self.params.dtype
 
-    def __call__(self, indices: ArrayLike) -> EmbeddingRun:
+    def __call__(self, indices: ArrayLike, **other: Never) -> EmbeddingRun:
         """Look up vectors.
 
         Parameters
@@ -99,6 +99,8 @@ class Embedding(Layer, kind="embedding", hints="embedding"):
         TypeError, ValueError
             Not integers; out of range.
         """
+        if other:
+            refuse_call(other)
         return EmbeddingRun(self, indices)
 
     def __repr__(self) -> str:
@@ -121,7 +123,7 @@ class EmbeddingRun(Output):
         """(count, R, F): vectors of the table, indices, features."""
         return self.layer.count, self._indices.size, self.layer.features
 
-    def backward(self, dy: ArrayLike, **other: Never) -> EmbeddingGradients:
+    def backward(self, dy: ArrayLike | None = None, **other: Never) -> EmbeddingGradients:
         """Gradient of the table: each row is the sum of `dy` where its index was looked up, in order of position.
 
         Parameters
@@ -135,6 +137,8 @@ class EmbeddingRun(Output):
         """
         if other:
             refuse_backward(other)
+        if dy is None:
+            raise ValueError("backward needs the cotangent of y: run.backward(dy)")
         layer = self.layer
         dy = np.ascontiguousarray(check_array("dy", dy, self.y.shape, layer.dtype))
         params = layer.params.empty_like()

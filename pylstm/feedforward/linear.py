@@ -11,7 +11,7 @@ from pylstm.checks import Array, Dtype, Seed, as_array, check_array, check_flag,
 from pylstm.described import Layer
 from pylstm.engine import dense
 from pylstm.engine.threads import get_num_threads
-from pylstm.hints import GradientsBase, Output, refuse_backward
+from pylstm.hints import GradientsBase, Output, refuse_backward, refuse_call
 from pylstm.kinds import Shapes
 from pylstm.parameters import Parameters
 from pylstm.schema import Entries
@@ -90,7 +90,7 @@ class Linear(Layer, kind="linear", hints="map"):
         """float32 or float64."""
         return self.params.dtype
 
-    def __call__(self, x: ArrayLike) -> LinearRun:
+    def __call__(self, x: ArrayLike, **other: Never) -> LinearRun:
         """Apply the layer.
 
         Parameters
@@ -108,6 +108,8 @@ class Linear(Layer, kind="linear", hints="map"):
         TypeError, ValueError
             Another dtype; another last axis.
         """
+        if other:
+            refuse_call(other)
         return LinearRun(self, x)
 
     def over(self, x: Array) -> LinearRun:
@@ -155,7 +157,7 @@ class LinearRun(Output):
         N, K = self._weight.shape
         return self._x.size // K, N, K
 
-    def backward(self, dy: ArrayLike, **other: Never) -> LinearGradients:
+    def backward(self, dy: ArrayLike | None = None, **other: Never) -> LinearGradients:
         """Gradients from the cotangent of ``y``; may be called again, with the same result.
 
         Parameters
@@ -169,6 +171,8 @@ class LinearRun(Output):
         """
         if other:
             refuse_backward(other)
+        if dy is None:
+            raise ValueError("backward needs the cotangent of y: run.backward(dy)")
         layer, x = self.layer, self._x
         dy = np.ascontiguousarray(check_array("dy", dy, self.y.shape, layer.dtype))
         params, dx = layer.params.empty_like(), np.empty_like(x)

@@ -12,7 +12,7 @@ import numpy as np
 from pylstm.checks import Array, Dtype, Seed, check_array, check_flag, generator, listed
 from pylstm.described import Layer
 from pylstm.feedforward.linear import Linear, LinearRun, linear_shapes
-from pylstm.hints import GradientsBase, Output, refuse_backward
+from pylstm.hints import GradientsBase, Output, refuse_backward, refuse_call
 from pylstm.kinds import MOST_LAYERS, Plan, Shapes, Wanted
 from pylstm.parameters import Parameters
 from pylstm.schema import Entries
@@ -150,7 +150,7 @@ class MLP(Layer, kind="mlp", hints="map"):
         """float32 or float64."""
         return self._params.dtype
 
-    def __call__(self, x: ArrayLike) -> MLPRun:
+    def __call__(self, x: ArrayLike, **other: Never) -> MLPRun:
         """Apply the layer.
 
         Parameters
@@ -168,6 +168,8 @@ class MLP(Layer, kind="mlp", hints="map"):
         TypeError, ValueError
             Another dtype; another last axis.
         """
+        if other:
+            refuse_call(other)
         return MLPRun(self, x)
 
     def over(self, x: Array) -> MLPRun:
@@ -203,7 +205,7 @@ class MLPRun(Output):
             self._runs.append(each.over(a))
         self.y: Array = self._runs[-1].y
 
-    def backward(self, dy: ArrayLike, **other: Never) -> MLPGradients:
+    def backward(self, dy: ArrayLike | None = None, **other: Never) -> MLPGradients:
         """Gradients from the cotangent of ``y``; may be called again, with the same result.
 
         Parameters
@@ -217,6 +219,8 @@ class MLPRun(Output):
         """
         if other:
             refuse_backward(other)
+        if dy is None:
+            raise ValueError("backward needs the cotangent of y: run.backward(dy)")
         layer = self.layer
         params = layer.params.zeros_like()
         d = check_array("dy", dy, self.y.shape, layer.dtype)

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pylstm.checks import check_size
 from pylstm.forecasting.baselines import naive, seasonal_naive
+from pylstm.hints import explained
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -55,6 +57,7 @@ class Backtest:
             return {name: float(np.divide(errors[MODEL], each)) for name, each in errors.items() if name != MODEL}
 
 
+@explained()
 def backtest(model: Any, values: ArrayLike, *, hold_out: int, horizon: int, season: int = 0) -> Backtest:
     """Forecast the last `hold_out` values, `horizon` at a time, each time from all that was measured before.
 
@@ -81,10 +84,11 @@ def backtest(model: Any, values: ArrayLike, *, hold_out: int, horizon: int, seas
     >>> sorted(backtest(model, values, hold_out=12, horizon=6, season=12).forecasts)
     ['model', 'naive', 'seasonal naive']
     """
+    if not callable(getattr(model, "predict", None)):
+        raise TypeError(f"model must be a fitted ForecastModel, got {type(model).__name__}")
+    check_size("horizon", horizon), check_size("hold_out", hold_out), check_size("season", season, 0)
     values = np.asarray(values, "float64")
     start = len(values) - hold_out
-    if horizon < 1 or hold_out < 1:
-        raise ValueError(f"horizon and hold_out must be at least 1, got {horizon} and {hold_out}")
     if start < max(1, season):
         raise ValueError(
             f"a series of {len(values)} steps has {max(0, start)} before the hold-out of {hold_out}; at least "

@@ -6,7 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from pylstm.checks import check_size
+from pylstm.hints import explained
 
+
+@explained()
 def naive(history: Any, n: int) -> np.ndarray:
     """The last value, repeated n times.
 
@@ -34,6 +38,7 @@ def naive(history: Any, n: int) -> np.ndarray:
     return seasonal_naive(history, n, 1)
 
 
+@explained()
 def seasonal_naive(history: Any, n: int, season: int) -> np.ndarray:
     """The last season, repeated.
 
@@ -60,8 +65,7 @@ def seasonal_naive(history: Any, n: int, season: int) -> np.ndarray:
     """
     history = np.asarray(history)
     for name, value in {"n": n, "season": season}.items():
-        if not value >= 1:
-            raise ValueError(f"{name} must be at least 1, got {value}")
+        check_size(name, value)
     if len(history) < season:
         raise ValueError(f"the history must have at least {season} steps, got {len(history)}")
     steps: np.ndarray = history[len(history) - season + np.arange(n) % season]

@@ -13,6 +13,7 @@ from pylstm.data.scaling import pack, scale_of
 from pylstm.data.sequences import Sequences
 from pylstm.forecasting.preparation import Preparation
 from pylstm.forecasting.series import as_extras, as_series, pairs_of, training_spans, validation_spans
+from pylstm.hints import explained
 from pylstm.models.body import check_head_sizes
 from pylstm.models.fitted import OWN, FittedModel, NetOptions, check_net
 from pylstm.models.restoring import constructor_options, held, own_options
@@ -111,6 +112,7 @@ class ForecastModel(FittedModel, kind="forecast_model"):
         self.net_options: dict[str, Any] = {**net, "dtype": dtype, "seed": seed, **options}
 
     @all_or_nothing
+    @explained()
     def fit(
         self,
         y: Any,
@@ -207,6 +209,7 @@ class ForecastModel(FittedModel, kind="forecast_model"):
         keep = np.random.default_rng(0).permutation(len(residuals))[:KEPT_RESIDUALS]
         return residuals[np.sort(keep)]
 
+    @explained()
     def predict(self, n: int, *, history: Any = None, exogenous: Any = None, rescale: bool = False) -> Any:
         """The n steps after the end of the series.
 
@@ -235,6 +238,7 @@ class ForecastModel(FittedModel, kind="forecast_model"):
         paths, form = self._paths(n, history, exogenous, rescale, 1, None)
         return self._as_given([each[0] for each in paths], form)
 
+    @explained()
     def predict_interval(
         self,
         n: int,
@@ -291,8 +295,7 @@ class ForecastModel(FittedModel, kind="forecast_model"):
     ) -> tuple[list[np.ndarray], str]:
         """Continuations (rows, n, K) of each series, and the form of the series."""
         self._need_net()
-        if not n >= 1:
-            raise ValueError(f"n must be at least 1, got {n}")
+        check_size("n", n)
         series, form = (self.tails, self.form) if history is None else as_series(history, self.joint)
         if series[0].shape[1] != self.K:
             raise ValueError(f"the history must have {self.K} values at a step, got {series[0].shape[1]}")
@@ -375,6 +378,9 @@ class ForecastModel(FittedModel, kind="forecast_model"):
             setattr(self, name, found)
         if not len(self.tails) == len(self.extra_tails) == len(self.scales) >= 1:
             raise ValueError(f"{lists.where} must hold {', '.join(LISTS)} of the same number of series")
+        least = self.preparation.lost + 1
+        if any(len(tail) < least or len(extra) != len(tail) for tail, extra in zip(self.tails, self.extra_tails)):
+            raise ValueError(f"{lists.where}.tails must have at least {least} steps each, and extra_tails as many")
         for scale in (self.extra_scale, *self.scales):
             if not (scale[1] > 0).all():
                 raise ValueError(f"{lists.where}.scales and extra_scale must have deviations above 0, got {scale[1]}")

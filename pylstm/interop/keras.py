@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from pylstm.checks import as_array, check_array
+from pylstm.hints import explained
 from pylstm.interop.weights import directions_of, read_weights, refuse_other_kind, shapes_of, write_weights
 from pylstm.layers.bidirectional import Bidirectional
 from pylstm.layers.named import Recurrent
@@ -20,6 +21,7 @@ from pylstm.layers.stack import Stack
 __all__ = ["get_weights", "load_weights"]
 
 
+@explained()
 def load_weights(layer: Recurrent | Stack | Bidirectional, weights: Any) -> None:
     """Set the parameters of `layer` from the weights of a Keras layer; all is checked before anything is set.
 
@@ -74,6 +76,7 @@ def load_weights(layer: Recurrent | Stack | Bidirectional, weights: Any) -> None
         leaf.params.update(found)
 
 
+@explained()
 def get_weights(layer: Recurrent | Stack | Bidirectional) -> list[np.ndarray]:
     """The weights of the Keras layer that computes what `layer` does; the inverse of `load_weights`.
 

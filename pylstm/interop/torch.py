@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from pylstm.checks import check_array
+from pylstm.hints import explained
 from pylstm.interop.weights import (
     directions_of,
     projection_of,
@@ -30,6 +31,7 @@ STEMS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
 PROJECTION = "weight_hr"
 
 
+@explained()
 def load_state_dict(layer: Recurrent | Stack | Bidirectional, state_dict: Mapping[str, Any]) -> None:
     """Set the parameters of `layer` from the state dict of a torch layer; all is checked before anything is set.
 
@@ -79,6 +81,7 @@ def load_state_dict(layer: Recurrent | Stack | Bidirectional, state_dict: Mappin
         leaf.params.update(each)
 
 
+@explained()
 def state_dict(layer: Recurrent | Stack | Bidirectional) -> dict[str, np.ndarray]:
     """The state dict of the torch layer that computes what `layer` does; the inverse of `load_state_dict`.
 

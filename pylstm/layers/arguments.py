@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import sys
 import warnings
 from collections.abc import Callable, Iterable
 from typing import Any, TypedDict
@@ -11,7 +10,7 @@ from typing import Any, TypedDict
 from pylstm.cells.cell import Cell
 from pylstm.cells.options import call_text
 from pylstm.checks import check_flag, check_share, check_size, quoted
-from pylstm.hints import refuse_options
+from pylstm.hints import callers_level, refuse_options
 
 
 class CellOptions(TypedDict, total=False):
@@ -44,17 +43,8 @@ def several(num_layers: Any, bidirectional: Any, dropout: Any) -> bool:
     one = check_size("num_layers", num_layers) == 1
     if check_share("dropout", dropout) and one:
         message = f"dropout={dropout} acts between layers: with num_layers=1 it does nothing"
-        warnings.warn(message, stacklevel=_callers_level())
+        warnings.warn(message, stacklevel=callers_level())
     return check_flag("bidirectional", bidirectional) or not one
-
-
-def _callers_level() -> int:
-    """`stacklevel` of a warning that shows the line of the user's code."""
-    frame: Any = sys._getframe(1)
-    level = 1
-    while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] == "pylstm":
-        frame, level = frame.f_back, level + 1
-    return level
 
 
 def find_cell(cell: str | type[Cell]) -> type[Cell]:

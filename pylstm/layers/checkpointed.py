@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from pylstm import _core
+from pylstm.checks import ByName
 from pylstm.engine.memory import Memory
 from pylstm.engine.plan import Plan
 from pylstm.layers.given import Given, GivenGradients, cut_arrays
@@ -115,8 +116,8 @@ class Segments:
             self.count = -(-self.T // self.steps)
             if self._nbytes(self.steps, self.count) > budget:
                 raise ValueError(
-                    f"checkpoint: a budget of {budget:,} bytes for {self._layer!r} is too small for {self.T} steps of "
-                    f"{self.B} rows: the least possible is {self._nbytes(self.steps, self.count):,} bytes"
+                    f"checkpoint: a budget of {budget:,} bytes for {self._layer!r} is too small for {self.T} steps, "
+                    f"batch size {self.B}: the least possible is {self._nbytes(self.steps, self.count):,} bytes"
                 )
         low, high = 1, self.count
         while low < high:
@@ -211,7 +212,7 @@ class CheckpointedRun(Run):
                     border[k + 1] = array
         self._ready: Memory | None = buffer  # with the tape of the last segment, which `backward` need not run
         self.y = layout.steps_out(np.asarray(_Constant(y)))
-        self.final = {name: layout.rows_out(_frozen(array)) for name, array in zip(contract.states, last)}
+        self.final = ByName((name, layout.rows_out(_frozen(array))) for name, array in zip(contract.states, last))
 
     def _run_segment(self, plan: Plan, buffer: Memory, k: int, piece: slice, *, packed: bool) -> None:
         start = [border[k] for border in self._borders]

@@ -10,7 +10,7 @@ import numpy as np
 
 from pylstm.checks import seeds_of
 from pylstm.described import Layer
-from pylstm.hints import refuse_call
+from pylstm.hints import explained, refuse_call
 from pylstm.kinds import MOST_LAYERS, Plan, Wanted, describe, plan_of
 from pylstm.layers.composite_run import CompositeRun, States, given_to, split
 from pylstm.layers.generators import unmoved
@@ -101,6 +101,7 @@ class Composite(Layer, Generic[_Run], hints="composite"):
         for leaf, own in zip(self.recurrents, seeds_of(seed, len(self.recurrents))):
             leaf.reset_parameters(own)
 
+    @explained()
     def initialise(self, how: Initialiser | Callable[..., Any], *arguments: Any, **options: Any) -> Self:
         """Set initial values of all single layers, as `Recurrent.initialise`; returns the layer."""
         initialise(self, how, *arguments, **options)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Never
 
 import numpy as np
 
-from pylstm.checks import Array, as_array, check_array, check_names
+from pylstm.checks import Array, ByName, as_array, check_array, check_names
 from pylstm.hints import GradientsBase, Output, refuse_backward
 from pylstm.layers.checkpointed import shares
 from pylstm.layers.protocols import ComposedLayer
@@ -72,7 +72,8 @@ class CompositeRun(Output, hints="composite run"):
         The states in ``layer.state_names``; all others are in ``run.layers[k].final``. A reverse direction ends at the
         first step.
         """
-        return {name: np.stack([run.final[name] for run in single(self.layers)]) for name in self.layer.state_names}
+        runs = list(single(self.layers))
+        return ByName((name, np.stack([run.final[name] for run in runs])) for name in self.layer.state_names)
 
     def backward(
         self,

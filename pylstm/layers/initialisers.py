@@ -12,7 +12,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from pylstm.checks import generator
+from pylstm.checks import check_number, generator
+from pylstm.hints import explained
 from pylstm.layers.protocols import SingleLayer
 
 
@@ -83,6 +84,7 @@ def bias_of(layer: SingleLayer, gate: str) -> np.ndarray:
     return layer.params["bias"][at : at + layer.widths[gate]]
 
 
+@explained()
 def uniform(layer: Any, bound: float | None = None, *, seed: Any = None) -> None:
     """All parameters uniform in -bound..bound; default 1/sqrt(hidden_size), as new layers and PyTorch's have.
 
@@ -102,10 +104,11 @@ def uniform(layer: Any, bound: float | None = None, *, seed: Any = None) -> None
     """
     rng = generator(seed)
     for each in single_layers(layer):
-        limit = 1 / math.sqrt(each.hidden_size) if bound is None else bound
+        limit = 1 / math.sqrt(each.hidden_size) if bound is None else check_number("bound", bound)
         each.params.flat[...] = rng.uniform(-limit, limit, each.params.size)
 
 
+@explained()
 def glorot_uniform(layer: Any, sources: str | Iterable[str] = "x", *, gain: float = 1.0, seed: Any = None) -> None:
     """The block of every gate uniform within gain sqrt(6 / (its columns + its rows)).
 
@@ -123,10 +126,11 @@ def glorot_uniform(layer: Any, sources: str | Iterable[str] = "x", *, gain: floa
     """
     rng = generator(seed)
     for block in all_blocks(layer, sources):
-        limit = gain * math.sqrt(6 / sum(block.shape))
+        limit = check_number("gain", gain) * math.sqrt(6 / sum(block.shape))
         block[...] = rng.uniform(-limit, limit, block.shape)
 
 
+@explained()
 def orthogonal(layer: Any, sources: str | Iterable[str] = "recurrent", *, gain: float = 1.0, seed: Any = None) -> None:
     """The block of every gate a random orthogonal matrix times gain; if it is not square, its shorter axis is.
 
@@ -155,9 +159,10 @@ def orthogonal(layer: Any, sources: str | Iterable[str] = "recurrent", *, gain: 
     for block in all_blocks(layer, sources):
         q, r = np.linalg.qr(rng.standard_normal((max(block.shape), min(block.shape))))
         q *= np.where(np.diag(r) < 0, -1, 1)
-        block[...] = gain * (q if block.shape[0] >= block.shape[1] else q.T)
+        block[...] = check_number("gain", gain) * (q if block.shape[0] >= block.shape[1] else q.T)
 
 
+@explained()
 def identity(layer: Any, sources: str | Iterable[str] = "recurrent", *, gain: float = 1.0) -> None:
     """The block of every gate the identity times gain.
 
@@ -173,9 +178,10 @@ def identity(layer: Any, sources: str | Iterable[str] = "recurrent", *, gain: fl
     cell ``rnn_relu``; they set the biases to 0, too.
     """
     for block in all_blocks(layer, sources):
-        block[...] = gain * np.eye(*block.shape)
+        block[...] = check_number("gain", gain) * np.eye(*block.shape)
 
 
+@explained()
 def gate_bias(layer: Any, gate: str, value: Any) -> None:
     """The bias of one gate.
 
@@ -206,9 +212,10 @@ def gate_bias(layer: Any, gate: str, value: Any) -> None:
     """
     views = [bias_of(each, gate) for each in single_layers(layer)]
     for view in views:
-        view[...] = value
+        view[...] = check_number("value", value)
 
 
+@explained()
 def chrono(layer: Any, longest: float, forget: str = "f", opposite: str | None = "i", *, seed: Any = None) -> None:
     """Biases for dependencies over up to `longest` steps: log u, u uniform in 1..longest - 1, and minus that.
 
@@ -240,7 +247,7 @@ def chrono(layer: Any, longest: float, forget: str = "f", opposite: str | None =
     >>> bool((bias_of(layer, "z") >= 0).all())
     True
     """
-    if not longest >= 2:
+    if not check_number("longest", longest) >= 2:
         raise ValueError(f"longest must be at least 2, got {longest}")
     rng = generator(seed)
     views = [

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from pylstm.checks import Array
+from pylstm.checks import Array, ByName
 from pylstm.engine.packing import pack_rows, sort_rows, unpack_rows
 from pylstm.layers.layout import Layout
 from pylstm.layers.run import Run
@@ -159,7 +159,7 @@ class RaggedRun(Run):
     @cached_property
     def states(self) -> dict[str, Array]:
         self._need_tape("states")
-        return {name: self._with_initial(k, name) for k, name in enumerate(self.layer.cell.contract.states)}
+        return ByName((name, self._with_initial(k, name)) for k, name in enumerate(self.layer.cell.contract.states))
 
     def _with_initial(self, k: int, name: str) -> np.ndarray:
         B, w, offset = self._B, self.layer.widths[name], self._plan.offset("states", k)

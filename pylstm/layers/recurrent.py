@@ -19,7 +19,7 @@ from pylstm.described import Layer, call_of
 from pylstm.engine.memory import Workspaces
 from pylstm.engine.stream import Stream
 from pylstm.engine.threads import get_num_threads
-from pylstm.hints import refuse_call, refuse_options
+from pylstm.hints import explained, refuse_call, refuse_options
 from pylstm.layers.arguments import check_extra, find_cell
 from pylstm.layers.checkpointed import CheckpointedRun, kept, refuse_with_checkpoint, segments_of
 from pylstm.layers.given import take_given, take_initial
@@ -126,6 +126,7 @@ class RecurrentLayer(Layer, hints="single"):
         if self.cell.initial_values:
             set_values(self, self.cell.initial_values, rng)
 
+    @explained()
     def initialise(self, how: Initialiser | Callable[..., Any], *arguments: Any, **options: Any) -> Self:
         """Set initial values; returns the layer.
 
@@ -275,6 +276,7 @@ class RecurrentLayer(Layer, hints="single"):
             return ("T", self.input_size)
         return ("B", "T", self.input_size) if self.batch_first else ("T", "B", self.input_size)
 
+    @explained("stream option")
     def stream(self, batch_size: int = 1) -> Stream:
         """A stream of this layer: fed step by step, it keeps its states (at first 0) between calls.
 

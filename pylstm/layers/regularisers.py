@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from pylstm.checks import as_array, generator, listed
+from pylstm.checks import as_array, check_number, generator, listed, quoted
 from pylstm.layers.generators import unmoved
 from pylstm.layers.recurrent import RecurrentLayer
 from pylstm.parameters import Parameters
@@ -227,7 +227,7 @@ def l2_penalty(params: Parameters, factor: float, names: Iterable[str] | None = 
     >>> layer = pylstm.LSTM(3, 5, seed=0)
     >>> value, gradient = l2_penalty(layer.params, 1e-4, ["weight_x", "weight_h"])
     """
-    gradient, value = params.zeros_like(), 0.0
+    gradient, value, factor = params.zeros_like(), 0.0, check_number("factor", factor)
     for name in params if names is None else listed("names", names):
         value += factor * float(np.vdot(params[name], params[name]))
         gradient[name] = (2 * params.dtype.type(factor)) * params[name]
@@ -276,20 +276,22 @@ def activation_penalty(
 
 def _check_states(layer: RecurrentLayer, rates: Mapping[str, float]) -> None:
     states = layer.cell.contract.states
+    if not isinstance(rates, Mapping):
+        raise TypeError(f"rates must be a dict by state, such as {{{states[0]!r}: 0.2}}, got {quoted(rates)}")
     for name in rates:
         if name not in states:
             raise ValueError(f"cell {layer.cell.name!r} has no state {name!r} (known: {', '.join(states)})")
 
 
 def _rate(name: str, rate: float) -> float:
-    if not 0 <= rate <= 1:
+    if not 0 <= check_number(f"rate of {name!r}", rate) <= 1:
         raise ValueError(f"rate of {name!r} must be in 0..1, got {rate}")
     return rate
 
 
 def _factors(rng: np.random.Generator, name: str, rate: float, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
     """0 with probability `rate`, else 1 / (1 - rate)."""
-    if not 0 <= rate < 1:
+    if not 0 <= check_number(f"rate of {name!r}", rate) < 1:
         raise ValueError(f"rate of {name!r} must be in 0..1 and below 1, got {rate}")
     kept: np.ndarray = (rng.random(shape) >= rate).astype(dtype)
     kept *= np.dtype(dtype).type(1 / (1 - rate))

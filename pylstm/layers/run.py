@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Never
 import numpy as np
 
 from pylstm import _core
-from pylstm.checks import Array, check_array, check_names
+from pylstm.checks import Array, ByName, check_array, check_names
 from pylstm.hints import GradientsBase, Output, refuse_backward
 from pylstm.layers.given import Given, GivenGradients
 from pylstm.layers.layout import Layout
@@ -105,10 +105,10 @@ class Run(Output, hints="run"):
 
     @cached_property
     def final(self) -> dict[str, Array]:
-        return {
-            name: self._layout.rows_out(self._view(self._plan.final_offset(k), (self._B, self.layer.widths[name])))
+        return ByName(
+            (name, self._layout.rows_out(self._view(self._plan.final_offset(k), (self._B, self.layer.widths[name]))))
             for k, name in enumerate(self.layer.cell.contract.states)
-        }
+        )
 
     @cached_property
     def states(self) -> dict[str, Array]:
@@ -128,9 +128,8 @@ class Run(Output, hints="run"):
         widths = [self.layer.widths[name] for name in self.layer.cell.contract.gates]
         z = self._steps(self._plan.offset("z"), self._T, sum(widths))
         ends = np.cumsum(widths)
-        return {
-            name: z[..., end - width : end] for name, width, end in zip(self.layer.cell.contract.gates, widths, ends)
-        }
+        names = self.layer.cell.contract.gates
+        return ByName((name, z[..., end - width : end]) for name, width, end in zip(names, widths, ends))
 
     def backward(
         self,
@@ -186,7 +185,7 @@ class Run(Output, hints="run"):
             add_learned(params, layer.learn_initial, dict(zip(names, back.origin)))
         return Gradients(
             x=layout.whole_out(dx),
-            initial={name: layout.rows_out(array) for name, array in zip(names, dinitial)},
+            initial=ByName((name, layout.rows_out(array)) for name, array in zip(names, dinitial)),
             params=params,
             aux=self._steps_given(back.aux, layer.cell.contract.aux, "aux"),
             pre=self._steps_given(back.pre, names, "pre"),
@@ -220,10 +219,10 @@ class Run(Output, hints="run"):
     def _blocks(self, kind: str, steps: int) -> dict[str, np.ndarray]:
         self._need_tape("kept" if kind == "keep" else kind)
         names = getattr(self.layer.cell.contract, kind)
-        return {
-            name: self._steps(self._plan.offset(kind, k), steps, self.layer.widths[name])
+        return ByName(
+            (name, self._steps(self._plan.offset(kind, k), steps, self.layer.widths[name]))
             for k, name in enumerate(names)
-        }
+        )
 
     def _of_states(self, what: str, values: Any, shape: Any, bring: Any) -> list[np.ndarray | None] | None:
         """`values` by state, in the order of the states, checked."""

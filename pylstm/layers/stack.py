@@ -10,6 +10,7 @@ import numpy as np
 
 from pylstm.checks import check_flag, check_size, generator, listed, seeds_of
 from pylstm.described import Layer, call_of
+from pylstm.hints import explained
 from pylstm.kinds import Plan, Wanted
 from pylstm.layers.bidirectional import Bidirectional
 from pylstm.layers.composite import Composite, named_part
@@ -161,6 +162,7 @@ class Stack(Composite[StackRun], kind="stack"):
         """Start the dropout anew from a seed."""
         self.rng = generator(seed)
 
+    @explained("stream option")
     def stream(self, batch_size: int = 1) -> StackStream:
         """A stream of this stack, of one direction; see `StackStream`."""
         return StackStream(self, batch_size)

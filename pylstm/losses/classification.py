@@ -14,7 +14,7 @@ from pylstm.cells.functions import sigmoid
 from pylstm.checks import as_array, check_array, check_indices
 from pylstm.engine.levels import load
 from pylstm.engine.threads import get_num_threads
-from pylstm.hints import Loss, refuse_loss_options
+from pylstm.hints import Loss, explained, refuse_loss_options
 from pylstm.losses.reduction import Reduction, check_floats, check_weights, reduce_losses, scale_of
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ TOO_FEW = "the last axis of logits, here {}, must be the number of classes"
 LEAVE_OUT = "what is to be left out needs a weight of 0: weights = targets != {}, and a fit (x, y, weights)"
 
 
+@explained()
 def softmax_cross_entropy(
     logits: ArrayLike,
     targets: ArrayLike,
@@ -71,7 +72,7 @@ def softmax_cross_entropy(
     (1.386294, array([[ 0.25,  0.25, -0.75,  0.25]]))
     """
     if other:
-        refuse_loss_options("softmax_cross_entropy", other)
+        refuse_loss_options(softmax_cross_entropy, other)
     logits = check_floats("logits", logits)
     if logits.ndim == 0 or logits.shape[-1] == 0:
         raise ValueError(f"logits must have shape (..., V) with V >= 1, got {logits.shape}")
@@ -107,6 +108,7 @@ def _check_shape(targets: tuple[int, ...], logits: tuple[int, ...]) -> None:
         )
 
 
+@explained()
 def sigmoid_cross_entropy(
     logits: ArrayLike,
     targets: ArrayLike,
@@ -148,7 +150,7 @@ def sigmoid_cross_entropy(
     (1.386294, array([-0.5,  0.5]))
     """
     if other:
-        refuse_loss_options("sigmoid_cross_entropy", other)
+        refuse_loss_options(sigmoid_cross_entropy, other)
     z = check_floats("logits", logits)
     targets = as_array("targets", targets)
     if targets.dtype.kind in "biu":

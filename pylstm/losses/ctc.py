@@ -8,10 +8,11 @@ import numpy as np
 
 from pylstm.checks import as_array, check_indices
 from pylstm.engine import levels
-from pylstm.hints import Loss, refuse_loss_options
+from pylstm.hints import Loss, explained, refuse_loss_options
 from pylstm.losses.reduction import check_floats, check_weights, reduce_losses
 
 
+@explained()
 def ctc_loss(
     logits: Any,
     targets: Any,
@@ -70,7 +71,7 @@ def ctc_loss(
     0.333333
     """
     if other:
-        refuse_loss_options("ctc_loss", other)
+        refuse_loss_options(ctc_loss, other)
     logits = check_floats("logits", logits)
     if logits.ndim != 3 or logits.shape[2] < 2:
         raise ValueError(f"logits must have shape (T, N, V) with V >= 2, got {logits.shape}")

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any, Never
 
 import numpy as np
 
-from pylstm.checks import as_array, check_array
-from pylstm.hints import Loss, refuse_loss_options
+from pylstm.checks import as_array, check_array, check_positive
+from pylstm.hints import Loss, explained, refuse_loss_options
 from pylstm.losses.classification import leave_out
 from pylstm.losses.reduction import Reduction, check_floats, check_weights, reduce_losses
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 LOG_2PI = float(np.log(2 * np.pi))
 
 
+@explained()
 def mean_squared_error(
     y: ArrayLike,
     target: ArrayLike,
@@ -55,12 +56,13 @@ def mean_squared_error(
     (1.0, array([2., 0.]))
     """
     if other:
-        refuse_loss_options("mean_squared_error", other)
+        refuse_loss_options(mean_squared_error, other)
     y, target, weights = _check(y, target, weights)
     r = y - target
     return reduce_losses(np.square(r), 2 * r, weights, reduction, per_row=False)
 
 
+@explained()
 def huber(
     y: ArrayLike,
     target: ArrayLike,
@@ -101,16 +103,16 @@ def huber(
     (2.625, array([ 0.5, -1. ]))
     """
     if other:
-        refuse_loss_options("huber", other)
+        refuse_loss_options(huber, other)
     y, target, weights = _check(y, target, weights)
-    if not 0 < delta < np.inf:
-        raise ValueError(f"delta must be above 0 and finite, got {delta}")
+    check_positive("delta", delta)
     r = y - target
     d = np.clip(r, -float(delta), float(delta))
     # with d = clip(r): d (r - d / 2) is r^2 / 2 inside, delta (|r| - delta / 2) outside
     return reduce_losses(d * (r - d / 2), d, weights, reduction, per_row=False)
 
 
+@explained()
 def gaussian_likelihood(
     y: ArrayLike,
     target: ArrayLike,
@@ -150,7 +152,7 @@ def gaussian_likelihood(
     (2.918939, array([[-2. , -1.5]]))
     """
     if other:
-        refuse_loss_options("gaussian_likelihood", other)
+        refuse_loss_options(gaussian_likelihood, other)
     y = check_floats("y", y)
     if y.ndim == 0 or y.shape[-1] % 2 or y.shape[-1] == 0:
         raise ValueError(f"y must have shape (..., 2 K): means, then log-variances; got {y.shape}")
@@ -168,6 +170,7 @@ def gaussian_likelihood(
     return Loss(value, np.concatenate([dmu, ds], axis=-1))
 
 
+@explained()
 def quantile_loss(
     y: ArrayLike,
     target: ArrayLike,
@@ -213,9 +216,10 @@ def quantile_loss(
     (0.75, array([[-0.25,  0.25]]))
     """
     if other:
-        refuse_loss_options("quantile_loss", other)
+        refuse_loss_options(quantile_loss, other)
     y = check_floats("y", y)
-    q = np.asarray(quantiles, dtype="float64")
+    q = as_array("quantiles", quantiles)
+    q = q.astype("float64") if q.dtype.kind in "fiu" else np.full(1, np.nan)
     if q.ndim != 1 or not q.size or not ((q > 0) & (q < 1)).all():
         raise ValueError(f"quantiles must be numbers between 0 and 1, got {quantiles!r}")
     if y.ndim == 0 or y.shape[-1] != q.size:
@@ -241,6 +245,7 @@ def _check(y: ArrayLike, target: ArrayLike, weights: Any) -> tuple[np.ndarray, n
     return *leave_out(weights, y, target), weights
 
 
+@explained()
 def squared_error(y: ArrayLike, target: ArrayLike, factor: float = 1.0, **other: Never) -> Loss:
     """`factor` times the sum of squared differences, over all elements.
 
@@ -272,7 +277,7 @@ def squared_error(y: ArrayLike, target: ArrayLike, factor: float = 1.0, **other:
     (2.5, array([ 1., -2.]))
     """
     if other:
-        refuse_loss_options("squared_error", other)
+        refuse_loss_options(squared_error, other)
     y = check_floats("y", y)
     target = check_array("target", target, y.shape, y.dtype)
     if not np.isfinite(factor):

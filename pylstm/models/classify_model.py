@@ -12,6 +12,7 @@ from pylstm.checks import Dtype, check_dtype, check_flag, check_share, check_siz
 from pylstm.data.finite import refuse_array
 from pylstm.data.scaling import pack, scale_of
 from pylstm.data.sequences import Sequences
+from pylstm.hints import explained
 from pylstm.models.body import check_head_sizes
 from pylstm.models.fitted import OWN, FittedModel, NetOptions, check_net
 from pylstm.models.restoring import constructor_options, held, leaf_of, own_options
@@ -104,6 +105,7 @@ class ClassifyModel(FittedModel, kind="classify_model"):
         return model
 
     @all_or_nothing
+    @explained()
     def fit(
         self, x: Any, y: Any, *, epochs: int = 30, batch_size: int = 32, lr: float = 0.01, **options: Any
     ) -> History:
@@ -149,6 +151,7 @@ class ClassifyModel(FittedModel, kind="classify_model"):
         )
         return self._fit_net(net, (self._standardised(rows), y), epochs=epochs, batch_size=batch_size, lr=lr, **options)
 
+    @explained()
     def probabilities(self, x: Any) -> np.ndarray:
         """Probability of each class for each sequence: float64, (N, K).
 
@@ -165,6 +168,7 @@ class ClassifyModel(FittedModel, kind="classify_model"):
         odds: np.ndarray = np.exp(log_probabilities(net.predict(self._standardised(rows)).astype("float64")))
         return odds
 
+    @explained()
     def predict(self, x: Any) -> np.ndarray:
         """Numbers of the most probable classes, (N,); raises as `probabilities` does."""
         return np.asarray(self.probabilities(x).argmax(axis=1))

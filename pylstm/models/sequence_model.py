@@ -14,6 +14,7 @@ from pylstm.data.sequences import Batch, Sequences, lengths_of
 from pylstm.described import Trainable
 from pylstm.feedforward.embedding import Embedding
 from pylstm.feedforward.mlp import Activation
+from pylstm.hints import explained
 from pylstm.layers.arguments import LayerOptions, check_extra, find_cell
 from pylstm.layers.bidirectional import Bidirectional
 from pylstm.layers.generators import unmoved
@@ -133,6 +134,7 @@ class SequenceModel(Trainable, kind="sequence_model"):
         self._set(embedding, layer, head, read, loss, loss_options or {})
 
     @classmethod
+    @explained(name="SequenceModel.of")
     def of(
         cls,
         layer: Recurrent | Stack | Bidirectional,
@@ -168,7 +170,7 @@ class SequenceModel(Trainable, kind="sequence_model"):
         head_seed = seeds_of(seed, 2)[1]
         model = cls.__new__(cls)
         head = head_on(layer, output_size, head_sizes, activation, head_seed)
-        model._set(None, layer, head, read, loss, loss_options or {})
+        model._set(None, layer, head, read, loss, {} if loss_options is None else loss_options)
         return model
 
     def _set(self, embedding: Any, layer: Any, head: Any, read: str, loss: str, loss_options: dict[str, Any]) -> None:
@@ -235,6 +237,7 @@ class SequenceModel(Trainable, kind="sequence_model"):
         """Evaluation mode: `gradients` are without dropout, too. Returns the model."""
         return self.train(False)
 
+    @explained()
     def predict(self, x: Batch, *, batch_size: int = 1024) -> Array:
         """Outputs of the head: (N, K), or (N, T, K) where it reads every step. Classes are their ``argmax(-1)``.
 
@@ -265,11 +268,13 @@ class SequenceModel(Trainable, kind="sequence_model"):
                 out[start : start + size] = y
         return out
 
+    @explained()
     def loss(self, x: Batch, y: Any, weights: Batch | None = None) -> float:
         """Mean loss on a batch, without dropout; arguments as for `gradients`."""
         x = self._counted(x, y, weights)
         return self._loss(self._pass(x, tape=False).out, lengths_of(x), y, weights)[0]
 
+    @explained()
     def gradients(self, x: Batch, y: Any, weights: Batch | None = None) -> tuple[float, ParametersList]:
         """Mean loss on a batch, and its gradients in the order of `params`; those of several batches add and scale.
 

@@ -76,6 +76,8 @@ def check_loss(loss: Any, read: str, options: Mapping[str, Any]) -> None:
         raise ValueError(f"loss must be one of {', '.join(known)}, got {loss!r}{cure}")
     if loss in ALIGNED and read != "every":
         raise ValueError(f"loss={loss!r} needs read='every', got {read!r}")
+    if not isinstance(options, Mapping):
+        raise TypeError(f"loss_options must be a dict by name, got {quoted(options)}")
     parameters = inspect.signature(known[loss]).parameters.values()
     names = [each.name for each in parameters if each.kind is not each.VAR_KEYWORD]
     refuse_options(options, names, "loss option")

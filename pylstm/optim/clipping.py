@@ -8,8 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from pylstm.checks import check_number
 from pylstm.engine.levels import load
 from pylstm.engine.threads import get_num_threads
+from pylstm.hints import explained
 from pylstm.parameters import Parameters
 
 
@@ -33,6 +35,7 @@ def as_list(params: Parameters | Iterable[Parameters], name: str = "params") -> 
     return several
 
 
+@explained()
 def clip_by_norm(grads: Parameters | Iterable[Parameters], max_norm: float) -> float:
     """Scale gradients down, all by one factor, so that their Euclidean norm is at most `max_norm`.
 
@@ -65,7 +68,7 @@ def clip_by_norm(grads: Parameters | Iterable[Parameters], max_norm: float) -> f
     (5.0, array([0.6, 0.8]))
     """
     grads = as_list(grads, "grads")
-    if not max_norm > 0:
+    if not check_number("max_norm", max_norm) > 0:
         raise ValueError(f"max_norm must be above 0, got {max_norm}")
     updates, threads = load("pylstm.optim._updates"), get_num_threads()
     norm = math.sqrt(sum(updates.sum_of_squares(each.flat, threads=threads) for each in grads))
@@ -75,6 +78,7 @@ def clip_by_norm(grads: Parameters | Iterable[Parameters], max_norm: float) -> f
     return norm
 
 
+@explained()
 def clip_by_value(grads: Parameters | Iterable[Parameters], limit: float) -> None:
     """Clip every element of gradients to -limit..limit; NaN stays NaN.
 
@@ -99,7 +103,7 @@ def clip_by_value(grads: Parameters | Iterable[Parameters], limit: float) -> Non
     array([ 1. , -0.5])
     """
     grads = as_list(grads, "grads")
-    if not limit > 0:
+    if not check_number("limit", limit) > 0:
         raise ValueError(f"limit must be above 0, got {limit}")
     for each in grads:
         np.clip(each.flat, -float(limit), float(limit), out=each.flat)

@@ -40,7 +40,9 @@ def share(name: str, value: Any) -> float:
 def two_shares(name: str, value: Any) -> tuple[float, float]:
     """Two numbers in 0..1, below 1, as a tuple."""
     values: tuple[Any, ...] = tuple(value) if isinstance(value, Iterable) and not isinstance(value, str) else (value,)
-    if len(values) != 2 or not all(isinstance(each, Real) and 0 <= float(each) < 1 for each in values):
+    if len(values) != 2 or not all(
+        isinstance(each, Real) and not isinstance(each, bool) and 0 <= float(each) < 1 for each in values
+    ):
         raise ValueError(f"{name} must be two numbers in 0..1 and below 1, got {value!r}")
     return float(values[0]), float(values[1])
 
@@ -58,7 +60,7 @@ def as_real(name: str, value: Any) -> Any:
 
 
 def _real(name: str, value: Any) -> Any:
-    if not isinstance(value, Real):
+    if not isinstance(value, Real) or isinstance(value, bool):
         if hasattr(value, "step") and hasattr(value, "lr"):
             raise TypeError(
                 f"{name} must be a number, got an optimiser: pass the rate, and the schedule to "

@@ -6,7 +6,7 @@ import itertools
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from pylstm.checks import check_array, check_finite, check_flag
 from pylstm.described import call_of
 from pylstm.engine.levels import load
 from pylstm.engine.threads import get_num_threads
-from pylstm.hints import Hinted, refuse_constructor
+from pylstm.hints import Hinted
 from pylstm.optim.clipping import as_list
 from pylstm.optim.numbers import Setting, check_count, positive, rate, share, two_shares
 from pylstm.parameters import Parameters
@@ -42,10 +42,7 @@ class Optimiser(Hinted, ABC, hints="optimiser"):
     settings: tuple[str, ...] = ("lr",)
     """Names of the numbers that `state_dict` holds."""
 
-    def __new__(cls, *given: Any, **options: Any) -> Self:
-        """Refuse, before `__init__` does, what it does not take, with what to write."""
-        refuse_constructor(cls, given, options, "optimiser option")
-        return super().__new__(cls)
+    option_hints = "optimiser option"
 
     def __init__(self, params: Parameters | Iterable[Parameters], lr: float) -> None:
         self.params = as_list(params)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 from pylstm.checks import check_number, check_size, takes_one
 from pylstm.described import call_of
 from pylstm.hint_texts import HINTS
-from pylstm.hints import Hinted, absent, explained, refuse_options
+from pylstm.hints import Hinted, absent, explained
 from pylstm.optim.numbers import as_real, check_count, rate
 
 Schedule = Callable[[int], float]
@@ -127,11 +127,12 @@ class Plateau(Hinted, hints="plateau"):
     0.5
     """
 
+    option_hints = "plateau option"
+
     def __new__(cls, *given: Any, **options: Any) -> Self:
-        """Refuse, before `__init__` does, options by position, and those that there are not."""
+        """Refuse, before `__init__` does, options by position."""
         if len(given) > 1:
             raise TypeError(f"options go by name: Plateau(0.01, mode='min', factor=0.1), got {given!r}")
-        refuse_options(options, (), "plateau option")
         return super().__new__(cls)
 
     def __init__(

@@ -94,4 +94,6 @@ def draw_confusion(axes: Any, matrix: np.ndarray, classes: Sequence[str]) -> Non
 
 def write(figure: Any, path: str | os.PathLike[str]) -> None:
     """Write a figure of `new_figure`; the suffix of `path` is the format: png, svg, pdf."""
+    if not hasattr(figure, "savefig"):
+        raise TypeError(f"figure must be a figure, as new_figure returns, got {type(figure).__name__}")
     figure.savefig(path)

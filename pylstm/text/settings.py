@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+from pylstm.checks import check_number, check_positive, check_size
+from pylstm.hints import explained_constructor
 from pylstm.training.budget import Budget as Budget
 
 WARMUP = 50
@@ -15,6 +17,7 @@ HALF = 500
 """Steps after which it has fallen to 1/sqrt(2) of its peak."""
 
 
+@explained_constructor
 @dataclass(frozen=True)
 class TextSettings:
     """Settings of `TextTrainer`.
@@ -53,14 +56,12 @@ class TextSettings:
 
     def __post_init__(self) -> None:
         for name in ("hidden_size", "embedding_size", "batch_size", "length"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+            check_size(name, getattr(self, name))
         if self.depth is not None and self.depth < self.length:
             raise ValueError(f"depth must be at least length, {self.length}, got {self.depth}")
-        if not 0 < self.validation < 1:
+        if not 0 < check_number("validation", self.validation) < 1:
             raise ValueError(f"validation must be between 0 and 1, got {self.validation}")
-        if not 0 < self.lr < math.inf:
-            raise ValueError(f"lr must be above 0, got {self.lr}")
+        check_positive("lr", self.lr)
 
 
 def learning_rate(step: int, peak: float) -> float:

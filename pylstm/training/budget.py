@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
+
+from pylstm.checks import check_positive
 
 
 @dataclass(frozen=True)
@@ -28,8 +29,8 @@ class Budget:
             raise ValueError("a budget needs minutes, epochs or steps")
         for name in ("minutes", "epochs", "steps"):
             value = getattr(self, name)
-            if value is not None and not 0 < value < math.inf:
-                raise ValueError(f"{name} must be above 0 and finite, got {value}")
+            if value is not None:
+                check_positive(name, value)
 
     def total_steps(self, per_epoch: int | None) -> int | None:
         """The limit in steps, where there is one, with so many steps in an epoch."""

@@ -12,6 +12,7 @@ import numpy as np
 from pylstm.checks import check_number, check_size
 from pylstm.data.batches import Trains, check_data, check_model
 from pylstm.data.finite import not_finite, refuse_not_finite
+from pylstm.hints import explained
 from pylstm.optim.clipping import as_list
 from pylstm.training.divergence import TrainingDiverged, cause
 from pylstm.training.following import Follower, any_ends, followed
@@ -19,6 +20,7 @@ from pylstm.training.history import History
 from pylstm.training.interrupt import stop_on_interrupt
 
 
+@explained("lbfgs option")
 def fit_lbfgs(
     model: Trains,
     data: Iterable[Any],

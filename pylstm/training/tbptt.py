@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -10,6 +11,7 @@ import numpy as np
 
 from pylstm.checks import as_array, check_number, check_size, quoted
 from pylstm.data.finite import first_not_finite
+from pylstm.hints import explained
 from pylstm.layers.bidirectional import Bidirectional
 from pylstm.layers.generators import unmoved
 from pylstm.layers.named import Recurrent
@@ -89,6 +91,7 @@ class TruncatedStep:
     final: Any
 
 
+@explained()
 def truncated_bptt(
     layer: Any,
     x: Any,
@@ -167,6 +170,7 @@ def truncated_bptt(
         raise TypeError(f"layer must be a Recurrent or a Stack, such as model.layer, got {type(layer).__name__}")
     if isinstance(layer, Bidirectional) or any(isinstance(e, Bidirectional) for e in getattr(layer, "layers", ())):
         raise TypeError("a reverse direction starts at the end of the sequence: it cannot be truncated")
+    _check_loss(loss)
     k1, k2 = check_truncation(k1, k2)
     x = x if hasattr(x, "shape") else as_array("x", x)
     axis = 1 if layer.batch_first and len(x.shape) == 3 else 0
@@ -236,6 +240,20 @@ def _refuse_not_finite(inputs: np.ndarray, axis: int, start: int) -> None:
     if at is not None:
         index = tuple(k + start if n == axis else k for n, k in enumerate(at))
         raise ValueError(f"the loss is not finite: x holds {inputs[at]} at index {index}: fill it or leave it out")
+
+
+def _check_loss(loss: Any) -> None:
+    """`TypeError` for what cannot be called as a loss of a window is."""
+    if not callable(loss):
+        raise TypeError(f"loss must be a function(y, steps) -> (value, dy), got {quoted(loss)}")
+    try:
+        inspect.signature(loss).bind(None, None)
+    except TypeError:
+        raise TypeError(
+            f"loss must take two arguments, loss(y, steps), where target[steps] belong to y; got {quoted(loss)}"
+        ) from None
+    except ValueError:  # a function of C without a signature
+        pass
 
 
 def states_at(run: Any, steps: int) -> Any:

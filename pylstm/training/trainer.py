@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable, Iterable
-from typing import Any, Self
+from typing import Any
+
+import numpy as np
 
 from pylstm.checks import check_flag, check_seed
 from pylstm.data.batches import Data, Trains, batches_of, check_batches, check_data, check_model, split
 from pylstm.data.finite import refuse_not_finite
-from pylstm.hints import refuse_constructor
+from pylstm.hints import callers_level
 from pylstm.optim.clipping import as_list
 from pylstm.optim.optimisers import Adam, Optimiser
 from pylstm.optim.schedules import Schedule, check_schedule
@@ -71,10 +74,7 @@ class Trainer(Loop):
 
     spent = "epochs"
 
-    def __new__(cls, *given: Any, **options: Any) -> Self:
-        """Refuse, before `__init__` does, what it does not take, with what to write."""
-        refuse_constructor(cls, given, options, "fit option")
-        return super().__new__(cls)
+    option_hints = "fit option"
 
     def __init__(
         self,
@@ -114,6 +114,9 @@ class Trainer(Loop):
         given = check_data("data", data)
         refuse_not_finite("data", given, model)
         check_batches("data", given, model, "gradients")
+        weights: Any = given[2] if len(given) == 3 and hasattr(model, "counting") else 1
+        if not np.any(getattr(weights, "padded", weights)):
+            warnings.warn("all weights are 0: the loss is 0, and nothing is learnt", stacklevel=callers_level())
         kept, held = split(given, validation, seed)
         if held is not None:
             check_batches("validation", held, model, "loss")

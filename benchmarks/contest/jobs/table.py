@@ -60,7 +60,7 @@ def summary(works: list[dict[str, Any]], together: dict[str, Any]) -> str:
         wanted = "" if found["wanted_mean"] is None else f">= {found['wanted_mean']:g}"
         least = [number(found["worst"]), found["worst_size"] or ""]
         body.append([name, number(found["mean"]), wanted, *least, verdicts[found["met"]]])
-    return f"## Best peer's time by pylstm's\n\n{markdown(head, body)}"
+    return f"## Best peer's time divided by pylstm's\n\n{markdown(head, body)}"
 
 
 def ends_table(results: list[dict[str, Any]]) -> str:

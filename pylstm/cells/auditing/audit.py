@@ -18,6 +18,7 @@ from pylstm.cells.certification.once import ensure_certified
 from pylstm.cells.contract import hook_name
 from pylstm.cells.twin import call, hook
 from pylstm.checks import quoted
+from pylstm.hints import explained
 
 LENGTHS = tuple(range(1, 11))
 TOLERANCE = 1e-9
@@ -115,6 +116,7 @@ class Audit:
 Claim = Callable[..., dict[str, Any]]
 
 
+@explained()
 def audit(
     cell: type[Cell],
     claimed: Claim,

@@ -13,12 +13,14 @@ from pylstm.cells.certification.twin_checks import TwinChecks
 from pylstm.cells.kernels import load_kernel, runs_on_machine
 from pylstm.cells.options import name_of, split
 from pylstm.cells.twin import hook, twin_kernel
+from pylstm.hints import explained
 
 INPUT_SIZE, HIDDEN_SIZE = 4, 5
 WIDTHS = (1, 16, 35)
 """Other hidden sizes: one unit, whole SIMD registers, registers and a rest."""
 
 
+@explained()
 def certify(cell: type[Cell], *, raise_: bool = True, dtype: str | None = None, **sizes: Any) -> Certificate:
     """Check every value and every local derivative of a cell at the places where layers call it.
 

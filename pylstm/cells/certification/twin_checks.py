@@ -45,9 +45,7 @@ class TwinChecks:
     def run(self, widths: dict[str, int]) -> list[Certified]:
         """All checks at `widths`; what is true there, once for each range of the parameters. Empty if unusable."""
         if self.forward is None:
-            self.certificate.fail(
-                "twin", self.names[0], "a cell needs a NumPy twin: it is what a kernel is compared with"
-            )
+            self.certificate.fail("twin", self.names[0], f"the cell defines no `{self.names[0]}`")
             return []
         try:
             problem = self._first_problem(widths)

@@ -14,6 +14,7 @@ from pylstm.cells.formula.graph import FUNCTIONS, Node, Width
 from pylstm.cells.formula.program import Block, Program, build
 from pylstm.cells.formula.rules import reverse
 from pylstm.cells.formula.tracing import Trace, results_of, trace, width_of
+from pylstm.hints import explained
 
 LEAF_BLOCKS = {"z": "gates", "prev": "prev", "e": "emissions", "p": "params", "u": "aux"}
 COTANGENT_BLOCKS = {"z": "dgates", "prev": "dprev", "e": "demissions", "p": "dparams", "u": "daux"}
@@ -69,6 +70,7 @@ class Declared(Protocol):
     formulas: dict[str, Callable[..., Any]]
 
 
+@explained()
 def derive(cell: Declared) -> Derivation:
     """Trace the formulas of `cell`, derive their cotangents, choose the tape.
 

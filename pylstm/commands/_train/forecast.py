@@ -34,7 +34,12 @@ def add_parser(tasks: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     options.table()
     options.add("--horizon", type=int, metavar="N", help="steps of a forecast; default: a season, or 12")
     options.add("--hold-out", type=float, metavar="N", help="steps at the end, or a share; default: one horizon")
-    options.add("--season", type=int, metavar="N", help="of the baseline; default: 11 sunspots, 12 or 52 co2, 0 none")
+    options.add(
+        "--season",
+        type=int,
+        metavar="N",
+        help="season of the baseline; default: 11 for sunspots, 12 or 52 for co2, none for a file",
+    )
     options.add(
         "--difference",
         choices=("auto", "none", "step", "season"),

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from pylstm.checks import check_array
+from pylstm.hints import explained
 from pylstm.interop.weights import directions_of, read_weights, refuse_other_kind, shapes_of, weights_of, write_weights
 from pylstm.layers.bidirectional import Bidirectional
 from pylstm.layers.named import Recurrent
@@ -38,6 +39,7 @@ CELLS: dict[str, tuple[str, dict[str, Any], tuple[str, ...]]] = {
 """
 
 
+@explained()
 def load_tensors(
     layer: Recurrent | Stack | Bidirectional, W: Any, R: Any, B: Any = None, P: Any = None, **attributes: Any
 ) -> None:
@@ -100,6 +102,7 @@ def load_tensors(
         leaf.params.update(found)
 
 
+@explained()
 def tensors(layer: Recurrent | Stack | Bidirectional) -> dict[str, np.ndarray]:
     """W, R, B and P of the operator that computes what `layer` does; the inverse of `load_tensors`.
 
@@ -138,6 +141,7 @@ def _arrays(leaves: Sequence[Any], write: Callable[..., tuple[np.ndarray, ...]])
     return found
 
 
+@explained()
 def attributes(layer: Recurrent | Stack | Bidirectional) -> dict[str, Any]:
     """Attributes of the operator that computes what `layer` does.
 

@@ -9,11 +9,14 @@ from pylstm.cells.formula.emission.latex import aligned
 from pylstm.cells.formula.emission.numpy import stage_source
 from pylstm.cells.formula.graph import FUNCTIONS
 from pylstm.cells.options import call_text
+from pylstm.checks import quoted
+from pylstm.hints import explained
 
 _COTANGENTS = r"""From the cotangents $d$ of its results the row hook delivers those of its gates, and the direct paths
 to previous states (overlined). $\delta$: cotangents of intermediate values."""
 
 
+@explained()
 def derivation_page(derivation: Derivation, title: str = "", reference: str = "") -> str:
     """The page of one cell, Markdown with LaTeX in ``$$``.
 
@@ -25,6 +28,8 @@ def derivation_page(derivation: Derivation, title: str = "", reference: str = ""
     reference : str
         Where the equations come from.
     """
+    if not isinstance(derivation, Derivation):
+        raise TypeError(f"derivation must be a Derivation, got {quoted(derivation)}: derivation_page(derive(cell))")
     contract = derivation.contract
     parts = [f"# {title or contract.name}", *([reference] if reference else []), _declaration(contract)]
     several = len(contract.stages) > 1

@@ -1,0 +1,201 @@
+"""Calls that Python would refuse in its own words: arguments missing, options unknown, things of another kind."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+import re
+
+import numpy as np
+import pytest
+
+import pylstm
+from pylstm import cells, comparing, data, datasets, forecasting, interop, losses, optim, text
+from pylstm.layers import regularisers
+
+LSTM, STACK = pylstm.LSTM(2, 3, seed=0), pylstm.LSTM(2, 3, 2, seed=0)
+MODEL = pylstm.SequenceModel.of(LSTM, 1, seed=0)
+HEAD = pylstm.Linear(3, 2, seed=0)
+X, ROWS, Y = np.ones((5, 2, 2), "f4"), np.ones((2, 5, 2), "f4"), np.ones((5, 2, 3), "f4")
+RUN = LSTM(X)
+
+MISSING = {
+    "LSTM needs input_size and hidden_size": lambda: pylstm.LSTM(),
+    "Recurrent needs cell and input_size and hidden_size": lambda: pylstm.Recurrent(),
+    "Linear needs in_features and out_features": lambda: pylstm.Linear(),
+    "MLP needs in_features and sizes and out_features": lambda: pylstm.MLP(),
+    "Embedding needs count and features": lambda: pylstm.Embedding(),
+    "Bidirectional needs forward and reverse": lambda: pylstm.Bidirectional(),
+    "Stack needs layers": lambda: pylstm.Stack(),
+    "Adam needs params": lambda: pylstm.Adam(),
+    "SGD needs params and lr": lambda: pylstm.SGD(),
+    "SequenceModel needs cell and input_size": lambda: pylstm.SequenceModel(),
+    "Trainer needs model and data": lambda: pylstm.Trainer(),
+    "ClassifyModel needs classes": lambda: pylstm.ClassifyModel(),
+    "CharModel needs vocabulary": lambda: text.CharModel(),
+    "Plateau needs lr": lambda: optim.Plateau(),
+    "cosine needs lr and steps": lambda: optim.cosine(),
+    "mean_squared_error needs target": lambda: pylstm.mean_squared_error(Y),
+    "squared_error needs target": lambda: pylstm.squared_error(Y),
+    "huber needs target": lambda: pylstm.huber(Y),
+    "quantile_loss needs target": lambda: pylstm.quantile_loss(Y),
+    "gaussian_likelihood needs target": lambda: pylstm.gaussian_likelihood(Y),
+    "softmax_cross_entropy needs targets": lambda: pylstm.softmax_cross_entropy(Y),
+    "sigmoid_cross_entropy needs targets": lambda: pylstm.sigmoid_cross_entropy(Y),
+    "ctc_loss needs targets": lambda: pylstm.ctc_loss(Y),
+    "clip_by_norm needs max_norm": lambda: pylstm.clip_by_norm(LSTM.params),
+    "clip_by_value needs limit": lambda: pylstm.clip_by_value(LSTM.params),
+    "truncated_bptt needs loss and k1": lambda: pylstm.truncated_bptt(LSTM, X),
+    "fit needs model and data": lambda: pylstm.fit(),
+    "fit_lbfgs needs model and data": lambda: pylstm.fit_lbfgs(),
+    "backtest needs model and values and hold_out and horizon": lambda: forecasting.backtest(),
+    "naive needs n": lambda: forecasting.naive([3.0]),
+    "audit needs claimed": lambda: cells.audit(cells.LSTM),
+    "certify needs cell": lambda: pylstm.certify(),
+    "register needs cell": lambda: pylstm.register(),
+    "derive needs cell": lambda: cells.derive(),
+    "save needs model": lambda: pylstm.save("a"),
+    "load needs path": lambda: pylstm.load(),
+    "SequenceModel.of needs output_size": lambda: pylstm.SequenceModel.of(LSTM),
+    "Sequences.of needs sequences": lambda: data.Sequences.of(),
+    "loss needs y: loss(x, y)": lambda: MODEL.loss(ROWS),
+    "gradients needs y": lambda: MODEL.gradients(ROWS),
+    "predict needs x": lambda: MODEL.predict(),
+    "predict needs n": lambda: pylstm.ForecastModel().predict(),
+    "fit needs y": lambda: pylstm.ForecastModel().fit(),
+    "initialise needs how": lambda: LSTM.initialise(),
+    "compare needs cells and task": lambda: comparing.compare(),
+    "read_table needs path": lambda: datasets.read_table(),
+    "sequences_from_frame needs frame and id": lambda: data.sequences_from_frame(),
+    "grouped needs table": lambda: datasets.grouped(),
+    "state_dict needs layer": lambda: interop.torch.state_dict(),
+}
+
+
+@pytest.mark.parametrize("message", MISSING)
+def test_an_argument_that_is_missing(message):
+    with pytest.raises(TypeError, match=f"^{re.escape(message)}"):
+        MISSING[message]()
+
+
+@pytest.mark.parametrize("net", [HEAD, pylstm.MLP(3, [4], 2, seed=0)])
+def test_backward_of_a_map_without_a_cotangent(net):
+    with pytest.raises(ValueError, match=r"backward needs the cotangent of y: run\.backward\(dy\)"):
+        net(Y).backward()
+
+
+UNKNOWN = {
+    "unknown option batch=: batch_size= is": lambda: LSTM.stream(batch=3),
+    "unknown option stateful=: a stream keeps": lambda: STACK.stream(stateful=True),
+    "unknown option maxiter=: iterations= is": lambda: pylstm.fit_lbfgs(MODEL, (ROWS, ROWS), maxiter=3),
+    "unknown option steps=: pylstm.comparing.Settings": lambda: comparing.compare(["lstm"], "adding", steps=3),
+    "Settings has no option sedes=: it takes params, steps, minutes, seeds": lambda: comparing.Settings(sedes=3),
+    "TextSettings has no option hiden_size=: it takes cell,": lambda: text.TextSettings(hiden_size=3),
+    "sequences_from_frame has no option idd=: it takes frame, id": lambda: data.sequences_from_frame({}, idd=3),
+    "huber has no option detla=: it takes y, target, delta": lambda: pylstm.huber(Y, Y, detla=1),
+    "predict has no option batchsize=": lambda: MODEL.predict(ROWS, batchsize=3),
+    "clip_by_norm has no option maxnorm=": lambda: pylstm.clip_by_norm(LSTM.params, maxnorm=3),
+    "truncated_bptt has no option k=": lambda: pylstm.truncated_bptt(LSTM, X, losses.huber, k=3),
+    "save has no option about_=": lambda: pylstm.save("a", LSTM, about_={}),
+    "load has no option certifie=": lambda: pylstm.load("a", certifie=False),
+    "backtest has no option holdout=": lambda: forecasting.backtest(MODEL, [1.0], holdout=3, horizon=1),
+    "uniform has no option sed=": lambda: LSTM.initialise("uniform", sed=3),
+    "SequenceModel.of has no option head_size=": lambda: pylstm.SequenceModel.of(LSTM, 1, head_size=3),
+}
+
+
+@pytest.mark.parametrize("message", UNKNOWN)
+def test_an_option_that_is_unknown(message):
+    with pytest.raises(TypeError, match=f"^{re.escape(message)}") as caught:
+        UNKNOWN[message]()
+    assert message.startswith("unknown") or "; did you mean " in str(caught.value)
+
+
+@pytest.mark.parametrize("call", [HEAD, pylstm.MLP(3, [4], 2, seed=0)])
+def test_a_map_called_with_an_option_of_a_layer(call):
+    with pytest.raises(TypeError, match="the call of a layer has no argument tape="):
+        call(Y, tape=False)
+
+
+def test_too_many_arguments_and_one_given_twice():
+    with pytest.raises(TypeError, match=r"^loss takes 3 arguments by place, x, y, weights$"):
+        MODEL.loss(ROWS, ROWS, ROWS, ROWS)
+    with pytest.raises(TypeError, match=r"^naive: n was given twice, by place and by name$"):
+        forecasting.naive([1.0], 3, n=3)
+
+
+def test_an_error_inside_a_call_is_its_own():
+    class Gate(pylstm.Linear):
+        def __init__(self, width):
+            super().__init__(width, width)
+            raise TypeError("of the gate")
+
+    with pytest.raises(TypeError, match=r"^of the gate$"):
+        Gate(3)
+    with pytest.raises(TypeError, match=r"^Gate needs width: Gate\(width\)$"):
+        Gate()
+    for made in (LSTM, STACK, HEAD, MODEL, pylstm.Adam(LSTM.params), optim.Plateau(0.1)):
+        assert repr(pickle.loads(pickle.dumps(made))) == repr(copy.deepcopy(made)) == repr(made)
+
+
+KINDS = {
+    "cell must be a subclass of pylstm.Cell, got 'lstm'": lambda: cells.derive("lstm"),
+    "cell must be a subclass of pylstm.Cell, got 3": lambda: pylstm.certify(3),
+    "derivation must be a Derivation, got": lambda: cells.derivation_page(cells.LSTM),
+    "task must be a Task, or one of copy, adding": lambda: comparing.compare(["lstm"], 3),
+    "settings must be a Settings": lambda: comparing.compare(["lstm"], "adding", 3),
+    "delta must be a number, got 'a'": lambda: pylstm.huber(Y, Y, delta="a"),
+    "length must be an integer, got 'a'": lambda: comparing.adding("a"),
+    "steps must be a number, got 'a'": lambda: comparing.Settings(steps="a"),
+    "hidden_size must be an integer, got 'a'": lambda: text.TextSettings(hidden_size="a"),
+    "n must be an integer, got 'a'": lambda: forecasting.naive([1.0, 2.0], "a"),
+    "max_norm must be a number, got 'a'": lambda: pylstm.clip_by_norm(LSTM.params, "a"),
+    "limit must be a number, got 'a'": lambda: pylstm.clip_by_value(LSTM.params, "a"),
+    "bound must be a number, got 'a'": lambda: LSTM.initialise("uniform", "a"),
+    "gain must be a number, got 'a'": lambda: LSTM.initialise("orthogonal", gain="a"),
+    "value must be a number, got 'a'": lambda: LSTM.initialise("gate_bias", "f", "a"),
+    "longest must be a number, got 'a'": lambda: LSTM.initialise("chrono", "a"),
+    "loss_options must be a dict by name, got 3": lambda: pylstm.SequenceModel("lstm", 2, 3, 1, loss_options=3),
+    "table must be a Table, as read_table(path) returns, got int": lambda: datasets.grouped(3),
+    "loss must be a function(y, steps) -> (value, dy), got None": lambda: list(pylstm.truncated_bptt(LSTM, X, None, 2)),
+    "loss must take two arguments": lambda: list(pylstm.truncated_bptt(LSTM, X, lambda y: 3, 2)),
+    "quantiles must be numbers between 0 and 1": lambda: pylstm.quantile_loss(Y, Y, quantiles=["a"]),
+    "characters must be a list of characters, got 3": lambda: datasets.Vocabulary(3),
+    "model must be a fitted ForecastModel, got int": lambda: forecasting.backtest(3, [1.0], hold_out=1, horizon=1),
+    "hold_out must be an integer": lambda: forecasting.backtest(pylstm.ForecastModel(), [1.0], hold_out="a", horizon=1),
+    "rates must be a dict by state, such as {'h': 0.2}": lambda: regularisers.state_dropout(LSTM, X, 3),
+    "rate of 'h' must be a number, got 'a'": lambda: regularisers.state_dropout(LSTM, X, {"h": "a"}),
+    "factor must be a number, got 'a'": lambda: regularisers.l2_penalty(LSTM.params, "a"),
+}
+
+
+@pytest.mark.parametrize("message", KINDS)
+def test_a_thing_of_another_kind(message):
+    with pytest.raises((TypeError, ValueError), match=f"^{re.escape(message)}"):
+        KINDS[message]()
+
+
+NAMED = {
+    "gates": (lambda run: run.gates, "i, f, g, o"),
+    "states": (lambda run: run.states, "h, c"),
+    "final": (lambda run: run.final, "h, c"),
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [*((name, options) for name in NAMED for options in ({}, {"lengths": [5, 3]})), ("final", {"checkpoint": "sqrt"})],
+)
+def test_what_a_run_does_not_have(name, options):
+    of, known = NAMED[name]
+    with pytest.raises(KeyError, match=rf"unknown name 'q' \(known: {known}\)"):
+        of(LSTM(X, **options))["q"]
+    with pytest.raises(KeyError, match=rf"unknown name 0 \(known: {known}\)"):
+        of(LSTM(X, **options))[0]
+
+
+def test_other_arrays_by_name():
+    for found in (STACK(X).final, RUN.backward(Y).initial, LSTM.stream().state):
+        with pytest.raises(KeyError, match=r"unknown name 'q' \(known: h, c\)"):
+            found["q"]
+        assert isinstance(found, dict) and list(found) == ["h", "c"] and found.get("q") is None
