@@ -100,7 +100,10 @@ def cython_tree(text: str) -> ast.Module:
         if words[:1] in (["import"], ["cimport"], ["from"]):
             lines.append(re.sub(r"\bcimport\b", "import", line))
         else:
-            lines += [f"{call})" for call in re.findall(r"\b(?:import_module|__import__) \( ['\"][\w.]+['\"]", line)]
+            lines += [
+                f"{call})"
+                for call in re.findall(r"\b(?:import_module|__import__) \( (?:name = )?['\"][\w.]+['\"]", line)
+            ]
             lines += re.findall(r"(?<!\. )\b[^\W\d]\w*(?: \. [^\W\d]\w*)+", line)
     return ast.parse("\n".join(lines))
 
