@@ -103,7 +103,7 @@ def test_the_page_shows_what_check_prints(tmp_path):
     """The cell of the page in a file; digits that depend on the machine are hidden, and the page leaves lines out."""
     page = (ROOT / "docs/certification.md").read_text()
     (code,) = re.findall(r"^```python\n.*?^(class Leaky.*?)^certificate = ", page, re.M | re.S)
-    (shown,) = re.findall(r"^```text\n\$ pylstm check leaky.py:Leaky\n(.*?)^```$", page, re.M | re.S)
+    (shown,) = re.findall(r"^```text\npylstm check leaky.py:Leaky\n(.*?)^```$", page, re.M | re.S)
     (tmp_path / "leaky.py").write_text("from pylstm.cells import Cell, sigmoid, tanh\n\n\n" + code)
     check = [sys.executable, "-P", "-m", "pylstm", "check", "leaky.py:Leaky"]
     printed = subprocess.run(check, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
