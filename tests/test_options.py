@@ -76,11 +76,11 @@ VALUES = [
     (lambda: pylstm.save("m", {}), TypeError, "a dict of layers, got an empty dict"),
     (lambda: pylstm.set_num_threads("2"), TypeError, "an integer from 1 to 64, got '2'"),
     (
-        lambda: pylstm.ClassifyModel("ab").fit([X[0]], ["a", "b"]),
+        lambda: pylstm.ClassifyModel(["a", "b"]).fit([X[0]], ["a", "b"]),
         ValueError,
         "of shape (1,), one for each sequence, got <U1",
     ),
-    (lambda: pylstm.ClassifyModel("ab").fit([X[0]], ["a"]), ValueError, "model.classes.index(each)"),
+    (lambda: pylstm.ClassifyModel(["a", "b"]).fit([X[0]], ["a"]), ValueError, "model.classes.index(each)"),
     (
         lambda: pylstm.data.sequences_from_frame(quarters(), id="a"),
         ValueError,

@@ -170,7 +170,6 @@ def truncated_bptt(
         raise TypeError(f"layer must be a Recurrent or a Stack, such as model.layer, got {type(layer).__name__}")
     if isinstance(layer, Bidirectional) or any(isinstance(e, Bidirectional) for e in getattr(layer, "layers", ())):
         raise TypeError("a reverse direction starts at the end of the sequence: it cannot be truncated")
-    _check_loss(loss)
     k1, k2 = check_truncation(k1, k2)
     x = x if hasattr(x, "shape") else as_array("x", x)
     axis = 1 if layer.batch_first and len(x.shape) == 3 else 0
@@ -180,6 +179,7 @@ def truncated_bptt(
             raise ValueError(f"reset must have shape {x.shape[:-1]}, as the steps and rows of x, got {reset.shape}")
     given = {"aux": aux, "pre": pre, "blend": blend}
     given = {kind: _of_steps(kind, values, x.shape[axis], axis) for kind, values in given.items()} | {"reset": reset}
+    _check_loss(loss)
     return _steps(layer, x, loss, windows(x.shape[axis], k1, k2), initial, given, axis)
 
 

@@ -39,7 +39,7 @@ def test_a_row_does_not_depend_on_the_others():
 
 def test_an_array_is_rows_of_one_length():
     x = np.random.default_rng(0).normal(size=(10, 4, 3))
-    model = ClassifyModel("ab", "rnn_tanh", 4, seed=0)
+    model = ClassifyModel(["a", "b"], "rnn_tanh", 4, seed=0)
     model.fit(x, np.arange(10) % 2, epochs=1)
     assert np.array_equal(model.probabilities(x), model.probabilities(list(x)))
 
@@ -64,8 +64,8 @@ def test_refusals():
         with pytest.raises(ValueError, match="at least two different classes"):
             ClassifyModel(classes)
     with pytest.raises(ValueError, match="read must be last, mean or max"):
-        ClassifyModel("ab", read="every")
-    model = ClassifyModel("ab", "gru", 3, seed=0)
+        ClassifyModel(["a", "b"], read="every")
+    model = ClassifyModel(["a", "b"], "gru", 3, seed=0)
     with pytest.raises(RuntimeError, match="call fit first"):
         model.predict(x)
     with pytest.raises(ValueError, match="call fit before saving it"):

@@ -46,7 +46,7 @@ def test_padding_that_is_given_is_not_copied_and_can_be_cut():
         (lambda: Sequences.of([np.ones((3, 2)), np.ones((3, 4))]), ValueError, r"sequence 1 has shape \(3, 4\)"),
         (lambda: Sequences.of([np.ones((3, 2)), np.ones((3, 2), "f4")]), TypeError, "sequence 1 has dtype float32"),
         (lambda: Sequences.of([[1, 2], []]), TypeError, "pass dtype="),
-        (lambda: Sequences.of([np.float64(3)]), ValueError, "sequence 0 has shape"),
+        (lambda: Sequences.of([np.float64(3)]), ValueError, "sequence 0 must have shape"),
         (lambda: Sequences.of([["a"]]), TypeError, "floats, integers or bool, got <U1"),
         (lambda: Sequences(np.ones(3), [1, 1, 1]), ValueError, r"\(N, T, ...\), got \(3,\)"),
         (lambda: Sequences(np.ones((2, 3, 1)), [1]), ValueError, r"lengths must have shape \(2,\)"),

@@ -254,7 +254,7 @@ def test_states_of_a_run_are_copies(batch_first):
 def test_what_does_not_fit():
     layer, x = pylstm.LSTM(I, H, dtype="float64"), draw(1, T, B, I)
     with pytest.raises(ValueError, match="k2 must be at least k1=4"):
-        truncated_bptt(layer, x, None, 4, 3)
+        truncated_bptt(layer, x, pylstm.mean_squared_error, 4, 3)
     with pytest.raises(ValueError, match="k1 must be at least 1"):
         list(windows(T, 0))
     with pytest.raises(TypeError, match="k1 must be an integer"):
