@@ -205,9 +205,9 @@ def test_resets_in_layouts_and_stacks():
 def test_resets_of_another_shape_are_refused(shape):
     layer = pylstm.LSTM(I, H, seed=0)
     with pytest.raises(ValueError, match=r"reset must have shape \(23, 3\), as the steps and rows of x, got"):
-        truncated_bptt(layer, np.zeros((T, B, I), "f4"), None, 4, reset=np.zeros(shape, bool))
+        truncated_bptt(layer, np.zeros((T, B, I), "f4"), lambda y, steps: None, 4, reset=np.zeros(shape, bool))
     with pytest.raises(TypeError, match="reset must be an array of bool, got int64"):
-        next(truncated_bptt(layer, np.zeros((T, B, I), "f4"), None, 4, reset=np.zeros((T, B), int)))
+        next(truncated_bptt(layer, np.zeros((T, B, I), "f4"), lambda y, steps: None, 4, reset=np.zeros((T, B), int)))
 
 
 def test_only_windows_are_read(tmp_path):
