@@ -41,7 +41,7 @@ CELLS: dict[str, tuple[str, dict[str, Any], tuple[str, ...]]] = {
 
 @explained()
 def load_tensors(
-    layer: Recurrent | Stack | Bidirectional, W: Any, R: Any, B: Any = None, P: Any = None, **attributes: Any
+    layer: RecurrentLayer | Stack | Bidirectional, W: Any, R: Any, B: Any = None, P: Any = None, **attributes: Any
 ) -> None:
     """Set the parameters of `layer` from the inputs of an ONNX operator; all is checked before anything is set.
 
@@ -103,7 +103,7 @@ def load_tensors(
 
 
 @explained()
-def tensors(layer: Recurrent | Stack | Bidirectional) -> dict[str, np.ndarray]:
+def tensors(layer: RecurrentLayer | Stack | Bidirectional) -> dict[str, np.ndarray]:
     """W, R, B and P of the operator that computes what `layer` does; the inverse of `load_tensors`.
 
     Parameters
@@ -142,7 +142,7 @@ def _arrays(leaves: Sequence[Any], write: Callable[..., tuple[np.ndarray, ...]])
 
 
 @explained()
-def attributes(layer: Recurrent | Stack | Bidirectional) -> dict[str, Any]:
+def attributes(layer: RecurrentLayer | Stack | Bidirectional) -> dict[str, Any]:
     """Attributes of the operator that computes what `layer` does.
 
     Examples
