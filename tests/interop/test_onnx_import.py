@@ -153,6 +153,7 @@ OPERATORS = [
     ("Unsqueeze", [X, integers(0, -1)], {}),
     ("Expand", [X[:, :1], integers(3, 1)], {}),
     ("Shape", [X], {"start": 1}),
+    ("Size", [X], {}),
     ("Range", [integers(2)[0], integers(11)[0], integers(3)[0]], {}),
     ("ConstantOfShape", [integers(2, 3)], {}),
     ("Gemm", [X[0], numbers(5, 4, 6), numbers(6, 6)], {"alpha": 0.5, "beta": 2.0}),
@@ -199,6 +200,36 @@ def test_attributes_of_earlier_versions(tmp_path):
         make("Squeeze", ["e"], ["h"], axes=[2]),
     ]
     compare(write(tmp_path, nodes, {"x": X}, ["g", "h"], opset=9), {"x": X})
+
+
+def branch(name, *nodes):
+    kind = onnx.helper.make_tensor_value_info(name, FLOAT, None)
+    two = onnx.numpy_helper.from_array(np.float32(2), "two")
+    return onnx.helper.make_graph([*nodes], name, [], [kind], [two])
+
+
+@pytest.mark.parametrize("first", [-1.0, 1.0])
+def test_branches(first, tmp_path):
+    """A branch in a branch reads a value, a constant and an input from around it."""
+    make, x = onnx.helper.make_node, X.copy()
+    x[0, 0, 0] = first
+    inner = [branch("g", make("Add", ["f", "x"], ["g"])), branch("h", make("Mul", ["f", "held"], ["h"]))]
+    then = branch(
+        "e", make("Mul", ["d", "two"], ["f"]), make("If", ["no"], ["e"], then_branch=inner[0], else_branch=inner[1])
+    )
+    nodes = [
+        make("ReduceMax", ["corner"], ["top"], keepdims=0),
+        make("Greater", ["top", "zero"], ["yes"]),
+        make("Less", ["top", "zero"], ["no"]),
+        make("Neg", ["x"], ["d"]),
+        make("If", ["yes"], ["y"], then_branch=then, else_branch=branch("k", make("Sub", ["d", "two"], ["k"]))),
+    ]
+    held = {"zero": np.float32(0), "held": np.float32(3)}
+    inputs = {"x": x, "corner": x[:1, :1, :1]}
+    compare(write(tmp_path, nodes, inputs, ["y"], held), inputs)
+    with pytest.raises(ValueError, match="the operators Erf are not known"):
+        nodes[-1] = make("If", ["yes"], ["y"], then_branch=then, else_branch=branch("k", make("Erf", ["d"], ["k"])))
+        ours.import_model(write(tmp_path, nodes, inputs, ["y"], held))
 
 
 @pytest.mark.parametrize("ragged", [False, True])

@@ -212,6 +212,7 @@ OPERATORS: dict[str, Callable[..., Any]] = {
     "Unsqueeze": _unsqueeze,
     "Expand": lambda a, x, shape: np.broadcast_to(x, np.broadcast_shapes(x.shape, tuple(map(int, shape)))),
     "Shape": lambda a, x: np.array(x.shape[slice(a.get("start", 0), a.get("end"))], np.int64),
+    "Size": lambda a, x: np.asarray(x.size, np.int64),
     "Range": _elementwise(np.arange),
     "ConstantOfShape": _constant_of_shape,
 }

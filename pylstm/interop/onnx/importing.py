@@ -40,8 +40,7 @@ def import_model(path: Any) -> ImportedModel:
     -----
     LSTM, GRU and RNN become layers with the cells of `CELLS`, of all directions and layouts, with ``sequence_lens``,
     initial states and peepholes; Gemm and MatMul with constant weights `Linear`; Conv over one axis a `Linear` of
-    windows. What is elementwise, reduces, or moves elements is done in NumPy. ``Scan``, ``Loop`` and ``If`` are
-    refused.
+    windows. What is elementwise, reduces, or moves elements is done in NumPy. ``Scan`` and ``Loop`` are refused.
 
     Examples
     --------
@@ -81,20 +80,14 @@ class ImportedModel:
 
     def __init__(self, proto: Any) -> None:
         graph = proto.graph
-        self._opset = {each.domain: each.version for each in proto.opset_import}.get("", 1)
-        self._refuse_unknown(graph.node)
-        self._constants = {each.name: numpy_helper.to_array(each) for each in graph.initializer}
-        self._wanted = {each.name: each.type.tensor_type for each in graph.input if each.name not in self._constants}
+        _refuse_unknown(graph)
+        opset = {each.domain: each.version for each in proto.opset_import}.get("", 1)
+        held = {each.name for each in graph.initializer}
+        self._wanted = {each.name: each.type.tensor_type for each in graph.input if each.name not in held}
         self.inputs, self.outputs = tuple(self._wanted), tuple(each.name for each in graph.output)
-        self.layers: list[Any] = []
-        self._steps: list[tuple[Run, Attributes, list[str], list[str]]] = []
-        known = {"", *self._constants, *self.inputs}
         with np.errstate(all="ignore"):
-            for node in graph.node:
-                if missing := [name for name in node.input if name not in known]:
-                    raise ValueError(f"{node.op_type} reads {missing[0]!r}, which nothing before it makes")
-                known.update(node.output)
-                self._take(node)
+            self._steps = _Steps(graph, opset, {}, {"", *self.inputs})
+        self.layers: list[Any] = self._steps.layers
 
     def __call__(self, x: Any) -> dict[str, np.ndarray]:
         """All outputs by name.
@@ -113,16 +106,51 @@ class ImportedModel:
         if given.keys() != self._wanted.keys():
             got = ", ".join(given) if isinstance(x, Mapping) else type(x).__name__
             raise ValueError(f"the model takes a dict of {', '.join(self.inputs)}, got {got}")
-        values: dict[str, Any] = dict(self._constants)
+        values: dict[str, Any] = {}
         for name, kind in self._wanted.items():
             values[name] = _check_input(name, np.asarray(given[name]), kind)
         with np.errstate(all="ignore"):
-            for step in self._steps:
-                _run(values, *step)
+            self._steps.run(values)
         return {name: np.array(values[name]) for name in self.outputs}
+
+
+class _Steps:
+    """The nodes of a graph, or of a branch of an ``If``, in order.
+
+    Parameters
+    ----------
+    graph : GraphProto
+    opset : int
+    constants : dict of str to ndarray
+        What the graph sees of the one around it.
+    known : set of str
+        Names that stand before it.
+    """
+
+    def __init__(self, graph: Any, opset: int, constants: dict[str, Any], known: set[str]) -> None:
+        self._opset = opset
+        self._constants = constants | {each.name: numpy_helper.to_array(each) for each in graph.initializer}
+        self._known = known | self._constants.keys()
+        self.outputs = [each.name for each in graph.output]
+        self.layers: list[Any] = []
+        self._steps: list[Callable[[dict[str, Any]], None]] = []
+        for node in graph.node:
+            if missing := [name for name in node.input if name not in self._known]:
+                raise ValueError(f"{node.op_type} reads {missing[0]!r}, which nothing before it makes")
+            self._known.update(node.output)
+            self._take(node)
+
+    def run(self, values: dict[str, Any]) -> None:
+        """Add to `values`, by name, what the nodes make."""
+        values.update(self._constants)
+        for step in self._steps:
+            step(values)
 
     def _take(self, node: Any) -> None:
         """A node as a step, or at once where all that it reads is constant."""
+        if node.op_type == "If":
+            self._steps.append(self._choice(node))
+            return
         attributes = {each.name: _value(each) for each in node.attribute}
         if node.op_type == "Constant":
             (value,) = attributes.values()
@@ -131,24 +159,42 @@ class ImportedModel:
         attributes |= {"opset": self._opset, "outputs": len(node.output)}
         constants = [self._constants.get(name) for name in node.input]
         make = PARAMETRIC.get(node.op_type)
-        step = make(node.op_type, attributes, constants) if make else None
-        run = step or OPERATORS[node.op_type]
-        self.layers += getattr(step, "layers", [])
-        step_of = run, attributes, list(node.input), list(node.output)
-        if all(name in self._constants for name in node.input if name):
-            _run(self._constants, *step_of)
+        layered = make(node.op_type, attributes, constants) if make else None
+        self.layers += getattr(layered, "layers", [])
+        run, inputs, outputs = layered or OPERATORS[node.op_type], list(node.input), list(node.output)
+        if all(name in self._constants for name in inputs if name):
+            _run(self._constants, run, attributes, inputs, outputs)
         else:
-            self._steps.append(step_of)
+            self._steps.append(lambda values: _run(values, run, attributes, inputs, outputs))
 
-    @staticmethod
-    def _refuse_unknown(nodes: Any) -> None:
-        known = {"Constant", *OPERATORS, *PARAMETRIC}
-        names = {f"{each.domain}.{each.op_type}" if each.domain else each.op_type for each in nodes}
-        if unknown := sorted(names - known):
-            raise ValueError(
-                f"the operators {', '.join(unknown)} are not known here: run the file with onnxruntime, or export it "
-                f"without them (known: {', '.join(sorted(known))})"
-            )
+    def _choice(self, node: Any) -> Callable[[dict[str, Any]], None]:
+        """An ``If``: one of two branches, which see all that stands before them."""
+        branches = {each.name: _Steps(each.g, self._opset, self._constants, self._known) for each in node.attribute}
+        self.layers += [layer for each in branches.values() for layer in each.layers]
+
+        def step(values: dict[str, Any]) -> None:
+            branch = branches["then_branch" if np.all(values[node.input[0]]) else "else_branch"]
+            inner = dict(values)
+            branch.run(inner)
+            values.update(zip(node.output, (inner[name] for name in branch.outputs)))
+
+        return step
+
+
+def _refuse_unknown(graph: Any) -> None:
+    """`ValueError` with the names of all operators that are not known, in branches too."""
+    known = {"Constant", "If", *OPERATORS, *PARAMETRIC}
+    if unknown := sorted(_names(graph) - known):
+        raise ValueError(
+            f"the operators {', '.join(unknown)} are not known here: run the file with onnxruntime, or export it "
+            f"without them (known: {', '.join(sorted(known))})"
+        )
+
+
+def _names(graph: Any) -> set[str]:
+    names = {f"{each.domain}.{each.op_type}" if each.domain else each.op_type for each in graph.node}
+    branches = [a.g for node in graph.node if node.op_type == "If" for a in node.attribute]
+    return names.union(*(_names(each) for each in branches))
 
 
 def _run(values: dict[str, Any], run: Run, attributes: Attributes, inputs: list[str], outputs: list[str]) -> None:
