@@ -53,7 +53,7 @@ ENTRIES = {
     "linear dy": (draw(T, B, 2), HEAD(X).backward, "dy"),
     "loss": (X, lambda a: pylstm.squared_error(X, a), "target"),
 }
-NULLABLE = ("initial", "pre", "blend", "dy", "dfinal", "dstates")
+NULLABLE = ("initial", "pre", "blend", "dy", "dfinal", "dstates", "linear dy")
 
 # What can come instead: made of an array that fits, the error, what the message says.
 SPOILED = {

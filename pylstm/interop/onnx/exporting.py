@@ -21,7 +21,7 @@ from pylstm.models.classify_model import ClassifyModel
 from pylstm.models.sequence_model import SequenceModel
 
 OPSET, IR = 18, 8
-"""Of the files: what onnxruntime reads since 1.14."""
+"""Versions of the files: what onnxruntime reads since 1.14."""
 
 
 def export(model: Any, path: Path, *, dtype: Any = None, states: bool = False, lengths: bool = False) -> None:
