@@ -50,6 +50,6 @@ def test_whatever_is_set_what_is_saved_can_be_read(kind, tmp_path):
 def test_the_message_says_what_to_do(kind, name, value, tmp_path):
     fitted, path = FITTED[kind](), tmp_path / "model.safetensors"
     fitted.set_params(**{name: value})
-    with pytest.raises(ValueError, match=rf"^save: metadata.parameters.{name} must be .*restore it or fit again, then save$"):
+    with pytest.raises(ValueError, match=rf"^save: metadata.parameters.{name} must be .*or fit again, then save$"):
         pylstm.save(path, fitted)
     assert not path.exists()
