@@ -9,7 +9,8 @@ from typing import Any
 import torch
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
-from pylstm.checks import check_flag, check_share, check_size
+from pylstm.cells.options import changed
+from pylstm.checks import check_flag, check_names, check_share, check_size
 from pylstm.layers.run import KINDS
 from pylstm.torch.door import call
 from pylstm.torch.engines import Description, engine_for
@@ -124,9 +125,13 @@ class RecurrentModule(torch.nn.Module):
 
     def _run(self, x: Any, hx: Any, others: Any, single: bool, axis: int) -> list[Any]:
         """(y, final states) of arrays as the caller has them: one sequence, or with the batch along the first axis."""
-        weights = [getattr(self, name) for shapes in self._engine.shapes for name in shapes]
+        names = {name: shape for shapes in self._engine.shapes for name, shape in shapes.items()}
+        weights = [getattr(self, name) for name in names]
         dtype = weights[0].dtype
         check_dtype("the module", dtype)
+        for (name, shape), weight in zip(names.items(), weights):
+            if weight.shape != shape or weight.dtype != dtype:  # a parameter that was replaced
+                check_tensor(name, weight, shape, dtype)
         check_device("the module", weights[0].device)
         steps = ("T",) if single else ("B", "T") if axis else ("T", "B")
         check_tensor("input", x, (*steps, self.input_size), dtype)
@@ -177,6 +182,9 @@ class RecurrentModule(torch.nn.Module):
             if values is not None and len(each) != count:
                 raise ValueError(f"{kind} must be a list with one dict, or None, for each of {count} layers")
             for k, blocks in enumerate(each):
+                contract = self._engine.leaves[k].cell.contract
+                if blocks is not None:
+                    check_names(kind, blocks, contract.aux if kind == "aux" else contract.states)
                 for name, tensor in (blocks or {}).items():
                     what = f"{kind}[{name!r}]"
                     check_tensor(what, tensor, (*steps, "width"), dtype)
@@ -189,12 +197,16 @@ class RecurrentModule(torch.nn.Module):
         given = {}
         if reset is not None:
             reset = torch.as_tensor(reset)
+            if reset.dtype != torch.bool:
+                raise TypeError(f"reset must be a tensor of bool, got {reset.dtype}: pass reset != 0")
             check_tensor("reset", reset, tuple(steps), torch.bool)
             given["reset"] = by_steps(reset)
         if lengths is not None:
             if len(steps) == 1:
                 raise ValueError("lengths needs a batch of sequences: input must have 3 axes, got 2")
-            given["lengths"] = torch.as_tensor(lengths)
+            given["lengths"] = lengths = torch.as_tensor(lengths)
+            if lengths.dtype.is_floating_point or lengths.dtype.is_complex or lengths.dtype == torch.bool:
+                raise TypeError(f"lengths must be integers, got {lengths.dtype}: pass lengths.long()")
         if self.training and self.dropout and self.num_layers > 1:
             given["dropout"], given["seed"] = (
                 torch.full((1,), self.dropout, dtype=torch.float64),
@@ -233,7 +245,9 @@ class RecurrentModule(torch.nn.Module):
         """Arguments that are not the default."""
         usual = {"num_layers": 1, "bias": True, "batch_first": False, "dropout": 0.0, "bidirectional": False}
         unusual = [f"{name}={getattr(self, name)}" for name, value in usual.items() if getattr(self, name) != value]
-        sizes = [f"{name}={value}" for name, value in self._description.sizes]
+        description = self._description
+        sizes = [f"{name}={value}" for name, value in (*changed(description.cell).items(), *description.sizes)]
+        sizes += [f"learn_initial={description.learn_initial}"] if description.learn_initial else []
         return ", ".join([f"{self.input_size}, {self.hidden_size}", *sizes, *unusual])
 
 
@@ -242,6 +256,8 @@ def describe(
     learn_initial: bool | Iterable[str], sizes: Mapping[str, Any], torch_names: bool,
 ) -> Description:  # fmt: skip
     """The description of a module's layers, from the arguments of its class."""
+    if not isinstance(learn_initial, bool | list | tuple | set | frozenset):
+        raise TypeError(f"learn_initial must be True, False or a list of names of states, got {learn_initial!r}")
     return Description(
         cell, check_size("input_size", input_size), check_size("hidden_size", hidden_size),
         check_size("num_layers", num_layers), check_flag("bidirectional", bidirectional), check_flag("bias", bias),

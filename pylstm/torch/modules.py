@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -17,7 +18,7 @@ class _Torch(RecurrentModule):
     """A module with a counterpart in ``torch.nn``: the same names of parameters, and the same draw of their values."""
 
     def reset_parameters(self) -> None:
-        bound = self.hidden_size**-0.5
+        bound = 1 / math.sqrt(self.hidden_size)  # (hidden_size**-0.5 may differ in the last bit)
         with torch.no_grad():
             for shapes in self._engine.shapes:
                 for name in shapes:
@@ -84,6 +85,11 @@ class LSTM(_Torch):
         self.proj_size = proj_size
 
 
+def _refuse_projection(proj_size: int) -> None:
+    if proj_size:
+        raise ValueError(f"proj_size is an argument of LSTM only, got {proj_size}: put a torch.nn.Linear after it")
+
+
 class GRU(_Torch):
     """The module for the place of ``torch.nn.GRU``: its arguments, results, parameters and state dicts.
 
@@ -91,6 +97,8 @@ class GRU(_Torch):
     ----------
     input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, device, dtype, learn_initial
         As of `LSTM`.
+    proj_size : int
+        0: with more, PyTorch's GRU and RNN refuse it, too.
 
     Examples
     --------
@@ -114,8 +122,10 @@ class GRU(_Torch):
         device: Any = None,
         dtype: Any = None,
         *,
+        proj_size: int = 0,
         learn_initial: bool | Iterable[str] = False,
     ) -> None:
+        _refuse_projection(proj_size)
         description = describe(
             find_cell("gru"), input_size, hidden_size, num_layers, bias, bidirectional, learn_initial, {}, True,
         )  # fmt: skip
@@ -131,6 +141,8 @@ class RNN(_Torch):
     input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, device, dtype, learn_initial
         As of `LSTM`.
     nonlinearity : {"tanh", "relu"}
+    proj_size : int
+        0, as of `GRU`.
 
     Examples
     --------
@@ -152,8 +164,10 @@ class RNN(_Torch):
         device: Any = None,
         dtype: Any = None,
         *,
+        proj_size: int = 0,
         learn_initial: bool | Iterable[str] = False,
     ) -> None:
+        _refuse_projection(proj_size)
         if nonlinearity not in ("tanh", "relu"):
             raise ValueError(f"nonlinearity must be 'tanh' or 'relu', got {nonlinearity!r}")
         description = describe(

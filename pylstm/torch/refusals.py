@@ -21,7 +21,10 @@ def check_dtype(name: str, dtype: Any) -> None:
         return
     cure = "convert it with .float() or .double()"
     if dtype in (torch.float16, torch.bfloat16):
-        cure = "call it in float32: x.float(), and under autocast inside torch.autocast('cpu', enabled=False)"
+        cure = (
+            "compute in float32: call .float() on the module and on what it is called with, and under autocast put the "
+            "call inside torch.autocast('cpu', enabled=False)"
+        )
     elif getattr(dtype, "is_complex", False):
         cure = "pass the real and the imaginary part as features, torch.view_as_real(x).flatten(-2)"
     raise TypeError(f"{name} must be float32 or float64, got {dtype}: {cure}")
@@ -55,7 +58,10 @@ def check_tensor(name: str, value: Any, shape: tuple[Any, ...], dtype: Any) -> N
         raise TypeError(f"{name} must be a tensor, got {type(value).__name__}{cure}")
     check_device(name, value.device)
     if value.dtype != dtype:
-        check_dtype(name, value.dtype)
+        if value.dtype in (torch.float16, torch.bfloat16) or value.dtype.is_complex:
+            check_dtype(name, value.dtype)
+        if value.dtype not in DTYPES:
+            raise TypeError(f"{name} must be {dtype}, as the weights, got {value.dtype}: convert it with .to({dtype})")
         raise TypeError(
             f"{name} is {value.dtype}, but the weights are {dtype}: convert it with .to({dtype}), or the module with "
             f".to({value.dtype})"

@@ -77,6 +77,8 @@ def test_a_cell_by_its_class_with_a_size_and_an_option():
     with pytest.raises(TypeError, match="depth"):
         pylstm.torch.Recurrent("cornn", I, H, depth=3)
     assert repr(scrn) == "Recurrent('scrn', 2, 3, context_size=4)"
+    cornn = pylstm.torch.Recurrent("cornn", 2, 3, dt=0.01, learn_initial=True)
+    assert repr(cornn) == "Recurrent('cornn', 2, 3, dt=0.01, learn_initial=True)"
 
 
 def as_numpy(tensor):

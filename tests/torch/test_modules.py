@@ -238,6 +238,16 @@ def test_new_parameters_of_other_cells_are_drawn_from_torch():
     assert not torch.equal(first.weight_x_l0, pylstm.torch.Recurrent("indrnn", I, H).weight_x_l0)
 
 
+@pytest.mark.parametrize("units", range(1, 40))
+def test_the_first_weights_are_those_of_torch(units):
+    """To the last bit in float64."""
+    drawn = []
+    for module in (torch.nn.GRU, pylstm.torch.GRU):
+        torch.manual_seed(units)
+        drawn.append(module(2, units, dtype=torch.float64).state_dict())
+    assert all(torch.equal(drawn[0][name], drawn[1][name]) for name in drawn[0])
+
+
 def test_the_state_dict_of_a_layer_loads_into_the_module():
     layer = pylstm.GRU(I, H, 2, seed=0)
     module = pylstm.torch.GRU(I, H, 2)
@@ -250,13 +260,25 @@ def call(module, *arguments, **options):
     return lambda: module(*arguments, **options)
 
 
+def replaced(name, *shape, dtype=torch.float32):
+    """A module in which somebody has put another parameter."""
+    module = pylstm.torch.LSTM(I, H)
+    setattr(module, name, torch.nn.Parameter(torch.ones(shape, dtype=dtype)))
+    return module
+
+
 LSTM = pylstm.torch.LSTM(I, H)
 PACKED = torch.nn.utils.rnn.pack_padded_sequence(x_of(), [7, 4, 4, 1])
 REFUSED = {
     "half": (lambda: pylstm.torch.LSTM(I, H).half(), TypeError, "float16.*under autocast"),
-    "half input": (call(LSTM, x_of().bfloat16()), TypeError, "bfloat16.*x.float"),
+    "half input": (call(LSTM, x_of().bfloat16()), TypeError, r"bfloat16.*call .float\(\)"),
     "complex": (call(LSTM, x_of(torch.complex64)), TypeError, "complex64.*view_as_real"),
-    "integers": (call(LSTM, torch.ones(T, B, I, dtype=int)), TypeError, r"int64: convert it with .float\(\)"),
+    "integers": (call(LSTM, torch.ones(T, B, I, dtype=int)), TypeError, r"int64: convert it with .to\(torch.float32"),
+    "integers in float64": (
+        call(pylstm.torch.GRU(I, H, dtype=torch.float64), torch.ones(T, B, I, dtype=int)),
+        TypeError,
+        r"must be torch.float64, as the weights, got torch.int64: convert it with .to\(torch.float64",
+    ),
     "dtype": (
         call(LSTM, x_of(torch.float64)),
         TypeError,
@@ -273,7 +295,24 @@ REFUSED = {
     "states": (call(LSTM, x_of(), (torch.ones(1, B, H), torch.ones(2, B, H))), ValueError, r"hx\[1\].*\(1, 4, 5\)"),
     "lengths of one": (call(LSTM, torch.ones(T, I), lengths=[3]), ValueError, "batch of sequences"),
     "lengths": (call(LSTM, x_of(), lengths=[8, 1, 1, 1]), ValueError, "lengths must be in 0..7"),
-    "reset": (call(LSTM, x_of(), reset=torch.zeros(T, B)), TypeError, "reset"),
+    "reset": (call(LSTM, x_of(), reset=torch.zeros(T, B)), TypeError, "reset must be a tensor of bool.*reset != 0"),
+    "lengths of floats": (call(LSTM, x_of(), lengths=torch.ones(B)), TypeError, r"lengths must be integers.*long\(\)"),
+    "name with a space": (call(LSTM, x_of(), blend={"h seed": torch.ones(T, B, H)}), ValueError, "h seed"),
+    "no dict": (call(LSTM, x_of(), blend=torch.ones(T, B, H)), TypeError, "blend must be a dict by name"),
+    "wide weight": (
+        call(replaced("weight_hh_l0", 1, H), x_of()),
+        ValueError,
+        r"weight_hh_l0 must have .*\(20, 5\)",
+    ),
+    "short bias": (call(replaced("bias_ih_l0", 1), x_of()), ValueError, r"bias_ih_l0 must have shape \(20\)"),
+    "other weight": (
+        call(replaced("weight_hh_l0", 4 * H, H, dtype=torch.float64), x_of()),
+        TypeError,
+        "weight_hh_l0 is torch.float64, but the weights are torch.float32",
+    ),
+    "projected GRU": (lambda: pylstm.torch.GRU(I, H, proj_size=2), ValueError, "proj_size is an argument of LSTM only"),
+    "projected RNN": (lambda: pylstm.torch.RNN(I, H, proj_size=2), ValueError, "proj_size is an argument of LSTM only"),
+    "learned": (lambda: pylstm.torch.GRU(I, H, learn_initial=5), TypeError, "learn_initial must be True, False or"),
     "packed and lengths": (call(LSTM, PACKED, lengths=[7, 4, 4, 1]), ValueError, "not with a PackedSequence"),
     "aux": (call(LSTM, x_of(), aux={"dt": torch.ones(T, B, H)}), ValueError, "dt"),
     "list": (
