@@ -46,7 +46,7 @@ def is_public(name):
             own = getattr(space, "__all__", [n for n, each in vars(space).items() if inspect.isfunction(each)])
             if attribute not in own:
                 return False
-            space = getattr(space, attribute)
+            space = getattr(space, attribute) if rest[0] else None  # the last one may need an extra
         return True
     if first in {"", *NEEDING, *CONTRACT, *pylstm._ESTIMATORS}:  # without what they need none can be asked
         return True

@@ -56,9 +56,9 @@ def test_a_single_sequence_with_states(kind):
 
 
 def test_only_lstm_has_projections():
-    """As `test_projections_errors_on_gru_and_rnn`: their classes have no such argument."""
+    """As `test_projections_errors_on_gru_and_rnn`."""
     for kind in ("GRU", "RNN"):
-        with pytest.raises(TypeError, match="proj_size"):
+        with pytest.raises(ValueError, match="proj_size is an argument of LSTM only"):
             module_of(kind, I, H, proj_size=2)
 
 
