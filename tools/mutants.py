@@ -215,9 +215,14 @@ class Workshop:
         """
         command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "--tb=no", *tests]
         process = subprocess.Popen(
-            command, env=self.env, cwd=self.tree, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            command,
+            env=self.env,
+            cwd=self.tree,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
             start_new_session=True,
-        )  # fmt: skip
+        )
         try:
             output = process.communicate(timeout=self.timeout)[0]
         except subprocess.TimeoutExpired:

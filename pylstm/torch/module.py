@@ -252,17 +252,30 @@ class RecurrentModule(torch.nn.Module):
 
 
 def describe(
-    cell: Any, input_size: int, hidden_size: int, num_layers: int, bias: bool, bidirectional: bool,
-    learn_initial: bool | Iterable[str], sizes: Mapping[str, Any], torch_names: bool,
-) -> Description:  # fmt: skip
+    cell: Any,
+    input_size: int,
+    hidden_size: int,
+    num_layers: int,
+    bias: bool,
+    bidirectional: bool,
+    learn_initial: bool | Iterable[str],
+    sizes: Mapping[str, Any],
+    torch_names: bool,
+) -> Description:
     """The description of a module's layers, from the arguments of its class."""
     if not isinstance(learn_initial, bool | list | tuple | set | frozenset):
         raise TypeError(f"learn_initial must be True, False or a list of names of states, got {learn_initial!r}")
     return Description(
-        cell, check_size("input_size", input_size), check_size("hidden_size", hidden_size),
-        check_size("num_layers", num_layers), check_flag("bidirectional", bidirectional), check_flag("bias", bias),
-        learn_initial if isinstance(learn_initial, bool) else tuple(learn_initial), torch_names, tuple(sizes.items()),
-    )  # fmt: skip
+        cell,
+        check_size("input_size", input_size),
+        check_size("hidden_size", hidden_size),
+        check_size("num_layers", num_layers),
+        check_flag("bidirectional", bidirectional),
+        check_flag("bias", bias),
+        learn_initial if isinstance(learn_initial, bool) else tuple(learn_initial),
+        torch_names,
+        tuple(sizes.items()),
+    )
 
 
 def _permuted(state: Any, order: Any) -> Any:

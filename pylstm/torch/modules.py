@@ -78,9 +78,16 @@ class LSTM(_Torch):
             raise ValueError(f"proj_size must be an integer of at least 0 and below hidden_size, got {proj_size!r}")
         sizes = {"proj_size": proj_size} if proj_size else {}
         description = describe(
-            find_cell("lstmp" if proj_size else "lstm"), input_size, hidden_size, num_layers, bias, bidirectional,
-            learn_initial, sizes, True,
-        )  # fmt: skip
+            find_cell("lstmp" if proj_size else "lstm"),
+            input_size,
+            hidden_size,
+            num_layers,
+            bias,
+            bidirectional,
+            learn_initial,
+            sizes,
+            True,
+        )
         super().__init__(description, batch_first, dropout, device, dtype)
         self.proj_size = proj_size
 
@@ -127,8 +134,16 @@ class GRU(_Torch):
     ) -> None:
         _refuse_projection(proj_size)
         description = describe(
-            find_cell("gru"), input_size, hidden_size, num_layers, bias, bidirectional, learn_initial, {}, True,
-        )  # fmt: skip
+            find_cell("gru"),
+            input_size,
+            hidden_size,
+            num_layers,
+            bias,
+            bidirectional,
+            learn_initial,
+            {},
+            True,
+        )
         super().__init__(description, batch_first, dropout, device, dtype)
         self.proj_size = 0
 
@@ -171,9 +186,16 @@ class RNN(_Torch):
         if nonlinearity not in ("tanh", "relu"):
             raise ValueError(f"nonlinearity must be 'tanh' or 'relu', got {nonlinearity!r}")
         description = describe(
-            find_cell(f"rnn_{nonlinearity}"), input_size, hidden_size, num_layers, bias, bidirectional,
-            learn_initial, {}, True,
-        )  # fmt: skip
+            find_cell(f"rnn_{nonlinearity}"),
+            input_size,
+            hidden_size,
+            num_layers,
+            bias,
+            bidirectional,
+            learn_initial,
+            {},
+            True,
+        )
         super().__init__(description, batch_first, dropout, device, dtype)
         self.nonlinearity, self.mode, self.proj_size = nonlinearity, f"RNN_{nonlinearity.upper()}", 0
 
@@ -217,8 +239,16 @@ class Recurrent(RecurrentModule):
     ) -> None:
         found, sizes = split(find_cell(cell), sizes)
         description = describe(
-            found, input_size, hidden_size, num_layers, bias, bidirectional, learn_initial, sizes, False,
-        )  # fmt: skip
+            found,
+            input_size,
+            hidden_size,
+            num_layers,
+            bias,
+            bidirectional,
+            learn_initial,
+            sizes,
+            False,
+        )
         super().__init__(description, batch_first, dropout, device, dtype)
 
     def extra_repr(self) -> str:

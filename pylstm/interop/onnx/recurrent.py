@@ -182,9 +182,11 @@ class _Step:
             own = dict(zip(self.contract.biased, np.split(layer.params["bias"], ends[:-1])))
         zeros = {gate: np.zeros(layer.widths[gate], layer.dtype) for gate in self.contract.gates}
         return np.concatenate(
-            [(own if self._sources(gate)[0] == source else zeros).get(gate, zeros[gate])
-             for gate in self.contract.gates_of(source)]
-        )  # fmt: skip
+            [
+                (own if self._sources(gate)[0] == source else zeros).get(gate, zeros[gate])
+                for gate in self.contract.gates_of(source)
+            ]
+        )
 
     def _sources(self, gate: str) -> list[str]:
         """Its sources, x first: the bias goes with the product that all steps have at once."""
