@@ -11,7 +11,7 @@ import pytest
 
 import pylstm
 from pylstm import Cell, sigmoid, tanh
-from pylstm.cells import functions
+from pylstm.cells import Stage, functions
 from pylstm.cells.certification.certificate import CertificationError
 from pylstm.cells.certification.certify import certify
 
@@ -116,3 +116,29 @@ def test_a_formula_is_traced_under_a_profiler():
     finally:
         profile.disable()
     assert sys.getprofile() is None
+
+
+def test_a_cell_of_one_stage_derived_from_one_of_two():
+    """Nothing of the parent has been used; its hooks are not the child's."""
+
+    class Two(Cell):
+        states = ("h",)
+        gates = {"a": "x+h", "b": "x+e"}
+        stages = (Stage("one", gates=("a",), emits=("e",)), Stage("two", gates=("b",)))
+
+        def forward_one(z, prev):
+            return dict(e=tanh(z.a) * prev.h)
+
+        def forward_two(z, prev):
+            return dict(h=tanh(z.b))
+
+    class One(Two):
+        gates = {"a": "x+h"}
+        stages = ()
+
+        def forward(z, prev):
+            return dict(h=tanh(z.a) + 0.5 * prev.h)
+
+    assert hasattr(One, "backward") and not hasattr(One, "backward_one") and hasattr(Two, "backward_one")
+    assert certify(One).failures == [] and certify(Two).failures == []
+    assert pylstm.Recurrent(One, 2, 3)(np.ones((4, 1, 2), "f")).backward(np.ones((4, 1, 3), "f")).x.all()

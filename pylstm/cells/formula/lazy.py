@@ -14,15 +14,21 @@ class Lazy:
         self.name = name
 
     def __get__(self, instance: Any, cell: Any) -> Any:
+        if self.name not in _names(cell):  # a parent's hook, of a stage that this cell does not have
+            raise AttributeError(f"cell {cell.name!r} has no hook {self.name}", name=self.name, obj=cell)
         complete(cell)
         return getattr(cell, self.name)
 
 
 def install(cell: Any) -> None:
     """Make the twins, `keep` and `contract` of a formula cell lazy."""
-    names = [hook_name(way, stage) for stage in cell.formulas for way in ("forward", "backward")]
-    for name in ("contract", "keep", *names):
+    for name in _names(cell):
         setattr(cell, name, Lazy(name))
+
+
+def _names(cell: Any) -> list[str]:
+    hooks = [hook_name(way, stage) for stage in cell.formulas for way in ("forward", "backward")]
+    return ["contract", "keep", *hooks]
 
 
 def complete(cell: Any) -> None:
