@@ -30,7 +30,7 @@ EXCUSES = ("this machine", "editable install")
 def extras() -> dict[str, str]:
     """Import name of an optional package -> the extra that brings it."""
     optional = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
-    found = {"sklearn": "sklearn", "joblib": "sklearn"}
+    found = {"sklearn": "sklearn", "joblib": "sklearn", "silero-vad": "onnx, and pip install --no-deps silero-vad"}
     for extra, requirements in optional.items():
         for requirement in requirements:
             name = re.match(r"[\w-]+", requirement)[0]

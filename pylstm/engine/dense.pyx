@@ -9,6 +9,7 @@
 #    dW, over all rows of x: an element is one sum in one order, whatever the number of threads.
 # C. With few rows threads share the columns of y instead.
 """
+from cpython.buffer cimport PyBUF_STRIDES, PyBuffer_Release, PyObject_GetBuffer
 from cpython.pycapsule cimport PyCapsule_GetPointer
 from libc.string cimport memset
 
@@ -97,21 +98,36 @@ def backward(x, weight, dy, dx, dweight, dbias, shape, *, int threads):
     run_team(backward_share, &d, NULL, size, False, True)
 
 
+cdef struct windows_t:
+    const char *x
+    char *y
+    Py_ssize_t S, R             # sequences, rows of each
+    Py_ssize_t x_sequence, x_row, y_sequence, y_row     # elements from one to the next
+    const tiles_t *tiles
+    const char *packed
+    const char *bias
+    matmul_t m                  # without strides
+
+
 cdef class Packed:
     """y (N,) = weight (N, K) x (K,) + bias (N,) or 0, for many x: the weights, as they are now, are packed once.
 
     Parameters
     ----------
     weight, bias : C-contiguous arrays of one dtype, bias or None
+    rows : int
+        At most so many at once, in `windows`: a product of few reads the weights in another order.
     """
     cdef dense_t d
     cdef matmul_t m
+    cdef readonly Py_ssize_t rows
     cdef object room, bias
 
-    def __cinit__(self, weight, bias):
+    def __cinit__(self, weight, bias, Py_ssize_t rows=1):
         cdef Py_ssize_t size = weight.itemsize
         N, K = weight.shape
-        begin(&self.d, (1, N, K), size, 1, 1)
+        self.rows = rows
+        begin(&self.d, (rows, N, K), size, 1, 1)
         self.room = room_for(self.d.tiles.packed_size(K, N) * size)
         self.d.packed = line_up(address(self.room, self.room.nbytes, True))
         self.bias = None if bias is None else bias.copy()
@@ -124,6 +140,32 @@ cdef class Packed:
         cdef Py_ssize_t size = self.d.tiles.itemsize
         self.d.tiles.product(&self.m, 1, address(x, self.d.K * size, False), self.d.packed, self.d.bias,
                              address(y, self.d.N * size, True), NULL)
+        return y
+
+    def windows(self, x, y, *, int threads):
+        """Overwrite `y` (S, R, N), C-contiguous, with the maps of the rows of `x` (S, R, K).
+
+        Only the last axis of `x` must be contiguous: rows may lie one in another, as the windows of a convolution do.
+        """
+        cdef Py_buffer view
+        cdef Py_ssize_t size = self.d.tiles.itemsize, K = self.d.K, N = self.d.N
+        cdef windows_t w = windows_t(tiles=self.d.tiles, packed=self.d.packed, bias=self.d.bias, m=self.m)
+        PyObject_GetBuffer(x, &view, PyBUF_STRIDES)
+        try:
+            if view.ndim != 3 or view.itemsize != size or view.shape[2] != K or K > 1 and view.strides[2] != size:
+                raise ValueError(f"windows of {K} contiguous elements of {size} bytes are needed")
+            w.S, w.R, w.x = view.shape[0], view.shape[1], <const char *> view.buf
+            w.x_sequence, w.x_row = view.strides[0] // size, view.strides[1] // size
+            w.y, w.y_sequence, w.y_row = address(y, w.S * w.R * N * size, True), w.R * N, N
+        finally:
+            PyBuffer_Release(&view)
+        if w.R > w.S:           # the longer axis gives the rows of a product
+            w.S, w.R = w.R, w.S
+            w.x_sequence, w.x_row, w.y_sequence, w.y_row = w.x_row, w.x_sequence, w.y_row, w.y_sequence
+        if w.S > self.rows:
+            raise ValueError(f"{w.S} rows at once, where {self.rows} were said")
+        w.m.lda, w.m.ldc = w.x_sequence, w.y_sequence
+        run_team(windows_share, &w, NULL, threads_for(<double> w.S * w.R * N * K, WORK, threads), False, False)
         return y
 
 
@@ -174,6 +216,19 @@ cdef void forward_share(const void *plan, const void *_, team_t *team, int numbe
         if rows and columns:
             tiles.product(&m, rows, d.x + r * K * size, d.packed + n * K * size,
                           d.bias + n * size if d.bias != NULL else NULL, d.y + (r * N + n) * size, NULL)
+
+
+cdef void windows_share(const void *plan, const void *_, team_t *team, int number, bint back) noexcept nogil:
+    """A share of the sequences: one product for each of their rows."""
+    cdef const windows_t *w = <const windows_t *> plan
+    cdef Py_ssize_t size = w.tiles.itemsize, phase = 0, s, some, r
+    cdef int share = -1
+    while next_share(team, &phase, &share):
+        s = part(w.S, ROWS_GRAIN, share, team.size)
+        some = part(w.S, ROWS_GRAIN, share + 1, team.size) - s
+        for r in range(w.R if some else 0):
+            w.tiles.product(&w.m, some, w.x + (s * w.x_sequence + r * w.x_row) * size, w.packed, w.bias,
+                            w.y + (s * w.y_sequence + r * w.y_row) * size, NULL)
 
 
 cdef void backward_share(const void *plan, const void *_, team_t *team, int number, bint back) noexcept nogil:

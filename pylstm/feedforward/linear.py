@@ -116,9 +116,9 @@ class Linear(Layer, kind="linear", hints="map"):
         """The run of a call; `x` is not copied, and must not change before `LinearRun.backward`."""
         return LinearRun(self, x, copy=False)
 
-    def packed(self) -> dense.Packed:
-        """The map of single rows, with the parameters of now, packed once: ``packed(x, y)`` sets `y` and returns it."""
-        return dense.Packed(self.params["weight"], self.params["bias"] if self.bias else None)
+    def packed(self, rows: int = 1) -> dense.Packed:
+        """The map with the parameters of now, packed once, of single rows or of at most so many at once."""
+        return dense.Packed(self.params["weight"], self.params["bias"] if self.bias else None, rows)
 
     def __repr__(self) -> str:
         bias = "" if self.bias else ", bias=False"

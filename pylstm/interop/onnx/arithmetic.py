@@ -15,7 +15,11 @@ Attributes = dict[str, Any]
 
 
 def _elementwise(function: Callable[..., Any]) -> Callable[..., Any]:
-    return lambda a, *arrays: function(*arrays)
+    def run(a: Attributes, *arrays: Any) -> Any:
+        return function(*arrays)
+
+    run.plain = function  # type: ignore[attr-defined]
+    return run
 
 
 def _many(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -79,7 +83,8 @@ def _split(a: Attributes, x: Any, *given: Any) -> Any:
     return tuple(np.split(x, np.cumsum(sizes)[:-1], axis))
 
 
-def _slice(a: Attributes, x: Any, *given: Any) -> Any:
+def slice_index(a: Attributes, x: Any, *given: Any) -> tuple[slice, ...]:
+    """What ``Slice`` takes of `x`."""
     if not given:
         given = a["starts"], a["ends"], a.get("axes")
     starts, ends, axes, steps = (*given, None, None)[:4]
@@ -89,20 +94,25 @@ def _slice(a: Attributes, x: Any, *given: Any) -> Any:
     for start, end, axis, step in zip(starts, ends, axes, steps):
         low = None if step < 0 and end < -x.shape[axis] else int(end)
         at[int(axis)] = slice(int(start), low, int(step))
-    return x[tuple(at)]
+    return tuple(at)
 
 
-def _pad(a: Attributes, x: Any, *given: Any) -> Any:
-    pads, value, axes = (*given, None, None, None)[:3]
+def pad_widths(a: Attributes, x: Any, *given: Any) -> list[tuple[int, int]]:
+    """Elements before and after, of each axis of `x`."""
+    pads, _, axes = (*given, None, None, None)[:3]
     pads = a["pads"] if pads is None else pads
     axes = range(x.ndim) if axes is None else [int(axis) % x.ndim for axis in axes]
     widths = [(0, 0)] * x.ndim
     for k, axis in enumerate(axes):
         widths[axis] = int(pads[k]), int(pads[k + len(axes)])
-    value = a.get("value", 0) if value is None else value
+    return widths
+
+
+def _pad(a: Attributes, x: Any, *given: Any) -> Any:
+    value = a.get("value", 0) if len(given) < 2 or given[1] is None else given[1]
     mode: Any = a.get("mode", "constant")
     options = {"constant_values": value} if mode == "constant" else {}
-    padded: np.ndarray = np.pad(x, widths, mode, **options)
+    padded: np.ndarray = np.pad(x, pad_widths(a, x, *given), mode, **options)
     return padded
 
 
@@ -202,7 +212,7 @@ OPERATORS: dict[str, Callable[..., Any]] = {
     "Cast": _cast,
     "Concat": lambda a, *arrays: np.concatenate(arrays, a["axis"]),
     "Split": _split,
-    "Slice": _slice,
+    "Slice": lambda a, x, *given: x[slice_index(a, x, *given)],
     "Pad": _pad,
     "Gather": lambda a, x, at: np.take(x, at, a.get("axis", 0)),
     "Reshape": _reshape,

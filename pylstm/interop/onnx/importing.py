@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import onnx
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
-from onnx import helper, numpy_helper
+from onnx import helper
 
 from pylstm.files import open_to_read, path_text
-from pylstm.interop.onnx.arithmetic import OPERATORS, Attributes
+from pylstm.interop.onnx.arithmetic import OPERATORS
+from pylstm.interop.onnx.nodes import Nodes
 from pylstm.interop.onnx.parametric import PARAMETRIC
+from pylstm.interop.onnx.plan import Plan
 
-Run = Callable[..., Any]
+MOST_PLANS = 8  # kept, of inputs of other shapes
+MOST_BYTES = 1 << 22  # of inputs whose plan is kept
 
 
 def import_model(path: Any) -> ImportedModel:
@@ -70,12 +73,15 @@ def import_model(path: Any) -> ImportedModel:
 class ImportedModel:
     """The graph of an ONNX file: its nodes in order, each a function of arrays.
 
+    A call lays out a plan for inputs of these shapes, which the next calls use: what depends on shapes alone is done
+    once, and weights are packed once. Several threads may call one model.
+
     Attributes
     ----------
     inputs, outputs : tuple of str
         Names, in the order of the file.
     layers : list of layer
-        The pylstm layers that hold its parameters, in the order of the nodes.
+        The pylstm layers that hold its parameters, in the order of the nodes. After a change of theirs: `refresh`.
     """
 
     def __init__(self, proto: Any) -> None:
@@ -83,11 +89,13 @@ class ImportedModel:
         _refuse_unknown(graph)
         opset = {each.domain: each.version for each in proto.opset_import}.get("", 1)
         held = {each.name for each in graph.initializer}
-        self._wanted = {each.name: each.type.tensor_type for each in graph.input if each.name not in held}
+        types = {each.name: each.type.tensor_type for each in graph.input if each.name not in held}
+        self._wanted = {name: _wanted(kind) for name, kind in types.items()}
         self.inputs, self.outputs = tuple(self._wanted), tuple(each.name for each in graph.output)
         with np.errstate(all="ignore"):
-            self._steps = _Steps(graph, opset, {}, {"", *self.inputs})
-        self.layers: list[Any] = self._steps.layers
+            self._nodes = Nodes(graph, opset, {}, {"", *self.inputs})
+        self.layers: list[Any] = list(self._nodes.layers)
+        self._plans: dict[Any, list[Plan]] = {}
 
     def __call__(self, x: Any) -> dict[str, np.ndarray]:
         """All outputs by name.
@@ -106,79 +114,40 @@ class ImportedModel:
         if given.keys() != self._wanted.keys():
             got = ", ".join(given) if isinstance(x, Mapping) else type(x).__name__
             raise ValueError(f"the model takes a dict of {', '.join(self.inputs)}, got {got}")
-        values: dict[str, Any] = {}
-        for name, kind in self._wanted.items():
-            values[name] = _check_input(name, np.asarray(given[name]), kind)
+        arrays = [_check_input(name, np.asarray(given[name]), *kind) for name, kind in self._wanted.items()]
         with np.errstate(all="ignore"):
-            self._steps.run(values)
-        return {name: np.array(values[name]) for name in self.outputs}
+            key = tuple([array.shape for array in arrays]), self._choosing(arrays)
+            try:
+                plan = self._plans[key].pop()  # a plan serves one call at a time
+            except (KeyError, IndexError):
+                plan = self._new_plan(arrays)
+                made, plan.first = plan.first, []
+            else:
+                made = plan.run(arrays)
+        if sum([array.nbytes for array in arrays]) <= MOST_BYTES:
+            self._plans.setdefault(key, []).append(plan)
+        return dict(zip(self.outputs, made))
 
+    def refresh(self) -> None:
+        """Take the parameters that the layers have now."""
+        self._plans.clear()
 
-class _Steps:
-    """The nodes of a graph, or of a branch of an ``If``, in order.
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_plans": {}}
 
-    Parameters
-    ----------
-    graph : GraphProto
-    opset : int
-    constants : dict of str to ndarray
-        What the graph sees of the one around it.
-    known : set of str
-        Names that stand before it.
-    """
+    def _choosing(self, arrays: list[np.ndarray]) -> tuple[int, ...] | None:
+        """Values that may choose a branch: those of integers that come alone, if the graph has branches."""
+        if not self._nodes.chooses:
+            return None
+        return tuple([int(array) for array in arrays if array.ndim == 0 and array.dtype.kind in "iub"])
 
-    def __init__(self, graph: Any, opset: int, constants: dict[str, Any], known: set[str]) -> None:
-        self._opset = opset
-        self._constants = constants | {each.name: numpy_helper.to_array(each) for each in graph.initializer}
-        self._known = known | self._constants.keys()
-        self.outputs = [each.name for each in graph.output]
-        self.layers: list[Any] = []
-        self._steps: list[Callable[[dict[str, Any]], None]] = []
-        for node in graph.node:
-            if missing := [name for name in node.input if name not in self._known]:
-                raise ValueError(f"{node.op_type} reads {missing[0]!r}, which nothing before it makes")
-            self._known.update(node.output)
-            self._take(node)
-
-    def run(self, values: dict[str, Any]) -> None:
-        """Add to `values`, by name, what the nodes make."""
-        values.update(self._constants)
-        for step in self._steps:
-            step(values)
-
-    def _take(self, node: Any) -> None:
-        """A node as a step, or at once where all that it reads is constant."""
-        if node.op_type == "If":
-            self._steps.append(self._choice(node))
-            return
-        attributes = {each.name: _value(each) for each in node.attribute}
-        if node.op_type == "Constant":
-            (value,) = attributes.values()
-            self._constants[node.output[0]] = np.asarray(value)
-            return
-        attributes |= {"opset": self._opset, "outputs": len(node.output)}
-        constants = [self._constants.get(name) for name in node.input]
-        make = PARAMETRIC.get(node.op_type)
-        layered = make(node.op_type, attributes, constants) if make else None
-        self.layers += getattr(layered, "layers", [])
-        run, inputs, outputs = layered or OPERATORS[node.op_type], list(node.input), list(node.output)
-        if all(name in self._constants for name in inputs if name):
-            _run(self._constants, run, attributes, inputs, outputs)
-        else:
-            self._steps.append(lambda values: _run(values, run, attributes, inputs, outputs))
-
-    def _choice(self, node: Any) -> Callable[[dict[str, Any]], None]:
-        """An ``If``: one of two branches, which see all that stands before them."""
-        branches = {each.name: _Steps(each.g, self._opset, self._constants, self._known) for each in node.attribute}
-        self.layers += [layer for each in branches.values() for layer in each.layers]
-
-        def step(values: dict[str, Any]) -> None:
-            branch = branches["then_branch" if np.all(values[node.input[0]]) else "else_branch"]
-            inner = dict(values)
-            branch.run(inner)
-            values.update(zip(node.output, (inner[name] for name in branch.outputs)))
-
-        return step
+    def _new_plan(self, arrays: list[np.ndarray]) -> Plan:
+        while len(self._plans) >= MOST_PLANS:
+            self._plans.pop(next(iter(self._plans)), None)
+        given = dict(zip(self.inputs, arrays))
+        choosing = self._nodes.chooses
+        known = {n for n, a in given.items() if choosing and a.ndim == 0 and a.dtype.kind in "iub"}
+        return Plan(self._nodes, given, known, self.outputs)
 
 
 def _refuse_unknown(graph: Any) -> None:
@@ -197,25 +166,20 @@ def _names(graph: Any) -> set[str]:
     return names.union(*(_names(each) for each in branches))
 
 
-def _run(values: dict[str, Any], run: Run, attributes: Attributes, inputs: list[str], outputs: list[str]) -> None:
-    made = run(attributes, *(values[name] if name else None for name in inputs))
-    values.update(zip(outputs, made if isinstance(made, tuple) else (made,)))
-
-
-def _value(attribute: Any) -> Any:
-    value = helper.get_attribute_value(attribute)
-    if isinstance(value, bytes):
-        return value.decode()
-    return numpy_helper.to_array(value) if isinstance(value, onnx.TensorProto) else value
-
-
-def _check_input(name: str, array: np.ndarray, kind: Any) -> np.ndarray:
-    """`array`, if it has the dtype and the shape that the file says."""
+def _wanted(kind: Any) -> tuple[np.dtype, tuple[int | str, ...] | None]:
+    """dtype and axes, as the file says; no axes: of any shape."""
     dtype = np.dtype(helper.tensor_dtype_to_np_dtype(kind.elem_type))
+    if not kind.HasField("shape"):
+        return dtype, None
+    axes = [axis.dim_value if axis.HasField("dim_value") else axis.dim_param or "?" for axis in kind.shape.dim]
+    return dtype, tuple(axes)
+
+
+def _check_input(name: str, array: np.ndarray, dtype: np.dtype, axes: tuple[int | str, ...] | None) -> np.ndarray:
+    """`array`, if it has the dtype and the shape that the file says."""
     if array.dtype != dtype:
         raise TypeError(f"{name} must be {dtype}, got {array.dtype}: convert it with {name}.astype('{dtype}')")
-    if kind.HasField("shape"):
-        axes = [axis.dim_value if axis.HasField("dim_value") else axis.dim_param or "?" for axis in kind.shape.dim]
+    if axes is not None:
         fits = len(axes) == array.ndim and all(isinstance(a, str) or a == n for a, n in zip(axes, array.shape))
         if not fits:
             raise ValueError(f"{name} must have shape ({', '.join(map(str, axes))}), got {array.shape}")

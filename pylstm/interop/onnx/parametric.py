@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from pylstm.engine.stream import Snapshot
+from pylstm.engine.threads import get_num_threads
 from pylstm.feedforward.linear import Linear
 from pylstm.interop.onnx.arithmetic import Attributes
 from pylstm.interop.onnx.operators import cell_of, load_tensors
@@ -56,43 +58,127 @@ class RecurrentNode:
             return (y.transpose(2, 0, 1, 3), *(each.swapaxes(0, 1) for each in states_out))
         return (y, *states_out)
 
+    def bound(self, a: Attributes, arrays: list[Any], unknown: list[int]) -> Any:
+        """One step forward is that of a stream, which keeps its weights packed; more steps are a call of the layer."""
+        x, (_, lengths, *initial) = arrays[0], (*arrays[3:7], *[None] * 4)[:4]
+        one_step = len(self.layers) == 1 and not self._rows_first and len(x) == 1 and x.size and lengths is None
+        count = len(self.layers[0].cell.contract.states)
+        at = [5 + k for k, each in enumerate(initial[:count]) if each is not None]
+        if not one_step or unknown != [0, *at]:
+            return None
+        stream, shape = self.layers[0].stream(x.shape[1]), x.shape[1:]
+        first, y = stream.snapshot(), np.empty((1, 1, x.shape[1], self.layers[0].output_size), x.dtype)
+        zeros = [each.tobytes() for each in stream.state.values()]
+        ends = np.cumsum([each.size for each in stream.state.values()]).tolist()
+        pieces = list(zip([0, *ends], ends))
+
+        def run(x: Any, *given: Any) -> Any:
+            states = list(zeros)
+            for k, each in zip(at, given):
+                states[k - 5] = each.tobytes()
+            stream.restore(Snapshot(first.kind, b"".join(states)))
+            stream.step(x.reshape(shape), y[0, 0])
+            flat = np.frombuffer(stream.snapshot().states, y.dtype)
+            return (y, *[flat[start:end].reshape(1, shape[0], -1) for start, end in pieces])
+
+        return run
+
 
 class LinearNode:
     """Gemm or MatMul with constant weights: a `Linear`."""
 
     def __init__(self, weight: np.ndarray, bias: np.ndarray | None) -> None:
-        layer = Linear(weight.shape[1], weight.shape[0], bias=bias is not None, dtype=weight.dtype)
-        layer.params.update({"weight": weight} | ({} if bias is None else {"bias": bias}))
-        self.layers = [layer]
+        self.layers = [_linear(weight, bias)]
 
     def __call__(self, a: Attributes, x: Any, *given: Any) -> Any:
         """The last axis of `x`, mapped."""
         return self.layers[0](x.T if a.get("transA") else x).y
 
+    def bound(self, a: Attributes, arrays: list[Any], unknown: list[int]) -> Any:
+        """The map of `x` of this shape, with the weights of now."""
+        x = arrays[0].T if a.get("transA") else arrays[0]
+        if x.size == 0 or unknown != [0]:
+            return None
+        map_, turn = _RowsMap(self.layers[0], 1, x.size // x.shape[-1]), bool(a.get("transA"))
+        rows, y = map_.shape, map_.y.reshape(*x.shape[:-1], -1)
+
+        def run(x: Any) -> Any:
+            map_(np.ascontiguousarray(x.T if turn else x).reshape(rows))
+            return y
+
+        return run
+
 
 class ConvNode:
-    """Conv over one axis, x (N, C, L): a `Linear` of the windows, for each group of channels."""
+    """Conv over one axis, x (N, C, L): a `Linear` of the windows (size, channels), for each group of channels."""
 
     def __init__(self, weight: np.ndarray, bias: np.ndarray | None, a: Attributes) -> None:
         if weight.ndim != 3 or a.get("auto_pad", "NOTSET") not in ("NOTSET", "VALID"):
             raise ValueError(f"Conv over one axis with its pads said is known here, got weights {weight.shape} and {a}")
         self._groups = a.get("group", 1)
         biases = [None] * self._groups if bias is None else np.split(bias, self._groups)
-        parts = np.split(weight.reshape(len(weight), -1), self._groups)
-        self.layers = [LinearNode(part, b).layers[0] for part, b in zip(parts, biases)]
+        rows = np.ascontiguousarray(weight.transpose(0, 2, 1)).reshape(len(weight), -1)
+        self.layers = [_linear(part, b) for part, b in zip(np.split(rows, self._groups), biases)]
         self._size, (self._dilation,) = weight.shape[2], a.get("dilations", [1])
         (self._stride,) = a.get("strides", [1])
 
     def __call__(self, a: Attributes, x: Any, *given: Any) -> Any:
         """(N, M, windows)."""
-        x = np.pad(x, [(0, 0), (0, 0), tuple(a.get("pads", (0, 0)))])
-        windows = np.lib.stride_tricks.sliding_window_view(x, self._dilation * (self._size - 1) + 1, axis=2)
-        windows = windows[:, :, :: self._stride, :: self._dilation].transpose(0, 2, 1, 3)  # (N, L, C, K)
-        out = [
-            layer(part.reshape(*part.shape[:2], -1)).y
-            for layer, part in zip(self.layers, np.split(windows, self._groups, axis=2))
-        ]
-        return np.concatenate(out, -1).transpose(0, 2, 1)
+        return self.bound(a, [x, *given], [0])(x)
+
+    def bound(self, a: Attributes, arrays: list[Any], unknown: list[int]) -> Any:
+        """The map of `x` of this shape, with the weights of now.
+
+        Steps are copied one after the other, (N, L, C), with zeros around them: so a window is C times as many
+        elements in a row, and the product reads it where it lies. Those of groups or with gaps are gathered first.
+        """
+        (N, C, L), (before, after) = arrays[0].shape, a.get("pads", (0, 0))
+        G, size, step = self._groups, self._size, self._dilation
+        steps = np.zeros((N, L + before + after, G, C // G), self.layers[0].dtype)
+        R = max((steps.shape[1] - step * (size - 1) - 1) // self._stride + 1, 0)
+        one, along, group, channel = steps.strides
+        inside = steps[:, before : before + L].reshape(N, L, C)
+        shape, strides = (G, N, R, size, C // G), (group, one, self._stride * along, step * along, channel)
+        windows = np.lib.stride_tricks.as_strided(steps, shape, strides, writeable=False)
+        maps = [_RowsMap(layer, N, R) for layer in self.layers]
+        y = [each.y.transpose(0, 2, 1) for each in maps]
+        if G == step == 1:
+            run_map, in_place = (
+                maps[0],
+                np.lib.stride_tricks.as_strided(steps, maps[0].shape, (one, strides[2], channel)),
+            )
+
+            def run(x: Any) -> Any:
+                inside[...] = x.transpose(0, 2, 1)
+                run_map(in_place)
+                return y[0]
+
+            return run
+
+        def gather(x: Any) -> Any:
+            inside[...] = x.transpose(0, 2, 1)
+            for each, part in zip(maps, windows):
+                each(part.reshape(each.shape))
+            return np.concatenate(y, 1)
+
+        return gather
+
+
+class _RowsMap:
+    """A `Linear` of rows (S, R, in_features) into ``y`` (S, R, out_features), which the next call overwrites."""
+
+    def __init__(self, layer: Linear, S: int, R: int) -> None:
+        self._packed, self.shape = layer.packed(max(S, R)), (S, R, layer.in_features)
+        self.y = np.empty((S, R, layer.out_features), layer.dtype)
+
+    def __call__(self, rows: np.ndarray) -> None:
+        self._packed.windows(rows, self.y, threads=get_num_threads())
+
+
+def _linear(weight: np.ndarray, bias: np.ndarray | None) -> Linear:
+    layer = Linear(weight.shape[1], weight.shape[0], bias=bias is not None, dtype=weight.dtype)
+    layer.params.update({"weight": weight} | ({} if bias is None else {"bias": bias}))
+    return layer
 
 
 def _gemm(op: str, a: Attributes, inputs: list[Any]) -> Any:
