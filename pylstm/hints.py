@@ -246,6 +246,8 @@ def explained_constructor(cls: type[_Made]) -> type[_Made]:
 
 def _name_of(function: Any, call: Any, given: tuple[Any, ...]) -> str:
     """How a caller writes it: the class of an object that is made, the name of a function."""
+    if function.__name__ == "__new__":
+        return str(given[0].__name__)
     if function.__name__ != "__init__":
         return str(function.__name__)
     made: Any = type(given[0])

@@ -13,6 +13,7 @@
 #    checks, converts and raises.
 # E. A call holds the stream (`hold`) from before it stores anything until it ends, however it ends.
 # F. Other threads may run meanwhile only where the work is large in comparison (RELEASE).
+# G. `inspect.signature` reads the first line of the docstring of a class; `__doc__` is without it.
 """
 from cpython.buffer cimport PyBUF_C_CONTIGUOUS, PyBUF_ND, PyBUF_WRITABLE, PyBuffer_Release
 from cpython.bytearray cimport PyByteArray_AS_STRING
@@ -54,7 +55,8 @@ cdef object empty = np.empty
 
 
 cdef class Snapshot:
-    """The states of a stream at one moment: what `Stream.snapshot` returns and `Stream.restore` takes. Can be pickled."""
+    """Snapshot(kind, states)\n--\n\nThe states of a stream at one moment: what `Stream.snapshot` returns and `Stream.restore` takes. Can be pickled.
+    """
 
     def __init__(self, tuple kind not None, bytes states not None):
         self.kind, self.states = kind, states
@@ -64,7 +66,7 @@ cdef class Snapshot:
 
 
 cdef class Stream:
-    """A layer that is fed step by step and keeps its states between calls: what ``layer.stream()`` returns.
+    """Stream(layer, batch_size=1)\n--\n\nA layer that is fed step by step and keeps its states between calls: what ``layer.stream()`` returns.
 
     Outputs have the bits of a run over the whole sequence. A stream keeps the weights of its creation; `refresh` takes
     those that the layer has now. One thread at a time may use it.

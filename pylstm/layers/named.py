@@ -2,18 +2,51 @@
 
 from __future__ import annotations
 
-from functools import partial
+import inspect
+from collections.abc import Callable
+from functools import partial, wraps
 from typing import Any, ClassVar
 
 from pylstm.cells.cell import Cell
 from pylstm.checks import check_flag
-from pylstm.hints import refuse_sizes
+from pylstm.hints import explained, refuse_sizes
 from pylstm.kinds import Plan, Wanted
 from pylstm.layers.arguments import is_registered, several
 from pylstm.layers.filed import describe_cell, plan_cell
 from pylstm.layers.recurrent import RecurrentLayer
 from pylstm.layers.stack import stack_of
 from pylstm.schema import Entries
+
+
+def _is_factory(cls: Any) -> bool:
+    """Whether the class makes one layer or a stack: not with an ``__init__`` of its own, whose arguments are its own."""
+    return getattr(cls.__init__, "__module__", "") == __name__
+
+
+def _factory(new: Callable[..., Any]) -> Callable[..., Any]:
+    """Decorator of a ``__new__``: an ordinary one for classes with an ``__init__`` of their own."""
+    make = explained()(new)
+
+    @wraps(new)
+    def made(cls: Any, *given: Any, **options: Any) -> Any:
+        return make(cls, *given, **options) if _is_factory(cls) else object.__new__(cls)
+
+    return made
+
+
+class _Signature:
+    """``__signature__`` of the classes: what a call takes, which `inspect` would look for in ``__new__`` alone."""
+
+    def __get__(self, instance: Any, owner: Any) -> inspect.Signature:
+        own = list(inspect.signature(owner.__init__).parameters.values())[1:]
+        if _is_factory(owner):
+            makers = (stack_of, Recurrent.__init__, RecurrentLayer.__init__)
+            taken = {each.name: each for maker in makers for each in inspect.signature(maker).parameters.values()}
+            options = [each for each in taken.values() if each.kind is each.KEYWORD_ONLY]
+            places = [each for each in own if each.kind is each.POSITIONAL_OR_KEYWORD]
+            special = [each for each in own if each.kind is each.KEYWORD_ONLY and each.name not in taken]
+            own = [*places, *special, *options, *([taken["sizes"]] if owner.__init__ is Recurrent.__init__ else [])]
+        return inspect.Signature(own)
 
 
 class Recurrent(RecurrentLayer, kind="recurrent"):
@@ -81,6 +114,9 @@ class Recurrent(RecurrentLayer, kind="recurrent"):
     ((7, 2, 3), (20, 5))
     """
 
+    __signature__ = _Signature()
+
+    @_factory
     def __new__(
         cls,
         cell: Any = None,
@@ -99,8 +135,7 @@ class Recurrent(RecurrentLayer, kind="recurrent"):
         if isinstance(cell, type) and issubclass(cell, RecurrentLayer):
             name = cell.__name__
             raise TypeError(f"{name} is a layer, not a cell: {name}(3, 8), or Recurrent({name.lower()!r}, 3, 8)")
-        if cls.__init__.__module__ == __name__:
-            refuse_sizes(cls, (input_size, hidden_size), more, options, f"Recurrent({cell!r}, 3, 8")
+        refuse_sizes(cls, (input_size, hidden_size), more, options, f"Recurrent({cell!r}, 3, 8")
         if several(num_layers, bidirectional, dropout):
             return stack_of(partial(cls, cell), input_size, hidden_size, num_layers, bidirectional, dropout, **options)
         return object.__new__(cls)
@@ -116,7 +151,22 @@ class Recurrent(RecurrentLayer, kind="recurrent"):
         dropout: float = 0.0,
         **options: Any,
     ) -> None:
+        if not _is_factory(type(self)) and several(num_layers, bidirectional, dropout):
+            name = type(self).__name__
+            raise TypeError(
+                f"{name} has an __init__ of its own and is one layer: pylstm.Stack([layer, ...]) stacks several, "
+                "pylstm.Bidirectional(layer, reverse) has two directions"
+            )
         super().__init__(cell, input_size, hidden_size, **options)
+
+    def __repr__(self) -> str:
+        return self._made_by(Recurrent, self.cell.name)
+
+    def _made_by(self, base: type, *first: Any, **own: Any) -> str:
+        """The call that makes it; of a class with other arguments, the one that makes a `base` of it."""
+        if _is_factory(type(self)):
+            return self._call("Recurrent" if base is Recurrent else type(self).__name__, *first, **own)
+        return f"<{type(self).__name__}: {self._call(base.__name__, *first, **own)}>"
 
     def describe(self) -> dict[str, Any]:
         """Description of the layer for a file."""
@@ -134,6 +184,7 @@ class Named(Recurrent):
     cells: ClassVar[dict[str, dict[str, Any]]]
     """Its cells, each with the options of the class that choose it, if they are not the default."""
 
+    @_factory
     def __new__(
         cls,
         input_size: Any = ...,
@@ -144,14 +195,14 @@ class Named(Recurrent):
         dropout: float = 0.0,
         **options: Any,
     ) -> Any:
-        if cls.__init__.__module__ == __name__:
-            refuse_sizes(cls, (input_size, hidden_size), more, options, f"{cls.__name__}(3, 8")
+        refuse_sizes(cls, (input_size, hidden_size), more, options, f"{cls.__name__}(3, 8")
         if several(num_layers, bidirectional, dropout):
             return stack_of(cls, input_size, hidden_size, num_layers, bidirectional, dropout, **options)
         return object.__new__(cls)
 
     def __repr__(self) -> str:
-        return self._call(type(self).__name__, **self.cells[self.cell.name])
+        base = next(each for each in type(self).__mro__ if each.__module__ == __name__)
+        return self._made_by(base, **self.cells[self.cell.name])
 
 
 class LSTM(Named):
@@ -186,7 +237,7 @@ class LSTM(Named):
             raise ValueError(f"proj_size must be an integer of at least 0, got {proj_size!r}")
         if proj_size:
             options["proj_size"] = proj_size
-        super().__init__("lstmp" if proj_size else "lstm", input_size, hidden_size, **options)
+        super().__init__("lstmp" if proj_size else "lstm", input_size, hidden_size, num_layers, **options)
 
 
 class GRU(Named):
@@ -212,7 +263,7 @@ class GRU(Named):
         self, input_size: int, hidden_size: int, num_layers: int = 1, *, reset_after: bool = True, **options: Any
     ) -> None:
         cell = "gru" if check_flag("reset_after", reset_after) else "gru_reset_before"
-        super().__init__(cell, input_size, hidden_size, **options)
+        super().__init__(cell, input_size, hidden_size, num_layers, **options)
 
 
 class RNN(Named):
@@ -231,7 +282,7 @@ class RNN(Named):
     ) -> None:
         if nonlinearity not in ("tanh", "relu", "linear"):
             raise ValueError(f"nonlinearity must be 'tanh', 'relu' or 'linear', got {nonlinearity!r}")
-        super().__init__(f"rnn_{nonlinearity}", input_size, hidden_size, **options)
+        super().__init__(f"rnn_{nonlinearity}", input_size, hidden_size, num_layers, **options)
 
 
 _NAMED = {cell: cls for cls in (LSTM, GRU, RNN) for cell in cls.cells}

@@ -65,7 +65,7 @@ class RecurrentLayer(Layer, hints="single"):
         known = self.cell.contract.sizes
         refuse_options(sizes, known)
         if sizes.keys() - known.keys():
-            check_extra(type(self).__name__, self.cell, sizes, type(self).__init__, RecurrentLayer.__init__)
+            check_extra(type(self).__name__, self.cell, sizes, type(self), RecurrentLayer.__init__)
         self.sizes = {name: as_size(name, value) for name, value in sizes.items()}
         self.bias, self.batch_first = check_flag("bias", bias), check_flag("batch_first", batch_first)
         self.dtype = check_dtype(dtype)

@@ -190,7 +190,7 @@ def stack_of(
     bidirectional: bool = False,
     dropout: float = 0.0,
     *,
-    residual: Any = False,
+    residual: bool | Iterable[bool] = False,
     seed: int | None = None,
     **options: Any,
 ) -> Stack:
