@@ -20,8 +20,12 @@ Array = np.ndarray[tuple[Any, ...], np.dtype[np.floating[Any]]]
 Dtype = Literal["float32", "float64"] | type[np.float32] | type[np.float64] | np.dtype[Any]
 """What `check_dtype` takes, for type checkers."""
 
-Seed: TypeAlias = "int | np.random.SeedSequence | np.random.Generator | None"  # numpy.random is loaded when asked for
+# As a text: numpy.random is loaded when it is asked for.
+Seed: TypeAlias = "int | np.integer[Any] | np.random.SeedSequence | np.random.Generator | None"
 """What the generator of initial values may be made of, for type checkers."""
+
+Integer: TypeAlias = "int | np.integer[Any]"
+"""What `check_seed` takes, for type checkers."""
 
 
 class ByName(dict[str, Any]):
@@ -180,6 +184,8 @@ def as_array(name: str, value: Any) -> np.ndarray:
     """
     if value is None:
         raise TypeError(f"{name} must be an array, got None")
+    if isinstance(value, str | bytes):
+        raise TypeError(f"{name} must be an array of numbers, got {quoted(value)}")
     if isinstance(value, np.ma.MaskedArray):
         raise TypeError(f"{name}: masked arrays are not supported: fill it first, value.filled(0)")
     try:

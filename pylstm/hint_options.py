@@ -274,6 +274,8 @@ OPTIONS: dict[str, dict[str, str]] = {
         "features": "the numbers of a row of the table",
         "steps": "the steps until the rate is the final one",
         "every": "the steps after which the rate falls",
+        "ForecastModel.y": "the series, of shape (n,) or (n, K)",
+        "Forecaster.y": "the series, of shape (n,) or (n, K)",
         "y": "one target for each sequence",
         "output_size": "on a layer that you have made, SequenceModel.of(layer, output_size)",
         "data": "arrays as model.gradients takes them: (x, y), or (x, y, weights)",

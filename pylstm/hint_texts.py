@@ -242,6 +242,12 @@ HINTS: dict[str, dict[str, str]] = {
         "GRUCell": "stream = pylstm.GRU(3, 8).stream(); stream.step(x_t) is one step",
         "RNNCell": "stream = pylstm.RNN(3, 8).stream(); stream.step(x_t) is one step",
         "MSELoss": "pylstm.mean_squared_error(y, target) returns value and cotangent",
+        **dict.fromkeys(("mse", "l2_loss"), "pylstm.mean_squared_error(y, target) returns value and cotangent"),
+        **dict.fromkeys(
+            ("mae", "l1_loss"), "pylstm.quantile_loss(y, target, quantiles=(0.5,)) is half of the absolute error"
+        ),
+        **dict.fromkeys(("bce", "binary_cross_entropy"), "pylstm.sigmoid_cross_entropy(logits, targets) is it"),
+        **dict.fromkeys(("nll", "nll_loss"), "pylstm.softmax_cross_entropy(logits, targets) is it"),
         "mse_loss": "pylstm.mean_squared_error(y, target) returns value and cotangent",
         "CrossEntropyLoss": "pylstm.softmax_cross_entropy(logits, targets) returns value and cotangent",
         "cross_entropy": "pylstm.softmax_cross_entropy(logits, targets) returns value and cotangent",

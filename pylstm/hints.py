@@ -7,22 +7,21 @@ on the path of each call. It raises AttributeError, so that `hasattr`, `copy` an
 from __future__ import annotations
 
 import dataclasses
-import functools
 import importlib
 import inspect
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Self
 
 import numpy as np
 
 from pylstm.checks import Array
+from pylstm.hint_calls import explain_methods, unknown_option, wrong_call
+from pylstm.hint_calls import explained as explained
+from pylstm.hint_calls import explained_constructor as explained_constructor
 from pylstm.hint_texts import HINTS
 from pylstm.kinds import Kinded
-
-_Function = TypeVar("_Function", bound=Callable[..., Any])
-_Made = TypeVar("_Made")
 
 
 class Hint:
@@ -64,6 +63,8 @@ class Hinted:
     """Base of a class made with ``class X(Hinted, hints=kind)``, which answers the names of ``HINTS[kind]``."""
 
     __slots__ = ()
+    hot: ClassVar[tuple[str, ...]] = ("backward", "step")
+    """Methods that are called at every step: a wrapper would cost a tenth of a microsecond."""
     option_hints: ClassVar[str] = ""
     """Kind of `HINTS` that answers options which the constructor does not have."""
 
@@ -71,6 +72,8 @@ class Hinted:
         super().__init_subclass__(**options)
         if cls.option_hints and "__init__" in vars(cls):
             setattr(cls, "__init__", explained(cls.option_hints)(vars(cls)["__init__"]))  # noqa: B010
+        if cls.__module__.partition(".")[0] == "pylstm":
+            explain_methods(cls)
         for name, cure in HINTS[hints].items() if hints else ():
             if not hasattr(cls, name):
                 setattr(cls, name, (SetHint if hints in SETTABLE else Hint)(name, cure))
@@ -171,89 +174,6 @@ def refuse_backward(given: Iterable[str]) -> NoReturn:
     raise TypeError(f"backward has no argument {next(iter(given))}=: help(type(run).backward) lists them")
 
 
-def unknown_option(name: str, option: str, known: Iterable[str]) -> str:
-    """That `name` has no such option, which it has, and which was meant."""
-    import difflib
-
-    known = list(known)
-    close = difflib.get_close_matches(option.lower(), known, 1)
-    hint = f"; did you mean {close[0]}=?" if close else ""
-    return f"{name} has no option {option}=: it takes {', '.join(known)}{hint}"
-
-
-def wrong_call(function: Callable[..., Any], name: str, given: tuple[Any, ...], options: dict[str, Any]) -> str | None:
-    """What is wrong with a call that Python refuses, in the words of pylstm; None of a call that fits."""
-    signature = inspect.signature(function)
-    try:
-        signature.bind(*given, **options)
-    except TypeError:
-        parameters = [each for each in signature.parameters.values() if each.name not in ("self", "cls")]
-        own = [each for each in signature.parameters.values() if each not in parameters]
-    else:
-        return None
-    named = [each for each in parameters if each.kind in (each.POSITIONAL_OR_KEYWORD, each.KEYWORD_ONLY)]
-    known = [each.name for each in named]
-    unknown = [option for option in options if option not in known]
-    if unknown and not any(each.kind is each.VAR_KEYWORD for each in parameters):
-        return unknown_option(name, unknown[0], known)
-    places = [each for each in named if each.kind is each.POSITIONAL_OR_KEYWORD]
-    needed = [each.name for each in named if each.default is each.empty]
-    taken = [each.name for each in places[: len(given) - len(own)]]
-    twice = [each for each in taken if each in options]
-    missing = [each for each in needed if each not in options and each not in taken]
-    if missing and not twice:
-        cure = "".join(f"; {HINTS['argument'][each]}" for each in missing if each in HINTS["argument"])
-        return f"{name} needs {' and '.join(missing)}: {name}({', '.join(needed)}){cure}"
-    if twice:
-        return f"{name}: {twice[0]} was given twice, by place and by name"
-    by_name = ", ".join(f"{each.name}=" for each in named if each.kind is each.KEYWORD_ONLY)
-    return f"{name} takes {len(places)} arguments by place, {', '.join(each.name for each in places)}" + (
-        f"; by name {by_name}" if by_name else ""
-    )
-
-
-def explained(kind: str = "", name: str = "") -> Callable[[_Function], _Function]:
-    """Decorator of a function or method: a call that Python would refuse is refused by `wrong_call`.
-
-    `kind` is that of `HINTS` for options of other libraries. What a call that fits costs is one more call.
-    """
-    texts = HINTS[kind] if kind else {}
-
-    def decorate(function: _Function) -> _Function:
-        @functools.wraps(function)
-        def call(*given: Any, **options: Any) -> Any:
-            for option in options:
-                if option in texts and option not in inspect.signature(function).parameters:
-                    raise TypeError(f"unknown option {option}=: {texts[option]}")
-            try:
-                return function(*given, **options)
-            except TypeError:
-                problem = wrong_call(function, name or _name_of(function, call, given), given, options)
-                if problem is None:
-                    raise
-            raise TypeError(problem)
-
-        return cast("_Function", call)
-
-    return decorate
-
-
-def explained_constructor(cls: type[_Made]) -> type[_Made]:
-    """Decorator of a dataclass: its constructor is `explained`."""
-    setattr(cls, "__init__", explained()(cls.__init__))  # noqa: B010
-    return cls
-
-
-def _name_of(function: Any, call: Any, given: tuple[Any, ...]) -> str:
-    """How a caller writes it: the class of an object that is made, the name of a function."""
-    if function.__name__ == "__new__":
-        return str(given[0].__name__)
-    if function.__name__ != "__init__":
-        return str(function.__name__)
-    made: Any = type(given[0])
-    return str(made.__name__ if made.__init__ is call else function.__qualname__.split(".")[-2])
-
-
 def refuse_loss_options(loss: Callable[..., Any], given: Iterable[str]) -> NoReturn:
     """TypeError for what a loss does not take."""
     refuse_options(given, (), "loss option")
@@ -289,14 +209,46 @@ def absent(module: str, later: Mapping[str, str] = MappingProxyType({})) -> Call
 
     def find(name: str) -> Any:
         if name in later:
-            found = importlib.import_module(later[name])
+            found = _imported(later[name], f"{module}.{name}")
             return found if later[name] == f"{module}.{name}" else getattr(found, name)
-        cure = HINTS["module"].get(name, "")
+        cure = HINTS["module"].get(name, "") or _meant(name, module)
         if module != "pylstm" and name in getattr(sys.modules.get("pylstm"), "__all__", ()):
             cure = f"pylstm.{name} is it"
         raise AttributeError(f"module {module!r} has no attribute {name!r}{cure and ': '}{cure}")
 
+    def listed() -> list[str]:
+        return sorted({*vars(sys.modules[module]), *vars(sys.modules[module]).get("__all__", ()), *later})
+
+    vars(sys.modules[module]).setdefault("__dir__", listed)
     return find
+
+
+EXTRAS = {"onnx": "onnx", "google": "onnx", "torch": "torch", "sklearn": "sklearn", "matplotlib": "plot"}
+"""Package -> the extra of pylstm that installs it."""
+
+
+def _imported(module: str, what: str) -> Any:
+    """A module of pylstm; where it needs a package that is absent, the error says what to install."""
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        package = str(error.name).partition(".")[0]
+        if package not in EXTRAS or "pip install" in str(error):
+            raise
+        raise ModuleNotFoundError(
+            f"{what} needs {package}: pip install 'pylstm[{EXTRAS[package]}]'", name=error.name
+        ) from error
+
+
+def _meant(name: str, module: str) -> str:
+    """The public name of a façade, or of one of its neighbours, that is nearly `name`."""
+    import difflib
+
+    known = (
+        {} if name.startswith("_") else {each.lower(): each for each in vars(sys.modules[module]).get("__all__", ())}
+    )
+    close = difflib.get_close_matches(name.lower(), known, 1, 0.75)
+    return f"did you mean {module}.{known[close[0]]}?" if close else ""
 
 
 class EstimatorHints(Kinded, Hinted, hints="estimator"):

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any, NoReturn, SupportsIndex, overload
 import numpy as np
 
 from pylstm.checks import Array, Dtype, check_array, check_dtype, quoted
-from pylstm.hints import Hinted
+from pylstm.hints import Hinted, explained_constructor
 
 NOT_A_METHOD = "params is not a method: leave out the brackets, as in pylstm.Adam(model.params)"
 
 
+@explained_constructor
 class Parameters(Hinted, Mapping[str, Array], hints="parameters"):
     """Named arrays in one contiguous buffer, in a fixed order.
 
@@ -54,6 +55,8 @@ class Parameters(Hinted, Mapping[str, Array], hints="parameters"):
     >>> (sum([params, params, params]) / 3)["bias"]
     array([ 1., -1.])
     """
+
+    hot = ("zeros_like", "empty_like", "around", "same_layout", "copy")
 
     def __init__(self, shapes: Mapping[str, tuple[int, ...]], dtype: Dtype = "float32") -> None:
         self._dtype = check_dtype(dtype)

@@ -23,7 +23,7 @@ import pluggy
 from pylstm import hookspecs
 from pylstm.cells.cell import Cell
 from pylstm.cells.registry import Owner, Registry
-from pylstm.hints import explained
+from pylstm.hints import explained, explained_constructor
 from pylstm.kinds import KINDS
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ HOOKS = tuple(name for name in vars(hookspecs) if name.startswith("pylstm_"))
 """Names of all hooks."""
 
 
+@explained_constructor
 @dataclass(frozen=True)
 class Record:
     """Outcome of a plugin: `status` is ``"ok"``, ``"broken: <reason>"``, ``"disabled"`` or ``"disabled: ..."``."""
@@ -241,6 +242,7 @@ _plugins = Plugins()
 KINDS.ask(lambda: _plugins.load())
 
 
+@explained()
 def registry() -> Registry:
     """The process-wide registry of cells; loads the plugins on first use.
 
@@ -262,6 +264,7 @@ def registry() -> Registry:
     return _plugins.registry
 
 
+@explained()
 def status() -> tuple[Record, ...]:
     """One `Record` per plugin: name, distribution, version, status, cells, and the traceback of a broken one.
 

@@ -168,6 +168,7 @@ def _described(header: dict[str, Any]) -> dict[str, Entries]:
     return {name: described.entries(name) for name in described.value}
 
 
+@explained()
 def read_about(path: Path) -> dict[str, Any]:
     """The `about` that was passed to `save`; an empty dict if none.
 

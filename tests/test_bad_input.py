@@ -68,7 +68,7 @@ SPOILED = {
     "dates": (lambda a: a.astype("M8[s]"), TypeError, "got datetime64[s]"),
     "records": (lambda a: a.view([("real", "f4")]), TypeError, "got [('real'"),
     "masked": (np.ma.masked_array, TypeError, "masked arrays are not supported"),
-    "str": (lambda a: "text", TypeError, "got <U4"),
+    "str": (lambda a: "text", TypeError, "of numbers, got 'text'"),
     "thing": (lambda a: object(), TypeError, "got object"),
     "ragged": (lambda a: [[1.0], [1.0, 2.0]], ValueError, "do not form an array"),
     "too narrow": (lambda a: a[..., :-1], ValueError, "must have shape"),

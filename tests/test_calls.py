@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import copy
+import inspect
 import pickle
 import re
 
@@ -13,6 +15,7 @@ import pylstm
 from pylstm import cells, comparing, data, datasets, forecasting, interop, losses, optim, text
 from pylstm.layers import regularisers
 
+SPACES = (pylstm, cells, data, datasets, forecasting, comparing, optim, text, interop.torch)
 LSTM, STACK = pylstm.LSTM(2, 3, seed=0), pylstm.LSTM(2, 3, 2, seed=0)
 MODEL = pylstm.SequenceModel.of(LSTM, 1, seed=0)
 HEAD = pylstm.Linear(3, 2, seed=0)
@@ -82,6 +85,50 @@ def test_an_argument_that_is_missing(message):
 def test_backward_of_a_map_without_a_cotangent(net):
     with pytest.raises(ValueError, match=r"backward needs the cotangent of y: run\.backward\(dy\)"):
         net(Y).backward()
+
+
+def calls(message):
+    """The calls that a message names."""
+    found = re.findall(r"(?:^|: )((?:\\w+\\.)*\\w+\\(.*?\\))(?:;|$)", message)
+    return [ast.parse(each, mode="eval").body for each in found]
+
+
+@pytest.mark.parametrize("message", MISSING)
+def test_the_cure_of_an_argument_that_is_missing_is_a_call_that_fits(message):
+    """Bound to the signature: what goes by name is named."""
+    with pytest.raises(TypeError) as caught:
+        MISSING[message]()
+    for cure in calls(str(caught.value)):
+        name = ast.unparse(cure.func).split(".")
+        places = [getattr(space, name[0]) for space in SPACES if hasattr(space, name[0])]
+        for thing in places[:1]:
+            for each in name[1:]:
+                thing = getattr(thing, each)
+            inspect.signature(thing).bind(*cure.args, **{each.arg: each.value for each in cure.keywords})
+
+
+def test_the_cure_of_a_column_given_by_place():
+    frame, id = {"id": [1, 1, 2], "x": [0.1, 0.2, 0.3]}, "id"
+    with pytest.raises(TypeError, match="needs id by name, id=: ") as caught:
+        data.sequences_from_frame(frame, id)
+    grouped = eval(str(caught.value).split(": ")[1], {"frame": frame, "id": id, **vars(data)})
+    assert [len(each) for each in grouped.sequences] == [2, 1]
+
+
+NAMED_RIGHT = {
+    "sizes[1] must be an integer, got 'a'": lambda: pylstm.MLP(3, [4, "a"], 1),
+    "out_features must be an integer, got 'a'": lambda: pylstm.MLP(3, [4], "a"),
+    "logits must be an array of numbers, got 'a'": lambda: pylstm.ctc_best_path("a"),
+    "fit needs y: fit(y); the series, of shape (n,) or (n, K)": lambda: pylstm.ForecastModel().fit(),
+    "unknown option rho=: alpha= is": lambda: pylstm.RMSProp(LSTM.params, rho=0.9),
+    "LSTM has no option 'dropuot'": lambda: pylstm.LSTM(3, 4, dropuot=0.1),
+}
+
+
+@pytest.mark.parametrize("message", NAMED_RIGHT)
+def test_the_argument_that_is_named(message):
+    with pytest.raises(TypeError, match=f"^{re.escape(message)}"):
+        NAMED_RIGHT[message]()
 
 
 UNKNOWN = {
@@ -192,6 +239,21 @@ def test_what_a_run_does_not_have(name, options):
         of(LSTM(X, **options))["q"]
     with pytest.raises(KeyError, match=rf"unknown name 0 \(known: {known}\)"):
         of(LSTM(X, **options))[0]
+
+
+UNFITTED = [pylstm.ForecastModel(), pylstm.ClassifyModel(["a", "b"])]
+if hasattr(pylstm, "SequenceClassifier"):
+    UNFITTED += [pylstm.SequenceClassifier(), pylstm.SequenceRegressor(), pylstm.Forecaster()]
+
+
+@pytest.mark.parametrize("model", UNFITTED, ids=lambda model: type(model).__name__)
+def test_what_a_model_does_not_have_before_the_fit(model):
+    names = [name for name in dir(type(model)) if isinstance(getattr(type(model), name, None), property)]
+    lacking = [name for name in names if not hasattr(model, name)]
+    assert {"parts", "metadata"} <= set(lacking)
+    for name in lacking:
+        with pytest.raises(ValueError, match=r"not (been )?fitted"):
+            getattr(model, name)
 
 
 def test_other_arrays_by_name():

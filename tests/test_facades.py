@@ -8,6 +8,8 @@ import importlib
 import importlib.util
 import inspect
 import re
+import subprocess
+import sys
 from pathlib import Path
 from types import ModuleType
 
@@ -23,7 +25,8 @@ _spec = importlib.util.spec_from_file_location("rooms", ROOT / "tools" / "rooms.
 rooms = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(rooms)
 
-PAGES = sorted([*(page for page in ROOT.glob("docs/**/*.md") if "_build" not in page.parts), ROOT / "README.md"])
+TOP = [ROOT / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md")]
+PAGES = sorted([*(page for page in ROOT.glob("docs/**/*.md") if "_build" not in page.parts), *TOP])
 BLOCK = re.compile(r"^```(?:python|cython)\n(.*?)^```$", re.M | re.S)
 NAME = re.compile(r"(?<![\w./-])pylstm(?:\.[A-Za-z_]\w*)+")
 NEEDING = {"estimators", "torch"}
@@ -138,6 +141,75 @@ def test_messages():
     texts = [text for path in (ROOT / "pylstm").rglob("*.py") for text in raised(path)]
     names = {name for text in texts for name in NAME.findall(text)}
     assert len(names) > 20 and not [name for name in names if not is_public(name)]
+
+
+FACADES = ["pylstm", *(f"pylstm.{room}" for room in pylstm._ROOMS)]
+FACADES += [f"pylstm.interop.{name}" for name in ("keras", "onnx", "torch")]
+
+
+def facade(name):
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        pytest.skip(f"{error.name} is not installed")
+
+
+@pytest.mark.parametrize("name", FACADES)
+def test_what_a_facade_lists(name):
+    space = facade(name)
+    later = [node for node in ast.parse(inspect.getsource(space)).body if isinstance(node, ast.If)]
+    imports = [each for node in later for each in ast.walk(node) if isinstance(each, ast.ImportFrom)]
+    lazy = [each.asname for found in imports for each in found.names if each.asname]
+    assert {*getattr(space, "__all__", ()), *lazy} <= set(dir(space))
+
+
+@pytest.mark.parametrize("name", sorted(set(FACADES) - {"pylstm.building", "pylstm.hookspecs", "pylstm.interop"}))
+def test_a_misspelt_name_of_a_facade(name):
+    space = facade(name)
+    for right in getattr(space, "__all__", ()):
+        if len(right) > 3:
+            with pytest.raises(AttributeError, match=rf"did you mean {name}\.\w+\?|pylstm\.|layers"):
+                getattr(space, right[:-1] + right[-2:].upper())
+
+
+def test_names_of_losses_and_optimisers_elsewhere():
+    for name, right in {"mse": "mean_squared_error", "mae": "quantile_loss", "bce": "sigmoid_cross_entropy"}.items():
+        for space in (pylstm, pylstm.losses):
+            with pytest.raises(AttributeError, match=rf"pylstm\.{right}\("):
+                getattr(space, name)
+    with pytest.raises(AttributeError, match=r"did you mean pylstm\.optim\.Adam\?"):
+        pylstm.optim.adam  # noqa: B018
+
+
+NEEDS = {
+    "pylstm.interop.onnx": ("onnx", ["export", "import_model", "ImportedModel"], "onnx"),
+    "pylstm": ("sklearn", ["SequenceClassifier", "SequenceRegressor", "Forecaster", "estimators"], "sklearn"),
+    "pylstm.torch": ("torch", ["LSTM"], "torch"),
+}
+
+
+@pytest.mark.parametrize("name", NEEDS)
+def test_a_door_without_its_package(name):
+    """In a process that does not find the package."""
+    package, doors, extra = NEEDS[name]
+    code = f"""
+import importlib.util, sys
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] == {package!r}:
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+sys.meta_path.insert(0, Absent())
+found = importlib.util.find_spec
+importlib.util.find_spec = lambda name, *given: None if name == {package!r} else found(name, *given)
+for door in {doors!r}:
+    try:
+        exec(f"from {name} import {{door}}")
+    except ModuleNotFoundError as error:
+        assert "pip install 'pylstm[{extra}]'" in str(error), error
+    else:
+        raise AssertionError(door)
+"""
+    subprocess.run([sys.executable, "-P", "-c", code], check=True)
 
 
 def public_objects():

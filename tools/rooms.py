@@ -20,7 +20,19 @@ CYTHON_WORD = re.compile(
     re.S | re.X | re.I,
 )
 TOGETHER = {
-    "ground": ("checks", "described", "files", "hint_options", "hint_texts", "hints", "kinds", "parameters", "schema"),
+    "ground": (
+        "checks",
+        "described",
+        "files",
+        "hint_calls",
+        "hint_kinds",
+        "hint_options",
+        "hint_texts",
+        "hints",
+        "kinds",
+        "parameters",
+        "schema",
+    ),
     "contract": ("kernel", "_math", "include"),
     "plugins": ("plugins", "hookspecs"),
     "saving": ("saving",),

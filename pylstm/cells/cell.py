@@ -7,7 +7,7 @@ from types import FunctionType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pylstm.cells.contract import Contract, Stage, hook_name, wrong_cell
-from pylstm.cells.declaration import check_attributes
+from pylstm.cells.declaration import NoContract, check_attributes, is_base
 from pylstm.cells.formula.lazy import install
 from pylstm.cells.options import Option, Options, bound, options_of, with_options
 
@@ -75,6 +75,10 @@ class Cell:
 
     Notes
     -----
+    A class may have attributes of its own, under any name. One that a cell lacks and has under a name that is nearly
+    right, such as ``gate = {"a": "x+h"}`` without `gates`, is refused. A class that declares no states, no gates and
+    no hooks is a base class for cells.
+
     The formula. A stage with ``forward`` and no ``backward`` is a formula: written with the functions of `pylstm`, it
     returns only the new states (or the emissions), is run once on symbols, and its ``backward``, `keep` and what the
     gates show on the tape are derived when the cell is first used. In a subclass a new ``forward`` does not take over
@@ -155,6 +159,9 @@ class Cell:
         if isinstance(cls.__dict__.get("options"), dict):
             cls.options = Options(cls.options)
         cls._read_hooks()
+        if is_base(cls, Cell):
+            cls.contract = NoContract()  # type: ignore[assignment]
+            return
         declared = Contract.of(cls)
         declared.check_initial_values(cls.initial_values)
         if cls.formulas:

@@ -10,6 +10,7 @@ from typing import Any
 
 from pylstm.cells.options import ANY, Bounds, Options, call_text, check_option
 from pylstm.checks import quoted
+from pylstm.hints import explained_constructor
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 
@@ -50,6 +51,7 @@ def wrong_cell(cell: Any) -> str:
     return f"cell must be a subclass of pylstm.Cell, got {quoted(cell)}{cure}"
 
 
+@explained_constructor
 @dataclass(frozen=True)
 class Stage:
     """One stage of a step: the gates that it owns and the values that it emits.
@@ -68,6 +70,7 @@ def hook_name(direction: str, stage: str) -> str:
     return f"{direction}_{stage}" if stage else direction
 
 
+@explained_constructor
 @dataclass(frozen=True)
 class Contract:
     """The declaration of a `Cell`, completed and checked.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import chain
+from types import FunctionType
 from typing import Any
 
 from pylstm.cells.contract import Stage, hook_name
@@ -20,9 +21,10 @@ _NEAR = 0.82  # of `difflib`: 0.88 and above are misspellings such as init_value
 
 
 def check_attributes(cell: type, base: type) -> None:
-    """`TypeError` for a declaration of another kind, and for an attribute or a hook that only looks like one of `base`.
+    """`TypeError` for a declaration of another kind, and for one that the cell lacks but has under a name nearly right.
 
     A misspelt name would be ignored: the derivative of a formula would be derived though the class has `backwards`.
+    What a cell has besides, constants and functions for its hooks, may have any name.
     """
     declared = _declared(cell, base)
     for reason in chain(_wrong_kinds(declared), _unknown_names(declared, cell, base)):
@@ -65,16 +67,53 @@ def _wrong_kinds(declared: dict[str, Any]) -> Iterator[str]:
 
 
 def _unknown_names(declared: dict[str, Any], cell: Any, base: type) -> Iterator[str]:
-    """Reasons to refuse: names that are nearly those of `base`, or begin as hooks do."""
+    """Reasons to refuse: what a cell lacks, under a name that is nearly right. Other names are the cell's own."""
     stages = [stage.name for stage in cell.stages] or [""]
     hooks = [hook_name(direction, stage) for direction in ("forward", "backward") for stage in stages]
     known = [name for name in (*vars(base), *base.__annotations__) if not name.startswith("_")]
-    for name in declared:
+    own = {name for each in cell.__mro__ if each not in base.__mro__ for name in vars(each)}
+    for name, value in declared.items():
+        if name in ("forward", "backward") and name not in hooks and _is_function(value):
+            yield f"unknown attribute {name!r}: the hooks of this cell are {', '.join(hooks)}"
         if name in known or name in hooks:
             continue
         import difflib  # for what is refused, and for constants of a cell: not for a cell of pylstm's
 
-        close = difflib.get_close_matches(name.lower(), [*known, *hooks], 1, _NEAR)
-        if close or name.startswith(("forward", "backward")):
-            hint = f"did you mean {close[0]}?" if close else f"the hooks of this cell are {', '.join(hooks)}"
-            yield f"unknown attribute {name!r}: {hint} (begin the name of an attribute of your own with _)"
+        for close in difflib.get_close_matches(name.lower(), [*known, *hooks], 3, _NEAR):
+            if close not in own and _meant(close, value, cell):
+                yield f"unknown attribute {name!r}: did you mean {close}? (if it is your own, begin its name with _)"
+                break
+
+
+def _meant(name: str, value: Any, cell: Any) -> bool:
+    """Whether a value is of the kind that `name` declares."""
+    if name in (*_NAMES, "biased"):
+        return isinstance(value, tuple | list) and bool(value) and all(isinstance(each, str) for each in value)
+    if name in _DICTS:
+        return isinstance(value, dict) and bool(value) and all(isinstance(key, str) for key in value)
+    if name == "stages":
+        return isinstance(value, tuple | list) and any(isinstance(each, Stage) for each in value)
+    if name == "elementwise":
+        return isinstance(value, bool)
+    if name == "kernel":
+        return isinstance(value, str) and ":" in value
+    if name == "output":
+        return isinstance(value, str) and value in cell.states
+    return name.startswith(("forward", "backward")) and _is_function(value)
+
+
+def _is_function(value: Any) -> bool:
+    return isinstance(value, FunctionType | staticmethod)
+
+
+class NoContract:
+    """`contract` of a base class of cells, which declares no states, no gates and no hooks."""
+
+    def __get__(self, instance: Any, cell: Any) -> Any:
+        raise TypeError(f"cell {cell.name!r} declares no states: it is a base class, derive cells from it")
+
+
+def is_base(cell: Any, base: type) -> bool:
+    """Whether a class declares nothing that is computed."""
+    own = {name for each in cell.__mro__ if each not in base.__mro__ for name in vars(each)}
+    return own.isdisjoint(("states", "gates", "stages", "forward", "backward"))

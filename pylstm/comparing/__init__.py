@@ -1,7 +1,10 @@
 """Cells side by side: the same numbers of parameters, data and seeds."""
 
+from typing import TYPE_CHECKING
+
 from pylstm.comparing.compare import Result, Settings, compare, hidden_size_for
 from pylstm.comparing.tasks import Task, adding, copy, digits, text
+from pylstm.hints import absent
 
 __all__ = [
     "Result",
@@ -14,3 +17,6 @@ __all__ = [
     "hidden_size_for",
     "text",
 ]
+
+if not TYPE_CHECKING:
+    __getattr__ = absent(__name__)

@@ -92,6 +92,7 @@ class Trace:
     diverged: int | None = None
 
 
+@explained_constructor
 @dataclass
 class Result:
     """All runs of one cell.
@@ -172,6 +173,7 @@ def count_params(cell: Any, task: Task, hidden_size: int) -> int:
     return int(layer + head + task.vocabulary * task.input_size)
 
 
+@explained()
 def hidden_size_for(cell: Any, task: Task, budget: int) -> int:
     """The hidden size whose model is nearest to `budget` parameters; of two equally near, the smaller.
 

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pylstm.checks import check_size
+from pylstm.hints import explained, explained_constructor
 
 SYMBOLS, COPIED = 8, 8
 """Sizes of the copy task: different symbols, and how many are to be remembered."""
@@ -26,6 +27,7 @@ class Batch(NamedTuple):
     carry: bool = False
 
 
+@explained_constructor
 @dataclass(frozen=True)
 class Task:
     """A task.
@@ -62,6 +64,7 @@ class Task:
     vocabulary: int = 0
 
 
+@explained()
 def copy(length: int | None = None, *, batch_size: int = 32) -> Task:
     """Remember 8 symbols over `length` (30) blank steps, then repeat them.
 
@@ -91,6 +94,7 @@ def copy(length: int | None = None, *, batch_size: int = 32) -> Task:
     )
 
 
+@explained()
 def adding(length: int | None = None, *, batch_size: int = 32) -> Task:
     """Add the two marked ones of `length` (50) random numbers.
 
@@ -114,6 +118,7 @@ def adding(length: int | None = None, *, batch_size: int = 32) -> Task:
     return Task("adding", 2, 1, "numbers", "squared error", 1 / 6, "always the mean", *_drawn(draw, batch_size))
 
 
+@explained()
 def digits(length: int | None = None, *, batch_size: int = 32) -> Task:
     """Classify a handwritten digit, read pixel by pixel: 64 steps; scikit-learn's bundled 8 x 8 images.
 
@@ -141,6 +146,7 @@ def digits(length: int | None = None, *, batch_size: int = 32) -> Task:
     return Task("digits", 1, 10, "classes", "bits", float(np.log2(10)), "guessing", training, held_out)
 
 
+@explained()
 def text(length: int | None = None, *, batch_size: int = 16, embedding_size: int = 32) -> Task:
     """Predict the next character of Python's manual topics, with truncated BPTT over `length` (64) steps."""
     from pylstm.datasets import Vocabulary, manual_topics

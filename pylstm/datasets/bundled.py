@@ -12,7 +12,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from pylstm.hints import explained, explained_constructor
 
+
+@explained_constructor
 class Classification(NamedTuple):
     """Labelled sequences, in two parts.
 
@@ -64,6 +67,7 @@ class Times(Sequence[str]):
         return value.decode() if isinstance(value, bytes) else str(value)
 
 
+@explained_constructor
 class Series(NamedTuple):
     """Numbers at equal intervals of time.
 
@@ -87,6 +91,7 @@ class Series(NamedTuple):
     filled: int = 0
 
 
+@explained()
 def digits() -> Classification:
     """Handwritten digits: 1797 images of 8 x 8 pixels in 0..1, each read as 8 rows of 8 numbers.
 
@@ -130,6 +135,7 @@ def digit_images() -> tuple[np.ndarray, np.ndarray]:
     return data.images / 16, data.target.astype(np.int64)
 
 
+@explained()
 def japanese_vowels() -> Classification:
     """Nine speakers saying two Japanese vowels: 12 coefficients at each of 7 to 29 steps; who speaks?
 
@@ -165,6 +171,7 @@ def japanese_vowels() -> Classification:
     return Classification("japanese-vowels", "aeon", x, labels, x_test, np.searchsorted(names, y_test), classes)
 
 
+@explained()
 def sunspots() -> Series:
     """Mean sunspot numbers of the years 1700 to 2008; a cycle takes about 11 years, which is not a fixed season.
 
@@ -195,6 +202,7 @@ def sunspots() -> Series:
     return Series("sunspots", "statsmodels", years["SUNACTIVITY"].to_numpy(), times, season=0)
 
 
+@explained()
 def co2(every: str = "month") -> Series:
     """Carbon dioxide in the air of Mauna Loa, in parts per million, from March 1958 to December 2001.
 

@@ -10,9 +10,10 @@ import numpy as np
 from pylstm.checks import listed
 from pylstm.datasets.bundled import fill_gaps
 from pylstm.datasets.tables import Table
-from pylstm.hints import explained
+from pylstm.hints import explained, explained_constructor
 
 
+@explained_constructor
 class Groups(NamedTuple):
     """Sequences of a table.
 
@@ -116,6 +117,7 @@ def _one_for_each_row(table: Table, values: np.ndarray, labels: list[str], colum
     return Groups(x, labels, [f"in line {line}" for line in table.lines], columns)
 
 
+@explained()
 def split_by_class(labels: np.ndarray, share: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Rows to keep and rows to hold out: about `share` of every class, at least one, and never the last one of it.
 

@@ -17,7 +17,7 @@ from pylstm.checks import listed
 from pylstm.datasets.bundled import fill_gaps
 from pylstm.datasets.text import decoded, refuse_utf_16
 from pylstm.files import open_to_read
-from pylstm.hints import explained
+from pylstm.hints import explained, explained_constructor
 
 BLOCK = 1 << 12
 """Records that are read together: those of 1 << 15 leave the caches, and take 1.4 times as long."""
@@ -29,6 +29,7 @@ MISSING = ("", "na", "n/a", "nan", "null", "none", "?")
 """Fields that stand for a missing number, in lower case."""
 
 
+@explained_constructor
 class Table:
     """Rows of text fields below a header. The file stays as it is; fields are read from it when they are asked for.
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from pylstm.checks import listed
 from pylstm.files import open_to_read
+from pylstm.hints import explained, explained_constructor
 
 UNKNOWN = "\ufffd"
 """The character that stands for all that a `Vocabulary` does not hold."""
@@ -22,6 +23,7 @@ PIECE = 1 << 20
 _BOM_16_32 = (b"\xff\xfe", b"\xfe\xff")
 
 
+@explained()
 def manual_topics() -> str:
     """The language-reference topics of Python's own ``help()``: about 470 000 characters of English.
 
@@ -48,6 +50,7 @@ def manual_topics() -> str:
     return "\n\n".join(topics[key].strip("\n") for key in sorted(topics)) + "\n"
 
 
+@explained()
 def read_text(path: str | os.PathLike[str], *, minimum: int = 1000) -> str:
     r"""A UTF-8 text file; a byte order mark is dropped, line ends become ``\n``.
 
@@ -112,6 +115,7 @@ def decoded(path: object, data: bytes) -> str:
         ) from None
 
 
+@explained_constructor
 class Vocabulary:
     """Characters and their indices. Index 0 is `UNKNOWN`, for characters that are not in it.
 

@@ -55,7 +55,8 @@ cdef object empty = np.empty
 
 
 cdef class Snapshot:
-    """Snapshot(kind, states)\n--\n\nThe states of a stream at one moment: what `Stream.snapshot` returns and `Stream.restore` takes. Can be pickled.
+    """Snapshot(kind, states)\n--\n\n
+    The states of a stream at one moment: what `Stream.snapshot` returns and `Stream.restore` takes. Can be pickled.
     """
 
     def __init__(self, tuple kind not None, bytes states not None):
@@ -66,7 +67,8 @@ cdef class Snapshot:
 
 
 cdef class Stream:
-    """Stream(layer, batch_size=1)\n--\n\nA layer that is fed step by step and keeps its states between calls: what ``layer.stream()`` returns.
+    """Stream(layer, batch_size=1)\n--\n\n
+    A layer that is fed step by step and keeps its states between calls: what ``layer.stream()`` returns.
 
     Outputs have the bits of a run over the whole sequence. A stream keeps the weights of its creation; `refresh` takes
     those that the layer has now. One thread at a time may use it.

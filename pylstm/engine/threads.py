@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 import os
 
+from pylstm.hints import explained
+
 _LIMIT = 64
 
 
@@ -70,6 +72,7 @@ def _checked(n: int) -> int:
 _number = _default()
 
 
+@explained()
 def get_num_threads() -> int:
     """The largest number of threads that one pass uses: of a layer, a head, a loss, an optimiser.
 
@@ -84,6 +87,7 @@ def get_num_threads() -> int:
     return _number
 
 
+@explained()
 def set_num_threads(n: int) -> None:
     """Set the largest number of threads that one pass uses, for the whole process; see `get_num_threads`.
 

@@ -1,6 +1,9 @@
 """scikit-learn estimators: `SequenceClassifier`, `SequenceRegressor`, `Forecaster`. They need scikit-learn."""
 
 from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+from pylstm.hints import absent
 
 if find_spec("sklearn") is None:
     raise ModuleNotFoundError(
@@ -12,3 +15,6 @@ from pylstm.estimators.forecaster import Forecaster
 from pylstm.estimators.regressor import SequenceRegressor
 
 __all__ = ["Forecaster", "SequenceClassifier", "SequenceRegressor"]
+
+if not TYPE_CHECKING:
+    __getattr__ = absent(__name__)

@@ -177,11 +177,13 @@ class SequenceEstimator(Estimator):
     @property
     def x_mean_(self) -> np.ndarray:
         """Means of `x_scaler_`."""
+        check_is_fitted(self, "x_scaler_")
         return self.x_scaler_.mean_
 
     @property
     def x_scale_(self) -> np.ndarray:
         """Deviations of `x_scaler_`, 1 for a constant feature."""
+        check_is_fitted(self, "x_scaler_")
         return self.x_scaler_.scale_
 
     def _split(self, data: tuple[Any, ...], seed: int) -> tuple[tuple[Any, ...], tuple[Any, ...]]:

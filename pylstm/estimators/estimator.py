@@ -74,6 +74,7 @@ class Estimator(EstimatorHints, BaseEstimator):
     @property
     def metadata(self) -> dict[str, Any]:
         """Entries of a file besides the layers: parameters, model, and what the fit has set."""
+        check_is_fitted(self, "model_")
         return {
             "parameters": plain(self.get_params(deep=False)),
             "model": self.model_.metadata,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import KW_ONLY, dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from sklearn.metrics import r2_score
@@ -78,7 +78,7 @@ class Forecaster(Estimator, kind="forecaster"):
     season: int = 0
     difference: int = 0
     joint: bool = False
-    loss: str = "mean_squared_error"
+    loss: Literal["mean_squared_error", "huber"] = "mean_squared_error"
     epochs: int = 100
     batch_size: int = 8
     learning_rate: float = 5e-3

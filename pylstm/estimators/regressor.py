@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from sklearn.metrics import r2_score
 from sklearn.utils import check_array
+from sklearn.utils.validation import check_is_fitted
 
 from pylstm.estimators.base import SequenceEstimator, counted
 from pylstm.estimators.scaling import fit_scaler
@@ -61,7 +62,7 @@ class SequenceRegressor(RegressorMixin, SequenceEstimator, kind="sequence_regres
     _scaled_values = ("x", "y")
     _own = ("feature_names", "scales", "outputs", "by_column")
 
-    loss: str = "mean_squared_error"
+    loss: Literal["mean_squared_error", "huber"] = "mean_squared_error"
 
     def predict(self, X: Any) -> np.ndarray:
         """The targets of each sequence: (N,), or (N, K) where those of the fit were."""
@@ -100,14 +101,17 @@ class SequenceRegressor(RegressorMixin, SequenceEstimator, kind="sequence_regres
     @property
     def y_mean_(self) -> np.ndarray:
         """Means of `y_scaler_`."""
+        check_is_fitted(self, "y_scaler_")
         return self.y_scaler_.mean_
 
     @property
     def y_scale_(self) -> np.ndarray:
         """Deviations of `y_scaler_`, 1 for a constant target."""
+        check_is_fitted(self, "y_scaler_")
         return self.y_scaler_.scale_
 
     def _scaled(self, targets: np.ndarray) -> np.ndarray:
+        check_is_fitted(self, "y_scaler_")
         return self.y_scaler_.transform(targets).astype(self.dtype)
 
     def _score_of(self, x: Any, targets: np.ndarray, weights: Any = None) -> float:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, Never
 
 import numpy as np
 
-from pylstm.checks import Array, Dtype, Seed, check_array, check_flag, generator, listed
+from pylstm.checks import Array, Dtype, Seed, as_size, check_array, check_flag, generator, listed
 from pylstm.described import Layer
 from pylstm.feedforward.linear import Linear, LinearRun, linear_shapes
 from pylstm.hints import GradientsBase, Output, refuse_backward, refuse_call
@@ -91,7 +91,9 @@ class MLP(Layer, kind="mlp", hints="map"):
     ) -> None:
         check_activation(activation)
         hidden = listed("sizes", sizes, "the widths of the hidden layers, such as [32]")
-        rng, widths = generator(seed), [in_features, *hidden, out_features]
+        names = ["in_features", *(f"sizes[{k}]" for k in range(len(hidden))), "out_features"]
+        widths = [as_size(*pair) for pair in zip(names, [in_features, *hidden, out_features])]
+        rng = generator(seed)
         self.layers = [Linear(*pair, bias=bias, dtype=dtype, seed=rng) for pair in itertools.pairwise(widths)]
         self.activation, self.bias = activation, check_flag("bias", bias)
         shapes = {f"{k}.{name}": s for k, each in enumerate(self.layers) for name, s in each.params.shapes.items()}

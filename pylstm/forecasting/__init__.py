@@ -1,8 +1,11 @@
 """Forecasting of series: the model, the naive baselines, back-tests."""
 
+from typing import TYPE_CHECKING
+
 from pylstm.forecasting.backtest import Backtest, backtest
 from pylstm.forecasting.baselines import naive, seasonal_naive
 from pylstm.forecasting.forecast_model import ForecastModel
+from pylstm.hints import absent
 
 __all__ = [
     "Backtest",
@@ -11,3 +14,6 @@ __all__ = [
     "naive",
     "seasonal_naive",
 ]
+
+if not TYPE_CHECKING:
+    __getattr__ = absent(__name__)

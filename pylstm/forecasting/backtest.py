@@ -9,7 +9,7 @@ import numpy as np
 
 from pylstm.checks import check_size
 from pylstm.forecasting.baselines import naive, seasonal_naive
-from pylstm.hints import explained
+from pylstm.hints import explained, explained_constructor
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -18,6 +18,7 @@ MODEL, NAIVE, SEASONAL = "model", "naive", "seasonal naive"
 """Names of the forecasts of a `Backtest`."""
 
 
+@explained_constructor
 @dataclass(frozen=True)
 class Backtest:
     """Forecasts of the end of a series, and its true values.

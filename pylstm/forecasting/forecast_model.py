@@ -8,7 +8,7 @@ from typing import Any, Literal, Unpack
 
 import numpy as np
 
-from pylstm.checks import Dtype, check_flag, check_share, check_size, generator
+from pylstm.checks import Dtype, Integer, check_flag, check_share, check_size, generator
 from pylstm.data.scaling import pack, scale_of
 from pylstm.data.sequences import Sequences
 from pylstm.forecasting.preparation import Preparation
@@ -92,7 +92,7 @@ class ForecastModel(FittedModel, kind="forecast_model"):
         head_sizes: Iterable[int] = (),
         loss: Literal["mean_squared_error", "huber"] = "mean_squared_error",
         dtype: Dtype = "float32",
-        seed: int = 0,
+        seed: Integer = 0,
         **options: Unpack[NetOptions],
     ) -> None:
         check_loss_of_values(loss)
@@ -248,7 +248,7 @@ class ForecastModel(FittedModel, kind="forecast_model"):
         exogenous: Any = None,
         rescale: bool = False,
         paths: int = 200,
-        seed: int = 0,
+        seed: Integer = 0,
     ) -> tuple[Any, Any]:
         """Ends (low, high) of intervals that contain the share `level` of simulated continuations, and the forecast.
 
@@ -338,6 +338,7 @@ class ForecastModel(FittedModel, kind="forecast_model"):
     @property
     def metadata(self) -> dict[str, Any]:
         """Entries of a file besides the layers."""
+        self._need_fit()
         options = {name: value for name, value in self.net_options.items() if name != "dtype"}
         return {
             "cell": self.cell if isinstance(self.cell, str) else self.cell.name,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Never, Self, TypeVar
 
 import numpy as np
 
-from pylstm.checks import seeds_of
+from pylstm.checks import Seed, seeds_of
 from pylstm.described import Layer
 from pylstm.hints import explained, refuse_call
 from pylstm.kinds import MOST_LAYERS, Plan, Wanted, describe, plan_of
@@ -96,7 +96,7 @@ class Composite(Layer, Generic[_Run], hints="composite"):
             if all(name in each.cell.contract.states and each.widths[name] == first.widths[name] for each in others)
         )
 
-    def reset_parameters(self, seed: int | None = None) -> None:
+    def reset_parameters(self, seed: Seed = None) -> None:
         """Draw all parameters anew, each layer's from a seed of its own."""
         for leaf, own in zip(self.recurrents, seeds_of(seed, len(self.recurrents))):
             leaf.reset_parameters(own)

@@ -17,6 +17,7 @@ from pylstm.hints import explained
 from pylstm.layers.protocols import SingleLayer
 
 
+@explained()
 def single_layers(layer: Any) -> list[SingleLayer]:
     """The single layers of `layer`, in the order of the parameters.
 
@@ -31,6 +32,7 @@ def single_layers(layer: Any) -> list[SingleLayer]:
     return found
 
 
+@explained()
 def weight_blocks(layer: SingleLayer, sources: str | Iterable[str]) -> Iterator[np.ndarray]:
     """The rows of every gate, (width of the gate, width of the source), in the matrices of some sources.
 
@@ -59,11 +61,13 @@ def weight_blocks(layer: SingleLayer, sources: str | Iterable[str]) -> Iterator[
             at += layer.widths[gate]
 
 
+@explained()
 def all_blocks(layer: Any, sources: str | Iterable[str]) -> list[np.ndarray]:
     """The `weight_blocks` of all single layers, found before the first is set: what is refused changes none."""
     return [block for each in single_layers(layer) for block in weight_blocks(each, sources)]
 
 
+@explained()
 def bias_of(layer: SingleLayer, gate: str) -> np.ndarray:
     """The bias of a gate, (width,), a view.
 
@@ -266,6 +270,7 @@ INITIALISERS = {each.__name__: each for each in (uniform, glorot_uniform, orthog
 """Name -> initialiser, for `Recurrent.initialise`."""
 
 
+@explained()
 def initialise(layer: Any, how: Any, *arguments: Any, **options: Any) -> Any:
     """Call an initialiser, by name or of your own, on `layer`; returns the layer.
 
@@ -282,6 +287,7 @@ def initialise(layer: Any, how: Any, *arguments: Any, **options: Any) -> Any:
     return layer
 
 
+@explained()
 def set_values(layer: SingleLayer, values: Mapping[str, Any], rng: np.random.Generator) -> None:
     """Set the parameters in `values`, as `Cell.initial_values` declares them; biases only if the layer has any."""
     for name, value in values.items():

@@ -19,7 +19,7 @@ from pylstm.schema import Entries
 
 
 def _is_factory(cls: Any) -> bool:
-    """Whether the class makes one layer or a stack: not with an ``__init__`` of its own, whose arguments are its own."""
+    """Whether the class makes one layer or a stack: not with an ``__init__``, and so arguments, of its own."""
     return getattr(cls.__init__, "__module__", "") == __name__
 
 

@@ -18,7 +18,7 @@ class _Options(TypedDict, total=False):
     bias: bool
     batch_first: bool
     dtype: Dtype
-    seed: int | None
+    seed: Seed
     learn_initial: bool | Iterable[str]
     certified: bool
 
@@ -68,7 +68,7 @@ class Recurrent(_OneOrSeveral):
         bias: bool = True,
         batch_first: bool = False,
         dtype: Dtype = "float32",
-        seed: int | None = None,
+        seed: Seed = None,
         learn_initial: bool | Iterable[str] = False,
         certified: bool = True,
         residual: _Residual = False,
@@ -87,7 +87,7 @@ class Recurrent(_OneOrSeveral):
         bias: bool = True,
         batch_first: bool = False,
         dtype: Dtype = "float32",
-        seed: int | None = None,
+        seed: Seed = None,
         learn_initial: bool | Iterable[str] = False,
         certified: bool = True,
         residual: _Residual = False,
@@ -106,7 +106,7 @@ class Recurrent(_OneOrSeveral):
         bias: bool = True,
         batch_first: bool = False,
         dtype: Dtype = "float32",
-        seed: int | None = None,
+        seed: Seed = None,
         learn_initial: bool | Iterable[str] = False,
         certified: bool = True,
         residual: _Residual = False,

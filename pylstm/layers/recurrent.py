@@ -14,7 +14,7 @@ from pylstm.cells.certification.once import ensure_certified, ensure_certified_a
 from pylstm.cells.kernels import load_kernel
 from pylstm.cells.options import changed, split
 from pylstm.cells.twin import twin_kernel
-from pylstm.checks import Dtype, as_array, as_size, check_array, check_dtype, check_flag, check_lengths, generator
+from pylstm.checks import Dtype, Seed, as_array, as_size, check_array, check_dtype, check_flag, check_lengths, generator
 from pylstm.described import Layer, call_of
 from pylstm.engine.memory import Workspaces
 from pylstm.engine.stream import Stream
@@ -54,7 +54,7 @@ class RecurrentLayer(Layer, hints="single"):
         bias: bool = True,
         batch_first: bool = False,
         dtype: Dtype = "float32",
-        seed: int | None = None,
+        seed: Seed = None,
         learn_initial: bool | Iterable[str] = False,
         certified: bool = True,
         **sizes: Any,
@@ -117,7 +117,7 @@ class RecurrentLayer(Layer, hints="single"):
         """
         return self._core.plan(T, B, tape, 0, 0, get_num_threads() if self._compiled else 1).nbytes
 
-    def reset_parameters(self, seed: int | None = None) -> None:
+    def reset_parameters(self, seed: Seed = None) -> None:
         """Draw all parameters anew; those in the cell's `initial_values` as it says."""
         rng, bound = generator(seed), 1 / np.sqrt(self.hidden_size)
         learned = sum(self.widths[name] for name in self.learn_initial)  # at the end; they begin at 0

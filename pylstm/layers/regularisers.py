@@ -12,11 +12,13 @@ from typing import Any
 import numpy as np
 
 from pylstm.checks import as_array, check_number, generator, listed, quoted
+from pylstm.hints import explained
 from pylstm.layers.generators import unmoved
 from pylstm.layers.recurrent import RecurrentLayer
 from pylstm.parameters import Parameters
 
 
+@explained()
 def zoneout(
     layer: RecurrentLayer, x: Any, rates: Mapping[str, float], *, seed: Any = None, training: bool = True
 ) -> dict[str, Any]:
@@ -68,6 +70,7 @@ def zoneout(
     return {"blend": blend}
 
 
+@explained()
 def state_dropout(
     layer: RecurrentLayer, x: Any, rates: Mapping[str, float], *, seed: Any = None, training: bool = True
 ) -> dict[str, Any]:
@@ -117,6 +120,7 @@ def state_dropout(
     return {"pre": pre}
 
 
+@explained()
 def input_dropout(layer: Any, x: Any, rate: float, *, seed: Any = None, training: bool = True) -> np.ndarray:
     """Variational dropout of inputs: factors for `x`, the same for a row at every step.
 
@@ -211,6 +215,7 @@ def drop_connect(
         params.update(before)
 
 
+@explained()
 def l2_penalty(params: Parameters, factor: float, names: Iterable[str] | None = None) -> tuple[float, Parameters]:
     """factor times the sum of squares of parameters, and its gradient, to be added to that of the loss.
 
@@ -234,6 +239,7 @@ def l2_penalty(params: Parameters, factor: float, names: Iterable[str] | None = 
     return value, gradient
 
 
+@explained()
 def activation_penalty(
     y: Any, alpha: float = 0.0, beta: float = 0.0, *, batch_first: bool = False
 ) -> tuple[float, np.ndarray]:

@@ -8,7 +8,7 @@ from typing import Any, Never, Self
 
 import numpy as np
 
-from pylstm.checks import check_flag, check_size, generator, listed, seeds_of
+from pylstm.checks import Seed, check_flag, check_size, generator, listed, seeds_of
 from pylstm.described import Layer, call_of
 from pylstm.hints import explained
 from pylstm.kinds import Plan, Wanted
@@ -76,7 +76,7 @@ class Stack(Composite[StackRun], kind="stack"):
         *more: Never,
         dropout: float = 0.0,
         residual: bool | Iterable[bool] = False,
-        seed: Any = None,
+        seed: Seed = None,
     ) -> None:
         if isinstance(layers, Layer) or more:
             got = f"{len(more) + 1} arguments" if more else repr(layers)
@@ -158,7 +158,7 @@ class Stack(Composite[StackRun], kind="stack"):
             raise ValueError(f"dropout must be in 0..1, got {rate}")
         self._dropout = float(rate)
 
-    def reseed(self, seed: Any = None) -> None:
+    def reseed(self, seed: Seed = None) -> None:
         """Start the dropout anew from a seed."""
         self.rng = generator(seed)
 
@@ -191,7 +191,7 @@ def stack_of(
     dropout: float = 0.0,
     *,
     residual: bool | Iterable[bool] = False,
-    seed: int | None = None,
+    seed: Seed = None,
     **options: Any,
 ) -> Stack:
     """A `Stack` of equal layers, as PyTorch's constructors make it.

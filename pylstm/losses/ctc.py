@@ -98,6 +98,7 @@ def ctc_loss(
     return Loss(value, dlogits)
 
 
+@explained()
 def ctc_best_path(logits: Any, lengths: Any = None, *, blank: int = 0) -> list[np.ndarray]:
     """Labels of the most probable alignment: the largest logit at every step, without repetitions and blanks.
 

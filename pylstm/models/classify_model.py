@@ -8,7 +8,7 @@ from typing import Any, Literal, Unpack
 import numpy as np
 
 from pylstm.cells.cell import Cell
-from pylstm.checks import Dtype, check_dtype, check_flag, check_share, check_size, listed
+from pylstm.checks import Dtype, Integer, check_dtype, check_flag, check_share, check_size, listed
 from pylstm.data.finite import refuse_array
 from pylstm.data.scaling import pack, scale_of
 from pylstm.data.sequences import Sequences
@@ -75,7 +75,7 @@ class ClassifyModel(FittedModel, kind="classify_model"):
         head_sizes: Iterable[int] = (),
         read: Literal["last", "mean", "max"] = "last",
         dtype: Dtype = "float32",
-        seed: int = 0,
+        seed: Integer = 0,
         **options: Unpack[NetOptions],
     ) -> None:
         self.classes = tuple(listed("classes", classes))
@@ -179,6 +179,7 @@ class ClassifyModel(FittedModel, kind="classify_model"):
     @property
     def metadata(self) -> dict[str, Any]:
         """Entries of a file besides the layers."""
+        self._need_fit()
         options = self._net | {"head_sizes": list(self._net["head_sizes"]), "dtype": self.dtype}
         return {
             "classes": list(self.classes),

@@ -59,6 +59,10 @@ def fit_net(net: SequenceModel, data: Any, *, epochs: int, batch_size: int, lr: 
     return fit(net, data, epochs=epochs, batch_size=batch_size, **(usual | options))
 
 
+class NotFitted(ValueError, RuntimeError, AttributeError):
+    """A model is asked for what only a fit makes; `hasattr` answers False."""
+
+
 class FittedModel(Model, hints="fitted model"):
     """A model around `net`, which is None before `fit`."""
 
@@ -71,13 +75,16 @@ class FittedModel(Model, hints="fitted model"):
 
     def _need_net(self) -> SequenceModel:
         if self.net is None:
-            raise RuntimeError("this model has not been fitted: call fit first")
+            raise NotFitted("this model has not been fitted: call fit first")
         net: SequenceModel = self.net
         return net
+
+    def _need_fit(self) -> None:
+        if self.net is None:
+            raise NotFitted("this model has not been fitted: call fit before saving it")
 
     @property
     def parts(self) -> dict[str, Any]:
         """Name -> layer, as `pylstm.save` stores them."""
-        if self.net is None:
-            raise ValueError("this model has not been fitted: call fit before saving it")
+        self._need_fit()
         return self._need_net().parts

@@ -8,7 +8,7 @@ from typing import Any, Literal, Self, Unpack
 import numpy as np
 
 from pylstm.cells.cell import Cell
-from pylstm.checks import DTYPES, Array, Dtype, as_array, check_indices, check_size, seeds_of
+from pylstm.checks import DTYPES, Array, Dtype, Integer, as_array, check_indices, check_size, seeds_of
 from pylstm.data.finite import Masks, counting
 from pylstm.data.sequences import Batch, Sequences, lengths_of
 from pylstm.described import Trainable
@@ -120,7 +120,7 @@ class SequenceModel(Trainable, kind="sequence_model"):
         loss_options: dict[str, Any] | None = None,
         vocabulary: int = 0,
         dtype: Dtype = "float32",
-        seed: int = 0,
+        seed: Integer = 0,
         **options: Unpack[LayerOptions],
     ) -> None:
         check_extra("SequenceModel", find_cell(cell), options, SequenceModel.__init__, RecurrentLayer.__init__)
@@ -145,7 +145,7 @@ class SequenceModel(Trainable, kind="sequence_model"):
         read: Read = "last",
         loss: LossName | Literal["ctc"] = "mean_squared_error",
         loss_options: dict[str, Any] | None = None,
-        seed: int = 0,
+        seed: Integer = 0,
     ) -> SequenceModel:
         """A model on a given body: layers of different cells and sizes.
 

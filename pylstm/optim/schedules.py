@@ -25,7 +25,7 @@ def constant(lr: float) -> Schedule:
     0.1
     """
     rate("lr", lr)
-    return lambda step: lr
+    return _Schedule(_constant, lr)
 
 
 @explained("schedule option")
@@ -45,7 +45,7 @@ def step_decay(lr: float, every: int, factor: float = 0.1) -> Schedule:
     rate("lr", lr)
     rate("factor", factor)
     _check_steps("every", every)
-    return lambda step: lr * factor ** (step // every)
+    return _Schedule(_step_decay, lr, every, factor)
 
 
 @explained("schedule option")
@@ -62,7 +62,7 @@ def cosine(lr: float, steps: int, final: float = 0.0) -> Schedule:
     rate("lr", lr)
     rate("final", final)
     _check_steps("steps", steps)
-    return lambda step: final + (lr - final) * (1 + math.cos(math.pi * min(step, steps) / steps)) / 2
+    return _Schedule(_cosine, lr, steps, final)
 
 
 @explained("schedule option")
@@ -76,7 +76,36 @@ def warm_up(schedule: Schedule, steps: int) -> Schedule:
     """
     check_schedule(schedule)
     _check_steps("steps", steps)
-    return lambda step: rate_at(schedule, step) * min(1.0, (step + 1) / steps)
+    return _Schedule(_warm_up, schedule, steps)
+
+
+class _Schedule:
+    """What the functions above return: `function` of their arguments and of the step. It can be pickled."""
+
+    def __init__(self, function: Callable[..., float], *given: Any) -> None:
+        self._function, self._given = function, given
+
+    def __call__(self, step: int) -> float:
+        return self._function(*self._given, step)
+
+    def __repr__(self) -> str:
+        return call_of(self._function.__name__.removeprefix("_"), *self._given)
+
+
+def _constant(lr: float, step: int) -> float:
+    return lr
+
+
+def _step_decay(lr: float, every: int, factor: float, step: int) -> float:
+    return lr * factor ** (step // every)
+
+
+def _cosine(lr: float, steps: int, final: float, step: int) -> float:
+    return final + (lr - final) * (1 + math.cos(math.pi * min(step, steps) / steps)) / 2
+
+
+def _warm_up(schedule: Schedule, steps: int, step: int) -> float:
+    return rate_at(schedule, step) * min(1.0, (step + 1) / steps)
 
 
 class Plateau(Hinted, hints="plateau"):

@@ -1,5 +1,8 @@
 """Figures by matplotlib (extra `plot`)."""
 
+from typing import TYPE_CHECKING
+
+from pylstm.hints import absent
 from pylstm.plots.comparison import plot
 from pylstm.plots.fits import draw_confusion, draw_forecast, draw_future, draw_losses, new_figure, write
 
@@ -12,3 +15,6 @@ __all__ = [
     "plot",
     "write",
 ]
+
+if not TYPE_CHECKING:
+    __getattr__ = absent(__name__)

@@ -9,6 +9,7 @@ import numpy as np
 
 from pylstm.comparing.compare import Result
 from pylstm.comparing.tasks import Task
+from pylstm.hints import explained
 
 
 def smooth(values: Any, width: int) -> np.ndarray:
@@ -34,6 +35,7 @@ def curves(result: Result) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return np.mean(seconds, axis=0), np.array(losses), np.arange(1, steps + 1)
 
 
+@explained()
 def plot(results: list[Result], task: Task, path: str | os.PathLike[str]) -> None:
     """Write the figure: a line per cell, the mean over seeds, and a band from the smallest to the largest.
 

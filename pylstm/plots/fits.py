@@ -8,9 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from pylstm.hints import explained
 from pylstm.plots.comparison import smooth
 
 
+@explained()
 def new_figure(panels: int) -> tuple[Any, list[Any]]:
     """A figure and its axes side by side; no window is opened.
 
@@ -27,6 +29,7 @@ def new_figure(panels: int) -> tuple[Any, list[Any]]:
     return figure, list(figure.subplots(1, panels, squeeze=False)[0])
 
 
+@explained()
 def draw_losses(
     axes: Any, steps: Sequence[float], *, per_epoch: int, validation: Sequence[float] = (), unit: str
 ) -> None:
@@ -44,6 +47,7 @@ def draw_losses(
     axes.legend()
 
 
+@explained()
 def draw_forecast(
     axes: Any, values: np.ndarray, hold_out: int, forecasts: Mapping[str, np.ndarray], name: str, times: Sequence[str]
 ) -> None:
@@ -58,6 +62,7 @@ def draw_forecast(
     _finish_series(axes, name, times, shown)
 
 
+@explained()
 def draw_future(
     axes: Any, values: np.ndarray, forecast: np.ndarray, ends: Any, name: str, times: Sequence[str]
 ) -> None:
@@ -78,6 +83,7 @@ def _finish_series(axes: Any, name: str, times: Sequence[str], shown: int) -> No
     axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=4, frameon=False)
 
 
+@explained()
 def draw_confusion(axes: Any, matrix: np.ndarray, classes: Sequence[str]) -> None:
     """Counts by true class (rows) and predicted one (columns)."""
     axes.imshow(matrix, cmap="Blues")
@@ -92,6 +98,7 @@ def draw_confusion(axes: Any, matrix: np.ndarray, classes: Sequence[str]) -> Non
     axes.set_ylabel("true")
 
 
+@explained()
 def write(figure: Any, path: str | os.PathLike[str]) -> None:
     """Write a figure of `new_figure`; the suffix of `path` is the format: png, svg, pdf."""
     if not hasattr(figure, "savefig"):

@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from pylstm.datasets.text import PIECE
+from pylstm.hints import explained
 
 
+@explained()
 def bigram_bits(train: np.ndarray, validation: np.ndarray, size: int) -> float:
     """Bits per character of a bigram model with add-one smoothing.
 

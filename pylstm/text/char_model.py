@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 
-from pylstm.checks import generator
+from pylstm.checks import Integer, generator
 from pylstm.datasets import Vocabulary
 from pylstm.feedforward.embedding import Embedding
 from pylstm.feedforward.linear import Linear
@@ -74,7 +74,7 @@ class CharModel(SequenceModel, kind="char_model"):
         *,
         embedding_size: int = 64,
         dtype: Any = "float32",
-        seed: int = 0,
+        seed: Integer = 0,
     ) -> None:
         count, self.vocabulary = len(vocabulary), vocabulary
         options = MADE_WITH | {"vocabulary": count, "dtype": dtype, "seed": seed}
@@ -146,7 +146,7 @@ class CharModel(SequenceModel, kind="char_model"):
         value, dlogits = softmax_cross_entropy(forward.out, targets)
         return Step(value / LN2, forward.backward(dlogits), forward.states(carry))
 
-    def characters(self, *, prompt: str = "\n", temperature: float = 0.7, seed: int = 0) -> Iterator[str]:
+    def characters(self, *, prompt: str = "\n", temperature: float = 0.7, seed: Integer = 0) -> Iterator[str]:
         """Characters drawn from the model, one after another, without end: a stream carries the states.
 
         The parameters of the head are those of the first character.
@@ -187,7 +187,7 @@ class CharModel(SequenceModel, kind="char_model"):
             yield self.vocabulary.characters[drawn]
             features = stream.step(table[drawn])
 
-    def generate(self, length: int, *, prompt: str = "\n", temperature: float = 0.7, seed: int = 0) -> str:
+    def generate(self, length: int, *, prompt: str = "\n", temperature: float = 0.7, seed: Integer = 0) -> str:
         """The first `length` of `characters`, as one string; the other arguments and errors are the same."""
         return "".join(islice(self.characters(prompt=prompt, temperature=temperature, seed=seed), length))
 

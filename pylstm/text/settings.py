@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from pylstm.checks import check_number, check_positive, check_size
+from pylstm.checks import Integer, check_number, check_positive, check_size
 from pylstm.hints import explained_constructor
 from pylstm.training.budget import Budget as Budget
 
@@ -50,7 +50,7 @@ class TextSettings:
     lr: float = 6e-3
     clip: float = 1.0
     dtype: Any = "float32"
-    seed: int = 0
+    seed: Integer = 0
     validation: float = 0.05
     depth: int | None = None
 

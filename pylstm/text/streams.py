@@ -7,9 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from pylstm.hints import explained_constructor
 from pylstm.training.tbptt import Window, window
 
 
+@explained_constructor
 class Streams:
     """`batch_size` consecutive pieces of one sequence, side by side, to predict each next element.
 

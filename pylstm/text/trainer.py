@@ -12,6 +12,7 @@ import numpy as np
 
 from pylstm.cells.options import name_of
 from pylstm.datasets.text import Vocabulary, digest
+from pylstm.hints import explained, explained_constructor
 from pylstm.optim.optimisers import Adam
 from pylstm.text.bigram import bigram_bits
 from pylstm.text.char_model import CharModel
@@ -48,6 +49,7 @@ class Chunks(Source):
         return model.chunk(inputs, targets, states if position else None, where.next - where.start)
 
 
+@explained_constructor
 class TextTrainer(Loop):
     """A `CharModel` in training.
 
@@ -190,6 +192,7 @@ SAMPLE = 500_000
 """Characters that a validation reads: where their bits deviate by 2, the mean of so many does by 0.003."""
 
 
+@explained()
 def text_bits(model: CharModel, indices: np.ndarray, *, columns: int = 8, most: int | None = None) -> float:
     """Bits per character of `model` on a text.
 

@@ -5,6 +5,9 @@ of pylstm that compute).
 """
 
 from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+from pylstm.hints import absent
 
 if find_spec("torch") is None:
     raise ModuleNotFoundError("the modules of pylstm.torch need PyTorch: pip install 'pylstm[torch]'", name="torch")
@@ -12,3 +15,6 @@ if find_spec("torch") is None:
 from pylstm.torch.modules import GRU, LSTM, RNN, Recurrent
 
 __all__ = ["GRU", "LSTM", "RNN", "Recurrent"]
+
+if not TYPE_CHECKING:
+    __getattr__ = absent(__name__)

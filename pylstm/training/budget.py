@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pylstm.checks import check_positive
+from pylstm.hints import explained_constructor
 
 
+@explained_constructor
 @dataclass(frozen=True)
 class Budget:
     """Limits of a training run, which stops at the first one that it reaches; None means no limit.

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterable
 from typing import Any, Never, TypedDict, Unpack
 
-from pylstm.checks import check_flag
+from pylstm.checks import Integer, check_flag
 from pylstm.data.batches import Trains
 from pylstm.hints import explained
 from pylstm.optim.optimisers import Optimiser
@@ -25,7 +25,7 @@ class FitOptions(TypedDict, total=False):
     batch_size: int
     clip: float | None
     shuffle: bool
-    seed: int
+    seed: Integer
     patience: int | None
     callbacks: Iterable[Callable[[Trainer], Any]]
     progress: Any

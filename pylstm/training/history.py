@@ -7,10 +7,11 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from pylstm.hints import Hinted
+from pylstm.hints import Hinted, explained_constructor
 from pylstm.schema import Entries
 
 
+@explained_constructor
 @dataclass
 class History(Hinted, hints="history"):
     """Losses of a fit.

@@ -11,7 +11,7 @@ import numpy as np
 
 from pylstm.checks import as_array, check_number, check_size, quoted
 from pylstm.data.finite import first_not_finite
-from pylstm.hints import explained
+from pylstm.hints import explained, explained_constructor
 from pylstm.layers.bidirectional import Bidirectional
 from pylstm.layers.generators import unmoved
 from pylstm.layers.named import Recurrent
@@ -69,6 +69,7 @@ def check_truncation(k1: int, k2: int | None) -> tuple[int, int]:
     return k1, k2
 
 
+@explained_constructor
 @dataclass
 class TruncatedStep:
     """One window of `truncated_bptt`.

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from pylstm.checks import check_flag, check_seed
+from pylstm.checks import Integer, check_flag, check_seed
 from pylstm.data.batches import Data, Trains, batches_of, check_batches, check_data, check_model, split
 from pylstm.data.finite import refuse_not_finite
 from pylstm.hints import callers_level
@@ -88,7 +88,7 @@ class Trainer(Loop):
         batch_size: int = 32,
         clip: float | None = 1.0,
         shuffle: bool = True,
-        seed: int = 0,
+        seed: Integer = 0,
         patience: int | None = None,
         callbacks: Iterable[Callable[[Trainer], Any]] = (),
         progress: Progress | bool | None = None,
@@ -101,7 +101,7 @@ class Trainer(Loop):
         optimiser = Adam(model.params) if optimiser is None else optimiser
         check_optimiser(optimiser, as_list(model.params))
         seed, shuffle = check_seed(seed), check_flag("shuffle", shuffle)
-        kept, held = self._checked(model, data, validation, seed)
+        kept, held = self._checked(model, data, validation, check_seed(seed))
         source = Rows(kept, batch_size, shuffle, seed)
         super().__init__(model, source, optimiser, schedule=schedule, clip=clip, patience=patience, callbacks=callbacks)
         self.epochs, self.batch_size, self.shuffle, self.seed = epochs, batch_size, shuffle, seed

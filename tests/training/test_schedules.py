@@ -1,10 +1,13 @@
 """Schedules of the learning rate, against those of torch where it is installed."""
 
+import copy
 import math
+import pickle
 
 import numpy as np
 import pytest
 
+from pylstm import optim
 from pylstm.optim.schedules import Plateau, constant, cosine, step_decay, warm_up
 
 
@@ -102,3 +105,19 @@ def test_warm_up_is_that_of_torch():
 def test_refusals(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+SCHEDULES = {
+    "constant(0.1)": optim.constant(0.1),
+    "step_decay(0.1, 3, 0.5)": optim.step_decay(0.1, 3, 0.5),
+    "cosine(0.1, 10, 0.01)": optim.cosine(0.1, 10, 0.01),
+    "warm_up(cosine(0.1, 10, 0.0), 3)": optim.warm_up(optim.cosine(0.1, 10), 3),
+}
+
+
+@pytest.mark.parametrize("text", SCHEDULES)
+def test_schedules_are_pickled_and_copied(text):
+    schedule = SCHEDULES[text]
+    for each in (pickle.loads(pickle.dumps(schedule)), copy.deepcopy(schedule), copy.copy(schedule)):
+        assert repr(each) == repr(schedule) == text
+        assert [each(step) for step in range(12)] == [schedule(step) for step in range(12)]

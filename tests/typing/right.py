@@ -69,6 +69,20 @@ class Mine(pylstm.LSTM):
         super().__init__(input_size, 8, seed=0)
 
 
+def seeds() -> None:
+    for seed in (np.int64(3), np.uint8(1), 4):
+        pylstm.LSTM(3, 8, seed=seed).reset_parameters(seed)
+        pylstm.GRU(3, 8, 2, seed=seed).reset_parameters(seed)
+        pylstm.Recurrent("gru", 3, 8, bidirectional=True, seed=seed)
+        pylstm.Linear(3, 2, seed=seed)
+        pylstm.Stack([pylstm.LSTM(3, 8)], seed=seed).reseed(seed)
+        pylstm.SequenceModel("gru", 3, 8, 2, seed=seed)
+        pylstm.ForecastModel(seed=seed)
+        pylstm.ClassifyModel(["a", "b"], seed=seed)
+        pylstm.fit(Own(), (x, x), seed=seed)
+        pylstm.SequenceRegressor(loss="huber", random_state=seed)
+
+
 def runs(layer: pylstm.LSTM, stack: pylstm.Stack) -> None:
     assert_type(layer.input_size, int)
     assert_type(layer.initialise("orthogonal"), pylstm.LSTM)

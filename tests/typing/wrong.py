@@ -69,3 +69,8 @@ grads["weight_x"]  # type: ignore[index]  # pyright: ignore
 grads + grads  # type: ignore[operator]  # pyright: ignore
 layer(grads.params)  # type: ignore[call-overload]  # pyright: ignore
 layer(pylstm.Sequences(x, [7, 7]))  # type: ignore[call-overload]  # pyright: ignore
+
+# losses that do not exist
+pylstm.SequenceRegressor(loss="nonsense")  # type: ignore[arg-type]  # pyright: ignore
+pylstm.Forecaster(loss="nonsense")  # type: ignore[arg-type]  # pyright: ignore
+pylstm.LSTM(3, 8, seed=1.5)  # type: ignore[call-overload]  # pyright: ignore

@@ -18,7 +18,7 @@ from pylstm.cells.certification.once import ensure_certified
 from pylstm.cells.contract import hook_name
 from pylstm.cells.twin import call, hook
 from pylstm.checks import quoted
-from pylstm.hints import explained
+from pylstm.hints import explained, explained_constructor
 
 LENGTHS = tuple(range(1, 11))
 TOLERANCE = 1e-9
@@ -73,6 +73,7 @@ class Finding:
         return f"wrong from T = {self.wrong_from} on, {why}, error {size.replace('%', ' %')} at T = {self.length}"
 
 
+@explained_constructor
 @dataclass(frozen=True)
 class Audit:
     """The outcome of `audit`; ``str()`` of it is the verdict.

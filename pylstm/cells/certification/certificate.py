@@ -10,6 +10,7 @@ import numpy as np
 
 from pylstm.cells.certification.problem import Key
 from pylstm.cells.certification.truth import Bounds
+from pylstm.hints import explained_constructor
 
 SMALLEST_SCALE = 1e-2
 """Rows whose largest element is below this are compared as if it were this: a zero path has no scale of its own."""
@@ -61,6 +62,7 @@ class Path:
         return f"{self.name}: {self.detail or self.form} ({self.fault or 'ok'})"
 
 
+@explained_constructor
 @dataclass
 class Certificate:
     """The outcome of `certify`.

@@ -14,7 +14,7 @@ from pylstm.cells.formula.graph import FUNCTIONS, Node, Width
 from pylstm.cells.formula.program import Block, Program, build
 from pylstm.cells.formula.rules import reverse
 from pylstm.cells.formula.tracing import Trace, results_of, trace, width_of
-from pylstm.hints import explained
+from pylstm.hints import explained, explained_constructor
 
 LEAF_BLOCKS = {"z": "gates", "prev": "prev", "e": "emissions", "p": "params", "u": "aux"}
 COTANGENT_BLOCKS = {"z": "dgates", "prev": "dprev", "e": "demissions", "p": "dparams", "u": "daux"}
@@ -46,6 +46,7 @@ class StageDerivation:
     traced: Trace = field(repr=False, compare=False)
 
 
+@explained_constructor
 @dataclass(frozen=True)
 class Derivation:
     """The derivation of a cell: its completed contract (with the kept values) and one entry per derived stage."""

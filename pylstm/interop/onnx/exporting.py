@@ -12,6 +12,7 @@ from onnx import TensorProto, helper
 from pylstm.checks import check_dtype, check_flag
 from pylstm.feedforward.linear import Linear
 from pylstm.files import Path, write_bytes
+from pylstm.hints import explained
 from pylstm.interop.onnx.graph import Graph
 from pylstm.interop.onnx.layers import Layers
 from pylstm.interop.onnx.reading import add_reading
@@ -24,6 +25,7 @@ OPSET, IR = 18, 8
 """Versions of the files: what onnxruntime reads since 1.14."""
 
 
+@explained()
 def export(model: Any, path: Path, *, dtype: Any = None, states: bool = False, lengths: bool = False) -> None:
     """Write an ONNX file that computes what `model` does, for any number of steps and rows.
 

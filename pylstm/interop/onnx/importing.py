@@ -11,6 +11,7 @@ from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from onnx import helper
 
 from pylstm.files import open_to_read, path_text
+from pylstm.hints import explained, explained_constructor
 from pylstm.interop.onnx.arithmetic import OPERATORS
 from pylstm.interop.onnx.nodes import Nodes
 from pylstm.interop.onnx.parametric import PARAMETRIC
@@ -20,6 +21,7 @@ MOST_PLANS = 8  # kept, of inputs of other shapes
 MOST_BYTES = 1 << 22  # of inputs whose plan is kept
 
 
+@explained()
 def import_model(path: Any) -> ImportedModel:
     """Read a model from an ONNX file.
 
@@ -70,6 +72,7 @@ def import_model(path: Any) -> ImportedModel:
         raise ValueError(f"{name}: {error}") from None
 
 
+@explained_constructor
 class ImportedModel:
     """The graph of an ONNX file: its nodes in order, each a function of arrays.
 
