@@ -7,6 +7,7 @@ import copy
 import inspect
 import pickle
 import re
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -242,7 +243,7 @@ def test_what_a_run_does_not_have(name, options):
 
 
 UNFITTED = [pylstm.ForecastModel(), pylstm.ClassifyModel(["a", "b"])]
-if hasattr(pylstm, "SequenceClassifier"):
+if find_spec("sklearn") is not None:
     UNFITTED += [pylstm.SequenceClassifier(), pylstm.SequenceRegressor(), pylstm.Forecaster()]
 
 
