@@ -104,6 +104,21 @@ def refuse_kind(
         raise TypeError(problem) from error
 
 
+def takes_input(function: _Function) -> _Function:
+    """Decorator of a call that is too hot for `explained`: `inspect` sees a first argument without its default `...`.
+
+    What the call does not take, ``*more`` and ``**other``, it refuses itself; neither is in the signature.
+    """
+    signature = inspect.signature(function)
+    shown = [
+        each.replace(default=each.empty) if each.default is ... else each
+        for each in signature.parameters.values()
+        if each.kind not in (each.VAR_POSITIONAL, each.VAR_KEYWORD)
+    ]
+    setattr(function, "__signature__", signature.replace(parameters=shown))  # noqa: B010
+    return function
+
+
 def explained_constructor(cls: type[_Made]) -> type[_Made]:
     """Decorator of a dataclass or a named tuple: its constructor and its methods are `explained`."""
     made = "__new__" if issubclass(cls, tuple) else "__init__"

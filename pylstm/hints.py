@@ -20,6 +20,7 @@ from pylstm.checks import Array
 from pylstm.hint_calls import explain_methods, unknown_option, wrong_call
 from pylstm.hint_calls import explained as explained
 from pylstm.hint_calls import explained_constructor as explained_constructor
+from pylstm.hint_calls import takes_input as takes_input
 from pylstm.hint_texts import HINTS
 from pylstm.kinds import Kinded
 
@@ -162,8 +163,12 @@ def refuse_options(given: Iterable[str], known: Iterable[str], kind: str = "opti
             raise TypeError(f"unknown option {name}=: {HINTS[kind][name]}")
 
 
-def refuse_call(given: Iterable[str]) -> NoReturn:
-    """TypeError for what the call of a layer does not take."""
+def refuse_call(given: Iterable[str], more: tuple[Any, ...] = ()) -> NoReturn:
+    """TypeError for what the call of a layer does not take, or where it lacks x."""
+    if more:
+        raise TypeError("the call of a layer takes 2 arguments by place, x and initial: help(type(layer).__call__)")
+    if not given:
+        raise TypeError("the call of a layer needs x: run = layer(x)")
     refuse_options(given, (), "call")
     raise TypeError(f"the call of a layer has no argument {next(iter(given))}=: help(type(layer).__call__) lists them")
 

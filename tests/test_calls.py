@@ -242,6 +242,37 @@ def test_what_a_run_does_not_have(name, options):
         of(LSTM(X, **options))[0]
 
 
+ONLY_MADE = {
+    "a Run is what a call of a layer returns: run = layer(x)": [
+        lambda: pylstm.Run(), lambda: pylstm.Run(3), lambda: pylstm.Run(*range(6)), lambda: pylstm.Run(*"abcdefg"),
+    ],
+    "the call of a layer needs x: run = layer(x)": [lambda: LSTM()],
+    "the call of a layer takes 2 arguments by place, x and initial": [lambda: LSTM(X, None, 3)],
+    "x must be an array of numbers, got 'abc'": [lambda: LSTM("abc"), lambda: STACK("abc"), lambda: HEAD("abc")],
+    "Stage needs name": [lambda: cells.Stage()],
+    "set_num_threads needs n": [lambda: pylstm.set_num_threads()],
+    "tanh needs x: tanh(x)": [lambda: pylstm.tanh()],
+    "tanh: x must be an array of numbers, got 'a'": [lambda: pylstm.tanh("a")],
+    "maximum: b must be an array of numbers, got None": [lambda: pylstm.maximum(1.0, None)],
+    "zoneout has no option rat=": [lambda: regularisers.zoneout(LSTM, X, rat=0.1)],
+    "sunspots has no option year=": [lambda: datasets.sunspots(year=1)],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("message", ONLY_MADE)
+def test_calls_of_records_functions_and_layers(message):
+    for call in ONLY_MADE[message]:
+        with pytest.raises(TypeError, match=f"^{re.escape(message)}"):
+            call()
+
+
+def test_the_signature_of_a_call():
+    assert list(inspect.signature(LSTM).parameters)[:3] == ["x", "initial", "aux"]
+    assert inspect.signature(LSTM).parameters["x"].default is inspect.Parameter.empty
+    for net in (STACK, HEAD):
+        assert next(iter(inspect.signature(net).parameters)) == "x"
+
+
 UNFITTED = [pylstm.ForecastModel(), pylstm.ClassifyModel(["a", "b"])]
 if find_spec("sklearn") is not None:
     UNFITTED += [pylstm.SequenceClassifier(), pylstm.SequenceRegressor(), pylstm.Forecaster()]

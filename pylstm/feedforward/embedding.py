@@ -10,8 +10,8 @@ import numpy as np
 from pylstm.checks import Array, Dtype, Seed, check_array, check_indices, check_size, generator
 from pylstm.described import Layer
 from pylstm.engine.levels import load
-from pylstm.engine.threads import get_num_threads
-from pylstm.hints import GradientsBase, Output, refuse_backward, refuse_call
+from pylstm.engine.threads import allowed_threads
+from pylstm.hints import GradientsBase, Output, explained, refuse_backward, refuse_call
 from pylstm.kinds import Shapes
 from pylstm.parameters import Parameters
 from pylstm.schema import Entries
@@ -81,6 +81,7 @@ class Embedding(Layer, kind="embedding", hints="embedding"):
         """float32 or float64."""
         return self.params.dtype
 
+    @explained()
     def __call__(self, indices: ArrayLike, **other: Never) -> EmbeddingRun:
         """Look up vectors.
 
@@ -115,7 +116,7 @@ class EmbeddingRun(Output):
         self._indices = np.array(check_indices("indices", indices, layer.count), np.intp, order="C")
         self.y: Array = np.empty((*self._indices.shape, layer.features), layer.dtype)
         load("pylstm.feedforward._lookup").gather(
-            layer.params["weight"], self._indices, self.y, self._sizes, threads=get_num_threads()
+            layer.params["weight"], self._indices, self.y, self._sizes, threads=allowed_threads()
         )
 
     @property
@@ -143,6 +144,6 @@ class EmbeddingRun(Output):
         dy = np.ascontiguousarray(check_array("dy", dy, self.y.shape, layer.dtype))
         params = layer.params.empty_like()
         load("pylstm.feedforward._lookup").scatter(
-            dy, self._indices, params["weight"], self._sizes, threads=get_num_threads()
+            dy, self._indices, params["weight"], self._sizes, threads=allowed_threads()
         )
         return EmbeddingGradients(params)

@@ -10,8 +10,8 @@ import numpy as np
 from pylstm.checks import Array, Dtype, Seed, as_array, check_array, check_flag, check_size, generator
 from pylstm.described import Layer
 from pylstm.engine import dense
-from pylstm.engine.threads import get_num_threads
-from pylstm.hints import GradientsBase, Output, refuse_backward, refuse_call
+from pylstm.engine.threads import allowed_threads
+from pylstm.hints import GradientsBase, Output, explained, refuse_backward, refuse_call
 from pylstm.kinds import Shapes
 from pylstm.parameters import Parameters
 from pylstm.schema import Entries
@@ -90,6 +90,7 @@ class Linear(Layer, kind="linear", hints="map"):
         """float32 or float64."""
         return self.params.dtype
 
+    @explained()
     def __call__(self, x: ArrayLike, **other: Never) -> LinearRun:
         """Apply the layer.
 
@@ -149,7 +150,7 @@ class LinearRun(Output):
         self.y: Array = np.empty((*x.shape[:-1], layer.out_features), layer.dtype)
         bias = layer.params["bias"] if layer.bias else None
         # y = x W' + b, leading axes as one
-        dense.forward(self._x, self._weight, bias, self.y, self._sizes, threads=get_num_threads())
+        dense.forward(self._x, self._weight, bias, self.y, self._sizes, threads=allowed_threads())
 
     @property
     def _sizes(self) -> tuple[int, int, int]:
@@ -186,6 +187,6 @@ class LinearRun(Output):
             params["weight"],
             dbias,
             self._sizes,
-            threads=get_num_threads(),
+            threads=allowed_threads(),
         )
         return LinearGradients(dx, params)

@@ -12,7 +12,7 @@ import numpy as np
 from pylstm.checks import Array, Dtype, Seed, as_size, check_array, check_flag, generator, listed
 from pylstm.described import Layer
 from pylstm.feedforward.linear import Linear, LinearRun, linear_shapes
-from pylstm.hints import GradientsBase, Output, refuse_backward, refuse_call
+from pylstm.hints import GradientsBase, Output, explained, refuse_backward, refuse_call
 from pylstm.kinds import MOST_LAYERS, Plan, Shapes, Wanted
 from pylstm.parameters import Parameters
 from pylstm.schema import Entries
@@ -152,6 +152,7 @@ class MLP(Layer, kind="mlp", hints="map"):
         """float32 or float64."""
         return self._params.dtype
 
+    @explained()
     def __call__(self, x: ArrayLike, **other: Never) -> MLPRun:
         """Apply the layer.
 

@@ -112,6 +112,7 @@ class Composite(Layer, Generic[_Run], hints="composite"):
         """Whether a call draws dropout from `rng`."""
         return False
 
+    @explained()
     def __call__(
         self,
         x: ArrayLike,

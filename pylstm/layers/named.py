@@ -38,6 +38,8 @@ class _Signature:
     """``__signature__`` of the classes: what a call takes, which `inspect` would look for in ``__new__`` alone."""
 
     def __get__(self, instance: Any, owner: Any) -> inspect.Signature:
+        if instance is not None:
+            return inspect.signature(instance.__call__)
         own = list(inspect.signature(owner.__init__).parameters.values())[1:]
         if _is_factory(owner):
             makers = (stack_of, Recurrent.__init__, RecurrentLayer.__init__)

@@ -18,8 +18,8 @@ from pylstm.checks import Dtype, Seed, as_array, as_size, check_array, check_dty
 from pylstm.described import Layer, call_of
 from pylstm.engine.memory import Workspaces
 from pylstm.engine.stream import Stream
-from pylstm.engine.threads import get_num_threads
-from pylstm.hints import explained, refuse_call, refuse_options
+from pylstm.engine.threads import allowed_threads
+from pylstm.hints import explained, refuse_call, refuse_options, takes_input
 from pylstm.layers.arguments import check_extra, find_cell
 from pylstm.layers.checkpointed import CheckpointedRun, kept, refuse_with_checkpoint, segments_of
 from pylstm.layers.given import take_given, take_initial
@@ -115,7 +115,7 @@ class RecurrentLayer(Layer, hints="single"):
         256 times the width of all gates). The gradients, which `Run.backward` returns, come on top: T B input_size
         numbers and those of the parameters. Without a tape: T B output_size numbers and a chunk.
         """
-        return self._core.plan(T, B, tape, 0, 0, get_num_threads() if self._compiled else 1).nbytes
+        return self._core.plan(T, B, tape, 0, 0, allowed_threads() if self._compiled else 1).nbytes
 
     def reset_parameters(self, seed: Seed = None) -> None:
         """Draw all parameters anew; those in the cell's `initial_values` as it says."""
@@ -178,11 +178,12 @@ class RecurrentLayer(Layer, hints="single"):
         tape: bool = True,
         checkpoint: str | int | None = None,
     ) -> Run: ...
+    @takes_input
     def __call__(
         self,
-        x: Any,
+        x: Any = ...,
         initial: dict[str, Any] | None = None,
-        *,
+        *more: Any,
         aux: dict[str, Any] | None = None,
         pre: dict[str, Any] | None = None,
         reset: Any = None,
@@ -231,14 +232,14 @@ class RecurrentLayer(Layer, hints="single"):
         OverflowError, MemoryError
             The run does not fit into memory.
         """
-        if other:
-            refuse_call(other)
+        if other or more or x is ...:
+            refuse_call(other, more)
         if tape is not True and tape is not False:
             tape = check_flag("tape", tape)
         source, (layout, x, T, B) = x, self._take_input(x, lengths)
         start, learned = take_initial(self, layout, B, initial)
         given = take_given(self, layout, (T, B), learned, aux=aux, pre=pre, reset=reset, blend=blend)
-        threads = get_num_threads() if self._compiled else 1
+        threads = allowed_threads() if self._compiled else 1
         if checkpoint is not None:
             refuse_with_checkpoint(lengths, tape)
             segments = segments_of(self, checkpoint, T, B, (given.scaled, given.blended), threads)

@@ -76,19 +76,17 @@ class Run(Output, hints="run"):
     even if the input array or the layer's parameters have changed since, and the same each time it is called.
     """
 
-    def __init__(
-        self,
-        layer: SingleLayer,
-        plan: Any,
-        buffer: Any,
-        layout: Layout,
-        sizes: tuple[int, int],
-        given: Given,
-    ) -> None:
-        self.layer = layer
-        self._plan, self._buffer, self._layout, self._given = plan, buffer, layout, given
-        self._T, self._B = sizes
-        self._start = _core.aligned(buffer)
+    layer: SingleLayer
+    _layout: Layout
+    _given: Given
+
+    def __init__(self, *made: Any) -> None:
+        """`made`: the layer, the plan, the buffer, the layout, T and B, and what was given, as a call has them."""
+        try:
+            self.layer, self._plan, self._buffer, self._layout, (self._T, self._B), self._given = made
+            self._start = _core.aligned(self._buffer)
+        except (TypeError, ValueError):
+            raise TypeError(f"a {type(self).__name__} is what a call of a layer returns: run = layer(x)") from None
         self._lock = threading.Lock()
 
     def __reduce__(self) -> Any:

@@ -13,7 +13,7 @@ import numpy as np
 from pylstm.cells.functions import sigmoid
 from pylstm.checks import as_array, check_array, check_indices
 from pylstm.engine.levels import load
-from pylstm.engine.threads import get_num_threads
+from pylstm.engine.threads import allowed_threads
 from pylstm.hints import Loss, explained, refuse_loss_options
 from pylstm.losses.reduction import Reduction, check_floats, check_weights, reduce_losses, scale_of
 
@@ -94,7 +94,7 @@ def softmax_cross_entropy(
         (targets.size, logits.shape[-1]),
         scale=scale,
         smoothing=float(smoothing),
-        threads=get_num_threads(),
+        threads=allowed_threads(),
     )
     return Loss(float(losses.sum(dtype=np.float64)) * scale, dlogits)
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from pylstm.checks import check_number
 from pylstm.engine.levels import load
-from pylstm.engine.threads import get_num_threads
+from pylstm.engine.threads import allowed_threads
 from pylstm.hints import explained
 from pylstm.parameters import Parameters
 
@@ -70,7 +70,7 @@ def clip_by_norm(grads: Parameters | Iterable[Parameters], max_norm: float) -> f
     grads = as_list(grads, "grads")
     if not check_number("max_norm", max_norm) > 0:
         raise ValueError(f"max_norm must be above 0, got {max_norm}")
-    updates, threads = load("pylstm.optim._updates"), get_num_threads()
+    updates, threads = load("pylstm.optim._updates"), allowed_threads()
     norm = math.sqrt(sum(updates.sum_of_squares(each.flat, threads=threads) for each in grads))
     if max_norm < norm < math.inf:
         for each in grads:

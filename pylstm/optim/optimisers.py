@@ -13,7 +13,7 @@ import numpy as np
 from pylstm.checks import check_array, check_finite, check_flag
 from pylstm.described import call_of
 from pylstm.engine.levels import load
-from pylstm.engine.threads import get_num_threads
+from pylstm.engine.threads import allowed_threads
 from pylstm.hints import Hinted
 from pylstm.optim.clipping import as_list
 from pylstm.optim.numbers import Setting, check_count, positive, rate, share, two_shares
@@ -194,7 +194,7 @@ class SGD(Optimiser):
 
     def _update(self, p: np.ndarray, g: np.ndarray, *slots: np.ndarray) -> None:
         numbers = {"lr": self.lr, "momentum": self.momentum, "nesterov": self.nesterov}
-        load("pylstm.optim._updates").sgd(p, g, *slots, **numbers, threads=get_num_threads())
+        load("pylstm.optim._updates").sgd(p, g, *slots, **numbers, threads=allowed_threads())
 
 
 class Adam(Optimiser):
@@ -249,7 +249,7 @@ class Adam(Optimiser):
         b1, b2 = self.betas
         rate, root = self.lr / (1 - b1**self.steps), math.sqrt(1 - b2**self.steps)
         numbers = {"betas": self.betas, "rate": rate, "root": root, "eps": self.eps, "keep": keep}
-        load("pylstm.optim._updates").adam(p, g, *slots, **numbers, threads=get_num_threads())
+        load("pylstm.optim._updates").adam(p, g, *slots, **numbers, threads=allowed_threads())
 
 
 class AdamW(Adam):
@@ -354,4 +354,4 @@ class RMSProp(Optimiser):
 
     def _update(self, p: np.ndarray, g: np.ndarray, *slots: np.ndarray) -> None:
         numbers = {"lr": self.lr, "alpha": self.alpha, "momentum": self.momentum, "eps": self.eps}
-        load("pylstm.optim._updates").rmsprop(p, g, *slots, **numbers, threads=get_num_threads())
+        load("pylstm.optim._updates").rmsprop(p, g, *slots, **numbers, threads=allowed_threads())

@@ -85,6 +85,7 @@ class _Schedule:
     def __init__(self, function: Callable[..., float], *given: Any) -> None:
         self._function, self._given = function, given
 
+    @explained()
     def __call__(self, step: int) -> float:
         return self._function(*self._given, step)
 
@@ -205,6 +206,7 @@ class Plateau(Hinted, hints="plateau"):
         self.best = math.inf if self.mode == "min" else -math.inf
         self.waited = self.cooling = 0
 
+    @explained()
     def __call__(self, step: int) -> float:
         """The present rate, whatever the step."""
         return self.lr

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from pylstm.engine.stream import Snapshot
-from pylstm.engine.threads import get_num_threads
+from pylstm.engine.threads import allowed_threads
 from pylstm.feedforward.linear import Linear
 from pylstm.interop.onnx.arithmetic import Attributes
 from pylstm.interop.onnx.operators import cell_of, load_tensors
@@ -172,7 +172,7 @@ class _RowsMap:
         self.y = np.empty((S, R, layer.out_features), layer.dtype)
 
     def __call__(self, rows: np.ndarray) -> None:
-        self._packed.windows(rows, self.y, threads=get_num_threads())
+        self._packed.windows(rows, self.y, threads=allowed_threads())
 
 
 def _linear(weight: np.ndarray, bias: np.ndarray | None) -> Linear:
