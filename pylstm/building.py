@@ -7,9 +7,13 @@ from pathlib import Path
 
 __all__ = ["compile_args", "cython_args", "get_include"]
 
-FLAGS = ("-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math", "-fvisibility=hidden")
-"""gcc and clang, besides ``-O3``. FMA contraction is asked for by name: ``-std=c11`` alone switches it off in gcc.
-Never ``-ffast-math``: linking with it changes the floating-point mode of the whole process."""
+FLAGS = ("-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math", "-fvisibility=hidden")
+"""gcc and clang, besides ``-O3``. A product and a sum are fused only where the source says so (``PYLSTM_FMA`` of
+``pylstm/math.h``, the tiles): which ones a compiler fuses by itself differs, and with it the bits of a layer. Never
+``-ffast-math``: linking with it changes the floating-point mode of the whole process."""
+
+TILES = ("-ffp-contract=fast",)
+"""Of the tiles alone, after `FLAGS`: each of their sums has one product, which all compilers fuse."""
 
 DIRECTIVES = (
     "language_level=3",
@@ -72,7 +76,7 @@ def compile_args(level: str = "v1") -> list[str]:
     Examples
     --------
     >>> compile_args("v3")[1:4]
-    ['-O3', '-ffp-contract=fast', '-fno-math-errno']
+    ['-O3', '-ffp-contract=off', '-fno-math-errno']
     >>> "-mavx2" in compile_args("v3"), "-mavx512f" in compile_args("v4")
     (True, True)
     """
@@ -81,5 +85,5 @@ def compile_args(level: str = "v1") -> list[str]:
     return [f"-I{get_include()}", "-O3", *FLAGS, *LEVEL_FLAGS[level]]
 
 
-if __name__ == "__main__":  # python pylstm/building.py c | cython | v1 | v3 | v4: how meson.build reads the table
-    print(*({"c": FLAGS, "cython": cython_args()} | LEVEL_FLAGS)[sys.argv[1]], sep="\n")
+if __name__ == "__main__":  # python pylstm/building.py c | tiles | cython | v1 | v3 | v4: for meson.build
+    print(*({"c": FLAGS, "tiles": TILES, "cython": cython_args()} | LEVEL_FLAGS)[sys.argv[1]], sep="\n")

@@ -40,7 +40,7 @@ def test_meson_and_authors_get_the_same():
 
 def test_meson_has_no_flags_of_its_own(build):
     """But for a checked build, and warnings."""
-    assert "buildtype=release" in build and build.count("run_command(table, ") == 4
+    assert "buildtype=release" in build and build.count("run_command(table, ") == 5
     assert not re.findall(r"'-f(?!sanitize|no-sanitize)[^']*'|'-[mO][^']*'|'[a-z_]+=False'|'language_level.*'", build)
 
 

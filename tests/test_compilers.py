@@ -97,7 +97,7 @@ def printed(compiler, level, folder):
     """All tiles as `compiler` makes them."""
     source, program = folder / "tiles.c", folder / f"{Path(compiler[0]).name}_{level}"
     source.write_text(DRIVER)
-    flags = [*building.compile_args(level), f"-I{HEADERS}", "-std=c11", "-Wno-unused-function"]
+    flags = [*building.compile_args(level), *building.TILES, f"-I{HEADERS}", "-std=c11", "-Wno-unused-function"]
     subprocess.run([*compiler, *flags, str(source), "-o", str(program)], check=True)
     return subprocess.run([str(program)], check=True, capture_output=True).stdout
 

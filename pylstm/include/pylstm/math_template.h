@@ -11,10 +11,10 @@ typedef struct { REAL q, sum; } F(split);
 
 PYLSTM_INLINE F(split) F(reduce)(REAL x, REAL rounder) {
     F(split) p;
-    p.sum = x * LOG2E + rounder;
+    p.sum = FMA(x, LOG2E, rounder);
     const REAL n = p.sum - rounder;
-    const REAL high = x - n * LN2_HI, low = n * LN2_LO, r = high - low;
-    p.q = high + ((r * r) * F(exp_tail)(r) - low);
+    const REAL high = FMA(-n, LN2_HI, x), r = FMA(-n, LN2_LO, high);
+    p.q = high + FMA(-n, LN2_LO, (r * r) * F(exp_tail)(r));
     return p;
 }
 
@@ -47,7 +47,7 @@ PYLSTM_INLINE REAL F(exp_minus_abs)(REAL x) {
 PYLSTM_INLINE REAL F(expm1)(REAL x) {
     const REAL low = x < EXPM1_LOWEST ? EXPM1_LOWEST : x, a = low > EXP_HIGHEST ? EXP_HIGHEST : low;
     const F(split) p = F(reduce)(a, ROUNDER + (BIAS - 1));
-    const REAL s = F(scale)(p), far = C(2.0) * (s * p.q + (s - C(0.5)));
+    const REAL s = F(scale)(p), far = C(2.0) * FMA(s, p.q, s - C(0.5));
     const REAL y = s == C(0.5) ? p.q : far;
     return F(from_bits)(F(bits)(y) | (F(bits)(x) & SIGN_BIT));
 }
@@ -60,9 +60,9 @@ PYLSTM_INLINE REAL F(log_normal)(REAL u, REAL c, REAL shift) {
     const REAL m = F(from_bits)((shifted & MANTISSA_BITS) + SQRT_HALF_BITS);
     const REAL biased = F(from_bits)(F(bits)(TWO_TO_MANTISSA) | (shifted >> MANTISSA)) - (TWO_TO_MANTISSA + BIAS);
     const REAL n = biased - shift;
-    const REAL f = m - C(1.0), s = f / (C(2.0) + f), half_f2 = C(0.5) * f * f;
-    const REAL tail = s * (half_f2 + F(log_tail)(s * s));
-    return n * LN2_HI - ((half_f2 - (tail + (n * LN2_LO + c))) - f);
+    const REAL f = m - C(1.0), s = f / (C(2.0) + f), half = C(0.5) * f;
+    const REAL low = FMA(s, FMA(half, f, F(log_tail)(s * s)), FMA(n, LN2_LO, c));
+    return FMA(n, LN2_HI, -(FMA(half, f, -low) - f));
 }
 
 /* Natural logarithm; -inf at 0, NaN below. Worst 0.81 / 0.79 ulp. */
@@ -88,12 +88,12 @@ PYLSTM_INLINE REAL F(log1p)(REAL x) {
 PYLSTM_INLINE REAL F(sigmoid)(REAL x) {
 #ifdef LN2_LOST
     /* Shorter where n LN2 is exact, for a type with room for one ulp more: what LN2 lacks goes into the scale. */
-    const REAL sum = x * -LOG2E + (ROUNDER + (BIAS - 64)), n = sum - (ROUNDER + (BIAS - 64)), r = -x - n * LN2;
-    const REAL power = F(from_bits)(F(bits)(sum) << MANTISSA), s = power - power * (n * LN2_LOST);
-    const REAL y = TINY / (((s + TINY) + s * r) + (s * (r * r)) * F(exp_tail)(r));
+    const REAL sum = FMA(x, -LOG2E, ROUNDER + (BIAS - 64)), n = sum - (ROUNDER + (BIAS - 64)), r = FMA(-n, LN2, -x);
+    const REAL power = F(from_bits)(F(bits)(sum) << MANTISSA), s = FMA(-power, n * LN2_LOST, power);
+    const REAL y = TINY / FMA(s * (r * r), F(exp_tail)(r), FMA(s, r, s + TINY));
 #else
     const F(split) p = F(reduce)(-x, ROUNDER + (BIAS - 64));
-    const REAL s = F(scale)(p), y = TINY / ((s * p.q + TINY) + s);
+    const REAL s = F(scale)(p), y = TINY / (FMA(s, p.q, TINY) + s);
 #endif
     const REAL low = x < EXP_LOWEST ? C(0.0) : y;
     return x > SIGMOID_IS_ONE ? C(1.0) : low;
@@ -105,12 +105,13 @@ PYLSTM_INLINE REAL F(sigmoid)(REAL x) {
 PYLSTM_INLINE REAL F(tanh)(REAL x) {
     const REAL half = F(minus_abs)(x);
 #ifdef LN2
-    const REAL sum = half * (C(2.0) * LOG2E) + (ROUNDER + BIAS), n = sum - (ROUNDER + BIAS), r = C(2.0) * half - n * LN2;
-    const REAL s = F(from_bits)(F(bits)(sum) << MANTISSA), sr = s * r, rest = (s * (r * r)) * F(exp_tail)(r);
-    const REAL quotient = (((C(1.0) - s) - sr) - rest) / (((C(1.0) + s) + sr) + rest);
+    const REAL sum = FMA(half, C(2.0) * LOG2E, ROUNDER + BIAS), n = sum - (ROUNDER + BIAS);
+    const REAL r = FMA(-n, LN2, C(2.0) * half), s = F(from_bits)(F(bits)(sum) << MANTISSA);
+    const REAL sr2 = s * (r * r), tail = F(exp_tail)(r);
+    const REAL quotient = FMA(-sr2, tail, FMA(-s, r, C(1.0) - s)) / FMA(sr2, tail, FMA(s, r, C(1.0) + s));
 #else
     const F(split) p = F(reduce)(C(2.0) * half, ROUNDER + BIAS);
-    const REAL s = F(scale)(p), quotient = ((C(1.0) - s) - s * p.q) / ((C(1.0) + s) + s * p.q);
+    const REAL s = F(scale)(p), quotient = FMA(-s, p.q, C(1.0) - s) / FMA(s, p.q, C(1.0) + s);
 #endif
     const REAL y = half < -TANH_IS_ONE ? C(1.0) : quotient;
     return F(from_bits)(F(bits)(y) | (F(bits)(x) & SIGN_BIT));
@@ -144,6 +145,7 @@ PYLSTM_INLINE REAL F(drelu_from_y)(REAL y) { return y <= 0 ? C(0.0) : (y > 0 ? C
 #undef UINT
 #undef F
 #undef LIBM
+#undef FMA
 #undef C
 #undef MANTISSA
 #undef BIAS
