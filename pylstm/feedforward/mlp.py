@@ -11,6 +11,7 @@ import numpy as np
 
 from pylstm.checks import Array, Dtype, Seed, as_size, check_array, check_flag, generator, listed
 from pylstm.described import Layer
+from pylstm.engine.levels import load
 from pylstm.feedforward.linear import Linear, LinearRun, linear_shapes
 from pylstm.hints import GradientsBase, Output, explained, refuse_backward, refuse_call
 from pylstm.kinds import MOST_LAYERS, Plan, Shapes, Wanted
@@ -189,6 +190,13 @@ class MLP(Layer, kind="mlp", hints="map"):
         return f"MLP({sizes}{bias}, dtype='{self.dtype}')"
 
 
+def tanh(z: Array) -> Array:
+    """tanh z, the engine's: NumPy's has other bits on other machines."""
+    out = np.empty_like(z)
+    load("pylstm.engine.activations").apply("tanh", z.ravel(), out.reshape(-1))
+    return out
+
+
 class MLPRun(Output):
     """One application of an `MLP`; keeps copies of the weights, and of the input unless `copy` is False.
 
@@ -203,7 +211,7 @@ class MLPRun(Output):
         self._runs, self._hidden = [LinearRun(layer.layers[0], x, copy=copy)], []
         for each in layer.layers[1:]:
             z = self._runs[-1].y
-            a = np.maximum(z, 0) if self._relu else np.tanh(z)
+            a = np.maximum(z, 0) if self._relu else tanh(z)
             self._hidden.append(a)
             self._runs.append(each.over(a))
         self.y: Array = self._runs[-1].y
