@@ -184,8 +184,9 @@ _LATER = _ESTIMATORS | {
 """Name -> module of what is imported when it is asked for."""
 
 _ROOMS = (
-    "building", "cells", "comparing", "data", "datasets", "estimators", "feedforward", "forecasting", "hookspecs",
-    "interop", "layers", "losses", "models", "optim", "plots", "plugins", "saving", "text", "torch", "training",
+    "building", "cells", "comparing", "data", "datasets", "estimators", "export", "feedforward", "forecasting",
+    "hookspecs", "interop", "layers", "losses", "models", "optim", "plots", "plugins", "saving", "text", "torch",
+    "training",
 )  # fmt: skip
 """The other façades, imported when they are asked for."""
 

@@ -1,0 +1,173 @@
+"""`net_of`: what a layer, a model or an estimator computes at a step, taken apart for the C file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from pylstm.feedforward.linear import Linear
+from pylstm.feedforward.mlp import MLP
+from pylstm.layers.bidirectional import Bidirectional
+from pylstm.layers.recurrent import RecurrentLayer
+from pylstm.layers.stack import Stack
+
+Scale = tuple[np.ndarray, np.ndarray]
+"""Mean and deviation."""
+
+
+@dataclass
+class Net:
+    """One step, in its order.
+
+    Attributes
+    ----------
+    title : str
+        What the net was in Python.
+    dtype : dtype
+        Of the arithmetic.
+    table : ndarray or None
+        (count, features): the input is an index into it.
+    x_scale, y_scale : Scale or None
+        The input and the output are double, standardised before the first layer and scaled back behind the head.
+    layers : list of RecurrentLayer
+    residual : list of bool
+        Whether a layer's input is added to its output.
+    read : str
+        As of a `SequenceModel`; ``"every"`` without one.
+    maps : list of Linear
+        The head, with `activation` between its maps.
+    """
+
+    title: str
+    dtype: np.dtype
+    layers: list[RecurrentLayer]
+    residual: list[bool]
+    table: np.ndarray | None = None
+    x_scale: Scale | None = None
+    y_scale: Scale | None = None
+    read: str = "every"
+    maps: list[Linear] = field(default_factory=list)
+    activation: str = ""
+    classes: list[str] = field(default_factory=list)
+
+    @property
+    def inputs(self) -> int:
+        """Numbers of a step that the caller passes, without those of per-step inputs."""
+        return 1 if self.table is not None else self.layers[0].input_size
+
+    @property
+    def outputs(self) -> int:
+        """Numbers that a step returns."""
+        return int(self.maps[-1].out_features if self.maps else self.layers[-1].output_size)
+
+
+def net_of(model: Any, dtype: Any) -> Net:
+    """The net of `model`; `TypeError` where there is none that runs step by step."""
+    given, model = model, _unwrapped(model)
+    inner = _inner(model)
+    embedding = head = None
+    layer, read = inner, "every"
+    if hasattr(inner, "head") and hasattr(inner, "layer"):  # a SequenceModel, which forecasts and texts are, too
+        embedding, layer, head, read = inner.embedding, inner.layer, inner.head, inner.read
+    layers, residual = _layers(layer, given)
+    net = Net(
+        f"{type(given).__name__} of {_described(layers)}",
+        np.dtype(layer.dtype if dtype is None else dtype),
+        layers,
+        residual,
+        None if embedding is None else embedding.params["weight"],
+        read=read,
+    )
+    if head is not None:
+        net.maps = list(head.layers) if isinstance(head, MLP) else [head]
+        net.activation = head.activation if isinstance(head, MLP) else ""
+    _take_scales(net, model)
+    _check_finite(net)
+    return net
+
+
+def _unwrapped(model: Any) -> Any:
+    """The model in a `Forecaster`; every other estimator, which has scales of its own, as it is."""
+    if hasattr(model, "get_params") and not hasattr(model, "model_"):  # of scikit-learn's kind, which nobody need have
+        raise ValueError(f"the {type(model).__name__} is not fitted: call fit first")
+    inner = getattr(model, "model_", model)
+    return inner if hasattr(inner, "preparation") else model
+
+
+def _inner(model: Any) -> Any:
+    """The net of a model or an estimator that has its own input and output."""
+    if hasattr(model, "preparation"):
+        _check_forecast(model)
+    if hasattr(model, "_need_net"):
+        return model._need_net()
+    return getattr(model, "model_", model)
+
+
+def _check_forecast(model: Any) -> None:
+    """A forecast whose series are prepared needs their past, which a step does not have."""
+    prepared = [name for name in ("log", "season", "difference") if getattr(model.preparation, name)]
+    if prepared:
+        raise TypeError(
+            f"a ForecastModel with {', '.join(prepared)} prepares the whole series before the net sees it: export "
+            "model.net, whose input is the prepared and standardised series, and prepare it in your program"
+        )
+
+
+def _layers(layer: Any, model: Any) -> tuple[list[RecurrentLayer], list[bool]]:
+    if not isinstance(layer, RecurrentLayer | Stack | Bidirectional):
+        raise TypeError(
+            "model must be a recurrent layer, Stack, SequenceModel, CharModel, ClassifyModel, ForecastModel, "
+            f"SequenceClassifier, SequenceRegressor or Forecaster, got {type(model).__name__}"
+        )
+    layers: list[Any] = list(layer.layers) if isinstance(layer, Stack) else [layer]
+    if any(isinstance(each, Bidirectional) for each in layers):
+        raise TypeError(
+            "a net of two directions reads every sequence from its end, too, and cannot run step by step: train one "
+            "with bidirectional=False, or write it with pylstm.interop.onnx.export"
+        )
+    residual = list(layer.residual) if isinstance(layer, Stack) else [False]
+    return layers, residual
+
+
+def _described(layers: list[RecurrentLayer]) -> str:
+    return ", ".join(f"{each.cell.name} {each.input_size} -> {each.output_size}" for each in layers)
+
+
+def _take_scales(net: Net, model: Any) -> None:
+    """The standardisation of a model, in double as `predict` computes it."""
+    if hasattr(model, "preparation"):
+        _take_series_scale(net, model)
+    elif hasattr(model, "x_scaler_"):
+        net.x_scale = model.x_mean_, model.x_scale_
+        net.classes = [str(each) for each in getattr(model, "classes_", [])]
+        if hasattr(model, "y_scaler_"):
+            net.y_scale = model.y_mean_, model.y_scale_
+    elif hasattr(model, "scale") and hasattr(model, "classes"):
+        net.x_scale = model.scale[0], model.scale[1]
+        net.classes = [str(each) for each in model.classes]
+
+
+def _take_series_scale(net: Net, model: Any) -> None:
+    """The scale of the one series of the fit, and of what is known beforehand."""
+    if len(model.scales) != 1:
+        raise TypeError(
+            f"a ForecastModel fitted on {len(model.scales)} series has as many scales: fit it on one series, or export "
+            "model.net, whose input is standardised"
+        )
+    scale, extra = model.scales[0], model.extra_scale
+    net.x_scale = np.concatenate([scale[0], extra[0]]), np.concatenate([scale[1], extra[1]])
+    net.y_scale = np.tile(scale[0], model.horizon), np.tile(scale[1], model.horizon)
+
+
+def _check_finite(net: Net) -> None:
+    """C has no literal for NaN and infinity."""
+    named = [(f"layer {k}", *item) for k, each in enumerate(net.layers) for item in each.params.items()]
+    named += [(f"head {k}", *item) for k, each in enumerate(net.maps) for item in each.params.items()]
+    named += [("embedding", "weight", net.table)] if net.table is not None else []
+    for where, name, array in named:
+        with np.errstate(over="ignore"):
+            rounded = array.astype(net.dtype)
+        if not np.isfinite(rounded).all():
+            raise ValueError(f"{where}: {name} holds values that are not finite in {net.dtype}: train the net anew")

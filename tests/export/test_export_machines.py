@@ -1,0 +1,191 @@
+"""`pylstm.export` on other machines: aarch64 under qemu, WebAssembly under wasmtime, the size on a Cortex-M4."""
+
+from __future__ import annotations
+
+import struct
+
+import numpy as np
+import pytest
+
+import pylstm
+from pylstm.plugins import registry
+
+WITHOUT_LIBM = [name for name in registry().names() if name != "lru"]  # whose sines are those of the C library
+TEN = ["lstm", "gru", "rnn_tanh", "peephole", "mgu", "rg_lru", "slstm", "rwkv4", "ct_rnn", "mogrifier_lstm"]
+LINUX = """
+#define SYSCALL(number, a, b, c) ({ \\
+    register long x8 __asm__("x8") = number; register long x0 __asm__("x0") = (long)(a); \\
+    register long x1 __asm__("x1") = (long)(b); register long x2 __asm__("x2") = (long)(c); \\
+    __asm__ volatile("svc 0" : "+r"(x0) : "r"(x8), "r"(x1), "r"(x2) : "memory"); x0; })
+void *memset(void *to, int value, size_t n) {
+    for (volatile unsigned char *p = to; n--;) *p++ = (unsigned char)value;
+    return to;
+}
+void *memcpy(void *restrict to, const void *restrict from, size_t n) {
+    const volatile unsigned char *q = from;
+    for (volatile unsigned char *p = to; n--;) *p++ = *q++;
+    return to;
+}
+static void all(long number, long file, unsigned char *data, size_t n) {
+    while (n) {
+        const long done = SYSCALL(number, file, data, n);
+        if (done <= 0) SYSCALL(93, 9, 0, 0);
+        data += done, n -= (size_t)done;
+    }
+}
+static double state[8192], x[8192], y[8192];
+#define FEED(name, steps, from, to) \\
+    all(63, 0, (unsigned char *)x, from); \\
+    if (name##_init((name##_t *)state) || name##_run((name##_t *)state, (void *)x, steps, (void *)y)) \\
+        SYSCALL(93, 8, 0, 0); \\
+    all(64, 1, (unsigned char *)y, to);
+void _start(void);
+void _start(void) {
+"""
+
+
+def fed(kit, nets):
+    """What a program with all nets reads, and what it should write."""
+    read = b"".join(kit.joined(*kit.inputs(layer)).tobytes() for layer in nets.values())
+    return read, {name: kit.expected(layer) for name, layer in nets.items()}
+
+
+def check(kit, nets, written, right):
+    """That every net wrote the right bits."""
+    start, wrong = 0, []
+    for name in nets:
+        size = right[name].nbytes
+        found = np.frombuffer(written[start : start + size], right[name].dtype).reshape(right[name].shape)
+        start += size
+        wrong += [] if kit.same(found, right[name]) else [name]
+    assert start == len(written)
+    assert wrong == []
+
+
+@pytest.mark.parametrize(("dtype", "cells"), [("float32", WITHOUT_LIBM), ("float64", TEN)], ids=["float32", "float64"])
+def test_aarch64_under_qemu(kit, fused, tmp_path, dtype, cells):
+    compiler, qemu = kit.compiler("zig aarch64-linux"), kit.need("qemu-aarch64")
+    layers = kit.layers(dtype)
+    nets = {name: layers[name] for name in cells}
+    source = kit.write_all(nets, tmp_path)
+    read, right = fed(kit, nets)
+    lines = [LINUX]
+    for name, layer in nets.items():
+        x = kit.joined(*kit.inputs(layer))
+        lines.append(f"    FEED({name}, {len(x)}, {x.nbytes}, {right[name].nbytes})\n")
+    source.write_text(source.read_text() + "".join(lines) + "    SYSCALL(93, 0, 0, 0);\n}\n")
+    program = tmp_path / "program"
+    flags = ["-std=gnu11", "-O2", "-Wall", "-Werror", "-nostdlib", "-ffreestanding", "-static"]
+    kit.run([*compiler, *flags, source, "-o", program])
+    check(kit, nets, kit.run([qemu, program], input=read).stdout, right)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_wasm_under_wasmtime(kit, fused, tmp_path, dtype):
+    """There is no fused multiply-add: the file has its own."""
+    wasmtime = pytest.importorskip("wasmtime")
+    compiler, layers = kit.compiler("zig wasm32-freestanding"), kit.layers(dtype)
+    nets = {name: layers[name] for name in TEN}
+    source = kit.write_all(nets, tmp_path)
+    source.write_text(source.read_text() + "double state[8192], x[8192], y[8192];\n")
+    exports = [f"-Wl,--export={name}_{what}" for name in nets for what in ("init", "run")]
+    exports += [f"-Wl,--export={name}" for name in ("state", "x", "y")]
+    program = tmp_path / "program.wasm"
+    kit.run([*compiler, *kit.STRICT, "-O2", "-nostdlib", "-Wl,--no-entry", *exports, source, "-o", program])
+    store = wasmtime.Store()
+    found = wasmtime.Instance(store, wasmtime.Module(store.engine, program.read_bytes()), []).exports(store)
+    memory, state, x, y = found["memory"], *(found[name].value(store) for name in ("state", "x", "y"))
+    wrong = []
+    for name, layer in nets.items():
+        given, right = kit.joined(*kit.inputs(layer)), kit.expected(layer)
+        memory.write(store, given.tobytes(), x)
+        assert found[f"{name}_init"](store, state) == 0
+        assert found[f"{name}_run"](store, state, x, len(given), y) == 0
+        written = np.frombuffer(bytes(memory.read(store, y, y + right.nbytes)), dtype).reshape(right.shape)
+        wrong += [] if kit.same(written, right) else [name]
+    assert wrong == []
+
+
+def sizes(data: bytes) -> tuple[int, int, int]:
+    """text, data and bss of a 32-bit ELF file, as ``size`` counts them."""
+    start, count = struct.unpack_from("<I", data, 32)[0], struct.unpack_from("<H", data, 48)[0]
+    text = filled = empty = 0
+    for k in range(count):
+        _, kind, flags, _, _, size = struct.unpack_from("<6I", data, start + 40 * k)
+        if flags & 2:  # in memory
+            empty += size if kind == 8 else 0
+            filled += size if kind != 8 and flags & 1 else 0
+            text += size if kind != 8 and not flags & 1 else 0
+    return text, filled, empty
+
+
+def test_cortex_m4(kit, tmp_path):
+    """All that an LSTM of 8 units needs, in flash but for its states; docs/export.md has the figures."""
+    layer = pylstm.LSTM(3, 8, seed=0)
+    pylstm.export.header(layer, tmp_path / "net.h")
+    source = tmp_path / "firmware.c"
+    source.write_text(
+        '#include "net.h"\nstatic net_t net;\nint start(void);\nint start(void) { return net_init(&net); }\n'
+        "int step(const float *x, float *y);\nint step(const float *x, float *y) { return net_step(&net, x, y); }\n"
+    )
+    made = tmp_path / "firmware.o"
+    compiler = kit.compiler("zig thumb-freestanding-eabihf")
+    kit.run([*compiler, "-mcpu=cortex_m4", *kit.STRICT, "-Os", "-c", source, "-o", made])
+    text, data, bss = sizes(made.read_bytes())
+    assert 4 * layer.params.size < text <= 3600
+    assert data == 0
+    assert bss == 192
+    symbols = made.read_bytes()
+    assert b"fmaf" not in symbols  # VFMA, no call
+    assert b"__aeabi_d" not in symbols  # no double
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_the_multiply_add_in_software(kit, tmp_path, dtype):
+    """Against that of the processor, where rounding, overflow and underflow are hard."""
+    layer = pylstm.LSTM(1, 1, dtype=dtype, seed=0)
+    pylstm.export.c(layer, tmp_path / "net.c", dtype=dtype)
+    text = (tmp_path / "net.c").read_text()
+    real, f = ("float", "f") if dtype == "float32" else ("double", "")
+    assert text.count("#define NET_HARD 1") == 2
+    soft = text.replace("#define NET_HARD 1", "#define NET_HARD 0")
+    soft += f"""
+void fma_of(const {real} *a, {real} *y, int n);
+void fma_of(const {real} *a, {real} *y, int n) {{
+    for (int k = 0; k < n; k++) y[k] = NET_FMA(a[3 * k], a[3 * k + 1], a[3 * k + 2]);
+}}
+__attribute__((target("fma"))) void right(const {real} *a, {real} *y, int n);
+void right(const {real} *a, {real} *y, int n) {{
+    for (int k = 0; k < n; k++) y[k] = __builtin_fma{f}(a[3 * k], a[3 * k + 1], a[3 * k + 2]);
+}}
+"""
+    source = tmp_path / "soft.c"
+    source.write_text(soft.replace("#define NET_X86 1", "#define NET_X86 0"))
+    library = kit.Built(source, kit.compiler("gcc"), "-O2", "-fsanitize=undefined", "-fno-sanitize-recover").library
+    a = factors(dtype)
+    found, right = np.empty(len(a), dtype), np.empty(len(a), dtype)
+    library.fma_of(kit.at(a), kit.at(found), len(a))
+    library.right(kit.at(a), kit.at(right), len(a))
+    assert kit.same(found, right)
+
+
+def factors(dtype):
+    """Triples whose sum cancels, ties, is subnormal or overflows."""
+    rng = np.random.default_rng(0)
+    info, n = np.finfo(dtype), 200_000
+    least, most = np.log2(info.smallest_subnormal), np.log2(float(info.max))
+    a = rng.standard_normal((n, 3)) * np.exp2(rng.uniform(-3, 3, (n, 3)))
+    with np.errstate(all="ignore"):
+        a = np.concatenate([a, rng.standard_normal((n, 3)) * np.exp2(rng.uniform(least / 2, most / 2, (n, 3)))])
+        a[: n // 2] = a[: n // 2].astype("float16")  # few bits: ties
+        a = a.astype(dtype)
+        near = a[:n, 0] * a[:n, 1]
+        a[: n // 4, 2] = -near[: n // 4] * (1 + rng.integers(-2, 3, n // 4) * info.eps).astype(dtype)
+        small = a[n : n + n // 2]
+        small[:, 2] = (np.exp2(rng.uniform(least - 3, least + 60, n // 2)) * rng.choice([-1, 1], n // 2)).astype(dtype)
+        small[:, 1] = (np.exp2(rng.uniform(least, least + 60, n // 2)) / small[:, 0]).astype(dtype)
+        special = np.array(
+            [0, -0.0, 1, -1, info.max, -info.max, info.tiny, info.smallest_subnormal, np.inf, -np.inf, np.nan]
+        )
+        grid = np.stack(np.meshgrid(special, special, special), -1).reshape(-1, 3).astype(dtype)
+    return np.ascontiguousarray(np.concatenate([a, grid]))
