@@ -80,6 +80,11 @@ def net_of(model: Any, dtype: Any) -> Net:
         None if embedding is None else embedding.params["weight"],
         read=read,
     )
+    if head is not None and any(set(each.cell.contract.aux) - {"x"} for each in layers):
+        raise TypeError(
+            "the model cannot be exported: its cell takes per-step inputs, which a model does not have: export "
+            "model.layer, which takes them behind x"
+        )
     if head is not None:
         net.maps = list(head.layers) if isinstance(head, MLP) else [head]
         net.activation = head.activation if isinstance(head, MLP) else ""

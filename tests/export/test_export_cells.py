@@ -119,10 +119,10 @@ class Everything(Cell):
     def forward_last(z, prev, e, p, o):
         inside = (z.m > 0.1) & (z.n <= 2.0) | ~(prev.h >= 0) & (z.n != 0)
         h = where(inside, tanh(z.m), relu(z.n) / (1 + abs(z.n))) * p.rate + maximum(sigmoid(e.e), 0.3)
-        h = h + 0.1 * prev.count  # which has its new value by then
+        h = h + prev.count * z.m  # which has its new value by then
         power = exp(-z.m * z.m) * sqrt(1.5 + z.n * z.n) - log(2.5 + 0.1 * sin(z.n) * cos(z.m))
         c = minimum(power - 0.1 * prev.c + prev.late * p.w, o.most)
-        count = 0.5 * prev.count + tanh(z.q)
+        count = 0.5 + tanh(z.q)
         return {"h": h, "c": c, "count": count, "late": prev.h * z.m - prev.c * z.n, "flag": z.n > 0}
 
 

@@ -12,6 +12,7 @@ from pylstm.plugins import registry
 
 WITHOUT_LIBM = [name for name in registry().names() if name != "lru"]  # whose sines are those of the C library
 TEN = ["lstm", "gru", "rnn_tanh", "peephole", "mgu", "rg_lru", "slstm", "rwkv4", "ct_rnn", "mogrifier_lstm"]
+FREESTANDING = ["-std=gnu11", "-O2", "-Wall", "-Werror", "-nostdlib", "-ffreestanding", "-static"]
 LINUX = """
 #define SYSCALL(number, a, b, c) ({ \\
     register long x8 __asm__("x8") = number; register long x0 __asm__("x0") = (long)(a); \\
@@ -75,35 +76,81 @@ def test_aarch64_under_qemu(kit, fused, tmp_path, dtype, cells):
         lines.append(f"    FEED({name}, {len(x)}, {x.nbytes}, {right[name].nbytes})\n")
     source.write_text(source.read_text() + "".join(lines) + "    SYSCALL(93, 0, 0, 0);\n}\n")
     program = tmp_path / "program"
-    flags = ["-std=gnu11", "-O2", "-Wall", "-Werror", "-nostdlib", "-ffreestanding", "-static"]
-    kit.run([*compiler, *flags, source, "-o", program])
+    kit.run([*compiler, *FREESTANDING, source, "-o", program])
     check(kit, nets, kit.run([qemu, program], input=read).stdout, right)
+
+
+def stepped(layer, steps):
+    """The outputs of `stream.step`."""
+    x = np.random.default_rng(0).standard_normal((steps, layer.input_size), layer.dtype.name)
+    stream = layer.stream()
+    return x, np.array([stream.step(x_t) for x_t in x])
+
+
+def test_a_hundred_thousand_steps_under_qemu(kit, fused, tmp_path):
+    compiler, qemu = kit.compiler("zig aarch64-linux"), kit.need("qemu-aarch64")
+    layer = pylstm.LSTM(1, 8, seed=0)
+    source = kit.write_all({"net": layer}, tmp_path)
+    lines = [LINUX.partition("void _start(void) {")[0], "void _start(void) {\n    net_init((net_t *)state);\n"]
+    lines += ["    for (int k = 0; k < 100; k++) {\n        all(63, 0, (unsigned char *)x, 4000);\n"]
+    lines += ["        if (net_run((net_t *)state, (void *)x, 1000, (void *)y)) SYSCALL(93, 8, 0, 0);\n"]
+    lines += ["        all(64, 1, (unsigned char *)y, 32000);\n    }\n    SYSCALL(93, 0, 0, 0);\n}\n"]
+    source.write_text(source.read_text() + "".join(lines))
+    kit.run([*compiler, *FREESTANDING, source, "-o", tmp_path / "program"])
+    x, right = stepped(layer, 100_000)
+    written = kit.run([qemu, tmp_path / "program"], input=x.tobytes()).stdout
+    assert kit.same(np.frombuffer(written, "float32").reshape(-1, 8), right)
+
+
+class Wasm:
+    """Nets as WebAssembly."""
+
+    def __init__(self, kit, nets, folder):
+        wasmtime = pytest.importorskip("wasmtime")
+        compiler = kit.compiler("zig wasm32-freestanding")
+        source = kit.write_all(nets, folder)
+        source.write_text(source.read_text() + "double state[8192], x[8192], y[8192];\n")
+        exports = [f"-Wl,--export={name}_{what}" for name in nets for what in ("init", "run")]
+        exports += [f"-Wl,--export={name}" for name in ("state", "x", "y")]
+        program = folder / "program.wasm"
+        kit.run([*compiler, *kit.STRICT, "-O2", "-nostdlib", "-Wl,--no-entry", *exports, source, "-o", program])
+        self.store = wasmtime.Store()
+        module = wasmtime.Module(self.store.engine, program.read_bytes())
+        self.found = wasmtime.Instance(self.store, module, []).exports(self.store)
+        self.memory = self.found["memory"]
+        self.state, self.x, self.y = (self.found[name].value(self.store) for name in ("state", "x", "y"))
+
+    def start(self, name):
+        assert self.found[f"{name}_init"](self.store, self.state) == 0
+
+    def feed(self, name, x, like):
+        """As many steps as `x` has; `like` is of the dtype and shape of the outputs."""
+        self.memory.write(self.store, x.tobytes(), self.x)
+        assert self.found[f"{name}_run"](self.store, self.state, self.x, len(x), self.y) == 0
+        written = bytes(self.memory.read(self.store, self.y, self.y + like.nbytes))
+        return np.frombuffer(written, like.dtype).reshape(like.shape)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_wasm_under_wasmtime(kit, fused, tmp_path, dtype):
     """There is no fused multiply-add: the file has its own."""
-    wasmtime = pytest.importorskip("wasmtime")
-    compiler, layers = kit.compiler("zig wasm32-freestanding"), kit.layers(dtype)
+    layers = kit.layers(dtype)
     nets = {name: layers[name] for name in TEN}
-    source = kit.write_all(nets, tmp_path)
-    source.write_text(source.read_text() + "double state[8192], x[8192], y[8192];\n")
-    exports = [f"-Wl,--export={name}_{what}" for name in nets for what in ("init", "run")]
-    exports += [f"-Wl,--export={name}" for name in ("state", "x", "y")]
-    program = tmp_path / "program.wasm"
-    kit.run([*compiler, *kit.STRICT, "-O2", "-nostdlib", "-Wl,--no-entry", *exports, source, "-o", program])
-    store = wasmtime.Store()
-    found = wasmtime.Instance(store, wasmtime.Module(store.engine, program.read_bytes()), []).exports(store)
-    memory, state, x, y = found["memory"], *(found[name].value(store) for name in ("state", "x", "y"))
-    wrong = []
+    wasm, wrong = Wasm(kit, nets, tmp_path), []
     for name, layer in nets.items():
-        given, right = kit.joined(*kit.inputs(layer)), kit.expected(layer)
-        memory.write(store, given.tobytes(), x)
-        assert found[f"{name}_init"](store, state) == 0
-        assert found[f"{name}_run"](store, state, x, len(given), y) == 0
-        written = np.frombuffer(bytes(memory.read(store, y, y + right.nbytes)), dtype).reshape(right.shape)
-        wrong += [] if kit.same(written, right) else [name]
+        right = kit.expected(layer)
+        wasm.start(name)
+        wrong += [] if kit.same(wasm.feed(name, kit.joined(*kit.inputs(layer)), right), right) else [name]
     assert wrong == []
+
+
+def test_a_hundred_thousand_steps_under_wasmtime(kit, fused, tmp_path):
+    layer = pylstm.LSTM(1, 8, seed=0)
+    wasm = Wasm(kit, {"net": layer}, tmp_path)
+    x, right = stepped(layer, 100_000)
+    wasm.start("net")
+    for t in range(0, 100_000, 1000):
+        assert kit.same(wasm.feed("net", x[t : t + 1000], right[t : t + 1000]), right[t : t + 1000])
 
 
 def sizes(data: bytes) -> tuple[int, int, int]:

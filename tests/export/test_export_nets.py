@@ -279,6 +279,7 @@ class Numpy(Cell):
         (lambda: ForecastModel("lstm", 3, difference=1), "with difference prepares the whole series.*model.net"),
         (lambda: pylstm.Recurrent(ByHand, 2, 3, certified=False), "runs as NumPy functions.*leave out backward"),
         (lambda: pylstm.Recurrent(Numpy, 2, 3, certified=False), "not a formula of the functions of pylstm.cells"),
+        (lambda: SequenceModel("ct_rnn", 2, 3, 1), "takes per-step inputs.*export model.layer"),
         (lambda: pylstm.Linear(2, 3), "model must be a recurrent layer, Stack, .* got Linear"),
         (lambda: 3, "model must be a recurrent layer, Stack, .* got int"),
         (lambda: ClassifyModel(["a", "b"]), "fit"),
@@ -288,6 +289,25 @@ def test_what_cannot_be_exported(tmp_path, make, words):
     with pytest.raises((TypeError, RuntimeError, ValueError), match=words):
         export.c(make(), tmp_path / "net.c")
     assert not (tmp_path / "net.c").exists()
+
+
+class Awkward(Cell):
+    """Its names are words of C, and those that the file has."""
+
+    states = ("float", "k", "scratch")
+    gates = {"a": "float", "int": "float+k"}
+    params = ("z", "net")
+
+    def forward(z, prev, p):
+        new = tanh(z.a) * p.z + z.int
+        return {"float": new, "k": 0.5 * prev.k + z.a, "scratch": prev.float * p.net}
+
+
+def test_awkward_names(kit, fused, tmp_path):
+    layer = pylstm.Recurrent(Awkward, 2, 3, certified=False, learn_initial=True, seed=0)
+    layer.params.flat[...] = RNG.standard_normal(layer.params.size)
+    library = kit.Built(kit.write_all({"x": layer}, tmp_path), kit.compiler("gcc"), "-O2")
+    assert kit.same(library.outputs(layer, "x"), kit.expected(layer))
 
 
 def test_a_forecast_of_several_series(tmp_path):
