@@ -121,7 +121,8 @@ def backward(Plan layout not None, workspace, cotangents, gradients, given, back
     cotangents : (dy, dfinal, dstates)
         Of the output (T, B, w) or None; over the states, (B, w) and (T, B, w) or None, or None as a whole.
     gradients : (dflat, dx, dinitial), OUT
-        Writable arrays: of the flat parameter buffer, (T, B, I), and over the states (B, w).
+        Writable arrays: of the flat parameter buffer, (T, B, I), and over the states (B, w). Without `dflat`, None, the
+        products of the parameters are not computed; without `dx`, which a cell with x as an aux input needs, those of x.
     given : Given
         As given to `forward`.
     back : GivenGradients, OUT
@@ -149,19 +150,23 @@ def backward(Plan layout not None, workspace, cotangents, gradients, given, back
     a.base = line_up(address(workspace, plan.nbytes, True))
     a.x = a.base + plan.x
     take_given_steps(&a, plan, given)
-    a.dflat = address(dflat, core.n_parameters * size, True)
+    a.dflat = NULL if dflat is None else address(dflat, core.n_parameters * size, True)
+    if dx is None and core.aux_x >= 0:
+        raise ValueError("this cell needs dx")
     if begin:
-        memset(a.dflat, 0, core.n_parameters * size)
+        if a.dflat != NULL:
+            memset(a.dflat, 0, core.n_parameters * size)
         memset(a.base + plan.dparams, 0, (B + PARAM_ROWS - 1) // PARAM_ROWS * param_width(core) * size)
     if plan.offsets != NULL:
-        a.dx, a.out = a.base + plan.dx, address(dx, plan.given_T * B * core.input_size * size, True)
         take_given(&a, plan, dy, core.states.width[core.output], address(order, B * sizeof(Py_ssize_t), False))
-        clear_beyond(plan, &a, plan.given_T, core.input_size * size)
-        memset(a.dx, 0, plan.dx_rows * core.input_size * size)
+        if dx is not None:
+            a.dx, a.out = a.base + plan.dx, address(dx, plan.given_T * B * core.input_size * size, True)
+            clear_beyond(plan, &a, plan.given_T, core.input_size * size)
+            memset(a.dx, 0, plan.dx_rows * core.input_size * size)
     else:
         a.dy = NULL if dy is None else address(dy, rows * core.states.width[core.output] * size, False)
-        a.dx = address(dx, rows * core.input_size * size, True)
-        if starts_dx(plan) < 0:
+        a.dx = NULL if dx is None else address(dx, rows * core.input_size * size, True)
+        if a.dx != NULL and starts_dx(plan) < 0:
             memset(a.dx, 0, rows * core.input_size * size)
     for k in range(core.states.n):
         step = B * core.states.width[k] * size
@@ -193,6 +198,8 @@ def backward(Plan layout not None, workspace, cotangents, gradients, given, back
         return
     for k in range(core.states.n):
         memcpy(a.dinitial[k], a.base + (plan.dprev[k] if plan.T & 1 else plan.dstates[k]), B * core.states.width[k] * size)
+    if a.dflat == NULL:
+        return
     if size == 4:
         add_params(plan, &a, <float *> NULL)
     else:

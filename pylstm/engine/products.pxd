@@ -124,7 +124,7 @@ cdef inline void backward_products(const plan_t *plan, const arrays_t *a, int nu
                                    Py_ssize_t steps) noexcept nogil:
     """From the cotangents of a chunk:  dx = dz W_x,  dW += dz^T A,  db += sum dz.
 
-    A thread has a share of the rows of dx and of dW."""
+    A thread has a share of the rows of dx and of dW; without `dx` or `dflat` nobody needs that part."""
     cdef const core_t *core = plan.core
     cdef const tiles_t *tiles = core.tiles
     cdef Py_ssize_t size = core.itemsize, from_ = row_of(plan, first), rows = row_of(plan, first + steps) - from_
@@ -144,25 +144,28 @@ cdef inline void backward_products(const plan_t *plan, const arrays_t *a, int nu
         if p.source == FROM_X:
             A = a.x
             n = share if plan.offsets != NULL else from_ + share
-            own = &plan.parts_back[k * plan.threads]
-            to = a.dx + n * p.K * size
-            tiles.product(&own.matmul[0], shared, dz + (share * core.z_columns + p.column) * size,
-                          a.base + plan.packed_back + own.packed * size, NULL if k == starts_dx(plan) else to, to, NULL)
+            if a.dx != NULL:
+                own = &plan.parts_back[k * plan.threads]
+                to = a.dx + n * p.K * size
+                tiles.product(&own.matmul[0], shared, dz + (share * core.z_columns + p.column) * size, a.base
+                              + plan.packed_back + own.packed * size, NULL if k == starts_dx(plan) else to, to, NULL)
         elif p.source == FROM_STATE:
             A = a.base + (plan.states[p.index] if plan.prev[p.index] < 0 else plan.prev[p.index])
             if plan.offsets != NULL and not plan.scaled >> p.index & 1:
                 row = 0                        # align_states
         else:
             A = a.base + plan.emissions[p.index]
+        if a.dflat == NULL:
+            continue
         n = part(p.N, 2 * tiles.lanes, number, plan.threads)
         o = outer_t(M=part(p.N, 2 * tiles.lanes, number + 1, plan.threads) - n, N=p.K, R=rows,
                     A=dz + (p.column + n) * size, lda=core.z_columns, B=A + row * p.K * size, ldb=p.K,
                     C=a.dflat + (p.weight + n * p.K) * size, ldc=p.K,
                     scratch=a.base + plan.outer + number * plan.outer_size)
         tiles.outer(&o)
-    if plan.offsets != NULL:
+    if plan.offsets != NULL and a.dx != NULL:
         scatter_dx(plan, a, first, share, shared)
-    for k in range(core.n_bias):
+    for k in range(core.n_bias if a.dflat != NULL else 0):
         if core.bias[k].weight >= 0 and k % plan.threads == number:
             tiles.column_sums(rows, core.bias[k].N, dz + core.bias[k].column * size, core.z_columns,
                               a.dflat + core.bias[k].weight * size)

@@ -18,7 +18,7 @@ cdef struct arrays_t:          # the arrays of a call, in and out; NULL where ab
     const char *blend[MAX_BLOCKS]
     const char *dy
     const char *dstates[MAX_BLOCKS]
-    char *dflat
+    char *dflat                            # NULL, as dx, where nobody needs it
     char *dx
     char *dinitial[MAX_BLOCKS]
     char *dorigin[MAX_BLOCKS]              # of every row; NULL where it is constant

@@ -231,7 +231,7 @@ class CheckpointedRun(Run):
             if not (begin and ready):
                 self._run_segment(plan, buffer, k, piece, packed=not begin)
             into = (None if dy is None else dy[piece], rows, cut_arrays(steps, piece))
-            out = (flat, dx[piece], dinitial)
+            out = (flat, None if dx is None else dx[piece], dinitial)
             given, room = self._given.cut(piece), back.cut(piece)
             _core.backward(plan, buffer, into, out, given, room, begin=begin, end=k == 0)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Never
@@ -13,7 +13,7 @@ from pylstm.checks import Array, ByName, as_array, check_array, check_names
 from pylstm.hints import GradientsBase, Output, refuse_backward
 from pylstm.layers.checkpointed import shares
 from pylstm.layers.protocols import ComposedLayer
-from pylstm.layers.run import KINDS, Gradients
+from pylstm.layers.run import KINDS, Gradients, check_without
 from pylstm.parameters import Parameters
 
 if TYPE_CHECKING:
@@ -81,6 +81,7 @@ class CompositeRun(Output, hints="composite run"):
         *,
         dfinal: States | None = None,
         dstates: Sequence[Any] | None = None,
+        without: Collection[str] = (),
         **other: Never,
     ) -> CompositeGradients:
         """Back-propagate through all layers; of two directions the forward one stands before the reverse.
@@ -94,6 +95,8 @@ class CompositeRun(Output, hints="composite run"):
         dstates : list by layer, optional
             Cotangents of the states after every step: None or what `Run.backward` of the layer takes, of both
             directions in the order of the steps of `x`.
+        without : collection of "x" and "params", optional
+            What needs no gradient, as of `Run.backward`; "params" are those of all layers.
 
         Raises
         ------
@@ -107,9 +110,10 @@ class CompositeRun(Output, hints="composite run"):
         if dy is None and not any(finals) and not any(steps):
             raise ValueError("backward needs a cotangent: dy, dfinal or dstates")
         dy = np.zeros_like(self.y) if dy is None else check_array("dy", dy, self.y.shape, self.layer.dtype)
-        return self._backward(dy, finals, steps)
+        check_without(without)
+        return self._backward(dy, finals, steps, set(without))
 
-    def _backward(self, dy: np.ndarray, dfinal: list[Any], dstates: list[Any]) -> CompositeGradients:
+    def _backward(self, dy: np.ndarray, dfinal: list[Any], dstates: list[Any], without: set[str]) -> CompositeGradients:
         raise NotImplementedError
 
     def _gradients(self, x: np.ndarray, layers: list[Any]) -> CompositeGradients:

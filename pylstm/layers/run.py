@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Never
@@ -46,6 +47,12 @@ class Gradients(GradientsBase):
     aux: dict[str, Array]
     pre: dict[str, Array]
     blend: dict[str, Array]
+
+
+def check_without(without: Any) -> None:
+    """Refuse what is not a collection of "x" and "params"."""
+    if isinstance(without, str) or not set(without) <= {"x", "params"}:
+        raise ValueError(f'without must be a tuple or set of "x" and "params", got {without!r}')
 
 
 class Run(Output, hints="run"):
@@ -135,6 +142,7 @@ class Run(Output, hints="run"):
         *,
         dfinal: dict[str, Any] | None = None,
         dstates: dict[str, Any] | None = None,
+        without: Collection[str] = (),
         **other: Never,
     ) -> Gradients:
         """Back-propagate through time.
@@ -147,6 +155,8 @@ class Run(Output, hints="run"):
             Cotangents of the final states, in the shapes of `final`.
         dstates : dict of str to array_like, optional
             Cotangents of states after every step, (T, B, width).
+        without : collection of "x" and "params", optional
+            What needs no gradient, such as data or a frozen layer: it is not computed, and stands as zeros.
 
         Returns
         -------
@@ -155,7 +165,7 @@ class Run(Output, hints="run"):
         Raises
         ------
         ValueError
-            A wrong shape, an unknown state, or no cotangent at all.
+            A wrong shape, an unknown state, another name in `without`, or no cotangent at all.
         TypeError
             Another dtype than the layer's.
         RuntimeError
@@ -172,15 +182,17 @@ class Run(Output, hints="run"):
         steps = self._of_states("dstates", dstates, lambda w: layout.steps_shape(T, B, w), layout.steps_in)
         if dy is None and not dfinal and not dstates:
             raise ValueError("backward needs a cotangent: dy, dfinal or dstates")
-        flat, dx, *dinitial = layer.workspaces.arrays(
-            dtype, (layer.params.size,), (T, B, layer.input_size), *((B, widths[name]) for name in names)
-        )
-        params = layer.params.around(flat)
+        flat, dx = self._room(without)
+        dinitial = layer.workspaces.arrays(dtype, *((B, widths[name]) for name in names))
         back = given.gradients(None if given.reset is None else rows_of_learned(layer, B))
         self._pass_back((dy, rows, steps), (flat, dx, dinitial), back)
-        add_learned(params, given.learned, dict(zip(names, dinitial)))
-        if given.reset is not None:
-            add_learned(params, layer.learn_initial, dict(zip(names, back.origin)))
+        params = layer.params.zeros_like() if flat is None else layer.params.around(flat)
+        if flat is not None:
+            add_learned(params, given.learned, dict(zip(names, dinitial)))
+            if given.reset is not None:
+                add_learned(params, layer.learn_initial, dict(zip(names, back.origin)))
+        if "x" in without:
+            dx = np.zeros((T, B, layer.input_size), dtype)
         return Gradients(
             x=layout.whole_out(dx),
             initial=ByName((name, layout.rows_out(array)) for name, array in zip(names, dinitial)),
@@ -189,6 +201,18 @@ class Run(Output, hints="run"):
             pre=self._steps_given(back.pre, names, "pre"),
             blend=self._steps_given(back.blend, names, "blend"),
         )
+
+    def _room(self, without: Collection[str]) -> tuple[Any, Any]:
+        """Arrays for the gradients of the parameters and of x; None of what is left out, if the loop can do without."""
+        if without:
+            check_without(without)
+        layer = self.layer
+        shapes = [(layer.params.size,)] if "params" not in without else []
+        if "x" not in without or "x" in layer.cell.contract.aux:
+            shapes.append((self._T, self._B, layer.input_size))
+        found = layer.workspaces.arrays(layer.dtype, *shapes)
+        flat = found.pop(0) if "params" not in without else None
+        return flat, found[0] if found else None
 
     def _pass_back(self, cotangents: Any, gradients: Any, back: GivenGradients) -> None:
         """The loop of `backward`: (dy, dfinal, dstates), in the order of the states, to (dflat, dx, dinitial)."""

@@ -60,13 +60,14 @@ class StackRun(CompositeRun):
         lengths = check_lengths(lengths, x.shape[self._axis], x.shape[1 - self._axis])
         return within(x, lengths, self._axis), lengths
 
-    def _backward(self, dy: np.ndarray, dfinal: list[Any], dstates: list[Any]) -> CompositeGradients:
+    def _backward(self, dy: np.ndarray, dfinal: list[Any], dstates: list[Any], without: set[str]) -> CompositeGradients:
         d = dy if self._lengths is None else within(dy, self._lengths, self._axis)
         layers = []
         for run, mask, residual, final, step in reversed(
             list(zip(self.layers, self._masks, self._residual, dfinal, dstates))
         ):
-            grads = run.backward(d if mask is None else d * mask, dfinal=final, dstates=step)
+            left_out = without if run is self.layers[0] else without - {"x"}
+            grads = run.backward(d if mask is None else d * mask, dfinal=final, dstates=step, without=left_out)
             d = grads.x + d if residual else grads.x
             layers.append(grads)
         return self._gradients(d, layers[::-1])

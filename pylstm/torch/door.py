@@ -71,10 +71,15 @@ def _forward(engine: Engine, x: Any, weights: Sequence[Any], passed: Passed, giv
     return (*(torch.from_numpy(array) for array in outputs), held)
 
 
-def _backward(passed: Passed, tape: Any, cotangents: Sequence[Any]) -> list[Any]:
+def _backward(passed: Passed, tape: Any, cotangents: Sequence[Any], without: Sequence[str] = ()) -> list[Any]:
     """Gradients of x, of the weights and of what was passed."""
     engine, run = _kept(tape)
-    return [torch.from_numpy(array) for array in engine.backward(run, passed, _arrays(cotangents))]
+    return [torch.from_numpy(array) for array in engine.backward(run, passed, _arrays(cotangents), without)]
+
+
+def _unneeded(needs: Sequence[bool], count: int) -> list[str]:
+    """What of x, followed by `count` weights, needs no gradient as a whole."""
+    return [name for name, some in (("x", needs[:1]), ("params", needs[1 : 1 + count])) if not any(some)]
 
 
 class _Call(torch.autograd.Function):
@@ -92,7 +97,7 @@ class _Call(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *cotangents: Any) -> Any:
-        (engine, passed, _, _), (tape, *inputs), needs = ctx.how, ctx.saved_tensors, ctx.needs_input_grad[1:]
+        (engine, passed, _, count), (tape, *inputs), needs = ctx.how, ctx.saved_tensors, ctx.needs_input_grad[1:]
         if all(each is None for each in cotangents):
             return (None,) * (1 + len(needs))
         if torch.is_grad_enabled():  # with create_graph=True
@@ -102,7 +107,7 @@ class _Call(torch.autograd.Function):
             ]
             grads = backward_op(tape, every, inputs, engine.key, passed.text)
         else:
-            grads = _backward(passed, tape, cotangents)
+            grads = _backward(passed, tape, cotangents, _unneeded(needs, count))
         grads += [None] * (len(needs) - len(grads))
         return (None, *(grad if need else None for grad, need in zip(grads, needs)))
 

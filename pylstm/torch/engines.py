@@ -205,12 +205,14 @@ class Engine:
         """A list by single layer as one by part of a stack."""
         return [each[k : k + 2] for k in range(0, len(each), 2)] if self.description.bidirectional else each
 
-    def backward(self, run: Any, passed: Passed, cotangents: Sequence[Array | None]) -> list[Array]:
-        """Gradients of x, of the weights, and of the first `smooth` of what was passed."""
+    def backward(
+        self, run: Any, passed: Passed, cotangents: Sequence[Array | None], without: Sequence[str] = ()
+    ) -> list[Array]:
+        """Gradients of x, of the weights, and of the first `smooth` of what was passed; those left out are zeros."""
         dy, *dfinals = cotangents
         whole = isinstance(run.layer, Composite)
         dfinal = {name: d if whole else d[0] for name, d in zip(self.states, dfinals) if d is not None}
-        grads = run.backward(dy, dfinal=dfinal or None)
+        grads = run.backward(dy, dfinal=dfinal or None, without=without)
         leaves = single(grads.layers) if whole else [grads]
         out = [grads.x, *(array for leaf in leaves for array in self.naming.split(leaf.params))]
         for name in passed.names[: passed.smooth]:

@@ -10,11 +10,11 @@ import torch
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
 from pylstm.cells.options import changed
-from pylstm.checks import check_flag, check_names, check_share, check_size
+from pylstm.checks import check_flag, check_names, check_share
 from pylstm.layers.run import KINDS
 from pylstm.torch.door import call
 from pylstm.torch.engines import Description, engine_for
-from pylstm.torch.refusals import check_device, check_dtype, check_tensor
+from pylstm.torch.refusals import check_bool, check_count, check_device, check_dtype, check_tensor
 
 
 class RecurrentModule(torch.nn.Module):
@@ -32,7 +32,7 @@ class RecurrentModule(torch.nn.Module):
         self._description, self._engine = description, engine_for(description)
         self.input_size, self.hidden_size = description.input_size, description.hidden_size
         self.num_layers, self.bias = description.num_layers, description.bias
-        self.batch_first = check_flag("batch_first", batch_first)
+        self.batch_first = check_bool("batch_first", batch_first)
         self.bidirectional = description.bidirectional
         self.output_size = self._engine.output_size
         for shapes in self._engine.shapes:
@@ -50,6 +50,15 @@ class RecurrentModule(torch.nn.Module):
     def all_weights(self) -> list[list[torch.nn.Parameter]]:
         """The parameters by single layer, as of ``torch.nn.LSTM``."""
         return [[getattr(self, name) for name in shapes] for shapes in self._engine.shapes]
+
+    @property
+    def _flat_weights_names(self) -> list[str]:
+        return [name for shapes in self._engine.shapes for name in shapes]
+
+    @property
+    def _flat_weights(self) -> list[Any]:
+        """As of ``torch.nn.LSTM``, where tools read it; None for one that was deleted."""
+        return [getattr(self, name, None) for name in self._flat_weights_names]
 
     def reset_parameters(self) -> None:
         """Draw all parameters anew, from PyTorch's generator: those of PyTorch's cells as PyTorch does."""
@@ -267,11 +276,11 @@ def describe(
         raise TypeError(f"learn_initial must be True, False or a list of names of states, got {learn_initial!r}")
     return Description(
         cell,
-        check_size("input_size", input_size),
-        check_size("hidden_size", hidden_size),
-        check_size("num_layers", num_layers),
+        check_count("input_size", input_size),
+        check_count("hidden_size", hidden_size),
+        check_count("num_layers", num_layers),
         check_flag("bidirectional", bidirectional),
-        check_flag("bias", bias),
+        check_bool("bias", bias),
         learn_initial if isinstance(learn_initial, bool) else tuple(learn_initial),
         torch_names,
         tuple(sizes.items()),

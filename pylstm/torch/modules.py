@@ -25,6 +25,10 @@ class _Torch(RecurrentModule):
                     weight = getattr(self, name)
                     weight.zero_() if name.startswith("initial_") else weight.uniform_(-bound, bound)
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        self.__dict__.setdefault("proj_size", dict(self._description.sizes).get("proj_size", 0))
+
 
 class LSTM(_Torch):
     """The module for the place of ``torch.nn.LSTM``: its arguments, results, parameters and state dicts.
@@ -94,7 +98,10 @@ class LSTM(_Torch):
 
 def _refuse_projection(proj_size: int) -> None:
     if proj_size:
-        raise ValueError(f"proj_size is an argument of LSTM only, got {proj_size}: put a torch.nn.Linear after it")
+        raise ValueError(
+            f"proj_size argument is only supported for LSTM, not RNN or GRU, got {proj_size}: put a torch.nn.Linear "
+            "after it"
+        )
 
 
 class GRU(_Torch):
@@ -184,7 +191,7 @@ class RNN(_Torch):
     ) -> None:
         _refuse_projection(proj_size)
         if nonlinearity not in ("tanh", "relu"):
-            raise ValueError(f"nonlinearity must be 'tanh' or 'relu', got {nonlinearity!r}")
+            raise ValueError(f"Unknown nonlinearity {nonlinearity!r}: nonlinearity must be 'tanh' or 'relu'")
         description = describe(
             find_cell(f"rnn_{nonlinearity}"),
             input_size,

@@ -6,7 +6,45 @@ from typing import Any
 
 import torch
 
+from pylstm.checks import check_size
+
 DTYPES = (torch.float32, torch.float64)
+
+
+class WrongShape(ValueError, RuntimeError):
+    """A tensor of another shape: `RuntimeError` with PyTorch, `ValueError` in pylstm."""
+
+
+class WrongDtype(TypeError, ValueError):
+    """A tensor of another dtype than the weights: `ValueError` with PyTorch, `TypeError` in pylstm."""
+
+
+def check_count(name: str, value: Any) -> int:
+    """`value` as an integer of at least 1.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Not an integer; below 1, or too large.
+    """
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
+        raise TypeError(f"{name} should be of type int, got: {type(value).__name__}")
+    if value < 1:
+        raise ValueError(f"{name} must be greater than zero, got {value}")
+    return check_size(name, value)
+
+
+def check_bool(name: str, value: Any) -> bool:
+    """`value`, a bool.
+
+    Raises
+    ------
+    TypeError
+        Not a bool.
+    """
+    if not isinstance(value, bool):
+        raise TypeError(f"{name} should be of type bool, got: {type(value).__name__}")
+    return value
 
 
 def check_dtype(name: str, dtype: Any) -> None:
@@ -58,14 +96,27 @@ def check_tensor(name: str, value: Any, shape: tuple[Any, ...], dtype: Any) -> N
         raise TypeError(f"{name} must be a tensor, got {type(value).__name__}{cure}")
     check_device(name, value.device)
     if value.dtype != dtype:
-        if value.dtype in (torch.float16, torch.bfloat16) or value.dtype.is_complex:
-            check_dtype(name, value.dtype)
-        if value.dtype not in DTYPES:
-            raise TypeError(f"{name} must be {dtype}, as the weights, got {value.dtype}: convert it with .to({dtype})")
-        raise TypeError(
-            f"{name} is {value.dtype}, but the weights are {dtype}: convert it with .to({dtype}), or the module with "
-            f".to({value.dtype})"
-        )
+        _refuse_dtype(name, value.dtype, dtype)
     if value.dim() != len(shape) or any(not isinstance(n, str) and n != m for n, m in zip(shape, value.shape)):
         expected = ", ".join(str(n) for n in shape)
-        raise ValueError(f"{name} must have shape ({expected}), got {tuple(value.shape)}")
+        remark = ""
+        if name.startswith("hx"):
+            remark = "Expected hidden states of another size: "
+        elif name == "input" and value.dim() == len(shape):
+            remark = "input.size(-1) must be equal to input_size: "
+        raise WrongShape(f"{remark}{name} must have shape ({expected}), got {tuple(value.shape)}")
+
+
+def _refuse_dtype(name: str, got: Any, dtype: Any) -> None:
+    if got in (torch.float16, torch.bfloat16) or got.is_complex:
+        check_dtype(name, got)
+    if got not in DTYPES:
+        raise WrongDtype(f"{name} must be {dtype}, as the weights, got {got}: convert it with .to({dtype})")
+    if name == "input":
+        raise WrongDtype(
+            f"RNN input dtype ({got}) does not match weight dtype ({dtype}). "
+            f"Convert input: input.to({dtype}), or convert model: model.to({got})"
+        )
+    raise WrongDtype(
+        f"{name} is {got}, but the weights are {dtype}: convert it with .to({dtype}), or the module with .to({got})"
+    )

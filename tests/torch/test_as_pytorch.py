@@ -36,6 +36,30 @@ def test_wrong_inputs_and_states_are_refused(kind, layers, both):
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_errors_are_of_the_classes_and_in_the_words_of_torch(kind):
+    """As `test_cudnn_forward_exception` and `test_errors`: a caller may catch either class."""
+    module = module_of(kind, I, H)
+    with pytest.raises(RuntimeError, match=r"Expected hidden.*size.*got"):
+        module(torch.randn(T, B, I), states(kind, 1, B, H + 1))
+    with pytest.raises(RuntimeError, match=r"input.size\(-1\) must be equal to input_size"):
+        module(torch.randn(T, B, I + 1))
+    for error in (ValueError, TypeError):
+        with pytest.raises(error, match=r"RNN input dtype .* does not match weight dtype .* Convert input: input\.to"):
+            module(torch.randn(T, B, I, dtype=torch.float64))
+    for arguments, error, match in (
+        ((0, H), ValueError, "input_size must be greater than zero"),
+        ((I, 0), ValueError, "hidden_size must be greater than zero"),
+        ((I, H, 0), ValueError, "num_layers must be greater than zero"),
+        ((I, 5.0), TypeError, "hidden_size should be of type int, got: float"),
+    ):
+        with pytest.raises(error, match=match):
+            module_of(kind, *arguments)
+    for flag in ("bias", "batch_first"):
+        with pytest.raises(TypeError, match=f"{flag} should be of type bool, got: int"):
+            module_of(kind, I, H, **{flag: 1})
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_states_that_are_given_as_zeros_are_those_that_are_not(kind):
     """As `test_rnn_initial_hidden_state`."""
     module, x = module_of(kind, I, H, 2), torch.randn(T, B, I)
@@ -58,7 +82,7 @@ def test_a_single_sequence_with_states(kind):
 def test_only_lstm_has_projections():
     """As `test_projections_errors_on_gru_and_rnn`."""
     for kind in ("GRU", "RNN"):
-        with pytest.raises(ValueError, match="proj_size is an argument of LSTM only"):
+        with pytest.raises(ValueError, match="only supported for LSTM"):
             module_of(kind, I, H, proj_size=2)
 
 
@@ -136,6 +160,33 @@ def test_no_warning_of_weights_that_are_not_in_one_piece(kind):
         module = copy.deepcopy(module_of(kind, I, H, 2)).double()
         module.flatten_parameters()
         module(torch.randn(T, B, I, dtype=torch.float64))
+
+
+def test_flat_weights_are_what_the_module_computes_with():
+    """As `test_rnn_weight_norm` and `test_partial_flat_weights`: a weight that is computed is a plain tensor."""
+    lstm = pylstm.torch.LSTM(I, H, proj_size=2)
+    assert [id(weight) for weight in lstm._flat_weights] == [id(weight) for weight in lstm.parameters()]
+    before = lstm(torch.ones(T, B, I))[0]
+    with pytest.warns(FutureWarning):
+        lstm = torch.nn.utils.weight_norm(lstm, "weight_hr_l0")
+    assert sum(isinstance(weight, torch.nn.Parameter) for weight in lstm._flat_weights) == 4
+    torch.testing.assert_close(lstm(torch.ones(T, B, I))[0], before, rtol=0, atol=1e-6)
+    lstm = torch.nn.utils.remove_weight_norm(lstm, "weight_hr_l0")
+    assert all(isinstance(weight, torch.nn.Parameter) for weight in lstm._flat_weights)
+    del lstm.weight_hh_l0
+    assert lstm._flat_weights[1] is None and len(lstm._flat_weights_names) == 5
+
+
+def test_a_state_without_a_projection_is_read():
+    """As `test_save_lstm_compatibility`."""
+    state = dict(pylstm.torch.LSTM(I, H).__dict__)
+    del state["proj_size"]
+    other = pylstm.torch.LSTM(I, H)
+    other.__setstate__(state)
+    assert other.__dict__["proj_size"] == 0 and repr(other) == f"LSTM({I}, {H})"
+    other.__dict__.clear()
+    other.__setstate__(state)
+    assert other.proj_size == 0
 
 
 def test_state_dicts_that_do_not_fit_are_refused_by_their_keys():

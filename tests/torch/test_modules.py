@@ -124,6 +124,29 @@ def test_gradients_are_only_of_what_requires_them(train):
     assert module(x)[0].requires_grad == train
 
 
+@pytest.mark.parametrize("of", ["x", "params", "state", "everything"])
+def test_what_nobody_needs_is_not_computed(of, monkeypatch):
+    """The layer is told, and the gradients that are computed have the same bits."""
+    module, x, state = pylstm.torch.GRU(I, H, 2), x_of(requires_grad=True), torch.randn(2, B, H, requires_grad=True)
+    leaves = [x, state, *module.parameters()]
+    wanted = dict(zip(map(id, leaves), torch.autograd.grad(module(x, state)[0].square().sum(), leaves)))
+    told, backward = [], type(module._engine).backward
+    monkeypatch.setattr(
+        type(module._engine),
+        "backward",
+        lambda self, run, passed, cotangents, without: (
+            told.append(tuple(without)) or backward(self, run, passed, cotangents, without)
+        ),
+    )
+    if of in ("params", "state"):
+        module.requires_grad_(False)
+    x.requires_grad_(of in ("params", "everything"))
+    left = [each for each in leaves if each.requires_grad]
+    for leaf, grad in zip(left, torch.autograd.grad(module(x, state)[0].square().sum(), left), strict=True):
+        assert torch.equal(grad, wanted[id(leaf)])
+    assert told == [{"x": ("x",), "params": ("params",), "state": ("x", "params"), "everything": ()}[of]]
+
+
 def tapes():
     gc.collect()
     return len(door._TAPES)
@@ -282,7 +305,7 @@ REFUSED = {
     "dtype": (
         call(LSTM, x_of(torch.float64)),
         TypeError,
-        r"weights are torch.float32: convert it with .to\(torch.float32",
+        r"torch.float32\). Convert input: input.to\(torch.float32\), or convert model",
     ),
     "made half": (lambda: pylstm.torch.GRU(I, H, dtype=torch.float16), TypeError, "dtype must be float32 or float64"),
     "cuda": (lambda: torch.nn.Sequential(pylstm.torch.GRU(I, H)).to("cuda"), TypeError, "runs on the CPU"),
@@ -310,8 +333,8 @@ REFUSED = {
         TypeError,
         "weight_hh_l0 is torch.float64, but the weights are torch.float32",
     ),
-    "projected GRU": (lambda: pylstm.torch.GRU(I, H, proj_size=2), ValueError, "proj_size is an argument of LSTM only"),
-    "projected RNN": (lambda: pylstm.torch.RNN(I, H, proj_size=2), ValueError, "proj_size is an argument of LSTM only"),
+    "projected GRU": (lambda: pylstm.torch.GRU(I, H, proj_size=2), ValueError, "only supported for LSTM"),
+    "projected RNN": (lambda: pylstm.torch.RNN(I, H, proj_size=2), ValueError, "only supported for LSTM"),
     "learned": (lambda: pylstm.torch.GRU(I, H, learn_initial=5), TypeError, "learn_initial must be True, False or"),
     "packed and lengths": (call(LSTM, PACKED, lengths=[7, 4, 4, 1]), ValueError, "not with a PackedSequence"),
     "aux": (call(LSTM, x_of(), aux={"dt": torch.ones(T, B, H)}), ValueError, "dt"),
@@ -323,7 +346,7 @@ REFUSED = {
     "vmap": (lambda: torch.vmap(lambda x: LSTM(x)[0])(torch.ones(2, T, B, I)), TypeError, "in place of vmap"),
     "func": (lambda: torch.func.grad(lambda x: LSTM(x)[0].sum())(x_of()), TypeError, "use backward"),
     "proj_size": (lambda: pylstm.torch.LSTM(I, H, proj_size=H), ValueError, "below hidden_size"),
-    "nonlinearity": (lambda: pylstm.torch.RNN(I, H, nonlinearity="tan"), ValueError, "nonlinearity"),
+    "nonlinearity": (lambda: pylstm.torch.RNN(I, H, nonlinearity="tan"), ValueError, "Unknown nonlinearity 'tan'"),
     "dropout": (lambda: pylstm.torch.GRU(I, H, 2, dropout=2), ValueError, "dropout"),
     "cell": (lambda: pylstm.torch.Recurrent("lsmt", I, H), LookupError, "lstm"),
 }
