@@ -207,7 +207,7 @@ class Run(Output, hints="run"):
         if without:
             check_without(without)
         layer = self.layer
-        shapes = [(layer.params.size,)] if "params" not in without else []
+        shapes: list[tuple[int, ...]] = [(layer.params.size,)] if "params" not in without else []
         if "x" not in without or "x" in layer.cell.contract.aux:
             shapes.append((self._T, self._B, layer.input_size))
         found = layer.workspaces.arrays(layer.dtype, *shapes)

@@ -18,10 +18,11 @@ import numpy as np
 import torch
 
 from pylstm.torch.engines import Engine, Passed, engine_of, passed_of
+from pylstm.torch.twice import differentiable, gradients
 
 AGAIN = (
-    "gradients of gradients do not pass through a module of pylstm.torch: use torch.nn for this layer, or call "
-    "backward without create_graph=True"
+    "gradients of gradients pass through pylstm.torch.LSTM, GRU and RNN only, called in eager mode with input and hx and "
+    "without dropout between layers: use torch.nn for this layer, or call backward without create_graph=True"
 )
 TRANSFORMED = (
     "torch.func (vmap, grad, jvp, functional transforms) does not pass through a module of pylstm.torch, which takes "
@@ -82,6 +83,20 @@ def _unneeded(needs: Sequence[bool], count: int) -> list[str]:
     return [name for name, some in (("x", needs[:1]), ("params", needs[1 : 1 + count])) if not any(some)]
 
 
+def _version(tensor: Any) -> int:
+    """How often a tensor was changed in place."""
+    return 0 if tensor.is_inference() else int(tensor._version)
+
+
+def _every(constants: Sequence[Any], inputs: Sequence[Any]) -> list[Any]:
+    """All inputs of a call, of which `inputs` are those with gradients."""
+    rest = iter(inputs)
+    for constant in constants:
+        if constant is not None and _version(constant[0]) != constant[1]:
+            raise RuntimeError("an input of a pylstm.torch module was modified by an inplace operation before backward")
+    return [next(rest) if constant is None else constant[0] for constant in constants]
+
+
 class _Call(torch.autograd.Function):
     """A call in eager code: (engine, passed, tape, number of weights), x, *weights, *given -> y, *finals."""
 
@@ -90,7 +105,9 @@ class _Call(torch.autograd.Function):
         engine, passed, tape, count = ctx.how = how
         *outputs, held = _forward(engine, x, others[:count], passed, others[count:], tape)
         if tape:
-            ctx.save_for_backward(held, *(each for each in (x, *others) if each.requires_grad))
+            every = (x, *others)
+            ctx.save_for_backward(held, *(each for each in every if each.requires_grad))
+            ctx.constants = [None if each.requires_grad else (each, _version(each)) for each in every]
             ctx.set_materialize_grads(False)
             ctx.shapes = [each.shape for each in outputs]
         return tuple(outputs)
@@ -100,7 +117,9 @@ class _Call(torch.autograd.Function):
         (engine, passed, _, count), (tape, *inputs), needs = ctx.how, ctx.saved_tensors, ctx.needs_input_grad[1:]
         if all(each is None for each in cotangents):
             return (None,) * (1 + len(needs))
-        if torch.is_grad_enabled():  # with create_graph=True
+        if torch.is_grad_enabled() and differentiable(engine, passed):  # with create_graph=True
+            grads = gradients(engine, passed, _every(ctx.constants, inputs), cotangents)
+        elif torch.is_grad_enabled():
             every = [
                 tape.new_zeros(shape, dtype=inputs[0].dtype) if each is None else each
                 for each, shape in zip(cotangents, ctx.shapes)

@@ -142,6 +142,8 @@ class RecurrentModule(torch.nn.Module):
             if weight.shape != shape or weight.dtype != dtype:  # a parameter that was replaced
                 check_tensor(name, weight, shape, dtype)
         check_device("the module", weights[0].device)
+        if torch.is_autocast_enabled("cpu"):
+            x, hx = _in_full(x, dtype), self._each_state(hx, lambda state: _in_full(state, dtype))
         steps = ("T",) if single else ("B", "T") if axis else ("T", "B")
         check_tensor("input", x, (*steps, self.input_size), dtype)
 
@@ -240,7 +242,6 @@ class RecurrentModule(torch.nn.Module):
                 "comes in with .cpu(), or use torch.nn for this layer"
             ) from error
         check_device("the module", probe.device)
-        check_dtype("the module", probe.dtype)
         return super()._apply(fn, recurse)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -290,3 +291,9 @@ def describe(
 def _permuted(state: Any, order: Any) -> Any:
     """Rows of a state in another order."""
     return state if state is None or order is None else state.index_select(1, order)
+
+
+def _in_full(tensor: Any, dtype: Any) -> Any:
+    """What an operation of half precision left under autocast, in the dtype of the weights."""
+    half = isinstance(tensor, torch.Tensor) and tensor.dtype in (torch.float16, torch.bfloat16)
+    return tensor.to(dtype) if half else tensor

@@ -59,10 +59,7 @@ def check_dtype(name: str, dtype: Any) -> None:
         return
     cure = "convert it with .float() or .double()"
     if dtype in (torch.float16, torch.bfloat16):
-        cure = (
-            "compute in float32: call .float() on the module and on what it is called with, and under autocast put the "
-            "call inside torch.autocast('cpu', enabled=False)"
-        )
+        cure = "compute in float32: call .float() on the module and on what it is called with"
     elif getattr(dtype, "is_complex", False):
         cure = "pass the real and the imaginary part as features, torch.view_as_real(x).flatten(-2)"
     raise TypeError(f"{name} must be float32 or float64, got {dtype}: {cure}")

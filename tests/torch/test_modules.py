@@ -293,7 +293,7 @@ def replaced(name, *shape, dtype=torch.float32):
 LSTM = pylstm.torch.LSTM(I, H)
 PACKED = torch.nn.utils.rnn.pack_padded_sequence(x_of(), [7, 4, 4, 1])
 REFUSED = {
-    "half": (lambda: pylstm.torch.LSTM(I, H).half(), TypeError, "float16.*under autocast"),
+    "half": (lambda: pylstm.torch.LSTM(I, H).half()(x_of()), TypeError, r"float16.*call .float\(\)"),
     "half input": (call(LSTM, x_of().bfloat16()), TypeError, r"bfloat16.*call .float\(\)"),
     "complex": (call(LSTM, x_of(torch.complex64)), TypeError, "complex64.*view_as_real"),
     "integers": (call(LSTM, torch.ones(T, B, I, dtype=int)), TypeError, r"int64: convert it with .to\(torch.float32"),
@@ -362,14 +362,71 @@ def test_refused_with_the_cure(what):
 @pytest.mark.parametrize("of", ["x", "weight", "constant"])
 def test_a_second_derivative_is_refused_never_dropped(of):
     """Also where the cotangent is a constant, and the gradient would seem not to depend on anything."""
-    module, x = pylstm.torch.GRU(I, H), x_of(requires_grad=True)
-    leaf = module.weight_hh_l0 if of == "weight" else x
+    module, x = pylstm.torch.Recurrent("gru", I, H), x_of(requires_grad=True)
+    leaf = module.weight_h_l0 if of == "weight" else x
     (grad,) = torch.autograd.grad(module(x)[1].sum(), leaf, create_graph=True)
     with pytest.raises(NotImplementedError, match="gradients of gradients"):
         if of == "constant":
             (module(x)[0].sum() + grad.square().sum()).backward()
         else:
             torch.autograd.grad(grad.square().sum(), leaf)
+
+
+def test_a_second_derivative_with_lengths_or_dropout_is_refused():
+    x = x_of(requires_grad=True)
+    for module, given in (
+        (pylstm.torch.GRU(I, H), {"lengths": [7, 1, 2, 3]}),
+        (pylstm.torch.GRU(I, H, 2, dropout=0.5), {}),
+        (pylstm.torch.GRU(I, H, learn_initial=True), {}),
+    ):
+        (grad,) = torch.autograd.grad(module(x, **given)[0].square().sum(), x, create_graph=True)
+        with pytest.raises(NotImplementedError, match="LSTM, GRU and RNN only"):
+            grad.square().sum().backward()
+
+
+@pytest.mark.parametrize("train", [True, False])
+def test_an_input_that_is_changed_before_a_second_derivative_is_noticed(train):
+    module, x = pylstm.torch.GRU(I, H), x_of()
+    y = module(x)[0].sum()
+    x.add_(1)
+    if train:
+        with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+            torch.autograd.grad(y, module.weight_hh_l0, create_graph=True)
+    else:
+        torch.autograd.grad(y, module.weight_hh_l0)
+
+
+def test_the_input_may_come_from_inference_mode():
+    with torch.inference_mode():
+        x = x_of()
+    module = pylstm.torch.GRU(I, H)
+    module(x)[0].sum().backward()
+    assert module.weight_ih_l0.grad.abs().max() > 0
+
+
+def test_weights_may_be_kept_in_half_precision():
+    module, x = pylstm.torch.GRU(I, H), x_of()
+    state = copy.deepcopy(module).half().state_dict()
+    assert state["weight_ih_l0"].dtype == torch.float16
+    before = module(x)[0]
+    module.load_state_dict(state)
+    torch.testing.assert_close(module(x)[0], before, rtol=0, atol=1e-3)
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_under_autocast_it_computes_in_the_dtype_of_its_weights(name):
+    """What comes from an operation in bfloat16 is taken; results and gradients are those of the converted input."""
+    module, linear, x = MAKERS[name](pylstm.torch), torch.nn.Linear(I, I), x_of(requires_grad=True)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        z = linear(x)
+        assert z.dtype == torch.bfloat16
+        y, state = module(z)
+        assert module(z, state)[0].dtype == y.dtype == torch.float32
+    (grad,) = torch.autograd.grad(y.sum(), x, retain_graph=True)
+    assert torch.equal(y, module(z.float())[0])
+    assert grad.abs().max() > 0
+    with pytest.raises(TypeError, match=r"call .float\(\)"):
+        module(z)
 
 
 def test_saved_tensors_that_are_copied_are_refused():

@@ -134,6 +134,25 @@ def test_no_rows_and_one_step(name, shape):
         assert ours(x)[0].shape == (7, 0, H)
 
 
+@pytest.mark.parametrize("hx", [True, False])
+@pytest.mark.parametrize("name", CLASSES)
+def test_gradients_of_gradients(name, hx):
+    """Of a penalty on the gradients by x and the weights, by all inputs and weights."""
+    found = []
+    for module in pair(name, num_layers=2, bidirectional=True, **({"proj_size": 2} if name == "LSTM" and hx else {})):
+        torch.manual_seed(5)
+        x = torch.randn(7, 4, I, dtype=torch.float64, requires_grad=True)
+        states = states_of(name, module, (4,)) if hx else None
+        y, last = module(x, states)
+        loss = y.square().sum() + sum(each.sin().sum() for each in tensors(last))
+        first = torch.autograd.grad(loss, [x, *module.parameters()], create_graph=True)
+        penalty = loss + sum(grad.square().sum() for grad in first)
+        leaves = [x, *(tensors(states) if hx else ()), *module.parameters()]
+        found.append([*first, *torch.autograd.grad(penalty, leaves)])
+    for a, b in zip(*found, strict=True):
+        close(a, b, 1e-10)
+
+
 def test_strided_inputs_and_cotangents_are_taken_as_they_are():
     ours, theirs = pair("LSTM")
     x = torch.randn(I, 4, 7, dtype=torch.float64, requires_grad=True)

@@ -1,0 +1,54 @@
+"""Gradients that have gradients, by PyTorch's own operations on the same tensors: of its cells, called as it calls them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from pylstm.torch.engines import Engine, Passed
+
+CELLS = {
+    "lstm": torch._VF.lstm,
+    "lstmp": torch._VF.lstm,
+    "gru": torch._VF.gru,
+    "rnn_tanh": torch._VF.rnn_tanh,
+    "rnn_relu": torch._VF.rnn_relu,
+}
+
+
+def differentiable(engine: Engine, passed: Passed) -> bool:
+    """Whether PyTorch has an operation for such a call."""
+    found = engine.description
+    return found.torch_names and not found.learn_initial and all(name.startswith("initial.") for name in passed.names)
+
+
+def gradients(engine: Engine, passed: Passed, inputs: Sequence[Any], cotangents: Sequence[Any]) -> list[Any]:
+    """Gradients by `inputs`, x, weights and given initial states, with a graph; None of what has none."""
+    found, x = engine.description, inputs[0]
+    count = len(inputs) - 1 - len(passed.names)
+    given = dict(zip(passed.names, inputs[1 + count :]))
+    states = []
+    for name in engine.states:
+        shape = (len(engine.leaves), x.shape[1], engine.widths[name])
+        states.append(given[f"initial.{name}"] if f"initial.{name}" in given else x.new_zeros(shape))
+    outputs = CELLS[found.cell.name](
+        x,
+        states if len(states) > 1 else states[0],
+        list(inputs[1 : 1 + count]),
+        found.bias,
+        found.num_layers,
+        0.0,
+        False,
+        found.bidirectional,
+        False,
+    )
+    pairs = [(y, dy) for y, dy in zip(outputs, cotangents) if dy is not None]
+    wanted = [each for each in inputs if each.requires_grad]
+    found_grads = iter(
+        torch.autograd.grad(
+            [y for y, _ in pairs], wanted, [dy for _, dy in pairs], create_graph=True, allow_unused=True
+        )
+    )
+    return [next(found_grads) if each.requires_grad else None for each in inputs]
