@@ -57,7 +57,7 @@ ON_CPU = re.compile(
     "|test_error_RNN_seq_len_zero|test_cudnn_weight_tying|test_rnn_fused"
 )
 REASONS = {
-    "test_grad_nn_": "gradients of a batch of cotangents in one call (is_grads_batched) are not computed; all others are right",
+    "test_grad_nn_": "gradients of a batch of cotangents (is_grads_batched) are not computed; all others are right",
     "test_error_RNN_seq_len_zero": "no steps are legal: an empty output, and the initial states as the final ones",
 }
 """Regular expression of a test's name -> why it differs."""

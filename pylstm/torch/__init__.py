@@ -12,7 +12,11 @@ from pylstm.hints import absent
 if find_spec("torch") is None:
     raise ModuleNotFoundError("the modules of pylstm.torch need PyTorch: pip install 'pylstm[torch]'", name="torch")
 
+from torch.serialization import add_safe_globals
+
 from pylstm.torch.modules import GRU, LSTM, RNN, Recurrent
+
+add_safe_globals([GRU, LSTM, RNN, Recurrent])  # torch.load of a whole module, whose weights_only is True by default
 
 __all__ = ["GRU", "LSTM", "RNN", "Recurrent"]
 

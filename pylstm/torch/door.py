@@ -18,10 +18,11 @@ import numpy as np
 import torch
 
 from pylstm.torch.engines import Engine, Passed, engine_of, passed_of
+from pylstm.torch.spinning import settle
 from pylstm.torch.twice import differentiable, gradients
 
 AGAIN = (
-    "gradients of gradients pass through pylstm.torch.LSTM, GRU and RNN only, called in eager mode with input and hx and "
+    "gradients of gradients pass through pylstm.torch.LSTM, GRU and RNN only, called in eager mode with input and hx, "
     "without dropout between layers: use torch.nn for this layer, or call backward without create_graph=True"
 )
 TRANSFORMED = (
@@ -66,6 +67,7 @@ def _arrays(tensors: Sequence[Any]) -> list[Any]:
 
 def _forward(engine: Engine, x: Any, weights: Sequence[Any], passed: Passed, given: Sequence[Any], tape: bool) -> Any:
     """(y, final states, tape)."""
+    settle(engine.size * x.shape[0] * x.shape[1])
     x, *rest = _arrays([x, *weights, *given])
     outputs, run = engine.forward(x, rest[: len(weights)], passed, rest[len(weights) :], tape)
     held = _keep((engine, run)) if tape else torch.empty(0, dtype=torch.uint8)
@@ -75,6 +77,7 @@ def _forward(engine: Engine, x: Any, weights: Sequence[Any], passed: Passed, giv
 def _backward(passed: Passed, tape: Any, cotangents: Sequence[Any], without: Sequence[str] = ()) -> list[Any]:
     """Gradients of x, of the weights and of what was passed."""
     engine, run = _kept(tape)
+    settle(2 * engine.size * (run.y.size // engine.output_size))
     return [torch.from_numpy(array) for array in engine.backward(run, passed, _arrays(cotangents), without)]
 
 

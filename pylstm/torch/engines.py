@@ -67,12 +67,16 @@ class Description:
         )
 
     @property
+    def is_registered(self) -> bool:
+        """Whether the cell is found by its name in another process, too."""
+        return is_registered(base_of(self.cell))
+
+    @property
     def key(self) -> str:
         """A str for the graphs of torch.compile; of a registered cell another process makes the same engine of it."""
         says = {name: getattr(self, name) for name in self.__dataclass_fields__}
         base = base_of(self.cell)
-        registered = is_registered(base)
-        says["cell"] = base.name if registered else f"{base.__module__}:{base.__qualname__}#{id(base):x}"
+        says["cell"] = base.name if self.is_registered else f"{base.__module__}:{base.__qualname__}#{id(base):x}"
         says["options"] = changed(self.cell)
         return json.dumps(says)
 
@@ -131,7 +135,7 @@ class Engine:
         self.states: tuple[str, ...] = self.leaves[0].cell.contract.states
         self._check_states(first)
         self.widths, self.output_size = self.leaves[0].widths, first.output_size
-        self.shapes = self._shapes()
+        self.shapes, self.size = self._shapes(), first.params.size
         self.layers[first.dtype].append(first)
 
     def _check_states(self, layer: Any) -> None:

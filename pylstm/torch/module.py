@@ -13,7 +13,7 @@ from pylstm.cells.options import changed
 from pylstm.checks import check_flag, check_names, check_share
 from pylstm.layers.run import KINDS
 from pylstm.torch.door import call
-from pylstm.torch.engines import Description, engine_for
+from pylstm.torch.engines import Description, described, engine_for
 from pylstm.torch.refusals import check_bool, check_count, check_device, check_dtype, check_tensor
 
 
@@ -245,10 +245,16 @@ class RecurrentModule(torch.nn.Module):
         return super()._apply(fn, recurse)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in self.__dict__.items() if name != "_engine"}
+        """All but the layers: of a registered cell only plain values, which ``torch.load`` reads with weights_only."""
+        state = {name: value for name, value in self.__dict__.items() if name != "_engine"}
+        if self._description.is_registered:
+            state["_description"] = self._description.key
+        return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
+        if isinstance(self._description, str):
+            self._description = described(self._description)
         self._engine = engine_for(self._description)
 
     def extra_repr(self) -> str:

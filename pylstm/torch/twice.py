@@ -1,4 +1,4 @@
-"""Gradients that have gradients, by PyTorch's own operations on the same tensors: of its cells, called as it calls them."""
+"""Gradients of gradients, for PyTorch's cells called as it calls them: by its own operations, on the same tensors."""
 
 from __future__ import annotations
 
