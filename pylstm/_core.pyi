@@ -14,6 +14,7 @@ def forward(
     given: Any,
     *,
     packed: bool = False,
+    again: bool = False,
     order: np.ndarray | None = None,
 ) -> None: ...
 def backward(

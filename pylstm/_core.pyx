@@ -29,9 +29,10 @@
 # tape of the next step at once, gaps between the rows of dz (no effect); beginning the cotangent of a state with dy instead
 # of adding it (1 %, and a segment of a longer run would have other bits).
 """
-from libc.string cimport memcpy, memset
+from libc.string cimport memcmp, memcpy, memset
 
 from pylstm.engine.buffers cimport address, line_up, optional
+from pylstm.engine.memory cimport Memory, stamp_t
 from pylstm.engine.modifiers cimport add_given, blend_state, clear, scale_state, unblend_state, unscale_state
 from pylstm.engine.plan cimport (
     FROM_EMISSION, FROM_STATE, PARAM_ROWS, Plan, border, core_t, pack, plan_t, rows_at, rows_grain, starts_dx)
@@ -57,7 +58,8 @@ def aligned(workspace):
     return line_up(start) - start
 
 
-def forward(Plan layout not None, workspace, flat, x, initial, given, *, bint packed=False, order=None):
+def forward(Plan layout not None, workspace, flat, x, initial, given, *, bint packed=False, bint again=False,
+            order=None):
     """Run a layer over a sequence; results are left in `workspace` at `layout.offset`.
 
     Parameters
@@ -75,6 +77,9 @@ def forward(Plan layout not None, workspace, flat, x, initial, given, *, bint pa
         from at a reset. Each may be None as a whole.
     packed : bool
         The segment before has left the packed weights in `workspace`.
+    again : bool
+        They may be there from an earlier run with this plan, and stay for a later one: `workspace` is a `Memory` that
+        only this call writes to.
     order : array (B,) of intp
         With a plan that has counts, the caller's rows in the order of the loop's. `x` is the caller's, not necessarily
         contiguous; all other arrays have the loop's rows: (B, w), (sum of counts, w).
@@ -105,8 +110,15 @@ def forward(Plan layout not None, workspace, flat, x, initial, given, *, bint pa
             memcpy(a.base + plan.states[k], address(first, step, False), step)
         if plan.offsets != NULL:
             memcpy(a.base + plan.final[k], a.base + plan.states[k], step)    # of rows without steps
+    cdef stamp_t stamp
+    if again:
+        stamp.plan = layout.number
+        core.tiles.digest(weights, core.n_parameters * size, stamp.digest)
+        packed = memcmp(&stamp, &(<Memory?> workspace).found, sizeof(stamp)) == 0
     a.flat = NULL if packed else weights
     run_pass(layout, &a, False)
+    if again:
+        (<Memory> workspace).block.stamp = stamp
 
 
 def backward(Plan layout not None, workspace, cotangents, gradients, given, back, *, bint begin=True, bint end=True,

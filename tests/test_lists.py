@@ -63,7 +63,7 @@ def test_generators_and_arrays_are_lists(table):
 
 
 def test_sequences_of_single_values_and_of_other_axes():
-    with pytest.raises(ValueError, match=r"^sequence 0 must have shape \(T, \.\.\.\), got the single value 'a'$"):
+    with pytest.raises(TypeError, match=r"^sequence 0 must be an array of numbers, got 'a'$"):
         pylstm.Sequences.of(["a"])
     with pytest.raises(ValueError, match=r"^sequence 1 must have shape \(T, \.\.\.\), got the single value 3$"):
         pylstm.Sequences.of([[1, 2], 3])

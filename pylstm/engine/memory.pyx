@@ -8,7 +8,9 @@
 # B. At most MOST blocks are idle: a training step uses two, one for the tape and one for the gradients, and the gradients
 #    of the step before may still be alive. Fresh pages cost more than the loop of a small run that writes to them.
 # C. A block much larger than a run needs stays idle, and one that STALE calls have not needed is freed.
-# D. Blocks are arrays of NumPy, for its large pages and so that tracemalloc sees them. Between taking a block out of the
+# D. The block of an inference keeps its packed weights: a stamp says whose they are, and the next run of that plan packs again
+#    only if the weights have changed. Who takes a block takes its stamp off; only `_core.forward` sets one.
+# E. Blocks are arrays of NumPy, for its large pages and so that tracemalloc sees them. Between taking a block out of the
 #    idle ones and giving it an owner nothing can fail.
 """
 cimport cython
@@ -23,23 +25,13 @@ import math
 import numpy as np
 
 cdef enum:
-    MOST = 3
     SMALL = 65536              # bytes: below, a block that is too large does not matter
     STALE = 1000               # calls
-
-cdef struct block_t:
-    PyObject *array            # of bytes
-    char *start
-    Py_ssize_t nbytes
-    Py_ssize_t since           # the number of the call after which it became idle
 
 
 @cython.no_gc                  # it refers to no arrays but blocks, and belongs to no cycle
 cdef class Workspaces:
     """The idle blocks of a layer."""
-    cdef block_t idle[MOST]    # in the order in which they became idle
-    cdef int count
-    cdef Py_ssize_t calls
 
     def __dealloc__(self):
         while self.count:
@@ -115,11 +107,10 @@ cdef class Workspaces:
 @cython.no_gc
 cdef class Memory:
     """The owner of a block, a buffer: the base of all arrays in it."""
-    cdef block_t block
-    cdef Workspaces home
 
     cdef void own(self, block_t block, Workspaces home) noexcept:
-        self.block, self.home = block, home
+        self.block, self.home, self.found = block, home, block.stamp
+        self.block.stamp.plan = 0
 
     def __getbuffer__(self, Py_buffer *view, int flags):
         PyBuffer_FillInfo(view, self, self.block.start, self.block.nbytes, 0, flags)
@@ -141,7 +132,7 @@ cdef block_t new_block(Py_ssize_t nbytes) except *:
         block.start = address(array, nbytes, True)
     except (MemoryError, ValueError):
         raise no_memory(nbytes) from None
-    block.array, block.nbytes = <PyObject *> array, nbytes
+    block.array, block.nbytes, block.stamp.plan = <PyObject *> array, nbytes, 0
     Py_INCREF(array)
     return block
 

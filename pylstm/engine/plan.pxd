@@ -111,6 +111,7 @@ cdef class Core:
 cdef class Plan:
     cdef plan_t p
     cdef readonly Core core
+    cdef Py_ssize_t number                           # of this plan among all, from 1
     cdef bytearray steps                             # offsets and borders
     cdef bytearray tables                            # parts
     cdef take_steps(self, const Py_ssize_t[::1] counts)

@@ -8,6 +8,7 @@ from pylstm.engine.team cimport part, threads_for
 from pylstm.engine.tiles cimport matmul_t, tiles_t
 from pylstm.kernel cimport cell_t
 
+import itertools
 import sys
 
 from pylstm.engine.levels import load
@@ -94,6 +95,9 @@ cdef class Core:
         return plan
 
 
+cdef object numbers = itertools.count(1)
+
+
 cdef class Plan:
     """Where a run keeps its arrays: the only place where sizes of memory are computed.
 
@@ -133,7 +137,7 @@ cdef class Plan:
     def __init__(self, Core layer not None, T, B, bint taped, scaled, blended, int threads, chunk_back=0, counts=None):
         cdef int k
         cdef const core_t *core = &layer.c
-        self.core, self.p.core = layer, core
+        self.core, self.p.core, self.number = layer, core, next(numbers)
         self.p.taped, self.p.scaled, self.p.blended = taped, scaled, blended
         size, at = core.itemsize, _Cursor(core.itemsize)
         largest = max([core.z_columns, core.input_size] + [core.states.width[k] for k in range(core.states.n)])

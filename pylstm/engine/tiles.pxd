@@ -1,5 +1,7 @@
 """The matrix products of the time loop, as a table of functions (see `tiles.pyx`)."""
 
+from libc.stdint cimport uint64_t
+
 cdef struct fetch_t:           # cache lines to prefetch; a list of them ends with at = NULL
     const char *at
     Py_ssize_t lines
@@ -43,3 +45,5 @@ ctypedef struct tiles_t:
     void (*outer)(const outer_t *o) noexcept nogil
     # out (N,) IN+OUT += sum over the rows of A (R, N)
     void (*column_sums)(Py_ssize_t R, Py_ssize_t N, const void *A, Py_ssize_t lda, void *out) noexcept nogil
+    # 16 words that change with every change of the bytes
+    void (*digest)(const char *at, Py_ssize_t nbytes, uint64_t *out) noexcept nogil

@@ -58,6 +58,7 @@ over 256).
 """
 
 from cpython.pycapsule cimport PyCapsule_New
+from libc.stdint cimport uint64_t
 from libc.string cimport memcpy, memset
 
 from pylstm.engine.line cimport LINE
@@ -87,6 +88,9 @@ cdef extern from "tile.h" nogil:
     double tile_peak(void *out, Py_ssize_t steps, double factor, double term) noexcept
     Py_ssize_t TILE_LANES_FLOAT "TILE_LANES(float)"
     Py_ssize_t TILE_LANES_DOUBLE "TILE_LANES(double)"
+
+cdef extern from "digest.h":
+    void digest(const char *at, Py_ssize_t nbytes, uint64_t *out) noexcept nogil
 
 cdef enum:
     BLOCK_R = 256       # rows of one block of `outer` and `column_sums`
@@ -404,13 +408,13 @@ tables[0] = tiles_t(
     packed_size=_packed_size_float, pack_transposed=<pack_t> _pack_transposed[float],
     pack=<pack_t> _pack[float],
     product=<product_t> _product[float], outer_scratch=_outer_scratch_float, outer=_outer_float,
-    column_sums=<sums_t> _column_sums[float])
+    column_sums=<sums_t> _column_sums[float], digest=digest)
 tables[1] = tiles_t(
     itemsize=sizeof(double), lanes=TILE_LANES_DOUBLE, panel=_panel,
     packed_size=_packed_size_double, pack_transposed=<pack_t> _pack_transposed[double],
     pack=<pack_t> _pack[double],
     product=<product_t> _product[double], outer_scratch=_outer_scratch_double, outer=_outer_double,
-    column_sums=<sums_t> _column_sums[double])
+    column_sums=<sums_t> _column_sums[double], digest=digest)
 
 
 def capsule():
@@ -539,6 +543,14 @@ def outer(const floating[:, :] A not None, const floating[:, :] B not None, floa
     with nogil:
         for _ in range(repeat):
             table.outer(&o)
+
+
+def digest_of(const unsigned char[::1] data not None):
+    """The digest of bytes, as bytes."""
+    cdef uint64_t words[16]
+    cdef char nothing = 0
+    digest(<const char *> &data[0] if data.shape[0] else &nothing, data.shape[0], words)
+    return (<char *> words)[:sizeof(words)]
 
 
 def column_sums(const floating[:, :] A not None, floating[::1] out not None, Py_ssize_t repeat=1):

@@ -248,7 +248,8 @@ class RecurrentLayer(Layer, hints="single"):
         options = (T if B else 0, B, tape, given.scaled, given.blended, threads)  # no rows: no step, however many
         plan = self._core.plan(*options) if lengths is None else layout.plan(self._core, *options)
         buffer = self.workspaces.take(plan.nbytes)
-        _core.forward(plan, buffer, self.params.flat, x, start, given, order=layout.order)
+        again = not tape and lengths is None  # inference often finds the weights of the call before
+        _core.forward(plan, buffer, self.params.flat, x, start, given, again=again, order=layout.order)
         return (Run if lengths is None else RaggedRun)(self, plan, buffer, layout, (T, B), given)
 
     def _take_input(self, x: Any, lengths: Any) -> tuple[Any, np.ndarray, int, int]:
