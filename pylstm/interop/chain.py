@@ -1,0 +1,298 @@
+"""`Chain`: layers one after the other, over whole sequences and as a stream; what files for audio plugins hold."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from pylstm.checks import Array, as_array, check_array, check_finite, check_size
+from pylstm.feedforward.linear import Linear
+from pylstm.feedforward.mlp import MLP
+from pylstm.hint_calls import explained_constructor
+from pylstm.interop.elementwise import Activation, Normalisation, PReLU
+from pylstm.layers.bidirectional import Bidirectional
+from pylstm.layers.named import Recurrent
+from pylstm.layers.stack import Stack
+from pylstm.models.sequence_model import SequenceModel
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+
+class Conv1d:
+    """A causal convolution over the steps: ``y[t] = bias + sum over k of x[t - (K - 1 - k) dilation] @ kernel[k]``.
+
+    Parameters
+    ----------
+    kernel : ndarray, shape (K, in_features / groups, out_features)
+    bias : ndarray, shape (out_features,)
+    dilation, groups : int
+        Of `groups` equal parts of the inputs each sees its part of the outputs only.
+    """
+
+    def __init__(self, kernel: Array, bias: Array, dilation: int = 1, groups: int = 1) -> None:
+        K, inputs, outputs = kernel.shape
+        self.kernel, self.bias, self.dilation, self.groups = kernel, bias, dilation, groups
+        self.in_features, self.out_features, self.dtype = inputs * groups, outputs, kernel.dtype
+        each = outputs // groups
+        self._maps = [Linear(K * inputs, each, dtype=kernel.dtype, seed=0) for _ in range(groups)]
+        for g, part in enumerate(self._maps):
+            own = slice(g * each, (g + 1) * each)
+            weight = kernel[:, :, own].reshape(K * inputs, each).T
+            part.params.update({"weight": weight, "bias": bias[own]})
+
+    def zeros(self, lead: tuple[int, ...]) -> Array:
+        """What is before the first step."""
+        return np.zeros(((len(self.kernel) - 1) * self.dilation, *lead, self.in_features), self.dtype)
+
+    def through(self, past: Array, x: Array) -> tuple[Array, Array]:
+        """The outputs of `x` (T, ..., in_features) behind the inputs `past`, and what is past after them."""
+        K, inputs, _ = self.kernel.shape
+        padded = np.concatenate([past, x])
+        taps = np.stack([padded[k * self.dilation :][: len(x)] for k in range(K)], axis=-2)  # (T, ..., K, in_features)
+        parts = [
+            each.over(taps[..., g * inputs : (g + 1) * inputs].reshape(*x.shape[:-1], K * inputs)).y
+            for g, each in enumerate(self._maps)
+        ]
+        return np.concatenate(parts, axis=-1), padded[len(x) :].copy()
+
+
+Part = Recurrent | Linear | Activation | PReLU | Normalisation | Conv1d
+
+
+class _Fed(Protocol):
+    """A part within a stream."""
+
+    def feed(self, chunk: Array) -> Array: ...
+    def reset(self) -> None: ...
+
+
+class _Stateless:
+    """A map of every step alone."""
+
+    def __init__(self, part: Any) -> None:
+        self._part = part
+
+    def feed(self, chunk: Array) -> Array:
+        out: Array = self._part.over(chunk).y if isinstance(self._part, Linear) else self._part(chunk)
+        return out
+
+    def reset(self) -> None:
+        pass
+
+
+class _Convolving:
+    """A convolution that keeps the inputs that it will need."""
+
+    def __init__(self, part: Conv1d, lead: tuple[int, ...]) -> None:
+        self._part, self._lead, self._past = part, lead, part.zeros(lead)
+
+    def feed(self, chunk: Array) -> Array:
+        y, self._past = self._part.through(self._past, chunk.reshape(len(chunk), *self._lead, chunk.shape[-1]))
+        return y.reshape(*chunk.shape[:-1], y.shape[-1])
+
+    def reset(self) -> None:
+        self._past = self._part.zeros(self._lead)
+
+
+@explained_constructor
+class Chain:
+    """Layers one after the other, each step of which is computed from the steps up to it.
+
+    Parameters
+    ----------
+    parts : iterable
+        Layers: `Recurrent`, `Linear`, and what `pylstm.interop.rtneural.load` makes of activations and convolutions.
+    sample_rate : float, optional
+        Steps a second, where a file says it.
+    metadata : dict, optional
+        What a file says about the model beside its numbers, of JSON.
+
+    Attributes
+    ----------
+    parts : list
+    input_size, output_size : int
+    dtype : dtype
+    sample_rate, metadata
+        As given.
+
+    Raises
+    ------
+    ValueError
+        No layers, or two that do not fit each other.
+
+    Examples
+    --------
+    >>> import numpy as np, pylstm
+    >>> chain = Chain([pylstm.LSTM(1, 8, seed=0), pylstm.Linear(8, 1, seed=1)])
+    >>> x = np.sin(np.arange(100, dtype="float32"))[:, None]
+    >>> y, stream = chain(x), chain.stream()
+    >>> bool((np.concatenate([[stream.step(x[0])], stream.feed(x[1:])]) == y).all())
+    True
+    """
+
+    def __init__(
+        self, parts: Iterable[Any], sample_rate: float | None = None, metadata: dict[str, Any] | None = None
+    ) -> None:
+        self.parts: list[Any] = list(parts)
+        if not self.parts:
+            raise ValueError("parts must hold at least one layer")
+        self.sample_rate, self.metadata = sample_rate, metadata
+        self.input_size, self.dtype = sizes_of(self.parts[0])[0], self.parts[0].dtype
+        width = self.input_size
+        for k, each in enumerate(self.parts):
+            inputs, outputs = sizes_of(each)
+            if inputs != width or each.dtype != self.dtype:
+                raise ValueError(f"parts[{k}] must take {width} values of {self.dtype}, got {each!r}")
+            width = outputs
+        self.output_size = width
+
+    def __call__(self, x: ArrayLike) -> Array:
+        """The outputs of a whole sequence, from the first states.
+
+        Parameters
+        ----------
+        x : array_like, shape (T, input_size) or (T, B, input_size)
+            Of the chain's dtype.
+
+        Returns
+        -------
+        ndarray, shape (T, output_size) or (T, B, output_size)
+
+        Raises
+        ------
+        TypeError, ValueError
+            Another dtype or shape.
+        """
+        y = self._check(as_array("x", x))
+        for part in self.parts:
+            if isinstance(part, Recurrent):
+                y = part(y, tape=False).y
+            elif isinstance(part, Conv1d):
+                y = part.through(part.zeros(y.shape[1:-1]), y)[0]
+            else:
+                y = _Stateless(part).feed(y)
+        return y
+
+    def _check(self, x: np.ndarray) -> Array:
+        lead = ("T", "B") if x.ndim == 3 else ("T",)
+        return np.ascontiguousarray(check_array("x", x, (*lead, self.input_size), self.dtype))
+
+    def stream(self, batch_size: int = 1) -> ChainStream:
+        """A stream, which keeps its states between calls; the bits are those of a call with all steps.
+
+        Parameters
+        ----------
+        batch_size : int
+            Rows, each a sequence of its own.
+        """
+        return ChainStream(self, batch_size)
+
+    def as_model(self) -> SequenceModel:
+        """A `SequenceModel` that reads every step, with copies of the layers: to train on, to save, to export.
+
+        Raises
+        ------
+        TypeError
+            The chain is not recurrent layers and one `Linear`.
+        """
+        *body, head = copy.deepcopy(self.parts)
+        if not body or not all(isinstance(each, Recurrent) for each in body) or not isinstance(head, Linear):
+            raise TypeError(f"only recurrent layers and one Linear make a SequenceModel, got {self!r}")
+        layer = body[0] if len(body) == 1 else Stack(body)
+        settings = {"read": "every", "loss": "mean_squared_error", "loss_options": {}}
+        return SequenceModel.from_parts({"layer": layer, "head": head}, settings)
+
+    def __repr__(self) -> str:
+        return f"Chain([{', '.join(map(repr, self.parts))}])"
+
+
+class ChainStream:
+    """A `Chain` that is fed step by step, or some steps at a time.
+
+    Parameters
+    ----------
+    chain : Chain
+    batch_size : int
+        Rows, each a sequence of its own.
+    """
+
+    def __init__(self, chain: Chain, batch_size: int = 1) -> None:
+        self.chain, self.batch_size = chain, check_size("batch_size", batch_size)
+        self._fed: list[_Fed] = [self._begin(part) for part in chain.parts]
+
+    def _begin(self, part: Any) -> Any:
+        if isinstance(part, Recurrent):
+            return part.stream(self.batch_size)
+        return _Convolving(part, (self.batch_size,)) if isinstance(part, Conv1d) else _Stateless(part)
+
+    def step(self, x_t: ArrayLike) -> Array:
+        """One step: (B, input_size), or (input_size,) for one row, to the outputs.
+
+        Raises
+        ------
+        TypeError, ValueError
+            Another dtype or shape. The stream is then where it was.
+        """
+        out: Array = self.feed(as_array("x", x_t)[None])[0]
+        return out
+
+    def feed(self, chunk: ArrayLike) -> Array:
+        """Some steps: (T, B, input_size), or (T, input_size) for one row; parameters and errors are those of `step`."""
+        x = as_array("x", chunk)
+        rows = (self.batch_size,) if x.ndim == 3 or self.batch_size > 1 else ()
+        y = np.ascontiguousarray(check_array("x", x, ("T", *rows, self.chain.input_size), self.chain.dtype))
+        for each in self._fed:
+            y = each.feed(y)
+        return y
+
+    def reset(self) -> None:
+        """Start anew, from the first states."""
+        for each in self._fed:
+            each.reset()
+
+
+def sizes_of(part: Any) -> tuple[int, int]:
+    """Numbers that a part takes and returns at a step."""
+    if isinstance(part, Recurrent):
+        return part.input_size, part.output_size
+    if not isinstance(part, Linear | Activation | PReLU | Normalisation | Conv1d):
+        cure = ": pass its layers, *stack.layers" if isinstance(part, Stack) else ""
+        raise TypeError(f"parts must be recurrent layers and maps, got {type(part).__name__}{cure}")
+    return part.in_features, part.out_features
+
+
+def chain_of(model: Any) -> Chain:
+    """`model` as a chain; `TypeError` or `ValueError` where it is not one. Parameters must be finite."""
+    chain = model if isinstance(model, Chain) else Chain(_parts_of(model))
+    for part in chain.parts:
+        for name, array in part.params.items() if hasattr(part, "params") else ():
+            check_finite(name, array)
+    return chain
+
+
+def _parts_of(model: Any) -> list[Any]:
+    if isinstance(model, SequenceModel):
+        if model.embedding is not None or model.read != "every":
+            raise ValueError(
+                "a file of layers holds no embedding, and its head reads every step: make the model without vocabulary "
+                f"and with read='every', got {model!r}"
+            )
+        return _parts_of(model.layer) + _parts_of(model.head)
+    if isinstance(model, MLP):
+        between = [Activation(model.activation, size, model.dtype) for size in model.sizes]
+        return [part for pair in zip(model.layers, [*between, None]) for part in pair if part is not None]
+    layers = model.layers if isinstance(model, Stack) else [model]
+    if any(isinstance(each, Bidirectional) for each in layers):
+        raise TypeError("a layer of two directions needs the whole sequence: train one with bidirectional=False")
+    if not all(isinstance(each, Recurrent | Linear) for each in layers):
+        raise TypeError(
+            "model must be a Chain, a SequenceModel, a Stack, a recurrent layer, a Linear or an MLP, "
+            f"got {type(model).__name__}"
+        )
+    if isinstance(model, Stack) and any(model.residual):
+        raise ValueError("a file of layers holds no residual connections: train a stack with residual=False")
+    return list(layers)
