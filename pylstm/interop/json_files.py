@@ -30,7 +30,8 @@ def read_json(path: str) -> Entries:
     try:
         value = json.loads(data)
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"not a JSON file, or cut short or damaged ({error})") from None
+        at = f" at line {error.lineno}, column {error.colno}" if isinstance(error, json.JSONDecodeError) else ""
+        raise ValueError(f"not a JSON file, or cut short or damaged{at}: write or fetch it again") from None
     return Entries(value, "")
 
 
