@@ -15,7 +15,7 @@ from pylstm.checks import as_array, check_array, check_indices
 from pylstm.engine.levels import load
 from pylstm.engine.threads import allowed_threads
 from pylstm.hints import Loss, explained, refuse_loss_options
-from pylstm.losses.reduction import Reduction, check_floats, check_weights, reduce_losses, scale_of
+from pylstm.losses.reduction import Reduction, check_floats, check_weights, reduce_losses, scale_of, unwarned
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -25,6 +25,7 @@ LEAVE_OUT = "what is to be left out needs a weight of 0: weights = targets != {}
 
 
 @explained()
+@unwarned
 def softmax_cross_entropy(
     logits: ArrayLike,
     targets: ArrayLike,
@@ -109,6 +110,7 @@ def _check_shape(targets: tuple[int, ...], logits: tuple[int, ...]) -> None:
 
 
 @explained()
+@unwarned
 def sigmoid_cross_entropy(
     logits: ArrayLike,
     targets: ArrayLike,

@@ -9,10 +9,11 @@ import numpy as np
 from pylstm.checks import as_array, check_indices
 from pylstm.engine import levels
 from pylstm.hints import Loss, explained, refuse_loss_options
-from pylstm.losses.reduction import check_floats, check_weights, reduce_losses
+from pylstm.losses.reduction import check_floats, check_weights, reduce_losses, unwarned
 
 
 @explained()
+@unwarned
 def ctc_loss(
     logits: Any,
     targets: Any,

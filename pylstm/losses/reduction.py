@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 Reduction = Literal["mean", "sum"]
 REDUCTIONS = ("mean", "sum")
 
+unwarned = np.errstate(all="ignore")
+"""A loss that overflows is infinite or NaN, which `fit` and `clip_by_norm` tell; NumPy says nothing on the way there."""
+
 
 def check_floats(name: str, value: Any) -> np.ndarray:
     """`value` as an array of float32 or float64 in the byte order of the machine."""
@@ -38,6 +41,7 @@ def check_weights(weights: ArrayLike | None, shape: tuple[int, ...], dtype: np.d
     return weights
 
 
+@unwarned
 def reduce_losses(
     losses: np.ndarray, d: np.ndarray, weights: np.ndarray | None, reduction: str, *, per_row: bool
 ) -> Loss:

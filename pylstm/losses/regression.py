@@ -9,7 +9,7 @@ import numpy as np
 from pylstm.checks import as_array, check_array, check_positive
 from pylstm.hints import Loss, explained, refuse_loss_options
 from pylstm.losses.classification import leave_out
-from pylstm.losses.reduction import Reduction, check_floats, check_weights, reduce_losses
+from pylstm.losses.reduction import Reduction, check_floats, check_weights, reduce_losses, unwarned
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -18,6 +18,7 @@ LOG_2PI = float(np.log(2 * np.pi))
 
 
 @explained()
+@unwarned
 def mean_squared_error(
     y: ArrayLike,
     target: ArrayLike,
@@ -63,6 +64,7 @@ def mean_squared_error(
 
 
 @explained()
+@unwarned
 def huber(
     y: ArrayLike,
     target: ArrayLike,
@@ -113,6 +115,7 @@ def huber(
 
 
 @explained()
+@unwarned
 def gaussian_likelihood(
     y: ArrayLike,
     target: ArrayLike,
@@ -171,6 +174,7 @@ def gaussian_likelihood(
 
 
 @explained()
+@unwarned
 def quantile_loss(
     y: ArrayLike,
     target: ArrayLike,
@@ -246,6 +250,7 @@ def _check(y: ArrayLike, target: ArrayLike, weights: Any) -> tuple[np.ndarray, n
 
 
 @explained()
+@unwarned
 def squared_error(y: ArrayLike, target: ArrayLike, factor: float = 1.0, **other: Never) -> Loss:
     """`factor` times the sum of squared differences, over all elements.
 

@@ -6,8 +6,9 @@ from scipy.special import huber as scipy_huber
 from scipy.special import log_softmax
 from scipy.stats import norm
 
-from pylstm.losses.classification import softmax_cross_entropy
-from pylstm.losses.regression import gaussian_likelihood, huber, mean_squared_error, quantile_loss
+from pylstm.losses.classification import sigmoid_cross_entropy, softmax_cross_entropy
+from pylstm.losses.ctc import ctc_loss
+from pylstm.losses.regression import gaussian_likelihood, huber, mean_squared_error, quantile_loss, squared_error
 
 RNG = np.random.default_rng(8)
 Y = 2 * RNG.normal(size=(4, 3, 6))
@@ -119,3 +120,29 @@ def test_a_column_of_targets_is_one_target_for_all_quantiles():
 def test_refusals(call, error, message):
     with pytest.raises(error, match=message):
         call()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("errors", ["warn", "raise"])
+def test_huge_values_overflow_without_a_word_of_numpy(dtype, errors):
+    """Warnings are errors here; the value is infinite, or NaN where infinities meet."""
+    huge = np.full((2, 1, 2), np.finfo(dtype).max * 0.9, dtype)
+    huge[1] = np.inf
+    low = np.concatenate([huge[..., :1], -huge[..., :1]], axis=-1)
+    target, one = -huge, np.ones((2, 1, 1), dtype)
+    with np.errstate(all=errors):
+        for found in (
+            mean_squared_error(huge, target),
+            huber(huge, target),
+            squared_error(huge, target, 3.0),
+            quantile_loss(huge[..., :1], target[..., 0]),
+            gaussian_likelihood(low, one),
+            gaussian_likelihood(huge, huge[..., :1]),
+            softmax_cross_entropy(huge, np.zeros((2, 1), int)),
+            ctc_loss(huge, np.array([[1]])),
+        ):
+            assert not np.isfinite(found[0])
+        assert not np.isfinite(sigmoid_cross_entropy(huge, np.ones((2, 1, 2), dtype))[0])
+        value, d = sigmoid_cross_entropy(huge[:1], np.zeros((1, 1, 2), dtype), reduction="sum")
+        assert value == pytest.approx(float(huge[0, 0, 0]) * 2) or value == np.inf
+        np.testing.assert_array_equal(d, 1)
