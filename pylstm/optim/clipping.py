@@ -14,6 +14,9 @@ from pylstm.engine.threads import allowed_threads
 from pylstm.hints import explained
 from pylstm.parameters import Parameters
 
+LEAST = 1e-290
+"""A sum of squares below this may lack some that are not exact any more, or 0."""
+
 
 def as_list(params: Parameters | Iterable[Parameters], name: str = "params") -> list[Parameters]:
     """One `Parameters`, or several, as a list.
@@ -71,11 +74,22 @@ def clip_by_norm(grads: Parameters | Iterable[Parameters], max_norm: float) -> f
     if not check_number("max_norm", max_norm) > 0:
         raise ValueError(f"max_norm must be above 0, got {max_norm}")
     updates, threads = load("pylstm.optim._updates"), allowed_threads()
-    norm = math.sqrt(sum(updates.sum_of_squares(each.flat, threads=threads) for each in grads))
+    norm = _norm([each.flat for each in grads], updates, threads)
     if max_norm < norm < math.inf:
         for each in grads:
             updates.scale(each.flat, max_norm / norm, threads=threads)
     return norm
+
+
+def _norm(arrays: list[np.ndarray], updates: Any, threads: int) -> float:
+    """Of all as one vector. Where squares over- or underflow, numbers are divided by the largest magnitude first."""
+    total = sum(updates.sum_of_squares(each, threads=threads) for each in arrays)
+    if LEAST <= total < math.inf or math.isnan(total):
+        return math.sqrt(total)
+    largest = float(max((max(each.max(initial=0), -each.min(initial=0)) for each in arrays), default=0))
+    if largest in (0, math.inf):
+        return largest
+    return largest * math.sqrt(sum(updates.sum_of_squares(each / largest, threads=threads) for each in arrays))
 
 
 @explained()

@@ -170,6 +170,26 @@ def test_clip_by_norm_in_float32_does_not_overflow():
     np.testing.assert_allclose(grads.flat, [0.6, 0.8], rtol=1e-6)
 
 
+@pytest.mark.parametrize("scale", [1e200, 1e150, 1e-140, 1e-155, 1e-200, 1e-300])
+def test_clip_by_norm_in_float64_does_not_over_or_underflow(scale):
+    grads = [random_parameters(np.random.default_rng(6)), Parameters({"w": (2,)}, "float64")]
+    grads[1].flat[...] = -3, 4
+    before = np.concatenate([each.flat for each in grads])
+    expected = np.linalg.norm(before) * scale
+    for each in grads:
+        each.flat[...] *= scale
+    assert clip_by_norm(grads, expected / 8) == pytest.approx(expected, rel=1e-14)
+    np.testing.assert_allclose(np.concatenate([each.flat for each in grads]), before * scale / 8, rtol=1e-13)
+
+
+def test_the_norm_of_zeros_of_nothing_and_of_what_has_none():
+    assert clip_by_norm([], 1.0) == clip_by_norm(scalar(0.0), 1.0) == 0
+    grads = Parameters({"w": (2,)}, "float64")
+    grads.flat[...] = 1.7e308, -1.7e308
+    assert clip_by_norm(grads, 1.0) == np.inf
+    np.testing.assert_array_equal(grads.flat, [1.7e308, -1.7e308])
+
+
 @pytest.mark.parametrize("wrong", [np.inf, np.nan])
 def test_clip_by_norm_leaves_what_is_not_finite(wrong):
     grads = scalar(wrong)
