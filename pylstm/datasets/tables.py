@@ -6,6 +6,7 @@ import csv
 import io
 import math
 import os
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from itertools import islice
@@ -184,7 +185,9 @@ class Table:
         except ValueError:
             hint = " (decimal commas are not read: 3.5, not 3,5)" if _has_decimal_comma(field) else ""
             raise ValueError(f"{self.place(line, at)}: {field!r} is not a number{hint}") from None
-        if "_" in field or not math.isfinite(value):
+        if "_" in field:
+            raise ValueError(f"{self.place(line, at)}: {field!r} is not a number: write {field.replace('_', '')}")
+        if not math.isfinite(value):
             raise ValueError(f"{self.place(line, at)}: {field!r} is not a finite number")
         return value
 
@@ -311,12 +314,30 @@ class Records:
                     starts.append(reader.line_num)
             except csv.Error as error:
                 line = (starts[-1] if starts else before) + 1
+                if "field limit" in str(error):
+                    raise ValueError(self._too_long(line)) from None
                 raise ValueError(f"{self._path}, line {line}: {error}") from None
             ended = len(rows) < BLOCK
             yield from _without_blank([before + 1, *(line + 1 for line in starts[:-1])], rows)
 
-    def _reader(self) -> Any:
-        return csv.reader(self._lines(), delimiter=self._delimiter, strict=True, skipinitialspace=True)
+    def _too_long(self, line: int) -> str:
+        """What is wrong with the record in `line`, of which a field is longer than the module csv reads."""
+        rest = "".join(islice(self._lines(), line - 1, None))
+
+        def fields(length: int) -> list[str] | None:
+            with suppress(csv.Error):
+                return next(self._reader(io.StringIO(rest[:length], newline=""), strict=False), None)
+            return None
+
+        longest = bisect_left(range(1, len(rest)), True, key=lambda length: fields(length) is None)
+        return (
+            f"{self._path}, line {line}, column {len(fields(longest) or [0])}: a field of more than "
+            f"{csv.field_size_limit():,} characters; close its quote, or read it after csv.field_size_limit(10**9)"
+        )
+
+    def _reader(self, lines: Iterable[str] | None = None, *, strict: bool = True) -> Any:
+        options: dict[str, Any] = {"strict": strict, "skipinitialspace": True}
+        return csv.reader(self._lines() if lines is None else lines, delimiter=self._delimiter, **options)
 
 
 def _without_blank(lines: Sequence[int], rows: list[list[str]]) -> Iterator[tuple[Sequence[int], list[list[str]]]]:

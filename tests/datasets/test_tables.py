@@ -78,7 +78,7 @@ def test_bad_files(tmp_path, text, message):
         ("high", "'high' is not a number"),
         ("3,5", r"'3,5' is not a number \(decimal commas are not read"),
         ("inf", "'inf' is not a finite number"),
-        ("1_000", "'1_000' is not a finite number"),
+        ("1_000", "'1_000' is not a number: write 1000$"),
         ("1e999", "'1e999' is not a finite number"),
     ],
 )
@@ -86,6 +86,27 @@ def test_bad_numbers(tmp_path, field, message):
     found = table(tmp_path, f"t;flow\n1;10\n\n2;{field}\n3;30\n")
     with pytest.raises(ValueError, match=rf"data\.csv, line 4, column 2 \('flow'\): {message}"):
         found.numbers(["flow"])
+
+
+@pytest.mark.parametrize("block", [1, 4096])
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("x,y\n1,2\n3,{long}\n4,5\n", "line 3, column 2"),
+        ("x,y\n1,2\n{long},3\n", "line 3, column 1"),
+        ('x,y,z\n1,"2\n\n",3\n"3,4",4,"{lines}\n', "line 5, column 3"),
+        ("{long},y\n1,2\n", "line 1, column 1"),
+    ],
+)
+def test_a_field_that_is_too_long(tmp_path, monkeypatch, text, place, block):
+    monkeypatch.setattr("pylstm.datasets.tables.BLOCK", block)
+    text = text.format(long="7" * 131_073, lines="7,8\n" * 40_000)
+    with pytest.raises(ValueError, match=rf"data\.csv, {place}: a field of more than 131,072 characters; close its"):
+        table(tmp_path, text)
+
+
+def test_a_long_field_is_read(tmp_path):
+    assert len(table(tmp_path, f"x,y\n1,{'a' * 131_072}\n").text("y")[0]) == 131_072
 
 
 def test_missing_numbers_can_be_interpolated(tmp_path):
