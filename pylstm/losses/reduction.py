@@ -16,7 +16,7 @@ Reduction = Literal["mean", "sum"]
 REDUCTIONS = ("mean", "sum")
 
 unwarned = np.errstate(all="ignore")
-"""A loss that overflows is infinite or NaN, which `fit` and `clip_by_norm` tell; NumPy says nothing on the way there."""
+"""A loss that overflows is infinite or NaN, as `fit` and `clip_by_norm` say; NumPy says nothing."""
 
 
 def check_floats(name: str, value: Any) -> np.ndarray:
