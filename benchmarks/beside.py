@@ -20,7 +20,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from contest.choices import chosen
+from contest.choices import chosen, whole
 from contest.jobs.child import Child
 from contest.jobs.tasks import CELLS, TASK, Job
 from contest.machine import installed
@@ -85,7 +85,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--tasks", help=f"of {', '.join(TASK)}")
     parser.add_argument("--neighbours", help=f"of {', '.join(NEIGHBOURS)}")
     parser.add_argument("--cell", default="lstm", choices=tuple(CELLS))
-    parser.add_argument("--rounds", type=int, default=25)
+    parser.add_argument("--rounds", type=whole(3), default=25, help="the first two do not count")
     args = parser.parse_args(arguments)
     tasks = chosen(parser, "--tasks", args.tasks, tuple(TASK))
     neighbours = chosen(parser, "--neighbours", args.neighbours, NEIGHBOURS)

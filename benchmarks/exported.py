@@ -23,6 +23,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from contest import of_rtneural
+from contest.choices import whole
 from contest.measure import Effort, in_turn
 from contest.problem import Contestant
 
@@ -78,7 +79,7 @@ def fed(problem: Problem) -> Contestant:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--cells", nargs="+", choices=("lstm", "gru"), default=["lstm"])
-    parser.add_argument("--units", nargs="+", type=int, default=[8])
+    parser.add_argument("--units", nargs="+", type=whole(), default=[8])
     parser.add_argument("--compilers", nargs="+", default=["gcc", "clang"])
     parser.add_argument("--rtneural", type=of_rtneural.sources, metavar="FOLDER", help="RTNeural's sources")
     options = parser.parse_args()

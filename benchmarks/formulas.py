@@ -6,7 +6,7 @@ in brackets, and the ratio; the bars are 1.5 for H >= 32 and 2.5 for H = 8, B = 
 
 from __future__ import annotations
 
-import sys
+import argparse
 import time
 
 import numpy as np
@@ -62,8 +62,10 @@ def seconds(layers, x):
 
 
 def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("dtype", nargs="?", choices=("float32", "float64"), default="float32")
+    dtype = parser.parse_args().dtype
     pylstm.set_num_threads(1)
-    dtype = sys.argv[1] if len(sys.argv) > 1 else "float32"
     print("B    T    H     kernel            machine           ratio  forward  backward")
     for B, T, H in CASES:
         x = np.random.default_rng(0).standard_normal((T, B, H)).astype(dtype)

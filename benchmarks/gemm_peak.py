@@ -12,7 +12,9 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 import time
+from pathlib import Path
 
 for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[name] = "1"
@@ -20,6 +22,9 @@ for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
 import importlib  # noqa: E402
 
 import numpy as np  # noqa: E402
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+from contest.choices import whole  # noqa: E402
 
 from pylstm.engine.levels import LEVELS, level  # noqa: E402
 
@@ -114,7 +119,7 @@ def main():
     parser.add_argument("--dtype", nargs="*", default=["float32", "float64"])
     parser.add_argument("--level", default=level, choices=LEVELS)
     parser.add_argument("--kind", nargs="*", default=KINDS[:4], choices=KINDS)
-    parser.add_argument("--size", nargs="*", type=int, default=SIZES, help="units H")
+    parser.add_argument("--size", nargs="*", type=whole(), default=SIZES, help="units H")
     parser.add_argument("--quick", action="store_true", help="a third of the time, noisier")
     options = parser.parse_args()
     if hasattr(os, "sched_setaffinity"):

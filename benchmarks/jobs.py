@@ -39,37 +39,48 @@ def main(arguments: list[str] | None = None) -> int:
         return serve_end(*arguments[1:])
     options = parse(arguments)
     if options.redraw:
-        found = json.loads(Path(options.redraw).read_text())
-        show(found)
-        return finish(found, options)
+        show(options.redraw)
+        return finish(options.redraw, options)
     return measure(options)
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:
-    from contest.choices import chosen
+    from contest.choices import chosen, positive, results, size, to_plot, to_read, to_write, whole
     from contest.jobs.ends import ENDS
+    from contest.jobs.run import ENTRANTS
     from contest.jobs.tasks import CELLS, TASK
+    from contest.machine import available_cores
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="few short rounds: a look, not a result")
     parser.add_argument("--tasks", help=f"of {', '.join([*TASK, *ENDS])}")
     parser.add_argument("--cells", help=f"of {', '.join(CELLS)}")
     parser.add_argument("--peers", metavar="NAME,...", help="beside pylstm; default: all that are installed")
-    parser.add_argument("--size", metavar="BxTxIxHxK", help="rows, steps, inputs, units and classes of every task")
+    five = size("BTIHK", "16x64x64x256x100")
+    parser.add_argument(
+        "--size", type=five, metavar="BxTxIxHxK", help="rows, steps, inputs, units and classes of every task"
+    )
     parser.add_argument("--inference", action="store_true", help="forward only")
-    parser.add_argument("--threads", type=int, metavar="N", help="of every contestant, on N cores; else their defaults")
-    parser.add_argument("--minutes", type=float, metavar="M", help="of `pylstm train text` (1)")
-    parser.add_argument("--text", metavar="FILE", help="for `pylstm train text`; default: Python's manual topics")
-    parser.add_argument("--json", metavar="FILE")
-    parser.add_argument("--plot", metavar="FILE.png")
-    parser.add_argument("--from", dest="redraw", metavar="FILE", help="tables and plot of an earlier --json, no run")
+    cores = whole(1, available_cores(), "the cores that this process may use")
+    parser.add_argument(
+        "--threads", type=cores, metavar="N", help="of each contestant, on N cores; else their defaults"
+    )
+    parser.add_argument("--minutes", type=positive, metavar="M", help="of `pylstm train text` (1)")
+    parser.add_argument(
+        "--text", type=to_read, metavar="FILE", help="for `pylstm train text`; default: Python's manual topics"
+    )
+    parser.add_argument("--json", type=to_write, metavar="FILE")
+    parser.add_argument("--plot", type=to_plot, metavar="FILE.png")
+    target = ("label", "mean", "worst", "worst_size", "wanted_mean", "met")
+    earlier = results("machine", "threads", "works", row=("size", "contestants", "ratios", "wanted"), target=target)
+    parser.add_argument(
+        "--from", dest="redraw", type=earlier, metavar="FILE", help="an earlier --json instead of a run"
+    )
     options = parser.parse_args(arguments)
     options.tasks = chosen(parser, "--tasks", options.tasks, [*TASK, *ENDS])
     options.cells = chosen(parser, "--cells", options.cells, [*CELLS])
-    try:
-        options.size = dict(zip("BTIHK", map(int, options.size.split("x")), strict=True)) if options.size else {}
-    except ValueError:
-        parser.error(f"--size must be five numbers, BxTxIxHxK such as 16x64x64x256x100, got {options.size}")
+    options.peers = chosen(parser, "--peers", options.peers, ENTRANTS["infer" if options.inference else "train"])
+    options.size = dict(zip("BTIHK", options.size)) if options.size else {}
     return options
 
 

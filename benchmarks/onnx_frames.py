@@ -20,6 +20,10 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from contest.choices import whole
+
 from pylstm.interop import onnx
 
 FRAMES = ("silero_vad", "silero_vad_16k_op15", "silero_vad_op18_ifless", "silero_vad_openvino_16k")
@@ -63,7 +67,7 @@ def measure(calls: dict[str, Callable[[], list[np.ndarray]]], rounds: int) -> di
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--rounds", type=whole(), default=7)
     options = parser.parse_args()
     found = importlib.util.find_spec("silero_vad")
     if found is None or not found.submodule_search_locations:

@@ -38,9 +38,9 @@ def main(arguments: list[str] | None = None) -> int:
         sys.path.insert(0, folder)
     from contest.works import BY_NAME
 
-    options = parse(arguments, list(BY_NAME))
+    options = parse(arguments, {name: work.threads for name, work in BY_NAME.items()})
     if options.redraw:
-        found = json.loads(Path(options.redraw).read_text())
+        found = options.redraw
     else:
         works = [BY_NAME[name] for name in options.works]
         wanted = [threads for threads in (1, 2) if any(work.threads == threads for work in works)]
@@ -52,22 +52,30 @@ def main(arguments: list[str] | None = None) -> int:
     return finish(found, options, tables=bool(options.redraw))
 
 
-def parse(arguments: list[str] | None, names: list[str]) -> argparse.Namespace:
-    from contest.choices import chosen
+def parse(arguments: list[str] | None, works: dict[str, int]) -> argparse.Namespace:
+    """`works`: names and threads."""
+    from contest.choices import chosen, results, sizes, to_plot, to_write
     from contest.of_rtneural import sources
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="fewer rounds, no large sizes: a look, not a result")
-    parser.add_argument("--works", help=f"of {', '.join(names)}")
-    parser.add_argument("--sizes", help="instead of the table's: BxTxH,...")
+    parser.add_argument("--works", help=f"of {', '.join(works)}")
+    parser.add_argument("--sizes", type=sizes("BTH", "32x100x64"), help="instead of the table's: BxTxH,...")
     parser.add_argument("--threads", type=int, choices=(1, 2), help="only the works of so many threads")
     parser.add_argument("--rtneural", type=sources, metavar="FOLDER", help="RTNeural's sources, to run it, too")
-    parser.add_argument("--plot", metavar="FILE.png")
-    parser.add_argument("--json", metavar="FILE")
-    parser.add_argument("--from", dest="redraw", metavar="FILE", help="tables and plot of an earlier --json, no run")
+    parser.add_argument("--plot", type=to_plot, metavar="FILE.png")
+    parser.add_argument("--json", type=to_write, metavar="FILE")
+    target = ("label", "mean", "worst", "worst_size", "wanted_mean", "wanted_worst", "at_most", "met")
+    earlier = results("machine", "works", row=("size", "contestants", "ratios"), target=target)
+    parser.add_argument(
+        "--from", dest="redraw", type=earlier, metavar="FILE", help="an earlier --json instead of a run"
+    )
     parser.add_argument("--part", action="store_true", help=argparse.SUPPRESS)  # of a run: no summary
     options = parser.parse_args(arguments)
-    options.works = chosen(parser, "--works", options.works, names)
+    options.works = chosen(parser, "--works", options.works, list(works))
+    if options.threads and options.threads not in map(works.get, options.works):
+        there = [name for name, threads in works.items() if threads == options.threads]
+        parser.error(f"--threads {options.threads}: none of these --works; there are {', '.join(there)}")
     return options
 
 
@@ -85,7 +93,7 @@ def measure(options: argparse.Namespace, threads: int) -> int:
     if machine.available_cores() < threads:
         print(f"Works of {threads} threads are left out: this process may only use {machine.available_cores()} core.")
         return finish({"machine": None, "works": []}, options, tables=False)
-    sizes = [Size.parse(each) for each in options.sizes.split(",")] if options.sizes else None
+    sizes = [Size(*each) for each in options.sizes] if options.sizes else None
     works = [BY_NAME[name] for name in options.works if BY_NAME[name].threads == threads]
     if options.rtneural:
         works = join_rtneural(works, sizes, options)
@@ -126,11 +134,13 @@ def join_rtneural(works: list[Any], sizes: list[Any] | None, options: argparse.N
 
 def in_a_process(options: argparse.Namespace, threads: int) -> dict[str, Any]:
     """Run the works of `threads` threads in another process: libraries fix their threads when they are imported."""
+    from contest.choices import in_words
+
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "results.json"
         command = [sys.executable, __file__, "--part", "--threads", str(threads), "--works", ",".join(options.works)]
         command += ["--quick"] if options.quick else []
-        command += ["--sizes", options.sizes] if options.sizes else []
+        command += ["--sizes", in_words(options.sizes)] if options.sizes else []
         command += ["--rtneural", str(options.rtneural)] if options.rtneural else []
         code = subprocess.run([*command, "--json", str(path)]).returncode
         if code:

@@ -12,10 +12,16 @@ machine does, else of wall time.
 
 from __future__ import annotations
 
+import argparse
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from contest.choices import whole
 
 import pylstm
 
@@ -100,7 +106,9 @@ def medians(calls, clock):
 
 
 def main():
-    threads = int(sys.argv[1]) if len(sys.argv) > 1 else 1
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("threads", metavar="THREADS", nargs="?", type=whole(), default=1)
+    threads = parser.parse_args().threads
     pylstm.set_num_threads(threads)
     try:
         import torch

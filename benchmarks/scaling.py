@@ -8,7 +8,7 @@ One thread, float32.
 
 from __future__ import annotations
 
-import sys
+import argparse
 import time
 
 import numpy as np
@@ -62,8 +62,10 @@ def nanoseconds(cell, sizes):
 
 
 def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("cell", metavar="CELL", nargs="?", choices=pylstm.plugins.registry().names(), default="lstm")
+    cell = parser.parse_args().cell
     pylstm.set_num_threads(1)
-    cell = sys.argv[1] if len(sys.argv) > 1 else "lstm"
     for sizes, name, k in ((STEPS, "T", 0), (ROWS, "B", 1)):
         found = nanoseconds(cell, sizes)
         print(f"{cell}, H = {H}, " + ("B = 1" if name == "T" else "T = 100"))

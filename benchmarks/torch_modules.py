@@ -21,7 +21,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from contest.choices import chosen
+from contest.choices import chosen, whole
 
 SIZES = ("1-8", "1-32", "1-128", "1-512", "1-64", "16-16", "32-32", "32-64", "32-128", "32-256", "64-512")
 MODULES, DTYPES = ("LSTM", "GRU", "RNN"), ("float32", "float64")
@@ -91,8 +91,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--modules", help=f"of {', '.join(MODULES)}")
     parser.add_argument("--dtypes", default="float32", help=f"of {', '.join(DTYPES)}")
     parser.add_argument("--sizes", help=f"B and H, of {', '.join(SIZES)}")
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--threads", type=whole(), default=1)
+    parser.add_argument("--rounds", type=whole(), default=15)
     args = parser.parse_args(arguments)
     modules = chosen(parser, "--modules", args.modules, MODULES)
     dtypes = chosen(parser, "--dtypes", args.dtypes, DTYPES)

@@ -148,3 +148,33 @@ def test_a_ratio_is_the_median_over_rounds_of_the_same_round(compilers):
 
 def test_only_what_is_installed(compilers):
     assert compilers.installed(["python-of-no-name-14", "sh -c"]) == ["sh -c"]
+
+
+def test_a_command_that_fails_says_what_it_printed(compilers):
+    command = [sys.executable, "-c", "import os; print(os.environ['CC'], 'is broken'); raise SystemExit('a pity')"]
+    with pytest.raises(SystemExit, match=r"(?s)^gcc -x: .* failed:\ngcc -x is broken\na pity"):
+        compilers.run("gcc -x", command)
+    assert compilers.run("gcc", [sys.executable, "-c", "print(3)"]) == "3\n"
+
+
+def test_an_interrupted_build_is_begun_anew(compilers, monkeypatch, tmp_path):
+    def interrupted(compiler, folder, level):
+        (folder / "half").mkdir()
+        raise KeyboardInterrupt
+
+    def whole(compiler, folder, level):
+        assert list(folder.iterdir()) == []
+        return 7
+
+    folder = tmp_path / "kept" / "gcc"
+    monkeypatch.setattr(compilers, "build", interrupted)
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            compilers.built("gcc", folder, "v3")
+    monkeypatch.setattr(compilers, "build", whole)
+    assert compilers.built("gcc", folder, "v3") == 7
+    monkeypatch.setattr(compilers, "build", interrupted)
+    assert compilers.built("gcc", folder, "v3") == 7
+    (folder / "spills.json").unlink()
+    with pytest.raises(SystemExit, match=r"gcc is not a finished build, it has no spills\.json: delete it"):
+        compilers.built("gcc", folder, "v3")

@@ -116,8 +116,9 @@ def test_a_job_from_end_to_end_without_scikit_learn(part, monkeypatch):
 
 
 def test_a_text_that_cannot_be_read_ends_the_run(tmp_path):
-    done = jobs("--quick", "--tasks", "train-text", "--text", "none.txt", cwd=tmp_path)
-    assert done.returncode == 1 and "train-text ended with status" in done.stderr and "none.txt" in done.stderr
+    (tmp_path / "latin.txt").write_bytes(b"na\xefve " * 9000)
+    done = jobs("--quick", "--tasks", "train-text", "--text", "latin.txt", cwd=tmp_path)
+    assert done.returncode == 1 and "train-text ended with status" in done.stderr and "latin.txt" in done.stderr
 
 
 @pytest.mark.slow

@@ -27,6 +27,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
+
+from contest.choices import in_words, sizes, whole
+
 ROOT = Path(__file__).resolve().parents[1]
 CANDIDATES = ("gcc", *(f"clang-{version}" for version in range(14, 23)), "clang", "zig cc -mcpu=baseline")
 LEVELLED = ("pylstm/engine/tiles", "pylstm/engine/activations", "pylstm/cells/_lstm", "pylstm_gru/_gru")
@@ -82,7 +86,13 @@ def installed(candidates: Iterable[str]) -> list[str]:
 
 
 def build(compiler: str, folder: Path, level: str) -> int:
-    """Into `folder`, which becomes a copy of the installed package with modules of `compiler`; returns its spills."""
+    """Into `folder`, which becomes a copy of the installed package with modules of `compiler`; returns its spills.
+
+    Raises
+    ------
+    SystemExit
+        A command fails: with what it printed.
+    """
     import pylstm
 
     site = Path(pylstm.__file__).parents[1]
@@ -90,19 +100,47 @@ def build(compiler: str, folder: Path, level: str) -> int:
         shutil.copytree(site / package, folder / package)
     modules = [f"{name}_{level}" for name in LEVELLED] + list(OTHERS)
     work = folder / "build"
-    run = {"cwd": ROOT, "env": {**os.environ, "CC": compiler}, "check": True, "capture_output": True, "text": True}
-    subprocess.run(["meson", "setup", str(work), "--buildtype=release"], **run)
+    run(compiler, ["meson", "setup", str(work), "--buildtype=release"])
     made = {path.name.split(".")[0]: path.name for path in map(Path, targets(work))}
     missing = [name for name in modules if Path(name).name not in made]
     if missing:
         raise SystemExit(f"{compiler}: does not build {', '.join(missing)}")
-    subprocess.run(["ninja", "-C", str(work), *(made[Path(name).name] for name in modules)], **run)
+    run(compiler, ["ninja", "-C", str(work), *(made[Path(name).name] for name in modules)])
     for name in modules:
         file = made[Path(name).name]
         shutil.copy(work / file, folder / Path(name).parent / file)
     tiles = work / made[f"tiles_{level}"]
-    command = ["objdump", "-d", "--no-show-raw-insn", str(tiles)]
-    return spills(subprocess.run(command, check=True, capture_output=True, text=True).stdout, level)
+    return spills(run(compiler, ["objdump", "-d", "--no-show-raw-insn", str(tiles)]), level)
+
+
+def run(compiler: str, command: list[str]) -> str:
+    """What `command` prints; where it fails, the program ends with that."""
+    environment = {**os.environ, "CC": compiler}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    if done.returncode:
+        raise SystemExit(f"{compiler}: {shlex.join(command)} failed:\n{(done.stdout + done.stderr)[-4000:]}")
+    return done.stdout
+
+
+def built(compiler: str, folder: Path, level: str) -> int:
+    """The spills of the build in `folder`, which is made there if it is not; an interrupted one is begun anew.
+
+    Raises
+    ------
+    SystemExit
+        The folder has something else.
+    """
+    note, part = folder / "spills.json", folder.with_name(f"{folder.name}.part")
+    if folder.exists() and not note.exists():
+        raise SystemExit(
+            f"{folder} is not a finished build, it has no {note.name}: delete it, or --keep another folder"
+        )
+    if not folder.exists():
+        shutil.rmtree(part, ignore_errors=True)
+        part.mkdir(parents=True)
+        (part / note.name).write_text(json.dumps(build(compiler, part, level)))
+        part.rename(folder)
+    return json.loads(note.read_text())
 
 
 def targets(work: Path) -> list[str]:
@@ -111,18 +149,20 @@ def targets(work: Path) -> list[str]:
     return [each["filename"][0] for each in listed if each["type"] == "shared module"]
 
 
-def in_a_process(folder: Path, sizes: str) -> dict[str, Any]:
+def in_a_process(folder: Path, sizes: Sequence[Sequence[int]]) -> dict[str, Any]:
     """Times and digests of one copy."""
-    command = [sys.executable, "-P", __file__, "--sizes", sizes, "--measure"]
+    command = [sys.executable, "-P", __file__, "--sizes", in_words(sizes), "--measure"]
     environment = {**os.environ, "PYTHONPATH": str(folder.resolve())}
-    done = subprocess.run(command, env=environment, cwd=folder, check=True, capture_output=True, text=True)
+    done = subprocess.run(command, env=environment, cwd=folder, capture_output=True, text=True)
+    if done.returncode:
+        raise SystemExit(f"the copy in {folder} cannot be measured:\n{done.stderr[-4000:]}")
     found = json.loads(done.stdout)
     if Path(found["file"]).parents[1] != folder.resolve():
         raise SystemExit(f"measured {found['file']}, not the copy in {folder}")
     return found
 
 
-def measure(sizes: Sequence[str], repeats: int = 3) -> dict[str, Any]:
+def measure(sizes: Sequence[Sequence[int]], repeats: int = 3) -> dict[str, Any]:
     """This process's pylstm: the least processor time of a few calls of each work, and a digest of all results."""
     import numpy as np
 
@@ -130,8 +170,8 @@ def measure(sizes: Sequence[str], repeats: int = 3) -> dict[str, Any]:
 
     pylstm.set_num_threads(1)
     times, digests = {}, {}
-    for size in sizes:
-        B, T, H = map(int, size.split("x"))
+    for B, T, H in sizes:
+        size = f"{B}x{T}x{H}"
         rng = np.random.default_rng([B, T, H])
         for cell in ("lstm", "gru"):
             layer = pylstm.Recurrent(cell, H, H, dtype="float32", seed=1)
@@ -155,30 +195,50 @@ def measure(sizes: Sequence[str], repeats: int = 3) -> dict[str, Any]:
     return {"times": times, "digests": digests, "file": pylstm.__file__}
 
 
+def folder_of_builds(text: str) -> Path:
+    """The argument of ``--keep``."""
+    if Path(text).exists() and not Path(text).is_dir():
+        raise argparse.ArgumentTypeError(f"{text} is not a folder")
+    return Path(text)
+
+
+def compilers_of(parser: argparse.ArgumentParser, given: str | None) -> list[str]:
+    """Those that are asked for, or all that are installed; without them, or what builds with them, the program ends."""
+    there = installed(CANDIDATES)
+    names = there if given is None else list(dict.fromkeys(name.strip() for name in given.split(",")))
+    absent = [name or "an empty name" for name in names if not name or not installed([name])]
+    if absent or not names:
+        what = f"{', '.join(absent)} is not installed" if absent else "no compiler is installed"
+        parser.error(f"--compilers: {what}; there are {', '.join(there) or 'none'}")
+    cures = {"meson": "pip install meson", "ninja": "pip install ninja", "objdump": "it is in binutils"}
+    for command, cure in cures.items():
+        if not shutil.which(command):
+            parser.error(f"{command} is not installed: {cure}")
+    return names
+
+
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--compilers", help="instead of all that are installed, the first is what others compare with")
-    parser.add_argument("--sizes", default=",".join(SIZES), help="BxTxH,...")
-    parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="builds here, and uses what is here already")
+    parser.add_argument("--sizes", type=sizes("BTH", SIZES[0]), default=",".join(SIZES), help="BxTxH,...")
+    parser.add_argument("--rounds", type=whole(), default=9)
+    parser.add_argument(
+        "--keep", type=folder_of_builds, metavar="FOLDER", help="builds here, and uses what is here already"
+    )
     parser.add_argument("--measure", action="store_true", help=argparse.SUPPRESS)  # one round of this process's pylstm
     options = parser.parse_args(arguments)
     if options.measure:
-        print(json.dumps(measure(options.sizes.split(","))))
+        print(json.dumps(measure(options.sizes)))
         return 0
     from pylstm.engine.levels import level
 
-    names = options.compilers.split(",") if options.compilers else installed(CANDIDATES)
+    names = compilers_of(parser, options.compilers)
     with tempfile.TemporaryDirectory() as temporary:
         parent = Path(options.keep or temporary).resolve()
         folders = {name: parent / re.sub(r"\W+", "_", name) for name in names}
         spilled = {}
         for name, folder in folders.items():
-            note = folder / "spills.json"
-            if not note.exists():
-                folder.mkdir(parents=True)
-                note.write_text(json.dumps(build(name, folder, level)))
-            spilled[name] = json.loads(note.read_text())
+            spilled[name] = built(name, folder, level)
             print(f"{name}: built, {spilled[name]} spills", flush=True)
         rounds = [{name: in_a_process(folders[name], options.sizes) for name in names} for _ in range(options.rounds)]
     digests = {name: found["digests"] for name, found in rounds[0].items()}

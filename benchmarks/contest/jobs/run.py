@@ -41,9 +41,9 @@ class Effort:
 FULL, QUICK = Effort(0.1, 8.0, 5, 15), Effort(0.02, 0.5, 3, 3)
 
 
-def there(kind: str, peers: str | None = None) -> tuple[str, ...]:
-    """The contestants that are installed, and among `peers` ("torch,jax") where these are given."""
-    wanted = ENTRANTS[kind] if peers is None else ("pylstm", *peers.split(","))
+def there(kind: str, peers: Iterable[str] | None = None) -> tuple[str, ...]:
+    """The contestants that are installed, and among `peers` where these are given."""
+    wanted = ENTRANTS[kind] if peers is None else ("pylstm", *peers)
     found = [name for name in ENTRANTS[kind] if name in wanted and installed(name)]
     return tuple(name for name in found if name != "keras" or installed("torch"))
 
