@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import copy
+import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Self, cast
 
 from pylstm.hints import Hinted
-from pylstm.kinds import Kinded, Plan, Shapes, Wanted
+from pylstm.kinds import Kinded, Plan, Shapes, Wanted, check_remade
 from pylstm.parameters import Parameters, ParametersList
-from pylstm.schema import Entries
+from pylstm.schema import Entries, check_storable
 
 
 class Summary(str):
@@ -75,6 +76,11 @@ class Described(Kinded, Hinted):
 _LACKS = "{0} lacks `{1}`, from which a file builds it again: see pylstm.saving.Layer"
 
 
+def owner_of(cls: type, name: str) -> type:
+    """The class, `cls` or a base, that defines an attribute."""
+    return next(each for each in cls.__mro__ if name in vars(each))
+
+
 class Layer(Described, hints="layer"):
     """Base of all layers: their parameters, and their description in files.
 
@@ -101,14 +107,32 @@ class Layer(Described, hints="layer"):
         Raises
         ------
         TypeError
-            Its class lacks what a file needs to build it again.
+            Its class lacks what a file needs to build it again, or `load` could not call it with its `arguments`.
+        ValueError
+            `shapes` are not those of `params`.
         """
         lacking = "" if hasattr(self, "arguments") else "arguments"
         if next(cls for cls in type(self).__mro__ if "shapes" in vars(cls)) is Layer:
             lacking = "shapes"
         if lacking:
             raise TypeError(_LACKS.format(type(self).__name__, lacking))
+        self._check_remade()
         return {"arguments": self.arguments}
+
+    def _check_remade(self) -> None:
+        """Refuse what `planned` could not build from `arguments`, unless a class plans in a way of its own."""
+        cls, given = type(self), self.arguments
+        if not owner_of(cls, "planned").__module__.startswith("pylstm."):
+            return
+        check_storable(given, f"save: {cls.__qualname__}.arguments")
+        cure = "define `arguments`, those of its constructor but dtype, and `shapes` in the class"
+        check_remade(cls, owner_of(cls, "arguments"), (), [*given, "dtype"], cure)
+        shapes = cls.shapes(Entries(json.loads(json.dumps(given)), f"save: {cls.__qualname__}.arguments"))
+        if dict(shapes) != self.params.shapes:
+            raise ValueError(
+                f"save: {cls.__qualname__}.shapes returns {shapes} and its params have {self.params.shapes}: load "
+                "would refuse the file. Make them agree"
+            )
 
     @classmethod
     def planned(cls, says: Entries, dtype: str, wanted: Wanted) -> Plan:

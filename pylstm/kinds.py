@@ -144,7 +144,51 @@ def describe(layer: Any) -> dict[str, Any]:
             f"save: {name} is a subclass of {base.__name__}, and load would return a {base.__name__}: give it "
             "`parts`, `metadata` and `from_parts` in a class of its own"
         )
+    held = KINDS.find(cls.kind)
+    if held is None or (held is not cls and held.__module__ != cls.__module__):
+        raise TypeError(
+            f"save: kind {cls.kind!r} is not that of {cls.__qualname__} in files: name it where the class is made, "
+            f"class {cls.__name__}(..., kind=...)"
+        )
     return {"layer": cls.kind, "dtype": layer.params.dtype.name, **layer.describe()}
+
+
+def check_remade(cls: type, ancestor: type, places: tuple[str, ...], options: Iterable[str], cure: str) -> None:
+    """Refuse to save a layer whose class `load` could not call, or whose own options it would lose.
+
+    Parameters
+    ----------
+    cls : type
+    ancestor : type
+        The base of `cls` whose arguments files hold: what its constructor takes besides is not the layer's.
+    places : tuple of str
+        Arguments that `load` passes by place.
+    options : iterable of str
+        Those by name.
+    cure : str
+        What to do about options that files do not hold.
+
+    Raises
+    ------
+    TypeError
+    """
+    import inspect
+
+    options, name = list(options), cls.__qualname__
+    signature = inspect.signature(cls)
+    try:
+        signature.bind(*places, **dict.fromkeys(options))
+    except TypeError:
+        call, takes = ", ".join([*places, *(f"{each}=" for each in options)]), ", ".join(signature.parameters)
+        raise TypeError(
+            f"save: load would make it as {cls.__name__}({call}), and {name} takes ({takes}): {cure}"
+        ) from None
+    usual = inspect.signature(ancestor).parameters.keys() | set(options)
+    taken = list(signature.parameters.values())[len(places) :]
+    lost = [each.name for each in taken if each.kind not in (each.VAR_KEYWORD, each.VAR_POSITIONAL)]
+    lost = [each for each in lost if each not in usual]
+    if lost:
+        raise TypeError(f"save: the file would not hold {', '.join(lost)} of {name}: {cure}")
 
 
 def plan_of(says: Entries, wanted: Wanted, base: type, kinds: Iterable[str] | None = None) -> Plan:
@@ -157,7 +201,7 @@ def plan_of(says: Entries, wanted: Wanted, base: type, kinds: Iterable[str] | No
     base : type
         Of layers.
     kinds : iterable of str, optional
-        Those allowed; default: all.
+        Those allowed, with the kinds of classes derived from theirs; default: all.
 
     Raises
     ------
@@ -166,8 +210,12 @@ def plan_of(says: Entries, wanted: Wanted, base: type, kinds: Iterable[str] | No
     UnknownCell
         The cell is not registered.
     """
-    kind = says.text("layer", kinds)
+    kind = says.text("layer")
     cls: Any = KINDS.find(kind)
+    if kinds is not None:
+        bases = tuple(each for each in map(KINDS.find, kinds) if each)
+        if cls is None or not issubclass(cls, bases):
+            says.refuse(f"must be one of {', '.join(kinds)}", kind, "layer")
     if cls is None or not issubclass(cls, base):
         says.refuse(f"must be one of {', '.join(KINDS.names(base))}", kind, "layer")
     plan: Plan = cls.planned(says, says.text("dtype", ("float32", "float64")), wanted)

@@ -66,7 +66,8 @@ def save(
     Raises
     ------
     TypeError
-        Something else; a subclass of a layer; `metadata` or `about` that JSON cannot hold or would change: keys that
+        Something else; a subclass of a layer without a kind of its own, or whose constructor `load` could not call
+        with the layer's arguments; `metadata` or `about` that JSON cannot hold or would change: keys that
         are not texts, sets, arrays, NaN.
     ValueError
         A layer name with a dot or empty; more than 1,000 layers; a layer that is in two parts; a model that `load`

@@ -49,6 +49,7 @@ class Bidirectional(Composite[BidirectionalRun], kind="bidirectional"):
 
     arguments: dict[str, Any] = {}
     _run = BidirectionalRun
+    _remade = ("forward", "reverse")
 
     @classmethod
     def planned(cls, says: Entries, dtype: str, wanted: Wanted) -> Plan:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Never, Self, TypeVar
 import numpy as np
 
 from pylstm.checks import Seed, seeds_of
-from pylstm.described import Layer
+from pylstm.described import Layer, owner_of
 from pylstm.hints import explained, refuse_call
-from pylstm.kinds import MOST_LAYERS, Plan, Wanted, describe, plan_of
+from pylstm.kinds import MOST_LAYERS, Plan, Wanted, check_remade, describe, plan_of
 from pylstm.layers.composite_run import CompositeRun, States, given_to, split
 from pylstm.layers.generators import unmoved
 from pylstm.layers.initialisers import Initialiser, initialise
@@ -40,6 +40,8 @@ class Composite(Layer, Generic[_Run], hints="composite"):
     rng: Any = None
     _run: ClassVar[Any]
     """Class of its runs."""
+    _remade: ClassVar[tuple[str, ...]]
+    """What `planned` passes to the constructor by place."""
 
     def _adopt(self) -> None:
         """One buffer for the parameters of all parts; theirs become pieces of it."""
@@ -167,6 +169,10 @@ class Composite(Layer, Generic[_Run], hints="composite"):
 
     def describe(self) -> dict[str, Any]:
         """Description of the layer for a file."""
+        cls, places, options = type(self), self._remade, tuple(self.arguments)
+        if owner_of(cls, "planned").__module__.startswith("pylstm."):
+            base = owner_of(cls, "planned")
+            check_remade(cls, base, places, options, f"let its constructor take what {base.__name__} takes")
         return {"layers": [describe(part) for part in self.parts.values()], "arguments": self.arguments}
 
     @staticmethod

@@ -8,9 +8,11 @@ from functools import partial, wraps
 from typing import Any, ClassVar
 
 from pylstm.cells.cell import Cell
+from pylstm.cells.options import base_of
 from pylstm.checks import check_flag
+from pylstm.described import owner_of
 from pylstm.hints import explained, refuse_sizes
-from pylstm.kinds import Plan, Wanted
+from pylstm.kinds import Plan, Wanted, check_remade
 from pylstm.layers.arguments import is_registered, several
 from pylstm.layers.filed import describe_cell, plan_cell
 from pylstm.layers.recurrent import RecurrentLayer
@@ -172,12 +174,28 @@ class Recurrent(RecurrentLayer, kind="recurrent"):
 
     def describe(self) -> dict[str, Any]:
         """Description of the layer for a file."""
-        return describe_cell(self)
+        says, cls = describe_cell(self), type(self)
+        if cls.kind != Recurrent.kind and owner_of(cls, "planned").__module__.startswith("pylstm."):
+            cure = "let its constructor take what its base takes, and set options of its own on the class"
+            base = next(each for each in cls.__mro__ if each.__module__ == __name__)
+            places = ("cell",) if base is Recurrent else ()
+            check_remade(cls, base, places, [*self._chosen(self.cell), *says["arguments"], "dtype", "certified"], cure)
+        return says
+
+    @classmethod
+    def _chosen(cls, cell: type[Cell]) -> dict[str, Any]:
+        """Options of the class that choose the cell."""
+        return {}
+
+    @classmethod
+    def _of_cell(cls, cell: type[Cell], **arguments: Any) -> Recurrent:
+        """A layer of this very class."""
+        return cls(cell, **arguments)
 
     @classmethod
     def planned(cls, says: Entries, dtype: str, wanted: Wanted) -> Plan:
         """The layer that a file describes."""
-        return plan_cell(of_cell, says, dtype, wanted)
+        return plan_cell(of_cell if cls.kind == Recurrent.kind else cls._of_cell, says, dtype, wanted)
 
 
 class Named(Recurrent):
@@ -201,6 +219,16 @@ class Named(Recurrent):
         if several(num_layers, bidirectional, dropout):
             return stack_of(cls, input_size, hidden_size, num_layers, bidirectional, dropout, **options)
         return object.__new__(cls)
+
+    @classmethod
+    def _chosen(cls, cell: type[Cell]) -> dict[str, Any]:
+        return cls.cells.get(cell.name, {})
+
+    @classmethod
+    def _of_cell(cls, cell: type[Cell], **arguments: Any) -> Recurrent:
+        if cell.name not in cls.cells or not is_registered(base_of(cell)):
+            raise ValueError(f"{cls.__name__} makes layers of the registered {', '.join(cls.cells)}, not of {cell!r}")
+        return cls(**cls._chosen(cell), **arguments)
 
     def __repr__(self) -> str:
         base = next(each for each in type(self).__mro__ if each.__module__ == __name__)

@@ -67,6 +67,7 @@ class Stack(Composite[StackRun], kind="stack"):
     """
 
     _run = StackRun
+    _remade = ("layers",)
 
     _dropout: float
 
