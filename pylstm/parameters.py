@@ -41,7 +41,7 @@ class Parameters(Hinted, Mapping[str, Array], hints="parameters"):
     Raises
     ------
     TypeError
-        `dtype` is neither float32 nor float64.
+        `dtype` is neither float32 nor float64; a shape that is not a tuple or a list of integers.
     ValueError
         A negative size, or more elements than an array can hold.
 
@@ -60,7 +60,7 @@ class Parameters(Hinted, Mapping[str, Array], hints="parameters"):
 
     def __init__(self, shapes: Mapping[str, tuple[int, ...]], dtype: Dtype = "float32") -> None:
         self._dtype = check_dtype(dtype)
-        self._shapes = {name: tuple(int(n) for n in shape) for name, shape in shapes.items()}
+        self._shapes = {name: _checked_shape(name, shape) for name, shape in shapes.items()}
         for name, shape in self._shapes.items():
             if any(n < 0 for n in shape):
                 raise ValueError(f"parameter {name!r}: negative size in shape {shape}")
@@ -282,6 +282,21 @@ class Parameters(Hinted, Mapping[str, Array], hints="parameters"):
 
     def _unknown(self, name: Any) -> str:
         return f"unknown parameter {name!r} (known: {', '.join(self._shapes) or 'none'})"
+
+
+def _checked_shape(name: Any, shape: Any) -> tuple[int, ...]:
+    """`shape` as a tuple of int."""
+    several = isinstance(shape, tuple | list)
+    if several and all(hasattr(n, "__index__") and not isinstance(n, bool | np.bool_ | np.ndarray) for n in shape):
+        return tuple(map(operator.index, shape))
+    got, cure = quoted(shape), ""
+    if isinstance(shape, np.ndarray):
+        sizes = shape.ndim == 1 and shape.dtype.kind in "iu"
+        cure = ": pass tuple(shape)" if sizes else f": pass {shape.shape}, then params[{name!r}] = array sets it"
+        got = f"an array of {shape.dtype} of shape {shape.shape}"
+    elif hasattr(shape, "__index__"):
+        cure = f": pass ({shape},)"
+    raise TypeError(f"parameter {name!r}: its shape must be a tuple of integers, got {got}{cure}")
 
 
 def _rebuild(shapes: dict[str, tuple[int, ...]], dtype: Any, flat: Array) -> Parameters:
