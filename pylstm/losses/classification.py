@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Never
 import numpy as np
 
 from pylstm.cells.functions import sigmoid
-from pylstm.checks import as_array, check_array, check_indices
+from pylstm.checks import as_array, check_array, check_indices, check_share
 from pylstm.engine.levels import load
 from pylstm.engine.threads import allowed_threads
 from pylstm.hints import Loss, explained, refuse_loss_options
@@ -82,8 +82,7 @@ def softmax_cross_entropy(
     weights = check_weights(weights, logits.shape[:-1], logits.dtype)
     (targets,) = leave_out(weights, targets)
     targets = check_indices("targets", targets, logits.shape[-1], LEAVE_OUT, TOO_FEW)
-    if not 0 <= smoothing <= 1:
-        raise ValueError(f"smoothing must be in 0..1, got {smoothing}")
+    check_share("smoothing", smoothing)
     scale = scale_of(reduction, targets.size, weights)
     losses, dlogits = np.empty(targets.shape, logits.dtype), np.empty(logits.shape, logits.dtype)
     load("pylstm.losses._softmax").cross_entropy(

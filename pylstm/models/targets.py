@@ -59,12 +59,12 @@ def check_loss_of_values(loss: Any) -> None:
         raise ValueError(f"loss must be one of {', '.join(OF_VALUES)}, got {loss!r}")
 
 
-def check_loss(loss: Any, read: str, options: Mapping[str, Any]) -> None:
-    """Reject an unknown loss or option, and a read-out that does not suit the loss.
+def check_loss(loss: Any, read: str, options: Mapping[str, Any], outputs: int) -> None:
+    """Reject an unknown loss or option, a value that the loss does not take, and a read-out that does not suit it.
 
     Raises
     ------
-    ValueError
+    TypeError, ValueError
     """
     known = LOSSES | ALIGNED
     if callable(loss):
@@ -79,11 +79,28 @@ def check_loss(loss: Any, read: str, options: Mapping[str, Any]) -> None:
     if not isinstance(options, Mapping):
         raise TypeError(f"loss_options must be a dict by name, got {quoted(options)}")
     parameters = inspect.signature(known[loss]).parameters.values()
-    names = [each.name for each in parameters if each.kind is not each.VAR_KEYWORD]
+    names = [each.name for each in parameters if each.kind is each.KEYWORD_ONLY and each.name != "weights"]
     refuse_options(options, names, "loss option")
     if not options.keys() <= set(names):
         unknown = ", ".join(sorted(options.keys() - set(names)))
-        raise ValueError(f"loss_options: {loss} has no {unknown} (known: {', '.join(names[2:])})")
+        raise ValueError(f"loss_options: {loss} has no {unknown} (known: {', '.join(names)})")
+    if options:
+        try:
+            known[loss](*_example(loss, options, outputs), **options)
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"loss_options: {error}") from None
+
+
+def _example(loss: str, options: Mapping[str, Any], outputs: int) -> tuple[np.ndarray, np.ndarray]:
+    """Outputs and targets of one row that fit the loss, whatever the values of its options are."""
+    if loss == "ctc":
+        return np.zeros((1, 1, max(outputs, 2))), np.zeros((1, 0), int)
+    if loss == "softmax_cross_entropy":
+        return np.zeros((1, 1)), np.zeros(1, int)
+    if loss == "gaussian_likelihood":
+        return np.zeros((1, 2)), np.zeros((1, 1))
+    count = len(options["quantiles"]) if isinstance(options.get("quantiles"), tuple | list | np.ndarray) else 1
+    return np.zeros((1, count)), np.zeros((1, 1))
 
 
 PIECE = 1024
