@@ -11,6 +11,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 
 from pylstm.schema import MOST
+from pylstm.wording import converted, with_article
 
 DTYPES = ("float32", "float64")
 
@@ -196,7 +197,7 @@ def as_array(name: str, value: Any) -> np.ndarray:
         raise ValueError(f"{name}: not an array: {error}") from None
     except (TypeError, RuntimeError) as error:
         raise TypeError(
-            f"{name}: NumPy cannot make an array of a {type(value).__name__} ({error}); "
+            f"{name}: NumPy cannot make an array of {with_article(type(value).__name__)} ({error}); "
             "for a PyTorch tensor, pass tensor.detach().float()"
         ) from None
 
@@ -217,7 +218,7 @@ def _no_array(value: Any) -> str:
             ": rows of unequal lengths do not form an array: rows = pylstm.Sequences.of(list_of_arrays) pads them; "
             "a SequenceModel takes rows, a layer with batch_first=True rows.padded with lengths=rows.lengths"
         )
-    return f" must be one array, got a {type(value).__name__} of shapes {quoted(shapes)}"
+    return f" must be one array, got {with_article(type(value).__name__)} of shapes {quoted(shapes)}"
 
 
 def _shape(value: Any) -> tuple[Any, ...]:
@@ -227,7 +228,9 @@ def _shape(value: Any) -> tuple[Any, ...]:
         return (None,)
 
 
-def check_array(name: str, value: Any, shape: tuple[int | str, ...], dtype: Any) -> np.ndarray:
+def check_array(
+    name: str, value: Any, shape: tuple[int | str, ...], dtype: Any, *, of_layer: bool = True
+) -> np.ndarray:
     """`value` as an array of `dtype`; a value that does not fit is rejected, never converted.
 
     Parameters
@@ -239,6 +242,8 @@ def check_array(name: str, value: Any, shape: tuple[int | str, ...], dtype: Any)
     shape : tuple of int or str
         Expected sizes; a str stands for an axis of any size and is its name in the message.
     dtype : dtype
+    of_layer : bool
+        Whether a layer has that dtype, which could be made with another.
 
     Raises
     ------
@@ -263,7 +268,7 @@ def check_array(name: str, value: Any, shape: tuple[int | str, ...], dtype: Any)
         cures = []
         if array.dtype.kind in "fiub":
             cures.append(f"convert it with np.asarray(value, dtype='{dtype}')")
-        if array.dtype.name in DTYPES:
+        if of_layer and array.dtype.name in DTYPES:
             cures.append(f"create the layer with dtype='{array.dtype.name}'")
         raise TypeError(f"{name} must be {dtype}, got {array.dtype}{': ' if cures else ''}{', or '.join(cures)}")
     fits = len(shape) == array.ndim and all(isinstance(w, str) or w == n for w, n in zip(shape, array.shape))
@@ -329,9 +334,8 @@ def check_indices(name: str, value: Any, size: int, below: str = "", beyond: str
     """
     indices = as_array(name, value)
     if indices.dtype.kind not in "iu":
-        number = (
-            f"{name}.astype('int64')" if indices.dtype.kind in "fb" else f"np.unique({name}, return_inverse=True)[1]"
-        )
+        numbers = f"np.unique({name}, return_inverse=True)[1]"
+        number = converted(name, value, "int64") if indices.dtype.kind in "fb" else numbers
         raise TypeError(f"{name} must be integers, got {indices.dtype}: convert with {number}")
     found = indices.astype(np.intp, copy=False)
     if found.size and not found.view(np.uintp).max() < size:  # below 0 is very large
@@ -386,9 +390,9 @@ def check_reset(reset: Any, shape: tuple[int, ...]) -> np.ndarray:
     TypeError, ValueError
         No array of bool; another shape.
     """
-    reset = as_array("reset", reset)
+    given, reset = reset, as_array("reset", reset)
     if reset.dtype != np.bool_:
-        cure = ": pass reset.astype(bool)" if reset.dtype.kind in "fiu" else ""
+        cure = f": pass {converted('reset', given, 'bool')}" if reset.dtype.kind in "fiu" else ""
         raise TypeError(f"reset must be an array of bool, got {reset.dtype}{cure}")
     if reset.shape != shape:
         raise ValueError(f"reset must have shape {shape}, got {reset.shape}")

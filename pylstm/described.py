@@ -11,6 +11,7 @@ from pylstm.hints import Hinted
 from pylstm.kinds import Kinded, Plan, Shapes, Wanted, check_remade
 from pylstm.parameters import Parameters, ParametersList
 from pylstm.schema import Entries, check_storable
+from pylstm.wording import with_article
 
 
 class Summary(str):
@@ -162,7 +163,9 @@ class Model(Described, hints="model"):
 
         def __call__(self, *_: Any, **__: Any) -> NoReturn:
             cure = "model.predict(x) returns the outputs" if hasattr(self, "predict") else "see its methods"
-            raise TypeError(f"a {type(self).__name__} is not callable: {cure}, model.gradients(...) loss and gradients")
+            raise TypeError(
+                f"{with_article(type(self).__name__)} is not callable: {cure}, model.gradients(...) loss and gradients"
+            )
 
 
 class Trainable(Model, hints="trainable"):

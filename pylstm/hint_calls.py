@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import re
 from collections.abc import Callable, Iterable
 from types import FunctionType
 from typing import Any, TypeVar, cast
@@ -47,8 +48,8 @@ def wrong_call(function: Callable[..., Any], name: str, given: tuple[Any, ...], 
     if missing and not twice:
         texts, owner = HINTS["argument"], function.__qualname__.split(".")[0]
         found = (texts.get(f"{owner}.{each}", texts.get(each)) for each in missing)
-        cure = "".join(f"; {each}" for each in found if each)
         call = ", ".join(each if each in [one.name for one in places] else f"{each}={each}" for each in needed)
+        cure = "".join(f"; {each}" for each in found if each and f"{name}({call})" not in each)
         lost = [f"{each}=" for each in missing if f"{each}={each}" in call]
         how = f" by name, {', '.join(lost)}" if lost and len(given) - len(own) > len(places) else ""
         return f"{name} needs {' and '.join(missing)}{how}: {name}({call}){cure}"
@@ -146,6 +147,8 @@ def _name_of(function: Any, call: Any, given: tuple[Any, ...]) -> str:
     """How a caller writes it: the class of an object that is made, the name of a function."""
     if function.__name__ == "__new__":
         return str(given[0].__name__)
+    if function.__name__ == "__call__":
+        return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", type(given[0]).__name__).lower()  # an object of the class
     if function.__name__ != "__init__":
         return str(function.__name__)
     made: Any = type(given[0])

@@ -189,11 +189,21 @@ def refuse_loss_options(loss: Callable[..., Any], given: Iterable[str]) -> NoRet
 def refuse_sizes(
     cls: type, sizes: tuple[Any, Any], more: tuple[Any, ...], options: Iterable[str], example: str
 ) -> None:
-    """TypeError where a layer is made with one size, or with options by position."""
+    """TypeError where a layer is made with one size or none, or with options by position."""
     if more:
         raise TypeError(f"options go by name: {example}, bidirectional=True, batch_first=True), got {more!r}")
     if ... in sizes and (sizes != (..., ...) or options):  # nothing at all is what `copy` and `pickle` give
+        import difflib
+
         refuse_options(options, (), "option")
+        parameters = inspect.signature(cls).parameters
+        known = [each.name for each in parameters.values() if each.kind is not each.VAR_KEYWORD]
+        unknown = [each for each in options if each not in known]
+        open_ended = len(known) < len(parameters)  # to the sizes of the cell
+        if unknown and not (
+            open_ended and not difflib.get_close_matches(unknown[0], ("input_size", "hidden_size"), 1, 0.7)
+        ):
+            raise TypeError(unknown_option(cls.__name__, unknown[0], known))
         raise TypeError(f"{cls.__name__} takes input_size and hidden_size: {example})")
 
 

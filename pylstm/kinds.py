@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pylstm.schema import Entries
+from pylstm.wording import with_article
 
 MOST_LAYERS = 1000
 """Single layers that a file can hold."""
@@ -141,8 +142,8 @@ def describe(layer: Any) -> dict[str, Any]:
         if base is None:
             raise TypeError(f"save: {name} has no kind: class {name}(Layer, kind=...) with `arguments` and `shapes`")
         raise TypeError(
-            f"save: {name} is a subclass of {base.__name__}, and load would return a {base.__name__}: give it "
-            "`parts`, `metadata` and `from_parts` in a class of its own"
+            f"save: {name} is a subclass of {base.__name__}, and load would return {with_article(base.__name__)}: give "
+            f"it a kind of its own, class {cls.__name__}({base.__name__}, kind=...)"
         )
     held = KINDS.find(cls.kind)
     if held is None or (held is not cls and held.__module__ != cls.__module__):

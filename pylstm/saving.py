@@ -22,6 +22,7 @@ from pylstm.files import Path, Shapes, path_text, read_file, write_file
 from pylstm.hints import explained
 from pylstm.kinds import KINDS, MOST_LAYERS, Plan, Wanted, describe, kind_of, plan_of
 from pylstm.schema import Entries, check_storable, malformed
+from pylstm.wording import with_article
 
 __all__ = ["Entries", "Layer", "Model", "Plan", "Wanted", "load", "read_about", "save"]
 
@@ -349,7 +350,9 @@ def _maker(entries: Entries, kind: str, model: Any, plans: Mapping[str, Plan]) -
     module, _, name = entries.text("class").partition(":")
     if model is None:
         short = name.rpartition(".")[2][:60]
-        raise ValueError(f"holds a {short} of module {module[:60]}: load(path, model={short}) with that class")
+        raise ValueError(
+            f"holds {with_article(short)} of module {module[:60]}: load(path, model={short}) with that class"
+        )
     if model.__qualname__ != name:
         raise ValueError(f"holds a {name[:200]}: model= must be that class, got {model!r}")
     return lambda parts: model.from_parts(parts, metadata)

@@ -41,7 +41,7 @@ MISTAKES = [
     (lambda: LSTM.call(X), AttributeError, "run = layer(x); run.y"),
     (lambda: pylstm.save("", LSTM), ValueError, "path must be the name of a file, got ''"),
     (lambda: pylstm.load("a\0b"), ValueError, r"path must be the name of a file, got 'a\x00b'"),
-    (lambda: pylstm.fit(None, None, epoch=3), TypeError, "Trainer has no option epoch=: it takes model, data, val"),
+    (lambda: pylstm.fit(None, None, epoch=3), TypeError, "fit has no option epoch=: it takes model, data, val"),
     (lambda: pylstm.fit(None, None, epoch=3), TypeError, "did you mean epochs=?"),
     (
         lambda: pylstm.Stack(LSTM, LSTM),

@@ -32,6 +32,7 @@ TOGETHER = {
         "kinds",
         "parameters",
         "schema",
+        "wording",
     ),
     "contract": ("kernel", "_math", "include"),
     "plugins": ("plugins", "hookspecs"),

@@ -43,7 +43,7 @@ def wrong_cell(cell: Any) -> str:
     """Why something is not a class of cells, and what to pass."""
     cure = ""
     if isinstance(cell, str):
-        cure = f": pylstm.plugins.registry().get({quoted(cell)}) returns the class of a registered name"
+        cure = ": pylstm.plugins.registry().get(name) returns the class of a name that `pylstm cells` lists"
     elif hasattr(type(cell), "states"):
         cure = f": pass the class {type(cell).__name__}, not an instance"
     elif hasattr(cell, "states"):

@@ -18,6 +18,7 @@ from pylstm.layers.layout import Layout
 from pylstm.layers.learned import add_learned, rows_of_learned
 from pylstm.layers.protocols import SingleLayer
 from pylstm.parameters import Parameters
+from pylstm.wording import with_article
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -93,7 +94,9 @@ class Run(Output, hints="run"):
             self.layer, self._plan, self._buffer, self._layout, (self._T, self._B), self._given = made
             self._start = _core.aligned(self._buffer)
         except (TypeError, ValueError):
-            raise TypeError(f"a {type(self).__name__} is what a call of a layer returns: run = layer(x)") from None
+            raise TypeError(
+                f"{with_article(type(self).__name__)} is what a call of a layer returns: run = layer(x)"
+            ) from None
         self._lock = threading.Lock()
 
     def __reduce__(self) -> Any:

@@ -157,7 +157,7 @@ def sigmoid_cross_entropy(
     if targets.dtype.kind in "biu":
         targets = targets.astype(z.dtype)
     weights = check_weights(weights, z.shape, z.dtype)
-    z, t = leave_out(weights, z, check_array("targets", targets, z.shape, z.dtype))
+    z, t = leave_out(weights, z, check_array("targets", targets, z.shape, z.dtype, of_layer=False))
     if t.size and not (t.min() >= 0 and t.max() <= 1):
         raise ValueError(f"targets must be in 0..1, got values from {t.min()} to {t.max()}")
     losses = np.maximum(z, 0) - z * t + np.log1p(np.exp(-np.abs(z)))

@@ -8,6 +8,7 @@ import numpy as np
 
 from pylstm.checks import DTYPES, as_array, check_array
 from pylstm.hints import Loss
+from pylstm.wording import converted
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -23,7 +24,8 @@ def check_floats(name: str, value: Any) -> np.ndarray:
     """`value` as an array of float32 or float64 in the byte order of the machine."""
     array = as_array(name, value)
     if array.dtype.newbyteorder("=") not in DTYPES:  # (its name takes ten times as long)
-        raise TypeError(f"{name} must be float32 or float64, got {array.dtype}: convert with {name}.astype('float64')")
+        cure = converted(name, value, "float64")
+        raise TypeError(f"{name} must be float32 or float64, got {array.dtype}: convert with {cure}")
     return check_array(name, array, array.shape, array.dtype.newbyteorder("="))
 
 
@@ -34,7 +36,7 @@ def check_weights(weights: ArrayLike | None, shape: tuple[int, ...], dtype: np.d
     weights = as_array("weights", weights)
     if weights.dtype.kind == "b":
         weights = weights.astype(dtype)
-    weights = check_array("weights", weights, shape, dtype)
+    weights = check_array("weights", weights, shape, dtype, of_layer=False)
     if weights.size and not (weights.min() >= 0 and weights.max() < np.inf):
         wrong = weights[~((weights >= 0) & (weights < np.inf))][0]
         raise ValueError(f"weights must be 0 or more and finite, got {wrong}")

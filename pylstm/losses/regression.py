@@ -160,7 +160,7 @@ def gaussian_likelihood(
     if y.ndim == 0 or y.shape[-1] % 2 or y.shape[-1] == 0:
         raise ValueError(f"y must have shape (..., 2 K): means, then log-variances; got {y.shape}")
     mu, s = np.split(y, 2, axis=-1)
-    target = check_array("target", target, mu.shape, y.dtype)
+    target = check_array("target", target, mu.shape, y.dtype, of_layer=False)
     weights = check_weights(weights, mu.shape, y.dtype)
     mu, s, target = leave_out(weights, mu, s, target)
     precision = np.exp(-s)
@@ -232,7 +232,7 @@ def quantile_loss(
     target = as_array("target", target)
     if target.shape == (*y.shape[:-1], 1):
         target = target[..., 0]
-    target = check_array("target", target, y.shape[:-1], y.dtype)
+    target = check_array("target", target, y.shape[:-1], y.dtype, of_layer=False)
     weights = check_weights(weights, y.shape[:-1], y.dtype)
     y, target = leave_out(weights, y, target)
     if weights is not None:
@@ -245,7 +245,10 @@ def quantile_loss(
 
 def _check(y: ArrayLike, target: ArrayLike, weights: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
     y = check_floats("y", y)
-    target, weights = check_array("target", target, y.shape, y.dtype), check_weights(weights, y.shape, y.dtype)
+    target, weights = (
+        check_array("target", target, y.shape, y.dtype, of_layer=False),
+        check_weights(weights, y.shape, y.dtype),
+    )
     return *leave_out(weights, y, target), weights
 
 
@@ -284,7 +287,7 @@ def squared_error(y: ArrayLike, target: ArrayLike, factor: float = 1.0, **other:
     if other:
         refuse_loss_options(squared_error, other)
     y = check_floats("y", y)
-    target = check_array("target", target, y.shape, y.dtype)
+    target = check_array("target", target, y.shape, y.dtype, of_layer=False)
     if not np.isfinite(factor):
         raise ValueError(f"factor must be finite, got {factor}")
     difference = y - target

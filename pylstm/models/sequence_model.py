@@ -39,6 +39,7 @@ from pylstm.models.targets import (
 )
 from pylstm.parameters import ParametersList
 from pylstm.schema import Entries, is_number, set_state
+from pylstm.wording import converted
 
 __all__ = ["LOSSES", "PER_ROW", "READS", "SequenceModel"]
 
@@ -375,7 +376,7 @@ class SequenceModel(Trainable, kind="sequence_model"):
             raise ValueError(f"x must have shape (N, T{'' if indices else f', {I}'}) with T >= 1, got {x.shape}")
         if not indices and x.dtype != dtype and x.dtype.newbyteorder("=") != dtype:
             other = f", or make the model with dtype='{x.dtype.name}'" if x.dtype.name in DTYPES else ""
-            cure = f": convert it with x.astype('{dtype}'){other}" if x.dtype.kind in "fiub" else ""
+            cure = f": convert it with {converted('x', given, str(dtype))}{other}" if x.dtype.kind in "fiub" else ""
             raise TypeError(f"x must be {dtype}, got {x.dtype}{cure}")
         return x
 

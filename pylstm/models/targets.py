@@ -266,8 +266,11 @@ def check_rows(judge: Callable[[Any, Any, Any], Any], x: Any, y: Any, weights: A
             faults = {row: fault for row in range(start, end) if (fault := _fault(judge, take(row, row + 1)))}
             some = 0 < len(faults) < end - start
             row, first = next(iter(faults.items())) if some else (-1, error)
-            what = "weights" if str(first).startswith("weights") else "y"
-            raise type(first)(f"{what}{f', row {row}' if some else ''}: {first}") from None
+            of_weights, said = str(first).startswith("weights "), str(first)
+            where = ("weights" if of_weights else "y") + (f", row {row}: " if some else ": ")
+            if of_weights:
+                where, said = (where, said.removeprefix("weights ")) if some else ("", said)
+            raise type(first)(where + said) from None
 
 
 def _fault(judge: Callable[[Any, Any, Any], Any], row: tuple[Any, ...]) -> Exception | None:

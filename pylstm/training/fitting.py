@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
+from inspect import signature
 from typing import Any, Never, TypedDict, Unpack
 
 from pylstm.checks import Integer, check_flag
 from pylstm.data.batches import Trains
+from pylstm.hint_calls import unknown_option
 from pylstm.hints import explained
 from pylstm.optim.optimisers import Optimiser
 from pylstm.optim.schedules import Schedule
@@ -80,6 +82,10 @@ def fit(
     """
     if more:
         raise TypeError("data must be one tuple: pylstm.fit(model, (x, y))")
+    named = [name for name in signature(fit).parameters if name not in ("more", "options")]
+    unknown = [name for name in options if name not in FitOptions.__annotations__]
+    if unknown:
+        raise TypeError(unknown_option("fit", unknown[0], [*named[:2], *FitOptions.__annotations__, *named[2:]]))
     trainer = Trainer(model, data, **options)
     if check_flag("resume", resume):
         if checkpoint is None:

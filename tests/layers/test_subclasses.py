@@ -60,7 +60,7 @@ def test_a_subclass_with_arguments_of_its_own(text, tmp_path):
         assert np.array_equal(each.params.flat, layer.params.flat) and set(vars(each)) == set(vars(layer))
     x = rng.normal(size=(T, B, layer.input_size)).astype("float32")
     assert layer(x).y.shape == (T, B, layer.hidden_size)
-    with pytest.raises(TypeError, match=f"{type(layer).__name__} is a subclass of .* give it `parts`, `metadata`"):
+    with pytest.raises(TypeError, match=f"{type(layer).__name__} is a subclass of .* give it a kind of its own, class"):
         pylstm.save(tmp_path / "a", layer)
     assert (
         list(inspect.signature(type(layer)).parameters) == list(inspect.signature(type(layer).__init__).parameters)[1:]

@@ -40,7 +40,7 @@ OTHER = {
     "below": ((X, with_one(LABELS, 0, -1)), ValueError, r"\[1\]: y, row 0: targets must be in 0..3, got -1"),
     "floats": ((X, LABELS.astype("float64")), TypeError, r"\[1\]: y: targets must be integers, got float64"),
     "shape": ((X, STEP_LABELS), ValueError, r"\[1\]: y must have shape \(9,\), one for each sequence, got \(9, 5\)"),
-    "weight": ((X, LABELS, with_one(np.ones(N, "float32"), 3, -2)), ValueError, r"\[2\]: weights, row 3: weights must"),
+    "weight": ((X, LABELS, with_one(np.ones(N, "float32"), 3, -2)), ValueError, r"\[2\]: weights, row 3: must be 0"),
     "weights": ((X, LABELS, np.ones((N, T), "float32")), ValueError, r"\[2\]: weights must have shape \(9,\)"),
     "one": ((X,), TypeError, r" must be a tuple of arrays for \w+\(x, y, weights\), got 1"),
     "four": ((X, LABELS, LABELS, LABELS), TypeError, r" must be a tuple of arrays for \w+\(x, y, weights\), got 4"),

@@ -38,12 +38,13 @@ def load_trained(path: str) -> tuple[str, Any, dict[str, Any]]:
         As `pylstm.load`; a model without a `task`. A `SequenceClassifier` or `Forecaster` has a `task_model`.
     """
     from pylstm.saving import load, read_about
+    from pylstm.wording import with_article
 
     model, about = load(path), read_about(path)
     model = getattr(model, "task_model", model)  # of an estimator
     if getattr(model, "task", None) in READING:
         return model.task, model, about
-    raise ValueError(f"{path}: holds a {type(model).__name__}, not a model that `pylstm train` saved")
+    raise ValueError(f"{path}: holds {with_article(type(model).__name__)}, not a model that `pylstm train` saved")
 
 
 def reading_of(args: argparse.Namespace, task: str, about: dict[str, Any]) -> dict[str, Any]:
