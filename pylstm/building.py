@@ -13,7 +13,7 @@ FLAGS = ("-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math", "-fvisibi
 ``-ffast-math``: linking with it changes the floating-point mode of the whole process."""
 
 TILES = ("-ffp-contract=fast",)
-"""Of the tiles alone, after `FLAGS`: each of their sums has one product, which all compilers fuse."""
+"""Flags of the tiles alone, after `FLAGS`: each of their sums has one product, which all compilers fuse."""
 
 DIRECTIVES = (
     "language_level=3",

@@ -60,7 +60,7 @@ PLAIN["power"] = "@power({0}, {1})"
 """Operation of the machine (`pylstm/engine/include/machine_ops.h`) -> C; ``@`` is the prefix of the net."""
 _NAMES = {"gates": "z", "prev": "prev", "emissions": "e", "keep": "k", "states": "new", "params": "p", "aux": "u"}
 _SHORT = {"gates": "y"}
-"""Of what a block holds after a statement, where it held something before."""
+"""Names of what a block holds after a statement, where it held something before."""
 
 
 def literal(value: float, dtype: np.dtype) -> str:
@@ -171,7 +171,7 @@ class _Coder:
 
 
 def _needed(phases: list[Phase]) -> list[Phase]:
-    """Without what only the backward pass would read."""
+    """The phases without what only the backward pass would read."""
     needed: set[str] = set()
     for phase in reversed(phases):
         kept = []

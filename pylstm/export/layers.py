@@ -17,7 +17,7 @@ from pylstm.export.formula import Phase, stage_code
 from pylstm.layers.recurrent import RecurrentLayer
 
 GROUP_BYTES = 32
-"""Of the columns that a vector holds."""
+"""Size of the columns that a vector holds."""
 MOST_GROUPS = 8
 """Vectors of sums that stay in registers."""
 
@@ -191,7 +191,7 @@ class LayerCode:
 
     @cached_property
     def phases(self) -> list[list[Phase]]:
-        """Of every stage."""
+        """The phases of every stage."""
         return [self._coded(program, self._element) for program in self.programs]
 
     def _coded(self, program: Program, element: Callable[[Block], str]) -> list[Phase]:

@@ -10,7 +10,7 @@ from pylstm.export.layers import LayerCode, packed_columns
 from pylstm.export.net import Net
 
 MAGIC = b"pylstmw1"
-"""Of a file of weights; the size of a number (uint32) and a checksum (uint32) follow, then the numbers."""
+"""First bytes of a file of weights; the size of a number (uint32) and a checksum (uint32) follow, then the numbers."""
 
 
 class Parts:
