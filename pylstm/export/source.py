@@ -43,7 +43,7 @@ class Source(Parts):
         return self._named(text)
 
     def _named(self, text: str) -> str:
-        """With the prefix of the net in the place of ``@``: capitals for macros."""
+        """The text with the prefix of the net in the place of ``@``: capitals for macros."""
         text = text.replace("@real", self.real)
         text = re.sub(r"@([A-Z][A-Z0-9_]*)\b", lambda m: f"{self.name.upper()}_{m[1]}", text)
         return re.sub(r"@(\w+)", lambda m: f"{self.name}_{m[1]}", text)

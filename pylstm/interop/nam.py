@@ -25,7 +25,7 @@ from pylstm.schema import Entries, check_storable, malformed
 __all__ = ["Chain", "ChainStream", "load", "save"]
 
 VERSION = "0.5.4"
-"""Of the format that `save` writes."""
+"""Version of the format that `save` writes."""
 
 
 @explained()

@@ -82,7 +82,7 @@ def clip_by_norm(grads: Parameters | Iterable[Parameters], max_norm: float) -> f
 
 
 def _norm(arrays: list[np.ndarray], updates: Any, threads: int) -> float:
-    """Of all as one vector. Where squares over- or underflow, numbers are divided by the largest magnitude first."""
+    """Norm of all as one vector; where squares over- or underflow, numbers are divided by the largest first."""
     total = sum(updates.sum_of_squares(each, threads=threads) for each in arrays)
     if LEAST <= total < math.inf or math.isnan(total):
         return math.sqrt(total)

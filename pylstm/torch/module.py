@@ -57,7 +57,7 @@ class RecurrentModule(torch.nn.Module):
 
     @property
     def _flat_weights(self) -> list[Any]:
-        """As of ``torch.nn.LSTM``, where tools read it; None for one that was deleted."""
+        """The list of ``torch.nn.LSTM``, where tools read it; None for one that was deleted."""
         return [getattr(self, name, None) for name in self._flat_weights_names]
 
     def reset_parameters(self) -> None:
