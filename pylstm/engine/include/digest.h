@@ -7,13 +7,13 @@
 
 typedef uint64_t digest_words __attribute__((vector_size(64)));
 
-static inline digest_words digest_step(digest_words h, const char *at)
+static inline void digest_step(digest_words *h, const char *at)
 {
     digest_words x;
     memcpy(&x, at, sizeof x);
-    h = (h ^ x) * 0x9e3779b97f4a7c15u;
-    h = h << 32 | h >> 32;
-    return h * 0xd6e8feb86659fd93u;
+    x = (*h ^ x) * 0x9e3779b97f4a7c15u;
+    x = x << 32 | x >> 32;
+    *h = x * 0xd6e8feb86659fd93u;
 }
 
 static void digest(const char *at, ptrdiff_t nbytes, uint64_t *out)
@@ -22,12 +22,12 @@ static void digest(const char *at, ptrdiff_t nbytes, uint64_t *out)
     const ptrdiff_t both = 2 * sizeof(digest_words);
     char rest[2 * sizeof(digest_words)] = {0};
     for (; nbytes >= both; at += both, nbytes -= both) {
-        a = digest_step(a, at);
-        b = digest_step(b, at + sizeof a);
+        digest_step(&a, at);
+        digest_step(&b, at + sizeof a);
     }
     memcpy(rest, at, (size_t)nbytes);
-    a = digest_step(a, rest);
-    b = digest_step(b, rest + sizeof a);
+    digest_step(&a, rest);
+    digest_step(&b, rest + sizeof a);
     memcpy(out, &a, sizeof a);
     memcpy(out + 8, &b, sizeof b);
 }
