@@ -33,7 +33,7 @@ def c(model: Any, path: Path, *, dtype: Any = None, weights: Path | None = None,
     ------
     TypeError
         A net of two directions, a cell whose forward function is not a formula, a forecast of prepared or several
-        series; something that is no net.
+        series; an object that is neither a layer nor a model.
     ValueError
         A name that C cannot take; an estimator that is not fitted; weights that are not finite.
     OSError
