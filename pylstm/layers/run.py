@@ -52,7 +52,8 @@ class Gradients(GradientsBase):
 
 def check_without(without: Any) -> None:
     """Refuse what is not a collection of "x" and "params"."""
-    if isinstance(without, str) or not set(without) <= {"x", "params"}:
+    fits = isinstance(without, list | tuple | set | frozenset) and all(each in ("x", "params") for each in without)
+    if not fits:
         raise ValueError(f'without must be a tuple or set of "x" and "params", got {without!r}')
 
 
@@ -178,15 +179,14 @@ class Run(Output, hints="run"):
             refuse_backward(other)
         self._need_tape("backward")
         layer, layout, given, T, B = self.layer, self._layout, self._given, self._T, self._B
-        names, widths, dtype = layer.cell.contract.states, layer.widths, layer.dtype
+        names, dtype = layer.cell.contract.states, layer.dtype
         if dy is not None:
             dy = layout.given_in(check_array("dy", dy, layout.steps_shape(T, B, layer.output_size), dtype))
         rows = self._of_states("dfinal", dfinal, lambda w: layout.rows_shape(B, w), layout.rows_in)
         steps = self._of_states("dstates", dstates, lambda w: layout.steps_shape(T, B, w), layout.steps_in)
         if dy is None and not dfinal and not dstates:
             raise ValueError("backward needs a cotangent: dy, dfinal or dstates")
-        flat, dx = self._room(without)
-        dinitial = layer.workspaces.arrays(dtype, *((B, widths[name]) for name in names))
+        flat, dx, dinitial = self._room(without)
         back = given.gradients(None if given.reset is None else rows_of_learned(layer, B))
         self._pass_back((dy, rows, steps), (flat, dx, dinitial), back)
         params = layer.params.zeros_like() if flat is None else layer.params.around(flat)
@@ -205,17 +205,23 @@ class Run(Output, hints="run"):
             blend=self._steps_given(back.blend, names, "blend"),
         )
 
-    def _room(self, without: Collection[str]) -> tuple[Any, Any]:
-        """Arrays for the gradients of the parameters and of x; None of what is left out, if the loop can do without."""
-        if without:
+    def _room(self, without: Collection[str]) -> tuple[Any, Any, list[Any]]:
+        """Arrays in one block for the gradients of the parameters, of x and of the initial states.
+
+        None of what is left out, if the loop can do without.
+        """
+        if without != ():
             check_without(without)
-        layer = self.layer
-        shapes: list[tuple[int, ...]] = [(layer.params.size,)] if "params" not in without else []
-        if "x" not in without or "x" in layer.cell.contract.aux:
-            shapes.append((self._T, self._B, layer.input_size))
+        layer, contract = self.layer, self.layer.cell.contract
+        shapes: list[tuple[int, ...]] = [(self._B, layer.widths[name]) for name in contract.states]
+        wants_x, wants_params = "x" not in without or "x" in contract.aux, "params" not in without
+        if wants_x:
+            shapes.insert(0, (self._T, self._B, layer.input_size))
+        if wants_params:
+            shapes.insert(0, (layer.params.size,))
         found = layer.workspaces.arrays(layer.dtype, *shapes)
-        flat = found.pop(0) if "params" not in without else None
-        return flat, found[0] if found else None
+        flat = found.pop(0) if wants_params else None
+        return flat, found.pop(0) if wants_x else None, found
 
     def _pass_back(self, cotangents: Any, gradients: Any, back: GivenGradients) -> None:
         """The loop of `backward`: (dy, dfinal, dstates), in the order of the states, to (dflat, dx, dinitial)."""

@@ -72,7 +72,7 @@ def test_of_every_kind_of_run(kind, threads, way, without):
         pylstm.set_num_threads(before)
 
 
-@pytest.mark.parametrize("without", ["x", ("y",), ["params", "dx"]])
+@pytest.mark.parametrize("without", ["x", ("y",), ["params", "dx"], None, [["x"]]])
 def test_other_names_are_refused(without):
     for layer in (pylstm.GRU(I, H), pylstm.GRU(I, H, 2)):
         run = layer(np.ones((T, B, I), "f"))
