@@ -29,6 +29,7 @@
 # tape of the next step at once, gaps between the rows of dz (no effect); beginning the cotangent of a state with dy instead
 # of adding it (1 %, and a segment of a longer run would have other bits).
 """
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from libc.string cimport memcmp, memcpy, memset
 
 from pylstm.engine.buffers cimport address, line_up, optional
@@ -115,6 +116,10 @@ def forward(Plan layout not None, workspace, flat, x, initial, given, *, bint pa
         stamp.plan = layout.number
         core.tiles.digest(weights, core.n_parameters * size, stamp.digest)
         packed = memcmp(&stamp, &(<Memory?> workspace).found, sizeof(stamp)) == 0
+        if not packed:      # what is packed is a copy that no other thread changes, and its digest that of the stamp
+            taken = PyBytes_FromStringAndSize(weights, core.n_parameters * size)
+            weights = PyBytes_AS_STRING(taken)
+            core.tiles.digest(weights, core.n_parameters * size, stamp.digest)
     a.flat = NULL if packed else weights
     run_pass(layout, &a, False)
     if again:

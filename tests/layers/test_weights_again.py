@@ -145,3 +145,29 @@ def test_digest_of_weights():
             other.flat[[one, one + step]] *= -1
             found.append(digest(other))
     assert len(set(found)) == len(found)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_another_thread_changes_the_weights_during_a_call_and_puts_them_back(threads):
+    """That call may see either; the next ones see those that are there."""
+    layer, x = pylstm.LSTM(64, 512, seed=0), np.ones((1, 1, 64), "float32")
+    weights, before = layer.params.flat.copy(), pylstm.get_num_threads()
+    wanted = fresh(layer, x)
+    pylstm.set_num_threads(threads)
+    try:
+        for k in range(150):
+            gate = threading.Barrier(2)
+
+            def change(gate=gate, scale=0.5 + k / 500):
+                gate.wait()
+                np.multiply(weights, np.float32(scale), out=layer.params.flat)
+
+            other = threading.Thread(target=change)
+            other.start()
+            gate.wait()
+            layer(x, tape=False)
+            other.join()
+            layer.params.flat[...] = weights
+            assert np.array_equal(layer(x, tape=False).y, wanted), k
+    finally:
+        pylstm.set_num_threads(before)
