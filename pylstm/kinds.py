@@ -118,6 +118,8 @@ class Kinded:
 
     def __init_subclass__(cls, kind: str = "", **options: Any) -> None:
         super().__init_subclass__(**options)
+        if not isinstance(kind, str):
+            raise TypeError(f"kind must be a text, by which files call {cls.__name__}, got {kind!r}")
         if kind:
             KINDS.register(kind, cls)
             cls.kind = kind
@@ -146,6 +148,11 @@ def describe(layer: Any) -> dict[str, Any]:
             f"it a kind of its own, class {cls.__name__}({base.__name__}, kind=...)"
         )
     held = KINDS.find(cls.kind)
+    if held is not None and held is not cls and held.__qualname__ == cls.__qualname__:
+        raise TypeError(
+            f"save: {cls.__qualname__} has been defined anew since this layer was made, and load would return one of "
+            "the new class: make the layer again, with the class of now"
+        )
     if held is None or (held is not cls and held.__module__ != cls.__module__):
         raise TypeError(
             f"save: kind {cls.kind!r} is not that of {cls.__qualname__} in files: name it where the class is made, "

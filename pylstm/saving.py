@@ -21,6 +21,7 @@ from pylstm.described import Layer, Model
 from pylstm.files import Path, Shapes, path_text, read_file, write_file
 from pylstm.hints import explained
 from pylstm.kinds import KINDS, MOST_LAYERS, Plan, Wanted, describe, kind_of, plan_of
+from pylstm.rehearsal import check_attributes, check_same, is_ours, members
 from pylstm.schema import Entries, check_storable, malformed
 from pylstm.wording import with_article
 
@@ -67,8 +68,8 @@ def save(
     Raises
     ------
     TypeError
-        Something else; a subclass of a layer without a kind of its own, or whose constructor `load` could not call
-        with the layer's arguments; `metadata` or `about` that JSON cannot hold or would change: keys that
+        Something else; a subclass of a layer without a kind of its own, or that `load` would bring back with other
+        options or attributes, or not at all; `metadata` or `about` that JSON cannot hold or would change: keys that
         are not texts, sets, arrays, NaN.
     ValueError
         A layer name with a dot or empty; more than 1,000 layers; a layer that is in two parts; a model that `load`
@@ -101,6 +102,7 @@ def save(
     if about is not None:
         header["about"] = _stored(about, "about")
     _check_readable(header, parts, model)
+    _check_remade(header, parts, {name: (array.dtype.name, array.shape) for name, array in tensors.items()})
     write_file(path, header, tensors)
 
 
@@ -250,6 +252,22 @@ def _check_leaves(parts: Mapping[str, Any]) -> None:
             raise ValueError(f"save: two different cells have the name {cell.name!r}: set `name` in one of the classes")
 
 
+def _check_remade(header: Mapping[str, Any], parts: Mapping[str, Any], shapes: Shapes) -> None:
+    """Build layers of a user's classes as `load` would: no file is written that brings back others, or none."""
+    if all(is_ours(type(each)) for layer in parts.values() for each in members(layer)):
+        return
+    leaves = [each for layer in parts.values() for each in members(layer) if hasattr(each, "cell")]
+    wanted = Wanted({base_of(leaf.cell).name: base_of(leaf.cell) for leaf in leaves}, all(e.certified for e in leaves))
+    try:
+        plans = _plans(_described({"parts": json.loads(json.dumps(header["parts"]))}), wanted)
+        _check_shapes(plans, shapes)
+        made = {name: plan.make() for name, plan in plans.items()}
+    except (LookupError, TypeError, ValueError) as error:
+        raise TypeError(f"save: load would refuse the file: {error}") from None
+    for name, layer in parts.items():
+        check_same(layer, made[name])
+
+
 def _check_readable(header: Mapping[str, Any], parts: Mapping[str, Any], model: Any) -> None:
     """What `load` would refuse of a model of this package: no file that cannot be read replaces one that can."""
     kind = header["kind"]
@@ -257,12 +275,14 @@ def _check_readable(header: Mapping[str, Any], parts: Mapping[str, Any], model: 
         return
     try:
         with malformed("save", "what it says of itself"):
-            _maker(Entries(json.loads(json.dumps(header)), ""), kind, None, {})(dict(parts))
+            made = _maker(Entries(json.loads(json.dumps(header)), ""), kind, None, {})(dict(parts))
     except ValueError as error:
         raise ValueError(
             f"{error}: load would refuse this {type(model).__name__}. An option was changed after the fit: "
             "restore it or fit again, then save"
         ) from None
+    if not is_ours(type(model)):
+        check_attributes(model, made)
 
 
 def _check_class(model: Any) -> None:

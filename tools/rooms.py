@@ -32,6 +32,7 @@ TOGETHER = {
         "kinds",
         "parameters",
         "schema",
+        "rehearsal",
         "wording",
     ),
     "contract": ("kernel", "_math", "include"),
