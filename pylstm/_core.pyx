@@ -113,17 +113,22 @@ def forward(Plan layout not None, workspace, flat, x, initial, given, *, bint pa
             memcpy(a.base + plan.final[k], a.base + plan.states[k], step)    # of rows without steps
     cdef stamp_t stamp
     if again:
-        stamp.plan = layout.number
+        stamp.plan, stamp.packed = layout.number, False
         core.tiles.digest(weights, core.n_parameters * size, stamp.digest)
-        packed = memcmp(&stamp, &(<Memory?> workspace).found, sizeof(stamp)) == 0
-        if not packed:      # what is packed is a copy that no other thread changes, and its digest that of the stamp
-            taken = PyBytes_FromStringAndSize(weights, core.n_parameters * size)
-            weights = PyBytes_AS_STRING(taken)
-            core.tiles.digest(weights, core.n_parameters * size, stamp.digest)
+        if same_weights(&stamp, &(<Memory?> workspace).found):
+            stamp.packed, packed = True, (<Memory> workspace).found.packed
+            if not packed:  # what is packed is a copy that no other thread changes, and its digest that of the stamp
+                taken = PyBytes_FromStringAndSize(weights, core.n_parameters * size)
+                weights = PyBytes_AS_STRING(taken)
+                core.tiles.digest(weights, core.n_parameters * size, stamp.digest)
     a.flat = NULL if packed else weights
     run_pass(layout, &a, False)
     if again:
         (<Memory> workspace).block.stamp = stamp
+
+
+cdef bint same_weights(const stamp_t *one, const stamp_t *other) noexcept nogil:
+    return one.plan == other.plan and memcmp(one.digest, other.digest, sizeof(one.digest)) == 0
 
 
 def backward(Plan layout not None, workspace, cotangents, gradients, given, back, *, bint begin=True, bint end=True,

@@ -91,6 +91,8 @@ class Layer(Described, hints="layer"):
 
     _params: Parameters
     option_hints = "option"
+    transient: ClassVar[tuple[str, ...]] = ()
+    """Attributes of an instance on which nothing that it computes depends, say a counter. Files do not hold them."""
 
     if TYPE_CHECKING:  # for reading only; a class may have an attribute or a property
 

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import pickle
-import threading
-from collections.abc import Iterator, Mapping
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
 from pylstm.described import Layer
-from pylstm.kinds import describe
-
-_Lock = type(threading.Lock())
+from pylstm.kinds import Wanted, describe
+from pylstm.schema import Entries
 
 
 def is_ours(cls: type) -> bool:
@@ -24,14 +25,28 @@ def is_ours(cls: type) -> bool:
 def members(layer: Any) -> Iterator[Any]:
     """A layer and those that it is made of, outermost first."""
     yield layer
-    inner = [getattr(layer, name) for name in ("forward", "reverse") if isinstance(getattr(layer, name, None), Layer)]
-    for each in [*inner, *getattr(layer, "layers", ())]:
+    own = getattr(layer, "__dict__", {})
+    several = own.get("layers")
+    for each in (own.get("forward"), own.get("reverse"), *(several if isinstance(several, list | tuple) else ())):
         if isinstance(each, Layer):
             yield from members(each)
 
 
-def check_same(saved: Any, made: Any) -> None:
-    """Refuse to save a layer of which `made`, built as `load` builds it, is not an equal but for its parameters.
+@contextmanager
+def rehearsed() -> Iterator[None]:
+    """Block in which constructors of a user's classes are called: they leave the numbers that are drawn later alone."""
+    before = random.getstate(), np.random.get_state()
+    try:
+        yield
+    except Exception as error:
+        raise TypeError(f"save: load would fail: {type(error).__name__}: {error}") from error
+    finally:
+        random.setstate(before[0])
+        np.random.set_state(before[1])
+
+
+def check_same(saved: Any, made: Any, wanted: Wanted) -> None:
+    """Refuse to save a layer of which `made`, built as `load` builds it, with its parameters, is not an equal.
 
     Raises
     ------
@@ -39,61 +54,71 @@ def check_same(saved: Any, made: Any) -> None:
         Another description, an attribute that is lost or another.
     """
     for mine, other in zip(members(saved), members(made), strict=True):
-        name = type(mine).__qualname__
+        cls = type(mine)
         if (was := _description(mine)) != (now := _description(other)):
             entry = next(each for each in was | now if was.get(each) != now.get(each))
             raise TypeError(
-                f"save: load would make {name} with {entry}={now.get(entry)!r}, and it has {was.get(entry)!r}: give "
-                "its constructor the defaults of its base"
+                f"save: load would make {cls.__qualname__} with {entry}={now.get(entry)!r}, and it has "
+                f"{was.get(entry)!r}: let its constructor have the defaults of its base"
             )
-        if not is_ours(type(mine)):
-            check_attributes(mine, other)
+        theirs = [each for each in cls.__mro__ if not is_ours(each)]
+        says_itself = any(name in vars(each) for each in theirs for name in ("describe", "arguments"))
+        if not is_ours(cls) and not says_itself:
+            says = Entries(json.loads(json.dumps(describe(mine))), "save")
+            base: Any = next(each for each in cls.__mro__ if is_ours(each))
+            with rehearsed():
+                plain = base.planned(says, mine.params.dtype.name, wanted).make()
+            check_attributes(mine, other, plain)
 
 
-def check_attributes(saved: Any, made: Any) -> None:
-    """Refuse to save an object of a user's class with attributes that `made` lacks, or has with other values."""
-    found = _attributes(made)
-    for name, value in _attributes(saved).items():
-        if name not in found or not _equal(value, found[name]):
+def check_attributes(saved: Any, made: Any, plain: Any) -> None:
+    """Refuse to save an object of a user's class with attributes of its own that `made` lacks, or has otherwise.
+
+    Parameters
+    ----------
+    saved, made : object
+    plain : object
+        Of the base that is pylstm's: what it has, the file holds, or each makes anew.
+    """
+    cls = type(saved)
+    mine, other = _attributes(saved), _attributes(made)
+    ignored = {*_attributes(plain), *getattr(cls, "transient", ())}
+    members_of = {name: each for base in cls.__mro__ for name, each in vars(base).items()}
+    ignored |= {name for name, each in members_of.items() if isinstance(each, functools.cached_property)}
+    for name in (mine | other).keys() - ignored:
+        if name not in mine or name not in other or not _equal(mine[name], other[name]):
+            what = "another value" if name in mine and name in other else f"an object with{'out' * (name in mine)} it"
             raise TypeError(
-                f"save: the file does not hold {name} of {type(saved).__qualname__}, and load would return "
-                f"{'another value' if name in found else 'an object without it'}: make it an attribute of the class, "
-                "or derive from pylstm.saving.Layer, with `arguments` and `shapes`"
+                f"save: the file does not hold {name} of {cls.__qualname__}, and load would return {what}: make it an "
+                f"attribute of the class; if nothing that is computed depends on it, say transient = ({name!r},) there"
             )
 
 
 def _attributes(thing: Any) -> dict[str, Any]:
-    """The instance's, by name; what pylstm's own classes need to run is left out."""
-    slots = [name for cls in type(thing).__mro__ if not is_ours(cls) for name in _slots(cls)]
-    found = {name: getattr(thing, name) for name in slots if hasattr(thing, name)} | getattr(thing, "__dict__", {})
-    return {name: value for name, value in found.items() if not _is_ours_to_make(value)}
-
-
-def _slots(cls: type) -> list[str]:
-    names = vars(cls).get("__slots__", ())
-    return [names] if isinstance(names, str) else [each for each in names if each not in ("__dict__", "__weakref__")]
-
-
-def _is_ours_to_make(value: Any) -> bool:
-    """An object of a class of pylstm, or several: parameters, layers, workspaces, which the description says."""
-    cls = value if isinstance(value, type) else type(value)
-    if isinstance(value, Layer | np.random.Generator | _Lock) or is_ours(cls) or hasattr(value, "contract"):
-        return True
-    inner = value.values() if isinstance(value, Mapping) else value if isinstance(value, list | tuple) else ()
-    return bool(inner) and all(map(_is_ours_to_make, inner))
+    """The instance's, by name, those in slots of a user's classes too."""
+    found = dict(getattr(thing, "__dict__", {}))
+    for cls in type(thing).__mro__:
+        names = vars(cls).get("__slots__", ()) if not is_ours(cls) else ()
+        for name in [names] if isinstance(names, str) else names:
+            private = name.startswith("__") and not name.endswith("__")
+            held = f"_{cls.__name__.lstrip('_')}{name}" if private else name
+            if name not in ("__dict__", "__weakref__") and hasattr(thing, held):
+                found[held] = getattr(thing, held)
+    return found
 
 
 def _equal(one: Any, other: Any) -> bool:
-    if one is other:
-        return True
+    """Whether pickles hold the same; what cannot be pickled is as its constructor made it, if it has the type."""
     if type(one) is not type(other):
         return False
     try:
-        if isinstance(one, np.ndarray):
-            return one.dtype == other.dtype and np.array_equal(one, other, equal_nan=one.dtype.kind in "fc")
-        return pickle.dumps(one) == pickle.dumps(other) or bool(one == other)
-    except Exception:  # whatever a class of the user's may raise: then nobody knows
-        return False
+        return one is other or _pickled(one) == _pickled(other)
+    except Exception:  # whatever a class of the user's may raise
+        return True
+
+
+def _pickled(value: Any) -> bytes:
+    return pickle.dumps(pickle.loads(pickle.dumps(value)))  # twice: what is the same object may differ at first
 
 
 def _description(layer: Any) -> dict[str, Any]:

@@ -17,11 +17,11 @@ import numpy as np
 from pylstm.cells.cell import check_cell
 from pylstm.cells.options import base_of
 from pylstm.checks import check_flag, quoted
-from pylstm.described import Layer, Model
+from pylstm.described import Layer, Model, owner_of
 from pylstm.files import Path, Shapes, path_text, read_file, write_file
 from pylstm.hints import explained
 from pylstm.kinds import KINDS, MOST_LAYERS, Plan, Wanted, describe, kind_of, plan_of
-from pylstm.rehearsal import check_attributes, check_same, is_ours, members
+from pylstm.rehearsal import check_attributes, check_same, is_ours, members, rehearsed
 from pylstm.schema import Entries, check_storable, malformed
 from pylstm.wording import with_article
 
@@ -247,7 +247,7 @@ def _check_leaves(parts: Mapping[str, Any]) -> None:
                 "out of the parts, and share the layer again in from_parts, or after load"
             )
     found: dict[str, Any] = {}
-    for cell in (base_of(leaf.cell) for _, leaf in leaves if hasattr(leaf, "cell")):
+    for cell in (base_of(leaf.cell) for _, leaf in leaves if isinstance(getattr(leaf, "cell", None), type)):
         if found.setdefault(cell.name, cell) is not cell:
             raise ValueError(f"save: two different cells have the name {cell.name!r}: set `name` in one of the classes")
 
@@ -256,16 +256,16 @@ def _check_remade(header: Mapping[str, Any], parts: Mapping[str, Any], shapes: S
     """Build layers of a user's classes as `load` would: no file is written that brings back others, or none."""
     if all(is_ours(type(each)) for layer in parts.values() for each in members(layer)):
         return
-    leaves = [each for layer in parts.values() for each in members(layer) if hasattr(each, "cell")]
+    leaves = [each for layer in parts.values() for each in members(layer) if hasattr(each, "certified")]
     wanted = Wanted({base_of(leaf.cell).name: base_of(leaf.cell) for leaf in leaves}, all(e.certified for e in leaves))
-    try:
+    with rehearsed():
         plans = _plans(_described({"parts": json.loads(json.dumps(header["parts"]))}), wanted)
         _check_shapes(plans, shapes)
         made = {name: plan.make() for name, plan in plans.items()}
-    except (LookupError, TypeError, ValueError) as error:
-        raise TypeError(f"save: load would refuse the file: {error}") from None
+        for name, layer in parts.items():
+            made[name].params.update(layer.params)
     for name, layer in parts.items():
-        check_same(layer, made[name])
+        check_same(layer, made[name], wanted)
 
 
 def _check_readable(header: Mapping[str, Any], parts: Mapping[str, Any], model: Any) -> None:
@@ -281,8 +281,12 @@ def _check_readable(header: Mapping[str, Any], parts: Mapping[str, Any], model: 
             f"{error}: load would refuse this {type(model).__name__}. An option was changed after the fit: "
             "restore it or fit again, then save"
         ) from None
-    if not is_ours(type(model)):
-        check_attributes(model, made)
+    cls: Any = type(model)
+    if not is_ours(cls) and hasattr(cls, "metadata") and is_ours(owner_of(cls, "metadata")):
+        base: Any = next(each for each in cls.__mro__ if is_ours(each) and vars(each).get("kind"))
+        with rehearsed():
+            plain = base.from_parts(dict(parts), json.loads(json.dumps(header["metadata"])))
+        check_attributes(model, made, plain)
 
 
 def _check_class(model: Any) -> None:

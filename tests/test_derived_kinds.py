@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import copy
-
 import numpy as np
 import pytest
 
@@ -208,112 +206,6 @@ def test_a_constructor_of_its_own_that_takes_the_arguments_is_saved(path):
 
 
 # --- what a file does not hold ----------------------------------------------------------------------------------
-
-
-def other_default_of_an_option(**given):
-    class Hr(pylstm.RNN, kind="hr"):
-        def __init__(self, input_size, hidden_size, nonlinearity="relu", **options):
-            super().__init__(input_size, hidden_size, nonlinearity=nonlinearity, **options)
-
-    return Hr(3, 4, seed=0, **given)
-
-
-def other_default(base, name, value, *sizes, **given):
-    class Other(base, kind="other"):
-        def __init__(self, *sizes, **options):
-            options.setdefault(name, value)
-            super().__init__(*sizes, **options)
-
-    return Other(*sizes, seed=0, **given)
-
-
-def other_size():
-    class Twice(pylstm.LSTM, kind="twice"):
-        def __init__(self, input_size, hidden_size, **options):
-            super().__init__(input_size, 2 * hidden_size, **options)
-
-    return Twice(3, 4)
-
-
-def other_description():
-    class Says(pylstm.LSTM, kind="says"):
-        def describe(self):
-            return super().describe() | {"scale": 3}
-
-    return Says(3, 4)
-
-
-def scaled(base, own=(), **setting):
-    class Scaled(base, kind="scaled"):
-        __slots__ = own
-        scale = None if own else 1.0
-
-    if own:
-        del Scaled.scale
-    thing = Scaled.of(pylstm.LSTM(3, 4), 2) if base is pylstm.SequenceModel else Scaled(3, 4)
-    for name, value in setting.items():
-        setattr(thing, name, value)
-    return thing
-
-
-LOST = {
-    "default of an option": (
-        lambda: other_default_of_an_option(nonlinearity="tanh"),
-        "cell='rnn_relu', and it has 'rnn",
-    ),
-    "default of a cell's option": (
-        lambda: other_default(
-            pylstm.Recurrent, "dt", 0.3, "cornn", 3, 4, dt=pylstm.Recurrent("cornn", 3, 4).cell.options["dt"]
-        ),
-        "options=",
-    ),
-    "default of learned states": (
-        lambda: other_default(pylstm.LSTM, "learn_initial", True, 3, 4, learn_initial=False),
-        "learn_initial=|missing|must have|unexpected",
-    ),
-    "default of another cell": (lambda: other_default(pylstm.GRU, "reset_after", False, 3, 4, reset_after=True), "."),
-    "size": (other_size, "."),
-    "description": (other_description, "scale is unknown"),
-    "attribute": (
-        lambda: scaled(pylstm.LSTM, scale=5.0),
-        "does not hold scale of .*Scaled, and load would return an object without it",
-    ),
-    "array": (lambda: scaled(pylstm.GRU, mask=np.array([1.0, np.nan])), "does not hold mask of"),
-    "slot": (lambda: scaled(pylstm.LSTM, ("mask",), mask=3), "does not hold mask of"),
-    "of a head": (lambda: scaled(pylstm.Linear, scale=2), "does not hold scale of"),
-    "of a model": (lambda: scaled(pylstm.SequenceModel, scale=2), "does not hold scale of"),
-}
-
-
-@pytest.mark.parametrize("make, why", LOST.values(), ids=LOST)
-def test_what_a_file_would_not_bring_back_is_refused(make, why, path):
-    """Alone and inside others; the file that was there before stays."""
-    thing = make()
-    pylstm.save(path, pylstm.Linear(2, 2, seed=1))
-    before = path.read_bytes()
-    things, inner = [thing], [copy.deepcopy(thing) for _ in range(3)]
-    if hasattr(thing, "recurrents") and not vars(type(thing)).get("__slots__"):  # which copies leave out
-        things += [{"a": inner[0]}, Stack([inner[1], pylstm.GRU(thing.output_size, 2)])]
-        things += [Bidirectional(inner[2], pylstm.GRU(3, 2))]
-    for each in things:
-        with pytest.raises(TypeError, match=f"^save: .*{why}" if why != "." else "^save: "):
-            pylstm.save(path, each)
-        assert path.read_bytes() == before
-
-
-def test_own_attributes_that_come_back(path):
-    """Those of the class, and those that the constructor sets."""
-
-    class Own(pylstm.LSTM, kind="own"):
-        scale = 2.0
-
-        def __init__(self, *sizes, **options):
-            super().__init__(*sizes, **options)
-            self.names, self.mask, self.rate = ["h", "c"], np.arange(3.0), {"a": (1, None)}
-
-    pylstm.save(path, Stack([Own(3, 4), pylstm.GRU(4, 5)]))
-    found = pylstm.load(path).layers[0]
-    assert type(found) is Own and found.names == ["h", "c"] and found.rate == {"a": (1, None)}
 
 
 def test_a_class_that_was_defined_anew(path):

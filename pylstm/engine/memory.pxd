@@ -5,9 +5,10 @@ cdef enum:
     MOST = 3
     WORDS = 16                 # of a digest of weights
 
-cdef struct stamp_t:           # whose packed weights a block holds
+cdef struct stamp_t:           # which weights a block has been used with
     Py_ssize_t plan            # number of the plan, 0 for none
-    uint64_t digest[WORDS]     # of the weights that were packed
+    bint packed                # the block holds them packed; else they have been seen once
+    uint64_t digest[WORDS]
 
 cdef struct block_t:
     PyObject *array            # of bytes

@@ -8,8 +8,8 @@
 # B. At most MOST blocks are idle: a training step uses two, one for the tape and one for the gradients, and the gradients
 #    of the step before may still be alive. Fresh pages cost more than the loop of a small run that writes to them.
 # C. A block much larger than a run needs stays idle, and one that STALE calls have not needed is freed.
-# D. The block of an inference keeps its packed weights: a stamp says whose they are, and the next run of that plan packs again
-#    only if the weights have changed. Who takes a block takes its stamp off; only `_core.forward` sets one.
+# D. The block of an inference keeps its packed weights, once they have been the same in two runs of a plan: a stamp says
+#    whose they are. Who takes a block takes its stamp off; only `_core.forward` sets one.
 # E. Blocks are arrays of NumPy, for its large pages and so that tracemalloc sees them. Between taking a block out of the
 #    idle ones and giving it an owner nothing can fail.
 """
