@@ -104,26 +104,26 @@ def read_file(path: Path, check: Check | None = None) -> tuple[dict[str, Any], d
         Not a regular file; not such a file, cut short, damaged, or of a later format; what `check` raises.
     """
     path = path_text(path)
-    with _opened(path) as file:
-        metadata, shapes = _part(path, lambda: (file.metadata() or {}, _shapes(file)))
+    with open_tensors(path) as file:
+        metadata, shapes = part_of(path, lambda: (file.metadata() or {}, _shapes(file)))
         header, digest = _header(path, metadata)
         if check is not None:
             check(header, shapes)
-        tensors = _part(path, lambda: {name: file.get_tensor(name) for name in shapes})
+        tensors = part_of(path, lambda: {name: file.get_tensor(name) for name in shapes})
     if _digest(header, tensors) != digest:
         raise ValueError(f"{path}: damaged: the data are not those that were saved (sha256 differs)")
     header.pop("header_sha256", None)
     return header, tensors
 
 
-def _opened(path: str) -> Any:
+def open_tensors(path: str) -> Any:
     """The regular file at `path`, open: a later `save` to that path makes another file and does not change this one."""
     import safetensors
 
     with open_to_read(path, _without_waiting) as file:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             raise ValueError(f"{path}: exists but is not a regular file")
-    return _part(path, lambda: safetensors.safe_open(path, framework="numpy"))
+    return part_of(path, lambda: safetensors.safe_open(path, framework="numpy"))
 
 
 def _without_waiting(path: str, flags: int) -> int:
@@ -131,7 +131,7 @@ def _without_waiting(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NONBLOCK)
 
 
-def _part(path: str, read: Callable[[], Any]) -> Any:
+def part_of(path: str, read: Callable[[], Any]) -> Any:
     """The result of `read`; `ValueError` with the path if the file is damaged or not safetensors."""
     import safetensors
 

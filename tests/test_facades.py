@@ -144,7 +144,7 @@ def test_messages():
 
 
 FACADES = ["pylstm", *(f"pylstm.{room}" for room in pylstm._ROOMS)]
-FACADES += [f"pylstm.interop.{name}" for name in ("keras", "nam", "onnx", "rtneural", "torch")]
+FACADES += [f"pylstm.interop.{name}" for name in ("flax", "haste", "keras", "nam", "onnx", "rtneural", "torch")]
 
 
 def facade(name):

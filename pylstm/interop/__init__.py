@@ -1,17 +1,19 @@
-"""Exchange with other libraries, of which none is needed: weights of PyTorch and Keras, whole models as files."""
+"""Exchange with other libraries, of which none is needed: their weights, and whole models as files."""
 
 from typing import TYPE_CHECKING
 
 from pylstm.hints import absent
 
 if TYPE_CHECKING:
+    from pylstm.interop import flax as flax
+    from pylstm.interop import haste as haste
     from pylstm.interop import keras as keras
     from pylstm.interop import nam as nam
     from pylstm.interop import onnx as onnx
     from pylstm.interop import rtneural as rtneural
     from pylstm.interop import torch as torch
 
-__all__ = ["keras", "nam", "onnx", "rtneural", "torch"]
+__all__ = ["flax", "haste", "keras", "nam", "onnx", "rtneural", "torch"]
 
 if not TYPE_CHECKING:
     __getattr__ = absent(__name__, {name: f"{__name__}.{name}" for name in __all__})

@@ -19,6 +19,20 @@ GATE_ORDERS: dict[str, dict[str, tuple[str, ...]]] = {
         "rnn_tanh": ("a",),
         "rnn_relu": ("a",),
     },
+    # flax.linen and flax.nnx: LSTMCell, OptimizedLSTMCell, GRUCell, SimpleCell, MGUCell (reset_gate=False is "ugrnn")
+    "flax": {
+        "lstm": ("i", "f", "g", "o"),
+        "gru": ("r", "z", "n/m"),
+        "rnn_tanh": ("a",),
+        "rnn_relu": ("a",),
+        "mgu_after": ("f", "n/m"),
+        "ugrnn": ("u", "n"),
+    },
+    # haste_pytorch.LSTM, GRU: kernel, recurrent_kernel
+    "haste": {
+        "lstm": ("i", "g", "f", "o"),
+        "gru": ("z", "r", "n/m"),
+    },
     # operators LSTM, GRU, RNN: W, R; which attributes belong to which cell is said in `pylstm.interop.onnx`
     "onnx": {
         "lstm": ("i", "o", "f", "g"),

@@ -2,7 +2,8 @@
 
 There matrices are transposed, (inputs, gates times units). ``GRU(reset_after=True)``, the default, is our cell ``gru``
 and has two biases; ``reset_after=False`` is ``gru_reset_before``. ``Bidirectional`` has the weights of the forward
-layer, then those of the backward layer.
+layer, then those of the backward layer. ``CuDNNLSTM`` and ``CuDNNGRU`` of Keras 2 hold the same numbers in the order of
+cuDNN, with two biases in one array, (8 H,) and (6 H,): they are told by that, and converted.
 """
 
 from __future__ import annotations
@@ -11,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from pylstm.checks import as_array, check_array
+from pylstm.checks import as_array
 from pylstm.hints import explained
+from pylstm.interop.taking import Widening, take
 from pylstm.interop.weights import directions_of, read_weights, refuse_other_kind, shapes_of, write_weights
 from pylstm.layers.bidirectional import Bidirectional
 from pylstm.layers.named import Recurrent
@@ -20,9 +22,12 @@ from pylstm.layers.stack import Stack
 
 __all__ = ["get_weights", "load_weights"]
 
+CUDNN = ("lstm", "gru")
+"""Cells that cuDNN computes."""
+
 
 @explained()
-def load_weights(layer: Recurrent | Stack | Bidirectional, weights: Any) -> None:
+def load_weights(layer: Recurrent | Stack | Bidirectional, weights: Any, *, check: Any = None) -> None:
     """Set the parameters of `layer` from the weights of a Keras layer; all is checked before anything is set.
 
     Parameters
@@ -32,14 +37,19 @@ def load_weights(layer: Recurrent | Stack | Bidirectional, weights: Any) -> None
     weights : list of array_like, or a Keras layer
         Of every layer and direction: kernel (I, G H), recurrent kernel (H, G H), and with a bias (G H,), of ``gru``
         (2, G H). A stack takes those of its layers one after the other. Of the dtype of `layer`; columns i, f, g, o
-        of LSTM, z, r, n of GRU.
+        of LSTM, z, r, n of GRU. Of ``CuDNNLSTM`` and ``CuDNNGRU`` the bias is (8 H,) and (6 H,). Arrays of float16 and
+        bfloat16 are converted, exactly, with a warning that says so.
+    check : pair of array_like, optional
+        Inputs, laid out for `layer`, and what Keras computes of them from states of 0, with ``return_sequences=True``:
+        with other outputs than these the layer is left as it was.
 
     Raises
     ------
     TypeError
         A cell that Keras does not have; another dtype.
     ValueError
-        Weights of another kind of layer; another number of arrays, another shape.
+        Weights of another kind of layer; another number of arrays, another shape; other outputs than those of
+        `check`.
 
     Examples
     --------
@@ -53,27 +63,52 @@ def load_weights(layer: Recurrent | Stack | Bidirectional, weights: Any) -> None
     each = 3 if leaves[0].bias else 2
     weights = weights.get_weights() if callable(getattr(weights, "get_weights", None)) else weights
     if len(weights) > 1:
-        recurrent = np.asarray(weights[1])
+        recurrent = as_array("weights[1]", weights[1])
         refuse_other_kind("keras", leaves[0], "weights are", recurrent.T, len(recurrent) if recurrent.ndim else 0)
     if len(weights) != each * len(leaves):
         raise ValueError(
             f"weights must be {each * len(leaves)} arrays, {each} for each layer and direction "
             f"(bias={leaves[0].bias}), got {len(weights)}"
         )
-    values = []
-    for k, leaf in enumerate(leaves):
-        kernel, recurrent, *bias = (
-            as_array(f"weights[{each * k + j}]", array) for j, array in enumerate(weights[each * k : each * (k + 1)])
+    widening = Widening(leaves[0].dtype)
+    values = [_read(leaf, weights, each * k, widening) for k, leaf in enumerate(leaves)]
+    widening.say("weights")
+    take(layer, leaves, values, check)
+
+
+def _read(layer: Recurrent, weights: Any, first: int, widening: Widening) -> dict[str, np.ndarray]:
+    """Our parameters from the arrays that begin at `first`."""
+    (rows, inputs), (_, width), (columns,) = shapes_of("keras", layer)
+    kernel = widening(f"weights[{first}]", weights[first], (inputs, rows))
+    recurrent = widening(f"weights[{first + 1}]", weights[first + 1], (width, rows))
+    biases: tuple[np.ndarray, ...] = ()
+    if layer.bias:
+        name, given = f"weights[{first + 2}]", weights[first + 2]
+        if np.shape(given) == (2 * columns,):
+            kernel, recurrent = _of_cudnn(layer, kernel), _of_cudnn(layer, recurrent)
+            biases = tuple(np.split(widening(name, given, (2 * columns,)), 2))
+        else:
+            shape = (2, columns) if _two_biases(layer) else (columns,)
+            biases = tuple(np.atleast_2d(widening(name, given, shape)))
+    return read_weights("keras", layer, f"weights[{first}]", (kernel.T, recurrent.T), biases)
+
+
+def _of_cudnn(layer: Recurrent, kernel: np.ndarray) -> np.ndarray:
+    """A kernel of Keras from one of cuDNN, whose memory holds the block of each gate transposed.
+
+    Raises
+    ------
+    ValueError
+        The cell is not cuDNN's.
+    """
+    if layer.cell.name not in CUDNN:
+        raise ValueError(
+            f"weights are of a CuDNN layer (two biases in one array), but the layer has the cell {layer.cell.name!r}: "
+            f"make it with one of {', '.join(CUDNN)}, whose reset gate, if there is one, comes after the product"
         )
-        if bias:
-            rows = shapes_of("keras", leaf)[2]
-            shape = (2, *rows) if _two_biases(leaf) else rows
-            bias = list(np.atleast_2d(check_array(f"weights[{each * k + 2}]", bias[0], shape, leaf.dtype)))
-        values.append(
-            read_weights("keras", leaf, f"layer {k}: transposed kernel", (kernel.T, recurrent.T), tuple(bias))
-        )
-    for leaf, found in zip(leaves, values):
-        leaf.params.update(found)
+    hidden = layer.hidden_size
+    blocks = np.split(kernel, kernel.shape[1] // hidden, axis=1)
+    return np.concatenate([block.reshape(hidden, -1).T for block in blocks], axis=1)
 
 
 @explained()

@@ -1,4 +1,6 @@
-"""Parameters of ``torch.nn.LSTM``, ``GRU`` and ``RNN``, any number of layers and directions. torch is not needed.
+"""Parameters of ``torch.nn.LSTM``, ``GRU`` and ``RNN``, of any number of layers and directions, and of their cells.
+
+torch is not needed; safetensors files are read, too.
 
 How two biases become one, and back: see `pylstm.interop.weights`.
 """
@@ -11,8 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from pylstm.checks import check_array
+from pylstm.checks import check_flag
 from pylstm.hints import explained
+from pylstm.interop.taking import Widening, take, without_prefix
+from pylstm.interop.tensor_files import is_path, read_tensors
 from pylstm.interop.weights import (
     directions_of,
     projection_of,
@@ -29,10 +33,14 @@ __all__ = ["load_state_dict", "state_dict"]
 
 STEMS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
 PROJECTION = "weight_hr"
+KEYS = {*STEMS, *(f"{stem}_l0" for stem in STEMS)}
+"""Names in the state dict of a cell, and of the first layer of a module."""
 
 
 @explained()
-def load_state_dict(layer: Recurrent | Stack | Bidirectional, state_dict: Mapping[str, Any]) -> None:
+def load_state_dict(
+    layer: Recurrent | Stack | Bidirectional, state_dict: Any, *, prefix: str = "", check: Any = None
+) -> None:
     """Set the parameters of `layer` from the state dict of a torch layer; all is checked before anything is set.
 
     Parameters
@@ -40,49 +48,58 @@ def load_state_dict(layer: Recurrent | Stack | Bidirectional, state_dict: Mappin
     layer : Recurrent, Bidirectional or Stack
         With the cell ``lstm``, ``lstmp`` (an LSTM with `proj_size`), ``gru``, ``rnn_tanh`` or ``rnn_relu``, one hidden
         size, and in every layer as many directions.
-    state_dict : dict of str to array or tensor, or a torch module
+    state_dict : dict of str to array or tensor, a torch module, or the path of a safetensors file
         Of ``nn.LSTM``, ``GRU`` or ``RNN``, or of ``LSTMCell``, ``GRUCell`` or ``RNNCell`` (without the suffix ``_l0``):
         ``weight_ih_l0`` (G H, I), ``weight_hh_l0`` (G H, H), and with a bias ``bias_ih_l0``, ``bias_hh_l0`` (G H,),
         of the dtype of `layer`; rows i, f, g, o of LSTM, r, z, n of GRU. With a projection ``weight_hh_l0`` (G H, P)
-        and ``weight_hr_l0`` (P, H). Of layer k ``..._lk``, of the reverse direction ``..._lk_reverse``.
+        and ``weight_hr_l0`` (P, H). Of layer k ``..._lk``, of the reverse direction ``..._lk_reverse``. What is of
+        float16 or bfloat16 is converted, exactly, with a warning that says so.
+    prefix : str
+        Only the keys that begin with it are read, such as ``"encoder.rnn."`` of a larger model.
+    check : pair of array_like, optional
+        Inputs, laid out for `layer`, and what torch computes of them from initial states of 0: with other outputs than
+        these the layer is left as it was.
 
     Raises
     ------
+    OSError
+        The file cannot be read.
     TypeError
-        Cells that torch does not have; another dtype; neither a dict nor a module.
+        Cells that torch does not have; another dtype; neither a dict, a module nor a path.
     ValueError
         Weights of another kind of layer; missing or unexpected keys, another number of layers or directions, a
-        projection in one of both, another shape.
+        projection in one of both, another shape; no key with this prefix; other outputs than those of `check`.
 
     Examples
     --------
     >>> import numpy as np
     >>> layer = Recurrent("lstm", 2, 3, seed=0)
-    >>> state = {"weight_ih_l0": np.ones((12, 2), "f4"), "weight_hh_l0": np.ones((12, 3), "f4"),
-    ...          "bias_ih_l0": np.ones(12, "f4"), "bias_hh_l0": np.ones(12, "f4")}
-    >>> load_state_dict(layer, state)
+    >>> state = {"rnn.weight_ih": np.ones((12, 2), "f4"), "rnn.weight_hh": np.ones((12, 3), "f4"),
+    ...          "rnn.bias_ih": np.ones(12, "f4"), "rnn.bias_hh": np.ones(12, "f4")}
+    >>> load_state_dict(layer, state, prefix="rnn.")
     >>> layer.params["bias"][0]
     np.float32(2.0)
     """
-    leaves, state_dict = _leaves(layer), _as_state(state_dict)
-    _refuse_other_kind(leaves["_l0"], state_dict)
-    _check_keys(leaves, state_dict)
-    values = []
+    leaves, state = _leaves(layer), _as_state(state_dict, prefix)
+    _refuse_other_kind(leaves["_l0"], state)
+    _check_keys(leaves, state)
+    widening, values = Widening(leaves["_l0"].dtype), []
     for suffix, leaf in leaves.items():
         for_x, for_h, bias = shapes_of("torch", leaf)
         shapes = dict(zip(STEMS, (for_x, for_h, bias, bias))) | {PROJECTION: (leaf.output_size, leaf.hidden_size)}
         arrays = {
-            stem: _array(stem + suffix, state_dict[stem + suffix], shapes[stem], leaf.dtype) for stem in _stems(leaf)
+            stem: widening(f"state_dict[{stem + suffix!r}]", state[stem + suffix], shapes[stem])
+            for stem in _stems(leaf)
         }
         projection = arrays.pop(PROJECTION, None)
         w_ih, w_hh, *biases = arrays.values()
         values.append(read_weights("torch", leaf, f"state_dict: {suffix}", (w_ih, w_hh), tuple(biases), projection))
-    for leaf, each in zip(leaves.values(), values):
-        leaf.params.update(each)
+    widening.say("state_dict")
+    take(layer, list(leaves.values()), values, check)
 
 
 @explained()
-def state_dict(layer: Recurrent | Stack | Bidirectional) -> dict[str, np.ndarray]:
+def state_dict(layer: Recurrent | Stack | Bidirectional, *, cell: bool = False) -> dict[str, np.ndarray]:
     """The state dict of the torch layer that computes what `layer` does; the inverse of `load_state_dict`.
 
     A bias whose gate is fed by x stands in ``bias_ih_l0`` (with zeros in ``bias_hh_l0`` where the gate is fed by h
@@ -92,6 +109,8 @@ def state_dict(layer: Recurrent | Stack | Bidirectional) -> dict[str, np.ndarray
     ----------
     layer : Recurrent, Bidirectional or Stack
         As for `load_state_dict`.
+    cell : bool
+        Whether it is to be that of ``LSTMCell``, ``GRUCell`` or ``RNNCell``, for one layer of one direction.
 
     Returns
     -------
@@ -109,7 +128,14 @@ def state_dict(layer: Recurrent | Stack | Bidirectional) -> dict[str, np.ndarray
     {'weight_ih_l0': (12, 2), 'weight_hh_l0': (12, 3)}
     """
     state: dict[str, np.ndarray] = {}
-    for suffix, leaf in _leaves(layer).items():
+    leaves = _leaves(layer)
+    if check_flag("cell", cell) and (len(leaves) > 1 or projection_of(leaves["_l0"])):
+        raise ValueError(
+            f"cell=True is for one layer of one direction without projection, got {layer!r}: convert the layers of a "
+            "stack one by one, stack.layers[0]"
+        )
+    for suffix, leaf in leaves.items():
+        suffix = "" if cell else suffix
         state |= {stem + suffix: array for stem, array in zip(STEMS, write_weights("torch", leaf))}
         projection = projection_of(leaf)
         if projection:
@@ -117,13 +143,19 @@ def state_dict(layer: Recurrent | Stack | Bidirectional) -> dict[str, np.ndarray
     return state
 
 
-def _as_state(state: Any) -> Mapping[str, Any]:
-    """A state dict, also of a module, and of a cell with the keys of a layer."""
+def _as_state(state: Any, prefix: str) -> dict[Any, Any]:
+    """A state dict without prefix, also of a module or a file, and of a cell with the keys of a layer."""
     if callable(getattr(state, "state_dict", None)):
         state = state.state_dict()
+    if is_path(state):
+        state = read_tensors(state, prefix if isinstance(prefix, str) else "")
     if not isinstance(state, Mapping):
-        raise TypeError(f"state_dict must be a state dict or a torch module, got {type(state).__name__}")
-    return {f"{key}_l0" if key in STEMS else key: value for key, value in state.items()}
+        raise TypeError(
+            f"state_dict must be a state dict, a torch module or the path of a safetensors file, got "
+            f"{type(state).__name__}"
+        )
+    found = without_prefix("state_dict", state, prefix)
+    return {f"{key}_l0" if key in STEMS else key: value for key, value in found.items()}
 
 
 def _refuse_other_kind(layer: Recurrent, state: Mapping[str, Any]) -> None:
@@ -171,22 +203,23 @@ def _check_keys(leaves: Mapping[str, Recurrent], state: Mapping[str, Any]) -> No
             f"state_dict holds {1 + reverse} direction{'s' * reverse}, but the layer has bidirectional={both}: missing "
             f"keys {missing}, unexpected keys {unexpected}"
         )
-    hint = ""
-    if any(key.endswith(tuple(f".{name}" for name in expected)) for key in unexpected):
-        hint = "; remove the prefix from the keys"
-    elif any({"bias_ih_l0", "bias_hh_l0"} <= {*keys} for keys in (missing, unexpected)):
-        hint = f"; the layer was made with bias={first.bias}"
-    raise ValueError(f"state_dict: missing keys {missing}, unexpected keys {unexpected}{hint}")
+    raise ValueError(
+        f"state_dict: missing keys {missing}, unexpected keys {unexpected}{_cure(first, missing, unexpected)}"
+    )
+
+
+def _cure(layer: Recurrent, missing: list[str], unexpected: list[str]) -> str:
+    """What may be done about these keys."""
+    parts = [key.rpartition(".") for key in unexpected]
+    prefixes = {f"{before}." for before, dot, key in parts if dot and key in KEYS}
+    if prefixes:
+        return f"; pass prefix={' or prefix='.join(map(repr, sorted(prefixes)[:5]))}"
+    if any({"bias_ih_l0", "bias_hh_l0"} <= {*keys} for keys in (missing, unexpected)):
+        return f"; the layer was made with bias={layer.bias}"
+    return ""
 
 
 def _count(state: Mapping[str, Any]) -> int:
     """Number of layers that the keys of a state dict tell."""
     found = [re.fullmatch(r"(?:weight|bias)_(?:ih|hh|hr)_l(\d+)(?:_reverse)?", str(key)) for key in state]
     return 1 + max((int(match[1]) for match in found if match), default=-1)
-
-
-def _array(key: str, value: Any, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
-    """An array of what may be a tensor, also one that requires a gradient."""
-    if hasattr(value, "detach"):
-        value = value.detach().cpu().numpy()
-    return check_array(f"state_dict[{key!r}]", value, shape, dtype)

@@ -158,7 +158,7 @@ WIDE = np.zeros((4 * H, H))
         (changed(weight_ih_l1=WIDE), ValueError, "state_dict holds 2 layers, but the layer has num_layers=1"),
         (changed(weight_ih_l0_reverse=WIDE), ValueError, "holds 2 directions, but the layer has bidirectional=False"),
         (changed(weight_hr_l0=WIDE), ValueError, r"make it with LSTM\(..., proj_size=\): \['weight_hr_l0'\]"),
-        ({f"rnn.{key}": value for key, value in changed().items()}, ValueError, "remove the prefix from"),
+        ({f"rnn.{key}": value for key, value in changed().items()}, ValueError, r"pass prefix='rnn\.'"),
         (changed(weight_ih_l0=WIDE), ValueError, r"'weight_ih_l0'\] must have shape \(20, 3\), got \(20, 5\)"),
         (changed(bias_hh_l0=np.zeros(20, "f4")), TypeError, r"'bias_hh_l0'\] must be float64, got float32"),
     ],
@@ -269,5 +269,5 @@ def test_weights_of_another_kind_of_layer_are_named(theirs, said):
 
 
 def test_what_is_neither_a_state_dict_nor_a_module():
-    with pytest.raises(TypeError, match="state_dict must be a state dict or a torch module, got list"):
+    with pytest.raises(TypeError, match="a torch module or the path of a safetensors file, got list"):
         load_state_dict(Recurrent("lstm", 3, 4), [1])
