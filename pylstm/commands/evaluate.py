@@ -6,6 +6,12 @@ import argparse
 import math
 from typing import Any
 
+EXAMPLES = """examples:
+  pylstm evaluate pylstm-forecast.safetensors
+  pylstm evaluate pylstm-forecast.safetensors newer.csv --hold-out 24 --horizon 6
+  pylstm evaluate pylstm-classify.safetensors test.csv --json
+  pylstm evaluate pylstm-text.safetensors book.txt"""
+
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add ``evaluate`` to the command line."""
@@ -17,6 +23,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         description="Text: bits per character. Classes: accuracy and confusions. Series: errors of forecasts beside "
         "those of the naive and the seasonal baseline. Without DATA, on the held-out part of the training data. "
         "Options that are not given are as in training.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("model", metavar="MODEL", help="a file of `pylstm train`")
     parser.add_argument("data", nargs="?", metavar="DATA", help="a file, or the name of a data set: its test part")
@@ -112,37 +120,30 @@ def _classify(args: argparse.Namespace, model: Any, about: dict[str, Any], readi
 
 
 def _forecast(args: argparse.Namespace, model: Any, about: dict[str, Any], reading: dict[str, Any]) -> dict[str, Any]:
-    from pylstm.commands._shared.series import (
-        NAMES,
-        check_hold_out,
-        digest_of,
-        print_report,
-        read_series,
-        report,
-        season_of,
-    )
+    from pylstm.commands._shared.judging import check_hold_out, judge, print_report, report
+    from pylstm.commands._shared.series import NAMES, digest_of, read_all, season_of
     from pylstm.commands._shared.trained import data_of, note_other
-    from pylstm.forecasting.backtest import backtest
 
     source = data_of(args, about)
     same = args.data is None or args.data == about.get("data")
-    series = read_series(source, {"every": reading["every"]} if source in NAMES else reading)
+    read = read_all(source, {"every": reading["every"]} if source in NAMES else reading)
     if args.data is None:
-        note_other(about, digest_of(series))
+        note_other(about, digest_of(*read.series))
     for name in ("horizon", "hold_out"):
         if getattr(args, name) is None:
             setattr(args, name, about.get(name))
     season = args.season
     if season is None:
-        season = about.get("season", season_of(series)) if same or source not in NAMES else season_of(series)
-    horizon, hold_out = check_hold_out(args, series, season)
-    test = backtest(model, series.values, hold_out=hold_out, horizon=horizon, season=season)
+        season = about.get("season", season_of(read)) if same or source not in NAMES else season_of(read)
+    horizon, hold_out = check_hold_out(args, read, season)
+    settings = {"horizon": horizon, "hold_out": hold_out, "season": season}
+    tests = judge(model, read, hold_out=hold_out, horizon=horizon, season=season)
     trained = about.get("hold_out") if same else None
     if trained is not None and hold_out > trained:
         import sys
 
         print(f"note: {hold_out - trained} of the {hold_out} steps were trained on", file=sys.stderr)
     if not args.json:
-        print_report(test, series, season)
-    settings = {"horizon": horizon, "hold_out": hold_out, "season": season}
-    return {"data": source, "column": series.name} | settings | report(test)
+        print_report(tests, read, season)
+    column = read.columns[0] if len(read.columns) == 1 else list(read.columns)
+    return {"data": source, "column": column} | settings | report(tests, read)

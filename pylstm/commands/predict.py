@@ -11,6 +11,15 @@ from typing import Any
 FORECAST_ONLY = {"steps": "--steps", "interval": "--interval", "plot": "--plot"}
 MOST_STEPS = 100_000
 """Longest forecast: it is written when all its steps are there."""
+MOST_PANELS = 6
+"""Most series in one figure."""
+EXAMPLES = """examples:
+  pylstm predict pylstm-forecast.safetensors --steps 24 --interval 0.9 > next.csv
+  pylstm predict pylstm-forecast.safetensors newer.csv --plot next.png
+  pylstm predict pylstm-classify.safetensors new.csv
+
+A forecast has the column of times and the columns of the training; a model with known inputs (--known) needs a file
+with rows at its end that have these, and nothing in the column to forecast."""
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -23,6 +32,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         description="Write, as CSV, the class of each sequence of DATA, or the steps that follow the series DATA. "
         "Without DATA, the data of the training: its test part, or the whole series. Options that are not given are "
         "as in training.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("model", metavar="MODEL", help="a file of `pylstm train classify` or `pylstm train forecast`")
     parser.add_argument("data", nargs="?", metavar="DATA", help="a CSV file, or the name of a data set")
@@ -100,30 +111,68 @@ def _classify(
 def _forecast(
     args: argparse.Namespace, model: Any, about: dict[str, Any], reading: dict[str, Any]
 ) -> tuple[dict[str, Any], Sequence[str], Sequence[Sequence[Any]]]:
-    from pylstm.commands._shared.series import NAMES, read_series
+    from pylstm.commands._shared.judging import forecast_all, intervals
+    from pylstm.commands._shared.series import NAMES, read_all
     from pylstm.commands._shared.trained import data_of
 
     source = data_of(args, about)
-    series = read_series(source, {"every": reading["every"]} if source in NAMES else reading)
+    read = read_all(source, {"every": reading["every"]} if source in NAMES else reading)
+    steps = _steps(args, about, read)
+    forecasts = forecast_all(model, read, steps)
+    ends = intervals(model, read, steps, args.interval) if args.interval is not None else None
+    found: dict[str, Any] = {"data": source, "time": read.time, "id": read.id_column}
+    each = [
+        {"after": series.times[-1], "times": read.after(k, steps), "forecast": forecasts[k].tolist()}
+        | ({} if ends is None else {"low": ends[k][0].tolist(), "high": ends[k][1].tolist()})
+        for k, series in enumerate(read.series)
+    ]
+    column = read.columns[0] if len(read.columns) == 1 else list(read.columns)
+    found |= {"column": column} | ({} if args.interval is None else {"level": args.interval})
+    found |= each[0] if read.single else {"series": dict(zip(read.names(), each))}
+    if args.plot:
+        from pylstm.plots.fits import draw_future, new_figure, write
+
+        figure, panels = new_figure(min(len(read.series), MOST_PANELS))
+        for k, (axes, series, name) in enumerate(zip(panels, read.series, read.names())):
+            times = [*series.times, *read.after(k, steps)]
+            draw_future(axes, series.values, forecasts[k], ends and ends[k], name, times)
+        write(figure, args.plot)
+        print(f"plot: {args.plot}", file=sys.stderr)
+    return found, *_rows(read, forecasts, ends, steps)
+
+
+def _steps(args: argparse.Namespace, about: dict[str, Any], read: Any) -> int:
+    """Steps to forecast: as many as were asked for, or as inputs are known of."""
     steps = about.get("horizon", 1) if args.steps is None else args.steps
     if steps < 1:
         raise ValueError(f"--steps must be at least 1, got {steps}")
     if steps > MOST_STEPS:
         raise ValueError(f"--steps must be at most {MOST_STEPS:,}, got {steps:,}: for more, model.predict in Python")
-    forecast = model.predict(steps, history=series.values)
-    found = {"data": source, "column": series.name, "after": series.times[-1], "forecast": forecast.tolist()}
-    header, columns = ["step", "forecast"], [forecast]
-    ends = None
-    if args.interval is not None:
-        ends = model.predict_interval(steps, args.interval, history=series.values)
-        found |= {"level": args.interval, "low": ends[0].tolist(), "high": ends[1].tolist()}
-        header, columns = [*header, "low", "high"], [*columns, *ends]
-    rows = [(k + 1, *(f"{value:.10g}" for value in values)) for k, values in enumerate(zip(*columns))]
-    if args.plot:
-        from pylstm.plots.fits import draw_future, new_figure, write
+    if read.known[0].shape[1]:
+        ahead = min(len(known) - len(each.values) for known, each in zip(read.known, read.series))
+        if ahead < (args.steps or 1):
+            raise ValueError(
+                f"{read.source}: has the inputs of {ahead} steps to come, {args.steps or 1} are needed: add rows with "
+                f"them at the end, the column {read.columns[0]!r} empty"
+            )
+        return int(min(steps, ahead))
+    return int(steps)
 
-        figure, (axes,) = new_figure(1)
-        draw_future(axes, series.values, forecast, ends, series.name, series.times)
-        write(figure, args.plot)
-        print(f"plot: {args.plot}", file=sys.stderr)
-    return found, header, rows
+
+def _rows(
+    read: Any, forecasts: list[Any], ends: list[Any] | None, steps: int
+) -> tuple[Sequence[str], Sequence[Sequence[Any]]]:
+    """Header and rows of the CSV: id, time, and each column, with the ends of its interval."""
+    several = len(read.columns) > 1
+    header = [*([read.id_column] if read.ids else []), read.heading]
+    for name in read.columns:
+        header += [name, *((f"{name}_low", f"{name}_high") if several else ("low", "high"))[: 2 * (ends is not None)]]
+    rows, K = [], len(read.columns)
+    for which, name in enumerate(read.ids or [None]):
+        times = read.after(which * K, steps)
+        columns: list[Any] = []
+        for k in range(which * K, which * K + K):
+            columns += [forecasts[k], *(ends[k] if ends is not None else ())]
+        for time, *values in zip(times, *columns):
+            rows.append((*([] if name is None else [name]), time, *(f"{value:.10g}" for value in values)))
+    return header, rows

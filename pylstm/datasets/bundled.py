@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from pylstm.data.panel import fill_gaps
 from pylstm.hints import explained, explained_constructor
 
 
@@ -249,27 +250,6 @@ def co2(every: str = "month") -> Series:
     months, month_of = np.unique([time[:7] for time in times], return_inverse=True)
     means = np.bincount(month_of, values) / np.bincount(month_of)
     return Series("co2", "statsmodels", means, tuple(months.tolist()), 12, filled)
-
-
-def fill_gaps(values: np.ndarray) -> tuple[np.ndarray, int]:
-    """`values` with every NaN on the straight line between its known neighbours, and how many there were.
-
-    NaNs before the first or after the last known value stay.
-
-    Examples
-    --------
-    >>> fill_gaps(np.array([1.0, np.nan, 3.0, np.nan]))
-    (array([ 1.,  2.,  3., nan]), 1)
-    """
-    missing = np.isnan(values)
-    known = np.flatnonzero(~missing)
-    if known.size == 0:
-        return values.copy(), 0
-    inside = np.flatnonzero(missing)
-    inside = inside[(inside > known[0]) & (inside < known[-1])]
-    filled = values.copy()
-    filled[inside] = np.interp(inside, known, values[known])
-    return filled, len(inside)
 
 
 @contextmanager

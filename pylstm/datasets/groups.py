@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from typing import NamedTuple
 
 import numpy as np
 
 from pylstm.checks import listed
-from pylstm.datasets.bundled import fill_gaps
+from pylstm.data.panel import TIME, RowError, fill_gaps, grouped_rows
+from pylstm.data.timestamps import DateError, DateForm, read_times
+from pylstm.datasets.bundled import Times
 from pylstm.datasets.tables import Table
 from pylstm.hints import explained, explained_constructor
 
@@ -41,6 +44,9 @@ def grouped(
     label: str | None = None,
     id: str | None = None,
     columns: Iterable[str] | None = None,
+    time: str | None = None,
+    date_format: str | None = None,
+    sort: bool = False,
     interpolate: bool = False,
 ) -> Groups:
     r"""Cut a table into sequences.
@@ -55,14 +61,24 @@ def grouped(
         each row is one sequence, and each column of numbers one step of it.
     columns : iterable of str, optional
         Columns of numbers; default: all others.
+    time : str, optional
+        Column of numbers or dates that rise within an id; it is not one of the features.
+    date_format : str, optional
+        How dates are written, as of `datetime.strptime`; default: found.
+    sort : bool
+        Sort the rows of an id by time, rather than refuse those that do not rise.
     interpolate : bool
         Put missing numbers on the straight line between their neighbours in the sequence, rather than refuse them.
 
     Raises
     ------
     ValueError
-        An unknown column, no columns of numbers, a field that is not a number, two labels in one sequence: names line
-        and column.
+        An unknown column, no columns of numbers, a field that is not a number, two labels in one sequence, times that
+        do not rise: names line and column.
+
+    Notes
+    -----
+    Without `id`, missing fields at the end of a row are beyond the end of its sequence.
 
     Examples
     --------
@@ -79,39 +95,121 @@ def grouped(
     """
     if not isinstance(table, Table):
         raise TypeError(f"table must be a Table, as read_table(path) returns, got {type(table).__name__}")
-    for name in (label, id):
-        if name is not None:
-            table.position(name)
-    others = tuple(name for name in table.names if name not in (label, id))
-    columns = others if columns is None else tuple(listed("columns", columns))
-    if not columns:
-        raise ValueError(f"{table.path}: has no columns of numbers besides {', '.join(map(repr, table.names))}")
-    values = table.numbers(columns, gaps=interpolate)
-    labels = table.text(label) if label is not None else []
+    if id is None and (time is not None or sort):
+        raise ValueError("time and sort (--time-column, --sort) need id (--id): without it a row is a whole sequence")
+    if sort and time is None:
+        raise ValueError("sort (--sort) needs time (--time-column)")
+    texts = [name for name in (label, id, time) if name is not None]
+    columns = _columns_of(table, columns, texts)
+    values, found = table.read(columns, texts, gaps=interpolate or id is None)
+    text = dict(zip(texts, found))
+    labels = Times(text[label]) if label is not None else []
     if id is None:
-        return _one_for_each_row(table, values, labels, columns)
-    rows: dict[str, list[int]] = {}
-    for k, name in enumerate(table.text(id)):
-        rows.setdefault(name, []).append(k)
-        first = rows[name][0]
-        if labels and labels[k] != labels[first]:
+        return _one_for_each_row(table, values, list(labels), columns, interpolate)
+    if time is None:
+        _refuse_scrambled(table, values, columns, text[id])
+    order = None if time is None else times_of(table, time, text[time], date_format)[0]
+    try:
+        rows, ids = grouped_rows(text[id], order, sort=sort)
+    except RowError as error:
+        raise at_row(table, error, time) from None
+    names = list(Times(ids))
+    kept = [_label_of(table, str(label), id, name, each, labels) for name, each in zip(names, rows)] if labels else []
+    pieces = [table.interpolated(values[each], columns, list(each)) for each in rows]
+    return Groups([each.astype(np.float32) for each in pieces], kept, names, columns)
+
+
+def _columns_of(table: Table, columns: Iterable[str] | None, texts: list[str]) -> tuple[str, ...]:
+    """The columns of numbers: those that were named, else all others; not the index of a frame."""
+    for name in texts:
+        table.position(name)
+    if columns is not None:
+        found = tuple(listed("columns", columns))
+    else:
+        found = tuple(name for name in table.names[table.unnamed :] if name not in texts)
+    if not found:
+        raise ValueError(f"{table.path}: has no columns of numbers besides {', '.join(map(repr, table.names))}")
+    return found
+
+
+def _label_of(table: Table, label: str, id: str, name: str, rows: np.ndarray, labels: Sequence[str]) -> str:
+    """The label of one sequence; refuses two."""
+    first: str = labels[rows[0]]
+    for row in rows:
+        if labels[row] != first:
             raise ValueError(
-                f"{table.place(table.lines[k], table.position(str(label)))}: label {labels[k]!r}, but "
-                f"{labels[first]!r} in line {table.lines[first]} of the same {id} {name!r}"
+                f"{table.place(table.line(row), table.position(label))}: label {labels[row]!r}, but {first!r} in line "
+                f"{table.line(rows[0])} of the same {id} {name!r}"
             )
-    found = [labels[each[0]] for each in rows.values()] if labels else []
-    pieces = [table.interpolated(values[each], columns, each) for each in rows.values()]
-    return Groups([each.astype(np.float32) for each in pieces], found, list(rows), columns)
+    return first
 
 
-def _one_for_each_row(table: Table, values: np.ndarray, labels: list[str], columns: tuple[str, ...]) -> Groups:
-    """Each row is a sequence, each column a step."""
+def times_of(table: Table, name: str, texts: np.ndarray, form: str | None) -> tuple[np.ndarray, DateForm | None]:
+    """Numbers or dates of a column, and how the dates are written.
+
+    Raises
+    ------
+    ValueError
+        A field that is neither: with its place.
+    """
+    try:
+        return read_times(texts, form)
+    except DateError as error:
+        cure = "" if form else "; --date-format says how dates are written"
+        raise ValueError(f"{table.place(table.line(error.row), table.position(name))}: {error}{cure}") from None
+    except ValueError as error:
+        raise ValueError(f"{table.path}, column {name!r}: {error}") from None
+
+
+def at_row(table: Table, error: RowError, time: str | None, columns: Sequence[str] = ()) -> ValueError:
+    """The same error with its place in the file."""
+    name = str(time) if error.column == TIME else columns[error.column]
+    at = table.position(name)
+    if error.column != TIME:
+        return ValueError(f"{table.place(table.line(error.row), at)}: {error}")
+    return ValueError(f"{table.place(table.line(error.row), at)}: {field_of(table, name, error.row)!r}: {error}")
+
+
+def field_of(table: Table, name: str, row: int) -> str:
+    """One field, for messages."""
+    return table.head(row + 1)[row][table.position(name)]
+
+
+STEPS = ("t", "time", "step", "steps", "index", "frame", "tick", "minute", "hour", "day", "date", "timestamp", "seq")
+"""Names of columns that say where in its sequence a row stands."""
+
+
+def _refuse_scrambled(table: Table, values: np.ndarray, columns: Sequence[str], owner: np.ndarray) -> None:
+    """Refuse rows of an id that are not in the order of a column that counts them."""
+    for k, name in enumerate(columns):
+        if name.lower() not in STEPS:
+            continue
+        try:
+            grouped_rows(owner, values[:, k])
+        except RowError as error:
+            with suppress(RowError):
+                grouped_rows(owner, values[:, k], sort=True)
+                place = table.place(table.line(error.row), table.position(name))
+                raise ValueError(
+                    f"{place}: the rows of an id are not in the order of this column: time={name!r}, sort=True "
+                    f"(--time-column {name} --sort) sorts them; if it is a feature, name it in columns (--columns)"
+                ) from None
+
+
+def _one_for_each_row(
+    table: Table, values: np.ndarray, labels: list[str], columns: tuple[str, ...], interpolate: bool
+) -> Groups:
+    """Each row is a sequence, each column a step; missing fields at its end are no steps."""
     x = []
-    for line, row in zip(table.lines, values):
-        filled = fill_gaps(row)[0]
+    for number, row in enumerate(values):
+        held = np.flatnonzero(~np.isnan(row))
+        own = row[: held[-1] + 1] if held.size else row[:1]
+        filled = fill_gaps(own)[0] if interpolate else own
         rest = np.flatnonzero(np.isnan(filled))
         if rest.size:
-            place = table.place(line, table.position(columns[rest[0]]))
+            place = table.place(table.line(number), table.position(columns[rest[0]]))
+            if not interpolate and held.size:
+                raise ValueError(f"{place}: a missing value: interpolate=True (--interpolate) fills it")
             raise ValueError(f"{place}: a missing value at an end cannot be interpolated: fill it or delete the row")
         x.append(filled.astype(np.float32)[:, None])
     return Groups(x, labels, [f"in line {line}" for line in table.lines], columns)

@@ -2,32 +2,27 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import math
 import os
-from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
-from itertools import islice
-from typing import Any
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from pylstm.checks import listed
-from pylstm.datasets.bundled import fill_gaps
-from pylstm.datasets.text import decoded, refuse_utf_16
+from pylstm.data.panel import fill_gaps
+from pylstm.datasets.fields import PLAIN, NumberStyle
+from pylstm.datasets.records import Records
+from pylstm.datasets.text import decoded
 from pylstm.files import open_to_read
 from pylstm.hints import explained, explained_constructor
 
-BLOCK = 1 << 12
-"""Records that are read together: those of 1 << 15 leave the caches, and take 1.4 times as long."""
 
-DELIMITERS = (",", ";", "\t", "|")
-"""What `read_table` looks for, in this order."""
+class Read(NamedTuple):
+    """`numbers` (rows, names), and `texts`, one packed array for each name; see `Table.read`."""
 
-MISSING = ("", "na", "n/a", "nan", "null", "none", "?")
-"""Fields that stand for a missing number, in lower case."""
+    numbers: np.ndarray
+    texts: list[np.ndarray]
 
 
 @explained_constructor
@@ -39,18 +34,31 @@ class Table:
     path : str
         For messages.
     names : tuple of str
-        Of the columns.
-    lines : ndarray of int
-        Where each row begins in the file, from 1.
+        Of the columns; ``column 2`` where the header has none.
+    unnamed : bool
+        Whether the first column has no name, as the index in a file of `DataFrame.to_csv`.
     """
 
-    def __init__(self, path: str, names: tuple[str, ...], records: Records) -> None:
-        self.path, self.names, self._records = path, names, records
-        lines = [np.asarray(lines, np.int64) for lines, _ in self._rows()]
-        self.lines = np.concatenate(lines) if lines else np.empty(0, np.int64)
+    def __init__(self, path: str, records: Records, style: NumberStyle = PLAIN) -> None:
+        self.path, self.names, self.unnamed = path, tuple(records.names), records.unnamed
+        self._records, self._style = records, style
+        self._lines: list[range | np.ndarray] = []
+        for lines, _ in self._rows():
+            self._lines.append(lines if isinstance(lines, range) else np.array(lines, np.int32))
+        self._ends = np.cumsum([0, *map(len, self._lines)])
 
     def __len__(self) -> int:
-        return len(self.lines)
+        return int(self._ends[-1])
+
+    @property
+    def lines(self) -> np.ndarray:
+        """Line in which each row begins, from 1."""
+        return np.concatenate([np.empty(0, np.int64), *(np.asarray(lines, np.int64) for lines in self._lines)])
+
+    def line(self, row: int) -> int:
+        """Line in which one row begins, from 1."""
+        block = int(np.searchsorted(self._ends, row, side="right")) - 1
+        return int(self._lines[block][int(row - self._ends[block])])
 
     def _rows(self) -> Iterator[tuple[Sequence[int], list[list[str]]]]:
         """Lines and rows, a block at a time, without the header.
@@ -60,18 +68,32 @@ class Table:
         ValueError
             A row with more or fewer fields than the header: names the line.
         """
-        header = self._records.header[0]
+        N = len(self.names)
         for lines, rows in self._records.blocks():
-            if lines[0] == header:
+            if lines[0] == self._records.header:
                 lines, rows = lines[1:], rows[1:]
-            if set(map(len, rows)) - {len(self.names)}:
-                line, row = next((line, row) for line, row in zip(lines, rows) if len(row) != len(self.names))
-                at = min(len(row), len(self.names)) + 1
-                raise ValueError(
-                    f"{self.path}, line {line}, column {at}: {len(row)} fields, but the header in line {header} has "
-                    f"{len(self.names)}"
-                )
-            yield lines, rows
+            if set(map(len, rows)) - {N}:
+                for line, row in zip(lines, rows):
+                    if len(row) < N or any(field.strip() for field in row[N:]):
+                        raise ValueError(self._uneven(line, row))
+                rows = [row[:N] for row in rows]
+            if rows:
+                yield lines, rows
+
+    def _uneven(self, line: int, row: list[str]) -> str:
+        """What is wrong with a row that has not as many fields as there are names."""
+        records, N = self._records, len(self.names)
+        header = f"the header in line {records.header} has" if records.header else "the first rows have"
+        found = f"{self.path}, line {line}, column {min(len(row), N) + 1}: {len(row)} fields, but {header} {N}"
+        if (
+            records.delimiter != ","
+            or len(row) < max(2, N)
+            or not all(re.fullmatch(r"\s*-?\d+\s*", e) for e in row[-2:])
+        ):
+            return found
+        if self._style.decimal == ",":
+            return f"{found}: put numbers with a decimal comma in quotes, or part the fields by ;"
+        return f"{found}; if its commas are those of numbers, decimal=',' (--decimal ,) reads them"
 
     def position(self, name: str) -> int:
         """Number of a column, from 0.
@@ -93,20 +115,21 @@ class Table:
         ValueError
             No such column; an empty field: the message has its line and column.
         """
-        return [field for fields in self._fields(name) for field in fields]
+        at = self.position(name)
+        return [field for lines, rows in self._rows() for field in self._texts(lines, at, rows)]
 
     def packed(self, name: str) -> np.ndarray:
         """The result of `text` as an array of bytes, or of text where it is not ASCII: of a quarter of its memory."""
-        return np.concatenate([_packed(fields) for fields in self._fields(name)])
+        return self.read((), [name]).texts[0]
 
-    def _fields(self, name: str) -> Iterator[list[str]]:
-        """The fields of a column, a block at a time; errors as of `text`."""
-        at = self.position(name)
-        for lines, rows in self._rows():
-            fields = [row[at].strip() for row in rows]
-            if not all(fields):
-                raise ValueError(f"{self.place(lines[fields.index('')], at)}: the field is empty")
-            yield fields
+    def head(self, rows: int) -> list[list[str]]:
+        """The first rows, as fields."""
+        found: list[list[str]] = []
+        for _, block in self._rows():
+            found += block[: rows - len(found)]
+            if len(found) >= rows:
+                break
+        return [[field.strip() for field in row] for row in found]
 
     def numbers(self, names: Iterable[str], *, gaps: bool = False) -> np.ndarray:
         """Columns as numbers.
@@ -126,32 +149,48 @@ class Table:
         ValueError
             No such column; a field is missing, infinite or not a number: the message has its line and column.
         """
-        positions = [self.position(name) for name in listed("names", names)]
+        return self.read(listed("names", names), gaps=gaps).numbers
+
+    def read(self, numbers: Iterable[str], texts: Iterable[str] = (), *, gaps: bool = False) -> Read:
+        """Columns of numbers and of text together, in one pass over the file; errors as of `numbers` and `text`."""
+        positions, others = [self.position(name) for name in numbers], [self.position(name) for name in texts]
         values, first = np.empty((len(self), len(positions))), 0
+        found: list[list[np.ndarray]] = [[] for _ in others]
         for lines, rows in self._rows():
             for k, at in enumerate(positions):
                 values[first : first + len(rows), k] = self._column(lines, at, [row[at] for row in rows], gaps)
+            for column, at in zip(found, others):
+                column.append(_packed(self._texts(lines, at, rows)))
             first += len(rows)
-        return values
+        return Read(values, [np.concatenate(found.pop(0)) for _ in others])
+
+    def _texts(self, lines: Sequence[int], at: int, rows: list[list[str]]) -> list[str]:
+        fields = [row[at].strip() for row in rows]
+        if not all(fields):
+            raise ValueError(f"{self.place(lines[fields.index('')], at)}: the field is empty")
+        return fields
 
     def _column(self, lines: Sequence[int], at: int, fields: list[str], gaps: bool) -> np.ndarray | list[float]:
         """Numbers of a column of a block: at once, where all are numbers."""
-        try:
-            values = np.fromiter(map(float, fields), np.float64, len(fields))
-        except ValueError:
-            values = np.array([np.nan])
-        if np.isfinite(values).all() and "_" not in "".join(fields):
+        values = self._style.values(fields)
+        if values is not None:
             return values
-        return [self._number(line, at, field.strip(), gaps) for line, field in zip(lines, fields)]
+        found = []
+        for line, field in zip(lines, fields):
+            try:
+                found.append(self._style.number(field.strip(), gaps=gaps))
+            except ValueError as error:
+                raise ValueError(f"{self.place(line, at)}: {error}") from None
+        return found
 
-    def interpolated(self, values: np.ndarray, names: Iterable[str], rows: Iterable[int] | None = None) -> np.ndarray:
+    def interpolated(self, values: np.ndarray, names: Iterable[str], rows: Sequence[int] | None = None) -> np.ndarray:
         """The result of `numbers`, with NaNs interpolated linearly between their neighbours of the same column.
 
         Parameters
         ----------
         values : ndarray, shape (T, names)
         names : iterable of str
-        rows : iterable of int, optional
+        rows : sequence of int, optional
             Numbers of the rows that `values` are; default: all.
 
         Raises
@@ -159,13 +198,15 @@ class Table:
         ValueError
             A missing number at an end; the message has its line and column.
         """
-        rows = range(len(self)) if rows is None else list(rows)
+        if not np.isnan(values).any():
+            return values
         filled = values.copy()
         for k, name in enumerate(names):
             filled[:, k] = fill_gaps(values[:, k])[0]
             rest = np.flatnonzero(np.isnan(filled[:, k]))
             if rest.size:
-                place = self.place(self.lines[rows[rest[0]]], self.position(name))
+                row = int(rest[0]) if rows is None else rows[rest[0]]
+                place = self.place(self.line(row), self.position(name))
                 raise ValueError(
                     f"{place}: a missing value at an end cannot be interpolated: fill it or delete the row"
                 )
@@ -175,25 +216,18 @@ class Table:
         """The place of a field for messages: file, line, column from 1, name of the column."""
         return f"{self.path}, line {line}, column {column + 1} ({self.names[column]!r})"
 
-    def _number(self, line: int, at: int, field: str, gaps: bool) -> float:
-        if field.lower() in MISSING:
-            if gaps:
-                return math.nan
-            raise ValueError(f"{self.place(line, at)}: a missing value, {field!r}")
-        try:
-            value = float(field)
-        except ValueError:
-            hint = " (decimal commas are not read: 3.5, not 3,5)" if _has_decimal_comma(field) else ""
-            raise ValueError(f"{self.place(line, at)}: {field!r} is not a number{hint}") from None
-        if "_" in field:
-            raise ValueError(f"{self.place(line, at)}: {field!r} is not a number: write {field.replace('_', '')}")
-        if not math.isfinite(value):
-            raise ValueError(f"{self.place(line, at)}: {field!r} is not a finite number")
-        return value
-
 
 @explained()
-def read_table(path: str | os.PathLike[str], *, delimiter: str | None = None) -> Table:
+def read_table(
+    path: str | os.PathLike[str],
+    *,
+    delimiter: str | None = None,
+    decimal: str = ".",
+    thousands: str = "",
+    comment: str | None = None,
+    header: bool | None = None,
+    progress: Callable[[float], None] | None = None,
+) -> Table:
     r"""Read a CSV file with a header line, in UTF-8.
 
     Parameters
@@ -201,43 +235,57 @@ def read_table(path: str | os.PathLike[str], *, delimiter: str | None = None) ->
     path : path
     delimiter : str, optional
         One character; default: the one of comma, semicolon, tab and ``|`` that parts the first lines evenly.
+    decimal : {".", ","}
+    thousands : str
+        What parts groups of three digits, such as ``","`` or a space.
+    comment : str, optional
+        Lines that begin with it are left out.
+    header : bool, optional
+        Whether the first line holds the names of the columns; without names, these are ``"1"``, ``"2"``, ... Default:
+        it does, and a line that looks like values is refused.
+    progress : callable, optional
+        Called with the share of the file that was read, in every pass over it.
 
     Returns
     -------
     Table
-        Fields without spaces around them; blank lines are left out.
+        Fields without spaces around them; blank lines, and columns at the end without names and values, are left out.
 
     Raises
     ------
     OSError
         The file cannot be read.
     ValueError
-        Not UTF-8, empty, no rows; a header with numbers, an empty or a double name; a row with more or fewer fields
-        than the header; an open quote. Names file, line and, where there is one, column.
+        Not UTF-8, empty, no rows; a header with a double name, or that looks like a row or a comment; a row with more
+        or fewer fields than the header; an open quote. Names file, line and, where there is one, column.
 
     Examples
     --------
     >>> import pathlib, tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     file = pathlib.Path(folder, "flow.csv")
-    ...     _ = file.write_text("year;flow\n1871;1120\n1872;1160\n")
-    ...     table = read_table(file)
+    ...     _ = file.write_text("year;flow\n1871;1.120,5\n1872;1.160\n")
+    ...     table = read_table(file, decimal=",", thousands=".")
     >>> table.names, table.numbers(["flow"]).ravel().tolist()
-    (('year', 'flow'), [1120.0, 1160.0])
+    (('year', 'flow'), [1120.5, 1160.0])
     """
     if delimiter is not None and len(delimiter) != 1:
         raise ValueError(f"delimiter must be one character, got {delimiter!r}")
+    if comment == "":
+        raise ValueError("comment must be the sign that such lines begin with, got ''")
+    style = NumberStyle(decimal, thousands)
     with open_to_read(path) as file:
         data = file.read()
     try:
-        records = Records(path, data, delimiter)
-        _check_header(path, *records.header)
-        table = Table(str(path), tuple(records.header[1]), records)
+        records = Records(
+            path, data, delimiter=delimiter, comment=comment, header=header, decimal=decimal, progress=progress
+        )
+        table = Table(str(path), records, style)
     except UnicodeDecodeError:
         decoded(path, data)  # raises, with the place
         raise
     if not len(table):
-        raise ValueError(f"{path}, line {records.header[0] + 1}: the file has no rows below the header")
+        raise ValueError(f"{path}, line {records.first + 1}: the file has no rows below the header")
     return table
 
 
@@ -246,143 +294,3 @@ def _packed(fields: list[str]) -> np.ndarray:
         return np.array(fields, "S")
     except UnicodeEncodeError:
         return np.array(fields)
-
-
-class Records:
-    """Records of a CSV file, read anew whenever they are asked for: as lists, all would take ten times the file.
-
-    Parameters
-    ----------
-    path : path
-        For messages.
-    data : bytes
-        The file.
-    delimiter : str, optional
-
-    Attributes
-    ----------
-    header : tuple of int and list of str
-        Line, and fields without spaces around them, of the first record.
-
-    Raises
-    ------
-    UnicodeDecodeError
-    ValueError
-        No record.
-    """
-
-    def __init__(self, path: object, data: bytes, delimiter: str | None) -> None:
-        self._path, self._data = path, data
-        refuse_utf_16(path, data)
-        self._delimiter = delimiter or _sniff(islice((line for line in self._lines() if line.strip()), 20))
-        first = next(self.blocks(), None)
-        if first is None:
-            raise ValueError(f"{path}, line 1: the file is empty; a header line and rows are needed")
-        self.header = first[0][0], [field.strip() for field in first[1][0]]
-
-    def _lines(self) -> Iterator[str]:
-        return io.TextIOWrapper(io.BytesIO(self._data), "utf-8-sig", newline="")
-
-    def blocks(self) -> Iterator[tuple[Sequence[int], list[list[str]]]]:
-        """Number of the first line, and fields, of every record that is not blank; a block of records at a time.
-
-        Raises
-        ------
-        ValueError
-            An open quote, or text after a quote: names the line.
-        """
-        reader, done, ended = self._reader(), 0, False
-        while not ended:
-            before, rows = reader.line_num, None
-            with suppress(csv.Error):  # `_counted_blocks` says where
-                rows = list(islice(reader, BLOCK))
-            if rows is None or reader.line_num - before != len(rows):  # an error, or a field of several lines
-                yield from self._counted_blocks(done)
-                return
-            ended, done = len(rows) < BLOCK, done + len(rows)
-            yield from _without_blank(range(before + 1, before + 1 + len(rows)), rows)
-
-    def _counted_blocks(self, done: int) -> Iterator[tuple[Sequence[int], list[list[str]]]]:
-        """The result of `blocks` after so many records, which are one line each; slower, with every record's line."""
-        reader, ended = self._reader(), False
-        next(islice(reader, done, done), None)
-        while not ended:
-            before, rows, starts = reader.line_num, [], []
-            try:
-                for row in islice(reader, BLOCK):
-                    rows.append(row)
-                    starts.append(reader.line_num)
-            except csv.Error as error:
-                line = (starts[-1] if starts else before) + 1
-                if "field limit" in str(error):
-                    raise ValueError(self._too_long(line)) from None
-                raise ValueError(f"{self._path}, line {line}: {error}") from None
-            ended = len(rows) < BLOCK
-            yield from _without_blank([before + 1, *(line + 1 for line in starts[:-1])], rows)
-
-    def _too_long(self, line: int) -> str:
-        """What is wrong with the record in `line`, of which a field is longer than the module csv reads."""
-        rest = "".join(islice(self._lines(), line - 1, None))
-
-        def fields(length: int) -> list[str] | None:
-            with suppress(csv.Error):
-                return next(self._reader(io.StringIO(rest[:length], newline=""), strict=False), None)
-            return None
-
-        longest = bisect_left(range(1, len(rest)), True, key=lambda length: fields(length) is None)
-        return (
-            f"{self._path}, line {line}, column {len(fields(longest) or [0])}: a field of more than "
-            f"{csv.field_size_limit():,} characters; close its quote, or read it after csv.field_size_limit(10**9)"
-        )
-
-    def _reader(self, lines: Iterable[str] | None = None, *, strict: bool = True) -> Any:
-        options: dict[str, Any] = {"strict": strict, "skipinitialspace": True}
-        return csv.reader(self._lines() if lines is None else lines, delimiter=self._delimiter, **options)
-
-
-def _without_blank(lines: Sequence[int], rows: list[list[str]]) -> Iterator[tuple[Sequence[int], list[list[str]]]]:
-    """The block without its blank records; nothing if no other is left."""
-    if min(map(len, rows), default=2) < 2:
-        kept = [k for k, row in enumerate(rows) if len(row) > 1 or (row and row[0].strip())]
-        lines, rows = [lines[k] for k in kept], [rows[k] for k in kept]
-    if rows:
-        yield lines, rows
-
-
-def _sniff(lines: Iterable[str]) -> str:
-    """The delimiter that splits the first lines into the same number of fields, the largest; a comma if none does."""
-    head = "".join(line.rstrip("\r\n") + "\n" for line in lines)
-    best, most = ",", 1
-    for delimiter in DELIMITERS:
-        try:
-            counts = [len(row) for row in csv.reader(io.StringIO(head, newline=""), delimiter=delimiter)]
-        except csv.Error:
-            continue
-        if counts and min(counts) == max(counts) > most:
-            best, most = delimiter, counts[0]
-    if most > 1:
-        return best
-    header = head.split("\n", 1)[0]  # rows of unequal lengths: what parts the header
-    return max(DELIMITERS, key=lambda each: (header.count(each), each == ","))
-
-
-def _check_header(path: object, line: int, names: list[str]) -> None:
-    for at, name in enumerate(names):
-        if not name:
-            raise ValueError(f"{path}, line {line}, column {at + 1}: a name in the header is empty")
-        if name in names[:at]:
-            raise ValueError(f"{path}, line {line}, column {at + 1}: the header has the name {name!r} twice")
-    if all(_is_number(name) for name in names):
-        raise ValueError(f"{path}, line {line}: the first line holds numbers only; a header with names is needed")
-
-
-def _is_number(field: str) -> bool:
-    try:
-        float(field)
-    except ValueError:
-        return False
-    return True
-
-
-def _has_decimal_comma(field: str) -> bool:
-    return field.count(",") == 1 and _is_number(field.replace(",", "."))

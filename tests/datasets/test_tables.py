@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pylstm.commands._shared.series import read_series
-from pylstm.datasets import grouped, read_table, split_by_class, tables
+from pylstm.datasets import grouped, read_table, records, split_by_class
 from pylstm.datasets.bundled import Times
 
 
@@ -53,7 +53,7 @@ def test_a_delimiter_can_be_given(tmp_path):
         (" \n\n", "line 1: the file is empty"),
         ("x,y\n", "line 2: the file has no rows below the header"),
         ("1,2\n3,4\n", "line 1: the first line holds numbers only"),
-        ("x,\n1,2\n", "line 1, column 2: a name in the header is empty"),
+        (",\n1,2\n", "line 1: the header has no names"),
         ("x,y,x\n1,2,3\n", "line 1, column 3: the header has the name 'x' twice"),
         ("x,y\n1,2\n3\n", "line 3, column 2: 1 fields, but the header in line 1 has 2"),
         ("x,y\n1,2\n\n3,4,5\n", "line 4, column 3: 3 fields, but the header in line 1 has 2"),
@@ -76,9 +76,9 @@ def test_bad_files(tmp_path, text, message):
         ("NA", "a missing value, 'NA'"),
         ("nan", "a missing value, 'nan'"),
         ("high", "'high' is not a number"),
-        ("3,5", r"'3,5' is not a number \(decimal commas are not read"),
+        ("3,5", r"'3,5' is not a number: decimal=',' \(--decimal ,\) reads 3.5"),
         ("inf", "'inf' is not a finite number"),
-        ("1_000", "'1_000' is not a number: write 1000$"),
+        ("1_000", r"'1_000' is not a number: write 1000, or thousands='_' \(--thousands _\)$"),
         ("1e999", "'1e999' is not a finite number"),
     ],
 )
@@ -99,7 +99,7 @@ def test_bad_numbers(tmp_path, field, message):
     ],
 )
 def test_a_field_that_is_too_long(tmp_path, monkeypatch, text, place, block):
-    monkeypatch.setattr("pylstm.datasets.tables.BLOCK", block)
+    monkeypatch.setattr("pylstm.datasets.records.BLOCK", block)
     text = text.format(long="7" * 131_073, lines="7,8\n" * 40_000)
     with pytest.raises(ValueError, match=rf"data\.csv, {place}: a field of more than 131,072 characters; close its"):
         table(tmp_path, text)
@@ -183,7 +183,7 @@ MESSY = '\n x ,"y, z",t\n1,2,a\n\n  3, 4 ,b \n"5","6","c\nd"\n,,\n7,8,e\n9,10,\u
 
 @pytest.mark.parametrize("block", [1, 2, 3, 1 << 15])
 def test_blocks_of_any_size_give_the_same(block, monkeypatch, tmp_path):
-    monkeypatch.setattr(tables, "BLOCK", block)
+    monkeypatch.setattr(records, "BLOCK", block)
     found = table(tmp_path, MESSY)
     assert found.names == ("x", "y, z", "t") and len(found) == 6
     assert found.lines.tolist() == [3, 5, 6, 8, 9, 10]
@@ -210,4 +210,4 @@ def test_a_long_table_takes_little_memory(tmp_path):
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert found.values[123] == 26.123456 and found.times[-1] == "299999"
-    assert peak < 5 * path.stat().st_size + 16 * tables.BLOCK * 32
+    assert peak < 5 * path.stat().st_size + 16 * records.BLOCK * 32

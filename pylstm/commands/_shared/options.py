@@ -28,13 +28,6 @@ def count(text: str) -> int:
     return number
 
 
-def character(text: str) -> str:
-    """The value of ``--delimiter``."""
-    if len(text) != 1:
-        raise argparse.ArgumentTypeError(f"must be one character, got {text!r}")
-    return text
-
-
 def above_zero(text: str) -> float:
     """The value of an option that is a number above 0, such as minutes or a learning rate."""
     try:
@@ -90,10 +83,11 @@ class Options:
             "--seed", type=seed, default=0, metavar="S", help="seed of the parameters and of the order of the data"
         )
 
-    def table(self) -> None:
-        """Reading of a CSV file."""
-        self.add("--delimiter", type=character, metavar="C", help="field separator of FILE; default: detected")
-        self.add("--interpolate", action="store_true", help="interpolate missing values linearly; default: an error")
+    def table(self, *, fill: bool = False) -> None:
+        """Reading of a CSV file; `fill`: of series."""
+        from pylstm.commands._shared.reading import add_table_options
+
+        add_table_options(self.parser, fill=fill)
 
     def output(self, save: str) -> None:
         """Output files and printing."""

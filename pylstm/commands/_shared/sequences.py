@@ -63,15 +63,33 @@ def read_classification(name: str, reading: dict[str, Any], test: str | None, se
 
 
 def read_groups(path: str, reading: dict[str, Any], *, labelled: bool = True) -> Groups:
-    """Sequences of a CSV file."""
-    from pylstm.datasets import grouped, read_table
+    """Sequences of a CSV file; `reading` gets the name of the column of times that was found."""
+    from pylstm.commands._shared.reading import open_table, time_column_of
+    from pylstm.datasets import grouped
 
-    table = read_table(path, delimiter=reading["delimiter"])
-    label = reading["label"] if labelled else None
-    columns, interpolate = reading["columns"] or None, bool(reading["interpolate"])
+    table = open_table(path, reading, NAMES)
+    label, owner = reading["label"] if labelled else None, reading["id"]
+    columns = reading["columns"] or None
+    for name in (label, owner, *(columns or ())):
+        if name is not None:
+            table.position(name)
+    used = tuple(name for name in (label, reading["label"], owner, *(columns or ())) if name is not None)
+    time = None if owner is None else time_column_of(table, reading, used)
+    if owner is None and reading.get("time_column"):
+        raise ValueError("--time-column needs --id: without it a row is a whole sequence")
     if not labelled and columns is None:
-        columns = [name for name in table.names if name not in (reading["label"], reading["id"])]
-    return grouped(table, label=label, id=reading["id"], columns=columns, interpolate=interpolate)
+        columns = [name for name in table.names if name not in (reading["label"], owner, time)]
+    reading["time_column"] = time
+    return grouped(
+        table,
+        label=label,
+        id=owner,
+        columns=columns,
+        time=time,
+        date_format=reading.get("date_format"),
+        sort=bool(reading.get("sort")),
+        interpolate=bool(reading.get("interpolate")),
+    )
 
 
 def numbers_of(groups: Groups, classes: tuple[str, ...], path: str) -> np.ndarray:

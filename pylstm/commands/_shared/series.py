@@ -1,38 +1,108 @@
-"""Series for ``forecast``: a data set by its name, or a column of a CSV file."""
+"""Series for ``forecast``: a data set by its name, or columns of a CSV file."""
 
 from __future__ import annotations
 
-import argparse
 import hashlib
-import os
-import re
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pylstm.commands._shared.reading import TABLE, open_table, time_column_of
+
 if TYPE_CHECKING:
+    from pylstm.data.calendar import Steps
+    from pylstm.data.panel import Panel, RowError
+    from pylstm.data.timestamps import DateForm
     from pylstm.datasets import Series, Table
-    from pylstm.forecasting.backtest import Backtest
 
 NAMES = ("co2", "sunspots")
+READ = ("column", "id", "known", *TABLE, "fill", "every")
+"""Options of what is read; the saved model records them."""
 CYCLE = 11
 """Years of a solar cycle, about: season of the baseline of the sunspots."""
 
 
-def read_series(name: str, options: dict[str, Any]) -> Series:
-    """A series.
+@dataclass
+class Read:
+    """Series of one command.
+
+    Attributes
+    ----------
+    source : str
+        Where they are from.
+    columns : tuple of str
+        What is forecast.
+    series : list of Series
+        One for each id and column, ids first.
+    known : list of ndarray, shape (T_i + n, M)
+        Inputs of each, also of the steps to come; of no columns where there are none.
+    ids : list of str
+        Empty where there is one series of each column.
+    time : str, optional
+        Name of the column of times.
+    steps : list of Steps, and form : DateForm
+        Of the times of each id.
+    absent : int
+        Steps that were filled.
+    """
+
+    source: str
+    columns: tuple[str, ...]
+    series: list[Series]
+    known: list[np.ndarray]
+    ids: list[str] = field(default_factory=list)
+    time: str | None = None
+    id_column: str | None = None
+    steps: list[Steps] = field(default_factory=list)
+    form: DateForm | None = None
+    absent: int = 0
+
+    @property
+    def single(self) -> bool:
+        """Whether it is one series."""
+        return len(self.series) == 1
+
+    def names(self) -> list[str]:
+        """What each series is called in messages and tables."""
+        if not self.ids:
+            return list(self.columns)
+        several = len(self.columns) > 1
+        return [f"{name} {column}" if several else name for name in self.ids for column in self.columns]
+
+    @property
+    def heading(self) -> str:
+        """What the times of a forecast are called: as the column of times, or steps."""
+        return self.time if self.time and self.steps[0].known else "step"
+
+    def after(self, which: int, n: int) -> list[str]:
+        """Times of the n steps after the end of a series; their numbers, from 1, where it has none."""
+        steps = self.steps[which // len(self.columns)] if self.steps else None
+        if steps is None or not steps.known:
+            return [str(k + 1) for k in range(n)]
+        return _times_after(steps, self.form, len(self.series[which].values), n)
+
+
+def _times_after(steps: Steps, form: DateForm | None, T: int, n: int) -> list[str]:
+    from pylstm.data.timestamps import written
+
+    return written(steps.at(np.arange(T, T + n)), form)
+
+
+def read_all(name: str, options: dict[str, Any]) -> Read:
+    """Series of a data set or a file; `options` gets the names of the columns that were found.
 
     Parameters
     ----------
     name : str
         One of `NAMES`, or a CSV file.
     options : dict
-        Those of the command: ``column``, ``time_column``, ``delimiter``, ``interpolate``, ``every``.
+        Those of the command, see `READ`.
 
     Raises
     ------
     OSError, ValueError, ModuleNotFoundError
-        As `read_table` and the loaders; options that do not go with the series; a time that goes backwards.
+        As `read_table` and the loaders; options that do not go with the series; times that do not rise evenly.
     """
     from pylstm.datasets import co2, sunspots
 
@@ -44,106 +114,146 @@ def read_series(name: str, options: dict[str, Any]) -> Series:
     wrong = [option for option in given if option != "--every" or name != "co2"]
     if wrong:
         raise ValueError(f"{' and '.join(wrong)}: not for the data set {name}")
-    return sunspots() if name == "sunspots" else co2(options.get("every") or "month")
+    series = sunspots() if name == "sunspots" else co2(options.get("every") or "month")
+    found = Read(series.source, (series.name,), [series], [np.empty((len(series.values), 0))])
+    found.time = {"sunspots": "year"}.get(name, options.get("every") or "month")
+    _set_steps(found, np.array(series.times, "S"))
+    return found
 
 
-def season_of(series: Series) -> int:
-    """Default number of steps of a season for the baseline."""
-    return CYCLE if series.name == "sunspots" else series.season
-
-
-def digest_of(series: Series) -> str:
-    """Digest of a series."""
-    return hashlib.sha256(series.values.tobytes()).hexdigest()[:16]
-
-
-def _read_file(path: str, options: dict[str, Any]) -> Series:
-    from pylstm.datasets import Series, read_table
-    from pylstm.datasets.bundled import Times
-
-    if not os.path.exists(path):
-        raise FileNotFoundError(f"{path}: neither a file nor a data set (known: {', '.join(NAMES)})")
-    table = read_table(path, delimiter=options.get("delimiter"))
-    time = options.get("time_column")
-    others = [name for name in table.names if name != time]
-    column = options.get("column")
-    if column is None:
-        if len(others) != 1:
-            raise ValueError(f"{path}: name the column of the series: --column {' or '.join(others)}")
-        column = others[0]
-    measured = table.numbers([column], gaps=bool(options.get("interpolate")))
-    values, missing = table.interpolated(measured, [column])[:, 0], int(np.isnan(measured).sum())
-    times = np.arange(1, len(values) + 1) if time is None else table.packed(time)
-    if time is not None:
-        _check_time(table, time, times)
-    return Series(column, os.path.basename(path), values, Times(times), 0, missing)
-
-
-def _check_time(table: Table, name: str, times: np.ndarray) -> None:
-    """Reject numbers or ISO dates that do not rise: files with the newest row first are common."""
-    from pylstm.datasets.bundled import Times
-
-    try:
-        keys = times.astype(np.float64)
-    except ValueError:
-        if not all(re.match(r"\d{4}-\d\d", each) for each in Times(times)):
-            return
-        keys = times
-    wrong = np.flatnonzero(~(keys[1:] > keys[:-1]))
-    if wrong.size:
-        k, said = int(wrong[0]), Times(times)
-        place = table.place(table.lines[k + 1], table.position(name))
-        raise ValueError(f"{place}: {said[k + 1]!r} is not after {said[k]!r}: sort the rows by time")
-
-
-def report(test: Backtest) -> dict[str, Any]:
-    """A backtest as a dict for JSON."""
-    return {
-        "errors": {name.replace(" ", "_"): each for name, each in test.errors().items()},
-        "mae_ratio_to": {name.replace(" ", "_"): each for name, each in test.ratios().items()},
-        "measured": test.measured.tolist(),
-        "forecast": test.forecasts["model"].tolist(),
-    }
-
-
-def print_report(test: Backtest, series: Series, season: int) -> None:
-    """Print a backtest as a table."""
-    from pylstm.commands._shared.output import print_table
-
-    n, times = len(test.measured), series.times
-    print(
-        f"hold-out: the last {n} steps, {times[-n]}..{times[-1]}, forecast {min(n, test.horizon)} at a time from what "
-        "was measured before"
-    )
-    ratios, rows = test.ratios(), []
-    for name, error in test.errors().items():
-        label = f"{name} ({season} steps)" if name == "seasonal naive" else name
-        ratio = f"{ratios[name]:.3f}" if name in ratios else ""
-        rows.append((label, f"{error['mae']:.4g}", f"{error['rmse']:.4g}", ratio))
-    print_table(("forecast", "MAE", "RMSE", "MAE of the model / this"), rows)
-
-
-def check_hold_out(args: argparse.Namespace, series: Series, season: int) -> tuple[int, int]:
-    """Steps of a forecast and of the hold-out: those that the user chose, or the defaults.
+def read_series(name: str, options: dict[str, Any]) -> Series:
+    """The result of `read_all` where it is one series.
 
     Raises
     ------
-    ValueError
-        Numbers out of range; a hold-out that leaves too little.
+    OSError, ValueError, ModuleNotFoundError
+        As `read_all`; several series.
     """
-    T = len(series.values)
-    if season < 0:
-        raise ValueError(f"--season must be 0 or more, got {season}")
-    horizon = min(season or 12, max(1, T // 5)) if args.horizon is None else args.horizon
-    if horizon < 1:
-        raise ValueError(f"--horizon must be at least 1, got {horizon}")
-    share = horizon if args.hold_out is None else args.hold_out
-    hold_out = round(share * T) if 0 < share < 1 else share
-    if not (hold_out >= 1 and hold_out % 1 == 0):
-        raise ValueError(f"--hold-out must be a number of steps, or a share between 0 and 1, got {share:g}")
-    left = T - int(hold_out)
-    if left < max(2, season):
-        need = f"the season of {season} needs as many" if season > 2 else "2 are needed"
-        given = f"--horizon {horizon} holds out as many steps and" if args.hold_out is None else f"--hold-out {share:g}"
-        raise ValueError(f"{given} leaves {max(0, left)} of {T} steps to train on: {need}")
-    return horizon, int(hold_out)
+    found = read_all(name, options)
+    if not found.single:
+        raise ValueError(f"{name}: holds {len(found.series)} series, one is needed: pass --column NAME")
+    return found.series[0]
+
+
+def _set_steps(found: Read, texts: np.ndarray) -> None:
+    from pylstm.data.calendar import steps_of
+    from pylstm.data.timestamps import read_times
+
+    times, found.form = read_times(texts)
+    found.steps = [steps_of(times)]
+
+
+SEASONS = {"month": 12, "quarter": 4, "week": 52, "day": 7, "business day": 5, "hour": 24, "30 min": 48, "15 min": 96}
+"""Steps of a season by the step of the dates."""
+
+
+def season_of(read: Read) -> int:
+    """Default number of steps of a season: of a data set its own, of a file by the step of its dates; 0 for none."""
+    series = read.series[0]
+    if series.name == "sunspots" and read.source == "statsmodels":
+        return CYCLE
+    if series.season or not read.steps or read.form is None:
+        return series.season
+    season = SEASONS.get(str(read.steps[0]), 0)
+    return season if min(len(each.values) for each in read.series) >= 3 * season else 0
+
+
+def digest_of(*several: Series) -> str:
+    """Digest of series."""
+    found = hashlib.sha256()
+    for series in several:
+        found.update(series.values.tobytes())
+    return found.hexdigest()[:16]
+
+
+def _read_file(path: str, options: dict[str, Any]) -> Read:
+    from pylstm.data.panel import RowError, panel_of
+    from pylstm.data.timestamps import written
+    from pylstm.datasets.groups import at_row, times_of
+
+    table = open_table(path, options, NAMES)
+    known, owner = list(options.get("known") or ()), options.get("id")
+    for name in (*([owner] if owner else ()), *known):
+        table.position(name)
+    columns = options.get("column") or ()
+    columns = [columns] if isinstance(columns, str) else list(columns)
+    time = time_column_of(table, options, (*columns, *known, *([owner] if owner else ())))
+    columns = columns or [_only_column(table, (time, owner, *known))]
+    for k, name in enumerate(columns):
+        if name in (*columns[:k], *known, time, owner):
+            raise ValueError(f"{path}: the column {name!r} is named twice")
+    texts = [name for name in (time, owner) if name]
+    read = table.read([*columns, *known], texts, gaps=bool(options.get("interpolate") or known))
+    text = dict(zip(texts, read.texts))
+    times, form = times_of(table, time, text[time], options.get("date_format")) if time else (None, None)
+    try:
+        panel = panel_of(
+            read.numbers[:, : len(columns)],
+            known=read.numbers[:, len(columns) :] if known else None,
+            owner=text[owner] if owner else None,
+            times=times,
+            sort=bool(options.get("sort")),
+            fill=options.get("fill"),
+            interpolate=bool(options.get("interpolate")),
+            shown=lambda each: written(each, form)[0],
+        )
+    except RowError as error:
+        placed = at_row(table, error, time, (*columns, *known))
+        raise _with_cure(table, placed, error, (time, owner, *columns, *known)) from None
+    if options.get("sort") and time is None:
+        raise ValueError(f"{path}: --sort needs --time-column: no column of dates was found")
+    options |= {"column": columns, "time_column": time}
+    return _as_read(path, columns, panel, text.get(time), time, owner, form)
+
+
+def _as_read(
+    path: str, columns: list[str], panel: Panel, texts: Any, time: str | None, owner: str | None, form: Any
+) -> Read:
+    import os
+
+    from pylstm.data.timestamps import written
+    from pylstm.datasets import Series
+    from pylstm.datasets.bundled import Times
+
+    source = os.path.basename(path)
+    found = Read(source, tuple(columns), [], [], list(Times(panel.ids)) if owner else [], time, owner)
+    found.steps, found.form, found.absent = panel.steps, form, panel.filled
+    for k, values in enumerate(panel.values):
+        T = len(values)
+        if not panel.steps:
+            times: Any = Times(np.arange(1, T + 1))
+        elif len(panel.values) == 1 and panel.steps[0].count == T and not panel.filled:
+            times = Times(texts[panel.rows[0]])
+        else:
+            times = tuple(written(panel.steps[k].at(np.arange(T)), form))
+        for column, name in enumerate(columns):
+            filled = panel.missing if len(panel.values) == len(columns) == 1 else 0
+            found.series.append(Series(name, source, values[:, column], times, 0, filled))
+            found.known.append(panel.known[k])
+    return found
+
+
+def _only_column(table: Table, used: tuple[str | None, ...]) -> str:
+    """The column of the series where no other can be meant."""
+    others = [name for name in table.names if name not in used]
+    if len(others) != 1:
+        raise ValueError(f"{table.path}: name the column of the series: --column {' or '.join(others)}")
+    return others[0]
+
+
+def _with_cure(table: Table, placed: ValueError, error: RowError, used: tuple[str | None, ...]) -> ValueError:
+    """The error; where another series begins at this row, with the column that says so in place of sorting."""
+    from pylstm.data.panel import TIME
+
+    if error.column != TIME or error.row == 0 or "absent" in str(error) or used[1] is not None:
+        return placed
+    head = table.head(error.row + 1)
+    before, row = head[-2:]
+    for at, name in enumerate(table.names):
+        several = len({fields[at] for fields in head})
+        if name not in used and row[at] != before[at] and "." not in row[at] and several <= max(2, len(head) // 2):
+            start = str(placed).partition(": not after")[0].partition(": the same time")[0].partition(": is ")[0]
+            return ValueError(
+                f"{start}: another series may begin here: --id {name} reads one for each {name!r}, --sort sorts rows"
+            )
+    return placed

@@ -6,9 +6,12 @@ import argparse
 import sys
 from typing import Any
 
+from pylstm.commands._shared.reading import TABLE
+from pylstm.commands._shared.series import READ
+
 READING = {
-    "classify": ("label", "id", "columns", "delimiter", "interpolate"),
-    "forecast": ("column", "time_column", "every", "delimiter", "interpolate"),
+    "classify": ("label", "id", "columns", *TABLE),
+    "forecast": READ,
     "text": (),
 }
 """Task -> options for reading a file."""
@@ -16,17 +19,16 @@ READING = {
 
 def add_reading(parser: argparse.ArgumentParser) -> None:
     """Options of `READING`; options that are not given are as in training."""
-    from pylstm.commands._shared.options import character
+    from pylstm.commands._shared.reading import add_table_options
 
     add = parser.add_argument
     add("--label", metavar="NAME", help="column of the class")
-    add("--id", metavar="NAME", help="column with the id of the sequence that a row belongs to")
-    add("--columns", metavar="A,B", help="columns of numbers")
-    add("--column", metavar="NAME", help="column of the series")
-    add("--time-column", metavar="NAME", help="column that must rise from row to row")
+    add("--id", metavar="NAME", help="column with the id of the sequence or series that a row belongs to")
+    add("--columns", metavar="A,B", help="columns of numbers of sequences")
+    add("--column", metavar="NAME", action="append", help="column of the series; once for each of several")
+    add("--known", metavar="NAME", action="append", help="column of inputs that are known of the steps to come")
     add("--every", choices=("month", "week"), help="time step of co2")
-    add("--delimiter", type=character, metavar="C", help="field separator of a CSV file")
-    add("--interpolate", action="store_true", default=None, help="interpolate missing values linearly")
+    add_table_options(parser, fill=True)
 
 
 def load_trained(path: str) -> tuple[str, Any, dict[str, Any]]:
@@ -56,7 +58,9 @@ def reading_of(args: argparse.Namespace, task: str, about: dict[str, Any]) -> di
         An option that is not for this task.
     """
     every = {name for names in READING.values() for name in names}
-    wrong = [f"--{name.replace('_', '-')}" for name in sorted(every - set(READING[task])) if getattr(args, name)]
+    wrong = [
+        f"--{name.replace('_', '-')}" for name in sorted(every - set(READING[task])) if getattr(args, name) is not None
+    ]
     if wrong:
         raise ValueError(f"{' and '.join(wrong)}: not for a model of the task {task}")
     before = about.get("reading", {})

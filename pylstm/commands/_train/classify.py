@@ -49,12 +49,13 @@ def run(args: argparse.Namespace) -> int:
     from pylstm.commands._shared.fitting import ended, run_fit
     from pylstm.commands._shared.options import check_output, training_of
     from pylstm.commands._shared.output import print_json
+    from pylstm.commands._shared.reading import TABLE
     from pylstm.commands._shared.sequences import NAMES, judge, print_judgement, read_classification
     from pylstm.saving import save
 
     files = {name: path for name, path in (("DATA", args.data), ("--test", args.test)) if path not in NAMES}
     target, training = check_output(args, **files), training_of(args)
-    reading = {name: getattr(args, name) for name in ("label", "id", "delimiter", "interpolate")}
+    reading = {name: getattr(args, name) for name in ("label", "id", *TABLE)}
     reading["columns"] = [name.strip() for name in args.columns.split(",")] if args.columns else None
     data = read_classification(args.data, reading, args.test, args.seed)
     model = _model(args, data)

@@ -8,12 +8,21 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pylstm.datasets import Series
+    from pylstm.commands._shared.options import Options
+    from pylstm.commands._shared.series import Read
     from pylstm.forecasting.forecast_model import ForecastModel
 
 SAVE = "pylstm-forecast.safetensors"
-READ = ("column", "time_column", "delimiter", "interpolate", "every")
-"""Options of what is read; the saved model records them."""
+LEVEL = 0.9
+"""Level of the interval in the picture."""
+EXAMPLES = """examples:
+  pylstm train forecast co2
+  pylstm train forecast flow.csv --column flow
+  pylstm train forecast sales.csv --id shop --column sold --known price --fill zero
+  pylstm train forecast messwerte.csv --decimal , --date-format %d.%m.%Y --sort --horizon 24
+
+A picture, pylstm-forecast.png, is written where matplotlib is installed (pip install 'pylstm[plot]').
+The steps to come: pylstm predict pylstm-forecast.safetensors --interval 0.9"""
 
 
 def add_parser(tasks: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -25,20 +34,18 @@ def add_parser(tasks: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
         help="forecast a series",
         description="Train a net on a series without its end, forecast that end step by step, and compare "
         "with the last value (naive) and the last season (seasonal naive). The same seed yields the same numbers.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     options = Options(parser)
-    options.add("series", metavar="SERIES", help="sunspots (yearly), co2 (monthly or weekly), or a CSV file")
-    options.add("--column", metavar="NAME", help="of a CSV file: what to forecast")
-    options.add("--time-column", metavar="NAME", help="of a CSV file: must rise from row to row; not used otherwise")
-    options.add("--every", choices=("month", "week"), help="of co2; default: month")
-    options.table()
+    _add_data(options)
     options.add("--horizon", type=int, metavar="N", help="steps of a forecast; default: a season, or 12")
     options.add("--hold-out", type=float, metavar="N", help="steps at the end, or a share; default: one horizon")
     options.add(
         "--season",
         type=int,
         metavar="N",
-        help="season of the baseline; default: 11 for sunspots, 12 or 52 for co2, none for a file",
+        help="steps of a season; default: 11 for sunspots, 12 or 52 for co2, by the dates for a file",
     )
     options.add(
         "--difference",
@@ -51,53 +58,86 @@ def add_parser(tasks: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     options.net(hidden=32)
     options.training(epochs=100, batch_size=8, lr=5e-3)
     options.output(SAVE)
+    options.add("--no-plot", action="store_true", help="write no picture")
+    options.table(fill=True)
+
+
+def _add_data(options: Options) -> None:
+    """Data, and columns of a file."""
+    options.add("series", metavar="SERIES", help="sunspots (yearly), co2 (monthly or weekly), or a CSV file")
+    options.add("--column", metavar="NAME", action="append", help="of a CSV file: what to forecast; may come again")
+    options.add("--id", metavar="NAME", help="of a CSV file: column that says which series a row belongs to")
+    options.add(
+        "--known",
+        metavar="NAME",
+        action="append",
+        help="of a CSV file: column of inputs that are known of the steps to come; may come again",
+    )
+    options.add("--every", choices=("month", "week"), help="of co2; default: month")
 
 
 def run(args: argparse.Namespace) -> int:
     """Run the command; the exit status: 0, 130 after Ctrl-C, 143 after SIGTERM."""
     from pylstm.commands._shared.files import drop_checkpoint, exit_status
     from pylstm.commands._shared.fitting import ended, run_fit
+    from pylstm.commands._shared.judging import check_hold_out, judge, print_report, report
     from pylstm.commands._shared.options import check_output, training_of
     from pylstm.commands._shared.output import print_json
-    from pylstm.commands._shared.series import NAMES, check_hold_out, print_report, read_series, report, season_of
-    from pylstm.forecasting.backtest import backtest
+    from pylstm.commands._shared.series import NAMES, READ, read_all, season_of
     from pylstm.saving import save
 
+    picture = _picture(args)
     target = check_output(args, SERIES=None if args.series in NAMES else args.series)
     training = training_of(args)
-    series = read_series(args.series, {name: getattr(args, name) for name in READ})
-    season = season_of(series) if args.season is None else args.season
-    horizon, hold_out = check_hold_out(args, series, season)
-    train = series.values[: len(series.values) - hold_out]
-    if args.window is not None and not 1 <= args.window < len(train):
-        raise ValueError(f"--window must be from 1 to {len(train) - 1}, below the steps to train on, got {args.window}")
-    model, difference = _model(args, train, season)
-    _introduce(args, series, hold_out, difference, model)
-    history, number, fitted = run_fit(lambda **more: model.fit(train, **training, **more), args, **target)
+    reading = {name: getattr(args, name) for name in READ}
+    read = read_all(args.series, reading)
+    season = season_of(read) if args.season is None else args.season
+    horizon, hold_out = check_hold_out(args, read, season)
+    values = [each.values[: len(each.values) - hold_out] for each in read.series]
+    known = [each[: len(own)] for each, own in zip(read.known, values)] if read.known[0].shape[1] else None
+    model, difference = _model(args, min(values, key=len), season)
+    _introduce(args, read, hold_out, season, difference, model)
+    train: Any = values[0] if read.single else values
+    history, number, fitted = run_fit(lambda **more: model.fit(train, known, **training, **more), args, **target)
     judged = {"horizon": horizon, "hold_out": hold_out, "season": season}
-    save(args.save, model, about=_about(args, series) | judged)
-    test = backtest(model, series.values, **judged)
+    save(args.save, model, about=_about(args, read, reading) | judged)
+    tests = judge(model, read, hold_out=hold_out, horizon=horizon, season=season)
     if args.json:
-        found = {"task": "forecast", "data": args.series, "column": series.name, "steps": len(series.values)}
-        found |= {"filled": series.filled, **judged, "model": _describe(args, model, difference)}
-        print_json(found | fitted | report(test) | {"saved": args.save})
+        found = {"task": "forecast", "data": args.series, "column": _named(read), "steps": len(read.series[0].values)}
+        found |= {"filled": read.series[0].filled, **judged, "model": _describe(args, model, difference)}
+        print_json(found | fitted | report(tests, read) | {"saved": args.save})
     else:
         print(ended(fitted))
-        print_report(test, series, season)
+        print_report(tests, read, season)
+    if picture:
+        _plot(picture, model, read, history, tests)
+        print(*(("plot:", picture) if args.plot else ("picture", picture)), file=sys.stderr if args.plot else None)
+    if not args.json:
         print(f"saved   {args.save}")
-    if args.plot:
-        _plot(args.plot, series, history, test)
     drop_checkpoint(args, target.get("checkpoint"), number)
     return exit_status(number)
 
 
-def _about(args: argparse.Namespace, series: Series) -> dict[str, Any]:
+def _picture(args: argparse.Namespace) -> Any:
+    """The path of the picture: as `--plot` says, else beside the model where matplotlib is installed."""
+    import importlib.util
+
+    if args.plot or args.no_plot or args.json or args.quiet or importlib.util.find_spec("matplotlib") is None:
+        return None if args.no_plot else args.plot
+    return os.path.splitext(args.save)[0] + ".png"
+
+
+def _named(read: Read) -> Any:
+    return read.columns[0] if len(read.columns) == 1 else list(read.columns)
+
+
+def _about(args: argparse.Namespace, read: Read, reading: dict[str, Any]) -> dict[str, Any]:
     """The file's record of the training data, for `pylstm evaluate` and `pylstm predict`."""
     from pylstm.commands._shared.series import NAMES, digest_of
 
     data = args.series if args.series in NAMES else os.path.abspath(args.series)
-    reading = {name: getattr(args, name) for name in READ}
-    return {"task": "forecast", "data": data, "digest": digest_of(series), "reading": reading}
+    about = {"task": "forecast", "data": data, "digest": digest_of(*read.series), "reading": reading}
+    return about | {"columns": list(read.columns)}
 
 
 def _model(args: argparse.Namespace, train: Any, season: int) -> tuple[ForecastModel, str]:
@@ -106,6 +146,8 @@ def _model(args: argparse.Namespace, train: Any, season: int) -> tuple[ForecastM
     from pylstm.forecasting.backtest import find_differences
     from pylstm.forecasting.forecast_model import ForecastModel
 
+    if args.window is not None and not 1 <= args.window < len(train):
+        raise ValueError(f"--window must be from 1 to {len(train) - 1}, below the steps to train on, got {args.window}")
     difference = find_differences(train, season) if args.difference == "auto" else args.difference
     if difference == "season" and not season:
         raise ValueError("--difference season needs --season N")
@@ -125,22 +167,32 @@ def _model(args: argparse.Namespace, train: Any, season: int) -> tuple[ForecastM
     return model, difference
 
 
-def _introduce(args: argparse.Namespace, series: Series, hold_out: int, difference: str, model: ForecastModel) -> None:
+def _introduce(
+    args: argparse.Namespace, read: Read, hold_out: int, season: int, difference: str, model: ForecastModel
+) -> None:
     from pylstm.commands._shared.files import say
 
+    series = read.series[0]
     filled = f"; {series.filled} missing values interpolated" if series.filled else ""
+    filled += f"; {read.absent} absent steps filled" if read.absent else ""
     sees = {
         "none": "the values",
         "step": "differences to the step before",
         "season": "differences from the season before",
     }
     layers = f"{args.layers} layers of " if args.layers > 1 else ""
+    lengths = sorted({len(each.values) for each in read.series})
+    steps = f"{lengths[0]}..{lengths[-1]}" if len(lengths) > 1 else str(lengths[0])
+    what = series.name if read.single else f"{len(read.series)}, {', '.join(read.columns)}"
+    every = f" of one {read.steps[0]} by {read.time!r}" if read.time and read.steps and read.form else ""
+    span = f", {series.times[0]}..{series.times[-1]}" if read.single else ""
     say(
         args,
-        f"series  {series.name} of {series.source}: {len(series.values)} steps, {series.times[0]}..{series.times[-1]}"
-        f"{filled}; the last {hold_out} held out",
+        f"series  {what} of {read.source}: {steps} steps{every}{span}{filled}; the last {hold_out} held out",
         f"model   {args.cell}, {layers}{args.hidden} units, {args.dtype}, seed {args.seed}; sees {sees[difference]}"
-        f"{' of logarithms' if args.log else ''}, {model.window} steps of them",
+        f"{' of logarithms' if args.log else ''}, {model.window} steps of them"
+        f"{f', season {season}' if season else ''}"
+        f"{f', inputs {chr(44).join(args.known)}' if args.known else ''}",
     )
 
 
@@ -150,14 +202,28 @@ def _describe(args: argparse.Namespace, model: ForecastModel, difference: str) -
     return settings | {"parameters": size, "window": model.window, "difference": difference}
 
 
-def _plot(path: str, series: Series, history: Any, test: Any) -> None:
-    from pylstm.plots.fits import draw_forecast, draw_losses, new_figure, write
+def _plot(path: str, model: ForecastModel, read: Read, history: Any, tests: Any) -> None:
+    """Losses, the back-test, and what follows the series with its interval; of several series the first."""
+    from pylstm.commands._shared.judging import intervals
+    from pylstm.plots.fits import draw_forecast, draw_future, draw_losses, new_figure, write
 
-    figure, (left, right) = new_figure(2)
+    series, test = read.series[0], tests[0]
+    ahead = len(read.known[0]) - len(series.values) if read.known[0].shape[1] else test.horizon
+    figure, panels = new_figure(3 if ahead else 2)
     per_epoch = len(history.steps) // max(1, len(history.loss))
     draw_losses(
-        left, history.steps, per_epoch=per_epoch, validation=history.validation_loss, unit="squared error, standardised"
+        panels[0],
+        history.steps,
+        per_epoch=per_epoch,
+        validation=history.validation_loss,
+        unit="squared error, standardised",
     )
-    draw_forecast(right, series.values, len(test.measured), test.forecasts, series.name, series.times)
+    draw_forecast(panels[1], series.values, len(test.measured), test.forecasts, read.names()[0], series.times)
+    if ahead:
+        from pylstm.commands._shared.judging import forecast_all
+
+        n = min(ahead, test.horizon)
+        point, ends = forecast_all(model, read, n)[0], intervals(model, read, n, LEVEL)[0]
+        times = [*series.times, *read.after(0, n)]
+        draw_future(panels[2], series.values, point, ends, f"{read.names()[0]}, {LEVEL:.0%} interval", times)
     write(figure, path)
-    print(f"plot: {path}", file=sys.stderr)

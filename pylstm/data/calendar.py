@@ -1,0 +1,199 @@
+"""`steps_of`: the step of a column of times, which steps are absent, and the times that follow."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+UNITS = {"s": 10**6, "min": 60 * 10**6, "hour": 3600 * 10**6, "day": 86400 * 10**6, "week": 7 * 86400 * 10**6}
+"""Microseconds."""
+
+
+@dataclass(frozen=True)
+class Steps:
+    """Times at equal steps, of which some may be absent.
+
+    Attributes
+    ----------
+    kind : {"number", "time", "business day", "month", "row"}
+        What is counted; rows: the times say nothing about the steps.
+    step : float
+        How many of them: numbers, microseconds, days of Monday to Friday, months.
+    start : float or datetime64
+        The first time.
+    count : int
+        How many times there are.
+    positions : ndarray of int64, shape (count,), optional
+        Number of the step of each time, 0 for the first; None: none is absent.
+    day : int
+        Day of the month; 31 for its last.
+
+    Examples
+    --------
+    >>> steps = steps_of(np.array(["2001-01-31", "2001-02-28", "2001-04-30"], "M8[us]"))
+    >>> str(steps), steps.absent, steps.at([2, 4]).astype("M8[D]").tolist()
+    ('month', 1, [datetime.date(2001, 3, 31), datetime.date(2001, 5, 31)])
+    """
+
+    kind: str
+    step: float
+    start: Any
+    count: int
+    positions: np.ndarray | None = None
+    day: int = 1
+
+    @property
+    def absent(self) -> int:
+        """How many steps between the first and the last time are not there."""
+        return 0 if self.positions is None else int(self.positions[-1]) + 1 - self.count
+
+    @property
+    def first_absent(self) -> int:
+        """Number of the first step that is not there."""
+        assert self.positions is not None
+        return int(np.flatnonzero(self.positions != np.arange(self.count))[0])
+
+    @property
+    def known(self) -> bool:
+        """Whether there are two times at least, and steps between them."""
+        return self.count > 1 and self.kind != "row"
+
+    def at(self, positions: Any) -> np.ndarray:
+        """Times of steps by their number."""
+        numbers = np.asarray(positions, np.int64)
+        found: np.ndarray
+        if self.kind in ("number", "row"):
+            found = self.start + numbers * (int(self.step) if float(self.step).is_integer() else self.step)
+            return found
+        start = self.start.astype("M8[us]")
+        if self.kind == "time":
+            found = start + (numbers * round(self.step)).astype("m8[us]")
+            return found
+        day = start.astype("M8[D]")
+        if self.kind == "business day":
+            found = np.busday_offset(day, numbers).astype("M8[us]") + (start - day)
+            return found
+        months = start.astype("M8[M]") + numbers * int(self.step)
+        days = np.minimum(self.day, _days_in(months))
+        found = (months.astype("M8[D]") + (days - 1)).astype("M8[us]") + (start - day)
+        return found
+
+    def __str__(self) -> str:
+        if self.kind == "number":
+            return f"{self.step:.6g}"
+        names = {3: "quarter", 12: "year"} if self.kind == "month" else {}
+        if self.kind == "time":
+            unit = next((name for name, size in reversed(UNITS.items()) if self.step % size == 0), "us")
+            return _counted(self.step / UNITS.get(unit, 1), unit)
+        return names.get(int(self.step)) or _counted(self.step, self.kind)
+
+
+def _counted(count: float, unit: str) -> str:
+    return unit if count == 1 else f"{count:g} {unit}{'s' if unit[-1] not in 's' and unit != 'min' else ''}"
+
+
+class UnevenTimes(ValueError):
+    """Times that do not rise, or not by multiples of one step: `row` is the number of the first that does not."""
+
+    def __init__(self, row: int, text: str) -> None:
+        super().__init__(text)
+        self.row = row
+
+
+def steps_of(times: np.ndarray) -> Steps:
+    """The step of rising times.
+
+    Parameters
+    ----------
+    times : ndarray of float64 or datetime64, shape (T,), T >= 1
+        A step may be jittered by a tenth of itself.
+
+    Raises
+    ------
+    UnevenTimes
+        They do not rise, or not by multiples of one step.
+    """
+    rising = times[1:] > times[:-1]
+    if not rising.all():
+        raise UnevenTimes(int(np.argmin(rising)) + 1, "is not after the time before")
+    if times.dtype.kind != "M":
+        return _even("number", times.astype(np.float64, copy=False))
+    times = times.astype("M8[us]", copy=False)
+    return _months(times) or _business_days(times) or _even("time", times)
+
+
+def _even(kind: str, times: np.ndarray) -> Steps:
+    """Steps of one length, that which is most frequent."""
+    start, count = times[0], len(times)
+    if count == 1:
+        return Steps(kind, 1.0, start, 1)
+    apart = np.diff(times)
+    apart = apart.view(np.int64) if kind == "time" else apart
+    step = _most_frequent(apart[:: max(1, len(apart) >> 16)].astype(np.float64))
+    if apart.max() - apart.min() <= 1e-6 * step:  # the same but for rounding
+        step = round(step) if kind == "time" else float(f"{step:.9g}")
+        return Steps(kind, step, start, count)
+    numbers = np.rint(apart / step)
+    off = np.abs(apart / step - numbers) > np.maximum(0.1, 0.01 * numbers)
+    off |= numbers < 1
+    if off.any():
+        row = int(np.argmax(off)) + 1
+        found, usual = _length(kind, apart[row - 1]), _length(kind, step)
+        raise UnevenTimes(row, f"is {found} after the time before, most others {usual}")
+    positions = np.concatenate([[0], np.cumsum(numbers)]).astype(np.int64)
+    if kind == "number":
+        step = float(f"{(times[-1] - start) / positions[-1]:.9g}")
+    return Steps(kind, step, start, count, positions if positions[-1] >= count else None)
+
+
+def _most_frequent(apart: np.ndarray) -> float:
+    """The length that most have, within a twentieth of it; the smallest of several."""
+    ordered = np.sort(apart)
+    ends = np.searchsorted(ordered, ordered * 1.05, side="right")
+    best = int(np.argmax(ends - np.arange(len(ordered))))
+    return float(np.median(ordered[best : ends[best]]))
+
+
+def _length(kind: str, apart: float) -> str:
+    return str(Steps(kind, float(apart), 0.0, 1))
+
+
+DAY = np.timedelta64(1, "D")
+
+
+def _months(times: np.ndarray) -> Steps | None:
+    """Steps of months, where all are of the same day of a month, or its last."""
+    if len(times) < 2 or times[1] - times[0] < 28 * DAY:
+        return None
+    months, days = times.astype("M8[M]"), times.astype("M8[D]")
+    day, clock = (days - months.astype("M8[D]")).astype(np.int64) + 1, times - days
+    last = _days_in(months)
+    same = 31 if (day == last).all() else int(day.max())
+    apart = np.diff(months.astype(np.int64))
+    if (clock != clock[0]).any() or (day != np.minimum(same, last)).any() or (apart < 1).any():
+        return None
+    values, counts = np.unique(apart, return_counts=True)
+    step = int(values[np.argmax(counts)])
+    if (apart % step).any():
+        step = int(np.gcd.reduce(apart))
+    positions = np.concatenate([[0], np.cumsum(apart // step)])
+    return Steps("month", step, times[0], len(times), positions if (apart > step).any() else None, same)
+
+
+def _business_days(times: np.ndarray) -> Steps | None:
+    """Monday to Friday, where most steps are a day and none is a day of a weekend."""
+    if len(times) < 6 or (times[1:3] - times[:2]).astype(np.int64).min() % DAY.astype("m8[us]").astype(np.int64):
+        return None
+    days = times.astype("M8[D]")
+    apart, clock = np.diff(days).astype(np.int64), times - days
+    if (clock != clock[0]).any() or (apart == 1).mean() < 0.5 or not np.is_busday(days).all() or apart.max() < 3:
+        return None
+    positions = np.busday_count(days[0], days).astype(np.int64)
+    return Steps("business day", 1, times[0], len(times), positions if positions[-1] >= len(times) else None)
+
+
+def _days_in(months: np.ndarray) -> np.ndarray:
+    found: np.ndarray = ((months + 1).astype("M8[D]") - months.astype("M8[D]")).astype(np.int64)
+    return found

@@ -1,0 +1,133 @@
+"""Several series, several columns and known inputs on the command line."""
+
+import csv
+import io
+import json
+import math
+
+import numpy as np
+import pytest
+
+from pylstm.saving import load, read_about
+
+SMALL = ["--hidden", 4, "--epochs", 2, "--quiet"]
+SAVED = "pylstm-forecast.safetensors"
+
+
+def month(k):
+    return f"{2000 + k // 12}-{k % 12 + 1:02d}"
+
+
+def value(shop, k):
+    return round(10 * (1 + "AB".index(shop)) + math.sin(k * math.pi / 6) + 0.3 * (k % 5), 4)
+
+
+@pytest.fixture
+def shops(tmp_path):
+    """Two shops of 48 and 40 months, newest first, with the prices of three months more."""
+    lines = []
+    for shop, T in (("A", 48), ("B", 40)):
+        lines += [f"{month(k)},{shop},{k % 5},{value(shop, k)},{-value(shop, k)}" for k in range(T)]
+        lines += [f"{month(k)},{shop},{k % 5},," for k in range(T, T + 3)]
+    path = tmp_path / "shops.csv"
+    path.write_text("\n".join(["month,shop,price,sold,back", *reversed(lines)]) + "\n")
+    return path
+
+
+def rows_of(text):
+    return list(csv.reader(io.StringIO(text)))
+
+
+def test_shops(run, shops):
+    options = ["--id", "shop", "--column", "sold", "--known", "price", "--sort", "--horizon", 3]
+    found = run("train", "forecast", shops, *options, "--json", *SMALL).json
+    assert found["season"] == 12 and sorted(found["series"]) == ["A", "B"]
+    model = load(SAVED)
+    values = {shop: np.array([value(shop, k) for k in range(T)]) for shop, T in (("A", 48), ("B", 40))}
+    known = {shop: (np.arange(len(each) + 3) % 5.0)[:, None] for shop, each in values.items()}
+    before = [values[shop][:-3] for shop in "BA"]
+    expected = model.predict(3, history=before, exogenous=[known[shop][:-3] for shop in "BA"])
+    for shop, forecast in zip("BA", expected):
+        mae = np.abs(forecast - values[shop][-3:]).mean()
+        assert found["series"][shop]["errors"]["model"]["mae"] == pytest.approx(mae)
+    done = run("predict", SAVED, "--interval", 0.8)
+    rows = rows_of(done.out)
+    assert done.err == "" and rows[0] == ["shop", "month", "sold", "low", "high"]
+    assert [row[:2] for row in rows[1:]] == [
+        [shop, month(T + k)] for shop, T in (("B", 40), ("A", 48)) for k in range(3)
+    ]
+    ahead = model.predict(3, history=[values[s] for s in "BA"], exogenous=[known[s] for s in "BA"])
+    assert [float(row[2]) for row in rows[1:]] == pytest.approx(np.concatenate(ahead).tolist(), rel=1e-8)
+    assert "has the inputs of 3 steps to come, 4 are needed" in run("predict", SAVED, "--steps", 4).err
+    evaluated = run("evaluate", SAVED, "--json").json
+    assert evaluated["series"] == found["series"]
+
+
+def test_without_inputs_of_steps_to_come(run, shops):
+    options = ["--id", "shop", "--column", "sold", "--known", "price", "--sort", *SMALL]
+    lines = shops.read_text().splitlines()
+    shops.write_text("\n".join(line for line in lines if not line.endswith(",,")) + "\n")
+    assert run("train", "forecast", shops, *options).status == 0
+    done = run("predict", SAVED)
+    assert done.status == 2 and "add rows with them at the end, the column 'sold' empty" in done.err
+
+
+def test_columns(run, shops):
+    lines = [line for line in shops.read_text().splitlines() if line.split(",")[1] != "B" and not line.endswith(",,")]
+    shops.write_text("\n".join(lines) + "\n")
+    options = ["--column", "sold", "--column", "back", "--sort"]
+    done = run("train", "forecast", shops, *options, *SMALL)
+    assert done.status == 0 and "of 2 series" in done.out and "geometric mean" in done.out
+    rows = rows_of(run("predict", SAVED, "--steps", 2, "--interval", 0.5).out)
+    assert rows[0] == ["month", "sold", "sold_low", "sold_high", "back", "back_low", "back_high"]
+    assert [row[0] for row in rows[1:]] == ["2004-01", "2004-02"]
+    assert float(rows[1][1]) > 5 > -5 > float(rows[1][4])
+    found = run("predict", SAVED, "--json").json
+    assert sorted(found["series"]) == ["back", "sold"] and found["series"]["sold"]["times"][0] == "2004-01"
+
+
+def test_other_columns_are_refused(run, tmp_path):
+    waves = "".join(f"2001-01-{k:02d},{math.sin(k)}\n" for k in range(1, 31))
+    (tmp_path / "a.csv").write_text(f"date,flow\n{waves}")
+    (tmp_path / "b.csv").write_text(f"date,level\n{waves}")
+    (tmp_path / "c.csv").write_text(f"when,flow\n{waves}")
+    assert run("train", "forecast", "a.csv", *SMALL).status == 0
+    assert read_about(SAVED)["reading"]["column"] == ["flow"]
+    assert "b.csv: unknown column 'flow' (known: 'date', 'level')" in run("predict", SAVED, "b.csv").err
+    assert "c.csv: unknown column 'date' (known: 'when', 'flow')" in run("predict", SAVED, "c.csv").err
+    assert rows_of(run("predict", SAVED, "a.csv", "--steps", 1).out)[0] == ["date", "flow"]
+    assert rows_of(run("predict", SAVED, "b.csv", "--column", "level").out)[1][0] == "2001-01-31"
+
+
+def test_a_picture_stands_beside_the_model(run, tmp_path):
+    pytest.importorskip("matplotlib")
+    waves = "".join(f"2001-01-{k:02d},{math.sin(k)}\n" for k in range(1, 31))
+    (tmp_path / "a.csv").write_text(f"date,flow\n{waves}")
+    options = [*SMALL[:-1], "--save", "m.safetensors"]
+    assert "picture m.png" in run("train", "forecast", "a.csv", *options).out
+    assert (tmp_path / "m.png").read_bytes().startswith(b"\x89PNG")
+    (tmp_path / "m.png").unlink()
+    for more in (["--no-plot"], ["--quiet"], ["--json"]):
+        assert run("train", "forecast", "a.csv", *options, *more).status == 0
+        assert not (tmp_path / "m.png").exists()
+    assert run("train", "forecast", "a.csv", *options, "--plot", "b.svg").err == "plot: b.svg\n"
+    picture = (tmp_path / "b.svg").read_text()
+    assert "<svg" in picture
+
+
+def test_the_season_is_found_by_the_dates(run, tmp_path):
+    def season(dates):
+        (tmp_path / "a.csv").write_text("date,y\n" + "".join(f"{d},{math.sin(k)}\n" for k, d in enumerate(dates)))
+        return run("train", "forecast", "a.csv", *SMALL, "--json").json["season"]
+
+    assert season([month(k) for k in range(48)]) == 12
+    assert season([month(k) for k in range(30)]) == 0  # less than three years
+    assert season([f"2001-01-{k:02d}" for k in range(1, 31)]) == 7
+    assert season([f"{k}" for k in range(1900, 1950)]) == 0
+
+
+def test_json_of_times(run, tmp_path):
+    (tmp_path / "a.csv").write_text("".join(["y\n", *(f"{math.sin(k)}\n" for k in range(40))]))
+    assert run("train", "forecast", "a.csv", *SMALL).status == 0
+    done = run("predict", SAVED, "--steps", 2, "--json")
+    assert json.loads(done.out)["times"] == ["1", "2"] and json.loads(done.out)["time"] is None
