@@ -44,7 +44,7 @@ from pylstm.engine.ragged cimport (
 from pylstm.engine.table cimport (
     arrays_t, call_backward, carry_states, exchange_states, next_ragged_step, next_step, param_width, span_t, table_t,
     tabulate, tabulate_cotangents)
-from pylstm.engine.team cimport meet, next_share, part, run_team, team_t
+from pylstm.engine.team cimport COLUMNS, ROWS, ROWS_LONG, UNITS, meet, next_share, part, run_team, team_t
 from pylstm.engine.units cimport units_of_chunk
 from pylstm.kernel cimport floating
 
@@ -232,7 +232,8 @@ def backward(Plan layout not None, workspace, cotangents, gradients, given, back
 
 cdef int run_pass(Plan layout, const arrays_t *a, bint back) except -1:
     """A pass on as many threads as its plan says; raises what a Python row hook or Ctrl-C left behind."""
-    return run_team(pass_, &layout.p, a, layout.p.threads, layout.p.columns, back)
+    cdef int shared = UNITS if layout.p.units else COLUMNS if layout.p.columns else ROWS_LONG if layout.p.long else ROWS
+    return run_team(pass_, &layout.p, a, layout.p.threads, shared, back)
 
 
 cdef void pass_(const void *plan_, const void *arrays, team_t *team, int number, bint back) noexcept nogil:

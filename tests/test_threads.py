@@ -20,6 +20,14 @@ pytestmark = [pytest.mark.serial, pytest.mark.usefixtures("same_number_of_thread
 BIG = (60, 64, 64)  # large enough for a team
 
 
+@pytest.fixture(autouse=True)
+def _alone():
+    """The machine is ours, whoever else works."""
+    _team.give_way(False)
+    yield
+    _team.give_way(True)
+
+
 def test_set_and_get():
     pylstm.set_num_threads(3)
     assert pylstm.get_num_threads() == 3
@@ -185,3 +193,39 @@ def test_a_team_meets_as_often_as_it_is_asked():
     for wrong in (1, 65):
         with pytest.raises(ValueError, match="threads must be 2 to 64"):
             _team.meet_repeatedly(wrong, 10)
+
+
+UNITS = (400, 1, 128)  # threads share units
+
+
+def test_a_thread_that_was_woken_may_use_every_processor_again():
+    """It is kept from the processor of the one who wakes it, until it is awake."""
+    T, B, H = UNITS
+    layer, x = pylstm.LSTM(H, H, seed=0), np.ones((T, B, H), "float32")
+    pylstm.set_num_threads(3)
+    for _ in range(5):
+        time.sleep(0.01)  # they sleep by then
+        layer(x)
+    time.sleep(0.05)
+    found = [os.sched_getaffinity(int(thread)) for thread in os.listdir("/proc/self/task")]
+    assert len(found) > 2 and all(each == os.sched_getaffinity(0) for each in found)
+
+
+def test_no_units_are_shared_while_others_have_the_processors():
+    T, B, H = UNITS
+    layer, x = pylstm.LSTM(H, H, seed=0), np.random.default_rng(0).normal(size=(T, B, H)).astype("float32")
+    dy = np.random.default_rng(1).normal(size=(T, B, H)).astype("float32")
+    pylstm.set_num_threads(1)
+    expected = layer(x).backward(dy).params.flat.tobytes()
+    pylstm.set_num_threads(2)
+    _team.give_way(True)
+    for _ in range(5):  # one after another: the pause grows
+        taken = layer(x)  # for as many threads as there is peace
+        _team.meet_late()
+        assert layer(x)._plan.threads == 1
+        assert layer._core.plan(T, B, True, 0, 0, 2).threads == 2
+        assert taken.backward(dy).params.flat.tobytes() == expected == layer(x).backward(dy).params.flat.tobytes()
+    until = time.monotonic() + 20
+    while layer(x)._plan.threads == 1 and time.monotonic() < until:
+        time.sleep(0.01)
+    assert time.monotonic() < until

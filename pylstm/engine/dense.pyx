@@ -15,7 +15,7 @@ from libc.string cimport memset
 
 from pylstm.engine.buffers cimport address, line_up
 from pylstm.engine.line cimport LINE
-from pylstm.engine.team cimport next_share, part, run_team, team_t, threads_for
+from pylstm.engine.team cimport ROWS, next_share, part, run_team, team_t, threads_for
 from pylstm.engine.tiles cimport matmul_t, outer_t, tiles_t
 
 from pylstm.engine.levels import load
@@ -68,7 +68,7 @@ def forward(x, weight, bias, y, shape, *, int threads):
         return
     room = room_for(d.tiles.packed_size(d.K, d.N) * itemsize)
     d.packed = line_up(address(room, room.nbytes, True))
-    run_team(forward_share, &d, NULL, size, False, False)
+    run_team(forward_share, &d, NULL, size, ROWS, False)
 
 
 def backward(x, weight, dy, dx, dweight, dbias, shape, *, int threads):
@@ -95,7 +95,7 @@ def backward(x, weight, dy, dx, dweight, dbias, shape, *, int threads):
     room = room_for(packed + size * d.scratch_size)
     d.packed = line_up(address(room, room.nbytes, True))
     d.scratch = d.packed + packed
-    run_team(backward_share, &d, NULL, size, False, True)
+    run_team(backward_share, &d, NULL, size, ROWS, True)
 
 
 cdef struct windows_t:
@@ -165,7 +165,7 @@ cdef class Packed:
         if w.S > self.rows:
             raise ValueError(f"{w.S} rows at once, where {self.rows} were said")
         w.m.lda, w.m.ldc = w.x_sequence, w.y_sequence
-        run_team(windows_share, &w, NULL, threads_for(<double> w.S * w.R * N * K, WORK, threads), False, False)
+        run_team(windows_share, &w, NULL, threads_for(<double> w.S * w.R * N * K, WORK, threads), ROWS, False)
         return y
 
 

@@ -6,8 +6,9 @@ from pylstm.kernel cimport stage_t
 # What threads share, measured: training, float32, T = 100, time of one thread to that of two (Zen 4, two cores). Rows of 2, of
 # 4 or 8 each, or units: LSTM (B, H) = (4, 128) 1.62, 1.80 of units; (8, 64) 1.58 to 1.61, 1.49; (8, 256) 1.88, 1.77; (16, 64)
 # 1.65, 1.52. Of one row, units: LSTM H = 128 1.55, 256 1.94, 512 1.82; GRU 256 1.86; columns of products in their place 1.42,
-# 1.77, 1.51. A second thread that has to be woken is there after 50 to 200 microseconds, and finds the weights in another
-# cache: of LSTM (1, 128), passes of 0.4 and 0.7 ms, 3 ms apart, two threads take 1.1 of the time of one.
+# 1.77, 1.51. Less than 16000 recurrent multiply-adds a step, LSTM (1, 48): 0.6 to 1.3, as fast as threads can meet; (1, 64)
+# 1.15 to 1.5. A second thread that has to be woken is there after 50 to 200 microseconds, and finds the weights in another
+# cache: passes of 10 million multiply-adds, 3 ms apart, 0.9 to 1.2.
 cdef enum:
     MAX_BLOCKS = 32            # of one kind
     MAX_PRODUCTS = 96
@@ -18,9 +19,10 @@ cdef enum:
     FEW_ROWS = 2               # of fewer than four tiles, in multiples of this
     OWN_ROWS = 4               # with fewer rows than this for each, threads share units
     ROWS_WORK = 2000000        # multiply-adds of a pass above which threads share its rows
+    ROWS_LONG_WORK = 250000000  # multiply-adds of a pass, 5 milliseconds: they do, whoever else works
     COLUMNS_WORK = 250000      # recurrent multiply-adds of a step that are worth a thread which shares their columns
-    UNITS_WORK = 30000         # which shares the units
-    UNITS_PASS = 24000000      # multiply-adds of a pass, half a millisecond at least, above which they do
+    UNITS_WORK = 8000          # which shares the units
+    UNITS_PASS = 12000000      # multiply-adds of a pass, half a millisecond, above which they do
 
 cdef enum:                     # what a product reads
     FROM_X = 0
@@ -76,6 +78,7 @@ cdef struct plan_t:             # a run
     const Py_ssize_t *borders
     const Py_ssize_t *borders_back
     int threads, columns                                  # see team_t
+    bint long                                             # work enough to share rows whoever else works
     bint units                                            # threads share the units: columns of every block, and their hooks
     bint recurs                                           # some product reads a state
     unsigned long long waits                              # bit j: some product before stage j reads an emission

@@ -21,6 +21,9 @@ class Core:
         n_parameters: int,
         elementwise: bool = False,
     ) -> None: ...
+    def plan_now(
+        self, T: int, B: int, taped: bool = ..., scaled: int = ..., blended: int = ..., threads: int = ...
+    ) -> Plan: ...
     def plan(
         self,
         T: int,

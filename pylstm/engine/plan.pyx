@@ -4,7 +4,7 @@ from cpython.pycapsule cimport PyCapsule_GetPointer
 from libc.string cimport memcpy, memset
 
 from pylstm.engine.capsule cimport cell_of
-from pylstm.engine.team cimport part, threads_for
+from pylstm.engine.team cimport others_work, part, threads_for
 from pylstm.engine.tiles cimport matmul_t, tiles_t
 from pylstm.kernel cimport cell_t
 
@@ -92,6 +92,13 @@ cdef class Core:
             if len(self.plans) >= 16:
                 self.plans.clear()
             plan = self.plans[key] = Plan(self, T, B, taped, scaled, blended, threads, chunk_back)
+        return plan
+
+    def plan_now(self, T, B, bint taped=True, scaled=0, blended=0, threads=1):
+        """`plan`; for one thread where threads would share a short pass while somebody else has had their processors."""
+        cdef Plan plan = self.plan(T, B, taped, scaled, blended, threads)
+        if plan.p.threads > 1 and not (plan.p.long and not plan.p.columns) and others_work():
+            return self.plan(T, B, taped, scaled, blended, 1)
         return plan
 
 
@@ -214,7 +221,7 @@ cdef class Plan:
         work = step * self.p.rows
         rows = (self.p.B + rows_grain(&self.p) - 1) // rows_grain(&self.p)
         units = self.units_to_share()
-        self.p.threads = 1
+        self.p.threads, self.p.long = 1, work >= ROWS_LONG_WORK
         self.p.columns, self.p.units = rows < 2, False
         worth = self.p.B * recurrent                    # of units or columns, a step
         if units > 1 and recurrent == 0 and (step * FORWARD_ROWS if segment else work) >= ROWS_WORK:

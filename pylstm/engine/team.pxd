@@ -4,7 +4,13 @@ cdef extern from *:
     """
     #include <sched.h>
     #include <stddef.h>
+    #include <stdint.h>
     #include <string.h>
+    #include <time.h>
+    #ifdef __linux__
+    #include <sys/syscall.h>
+    #include <unistd.h>
+    #endif
     #if defined(__x86_64__)
     #define PYLSTM_PAUSE() __builtin_ia32_pause()
     #else
@@ -20,21 +26,87 @@ cdef extern from *:
         pylstm_lane of[PYLSTM_MAX_TEAM] __attribute__((aligned(64)));
     } pylstm_lanes;
     typedef struct {
+        int64_t until, length, peace;  /* nanoseconds, see pylstm_late */
+        int ignored;
+    } pylstm_crowd;
+    typedef struct {
         int size;          /* threads */
         int columns;       /* they share the columns of every product (few rows), not the rows */
         int arrived, phase;
         ptrdiff_t begun, done; /* shares, counted over all phases */
         int stop;          /* set by thread 0: an error or an interrupt */
         pylstm_lane *lanes;    /* of each share, see own_share; not in here, since a stream has a team of its own */
+        pylstm_crowd *crowd;
+        int64_t start;     /* nanoseconds */
+        int alone;         /* thread 0 is all there is */
     } pylstm_team;
     _Static_assert(_Alignof(pylstm_team) <= _Alignof(max_align_t), "a stream is a Python object, and has one");
 
-    static inline void pylstm_gather(pylstm_team *team, pylstm_lanes *lanes, int size, int columns) {
+    static inline int64_t pylstm_now(void) {
+        struct timespec now;
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+    }
+
+    /* Somebody else has taken the processor of a thread in the middle of a share: so long did another wait for it. For some
+       milliseconds, twice as many each time it happens again, thread 0 does all shares of units by itself, and passes that
+       begin take one thread. All of the process know it. Beside a process that never rests, LSTM of 32 to 128 units, B of 1
+       to 4, passes of 4 to 8 ms, took 1.0 of the time of one thread (0.9 to 1.05), and 1.05 to 1.4 without this. */
+    #define PYLSTM_LATE 400000         /* nanoseconds; a slice of the system's scheduler is 1 to 4 ms */
+    #define PYLSTM_LATE_SHARE 1200000  /* where shares take long: who was woken begins later */
+    #define PYLSTM_ALONE 4000000       /* nanoseconds, at first, */
+    #define PYLSTM_LONG 256000000      /* and at most */
+    #define PYLSTM_SOON 25000000       /* of work of teams since the last time: again */
+    static inline void pylstm_late(pylstm_team *team) {
+        pylstm_crowd *crowd = team->crowd;
+        const int64_t now = pylstm_now();
+        int64_t length = __atomic_load_n(&crowd->length, __ATOMIC_RELAXED);
+        length = __atomic_load_n(&crowd->peace, __ATOMIC_RELAXED) + now - team->start < PYLSTM_SOON ? 2 * length : length / 4;
+        length = length < PYLSTM_ALONE ? PYLSTM_ALONE : length > PYLSTM_LONG ? PYLSTM_LONG : length;
+        __atomic_store_n(&crowd->length, length, __ATOMIC_RELAXED);
+        __atomic_store_n(&crowd->until, now + length, __ATOMIC_RELAXED);
+        __atomic_store_n(&crowd->peace, 0, __ATOMIC_RELAXED);
+        team->start = now;
+    }
+
+    /* For who waits: `since` is 0 at first. */
+    static inline void pylstm_watch(pylstm_team *team, int spins, int64_t *since, int64_t late) {
+        int64_t now;
+        if (spins < 4000)
+            return;
+        now = pylstm_now();
+        if (*since == 0)
+            *since = now;
+        if (*since != INT64_MAX && now - *since > late) {
+            pylstm_late(team);
+            *since = INT64_MAX;            /* once */
+        }
+    }
+
+    static inline void pylstm_leave(pylstm_team *team) {
+        if (team->crowd && !team->alone)
+            __atomic_add_fetch(&team->crowd->peace, pylstm_now() - team->start, __ATOMIC_RELAXED);
+    }
+
+    static inline int pylstm_crowded(pylstm_crowd *crowd) {
+        if (crowd->ignored || __atomic_load_n(&crowd->until, __ATOMIC_RELAXED) == 0)
+            return 0;
+        if (pylstm_now() < __atomic_load_n(&crowd->until, __ATOMIC_RELAXED))
+            return 1;
+        __atomic_store_n(&crowd->until, 0, __ATOMIC_RELAXED);
+        return 0;
+    }
+
+    static inline void pylstm_gather(pylstm_team *team, pylstm_lanes *lanes, pylstm_crowd *crowd, int size, int columns,
+                                     int alone) {
         memset(team, 0, sizeof(*team));
         memset(lanes, 0, columns ? size * sizeof(pylstm_lane) : 0);
         team->size = size;
         team->columns = columns;
         team->lanes = lanes->of;
+        team->crowd = crowd;
+        team->alone = alone;
+        team->start = pylstm_now();
     }
 
     static inline void pylstm_pause(int *spins) {
@@ -48,6 +120,7 @@ cdef extern from *:
        spins first; on an oversubscribed machine it soon leaves the processor to the others. */
     static inline void pylstm_meet(pylstm_team *team) {
         int phase, spins = 0;
+        int64_t since = 0;
         if (team->size == 1)
             return;
         phase = __atomic_load_n(&team->phase, __ATOMIC_RELAXED);
@@ -55,8 +128,10 @@ cdef extern from *:
             __atomic_store_n(&team->arrived, 0, __ATOMIC_RELAXED);
             __atomic_store_n(&team->phase, phase + 1, __ATOMIC_RELEASE);
         } else {
-            while (__atomic_load_n(&team->phase, __ATOMIC_ACQUIRE) == phase)
+            while (__atomic_load_n(&team->phase, __ATOMIC_ACQUIRE) == phase) {
                 pylstm_pause(&spins);
+                pylstm_watch(team, spins, &since, PYLSTM_LATE);
+            }
         }
     }
 
@@ -67,6 +142,7 @@ cdef extern from *:
     static inline int pylstm_next_share(pylstm_team *team, ptrdiff_t *phase, int *share) {
         const ptrdiff_t first = *phase * team->size, last = first + team->size;
         ptrdiff_t next;
+        int64_t since = 0;
         int spins = 0;
         if (team->size == 1) {
             *share = *share < 0 ? 0 : -1;
@@ -80,28 +156,33 @@ cdef extern from *:
                 *share = (int)(next - first);
                 return 1;
             }
-        while (__atomic_load_n(&team->done, __ATOMIC_ACQUIRE) < last && !__atomic_load_n(&team->stop, __ATOMIC_RELAXED))
+        while (__atomic_load_n(&team->done, __ATOMIC_ACQUIRE) < last && !__atomic_load_n(&team->stop, __ATOMIC_RELAXED)) {
             pylstm_pause(&spins);
+            pylstm_watch(team, spins, &since, PYLSTM_LATE_SHARE);
+        }
         *share = -1;
         ++*phase;
         return 0;
     }
 
-    /* The same for phases of a microsecond: share k is thread k's, whose caches have its weights. A thread says on the
-       share's own cache line that it begins and that it has done; it begins another's only when its own is done and the
-       other has not begun, because it sleeps, or has no processor. A meeting of two threads takes the time in which a
-       cache line goes from one to the other: 30 to 60 ns within one part of the third cache, 180 to 290 between two
-       (Zen 4; a virtual machine has now this, now that). */
-    static inline int pylstm_own_share(pylstm_team *team, int number, ptrdiff_t *phase, int *share) {
+    /* The same for phases of a microsecond (`brief`; others are longer): share k is thread k's, whose caches have its
+       weights. A thread says on the share's own cache line that it begins and that it has done; it begins another's only
+       when its own is done and the other has not begun, because it sleeps, or has no processor. A meeting of two threads
+       takes the time in which a cache line goes from one to the other: 30 to 60 ns within one part of the third cache,
+       180 to 290 between two (Zen 4; a virtual machine has now this, now that). */
+    static inline int pylstm_own_share(pylstm_team *team, int number, ptrdiff_t *phase, int *share, int brief) {
         pylstm_lane *lane;
         ptrdiff_t expected;
-        int k, waiting, spins = 0;
+        const struct timespec nap = {0, 50000};
+        int64_t since = 0;
+        int k, waiting, alone, spins = 0;
         if (team->size == 1) {
             *share = *share < 0 ? 0 : -1;
             return *share == 0;
         }
         if (*share >= 0)
             __atomic_store_n(&team->lanes[*share].done, *phase + 1, __ATOMIC_RELEASE);
+        alone = team->alone || pylstm_crowded(team->crowd);
         k = number;
         do {
             waiting = 0;
@@ -110,7 +191,7 @@ cdef extern from *:
                 if (__atomic_load_n(&lane->done, __ATOMIC_ACQUIRE) <= *phase) {
                     waiting = 1;
                     expected = *phase;
-                    if ((k == number || spins >= PYLSTM_PATIENCE) &&
+                    if ((alone ? number == 0 : k == number || spins >= PYLSTM_PATIENCE) &&
                         __atomic_load_n(&lane->begun, __ATOMIC_RELAXED) == expected &&
                         __atomic_compare_exchange_n(&lane->begun, &expected, expected + 1, 0, __ATOMIC_ACQ_REL,
                                                     __ATOMIC_RELAXED)) {
@@ -120,8 +201,13 @@ cdef extern from *:
                 }
                 k = k + 1 == team->size ? 0 : k + 1;
             } while (k != number);
-            if (waiting)
+            if (waiting && alone && number) {
+                nanosleep(&nap, NULL);
+                alone = pylstm_crowded(team->crowd);
+            } else if (waiting) {
                 pylstm_pause(&spins);
+                pylstm_watch(team, spins, &since, brief ? PYLSTM_LATE : PYLSTM_LATE_SHARE);
+            }
         } while (waiting && !__atomic_load_n(&team->stop, __ATOMIC_RELAXED));
         *share = -1;
         ++*phase;
@@ -184,6 +270,39 @@ cdef extern from *:
             pylstm_pause(&spins);
     }
 
+    /* A thread that slept is often put on the processor of the one who wakes it, and gets its turn after milliseconds:
+       passes of 8 ms, 30 ms apart, took as long on two threads as on one, and 0.67 of it when that processor was left
+       out of those it may use. It takes it back itself when it is awake. */
+    #ifdef __linux__
+    typedef struct {
+        pid_t thread;      /* 0: nothing to be taken back */
+        cpu_set_t all;
+    } pylstm_place;
+    static inline void pylstm_keep_away(pylstm_place *place, pid_t thread) {
+        cpu_set_t other;
+        int here = sched_getcpu();
+        if (here < 0 || here >= CPU_SETSIZE || sched_getaffinity(thread, sizeof(place->all), &place->all))
+            return;
+        other = place->all;
+        CPU_CLR(here, &other);
+        if (CPU_COUNT(&other) && !sched_setaffinity(thread, sizeof(other), &other))
+            place->thread = thread;
+    }
+    static inline void pylstm_come_back(pylstm_place *place) {
+        if (place->thread)
+            sched_setaffinity(0, sizeof(place->all), &place->all);
+        place->thread = 0;
+    }
+    static inline pid_t pylstm_self(void) { return (pid_t)syscall(SYS_gettid); }
+    #else
+    typedef struct {
+        int thread;
+    } pylstm_place;
+    static inline void pylstm_keep_away(pylstm_place *place, int thread) {}
+    static inline void pylstm_come_back(pylstm_place *place) {}
+    static inline int pylstm_self(void) { return 0; }
+    #endif
+
     /* Whether the thread must be woken. */
     static inline int pylstm_post(pylstm_mailbox *box) {
         __atomic_store_n(&box->done, 0, __ATOMIC_RELAXED);
@@ -198,9 +317,14 @@ cdef extern from *:
     void meet "pylstm_meet"(team_t *team) noexcept nogil
     ctypedef struct lanes_t "pylstm_lanes":
         pass
-    void gather "pylstm_gather"(team_t *team, lanes_t *lanes, int size, bint columns) noexcept nogil
+    ctypedef struct crowd_t "pylstm_crowd":
+        bint ignored
+    void gather "pylstm_gather"(team_t *team, lanes_t *lanes, crowd_t *crowd, int size, bint columns, bint alone) noexcept nogil
+    void late "pylstm_late"(team_t *team) noexcept nogil
+    void leave "pylstm_leave"(team_t *team) noexcept nogil
+    bint crowded "pylstm_crowded"(crowd_t *crowd) noexcept nogil
     bint next_share "pylstm_next_share"(team_t *team, Py_ssize_t *phase, int *share) noexcept nogil
-    bint own_share "pylstm_own_share"(team_t *team, int number, Py_ssize_t *phase, int *share) noexcept nogil
+    bint own_share "pylstm_own_share"(team_t *team, int number, Py_ssize_t *phase, int *share, bint brief) noexcept nogil
 
     ctypedef void (*work_t "pylstm_work")(const void *plan, const void *arrays, team_t *team, int number,
                                           bint back) noexcept nogil
@@ -215,12 +339,25 @@ cdef extern from *:
         team_t *team
     bint take "pylstm_take"(mailbox_t *box, mailbox_t *job) noexcept nogil
     bint lie_down "pylstm_lie_down"(mailbox_t *box) noexcept nogil
+    ctypedef struct place_t "pylstm_place":
+        pass
+    void keep_away "pylstm_keep_away"(place_t *place, int thread) noexcept nogil
+    void come_back "pylstm_come_back"(place_t *place) noexcept nogil
+    int thread_number "pylstm_self"() noexcept nogil
     bint post "pylstm_post"(mailbox_t *box) noexcept nogil
     void finish "pylstm_finish"(mailbox_t *box) noexcept nogil
     void await_done "pylstm_await"(mailbox_t *box) noexcept nogil
 
 
-cdef int run_team(work_t work, const void *plan, const void *arrays, int size, bint columns, bint back) except -1
+cdef enum:                     # what the threads of a team share
+    ROWS = 0
+    COLUMNS = 1
+    UNITS = 2
+    ROWS_LONG = 3              # rows of a pass so long that part of a processor is worth its while
+
+cdef bint others_work()        # that somebody else has had a processor just now
+
+cdef int run_team(work_t work, const void *plan, const void *arrays, int size, int shared, bint back) except -1
 
 
 cdef inline Py_ssize_t part(Py_ssize_t n, Py_ssize_t grain, int member, int size) noexcept nogil:

@@ -23,6 +23,8 @@ idle = []
 cdef class Worker:
     """A thread's side of a team. What a pass needs lies in the frame of the caller, who waits for all that have begun."""
     cdef mailbox_t box
+    cdef place_t place
+    cdef int thread                        # its number in the system
     cdef PyThread_type_lock asleep         # held but for the moment of waking
 
     def __cinit__(self):
@@ -39,6 +41,7 @@ cdef class Worker:
     def serve(self):
         """The thread itself."""
         cdef mailbox_t job
+        self.thread = thread_number()
         with nogil:
             while True:
                 while take(&self.box, &job):
@@ -46,15 +49,25 @@ cdef class Worker:
                     finish(&self.box)
                 if lie_down(&self.box):
                     PyThread_acquire_lock(self.asleep, WAIT_LOCK)
+                    come_back(&self.place)
 
     cdef void call(self, work_t work, const void *plan, const void *arrays, team_t *team, int number, bint back):
         self.box.work, self.box.plan, self.box.arrays, self.box.team = work, plan, arrays, team
         self.box.number, self.box.back = number, back
         if post(&self.box):
+            if self.thread:
+                keep_away(&self.place, self.thread)
             PyThread_release_lock(self.asleep)
 
 
-cdef int run_team(work_t work, const void *plan, const void *arrays, int size, bint columns, bint back) except -1:
+cdef crowd_t crowd                              # of the whole process
+
+
+cdef bint others_work():
+    return crowded(&crowd)
+
+
+cdef int run_team(work_t work, const void *plan, const void *arrays, int size, int shared, bint back) except -1:
     """A pass on `size` threads, this one among them; raises what a Python row hook or a signal handler left behind.
 
     Raises
@@ -66,10 +79,11 @@ cdef int run_team(work_t work, const void *plan, const void *arrays, int size, b
     cdef lanes_t lanes
     cdef Worker worker
     cdef int number
-    cdef list workers = reserve(size - 1) if size > 1 else None
-    gather(&team, &lanes, size, columns)
+    cdef bint alone = shared in (ROWS, UNITS) and crowded(&crowd)
+    cdef list workers = reserve(size - 1) if size > 1 and not alone else []
+    gather(&team, &lanes, &crowd, size, shared in (COLUMNS, UNITS), alone)
     try:
-        for number in range(1, size):
+        for number in range(1, size if not alone else 1):
             worker = workers[number - 1]
             worker.call(work, plan, arrays, &team, number, back)
         with nogil:
@@ -77,10 +91,11 @@ cdef int run_team(work_t work, const void *plan, const void *arrays, int size, b
         if team.stop and PyErr_Occurred() != NULL:
             raise_pending()
     finally:                                   # with no exception pending: Cython holds it until the end of the block
-        if size > 1:
+        if size > 1 and not alone:
             for worker in workers:
                 with nogil:
                     await_done(&worker.box)
+            leave(&team)
             idle.extend(workers)
     return 0
 
@@ -117,7 +132,7 @@ cdef void meet_often(const void *meetings, const void *arrays, team_t *team, int
     cdef Py_ssize_t phase = 0
     cdef int share = -1
     while phase < (<const Py_ssize_t *> meetings)[0]:
-        while own_share(team, number, &phase, &share):
+        while own_share(team, number, &phase, &share, True):
             pass
 
 
@@ -125,7 +140,20 @@ def meet_repeatedly(int threads, Py_ssize_t meetings):
     """A pass of so many phases in which there is nothing to do, for ``benchmarks/meetings.py``: 2 to 64 threads."""
     if not 2 <= threads <= 64:
         raise ValueError(f"threads must be 2 to 64, got {threads}")
-    run_team(meet_often, &meetings, NULL, threads, True, False)
+    run_team(meet_often, &meetings, NULL, threads, UNITS, False)
+
+
+def meet_late():
+    """What a pass says whose thread waited too long for another: for tests."""
+    cdef team_t team
+    cdef lanes_t lanes
+    gather(&team, &lanes, &crowd, 2, True, False)
+    late(&team)
+
+
+def give_way(bint yes):
+    """Whether passes take one thread while somebody else works: for tests, which are not alone on the machine."""
+    crowd.ignored = not yes
 
 
 if hasattr(os, "register_at_fork"):

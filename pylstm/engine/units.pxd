@@ -43,7 +43,7 @@ cdef inline void forward_units(const plan_t *plan, const arrays_t *a, span_t *sp
     cdef Py_ssize_t t, _
     cdef int share = -1, stage, end, j
     cdef table_t table
-    while own_share(team, number, phase, &share):           # (1)
+    while own_share(team, number, phase, &share, False):           # (1)
         set_units(plan, span, share)
         start_from_input(plan, a, span, span.steps, dtype)
         if not plan.recurs and not plan.waits:              # no share reads another's: all steps
@@ -61,7 +61,7 @@ cdef inline void forward_units(const plan_t *plan, const arrays_t *a, span_t *sp
                 end = stage + 1
                 while end < core.n_stages and not waits_for(plan, end):
                     end += 1
-                while own_share(team, number, phase, &share):
+                while own_share(team, number, phase, &share, True):
                     turn_to(plan, span, &table, share)
                     if stage == 0:                          # (3)
                         add_products(plan, span, &table, FROM_STATE, -1, table.rows.prev, t & 1)
@@ -71,7 +71,7 @@ cdef inline void forward_units(const plan_t *plan, const arrays_t *a, span_t *sp
                         core.stages[j].forward(&table.rows, core.stages[j].user)
                 stage = end
             next_step(&table)
-    while not plan.taped and span.first + span.steps < plan.T and own_share(team, number, phase, &share):
+    while not plan.taped and span.first + span.steps < plan.T and own_share(team, number, phase, &share, False):
         set_units(plan, span, share)
         carry_states(plan, a.base, span)
 
@@ -85,7 +85,7 @@ cdef inline void backward_units(const plan_t *plan, const arrays_t *a, span_t *s
     cdef Py_ssize_t last = span.first + span.steps - 1, t
     cdef int share = -1, stage, end, j
     cdef table_t table
-    while not plan.recurs and not plan.waits and own_share(team, number, phase, &share):
+    while not plan.recurs and not plan.waits and own_share(team, number, phase, &share, False):
         set_units(plan, span, share)
         tabulate(&table, plan, a, span, last, -1)
         tabulate_cotangents(&table, plan, a, span, last)
@@ -109,7 +109,7 @@ cdef inline void backward_units(const plan_t *plan, const arrays_t *a, span_t *s
             stage = end - 1
             while stage > 0 and not waits_for(plan, stage):
                 stage -= 1
-            while own_share(team, number, phase, &share):
+            while own_share(team, number, phase, &share, True):
                 turn_to(plan, span, &table, share)
                 if end < core.n_stages:                     # (4)  de += dz W_e
                     add_cotangents(plan, span, &table, FROM_EMISSION, end, table.rows.demissions, 0)
@@ -120,7 +120,7 @@ cdef inline void backward_units(const plan_t *plan, const arrays_t *a, span_t *s
                 for j in range(end - 1, stage - 1, -1):
                     call_backward(core, &table, j, table.rows.rows)
             end = stage
-    while own_share(team, number, phase, &share):
+    while own_share(team, number, phase, &share, True):
         turn_to(plan, span, &table, share)
         add_cotangents(plan, span, &table, FROM_STATE, -1, table.rows.dprev, 0)
 

@@ -7,7 +7,7 @@ from libc.string cimport memcpy, memset
 
 from pylstm.engine.buffers cimport address
 from pylstm.engine.line cimport LINE
-from pylstm.engine.team cimport next_share, part, run_team, team_t, threads_for
+from pylstm.engine.team cimport ROWS, next_share, part, run_team, team_t, threads_for
 
 ctypedef fused floating:
     float
@@ -65,7 +65,7 @@ cdef int run(lookup_t *p, indices, shape, from_, to, int threads, bint back) exc
     p.from_ = address(from_, (p.R if back else p.count) * p.F * p.itemsize, False)
     p.to = address(to, (p.count if back else p.R) * p.F * p.itemsize, True)
     threads = threads_for(p.R * p.F, WORK, threads)
-    return run_team(scatter_share if back else gather_share, p, NULL, threads, False, back)
+    return run_team(scatter_share if back else gather_share, p, NULL, threads, ROWS, back)
 
 
 def gather(table, indices, y, shape, *, int threads):

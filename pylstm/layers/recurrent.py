@@ -246,7 +246,7 @@ class RecurrentLayer(Layer, hints="single"):
             if segments is not None:
                 return CheckpointedRun(self, kept(self, x, source), start, layout, given, segments)
         options = (T if B else 0, B, tape, given.scaled, given.blended, threads)  # no rows: no step, however many
-        plan = self._core.plan(*options) if lengths is None else layout.plan(self._core, *options)
+        plan = self._core.plan_now(*options) if lengths is None else layout.plan(self._core, *options)
         buffer = self.workspaces.take(plan.nbytes)
         again = not tape and lengths is None  # inference often finds the weights of the call before
         _core.forward(plan, buffer, self.params.flat, x, start, given, again=again, order=layout.order)

@@ -6,7 +6,7 @@ bits in any batch.
 """
 from pylstm._math cimport exp, floating
 from pylstm.engine.buffers cimport address
-from pylstm.engine.team cimport next_share, part, run_team, team_t, threads_for
+from pylstm.engine.team cimport ROWS, next_share, part, run_team, team_t, threads_for
 
 from libc.math cimport log
 
@@ -136,4 +136,4 @@ def cross_entropy(logits, targets, weights, losses, dlogits, shape, *, double sc
     p.targets = <const Py_ssize_t *> address(targets, p.R * sizeof(Py_ssize_t), False)
     p.weights = NULL if weights is None else address(weights, p.R * p.itemsize, False)
     p.losses, p.scale, p.smoothing = address(losses, p.R * p.itemsize, True), scale, smoothing
-    run_team(work, &p, NULL, threads_for(p.R * p.V, WORK, threads), False, False)
+    run_team(work, &p, NULL, threads_for(p.R * p.V, WORK, threads), ROWS, False)

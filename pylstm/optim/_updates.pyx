@@ -5,7 +5,7 @@ by block, and the blocks in their order.
 """
 from pylstm._math cimport floating, sqrt
 from pylstm.engine.buffers cimport address
-from pylstm.engine.team cimport next_share, part, run_team, team_t, threads_for
+from pylstm.engine.team cimport ROWS, next_share, part, run_team, team_t, threads_for
 
 from cpython.bytearray cimport PyByteArray_AS_STRING
 from libc.string cimport memset
@@ -128,7 +128,7 @@ cdef int run(pass_t *w, int kind, p, g, first, second, int threads) except -1:
     w.g = NULL if g is None else address(g, nbytes, False)
     w.first = NULL if first is None else address(first, nbytes, True)
     w.second = NULL if second is None else address(second, nbytes, True)
-    return run_team(work, w, NULL, threads_for(w.size, WORK * (4 if kind in (SUM, SCALE) else 1), threads), False, False)
+    return run_team(work, w, NULL, threads_for(w.size, WORK * (4 if kind in (SUM, SCALE) else 1), threads), ROWS, False)
 
 
 # ---- the passes, on flat C-contiguous arrays of one dtype and size; `threads`: at most so many -----------------------------
