@@ -238,7 +238,14 @@ def absent(module: str, later: Mapping[str, str] = MappingProxyType({})) -> Call
     return find
 
 
-EXTRAS = {"onnx": "onnx", "google": "onnx", "torch": "torch", "sklearn": "sklearn", "matplotlib": "plot"}
+EXTRAS = {
+    "onnx": "onnx",
+    "google": "onnx",
+    "torch": "torch",
+    "sklearn": "sklearn",
+    "matplotlib": "plot",
+    "h5py": "keras",
+}
 """Package -> the extra of pylstm that installs it."""
 
 

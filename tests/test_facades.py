@@ -183,6 +183,7 @@ def test_names_of_losses_and_optimisers_elsewhere():
 
 NEEDS = {
     "pylstm.interop.onnx": ("onnx", ["export", "import_model", "ImportedModel"], "onnx"),
+    "pylstm.interop.keras": ("h5py", ["load"], "keras"),
     "pylstm": ("sklearn", ["SequenceClassifier", "SequenceRegressor", "Forecaster", "estimators"], "sklearn"),
     "pylstm.torch": ("torch", ["LSTM"], "torch"),
 }

@@ -18,6 +18,9 @@ GATE_ORDERS: dict[str, dict[str, tuple[str, ...]]] = {
         "gru_reset_before": ("z", "r", "n"),
         "rnn_tanh": ("a",),
         "rnn_relu": ("a",),
+        "lstm_hard_sigmoid": ("i", "f", "g", "o"),
+        "gru_hard_sigmoid": ("z", "r", "n/m"),
+        "gru_reset_before_hard_sigmoid": ("z", "r", "n"),
     },
     # flax.linen and flax.nnx: LSTMCell, OptimizedLSTMCell, GRUCell, SimpleCell, MGUCell (reset_gate=False is "ugrnn")
     "flax": {

@@ -113,3 +113,167 @@ def test_other_weights_than_those_of_the_numbers(library):
     with pytest.raises(ValueError, match="the outputs differ from y by"):
         keras.load_weights(layer, [np.roll(kernel, H, axis=1), *more], check=(x, run(one, x)))
     np.testing.assert_array_equal(layer.params.flat, before)
+
+
+def keras2_hard_sigmoid(library):
+    return lambda z: library.ops.clip(0.2 * z + 0.5, 0.0, 1.0)
+
+
+HARD = {
+    "LSTM": (keras.LSTMHardSigmoid, {}),
+    "GRU": (keras.GRUHardSigmoid, {}),
+    "GRU reset before": (keras.GRUResetBeforeHardSigmoid, {"reset_after": False}),
+}
+
+
+@pytest.mark.parametrize("version", [2, 3])
+@pytest.mark.parametrize("name", HARD)
+def test_hard_sigmoid(library, name, version):
+    """Keras 2 has clip(0.2 z + 0.5), Keras 3 clip(z / 6 + 0.5)."""
+    cell, options = HARD[name]
+    gates = keras2_hard_sigmoid(library) if version == 2 else "hard_sigmoid"
+    one, x = theirs(library, name.split()[0], recurrent_activation=gates, **options), draw(9, T, B, I)
+    expected, weights = run(one, x), one.get_weights()
+    right, wrong = (Recurrent(cell, I, H, slope=slope) for slope in ((0.2, 1 / 6) if version == 2 else (1 / 6, 0.2)))
+    keras.load_weights(right, weights, check=(x, expected))
+    np.testing.assert_allclose(right(x).y, expected, rtol=0, atol=2e-6)
+    for other in (wrong, Recurrent(cell.name.removesuffix("_hard_sigmoid"), I, H)):
+        with pytest.raises(ValueError, match="differ from y by"):
+            keras.load_weights(other, weights, check=(x, expected))
+    back = theirs(library, name.split()[0], seed=3, recurrent_activation=gates, **options)
+    back.set_weights(keras.get_weights(right))
+    np.testing.assert_allclose(run(back, x), expected, rtol=0, atol=2e-6)
+
+
+@pytest.mark.parametrize("cell", [each for each, _ in HARD.values()])
+def test_gradients_of_hard_sigmoid(cell):
+    layer = Recurrent(cell, I, H, dtype="float64", seed=0)
+    x, dy = draw(1, T, B, I, dtype="float64"), draw(2, T, B, H, dtype="float64")
+    layer.params.flat[...] = draw(3, layer.params.size, dtype="float64")
+    y = layer(x).y
+    assert y.shape == dy.shape and np.isfinite(y).all()
+    grads, k, step = layer(x).backward(dy), (2, 1, 3), 1e-6
+    moved = []
+    for sign in (1, -1):
+        there = x.copy()
+        there[k] += sign * step
+        moved.append((layer(there).y * dy).sum())
+    np.testing.assert_allclose(grads.x[k], (moved[0] - moved[1]) / (2 * step), rtol=1e-6)
+
+
+def test_a_net_of_hard_sigmoid_in_a_file(tmp_path):
+    layer = Recurrent(keras.LSTMHardSigmoid, I, H, slope=1 / 6, seed=0)
+    pylstm.save(tmp_path / "net", layer)
+    again = pylstm.load(tmp_path / "net", cell=keras.LSTMHardSigmoid)
+    np.testing.assert_array_equal(again(draw(1, T, B, I)).y, layer(draw(1, T, B, I)).y)
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "cell", "message"),
+    [
+        ("GRU", {"reset_after": False}, "gru", "what the cell 'gru_reset_before' does, but the layer has 'gru'"),
+        ("LSTM", {"recurrent_activation": "hard_sigmoid"}, "lstm", "keras.LSTMHardSigmoid, ..., slope=0.16666666666"),
+        ("LSTM", {"recurrent_activation": "hard_sigmoid"}, keras.LSTMHardSigmoid, "slope=0.166666666667"),
+        ("SimpleRNN", {"activation": "relu"}, "rnn_tanh", r"make it with Recurrent\('rnn_relu', ...\)"),
+        ("SimpleRNN", {"activation": "elu"}, "rnn_tanh", "activation='elu', those with a cell are 'tanh', 'relu'"),
+        (
+            "LSTM",
+            {"activation": "relu"},
+            "lstm",
+            "activation='relu', recurrent_activation='sigmoid'; those with a cell",
+        ),
+        ("GRU", {"go_backwards": True}, "gru", "go_backwards=True: load the weights of the layer alone"),
+    ],
+)
+def test_layers_of_keras_that_another_cell_computes(library, kind, options, cell, message):
+    layer = Recurrent(cell, I, H, seed=0)
+    before = layer.params.flat.copy()
+    with pytest.raises(ValueError, match=message):
+        keras.load_weights(layer, theirs(library, kind, **options))
+    np.testing.assert_array_equal(layer.params.flat, before)
+
+
+def model_of(library, *layers):
+    model = library.Sequential([library.Input((T, I)), *layers])
+    model.layers[0].set_weights([0.6 * draw(k, *a.shape) for k, a in enumerate(model.layers[0].get_weights())])
+    return model
+
+
+def saved(model, path, version="", change=lambda text: text, arrays=None):
+    """A file as Keras 3 writes it, then with a part of it as Keras 2 does."""
+    h5py = pytest.importorskip("h5py")
+    model.save(path)
+    with h5py.File(path, "r+") as file:
+        file.attrs["keras_version"] = version or file.attrs["keras_version"]
+        file.attrs["model_config"] = change(file.attrs["model_config"])
+        group = file["model_weights"][model.layers[0].name]
+        for name, array in zip(group.attrs["weight_names"], arrays or []):
+            del group[name]
+            group[name] = array
+    return path
+
+
+# Keras warns that its own file format is newer.
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("kind", ["LSTM", "GRU", "SimpleRNN"])
+@pytest.mark.parametrize("both", [False, True])
+def test_files_of_keras(library, tmp_path, kind, both):
+    one = getattr(library.layers, kind)(H, return_sequences=True, name="body")
+    model = model_of(library, library.layers.Bidirectional(one, name="body") if both else one, library.layers.Dense(2))
+    found, x = keras.load(saved(model, tmp_path / "net.h5")), draw(9, B, T, I)
+    assert list(found) == ["body"]
+    expected = np.asarray(model.layers[0](x).detach())
+    np.testing.assert_allclose(found["body"](x).y, expected, rtol=0, atol=2e-6)
+
+
+@pytest.mark.parametrize("version", ["2.2.4-tf", ""])
+@pytest.mark.parametrize("name", HARD)
+def test_files_of_hard_sigmoid(library, tmp_path, name, version):
+    options = HARD[name][1]
+    model = model_of(
+        library, getattr(library.layers, name.split()[0])(H, recurrent_activation="hard_sigmoid", **options)
+    )
+    layer = keras.load(saved(model, tmp_path / "net.h5", version))[model.layers[0].name]
+    gates = keras2_hard_sigmoid(library) if version else "hard_sigmoid"
+    one, x = theirs(library, name.split()[0], recurrent_activation=gates, **options), draw(9, B, T, I)
+    one.set_weights(model.layers[0].get_weights())
+    np.testing.assert_allclose(layer(x).y, run(one, x.swapaxes(0, 1)).swapaxes(0, 1), rtol=0, atol=2e-6)
+
+
+@pytest.mark.parametrize("kind", ["LSTM", "GRU"])
+def test_files_of_cudnn(library, tmp_path, kind):
+    model, x = model_of(library, getattr(library.layers, kind)(H, return_sequences=True)), draw(9, B, T, I)
+    weights = to_cudnn(model.layers[0].get_weights())
+    change = lambda text: text.replace(f'"{kind}"', f'"CuDNN{kind}"')  # noqa: E731
+    (layer,) = keras.load(saved(model, tmp_path / "net.h5", "2.2.4", change, weights)).values()
+    np.testing.assert_allclose(layer(x).y, np.asarray(model.layers[0](x).detach()), rtol=0, atol=2e-6)
+
+
+def test_files_that_are_not_read(library, tmp_path):
+    h5py = pytest.importorskip("h5py")
+    path = tmp_path / "x.h5"
+    with pytest.raises(FileNotFoundError, match="does not exist"):
+        keras.load(path)
+    path.write_bytes(b"PK\x03\x04 and more")
+    with pytest.raises(ValueError, match=r"a file of Keras' own format: layer = keras\.saving\.load_model"):
+        keras.load(path)
+    path.write_bytes(b"something else")
+    with pytest.raises(ValueError, match="not an HDF5 file"):
+        keras.load(path)
+    with h5py.File(path, "w") as file:
+        file["x"] = np.ones(3)
+    with pytest.raises(ValueError, match="holds no model, or weights without the layers"):
+        keras.load(path)
+    model = model_of(library, library.layers.GRU(H, name="body"))
+    for change, message in (
+        (lambda text: text.replace('"class_name": "GRU"', '"class_name": "Dense"'), "no recurrent layer among"),
+        (
+            lambda text: text.replace('"class_name": "GRU"', '"class_name": "Model"'),
+            "'body' is a model within the model",
+        ),
+        (lambda text: text.replace('"go_backwards": false', '"go_backwards": true'), "has go_backwards=True"),
+        (lambda text: text.replace('"units": 5', '"units": 6'), "has 6 units, but a recurrent kernel of 5 rows"),
+        (lambda text: text[:40], "x.h5"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            keras.load(saved(model, path, "", change))

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import pylstm
+from pylstm.interop import hard_sigmoid
 from pylstm.interop.gate_orders import GATE_ORDERS, PROJECTIONS
 from pylstm.interop.torch import load_state_dict, state_dict
 from pylstm.layers.bidirectional import Bidirectional
@@ -187,7 +188,9 @@ def test_cells_that_torch_does_not_have():
 def test_the_table_names_gates_that_exist():
     for orders in GATE_ORDERS.values():
         for cell, order in orders.items():
-            contract = Recurrent(cell, I, H, **({"proj_size": 2} if cell == "lstmp" else {})).cell.contract
+            contract = Recurrent(
+                hard_sigmoid.CELLS.get(cell, cell), I, H, **({"proj_size": 2} if cell == "lstmp" else {})
+            ).cell.contract
             named = [gate.removeprefix("-") for block in order for gate in block.split("/") if gate]
             named += contract.gates_of(PROJECTIONS[cell]) if cell in PROJECTIONS else ()
             assert sorted(named) == sorted(contract.gates)
