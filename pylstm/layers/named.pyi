@@ -8,7 +8,10 @@ from pylstm.layers.stack import Stack
 
 # mypy: disable-error-code="misc"
 # `__new__` returns a Stack as well, by intent: checkers doubt it here and take its word where it is called.
-# They would rather take `__init__` where a class has both, so it stands in a base, for the super().__init__ of others.
+# Mypy would rather take `__init__` where a class has both, so for it that stands in a base alone. Pyright asks both: the
+# last `__new__` leaves what is not a Stack to `__init__`, so that a derived class may have one with other arguments.
+
+MYPY = False  # mypy takes it for True
 
 _Several = Literal[2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16]  # of any other int they know that it may be one
 _Residual = bool | Iterable[bool]
@@ -112,6 +115,26 @@ class Recurrent(_OneOrSeveral):
         residual: _Residual = False,
         **sizes: float,
     ) -> Self | Stack: ...
+    if not MYPY:
+        @overload
+        def __new__(cls, *given: Any, **options: Any) -> Self: ...
+        def __init__(
+            self,
+            cell: str | type[Cell],
+            input_size: int,
+            hidden_size: int,
+            num_layers: int = 1,
+            *,
+            bidirectional: bool = False,
+            dropout: float = 0.0,
+            bias: bool = True,
+            batch_first: bool = False,
+            dtype: Dtype = "float32",
+            seed: Seed = None,
+            learn_initial: bool | Iterable[str] = False,
+            certified: bool = True,
+            **sizes: float,
+        ) -> None: ...
 
 class Named(Recurrent):
     def __init__(self, input_size: int, hidden_size: int, num_layers: int = 1, **options: Any) -> None: ...
@@ -161,6 +184,18 @@ class LSTM(Named):
         residual: _Residual = False,
         **options: Unpack[_LSTMOptions],
     ) -> Self | Stack: ...
+    if not MYPY:
+        @overload
+        def __new__(cls, *given: Any, **options: Any) -> Self: ...
+        def __init__(
+            self,
+            input_size: int,
+            hidden_size: int,
+            num_layers: int = 1,
+            *,
+            bidirectional: bool = False,
+            **options: Unpack[_LSTMOptions],
+        ) -> None: ...
 
 class GRU(Named):
     cells: ClassVar[dict[str, dict[str, Any]]]
@@ -207,6 +242,18 @@ class GRU(Named):
         residual: _Residual = False,
         **options: Unpack[_GRUOptions],
     ) -> Self | Stack: ...
+    if not MYPY:
+        @overload
+        def __new__(cls, *given: Any, **options: Any) -> Self: ...
+        def __init__(
+            self,
+            input_size: int,
+            hidden_size: int,
+            num_layers: int = 1,
+            *,
+            bidirectional: bool = False,
+            **options: Unpack[_GRUOptions],
+        ) -> None: ...
 
 class RNN(Named):
     cells: ClassVar[dict[str, dict[str, Any]]]
@@ -253,5 +300,17 @@ class RNN(Named):
         residual: _Residual = False,
         **options: Unpack[_RNNOptions],
     ) -> Self | Stack: ...
+    if not MYPY:
+        @overload
+        def __new__(cls, *given: Any, **options: Any) -> Self: ...
+        def __init__(
+            self,
+            input_size: int,
+            hidden_size: int,
+            num_layers: int = 1,
+            *,
+            bidirectional: bool = False,
+            **options: Unpack[_RNNOptions],
+        ) -> None: ...
 
 def of_cell(cell: type[Cell], **arguments: Any) -> Recurrent: ...

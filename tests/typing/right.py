@@ -69,6 +69,25 @@ class Mine(pylstm.LSTM):
         super().__init__(input_size, 8, seed=0)
 
 
+class Chosen(pylstm.Recurrent):
+    """With other arguments than its base, and none in the same place."""
+
+    def __init__(self, *, widths: tuple[int, int]) -> None:
+        super().__init__("gru", *widths, dropout=0.0)
+
+
+class Same(pylstm.GRU):
+    """Without an `__init__` of its own."""
+
+
+def derived() -> None:
+    assert_type(Mine(3), Mine)
+    assert_type(Mine(3)(x).y, Floats)
+    assert_type(Chosen(widths=(3, 8)), Chosen)
+    assert_type(Same(3, 8), Same)
+    assert_type(Same(3, 8, 2), pylstm.Stack)
+
+
 def seeds() -> None:
     for seed in (np.int64(3), np.uint8(1), 4):
         pylstm.LSTM(3, 8, seed=seed).reset_parameters(seed)
