@@ -87,3 +87,7 @@ def compile_args(level: str = "v1") -> list[str]:
 
 if __name__ == "__main__":  # python pylstm/building.py c | tiles | cython | v1 | v3 | v4: for meson.build
     print(*({"c": FLAGS, "tiles": TILES, "cython": cython_args()} | LEVEL_FLAGS)[sys.argv[1]], sep="\n")
+
+
+def __dir__() -> list[str]:
+    return [*__all__, *(name for name in globals() if name.startswith("__"))]

@@ -25,7 +25,8 @@ _RAW = re.compile(
     "has no len|object of type|unhashable|expected str, bytes|cannot unpack|values to unpack|indices must be|"
     "does not support|must be real number|has no callable|did not contain a loop|not supported for the input types|"
     "object cannot be interpreted|argument of type|issubclass|isinstance|index out of range|can only concatenate|"
-    "could not convert|invalid literal|must be str, not|bad operand type"
+    "could not convert|invalid literal|must be str, not|bad operand type|"
+    "truth value of an array|setting an array element|Expected 2D array|cannot convert float"
 )
 _WORDS: dict[Any, tuple[Any, str]] = {
     int: (Integral, "an integer"),

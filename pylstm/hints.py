@@ -192,7 +192,8 @@ def refuse_sizes(
     """TypeError where a layer is made with one size or none, or with options by position."""
     if more:
         raise TypeError(f"options go by name: {example}, bidirectional=True, batch_first=True), got {more!r}")
-    if ... in sizes and (sizes != (..., ...) or options):  # nothing at all is what `copy` and `pickle` give
+    lacking = [size is ... for size in sizes]  # `in` would compare arrays
+    if any(lacking) and (not all(lacking) or options):  # nothing at all is what `copy` and `pickle` give
         import difflib
 
         refuse_options(options, (), "option")
@@ -232,7 +233,9 @@ def absent(module: str, later: Mapping[str, str] = MappingProxyType({})) -> Call
         raise AttributeError(f"module {module!r} has no attribute {name!r}{cure and ': '}{cure}")
 
     def listed() -> list[str]:
-        return sorted({*vars(sys.modules[module]), *vars(sys.modules[module]).get("__all__", ()), *later})
+        names = vars(sys.modules[module])
+        public = names.get("__all__")
+        return sorted({*(names if public is None else public), *later, *(each for each in names if each[:2] == "__")})
 
     vars(sys.modules[module]).setdefault("__dir__", listed)
     return find

@@ -129,3 +129,7 @@ def pylstm_on_fit_end(trainer: Any) -> None:
 
     Not called when the fit ends by an exception.
     """
+
+
+def __dir__() -> list[str]:
+    return [*__all__, *(name for name in globals() if name.startswith("__"))]

@@ -23,13 +23,16 @@ import pluggy
 from pylstm import hookspecs
 from pylstm.cells.cell import Cell
 from pylstm.cells.registry import Owner, Registry
-from pylstm.hints import explained, explained_constructor
+from pylstm.hints import absent, explained, explained_constructor
 from pylstm.kinds import KINDS
 
 if TYPE_CHECKING:
     from importlib.metadata import Distribution, EntryPoint
 
 __all__ = ["Record", "register", "registry", "status"]
+
+if not TYPE_CHECKING:
+    __getattr__ = absent(__name__)
 
 GROUP = "pylstm"
 VARIABLE = "PYLSTM_DISABLE_PLUGINS"

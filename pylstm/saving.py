@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Mapping
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -19,13 +19,16 @@ from pylstm.cells.options import base_of
 from pylstm.checks import check_flag, quoted
 from pylstm.described import Layer, Model, owner_of
 from pylstm.files import Path, Shapes, path_text, read_file, write_file
-from pylstm.hints import explained
+from pylstm.hints import absent, explained
 from pylstm.kinds import KINDS, MOST_LAYERS, Plan, Wanted, describe, kind_of, plan_of
 from pylstm.rehearsal import check_attributes, check_same, is_ours, members, rehearsed
 from pylstm.schema import Entries, check_storable, malformed
 from pylstm.wording import with_article
 
 __all__ = ["Entries", "Layer", "Model", "Plan", "Wanted", "load", "read_about", "save"]
+
+if not TYPE_CHECKING:
+    __getattr__ = absent(__name__)
 
 
 class HasParts(Protocol):

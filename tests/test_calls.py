@@ -293,3 +293,35 @@ def test_other_arrays_by_name():
         with pytest.raises(KeyError, match=r"unknown name 'q' \(known: h, c\)"):
             found["q"]
         assert isinstance(found, dict) and list(found) == ["h", "c"] and found.get("q") is None
+
+
+ARRAYS = {
+    "LSTM": lambda: pylstm.LSTM(X, 3),
+    "LSTM's hidden_size": lambda: pylstm.LSTM(2, X),
+    "GRU's num_layers": lambda: pylstm.GRU(2, 3, X),
+    "Linear": lambda: pylstm.Linear(X, 3),
+    "MLP": lambda: pylstm.MLP(X, (2,), 3),
+    "Embedding": lambda: pylstm.Embedding(X, 3),
+    "stream": lambda: LSTM.stream(X),
+    "naive": lambda: pylstm.naive(ROWS, X),
+    "seasonal_naive": lambda: pylstm.seasonal_naive(ROWS, X, 3),
+    "split_by_class": lambda: datasets.split_by_class(ROWS, [0, 1], X),
+    "adding": lambda: comparing.adding(X),
+    "copy": lambda: comparing.copy(X),
+}
+
+
+@pytest.mark.parametrize("call", ARRAYS)
+def test_an_array_where_one_number_belongs(call):
+    with pytest.raises((TypeError, ValueError), match=r"must be|needs|takes") as caught:
+        ARRAYS[call]()
+    assert "truth value" not in str(caught.value) and "index" not in str(caught.value)
+
+
+def test_context_managers_name_what_they_need():
+    with pytest.raises(TypeError, match=r"^drop_connect needs layer and rate: drop_connect\(layer, rate\)"):
+        regularisers.drop_connect()
+    with pytest.raises(TypeError, match=r"^drop_connect has no option trainin=: .*did you mean training=\?$"):
+        regularisers.drop_connect(LSTM, 0.5, trainin=True)
+    with pytest.raises(TypeError, match=r"^followed needs trainer: followed\(trainer\)"):
+        pylstm.training.followed()

@@ -10,12 +10,12 @@ are not in the tree: they make another cell, which `check` shows.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from pylstm.checks import quoted
-from pylstm.hints import explained
+from pylstm.hints import absent, explained
 from pylstm.interop.taking import Widening, take
 from pylstm.interop.weights import directions_of, read_weights, refuse_other_kind, write_weights
 from pylstm.layers.bidirectional import Bidirectional
@@ -23,6 +23,9 @@ from pylstm.layers.named import Recurrent
 from pylstm.layers.stack import Stack
 
 __all__ = ["load_params", "params"]
+
+if not TYPE_CHECKING:
+    __getattr__ = absent(__name__)
 
 LETTERS: dict[str, Sequence[str]] = {
     "lstm": "ifgo",

@@ -8,17 +8,20 @@ evaluation, what ``layer(x, blend={"h": 1 - p})`` does, with an array of the sha
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pylstm.hints import explained
+from pylstm.hints import absent, explained
 from pylstm.interop.taking import Widening, take, without_prefix
 from pylstm.interop.tensor_files import is_path, read_tensors
 from pylstm.interop.weights import directions_of, read_weights, refuse_other_kind, shapes_of, write_weights
 from pylstm.layers.named import Recurrent
 
 __all__ = ["load_state_dict", "state_dict"]
+
+if not TYPE_CHECKING:
+    __getattr__ = absent(__name__)
 
 KEYS = ("kernel", "recurrent_kernel", "bias", "recurrent_bias")
 """Those of a GRU; an LSTM has not the last."""

@@ -7,14 +7,14 @@ i, f, g, o; the bias (4H,); the initial h (H,) and c (H,). Then the head: its we
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from pylstm.checks import Dtype, check_dtype, check_positive
 from pylstm.feedforward.linear import Linear
 from pylstm.files import path_text
-from pylstm.hints import explained
+from pylstm.hints import absent, explained
 from pylstm.interop.chain import Chain, ChainStream, chain_of
 from pylstm.interop.json_files import finite_floats, read_json, write_json
 from pylstm.interop.weights import read_weights, weights_of
@@ -23,6 +23,9 @@ from pylstm.layers.named import Recurrent
 from pylstm.schema import Entries, check_storable, malformed
 
 __all__ = ["Chain", "ChainStream", "load", "save"]
+
+if not TYPE_CHECKING:
+    __getattr__ = absent(__name__)
 
 VERSION = "0.5.4"
 """Version of the format that `save` writes."""

@@ -5,14 +5,14 @@ Matrices are those of Keras, (inputs, outputs); columns i, f, g, o of ``lstm``, 
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from pylstm.checks import Dtype, check_dtype
 from pylstm.feedforward.linear import Linear
 from pylstm.files import path_text
-from pylstm.hints import explained
+from pylstm.hints import absent, explained
 from pylstm.interop.chain import Chain, ChainStream, Conv1d, chain_of, sizes_of
 from pylstm.interop.elementwise import ACTIVATIONS, Activation, Normalisation, PReLU
 from pylstm.interop.json_files import finite_floats, read_json, write_json
@@ -22,6 +22,9 @@ from pylstm.layers.named import Recurrent
 from pylstm.schema import Entries, malformed
 
 __all__ = ["Chain", "ChainStream", "load", "save"]
+
+if not TYPE_CHECKING:
+    __getattr__ = absent(__name__)
 
 BLOCKS = {"lstm": 4, "gru": 3}
 """Cell -> the blocks of columns of its matrices."""

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from pylstm.checks import check_flag
-from pylstm.hints import explained
+from pylstm.hints import absent, explained
 from pylstm.interop.taking import Widening, take, without_prefix
 from pylstm.interop.tensor_files import is_path, read_tensors
 from pylstm.interop.weights import (
@@ -30,6 +30,9 @@ from pylstm.layers.named import Recurrent
 from pylstm.layers.stack import Stack
 
 __all__ = ["load_state_dict", "state_dict"]
+
+if not TYPE_CHECKING:
+    __getattr__ = absent(__name__)
 
 STEMS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
 PROJECTION = "weight_hr"

@@ -314,9 +314,15 @@ class RecurrentLayer(Layer, hints="single"):
         options = own | self.sizes | changed(self.cell) | unusual | {"dtype": self.dtype.name}
         return call_of(kind, *first, self.input_size, self.hidden_size, **options)
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in self.__dict__.items() if name not in ("_core", "workspaces", "_layouts")}
+    def __getstate__(self) -> Any:
+        state: Any = super().__getstate__()
+        own, slots = state if isinstance(state, tuple) else (state, {})
+        own = {name: value for name, value in own.items() if name not in ("_core", "workspaces", "_layouts")}
+        return (own, slots) if slots else own
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update({"learn_initial": (), "certified": True} | state)
+    def __setstate__(self, state: Any) -> None:
+        own, slots = state if isinstance(state, tuple) else (state, {})
+        self.__dict__.update({"learn_initial": (), "certified": True} | own)
+        for name, value in slots.items():  # of derived classes
+            object.__setattr__(self, name, value)
         self._prepare()

@@ -154,6 +154,7 @@ def input_dropout(layer: Any, x: Any, rate: float, *, seed: Any = None, training
     return _factors(generator(seed), "x", rate, shape, layer.dtype)
 
 
+@explained()
 @contextmanager
 def drop_connect(
     layer: Any, rate: float, names: Iterable[str] = ("weight_h",), *, seed: Any = None, training: bool = True

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
+from pylstm.hints import explained
 from pylstm.plugins import training_hooks
 
 
@@ -36,6 +37,7 @@ class Follower(NamedTuple):
         call_out(f"a plugin's {hook}", cure, getattr(self.hooks, hook), trainer=self.trainer)
 
 
+@explained()
 @contextmanager
 def followed(trainer: Any) -> Iterator[Follower]:
     """Let the plugins follow a loop: ``with followed(trainer) as follower:`` around it.

@@ -119,3 +119,26 @@ def test_the_signature_of_a_stream():
     assert list(inspect.signature(pylstm.Stream).parameters) == ["layer", "batch_size"]
     assert "Stream(layer, batch_size=1)" in pydoc.plain(pydoc.render_doc(pylstm.Stream))
     assert inspect.getdoc(pylstm.Stream).startswith("A layer that is fed step by step")
+
+
+class WithSlots(pylstm.GRU):
+    kind = "with slots"
+    __slots__ = ("__hidden", "note", "unset")
+
+    def __init__(self, input_size, note):
+        super().__init__(input_size, 4, seed=1)
+        self.note, self.__hidden = [note], note
+
+    @property
+    def hidden(self):
+        return self.__hidden
+
+
+@pytest.mark.parametrize("again", [copy.copy, copy.deepcopy, lambda layer: pickle.loads(pickle.dumps(layer))])
+@pytest.mark.parametrize("stacked", [False, True])
+def test_copies_have_the_slots_of_a_subclass(again, stacked):
+    layer = WithSlots(3, 2.5)
+    other = again(pylstm.Stack([layer])).layers[0] if stacked else again(layer)
+    assert other.note == [2.5] and other.note is not layer.note and other.hidden == 2.5
+    assert not hasattr(other, "unset") and set(vars(other)) == set(vars(layer))
+    assert np.array_equal(other.params.flat, layer.params.flat)
