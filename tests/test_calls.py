@@ -321,7 +321,7 @@ def test_an_array_where_one_number_belongs(call):
 def test_context_managers_name_what_they_need():
     with pytest.raises(TypeError, match=r"^drop_connect needs layer and rate: drop_connect\(layer, rate\)"):
         regularisers.drop_connect()
-    with pytest.raises(TypeError, match=r"^drop_connect has no option trainin=: .*did you mean training=\?$"):
-        regularisers.drop_connect(LSTM, 0.5, trainin=True)
+    with pytest.raises(TypeError, match=r"^drop_connect has no option trainings=: .*did you mean training=\?$"):
+        regularisers.drop_connect(LSTM, 0.5, trainings=True)
     with pytest.raises(TypeError, match=r"^followed needs trainer: followed\(trainer\)"):
         pylstm.training.followed()

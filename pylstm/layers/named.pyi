@@ -8,8 +8,8 @@ from pylstm.layers.stack import Stack
 
 # mypy: disable-error-code="misc"
 # `__new__` returns a Stack as well, by intent: checkers doubt it here and take its word where it is called.
-# Mypy would rather take `__init__` where a class has both, so for it that stands in a base alone. Pyright asks both: the
-# last `__new__` leaves what is not a Stack to `__init__`, so that a derived class may have one with other arguments.
+# Mypy would rather take `__init__` where a class has both, so for it that stands in a base alone. Pyright asks both:
+# the last `__new__` leaves what is not a Stack to `__init__`, and a derived class may have one with other arguments.
 
 MYPY = False  # mypy takes it for True
 
