@@ -70,12 +70,14 @@ class BidirectionalRun(CompositeRun):
         moved.swapaxes(0, self._axis)[:1] = False  # no boundary of the row's own: its passed-in states hold there
         return moved
 
-    def _backward(self, dy: np.ndarray, dfinal: list[Any], dstates: list[Any], without: set[str]) -> CompositeGradients:
+    def _backward(
+        self, dy: np.ndarray, dfinal: list[Any], dstates: list[Any], without: list[Any]
+    ) -> CompositeGradients:
         width = self.layer.forward.output_size
         turned_over = dstates[1] and {name: self._flip(as_array(name, value)) for name, value in dstates[1].items()}
-        forward = self.forward.backward(dy[..., :width], dfinal=dfinal[0], dstates=dstates[0], without=without)
+        forward = self.forward.backward(dy[..., :width], dfinal=dfinal[0], dstates=dstates[0], without=without[0])
         dy = self._flip(dy[..., width:])
-        reverse = self.reverse.backward(dy, dfinal=dfinal[1], dstates=turned_over, without=without)
+        reverse = self.reverse.backward(dy, dfinal=dfinal[1], dstates=turned_over, without=without[1])
         reverse.x = self._flip(reverse.x)
         for kind in KINDS:
             setattr(reverse, kind, {name: self._flip(array) for name, array in getattr(reverse, kind).items()})

@@ -81,7 +81,7 @@ class CompositeRun(Output, hints="composite run"):
         *,
         dfinal: States | None = None,
         dstates: Sequence[Any] | None = None,
-        without: Collection[str] = (),
+        without: Collection[Any] = (),
         **other: Never,
     ) -> CompositeGradients:
         """Back-propagate through all layers; of two directions the forward one stands before the reverse.
@@ -95,8 +95,10 @@ class CompositeRun(Output, hints="composite run"):
         dstates : list by layer, optional
             Cotangents of the states after every step: None or what `Run.backward` of the layer takes, of both
             directions in the order of the steps of `x`.
-        without : collection of "x" and "params", optional
-            What needs no gradient, as of `Run.backward`; "params" are those of all layers.
+        without : collection of "x" and "params", or list by layer, optional
+            What needs no gradient, as of `Run.backward`: of all layers, or a list of what each may leave out (a list of
+            two for two directions), as where some are frozen. "x" is the input of the whole; layers after the first
+            pass on the gradient of theirs.
 
         Raises
         ------
@@ -110,10 +112,20 @@ class CompositeRun(Output, hints="composite run"):
         if dy is None and not any(finals) and not any(steps):
             raise ValueError("backward needs a cotangent: dy, dfinal or dstates")
         dy = np.zeros_like(self.y) if dy is None else check_array("dy", dy, self.y.shape, self.layer.dtype)
-        check_without(without)
-        return self._backward(dy, finals, steps, set(without))
+        return self._backward(dy, finals, steps, self._left_out(without))
 
-    def _backward(self, dy: np.ndarray, dfinal: list[Any], dstates: list[Any], without: set[str]) -> CompositeGradients:
+    def _left_out(self, without: Any) -> list[Any]:
+        """What each part leaves out."""
+        if isinstance(without, list) and not all(isinstance(each, str) for each in without):
+            if len(without) != len(self.layers):
+                raise ValueError(f"without has {len(without)} entries for {len(self.layers)} layers, got {without!r}")
+            return without
+        check_without(without)
+        return [tuple(without)] * len(self.layers)
+
+    def _backward(
+        self, dy: np.ndarray, dfinal: list[Any], dstates: list[Any], without: list[Any]
+    ) -> CompositeGradients:
         raise NotImplementedError
 
     def _gradients(self, x: np.ndarray, layers: list[Any]) -> CompositeGradients:

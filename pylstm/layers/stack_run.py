@@ -60,14 +60,24 @@ class StackRun(CompositeRun):
         lengths = check_lengths(lengths, x.shape[self._axis], x.shape[1 - self._axis])
         return within(x, lengths, self._axis), lengths
 
-    def _backward(self, dy: np.ndarray, dfinal: list[Any], dstates: list[Any], without: set[str]) -> CompositeGradients:
+    def _backward(
+        self, dy: np.ndarray, dfinal: list[Any], dstates: list[Any], without: list[Any]
+    ) -> CompositeGradients:
         d = dy if self._lengths is None else within(dy, self._lengths, self._axis)
         layers = []
-        for run, mask, residual, final, step in reversed(
-            list(zip(self.layers, self._masks, self._residual, dfinal, dstates))
+        for run, mask, residual, final, step, left_out in reversed(
+            list(zip(self.layers, self._masks, self._residual, dfinal, dstates, without))
         ):
-            left_out = without if run is self.layers[0] else without - {"x"}
+            if run is not self.layers[0]:
+                left_out = _passing_on(left_out)
             grads = run.backward(d if mask is None else d * mask, dfinal=final, dstates=step, without=left_out)
             d = grads.x + d if residual else grads.x
             layers.append(grads)
         return self._gradients(d, layers[::-1])
+
+
+def _passing_on(left_out: Any) -> Any:
+    """What a layer that is not the first leaves out: never the gradient of its input."""
+    if not isinstance(left_out, list | tuple | set | frozenset):
+        return left_out  # refused by the layer
+    return [_passing_on(each) if isinstance(each, list | tuple) else each for each in left_out if each != "x"]

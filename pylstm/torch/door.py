@@ -74,16 +74,11 @@ def _forward(engine: Engine, x: Any, weights: Sequence[Any], passed: Passed, giv
     return (*(torch.from_numpy(array) for array in outputs), held)
 
 
-def _backward(passed: Passed, tape: Any, cotangents: Sequence[Any], without: Sequence[str] = ()) -> list[Any]:
+def _backward(passed: Passed, tape: Any, cotangents: Sequence[Any], needs: Sequence[bool] = ()) -> list[Any]:
     """Gradients of x, of the weights and of what was passed."""
     engine, run = _kept(tape)
     settle(2 * engine.size * (run.y.size // engine.output_size))
-    return [torch.from_numpy(array) for array in engine.backward(run, passed, _arrays(cotangents), without)]
-
-
-def _unneeded(needs: Sequence[bool], count: int) -> list[str]:
-    """What of x, followed by `count` weights, needs no gradient as a whole."""
-    return [name for name, some in (("x", needs[:1]), ("params", needs[1 : 1 + count])) if not any(some)]
+    return [torch.from_numpy(array) for array in engine.backward(run, passed, _arrays(cotangents), needs)]
 
 
 def _version(tensor: Any) -> int:
@@ -129,7 +124,7 @@ class _Call(torch.autograd.Function):
             ]
             grads = backward_op(tape, every, inputs, engine.key, passed.text)
         else:
-            grads = _backward(passed, tape, cotangents, _unneeded(needs, count))
+            grads = _backward(passed, tape, cotangents, needs[: 1 + count])
         grads += [None] * (len(needs) - len(grads))
         return (None, *(grad if need else None for grad, need in zip(grads, needs)))
 

@@ -210,13 +210,16 @@ class Engine:
         return [each[k : k + 2] for k in range(0, len(each), 2)] if self.description.bidirectional else each
 
     def backward(
-        self, run: Any, passed: Passed, cotangents: Sequence[Array | None], without: Sequence[str] = ()
+        self, run: Any, passed: Passed, cotangents: Sequence[Array | None], needs: Sequence[bool] = ()
     ) -> list[Array]:
-        """Gradients of x, of the weights, and of the first `smooth` of what was passed; those left out are zeros."""
+        """Gradients of x, of the weights, and of the first `smooth` of what was passed.
+
+        `needs` says which of x and the weights need one (none: all do); what no weight of a layer needs is zeros.
+        """
         dy, *dfinals = cotangents
         whole = isinstance(run.layer, Composite)
         dfinal = {name: d if whole else d[0] for name, d in zip(self.states, dfinals) if d is not None}
-        grads = run.backward(dy, dfinal=dfinal or None, without=without)
+        grads = run.backward(dy, dfinal=dfinal or None, without=self._unneeded(whole, needs))
         leaves = single(grads.layers) if whole else [grads]
         out = [grads.x, *(array for leaf in leaves for array in self.naming.split(leaf.params))]
         for name in passed.names[: passed.smooth]:
@@ -226,6 +229,16 @@ class Engine:
             else:
                 out.append(getattr(leaves[int(rest[0])], kind)[rest[1]])
         return [np.ascontiguousarray(array) for array in out]
+
+    def _unneeded(self, whole: bool, needs: Sequence[bool]) -> Any:
+        """`without` of the run's backward: "x", and "params" of the layers of which no weight needs a gradient."""
+        if all(needs):
+            return ()
+        at, each, x = 1, [], [] if needs[0] else ["x"]
+        for shapes in self.shapes:
+            each.append(x + ([] if any(needs[at : at + len(shapes)]) else ["params"]))
+            at += len(shapes)
+        return self._nested(each) if whole else each[0]
 
 
 def _own(array: Array) -> Array:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import pylstm
+from pylstm.layers.composite_run import single
 from pylstm.plugins import registry
 
 T, B, I, H = 9, 4, 3, 5
@@ -72,9 +73,41 @@ def test_of_every_kind_of_run(kind, threads, way, without):
         pylstm.set_num_threads(before)
 
 
-@pytest.mark.parametrize("without", ["x", ("y",), ["params", "dx"], None, [["x"]]])
+@pytest.mark.parametrize("without", ["x", ("y",), ["params", "dx"], None])
 def test_other_names_are_refused(without):
     for layer in (pylstm.GRU(I, H), pylstm.GRU(I, H, 2)):
         run = layer(np.ones((T, B, I), "f"))
         with pytest.raises(ValueError, match='without must be a tuple or set of "x" and "params"'):
             run.backward(run.y, without=without)
+
+
+FROZEN = {  # what the single layers leave out, and so said
+    False: ([{"x", "params"}, set(), {"params"}], [["x", "params"], (), ("params", "x")]),
+    True: (
+        [{"x"}, {"x", "params"}, set(), {"params"}, {"params"}, {"params"}],
+        [[["x"], ["x", "params"]], [(), ("params", "x")], ("params",)],
+    ),
+}
+
+
+@pytest.mark.parametrize("bidirectional", FROZEN)
+def test_of_some_layers(bidirectional):
+    net = pylstm.GRU(I, H, num_layers=3, bidirectional=bidirectional, dtype="float64", seed=1)
+    run = net(draw(T, B, I))
+    left_out, without = FROZEN[bidirectional]
+    dy = draw(*run.y.shape)
+    whole, part = run.backward(dy), run.backward(dy, without=without)
+    for names, full, got in zip(left_out, single(whole.layers), single(part.layers), strict=True):
+        assert (got.params.flat == (0 if "params" in names else full.params.flat)).all()
+    assert (part.x == 0).all() and (whole.x != 0).all()
+    assert np.array_equal(part.initial["h"], whole.initial["h"])
+    assert np.array_equal(part.params.flat, np.concatenate([each.params.flat for each in single(part.layers)]))
+
+
+def test_other_lists_are_refused():
+    run = pylstm.GRU(I, H, num_layers=2, dtype="float64")(draw(T, B, I))
+    with pytest.raises(ValueError, match=r"without has 1 entries for 2 layers, got \[\['x'\]\]"):
+        run.backward(run.y, without=[["x"]])
+    for wrong in ([["x"], ["y"]], [["x"], None], [["x"], "params"]):
+        with pytest.raises(ValueError, match='without must be a tuple or set of "x" and "params"'):
+            run.backward(run.y, without=wrong)

@@ -17,6 +17,7 @@ torch = pytest.importorskip("torch")
 
 import pylstm.torch  # noqa: E402  (after the skip)
 from pylstm.interop.torch import state_dict  # noqa: E402
+from pylstm.layers.composite_run import CompositeRun  # noqa: E402
 from pylstm.torch import door, spinning  # noqa: E402
 
 I, H, T, B = 3, 5, 7, 4
@@ -136,27 +137,49 @@ def test_gradients_are_only_of_what_requires_them(train):
     assert module(x)[0].requires_grad == train
 
 
-@pytest.mark.parametrize("of", ["x", "params", "state", "everything"])
+@pytest.mark.parametrize("of", ["x", "params", "state", "everything", "first layer", "second layer"])
 def test_what_nobody_needs_is_not_computed(of, monkeypatch):
     """The layer is told, and the gradients that are computed have the same bits."""
     module, x, state = pylstm.torch.GRU(I, H, 2), x_of(requires_grad=True), torch.randn(2, B, H, requires_grad=True)
     leaves = [x, state, *module.parameters()]
     wanted = dict(zip(map(id, leaves), torch.autograd.grad(module(x, state)[0].square().sum(), leaves)))
-    told, backward = [], type(module._engine).backward
+    told, backward = [], CompositeRun.backward
     monkeypatch.setattr(
-        type(module._engine),
+        CompositeRun,
         "backward",
-        lambda self, run, passed, cotangents, without: (
-            told.append(tuple(without)) or backward(self, run, passed, cotangents, without)
-        ),
+        lambda *run, without, **rest: told.append(without) or backward(*run, without=without, **rest),
     )
-    if of in ("params", "state"):
-        module.requires_grad_(False)
-    x.requires_grad_(of in ("params", "everything"))
+    frozen = {"first layer": ("l0",), "second layer": ("l1",), "params": ("l0", "l1"), "state": ("l0", "l1")}.get(
+        of, ()
+    )
+    for name, weight in module.named_parameters():
+        weight.requires_grad_(not name.endswith(frozen or ("none",)))
+    x.requires_grad_(of in ("params", "everything", "first layer"))
     left = [each for each in leaves if each.requires_grad]
     for leaf, grad in zip(left, torch.autograd.grad(module(x, state)[0].square().sum(), left), strict=True):
         assert torch.equal(grad, wanted[id(leaf)])
-    assert told == [{"x": ("x",), "params": ("params",), "state": ("x", "params"), "everything": ()}[of]]
+    says = {
+        "x": [["x"], ["x"]],
+        "params": [["params"], ["params"]],
+        "state": [["x", "params"], ["x", "params"]],
+        "everything": (),
+        "first layer": [["params"], []],
+        "second layer": [["x"], ["x", "params"]],
+    }
+    assert told == [says[of]]
+
+
+@pytest.mark.parametrize("num_layers", [1, 2])
+def test_a_frozen_direction(num_layers):
+    module, x = pylstm.torch.GRU(I, H, num_layers, bidirectional=True), x_of(requires_grad=True)
+    module(x)[0].square().sum().backward()
+    wanted = {name: weight.grad.clone() for name, weight in module.named_parameters()}
+    module.zero_grad()
+    for name, weight in module.named_parameters():
+        weight.requires_grad_(not name.endswith("l0_reverse"))
+    module(x)[0].square().sum().backward()
+    for name, weight in module.named_parameters():
+        assert weight.grad is None if name.endswith("l0_reverse") else torch.equal(weight.grad, wanted[name])
 
 
 def tapes():
