@@ -98,7 +98,17 @@ def _run(argv: list[str]) -> int:
 
 
 def _parser(modules: dict[str, ModuleType], names: tuple[str, ...]) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="pylstm", description="Recurrent networks on CPUs.", allow_abbrev=False)
+    from pylstm.commands._shared.examples import with_examples
+
+    examples = with_examples(
+        "pylstm train forecast co2",
+        "pylstm predict pylstm-forecast.safetensors",
+        "pylstm check lstm",
+        remark="Each command has its own help: pylstm train forecast --help",
+    )
+    parser = argparse.ArgumentParser(
+        prog="pylstm", description="Recurrent networks on CPUs.", allow_abbrev=False, **examples
+    )
     parser.add_argument("--version", action="store_true", help="version of pylstm, Python and instruction set; exit")
     parser.add_argument("--traceback", action="store_true", help="show where an error was raised")
     metavar = "{" + ",".join(names) + "}"
@@ -106,6 +116,12 @@ def _parser(modules: dict[str, ModuleType], names: tuple[str, ...]) -> argparse.
     for module in modules.values():
         module.add_parser(subparsers)
     return parser
+
+
+def whole_parser() -> argparse.ArgumentParser:
+    """The parser of all commands."""
+    names = command_names()
+    return _parser({name: _load(name) for name in names}, names)
 
 
 def _load(name: str) -> ModuleType:

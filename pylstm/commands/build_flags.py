@@ -6,7 +6,16 @@ import argparse
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    parser = subparsers.add_parser("build-flags", help="print the arguments of the compilers for a cell kernel")
+    from pylstm.commands._shared.examples import with_examples
+
+    parser = subparsers.add_parser(
+        "build-flags",
+        help="print the arguments of the compilers for a cell kernel",
+        **with_examples(
+            "cython $(pylstm build-flags --cython) kernel.pyx",
+            "gcc $(pylstm build-flags --level v3) -c kernel.c",
+        ),
+    )
     parser.add_argument("--level", default="v1", help="instruction-set level: v1 (default), v3 or v4")
     parser.add_argument("--cython", action="store_true", help="print the arguments of cython instead")
 

@@ -11,7 +11,16 @@ if TYPE_CHECKING:
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    parser = subparsers.add_parser("cells", help="list the cells: package, version, states, gates, parameters, status")
+    from pylstm.commands._shared.examples import with_examples
+
+    parser = subparsers.add_parser(
+        "cells",
+        help="list the cells: package, version, states, gates, parameters, status",
+        **with_examples(
+            "pylstm cells",
+            "pylstm cells --json",
+        ),
+    )
     parser.add_argument("--json", action="store_true", help="machine-readable output")
 
 

@@ -11,9 +11,16 @@ if TYPE_CHECKING:
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    from pylstm.commands._shared.examples import with_examples
+
     parser = subparsers.add_parser(
         "check",
         help="certify cells: every value and derivative, of the twin and of the kernel; status 1 if any is wrong",
+        **with_examples(
+            "pylstm check lstm",
+            "pylstm check mycell.py:MyCell",
+            "pylstm check --all --json",
+        ),
     )
     parser.add_argument(
         "names", nargs="*", metavar="NAME", help="registered name, module:Class, file.py:Class or file.py"

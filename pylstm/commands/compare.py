@@ -17,11 +17,17 @@ TASKS = ("copy", "adding", "digits", "text")
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    from pylstm.commands._shared.examples import with_examples
+
     parser = subparsers.add_parser(
         "compare",
         help="train cells on a task with the same number of parameters, data and seeds",
         description="Train each cell with the same number of parameters, data and seeds, and print the loss on "
         "held-out data. With --steps, the same command prints the same losses.",
+        **with_examples(
+            "pylstm compare lstm,gru --task adding",
+            "pylstm compare lstm,mycell.py:MyCell --task copy --length 50 --minutes 1 --plot copy.png",
+        ),
     )
     parser.add_argument("cells", metavar="CELLS", help="names, module:Class or file.py:Class, separated by commas")
     parser.add_argument("--task", choices=TASKS, required=True, help="task to learn")

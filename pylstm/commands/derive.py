@@ -9,7 +9,16 @@ FORMATS = ("markdown", "latex", "numpy", "cython", "c")
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    parser = subparsers.add_parser("derive", help="print what is derived from the formula of a cell")
+    from pylstm.commands._shared.examples import with_examples
+
+    parser = subparsers.add_parser(
+        "derive",
+        help="print what is derived from the formula of a cell",
+        **with_examples(
+            "pylstm derive gru",
+            "pylstm derive mycell.py --format latex > mycell.tex",
+        ),
+    )
     parser.add_argument("cell", help="registered name, module:Class, file.py:Class, or file.py of one cell")
     parser.add_argument("--format", choices=FORMATS, default="markdown", help="default: markdown")
 

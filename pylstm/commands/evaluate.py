@@ -6,15 +6,10 @@ import argparse
 import math
 from typing import Any
 
-EXAMPLES = """examples:
-  pylstm evaluate pylstm-forecast.safetensors
-  pylstm evaluate pylstm-forecast.safetensors newer.csv --hold-out 24 --horizon 6
-  pylstm evaluate pylstm-classify.safetensors test.csv --json
-  pylstm evaluate pylstm-text.safetensors book.txt"""
-
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add ``evaluate`` to the command line."""
+    from pylstm.commands._shared.examples import with_examples
     from pylstm.commands._shared.trained import add_reading
 
     parser = subparsers.add_parser(
@@ -23,8 +18,12 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         description="Text: bits per character. Classes: accuracy and confusions. Series: errors of forecasts beside "
         "those of the naive and the seasonal baseline. Without DATA, on the held-out part of the training data. "
         "Options that are not given are as in training.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        **with_examples(
+            "pylstm evaluate pylstm-forecast.safetensors",
+            "pylstm evaluate pylstm-forecast.safetensors newer.csv --hold-out 24 --horizon 6",
+            "pylstm evaluate pylstm-classify.safetensors test.csv --json",
+            "pylstm evaluate pylstm-text.safetensors book.txt",
+        ),
     )
     parser.add_argument("model", metavar="MODEL", help="a file of `pylstm train`")
     parser.add_argument("data", nargs="?", metavar="DATA", help="a file, or the name of a data set: its test part")

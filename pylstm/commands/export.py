@@ -9,10 +9,24 @@ FORMS = {"c": "one C11 file without dependencies", "header": "one C header for m
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add ``export`` to the command line."""
-    parser = subparsers.add_parser("export", help="write a saved net as C")
+    from pylstm.commands._shared.examples import with_examples
+
+    parser = subparsers.add_parser(
+        "export",
+        help="write a saved net as C",
+        **with_examples(
+            "pylstm export c net.safetensors -o net.c",
+            "pylstm export header net.safetensors --name gauge",
+        ),
+    )
     forms = parser.add_subparsers(dest="form", required=True, metavar="FORM")
     for form, text in FORMS.items():
-        add = forms.add_parser(form, help=text, description=f"Write MODEL as {text}.").add_argument
+        add = forms.add_parser(
+            form,
+            help=text,
+            description=f"Write MODEL as {text}.",
+            **with_examples(f"pylstm export {form} net.safetensors"),
+        ).add_argument
         add("model", metavar="MODEL", help="a file of `pylstm train` or `pylstm.save`")
         suffix = "c" if form == "c" else "h"
         add("-o", "--out", metavar=f"FILE.{suffix}", help=f"where it goes (default: NAME.{suffix})")

@@ -10,11 +10,17 @@ from pylstm.commands._shared.options import seed
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add ``generate`` to the command line."""
+    from pylstm.commands._shared.examples import with_examples
+
     parser = subparsers.add_parser(
         "generate",
         help="write text with a model of `pylstm train text`",
         description="Print text of a model that `pylstm train text` saved, each character as soon as it is "
         "drawn. The same seed draws the same text.",
+        **with_examples(
+            "pylstm generate pylstm-text.safetensors",
+            'pylstm generate book.safetensors --prompt "It was" --characters 2000 --temperature 0.6 --seed 1',
+        ),
     )
     parser.add_argument("model", metavar="MODEL", help="a file of `pylstm train text`")
     parser.add_argument("--prompt", default="\n", metavar="TEXT", help="text to continue (a line end)")

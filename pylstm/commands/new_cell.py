@@ -6,12 +6,19 @@ import argparse
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    from pylstm.commands._shared.examples import with_examples
+
     parser = subparsers.add_parser(
         "new-cell",
         help="write a complete distribution for a cell",
         description="Write the folder pylstm-NAME: a distribution with the formula of a cell, its twin and compiled "
         "kernel (both derived from the formula), tests, a benchmark and a README. A handwritten backward that differs "
         "from the derived one is kept as written, without a kernel.",
+        **with_examples(
+            "pylstm new-cell leaky",
+            "pylstm new-cell leaky --from mycell.py:Leaky",
+            "pylstm new-cell leaky --update --directory pylstm-leaky",
+        ),
     )
     parser.add_argument("name", metavar="NAME", help="name of the new cell: lower-case letters, digits and _")
     source = parser.add_mutually_exclusive_group()

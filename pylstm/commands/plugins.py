@@ -9,7 +9,16 @@ from dataclasses import asdict
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    parser = subparsers.add_parser("plugins", help="list the plugins: distribution, version, status, cells")
+    from pylstm.commands._shared.examples import with_examples
+
+    parser = subparsers.add_parser(
+        "plugins",
+        help="list the plugins: distribution, version, status, cells",
+        **with_examples(
+            "pylstm plugins",
+            "pylstm plugins --traceback",
+        ),
+    )
     parser.add_argument("--json", action="store_true", help="machine-readable output")
     parser.add_argument("--traceback", action="store_true", help="also show the traceback of every broken plugin")
 

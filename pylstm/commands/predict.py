@@ -13,17 +13,11 @@ MOST_STEPS = 100_000
 """Longest forecast: it is written when all its steps are there."""
 MOST_PANELS = 6
 """Most series in one figure."""
-EXAMPLES = """examples:
-  pylstm predict pylstm-forecast.safetensors --steps 24 --interval 0.9 > next.csv
-  pylstm predict pylstm-forecast.safetensors newer.csv --plot next.png
-  pylstm predict pylstm-classify.safetensors new.csv
-
-A forecast has the column of times and the columns of the training; a model with known inputs (--known) needs a file
-with rows at its end that have these, and nothing in the column to forecast."""
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add ``predict`` to the command line."""
+    from pylstm.commands._shared.examples import with_examples
     from pylstm.commands._shared.trained import add_reading
 
     parser = subparsers.add_parser(
@@ -32,8 +26,13 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         description="Write, as CSV, the class of each sequence of DATA, or the steps that follow the series DATA. "
         "Without DATA, the data of the training: its test part, or the whole series. Options that are not given are "
         "as in training.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        **with_examples(
+            "pylstm predict pylstm-forecast.safetensors --steps 24 --interval 0.9 > next.csv",
+            "pylstm predict pylstm-forecast.safetensors newer.csv --plot next.png",
+            "pylstm predict pylstm-classify.safetensors new.csv",
+            remark="A forecast has the column of times and the columns of the training. A model with known inputs\n"
+            "(--known) needs a file with rows at its end that have these, and nothing in the column to forecast.",
+        ),
     )
     parser.add_argument("model", metavar="MODEL", help="a file of `pylstm train classify` or `pylstm train forecast`")
     parser.add_argument("data", nargs="?", metavar="DATA", help="a CSV file, or the name of a data set")

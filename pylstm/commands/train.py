@@ -13,7 +13,18 @@ TASKS = ("classify", "forecast", "text")
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add ``train`` to the command line."""
-    parser = subparsers.add_parser("train", help="train a net on real data")
+    from pylstm.commands._shared.examples import with_examples
+
+    parser = subparsers.add_parser(
+        "train",
+        help="train a net on real data",
+        **with_examples(
+            "pylstm train forecast co2",
+            "pylstm train classify digits",
+            "pylstm train text --minutes 1",
+            "pylstm train forecast --help",
+        ),
+    )
     tasks = parser.add_subparsers(dest="task", required=True, metavar="TASK")
     for task in TASKS:
         _module(task).add_parser(tasks)

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pylstm.checks import listed
+from pylstm.data.panel import codes_of
 from pylstm.hints import explained
 
 
@@ -20,7 +21,7 @@ class Grouped(NamedTuple):
 
 @explained()
 def sequences_from_frame(
-    frame: Any, *, id: str, time: str | None = None, columns: Iterable[str] | None = None, dtype: Any = "float64"
+    frame: Any, *, id: Any, time: Any = None, columns: Iterable[Any] | None = None, dtype: Any = "float64"
 ) -> Grouped:
     """Cut a table in long format into sequences.
 
@@ -28,11 +29,11 @@ def sequences_from_frame(
     ----------
     frame : pandas or polars DataFrame, or dict of str to array_like (M,)
         One row for each step of each sequence, in any order.
-    id : str
+    id : str or int
         Column that says to which sequence a row belongs.
-    time : str, optional
+    time : str or int, optional
         Column by which the steps of a sequence are put in order; without it they stay in that of the table.
-    columns : iterable of str, optional
+    columns : iterable of str or int, optional
         What a step holds; default: all other columns.
     dtype : dtype
         Of the sequences.
@@ -46,8 +47,10 @@ def sequences_from_frame(
     ------
     KeyError
         No column of that name.
+    TypeError
+        A column that holds no numbers, but text or dates.
     ValueError
-        No rows or no columns; two rows of one sequence at the same time.
+        No rows or no columns; two rows of one sequence at the same time; a row without an id or a time.
 
     Examples
     --------
@@ -56,11 +59,11 @@ def sequences_from_frame(
     >>> [each.ravel().tolist() for each in grouped.sequences], grouped.ids.tolist()
     ([[0.1, 0.2, 0.3], [9.0]], ['b', 'a'])
     """
-    names = [str(name) for name in getattr(frame, "columns", frame)]
+    names = list(getattr(frame, "columns", frame))
     columns = [name for name in names if name not in (id, time)] if columns is None else listed("columns", columns)
     for name in (id, *([] if time is None else [time]), *columns):
         if name not in names:
-            raise KeyError(f"unknown column {name!r} (known: {', '.join(names)})")
+            raise KeyError(f"unknown column {name!r} (known: {', '.join(map(str, names))})")
     owner = np.asarray(frame[id])
     if not len(owner) or not columns:
         raise ValueError(
@@ -71,12 +74,37 @@ def sequences_from_frame(
             raise ValueError(
                 f"columns must have equal lengths, got {len(owner)} values of {id!r} and {len(frame[name])} of {name!r}"
             )
-    _, first, group = np.unique(owner, return_index=True, return_inverse=True)
+    _refuse_missing(id, owner, "an id")
+    if time is not None:
+        _refuse_missing(time, np.asarray(frame[time]), "a time")
+    group, first = codes_of(owner)
     order = np.argsort(group, kind="stable") if time is None else _by_time(group, np.asarray(frame[time]), owner)
-    values = np.stack([np.asarray(frame[name]).astype(dtype) for name in columns], axis=1)[order]
-    pieces = np.split(values, np.cumsum(np.bincount(group))[:-1])
-    come = np.argsort(first)
-    return Grouped([pieces[k] for k in come], owner[first[come]])
+    values = np.stack([_numbers(name, np.asarray(frame[name]), dtype) for name in columns], axis=1)[order]
+    return Grouped(np.split(values, np.cumsum(np.bincount(group))[:-1]), owner[first])
+
+
+def _refuse_missing(name: Any, values: np.ndarray, what: str) -> None:
+    """Refuse a row without a value: None, NaN or NaT."""
+    missing = np.array([each is None or each != each for each in values.tolist()])
+    if values.dtype.kind == "M":
+        missing = np.isnat(values)
+    if missing.any():
+        raise ValueError(f"the column {name!r} has no value in row {np.argmax(missing)}: each row needs {what}")
+
+
+def _numbers(name: Any, values: np.ndarray, dtype: Any) -> np.ndarray:
+    """Values of a step; dates and text are no numbers."""
+    if values.dtype.kind in "mM" or (values.dtype.kind == "O" and hasattr(values.flat[0], "year")):
+        raise TypeError(
+            f"the column {name!r} holds dates: time={name!r} puts the steps in their order, columns=[...] leaves it out"
+        )
+    try:
+        found: np.ndarray = values.astype(dtype)
+    except (TypeError, ValueError):
+        raise TypeError(
+            f"the column {name!r} must hold numbers, got {values.flat[0]!r}: name those to read, columns=[...]"
+        ) from None
+    return found
 
 
 def _by_time(group: np.ndarray, time: np.ndarray, owner: np.ndarray) -> np.ndarray:

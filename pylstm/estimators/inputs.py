@@ -26,7 +26,7 @@ def take(estimator: Any, X: Any, *, reset: bool) -> np.ndarray | Sequences:
         With `features_per_step`. With `reset` it gets ``n_features_in_``, ``n_step_features_``, ``input_form_`` and,
         where the columns have names, ``feature_names_in_``.
     X : array_like (N, F) or (N, T, I), DataFrame, Sequences, or list of array_like or DataFrames (T_i, I)
-        Of numbers. A row of F numbers is read as steps of `features_per_step` numbers.
+        Of numbers. A row of F numbers is read as steps of `features_per_step` numbers. Also what `unpacked` takes.
     reset : bool
         Whether this is a fit.
 
@@ -35,6 +35,7 @@ def take(estimator: Any, X: Any, *, reset: bool) -> np.ndarray | Sequences:
     TypeError, ValueError
         Not numbers, not finite, sparse, empty; other features than those of the fit.
     """
+    X = unpacked(X)
     several = _sequences_of(X)
     if several is not None:
         names = _common_names(several)
@@ -105,12 +106,61 @@ def _ndim(X: Any) -> int:
         return 2
 
 
+def unpacked(X: Any) -> Any:
+    """Lists of arrays in place of a Series of arrays or lists, and of a frame whose cells are Series.
+
+    Examples
+    --------
+    >>> unpacked(np.array([[1.0, 2.0]])).shape
+    (1, 2)
+    """
+    if hasattr(X, "columns") and hasattr(X, "dtypes") and getattr(X, "ndim", 2) == 2 and len(X) and len(X.columns):
+        columns = [_cells(X[name]) for name in X.columns]
+        if all(each is not None for each in columns):
+            return [np.stack([np.asarray(cell) for cell in row], axis=1) for row in _rows_of(columns)]
+        return X
+    cells = None if isinstance(X, np.ndarray | list | tuple | Sequences) else _cells(X)
+    return X if cells is None else cells
+
+
+def _cells(column: Any) -> list[Any] | None:
+    """Sequences in the cells of a Series; None where these are single values."""
+    if not hasattr(column, "dtype") or not hasattr(column, "to_list") or not len(column):
+        return None
+    first = next(iter(column))
+    return list(column) if hasattr(first, "__len__") and not isinstance(first, str | bytes) else None
+
+
+def _rows_of(columns: list[Any]) -> Any:
+    for k, row in enumerate(zip(*columns)):
+        if len({len(cell) for cell in row}) > 1:
+            raise ValueError(f"the cells of row {k} must have one length, got {[len(cell) for cell in row]} steps")
+        yield row
+
+
+def _arrays(X: Any) -> Any:
+    """Arrays in place of lists of numbers, where these differ in length."""
+    if not all(isinstance(each, list | tuple | np.ndarray) for each in X) or all(hasattr(each, "shape") for each in X):
+        return X
+    found = []
+    for k, each in enumerate(X):
+        try:
+            found.append(np.asarray(each))
+        except ValueError:
+            raise ValueError(f"X[{k}] must have shape (T,) or (T, I), but its steps differ in their widths") from None
+    shapes = {each.shape for each in found}
+    numbers = all(each.dtype.kind in "biuf" or not each.size for each in found)
+    return found if numbers and len(shapes) > 1 and len({len(shape) for shape in shapes}) == 1 else X
+
+
 def _sequences_of(X: Any) -> list[Any] | None:
     """The single sequences, where X holds them one by one."""
     if isinstance(X, Sequences):
         return X.rows()
     if isinstance(X, np.ndarray) and X.dtype == object and X.ndim == 1:
         X = list(X)
+    if isinstance(X, list | tuple) and len(X):
+        X = _arrays(X)
     if not isinstance(X, list | tuple) or not len(X) or not all(hasattr(each, "shape") for each in X):
         return None
     if all(len(each.shape) == 2 for each in X):

@@ -104,6 +104,16 @@ def validation_spans(first: int, count: int, window: int) -> list[tuple[int, int
     return [(max(0, end - window), start, end) for start, end in blocks]
 
 
+def _is_one_each(values: Any, lengths: list[int]) -> bool:
+    """Whether they are a list of one array (T_i,) or (T_i, M) for each series."""
+    if not isinstance(values, list | tuple) or not values:
+        return False
+    if np.ndim(values[0]) > 1:
+        return True
+    one_each = len(values) == len(lengths) > 1 and all(np.ndim(each) == 1 for each in values)
+    return one_each and [len(each) for each in values] == lengths
+
+
 def as_extras(name: str, values: Any, count: int, width: int | None, lengths: Iterable[int]) -> list[np.ndarray]:
     """Exogenous values as one array (T_i, M) for each of `count` series; one array is for all of them.
 
@@ -117,7 +127,7 @@ def as_extras(name: str, values: Any, count: int, width: int | None, lengths: It
         if width:
             raise ValueError(f"{name} is missing: this model was fitted with {width} exogenous values per step")
         return [np.zeros((length, 0)) for length in lengths]
-    several = (isinstance(values, list | tuple) and np.ndim(values[0]) > 1) or np.ndim(values) == 3
+    several = _is_one_each(values, lengths) or (isinstance(values, np.ndarray) and values.ndim == 3)
     arrays = [_numbers(name, each) for each in (values if several else [values] * count)]
     arrays = [each[:, None] if each.ndim == 1 else each for each in arrays]
     width = arrays[0].shape[1] if width is None else width

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -53,7 +54,10 @@ def judge(model: Any, read: Read, *, hold_out: int, horizon: int, season: int, e
 
     pieces: list[dict[str, list[np.ndarray]]] = [{} for _ in read.series]
     other = _ets(season) if ets and len(read.series) <= MOST_ETS else None
-    for begin in range(0, hold_out, horizon):
+    from tqdm import tqdm
+
+    begins = range(0, hold_out, horizon)
+    for begin in tqdm(begins, "back-test", file=sys.stderr, delay=1, leave=False, disable=None):
         n, held = min(horizon, hold_out - begin), hold_out - begin
         for found, each, forecast in zip(pieces, read.series, forecast_all(model, read, n, held)):
             before = each.values[: len(each.values) - held]

@@ -17,6 +17,8 @@ TABLE = ("delimiter", "decimal", "thousands", "comment", "header", "interpolate"
 """Options of all commands that read a CSV file; a saved model has those of its training."""
 
 
+AFTER = 1.0
+"""Seconds of reading before it shows how far it is."""
 TIMES = ("year", "date", "day", "datetime", "time", "timestamp", "ds")
 """Names of columns of numbers that are times where they rise or fall."""
 
@@ -82,8 +84,8 @@ def open_table(path: str, reading: Mapping[str, Any], names: tuple[str, ...]) ->
     )
 
 
-def reader_of(path: str, after: float = 1.0) -> Callable[[float], None] | None:
-    """Shows the share of a file that is read, on a terminal, when it has taken longer than `after` seconds."""
+def reader_of(path: str) -> Callable[[float], None] | None:
+    """Shows the share of a file that is read, on a terminal, when it has taken longer than `AFTER`."""
     if not sys.stderr.isatty():
         return None
     from tqdm import tqdm
@@ -92,7 +94,7 @@ def reader_of(path: str, after: float = 1.0) -> Callable[[float], None] | None:
     bars: list[Any] = []
 
     def show(share: float) -> None:
-        if not bars and time.monotonic() - start < after:
+        if not bars and time.monotonic() - start < AFTER:
             return
         if not bars:
             bars.append(tqdm(total=1.0, bar_format="reading {desc} {percentage:3.0f}%|{bar}| {elapsed}", leave=False))

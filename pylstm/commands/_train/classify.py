@@ -16,6 +16,7 @@ SAVE = "pylstm-classify.safetensors"
 
 def add_parser(tasks: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add ``classify`` to ``train``."""
+    from pylstm.commands._shared.examples import with_examples
     from pylstm.commands._shared.options import Options
 
     parser = tasks.add_parser(
@@ -23,6 +24,13 @@ def add_parser(tasks: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
         help="sequences that have a class",
         description="Train a net to classify sequences, and test it on others. A CSV file has a row for each step and "
         "--id, or a row for each sequence and no --id. The same seed yields the same numbers.",
+        **with_examples(
+            "pylstm train classify digits",
+            "pylstm train classify walks.csv --label kind --id who --columns speed,slope",
+            "pylstm train classify beats.csv --label kind --test other-beats.csv --save beats.safetensors",
+            "pylstm train classify steps.csv --label kind --id who --time-column t --sort",
+            remark="The classes of new sequences: pylstm predict pylstm-classify.safetensors new.csv",
+        ),
     )
     options = Options(parser)
     options.add("data", metavar="DATA", help="digits (8 rows of 8 pixels), japanese-vowels (ragged), or a CSV file")

@@ -15,18 +15,21 @@ if TYPE_CHECKING:
 SAVE = "pylstm-forecast.safetensors"
 LEVEL = 0.9
 """Level of the interval in the picture."""
-EXAMPLES = """examples:
-  pylstm train forecast co2
-  pylstm train forecast flow.csv --column flow
-  pylstm train forecast sales.csv --id shop --column sold --known price --fill zero
-  pylstm train forecast messwerte.csv --decimal , --date-format %d.%m.%Y --sort --horizon 24
-
-A picture, pylstm-forecast.png, is written where matplotlib is installed (pip install 'pylstm[plot]').
-The steps to come: pylstm predict pylstm-forecast.safetensors --interval 0.9"""
+EXAMPLES = (
+    "pylstm train forecast co2",
+    "pylstm train forecast flow.csv --column flow",
+    "pylstm train forecast sales.csv --id shop --column sold --known price --fill zero",
+    "pylstm train forecast messwerte.csv --decimal , --date-format %d.%m.%Y --sort --horizon 24",
+)
+REMARK = (
+    "Where matplotlib is installed (pip install 'pylstm[plot]'), a picture is pylstm-forecast.png.\n"
+    "The steps to come: pylstm predict pylstm-forecast.safetensors --interval 0.9"
+)
 
 
 def add_parser(tasks: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add ``forecast`` to ``train``."""
+    from pylstm.commands._shared.examples import with_examples
     from pylstm.commands._shared.options import Options
 
     parser = tasks.add_parser(
@@ -34,8 +37,7 @@ def add_parser(tasks: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
         help="forecast a series",
         description="Train a net on a series without its end, forecast that end step by step, and compare "
         "with the last value (naive) and the last season (seasonal naive). The same seed yields the same numbers.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        **with_examples(*EXAMPLES, remark=REMARK),
     )
     options = Options(parser)
     _add_data(options)

@@ -17,10 +17,16 @@ if TYPE_CHECKING:
 MINUTES = 1.0
 SAVE = "pylstm-text.safetensors"
 MANUAL = "Python's manual topics"
+EXAMPLES = (
+    "pylstm train text",
+    "pylstm train text book.txt --minutes 10 --save book.safetensors",
+    "pylstm train text book.txt --resume book.safetensors.checkpoint --minutes 5",
+)
 
 
 def add_parser(tasks: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add ``text`` to ``train``."""
+    from pylstm.commands._shared.examples import with_examples
     from pylstm.text.settings import TextSettings
 
     defaults = TextSettings()
@@ -29,6 +35,7 @@ def add_parser(tasks: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
         help="a character model of a text",
         description="Train a character model on a text (by default Python's own manual topics), with truncated "
         "back-propagation through time. The same seed yields the same losses, step by step.",
+        **with_examples(*EXAMPLES),
     )
 
     def add(*names: str, help: str, **options: Any) -> None:
