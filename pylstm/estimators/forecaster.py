@@ -10,6 +10,7 @@ from sklearn.metrics import r2_score
 from sklearn.utils.validation import check_is_fitted
 
 from pylstm.estimators.estimator import Estimator
+from pylstm.estimators.frames import remembers_frame, returns_frame
 from pylstm.estimators.inputs import seed_of
 from pylstm.forecasting.forecast_model import ForecastModel
 from pylstm.hints import explained
@@ -85,6 +86,7 @@ class Forecaster(Estimator, kind="forecaster"):
 
     @explained("estimator fit")
     @all_or_nothing
+    @remembers_frame
     def fit(self, y: Any, X: Any = None) -> Forecaster:
         """Train on series. A fit that fails leaves the forecaster as it was.
 
@@ -118,6 +120,7 @@ class Forecaster(Estimator, kind="forecaster"):
         return self._fitted_by(history, history.validation_loss)
 
     @explained()
+    @returns_frame
     def predict(self, n: int, X: Any = None, *, history: Any = None, rescale: bool = False) -> Any:
         """The n steps after the end of the series, in their form: (n,), (n, S) or a list of (n,).
 
@@ -137,6 +140,7 @@ class Forecaster(Estimator, kind="forecaster"):
         check_is_fitted(self, "model_")
         return self.model_.predict(n, exogenous=numbers(X), history=numbers(history), rescale=rescale)
 
+    @returns_frame
     def predict_interval(self, n: int, level: float = 0.9, X: Any = None, **options: Any) -> tuple[Any, Any]:
         """Lower and upper ends of intervals that contain the share `level` of simulated continuations.
 

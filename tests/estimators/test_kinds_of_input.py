@@ -7,7 +7,7 @@ sklearn = pytest.importorskip("sklearn")
 from pylstm import Forecaster, SequenceClassifier, sequences_from_frame  # noqa: E402
 from pylstm.estimators.inputs import take  # noqa: E402
 
-RAGGED = [[1.5, 2, 3], [1, 2.5], [4, 5, 6, 7.5], [1, 2, 2]] * 3
+RAGGED = [[1.5, 2.0, 3.0], [1.0, 2.5], [4.0, 5.0, 6.0, 7.5], [1.0, 2.0, 2.0]] * 3
 LABELS = [0, 1, 0, 1] * 3
 
 
