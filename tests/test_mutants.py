@@ -15,7 +15,7 @@ TOOL = ROOT / "tools" / "mutants.py"
 TABLE = """
 [[file]]
 name = "pylstm/optim/clipping.py"
-tests = ["tests/training/test_optimisers.py"]
+tests = ["tests/training/test_optimisers.py::test_clip_by_norm_leaves_what_is_not_finite"]
 
 [[file.mutant]]
 mistake = "an infinite norm is clipped"
@@ -32,7 +32,7 @@ equivalent = "the same comparison"
 mistake = "clipping by value at twice the limit is not looked at here"
 old = "float(limit), out=each.flat)"
 new = "2 * float(limit), out=each.flat)"
-tests = ["tests/training/test_schedules.py"]
+tests = ["tests/training/test_schedules.py::test_warm_up_and_constant"]
 """
 
 
