@@ -131,3 +131,9 @@ def test_json_of_times(run, tmp_path):
     assert run("train", "forecast", "a.csv", *SMALL).status == 0
     done = run("predict", SAVED, "--steps", 2, "--json")
     assert json.loads(done.out)["times"] == ["1", "2"] and json.loads(done.out)["time"] is None
+
+
+def test_as_many_steps_as_inputs_are_known_of(run, shops):
+    options = ["--id", "shop", "--column", "sold", "--known", "price", "--sort", "--horizon", 5, *SMALL]
+    assert run("train", "forecast", shops, *options).status == 0
+    assert len(rows_of(run("predict", SAVED).out)) == 1 + 2 * 3

@@ -76,7 +76,7 @@ def test_bad_files(tmp_path, text, message):
         ("NA", "a missing value, 'NA'"),
         ("nan", "a missing value, 'nan'"),
         ("high", "'high' is not a number"),
-        ("3,5", r"'3,5' is not a number: decimal=',' \(--decimal ,\) reads 3.5"),
+        ("3,5", r"'3,5' is not a number: decimal=',' \(--decimal ,\) reads 3.5$"),
         ("inf", "'inf' is not a finite number"),
         ("1_000", r"'1_000' is not a number: write 1000, or thousands='_' \(--thousands _\)$"),
         ("1e999", "'1e999' is not a finite number"),
