@@ -10,6 +10,7 @@ from pylstm.cells.contract import Contract, Stage, hook_name, wrong_cell
 from pylstm.cells.declaration import NoContract, check_attributes, is_base
 from pylstm.cells.formula.lazy import install
 from pylstm.cells.options import Option, Options, bound, options_of, with_options
+from pylstm.cells.unchanged import check_unchanged, remember_constants, remember_declared
 
 
 class Cell:
@@ -76,8 +77,9 @@ class Cell:
     Notes
     -----
     A class may have attributes of its own, under any name. One that a cell lacks and has under a name that is nearly
-    right, such as ``gate = {"a": "x+h"}`` without `gates`, is refused. A class that declares no states, no gates and
-    no hooks is a base class for cells.
+    right, such as ``gate = {"a": "x+h"}`` without `gates`, is refused. What is declared, and from the first use on what
+    a formula reads of the class, cannot be changed: another layer of it is then refused, rather than made as before.
+    A class that declares no states, no gates and no hooks is a base class for cells.
 
     The formula. A stage with ``forward`` and no ``backward`` is a formula: written with the functions of `pylstm`, it
     returns only the new states (or the emissions), is run once on symbols, and its ``backward``, `keep` and what the
@@ -142,6 +144,8 @@ class Cell:
     _machine_kernel: ClassVar[Any]
     _certified_widths: ClassVar[dict[Any, Any]]  # sizes -> their certificate
     _certificate: ClassVar[tuple[Any, Any]]  # what it is of, and the certificate
+    _declared_as: ClassVar[dict[str, Any]]  # what the contract was made of
+    _derived_with: ClassVar[dict[str, Any]]  # constants that the formula may have read
 
     if TYPE_CHECKING:  # a cell has no instances: what a checker takes for `self` in `def forward(z, prev)` is `z`
 
@@ -162,6 +166,7 @@ class Cell:
         if is_base(cls, Cell):
             cls.contract = NoContract()  # type: ignore[assignment]
             return
+        remember_declared(cls)
         declared = Contract.of(cls)
         declared.check_initial_values(cls.initial_values)
         if cls.formulas:
@@ -232,6 +237,14 @@ class Cell:
         """
         changed: type[Cell] = with_options(cls, values)
         return changed
+
+    @classmethod
+    def _remember_constants(cls) -> None:
+        remember_constants(cls, Cell)
+
+    @classmethod
+    def _check_unchanged(cls) -> None:
+        check_unchanged(cls, Cell)
 
     @classmethod
     def _check_options(cls, functions: Iterable[Callable[..., Any]]) -> None:

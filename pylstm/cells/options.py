@@ -167,7 +167,9 @@ def split(cell: Any, given: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
     """The cell with those of the given values that are its options, and the other values: its sizes."""
     options = {name: value for name, value in given.items() if name in cell.options}
     rest = {name: value for name, value in given.items() if name not in options}
-    return (with_options(cell, options) if options else cell), rest
+    found = with_options(cell, options) if options else cell
+    found._check_unchanged()
+    return found, rest
 
 
 def _make(base: Any, options: dict[str, Option]) -> Any:

@@ -36,6 +36,7 @@ def complete(cell: Any) -> None:
     from pylstm.cells.formula.derivation import derive
     from pylstm.cells.formula.emission.numpy import compile_twin
 
+    cell._remember_constants()
     derivation = derive(cell)
     for stage in derivation.stages.values():
         forward, backward = compile_twin(derivation.contract, stage)

@@ -1,0 +1,112 @@
+"""`check_unchanged`: a cell is still what it was when its declaration was read and its formula derived."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from types import CellType, CodeType, FunctionType
+from typing import Any
+
+import numpy as np
+
+from pylstm.checks import quoted
+
+_DECLARED = (
+    "states", "gates", "biased", "params", "aux", "stages", "widths", "sizes", "options", "domain", "output",
+)  # fmt: skip
+"""What the contract is made of, when the class is; `initial_values` are read when a layer is made."""
+
+
+def remember_declared(cell: Any) -> None:
+    """Note what a class declares, when it is made."""
+    cell._declared_as = {name: _copied(getattr(cell, name)) for name in _DECLARED}
+
+
+def remember_constants(cell: Any, base: type) -> None:
+    """Note the constants of a class and of its parents that its formula reads, when it is derived."""
+    read = set().union(*(_names_in(each, set()) for each in cell.formulas.values()))
+    found = dict(_constants(cell, base)).items()
+    cell._derived_with = {place: _copied(value) for place, value in found if place.rpartition(".")[2] in read}
+
+
+def check_unchanged(cell: Any, base: type) -> None:
+    """`TypeError` for an attribute that was changed later than it was read: the change would do nothing.
+
+    A formula is run once, on symbols, and its constants are then in the program; so is all that is declared.
+    """
+    before, own = vars(cell).get("_declared_as", {}), f"class Other({cell.__name__})"
+    for name, value in before.items():
+        if not _same(value, _copied(getattr(cell, name))):
+            raise TypeError(
+                f"cell {cell.name!r}: {name} was {quoted(value)} when the class was made, and was changed to "
+                f"{quoted(getattr(cell, name))}, which does nothing: derive a class with its own, {own}: {name} = ..."
+            )
+    before = vars(cell).get("_derived_with")
+    for place, value in _constants(cell, base) if before else ():
+        if place in before and not _same(before[place], _copied(value)):
+            name = place.rpartition(".")[2]
+            raise TypeError(
+                f"cell {cell.name!r}: {place} was {quoted(before[place])} when the formula was derived, and was "
+                f"changed to {quoted(value)}, which does nothing: make it an option, options = "
+                f"{{{name!r}: {_text(value)}}}, read as o.{name} and set by {cell.__name__}.with_options({name}=...), "
+                "or write the formula anew in a derived class"
+            )
+
+
+def _constants(cell: Any, base: type) -> Iterator[tuple[str, Any]]:
+    """Plain values that are not declared, by class and name."""
+    known = {*vars(base), *base.__annotations__, "base", "_with_options"}
+    for each in cell.__mro__:
+        for name, value in vars(each).items() if each not in base.__mro__ else ():
+            if name not in known and name[:2] != "__" and _is_plain(value):
+                yield f"{each.__name__}.{name}", value
+
+
+def _names_in(function: Any, seen: set[Any]) -> set[str]:
+    """Names and texts in a function and in those that it calls by a global or an enclosing name."""
+    function = getattr(function, "__func__", function)
+    if not isinstance(function, FunctionType) or function.__code__ in seen:
+        return set()
+    seen.add(function.__code__)
+    codes, names = [function.__code__], set[str]()
+    for code in codes:
+        codes += [each for each in code.co_consts if isinstance(each, CodeType)]
+        names |= {*code.co_names, *(each for each in code.co_consts if isinstance(each, str))}
+    called = [function.__globals__.get(name) for name in names]
+    called += [each.cell_contents for each in function.__closure__ or () if each != CellType()]
+    for each in called:
+        own = [vars(each).get(name) for name in names] if isinstance(each, type) else []
+        for further in (each, *own):
+            names = names | _names_in(further, seen)
+    return names
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, tuple | list):
+        return all(map(_is_plain, value))
+    if isinstance(value, dict):
+        return all(map(_is_plain, value.values()))
+    return value is None or isinstance(value, bool | int | float | complex | str | np.generic | np.ndarray)
+
+
+def _copied(value: Any) -> Any:
+    """As it is now, whatever is done to it later."""
+    if isinstance(value, tuple | list):
+        return tuple(map(_copied, value))
+    if isinstance(value, dict):
+        return {key: _copied(each) for key, each in value.items()}
+    return value.copy() if isinstance(value, np.ndarray) else value
+
+
+def _same(one: Any, other: Any) -> bool:
+    if isinstance(one, tuple) and isinstance(other, tuple):
+        return len(one) == len(other) and all(map(_same, one, other))
+    if isinstance(one, dict) and isinstance(other, dict):
+        return list(one) == list(other) and all(map(_same, one.values(), other.values()))
+    if isinstance(one, np.ndarray) or isinstance(other, np.ndarray):
+        kinds = np.asarray(one).dtype.kind, np.asarray(other).dtype.kind
+        return np.array_equal(one, other, equal_nan="O" not in kinds and not set(kinds) & set("US"))
+    return bool(one is other or one == other or (one != one and other != other))
+
+
+def _text(value: Any) -> str:
+    return repr(value) if isinstance(value, bool | int | float) else "..."
