@@ -89,7 +89,7 @@ def _is_plain(value: Any) -> bool:
 
 
 def _copied(value: Any) -> Any:
-    """As it is now, whatever is done to it later."""
+    """A value that later changes in place do not reach."""
     if isinstance(value, tuple | list):
         return tuple(map(_copied, value))
     if isinstance(value, dict):
