@@ -79,7 +79,7 @@ def specimens():
         things["regressor"] = pylstm.SequenceRegressor("gru", 4, num_layers=2, **options).fit(
             x, rng.normal(size=(12, 2))
         )
-        things["forecaster"] = pylstm.Forecaster("gru", 4, window=8, **options).fit(series)
+        things["forecaster"] = pylstm.Forecaster("gru", 4, window=8, **options).fit(series + 0.3 * np.arange(60))
     return things
 
 

@@ -158,8 +158,9 @@ def fitted(kind, cell, certified):
     clone = pytest.importorskip("sklearn.base").clone
     options = {"epochs": 1, "random_state": 0, "cell_options": own or None}
     if kind == "forecaster":
-        model = pylstm.Forecaster(cell, 4, window=8, **options).fit(np.sin(np.arange(40.0)))
-        return model, lambda model: clone(model).fit(np.sin(np.arange(40.0))).predict(3)
+        series = np.sin(np.arange(40.0)) + 0.3 * np.arange(40)
+        model = pylstm.Forecaster(cell, 4, window=8, **options).fit(series)
+        return model, lambda model: clone(model).fit(series).predict(3)
     model = pylstm.SequenceClassifier(cell, 4, **options).fit(X, Y)
     return model, lambda model: clone(model).fit(X, Y).predict(X)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import KW_ONLY, dataclass
 from typing import Any, Literal
 
@@ -12,39 +13,54 @@ from sklearn.utils.validation import check_is_fitted
 from pylstm.estimators.estimator import Estimator
 from pylstm.estimators.frames import remembers_frame, returns_frame
 from pylstm.estimators.inputs import seed_of
+from pylstm.forecasting.choosing import choose
+from pylstm.forecasting.combining import columns_of
 from pylstm.forecasting.forecast_model import ForecastModel
+from pylstm.forecasting.preparation import Preparation
+from pylstm.forecasting.series import as_series
 from pylstm.hints import explained
 from pylstm.training.refit import all_or_nothing
 
-MODEL = ("window", "horizon", "log", "season", "difference", "joint", "num_layers", "dropout", "head_sizes", "loss")
-"""Parameters that are those of `ForecastModel`."""
+CHOSEN = ("cycle", "log", "season", "difference", "window")
+"""Parameters that may be "auto"."""
+MODEL = ("horizon", "joint", "combine", "num_layers", "dropout", "head_sizes", "loss")
+"""Other parameters that are those of `ForecastModel`."""
 
 
 @dataclass(eq=False, repr=False)
 class Forecaster(Estimator, kind="forecaster"):
-    """Forecasts one or many series by a recurrent net that reads them, then its own forecasts.
+    """Forecasts one or many series by a recurrent net beside exponential smoothing, weighed by a back-test.
+
+    What is ``"auto"`` is chosen from the series. The end of every series, `validation_fraction` of it, is not trained
+    on: there the net stops, and is judged beside smoothing and the naive forecasts (`ForecastModel`, `combine`). Where
+    none of them is better by 10 % than the naive forecast, that is the forecast, and a warning says so.
 
     Parameters
     ----------
     cell, hidden_size, num_layers, dropout, head_sizes, cell_options
         Of the net, as for `SequenceClassifier`.
-    window : int
+    window : int or "auto"
         Steps of a piece to train on, and most steps that are read before a forecast.
     horizon : int
         Steps that the net says at once.
-    log, season, difference
-        What is done to the series first: logarithms, differences from the season before and from the step before.
-        A trend wants ``difference=1`` or `season`.
+    log, season, difference : bool, int, int or "auto"
+        What is done to the series before the net sees it: logarithms, differences from the season before and from the
+        step before.
+    cycle : int or "auto"
+        Steps of a season, for smoothing and the seasonal naive forecast; 0 for none.
+    combine : bool
+        False: the forecast is that of the net alone, and so are the intervals.
     joint : bool
         The columns of y (T, K) are K values of one step, forecast together; otherwise they are K series.
     loss : {"mean_squared_error", "huber"}
     epochs, batch_size, learning_rate, clip
-        Of the training; `batch_size` windows are a batch.
+        Of the training; `batch_size` windows are a batch, ``"auto"`` a 64th of them, from 8 to 256. Epochs that are
+        ``"auto"`` are 100, of many series fewer, see `ForecastModel.fit`.
     early_stopping : bool
         Stop after `n_iter_no_change` epochs in a row without a lower loss on the last `validation_fraction` of the
         steps, which is then not trained on.
     validation_fraction : float
-        Of the steps; 0 with ``early_stopping=False`` trains on all of them.
+        Of the steps; 0 with ``early_stopping=False`` and ``combine=False`` trains on all of them.
     n_iter_no_change : int
     dtype : {"float32", "float64"}
     random_state : int, RandomState or None
@@ -53,6 +69,10 @@ class Forecaster(Estimator, kind="forecaster"):
     Attributes
     ----------
     model_ : ForecastModel
+    method_ : list of str
+        Of each series: what its forecast is made of, such as ``"0.60 smoothing + 0.40 naive"``.
+    settings_ : dict
+        Log, season, difference, cycle and window, as given or chosen.
     n_iter_ : int
     loss_curve_, validation_loss_curve_ : list of float
         Of every epoch; the latter is empty where no steps are held out.
@@ -63,9 +83,9 @@ class Forecaster(Estimator, kind="forecaster"):
     >>> from pylstm import Forecaster
     >>> t = np.arange(144)
     >>> y = 0.1 * t + np.sin(2 * np.pi * t / 12)
-    >>> net = Forecaster("gru", 16, season=12, epochs=20, random_state=0).fit(y[:120])
-    >>> net.predict(24).shape, bool(net.score(y[120:]) > 0.9)
-    ((24,), True)
+    >>> net = Forecaster("gru", 16, epochs=5, random_state=0).fit(y[:120])
+    >>> net.predict(24).shape, bool(net.score(y[120:]) > 0.9), net.settings_["season"]
+    ((24,), True, 12)
     """
 
     _model = ForecastModel
@@ -73,16 +93,20 @@ class Forecaster(Estimator, kind="forecaster"):
 
     hidden_size: int = 32
     _: KW_ONLY
-    window: int = 64
+    window: int | Literal["auto"] = "auto"
     horizon: int = 1
-    log: bool = False
-    season: int = 0
-    difference: int = 0
+    log: bool | Literal["auto"] = "auto"
+    season: int | Literal["auto"] = "auto"
+    difference: int | Literal["auto"] = "auto"
+    cycle: int | Literal["auto"] = "auto"
+    combine: bool = True
     joint: bool = False
     loss: Literal["mean_squared_error", "huber"] = "mean_squared_error"
-    epochs: int = 100
-    batch_size: int = 8
+    epochs: int | Literal["auto"] = "auto"  # type: ignore[assignment]
+    batch_size: int | Literal["auto"] = "auto"  # type: ignore[assignment]
     learning_rate: float = 5e-3
+    early_stopping: bool = True
+    validation_fraction: float = 0.2
 
     @explained("estimator fit")
     @all_or_nothing
@@ -106,18 +130,43 @@ class Forecaster(Estimator, kind="forecaster"):
         TypeError, ValueError, TrainingDiverged
             As `ForecastModel.fit`.
         """
-        seed = seed_of(self.random_state)
-        options = {name: getattr(self, name) for name in MODEL} | (self.cell_options or {})
+        seed, y = seed_of(self.random_state), numbers(y)
+        options = {name: getattr(self, name) for name in MODEL} | self._choose(y) | (self.cell_options or {})
         self.model_ = ForecastModel(self.cell, self.hidden_size, dtype=self.dtype, seed=seed, **options)
         history = self.model_.fit(
-            numbers(y),
+            y,
             numbers(X),
             validation=self.validation_fraction,
             patience=self.n_iter_no_change if self.early_stopping else None,
             seed=seed,
             **self._training(),
         )
+        if self.verbose:
+            print(f"{self.settings_}; {' | '.join(self.method_[:5])}")
         return self._fitted_by(history, history.validation_loss)
+
+    def _choose(self, y: Any) -> dict[str, Any]:
+        """The settings, those that are ``"auto"`` from the series."""
+        given = {name: None if is_auto(getattr(self, name)) else getattr(self, name) for name in CHOSEN}
+        if None not in given.values():
+            return given
+        Preparation(False, *(given[name] or 0 for name in ("season", "difference")))  # refuses what is out of range
+        columns = columns_of(as_series(y, self.joint)[0])
+        return dataclasses.asdict(choose(columns, **given))
+
+    @property
+    def settings_(self) -> dict[str, Any]:
+        """Cycle, log, season, difference and window of the fit."""
+        check_is_fitted(self, "model_")
+        model = self.model_
+        ready = {name: getattr(model.preparation, name) for name in ("log", "season", "difference")}
+        return {"cycle": model.cycle, **ready, "window": model.window}
+
+    @property
+    def method_(self) -> list[str]:
+        """What the forecast of each series is made of."""
+        check_is_fitted(self, "model_")
+        return self.model_.describe()
 
     @explained()
     @returns_frame
@@ -140,9 +189,39 @@ class Forecaster(Estimator, kind="forecaster"):
         check_is_fitted(self, "model_")
         return self.model_.predict(n, exogenous=numbers(X), history=numbers(history), rescale=rescale)
 
+    def predict_quantiles(self, n: int, quantiles: Any, X: Any = None, **options: Any) -> list[Any]:
+        """Quantiles of each step, of all quantiles one after another; that of 0.5 is the forecast.
+
+        Parameters
+        ----------
+        n, X
+            As for `predict`.
+        quantiles : sequence of float
+        **options
+            Of `ForecastModel.predict_quantiles`: history, rescale, paths, seed.
+        """
+        check_is_fitted(self, "model_")
+        options["history"] = numbers(options.get("history"))
+        return self.model_.predict_quantiles(n, quantiles, exogenous=numbers(X), **options)
+
+    def sample(self, n: int, paths: int = 100, X: Any = None, **options: Any) -> list[Any]:
+        """Continuations of n steps, one after another; at each step they have the quantiles of `predict_quantiles`.
+
+        Parameters
+        ----------
+        n, X
+            As for `predict`.
+        paths : int
+        **options
+            Of `ForecastModel.sample`: history, rescale, seed.
+        """
+        check_is_fitted(self, "model_")
+        options["history"] = numbers(options.get("history"))
+        return self.model_.sample(n, paths, exogenous=numbers(X), **options)
+
     @returns_frame
     def predict_interval(self, n: int, level: float = 0.9, X: Any = None, **options: Any) -> tuple[Any, Any]:
-        """Lower and upper ends of intervals that contain the share `level` of simulated continuations.
+        """Lower and upper ends of intervals that contain the share `level` of what comes, see `ForecastModel`.
 
         Parameters
         ----------
@@ -171,6 +250,11 @@ class Forecaster(Estimator, kind="forecaster"):
         if len({len(each) for each in y}) > 1:
             raise ValueError(f"score needs series of one length, got {[len(each) for each in y]} steps")
         return float(np.mean([r2_score(*pair) for pair in zip(y, self.predict(len(y[0]), X))]))
+
+
+def is_auto(value: Any) -> bool:
+    """Whether a parameter is ``"auto"``."""
+    return isinstance(value, str) and value == "auto"
 
 
 def numbers(values: Any) -> Any:

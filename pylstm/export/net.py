@@ -111,7 +111,12 @@ def _inner(model: Any) -> Any:
 
 
 def _check_forecast(model: Any) -> None:
-    """A forecast whose series are prepared needs their past, which a step does not have."""
+    """A forecast whose series are prepared needs their past, which a step does not have; so does smoothing."""
+    if model.combine:
+        raise TypeError(
+            "a ForecastModel with combine=True forecasts with smoothing, too: fit one with combine=False (a "
+            "Forecaster: also log=False, season=0, difference=0), or export model.net"
+        )
     prepared = [name for name in ("log", "season", "difference") if getattr(model.preparation, name)]
     if prepared:
         raise TypeError(

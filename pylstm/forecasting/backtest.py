@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +14,8 @@ from pylstm.forecasting.baselines import naive, seasonal_naive
 from pylstm.hints import explained, explained_constructor
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import ArrayLike
 
 MODEL, NAIVE, SEASONAL = "model", "naive", "seasonal naive"
@@ -30,11 +34,40 @@ class Backtest:
         ``"model"``, ``"naive"`` and, where there is a season, ``"seasonal naive"``.
     horizon : int
         Steps of one forecast; the next begins with what was measured until then.
+    ends : ndarray, shape (2, hold_out), or None
+        Of the model's intervals, where a level was asked for.
     """
 
     measured: np.ndarray
     forecasts: dict[str, np.ndarray]
     horizon: int
+    ends: np.ndarray | None = None
+
+    @property
+    def coverage(self) -> float | None:
+        """Share of the measured values within the intervals."""
+        if self.ends is None:
+            return None
+        return float(np.mean((self.ends[0] <= self.measured) & (self.measured <= self.ends[1])))
+
+    def table(self) -> str:
+        """Errors of every forecast, and the mean absolute error of the model divided by it.
+
+        Examples
+        --------
+        >>> print(Backtest(np.array([1.0, 4.0]), {"model": np.array([1.0, 2.0]), "naive": np.zeros(2)}, 2).table())
+        forecast               MAE        RMSE  model / this
+        model                    1       1.414
+        naive                  2.5       2.915         0.400
+        """
+        ratios = self.ratios()
+        lines = [f"{'forecast':16}{'MAE':>10}{'RMSE':>12}{'model / this':>14}"]
+        for name, error in self.errors().items():
+            ratio = f"{ratios[name]:14.3f}" if name in ratios else ""
+            lines.append(f"{name:16}{error['mae']:10.4g}{error['rmse']:12.4g}{ratio}")
+        if self.ends is not None:
+            lines.append(f"{100 * float(self.coverage or 0):.1f} % of {len(self.measured)} values within the intervals")
+        return "\n".join(lines)
 
     def errors(self) -> dict[str, dict[str, float]]:
         """Mean absolute error and root of the mean squared error of each forecast.
@@ -59,17 +92,39 @@ class Backtest:
 
 
 @explained()
-def backtest(model: Any, values: ArrayLike, *, hold_out: int, horizon: int, season: int = 0) -> Backtest:
-    """Forecast the last `hold_out` values, `horizon` at a time, each time from all that was measured before.
+def backtest(
+    model: Any,
+    values: ArrayLike,
+    *,
+    hold_out: int,
+    horizon: int,
+    season: int = 0,
+    refit: bool = False,
+    sliding: int | None = None,
+    level: float | None = None,
+    fit_options: Mapping[str, Any] | None = None,
+    progress: bool = False,
+) -> Backtest:
+    """Forecast the last `hold_out` values, `horizon` at a time, each time from what was measured before.
 
     Parameters
     ----------
-    model : ForecastModel
-        Fitted on values before those, for the result to mean anything.
+    model : ForecastModel or Forecaster
+        Fitted on values before those, for the result to mean anything; with `refit` it is left as it is.
     values : array_like, shape (T,)
     hold_out, horizon : int
     season : int
         Steps of the season of the baseline; 0 for none.
+    refit : bool
+        Fit a copy of the model before each forecast, on what was measured before.
+    sliding : int, optional
+        Steps before each forecast that model and baselines see, the last ones; default: all, an expanding window.
+    level : float, optional
+        Of intervals of the model.
+    fit_options : dict, optional
+        Of `fit`, with `refit`: such as ``{"validation": 0.2}`` for a `ForecastModel`.
+    progress : bool
+        Write the number of the forecast to stderr.
 
     Raises
     ------
@@ -85,24 +140,47 @@ def backtest(model: Any, values: ArrayLike, *, hold_out: int, horizon: int, seas
     >>> sorted(backtest(model, values, hold_out=12, horizon=6, season=12).forecasts)
     ['model', 'naive', 'seasonal naive']
     """
-    if not callable(getattr(model, "predict", None)):
-        raise TypeError(f"model must be a fitted ForecastModel, got {type(model).__name__}")
-    check_size("horizon", horizon), check_size("hold_out", hold_out), check_size("season", season, 0)
     values = np.asarray(values, "float64")
+    _check(model, len(values), hold_out, horizon, season, sliding, bool(fit_options) and not refit)
     start = len(values) - hold_out
-    if start < max(1, season):
-        raise ValueError(
-            f"a series of {len(values)} steps has {max(0, start)} before the hold-out of {hold_out}; at least "
-            f"{max(1, season)} are needed"
-        )
+    ends: list[np.ndarray] = []
     pieces: dict[str, list[np.ndarray]] = {name: [] for name in (MODEL, NAIVE, *([SEASONAL] if season else []))}
     for begin in range(start, len(values), horizon):
-        before, n = values[:begin], min(horizon, len(values) - begin)
-        pieces[MODEL].append(model.predict(n, history=before))
+        before, n = values[max(0, begin - sliding) if sliding else 0 : begin], min(horizon, len(values) - begin)
+        if progress:
+            print(f"\rforecast {(begin - start) // horizon + 1} of {-(-hold_out // horizon)}", end="", file=sys.stderr)
+        if refit:
+            model = copy.deepcopy(model)
+            model.fit(before, **(fit_options or {}))
+        given = {} if refit else {"history": before}
+        pieces[MODEL].append(model.predict(n, **given))
+        if level is not None:
+            ends.append(np.array(model.predict_interval(n, level, **given)))
         pieces[NAIVE].append(naive(before, n))
         if season:
             pieces[SEASONAL].append(seasonal_naive(before, n, season))
-    return Backtest(values[start:], {name: np.concatenate(each) for name, each in pieces.items()}, horizon)
+    if progress:
+        print(file=sys.stderr)
+    found = {name: np.concatenate(each) for name, each in pieces.items()}
+    return Backtest(values[start:], found, horizon, np.concatenate(ends, axis=1) if ends else None)
+
+
+def _check(
+    model: Any, steps: int, hold_out: int, horizon: int, season: int, sliding: int | None, without_refit: bool
+) -> None:
+    """Refuse arguments of `backtest`; `without_refit`: there are options of a fit, and no fit."""
+    if not callable(getattr(model, "predict", None)):
+        raise TypeError(f"model must be a fitted ForecastModel, got {type(model).__name__}")
+    if without_refit:
+        raise ValueError("fit_options needs refit=True")
+    check_size("horizon", horizon), check_size("hold_out", hold_out), check_size("season", season, 0)
+    if sliding is not None and check_size("sliding", sliding) < season:
+        raise ValueError(f"sliding must be at least the season, {season}, got {sliding}")
+    if steps - hold_out < max(1, season):
+        raise ValueError(
+            f"a series of {steps} steps has {max(0, steps - hold_out)} before the hold-out of {hold_out}; at least "
+            f"{max(1, season)} are needed"
+        )
 
 
 def find_differences(values: np.ndarray, season: int) -> str:

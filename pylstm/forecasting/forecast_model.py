@@ -8,11 +8,13 @@ from typing import Any, Literal, Unpack
 
 import numpy as np
 
-from pylstm.checks import Dtype, Integer, check_flag, check_share, check_size, generator
-from pylstm.data.scaling import pack, scale_of
-from pylstm.data.sequences import Sequences
+from pylstm.checks import Dtype, Integer, check_flag, check_share, check_size
+from pylstm.data.scaling import scale_of
+from pylstm.forecasting.blending import LONGEST, Blend
+from pylstm.forecasting.combining import fit_blend, residuals_of
+from pylstm.forecasting.predictions import Predictions
 from pylstm.forecasting.preparation import Preparation
-from pylstm.forecasting.series import as_extras, as_series, pairs_of, training_spans, validation_spans
+from pylstm.forecasting.series import as_extras, as_series, pairs_of, stride_of, windows_of
 from pylstm.hints import explained
 from pylstm.models.body import check_head_sizes
 from pylstm.models.fitted import OWN, FittedModel, NetOptions, check_net
@@ -23,11 +25,20 @@ from pylstm.schema import Entries, as_array
 from pylstm.training.history import History
 from pylstm.training.refit import all_or_nothing
 
-KEPT_RESIDUALS = 2000
-"""Most residuals that a model keeps to draw intervals from."""
+BUDGET = 8_000_000
+"""Steps that a fit of ``epochs="auto"`` is trained on, at most, one in several windows or epochs counted each time."""
 
 
-class ForecastModel(FittedModel, kind="forecast_model"):
+def budget_of(epochs: Any, batch_size: Any, windows: int, steps: int) -> tuple[int, int]:
+    """Epochs and batch size for windows of so many steps, where they are "auto"."""
+    if isinstance(batch_size, str) and batch_size == "auto":
+        batch_size = int(np.clip(windows // 64, 8, 256))
+    if isinstance(epochs, str) and epochs == "auto":
+        epochs = int(np.clip(BUDGET // (windows * steps), 10, 100))
+    return epochs, batch_size
+
+
+class ForecastModel(Predictions, FittedModel, kind="forecast_model"):
     """Forecasts of one or several series.
 
     Parameters
@@ -43,6 +54,11 @@ class ForecastModel(FittedModel, kind="forecast_model"):
     joint : bool
         The columns of a series (T, K) are K values of one step, forecast together. Otherwise every column is a series
         of its own, and one net learns from them all.
+    combine : bool
+        Back-test the net inside the series, on the validation steps, beside exponential smoothing and the naive
+        forecasts, forecast by the shares that did best there, and make intervals of the errors of the back-test.
+    cycle : int
+        Steps of a season, for that back-test; 0 for none.
     num_layers, dropout, head_sizes
         As for `SequenceModel`.
     loss : {"mean_squared_error", "huber"}
@@ -57,7 +73,9 @@ class ForecastModel(FittedModel, kind="forecast_model"):
     net : SequenceModel
         After `fit`.
     residuals : ndarray, shape (R, horizon, K)
-        Of the standardised series: those of the validation steps, where there are any.
+        Of the standardised series at the validation steps; without these there are none, and no intervals.
+    blend : Blend or None
+        With `combine`: the shares and the intervals of every series; ``blend.describe()`` says them.
 
     Raises
     ------
@@ -87,6 +105,8 @@ class ForecastModel(FittedModel, kind="forecast_model"):
         season: int = 0,
         difference: int = 0,
         joint: bool = False,
+        combine: bool = False,
+        cycle: int = 0,
         num_layers: int = 1,
         dropout: float = 0.0,
         head_sizes: Iterable[int] = (),
@@ -102,7 +122,9 @@ class ForecastModel(FittedModel, kind="forecast_model"):
         self.preparation = Preparation(
             check_flag("log", log), check_size("season", season, 0), check_size("difference", difference, 0)
         )
-        self.joint = check_flag("joint", joint)
+        self.joint, self.combine = check_flag("joint", joint), check_flag("combine", combine)
+        self.cycle = check_size("cycle", cycle, 0)
+        self.blend: Blend | None = None
         net: dict[str, Any] = {
             "num_layers": check_size("num_layers", num_layers),
             "dropout": float(check_share("dropout", dropout)),
@@ -119,8 +141,8 @@ class ForecastModel(FittedModel, kind="forecast_model"):
         exogenous: Any = None,
         *,
         validation: float = 0.0,
-        epochs: int = 100,
-        batch_size: int = 8,
+        epochs: int | Literal["auto"] = 100,
+        batch_size: int | Literal["auto"] = 8,
         lr: float = 5e-3,
         stride: int | None = None,
         **options: Any,
@@ -137,11 +159,12 @@ class ForecastModel(FittedModel, kind="forecast_model"):
             Share of the steps, the last ones of every series, that is not trained on but judged after every epoch;
             `patience` needs it, and intervals are the better for it.
         epochs, batch_size : int
-            `batch_size` windows for each step of the optimiser.
+            `batch_size` windows for each step of the optimiser; ``"auto"``: a 64th of them, from 8 to 256. Epochs that
+            are ``"auto"`` are 100, fewer of many series, so that `BUDGET` steps are trained on, but at least 10.
         lr : float
             Of `Adam` at the first step; falls to 0 as half a cosine wave.
         stride : int, optional
-            Steps from one window to the next; default: an eighth of the window.
+            Steps from one window to the next; default: an eighth of the window, and more for more than 8192 windows.
         **options
             Of `pylstm.fit`: patience, clip, seed, callbacks, checkpoint, resume, progress, optimiser, schedule.
 
@@ -154,10 +177,7 @@ class ForecastModel(FittedModel, kind="forecast_model"):
         self.K, lost, h = series[0].shape[1], self.preparation.lost, self.horizon
         extras = as_extras("exogenous", exogenous, len(series), None, map(len, series))
         self.M = extras[0].shape[1]
-        if self.M and h > 1:
-            raise ValueError(f"exogenous values need horizon=1, got {h}")
-        if not 0 <= validation < 1:
-            raise ValueError(f"validation must be a share from 0 to below 1, got {validation}")
+        self._check(validation)
         prepared = [self.preparation.apply(each) for each in series]
         held: Callable[[int], int] = lambda steps: max(h, round(validation * steps)) if validation else 0  # noqa: E731
         cuts = [len(z) - held(len(z)) for z in prepared]
@@ -168,172 +188,31 @@ class ForecastModel(FittedModel, kind="forecast_model"):
         self.scales = [scale_of(z[:cut]) for z, cut in zip(prepared, cuts)]
         self.extra_scale = scale_of(np.concatenate(extras)) if self.M else np.zeros((2, 0))
         pairs = [self._pairs(*each) for each in zip(prepared, extras, self.scales)]
-        train, judged = self._windows(pairs, [cut - h for cut in cuts], stride or max(1, self.window // 8), validation)
+        counts, stride = [cut - h for cut in cuts], stride or stride_of(self.window, map(len, prepared))
+        train, judged = windows_of(pairs, counts, self.window, stride, h, validation > 0, self.net_options["dtype"])
+        epochs, batch_size = budget_of(epochs, batch_size, *train[0].shape[:2])
         sizes = self.K + self.M, self.hidden_size, h * self.K
         net = SequenceModel(self.cell, *sizes, read="every", **self.net_options)
         history = self._fit_net(net, train, epochs=epochs, batch_size=batch_size, lr=lr, validation=judged, **options)
-        self.tails, self.extra_tails = ([x[-self.window - lost :] for x in each] for each in (series, extras))
-        self.residuals = self._residuals(*(judged or train))
+        kept = max(self.window + lost, LONGEST if self.combine else 0)
+        self.tails, self.extra_tails = ([x[-kept:] for x in each] for each in (series, extras))
+        self.residuals = residuals_of(net, h, self.K, *judged) if judged else np.zeros((0, h, self.K))
+        if self.combine:
+            self.blend = fit_blend(self, series, extras, [lost + cut for cut in cuts])
         return history
+
+    def _check(self, validation: float) -> None:
+        if self.M and self.horizon > 1:
+            raise ValueError(f"exogenous values need horizon=1, got {self.horizon}")
+        if not 0 <= validation < 1:
+            raise ValueError(f"validation must be a share from 0 to below 1, got {validation}")
+        if self.combine and not validation:
+            raise ValueError("combine=True needs steps for its back-test: validation above 0, such as 0.2")
 
     def _pairs(self, z: np.ndarray, extra: np.ndarray, scale: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Standardised inputs and targets of a prepared series."""
         extra = (extra - self.extra_scale[0]) / self.extra_scale[1]
         return pairs_of((z - scale[0]) / scale[1], extra[len(extra) - len(z) :], self.horizon)
-
-    def _windows(self, pairs: list[Any], counts: list[int], stride: int, validation: float) -> tuple[Any, Any]:
-        """Data to train on, and to validate with weights of 0 where a window has only begun to read."""
-        dtype = self.net_options["dtype"]
-        spans = [(k, *span) for k, count in enumerate(counts) for span in training_spans(count, self.window, stride)]
-        train = tuple(pack([pairs[k][part][a:b] for k, a, b in spans], dtype) for part in (0, 1))
-        if not validation:
-            return train, None
-        judged = [
-            (k, *span)
-            for k, count in enumerate(counts)  # the first forecast of a step behind the cut
-            for span in validation_spans(count + self.horizon - 1, len(pairs[k][0]), self.window)
-        ]
-        data = [pack([pairs[k][part][a:b] for k, a, _, b in judged], dtype) for part in (0, 1)]
-        masks = [(np.arange(a, b) >= first) for _, a, first, b in judged]
-        return train, (*data, pack(masks, bool))
-
-    def _residuals(self, x: Any, y: Any, mask: Any = None) -> np.ndarray:
-        """Targets minus forecasts at the judged steps; of training windows at their second halves."""
-        out, rows = self.net.predict(x), len(x)
-        lengths = x.lengths if isinstance(x, Sequences) else np.full(rows, x.shape[1])
-        y, mask = (each.padded if isinstance(each, Sequences) else each for each in (y, mask))
-        at = np.arange(out.shape[1])
-        taken = (at >= lengths[:, None] // 2) if mask is None else mask
-        taken = taken & (at < lengths[:, None])
-        residuals: np.ndarray = (y - out)[taken].reshape(-1, self.horizon, self.K).astype("float64")
-        keep = np.random.default_rng(0).permutation(len(residuals))[:KEPT_RESIDUALS]
-        return residuals[np.sort(keep)]
-
-    @explained()
-    def predict(self, n: int, *, history: Any = None, exogenous: Any = None, rescale: bool = False) -> Any:
-        """The n steps after the end of the series.
-
-        Parameters
-        ----------
-        n : int
-        history : as `y` of `fit`, optional
-            Other series to continue: later values of the series of the fit, or with `rescale` any series.
-        exogenous : array_like, shape (n, M), or list of such
-            Of the steps to come; with `history`, (T + n, M): of its steps, too.
-        rescale : bool
-            Standardise each `history` by its own mean and deviation rather than by those of the series of the fit.
-
-        Returns
-        -------
-        ndarray, shape (n,) or (n, S), or list of such
-            As the series came.
-
-        Raises
-        ------
-        RuntimeError
-            There was no `fit`.
-        ValueError
-            Series or exogenous values that do not fit those of the fit, or are too short.
-        """
-        paths, form = self._paths(n, history, exogenous, rescale, 1, None)
-        return self._as_given([each[0] for each in paths], form)
-
-    @explained()
-    def predict_interval(
-        self,
-        n: int,
-        level: float = 0.9,
-        *,
-        history: Any = None,
-        exogenous: Any = None,
-        rescale: bool = False,
-        paths: int = 200,
-        seed: Integer = 0,
-    ) -> tuple[Any, Any]:
-        """Ends (low, high) of intervals that contain the share `level` of simulated continuations, and the forecast.
-
-        Where the residuals have a bias, the continuations leave the forecast behind: an interval reaches to it.
-
-        Parameters
-        ----------
-        n, history, exogenous, rescale
-            As for `predict`.
-        level : float
-            Between 0 and 1.
-        paths : int
-            Continuations, each with residuals drawn at every step and read by the net as if they had happened.
-        seed : int
-
-        Returns
-        -------
-        low, high
-            As `predict`. Each step is judged by itself.
-
-        Raises
-        ------
-        RuntimeError, ValueError
-            As `predict`; `level` out of range.
-        """
-        if not 0 < level < 1:
-            raise ValueError(f"level must be between 0 and 1, got {level}")
-        drawn, form = self._paths(n, history, exogenous, rescale, paths, generator(seed))
-        points, _ = self._paths(n, history, exogenous, rescale, 1, None)
-        low, high = (
-            [reach(np.quantile(each, share, axis=0), point[0]) for each, point in zip(drawn, points)]
-            for share, reach in (((1 - level) / 2, np.minimum), ((1 + level) / 2, np.maximum))
-        )
-        return self._as_given(low, form), self._as_given(high, form)
-
-    def _as_given(self, forecasts: list[np.ndarray], form: str) -> Any:
-        if form == "columns":
-            return forecasts[0] if self.joint else np.hstack(forecasts)
-        flat = [each if self.joint and self.K > 1 else each[:, 0] for each in forecasts]
-        return flat[0] if form == "one" else flat
-
-    def _paths(
-        self, n: int, history: Any, exogenous: Any, rescale: bool, rows: int, rng: Any
-    ) -> tuple[list[np.ndarray], str]:
-        """Continuations (rows, n, K) of each series, and the form of the series."""
-        self._need_net()
-        check_size("n", n)
-        series, form = (self.tails, self.form) if history is None else as_series(history, self.joint)
-        if series[0].shape[1] != self.K:
-            raise ValueError(f"the history must have {self.K} values at a step, got {series[0].shape[1]}")
-        if not rescale and len(series) != len(self.scales):
-            raise ValueError(
-                f"fitted on {len(self.scales)} series, got {len(series)}: pass rescale=True for other series"
-            )
-        own = 0 if history is None else 1
-        extras = as_extras("exogenous", exogenous, len(series), self.M, [own * len(each) + n for each in series])
-        if not own:
-            extras = [np.concatenate(pair) for pair in zip(self.extra_tails, extras)]
-        scales = [None] * len(series) if rescale else self.scales
-        return [self._continue(n, *each, rows, rng) for each in zip(series, extras, scales)], form
-
-    def _continue(self, n: int, y: np.ndarray, extra: np.ndarray, scale: Any, rows: int, rng: Any) -> np.ndarray:
-        """Read the end of one series, then as many forecasts as are needed for n steps."""
-        if len(y) <= self.preparation.lost:
-            raise ValueError(f"the history must have more than {self.preparation.lost} steps, got {len(y)}")
-        z = self.preparation.apply(y)
-        scale = scale_of(z) if scale is None else scale
-        z = ((z - scale[0]) / scale[1])[-self.window :]
-        extra = ((extra - self.extra_scale[0]) / self.extra_scale[1])[-(len(z) + n - 1) :]  # of the step after each z
-        stream, read, blocks = self.net.layer.stream(rows), 0, []
-        chunk = np.repeat(z[:, None], rows, axis=1)
-        while True:
-            steps = np.repeat(extra[read : read + len(chunk), None], rows, axis=1)
-            read += len(chunk)
-            x = np.concatenate([chunk, steps], axis=2).astype(self.net.head.dtype)
-            features = stream.feed(x[:, 0] if rows == 1 else x)[-1].reshape(rows, -1)
-            block = self.net.head(features).y.reshape(rows, self.horizon, self.K).astype("float64")
-            if rng is not None:
-                block += self.residuals[rng.integers(len(self.residuals), size=rows)]
-            blocks.append(block)
-            if len(blocks) * self.horizon >= n:
-                break
-            chunk = block.swapaxes(0, 1)
-        forecasts = np.concatenate(blocks, axis=1)[:, :n]
-        return self.preparation.undo(y, forecasts * scale[1] + scale[0])
 
     @property
     def metadata(self) -> dict[str, Any]:
@@ -343,7 +222,7 @@ class ForecastModel(FittedModel, kind="forecast_model"):
         return {
             "cell": self.cell if isinstance(self.cell, str) else self.cell.name,
             "options": options
-            | {name: getattr(self, name) for name in ("hidden_size", "window", "horizon", "joint")}
+            | {name: getattr(self, name) for name in ("hidden_size", "window", "horizon", "joint", "combine", "cycle")}
             | {name: getattr(self.preparation, name) for name in ("log", "season", "difference")}
             | {"dtype": np.dtype(self.net_options["dtype"]).name}
             | own_options(self.cell),
@@ -352,6 +231,7 @@ class ForecastModel(FittedModel, kind="forecast_model"):
             "widths": [self.K, self.M],
             "arrays": {name: np.asarray(getattr(self, name)).tolist() for name in ("residuals", "extra_scale")},
             "lists": {name: [each.tolist() for each in getattr(self, name)] for name in LISTS},
+            "blend": None if self.blend is None else self.blend.metadata,
         }
 
     @classmethod
@@ -367,6 +247,8 @@ class ForecastModel(FittedModel, kind="forecast_model"):
         if (model.net.layer.input_size, model.net.head.out_features) != (sum(widths), model.horizon * model.K):
             raise ValueError(f"metadata.widths {widths} and horizon {model.horizon} do not fit {model.net!r}")
         model._set_arrays(says.entries("arrays"), says.entries("lists"))
+        if model.combine:
+            model.blend = Blend.from_metadata(says.entries("blend"), len(model.tails) * model.K)
         return model
 
     def _set_arrays(self, arrays: Entries, lists: Entries) -> None:
@@ -386,11 +268,16 @@ class ForecastModel(FittedModel, kind="forecast_model"):
             if not (scale[1] > 0).all():
                 raise ValueError(f"{lists.where}.scales and extra_scale must have deviations above 0, got {scale[1]}")
 
+    def describe(self) -> list[str]:
+        """What the forecast of each series is made of, in the order of the columns."""
+        self._need_net()
+        return ["net"] * (len(self.tails) * self.K) if self.blend is None else self.blend.describe()
+
     def __repr__(self) -> str:
         return f"ForecastModel({self.cell!r}, {self.hidden_size}, window={self.window}, horizon={self.horizon})"
 
 
-FILED = ("cell", "options", "net", "form", "widths", "arrays", "lists")
+FILED = ("cell", "options", "net", "form", "widths", "arrays", "lists", "blend")
 """Entries of the metadata."""
 FORMS = ("one", "columns", "list")
 LISTS = ("tails", "extra_tails", "scales")

@@ -9,6 +9,10 @@ import numpy as np
 
 from pylstm.checks import quoted
 from pylstm.data.finite import refuse_array
+from pylstm.data.scaling import pack
+
+WINDOWS = 8192
+"""Windows to train on that are enough: many series are cut with a longer stride."""
 
 
 def as_series(y: Any, joint: bool) -> tuple[list[np.ndarray], str]:
@@ -78,6 +82,17 @@ def pairs_of(z: np.ndarray, extra: np.ndarray, horizon: int) -> tuple[np.ndarray
     return np.hstack([z[:count], extra[1 : count + 1]]), np.hstack(targets)
 
 
+def stride_of(window: int, lengths: Iterable[int]) -> int:
+    """An eighth of a window; of many series so much that there are about `WINDOWS` windows, at most a whole one.
+
+    Examples
+    --------
+    >>> stride_of(64, [500]), stride_of(24, [120] * 3000)
+    (8, 24)
+    """
+    return max(1, window // 8, min(window, sum(lengths) // WINDOWS))
+
+
 def training_spans(count: int, window: int, stride: int) -> list[tuple[int, int]]:
     """Beginnings and ends of windows over `count` steps, the last one at the end.
 
@@ -112,6 +127,36 @@ def _is_one_each(values: Any, lengths: list[int]) -> bool:
         return True
     one_each = len(values) == len(lengths) > 1 and all(np.ndim(each) == 1 for each in values)
     return one_each and [len(each) for each in values] == lengths
+
+
+def windows_of(
+    pairs: list[Any], counts: list[int], window: int, stride: int, horizon: int, validated: bool, dtype: Any
+) -> tuple[Any, Any]:
+    """Data to train on, and to validate with weights of 0 where a window has only begun to read.
+
+    Parameters
+    ----------
+    pairs : list of (inputs, targets)
+        Of each series, as `pairs_of`.
+    counts : list of int
+        Of each series: pairs to train on.
+    window, stride, horizon : int
+    validated : bool
+        Whether the other pairs validate.
+    dtype : dtype
+    """
+    spans = [(k, *span) for k, count in enumerate(counts) for span in training_spans(count, window, stride)]
+    train = tuple(pack([pairs[k][part][a:b] for k, a, b in spans], dtype) for part in (0, 1))
+    if not validated:
+        return train, None
+    judged = [
+        (k, *span)
+        for k, count in enumerate(counts)  # the first forecast of a step behind the cut
+        for span in validation_spans(count + horizon - 1, len(pairs[k][0]), window)
+    ]
+    data = [pack([pairs[k][part][a:b] for k, a, _, b in judged], dtype) for part in (0, 1)]
+    masks = [(np.arange(a, b) >= first) for _, a, first, b in judged]
+    return train, (*data, pack(masks, bool))
 
 
 def as_extras(name: str, values: Any, count: int, width: int | None, lengths: Iterable[int]) -> list[np.ndarray]:

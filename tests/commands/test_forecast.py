@@ -110,7 +110,8 @@ def test_the_same_seed_gives_the_same_numbers(run, waves):
 
 @needs_matplotlib
 def test_plots(run, waves, tmp_path):
-    done = run("train", "forecast", waves, "--column", "height", "--plot", "a.png", "--json", *SMALL)
+    options = ["--plot", "a.png", "--validation", 0.2, "--json", *SMALL]
+    done = run("train", "forecast", waves, "--column", "height", *options)
     assert done.status == 0 and done.err == "plot: a.png\n"
     done = run("predict", "pylstm-forecast.safetensors", "--interval", 0.5, "--plot", "b.svg")
     assert done.status == 0 and done.err == "plot: b.svg\n"
@@ -166,7 +167,11 @@ def test_evaluate_on_another_file_and_on_changed_data(run, waves, tmp_path):
 
 
 def test_predict_goes_on_after_the_end(run, waves):
-    run("train", "forecast", waves, "--column", "height", "--season", 12, *SMALL)
+    options = ["--column", "height", "--season", 12, *SMALL]
+    run("train", "forecast", waves, *options)
+    done = run("predict", "pylstm-forecast.safetensors", "--interval", 0.8)
+    assert done.status == 2 and "`pylstm train forecast`: --validation 0.2" in done.err
+    run("train", "forecast", waves, "--validation", 0.2, *options)
     values = np.loadtxt(waves, delimiter=",", skiprows=1)[:, 1]
     done = run("predict", "pylstm-forecast.safetensors", "--steps", 7, "--interval", 0.8)
     rows = list(csv.reader(io.StringIO(done.out)))

@@ -39,7 +39,7 @@ def rows_of(text):
 
 
 def test_shops(run, shops):
-    options = ["--id", "shop", "--column", "sold", "--known", "price", "--sort", "--horizon", 3]
+    options = ["--id", "shop", "--column", "sold", "--known", "price", "--sort", "--horizon", 3, "--validation", 0.2]
     found = run("train", "forecast", shops, *options, "--json", *SMALL).json
     assert found["season"] == 12 and sorted(found["series"]) == ["A", "B"]
     model = load(SAVED)
@@ -75,7 +75,7 @@ def test_without_inputs_of_steps_to_come(run, shops):
 def test_columns(run, shops):
     lines = [line for line in shops.read_text().splitlines() if line.split(",")[1] != "B" and not line.endswith(",,")]
     shops.write_text("\n".join(lines) + "\n")
-    options = ["--column", "sold", "--column", "back", "--sort"]
+    options = ["--column", "sold", "--column", "back", "--sort", "--validation", 0.2]
     done = run("train", "forecast", shops, *options, *SMALL)
     assert done.status == 0 and "of 2 series" in done.out and "geometric mean" in done.out
     rows = rows_of(run("predict", SAVED, "--steps", 2, "--interval", 0.5).out)

@@ -23,14 +23,30 @@ T = np.arange(132)
 ONE = 0.1 * T + np.sin(2 * np.pi * T / 12) + 0.05 * np.random.default_rng(0).normal(size=132)
 TWO = np.stack([ONE, 100 - 3 * ONE], axis=1)
 SMALL = {"cell": "gru", "hidden_size": 6, "season": 12, "epochs": 5, "random_state": 0, "window": 24}
+NET = {**SMALL, "combine": False}
 
 
 def test_it_learns_and_is_scored():
-    net = Forecaster(hidden_size=16, season=12, random_state=0).fit(ONE[:108])
-    assert net.score(ONE[108:]) == r2_score(ONE[108:], net.predict(24)) > 0.9
-    low, high = net.predict_interval(24, 0.95)
+    net = Forecaster(hidden_size=16, random_state=0).fit(ONE[:108])
+    assert net.score(ONE[108:]) == r2_score(ONE[108:], net.predict(24)) > 0.98
+    low, high = net.predict_interval(24, 0.8)
     assert ((low <= ONE[108:]) & (ONE[108:] <= high)).mean() > 0.7
-    assert net.n_iter_ == len(net.loss_curve_) == len(net.validation_loss_curve_) == 100
+    assert net.n_iter_ == len(net.loss_curve_) == len(net.validation_loss_curve_) <= 100
+    assert net.settings_ == {"cycle": 12, "log": False, "season": 12, "difference": 0, "window": 40}
+
+
+@pytest.mark.filterwarnings("ignore:in the back-test")
+def test_what_is_given_is_not_chosen():
+    given = {"window": 20, "season": 6, "difference": 1, "log": True, "cycle": 3}
+    net = Forecaster("gru", 3, epochs=1, random_state=0, **given).fit(ONE[:108] + 5)
+    assert net.settings_ == given
+    ready = net.model_.preparation
+    assert (ready.season, ready.difference, ready.log, net.model_.window, net.model_.cycle) == (6, 1, True, 20, 3)
+    alone = Forecaster("gru", 3, epochs=1, random_state=0, combine=False, **given).fit(ONE[:108] + 5)
+    assert alone.method_ == ["net"] and alone.model_.blend is None
+    parts = net.method_[0].split(" + ")
+    assert sum(float(each.split()[0]) for each in parts) == pytest.approx(1, abs=0.02)
+    assert {each.split()[1] for each in parts} <= {"net", "smoothing", "naive", "seasonal"}
 
 
 FORMS = {
@@ -86,9 +102,14 @@ def test_early_stopping_pickles_and_files(tmp_path):
 
 
 def test_what_is_held_out_and_intervals_from_there():
-    net = Forecaster(**SMALL, validation_fraction=0.25).fit(ONE[:112])
+    net = Forecaster(**NET, difference=0, validation_fraction=0.25).fit(ONE[:112])
     assert len(net.model_.residuals) == 25  # a quarter of what has a season before it
-    assert Forecaster(**SMALL, validation_fraction=0).fit(ONE).validation_loss_curve_ == []
+    trained = Forecaster(**NET, early_stopping=False, validation_fraction=0).fit(ONE)
+    assert trained.validation_loss_curve_ == []
+    with pytest.raises(ValueError, match="validation_fraction=0.2"):
+        trained.predict_interval(5)
+    with pytest.raises(ValueError, match="combine=True needs steps for its back-test"):
+        Forecaster(**SMALL, early_stopping=False, validation_fraction=0).fit(ONE)
     later = net.predict_interval(5, 0.8, history=pd.Series(ONE), paths=9)
     np.testing.assert_array_equal(later, net.predict_interval(5, 0.8, history=ONE, paths=9))
     assert not np.array_equal(later, net.predict_interval(5, 0.8, paths=9))
@@ -96,5 +117,6 @@ def test_what_is_held_out_and_intervals_from_there():
 
 def test_a_sweep():
     grid = ParameterGrid({"season": [0, 12], "cell": ["gru", "rnn_tanh"]})
-    scores = [Forecaster(**{**SMALL, "epochs": 40, **point}).fit(ONE[:108]).score(ONE[108:]) for point in grid]
+    options = {**NET, "difference": 0, "epochs": 40}
+    scores = [Forecaster(**{**options, **point}).fit(ONE[:108]).score(ONE[108:]) for point in grid]
     assert list(grid)[int(np.argmax(scores))]["season"] == 12

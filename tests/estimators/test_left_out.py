@@ -108,7 +108,7 @@ def classify_model():
 
 
 NUMBERS = (Y > 0).astype(int)
-SERIES = np.sin(np.arange(40.0))
+SERIES = np.sin(np.arange(40.0)) + 0.3 * np.arange(40)
 FITS = {
     "regressor": (lambda: SequenceRegressor(**SMALL), (X, Y), (X[:, :, :1], Y[:, None]), lambda e: e.predict(X)),
     "warm": (lambda: SequenceRegressor(**SMALL, warm_start=True), (X, Y), (X, -Y), lambda e: e.predict(X)),
@@ -116,7 +116,7 @@ FITS = {
         lambda: SequenceClassifier(**SMALL), (X, LABELS), (X[:, :, :1], NUMBERS + 5), lambda e: e.predict_proba(X),
     ),
     "forecaster": (
-        lambda: Forecaster("gru", 4, window=8, epochs=2, random_state=0), (SERIES,), (10 * SERIES[:33],),
+        lambda: Forecaster("gru", 4, window=8, epochs=2, random_state=0), (SERIES,), (10 * SERIES[:36],),
         lambda e: e.predict(3),
     ),
     "forecast model": (forecast_model, (SERIES,), ([10 * SERIES[:33]] * 2,), lambda e: e.predict(3)),

@@ -12,7 +12,9 @@ X = np.random.default_rng(0).normal(size=(20, 5, 2))
 FITTED = {
     "classifier": lambda: SequenceClassifier(hidden_size=3, epochs=1, random_state=0).fit(X, np.arange(20) % 2),
     "regressor": lambda: SequenceRegressor(hidden_size=3, epochs=1, random_state=0).fit(X, X[:, 0, 0]),
-    "forecaster": lambda: Forecaster(hidden_size=3, epochs=1, random_state=0).fit(np.sin(np.arange(120.0))),
+    "forecaster": lambda: Forecaster(hidden_size=3, epochs=1, random_state=0).fit(
+        np.sin(np.arange(120.0)) + 0.3 * np.arange(120)
+    ),
 }
 VALUES = ("gru", "x", "float64", None, -1, 0, 2, 0.5, True, (1,), {"dt": 1.0}, float("nan"), object())
 

@@ -110,7 +110,7 @@ def test_estimators(kit, one):
     odds = np.exp(logits) / np.exp(logits).sum()
     assert np.abs(odds - classifier.predict_proba(X[:1])[0]).max() < 1e-12
     series = np.sin(np.arange(80) / 3) * 4 + 10
-    forecaster = Forecaster(hidden_size=5, epochs=1).fit(series)
+    forecaster = Forecaster(hidden_size=5, epochs=1, combine=False, log=False, season=0, difference=0).fit(series)
     library = one(forecaster)
     assert library.start() == 0
     assert kit.same(library.feed(series, np.empty((80, 1)))[-1], forecaster.model_.predict(1))
@@ -276,6 +276,7 @@ class Numpy(Cell):
     ("make", "words"),
     [
         (lambda: pylstm.LSTM(2, 3, bidirectional=True), "two directions reads every sequence from its end"),
+        (lambda: ForecastModel("lstm", 3, combine=True), "combine=True forecasts with smoothing, too.*model.net"),
         (lambda: ForecastModel("lstm", 3, difference=1), "with difference prepares the whole series.*model.net"),
         (lambda: pylstm.Recurrent(ByHand, 2, 3, certified=False), "runs as NumPy functions.*leave out backward"),
         (lambda: pylstm.Recurrent(Numpy, 2, 3, certified=False), "not a formula of the functions of pylstm.cells"),

@@ -146,17 +146,27 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("validation", [0.0, 0.2])
+@pytest.mark.filterwarnings("ignore:in the back-test", "ignore:an interval of level")
+@pytest.mark.parametrize("combine", [False, True])
 @pytest.mark.parametrize("case", CASES)
-def test_the_forecast_lies_in_its_interval(case, validation):
+def test_the_forecast_lies_in_its_interval(case, combine):
     y, options = CASES[case]
-    model = ForecastModel("lstm", 4, window=16, seed=3, **options)
-    model.fit(y, epochs=2, validation=validation)
+    model = ForecastModel("lstm", 4, window=16, seed=3, combine=combine, **options)
+    model.fit(y, epochs=2, validation=0.2)
     forecast = model.predict(9)
     for level in (0.01, 0.5, 0.9):
         low, high = model.predict_interval(9, level, paths=40)
         for a, b, c in zip(low, forecast, high) if isinstance(y, list) else [(low, forecast, high)]:
             assert a.shape == b.shape == c.shape and (a <= b).all() and (b <= c).all()
+
+
+def test_there_are_no_intervals_of_what_was_trained_on():
+    model = small()
+    model.fit(wave(40), epochs=1)
+    assert model.predict(3).shape == (3,) and model.residuals.shape == (0, 1, 1)
+    for call in (lambda: model.predict_interval(3), lambda: model.predict_quantiles(3, [0.1]), lambda: model.sample(3)):
+        with pytest.raises(ValueError, match=r"not trained on, and all were: fit with validation=0\.2"):
+            call()
 
 
 def test_intervals_of_a_random_walk_grow_with_the_root_of_the_steps():
@@ -206,7 +216,7 @@ def test_forms():
     y = np.stack([wave(50, k) for k in range(3)], axis=1)
     for given, options, form in [(y[:, 0], {}, (4,)), (y, {}, (4, 3)), (y, {"joint": True}, (4, 3))]:
         model = small(**options)
-        model.fit(given, epochs=1)
+        model.fit(given, epochs=1, validation=0.2)
         assert model.predict(4).shape == form == model.predict_interval(4, paths=3)[1].shape
         assert model.net.layer.input_size == (3 if options else 1)
     columns, several = small(), small()

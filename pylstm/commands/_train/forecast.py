@@ -225,7 +225,9 @@ def _plot(path: str, model: ForecastModel, read: Read, history: Any, tests: Any)
         from pylstm.commands._shared.judging import forecast_all
 
         n = min(ahead, test.horizon)
-        point, ends = forecast_all(model, read, n)[0], intervals(model, read, n, LEVEL)[0]
+        held = len(model.residuals) > 0  # without --validation there are no errors to make intervals of
+        point, ends = forecast_all(model, read, n)[0], intervals(model, read, n, LEVEL)[0] if held else None
+        name = f"{read.names()[0]}, {LEVEL:.0%} interval" if held else read.names()[0]
         times = [*series.times, *read.after(0, n)]
-        draw_future(panels[2], series.values, point, ends, f"{read.names()[0]}, {LEVEL:.0%} interval", times)
+        draw_future(panels[2], series.values, point, ends, name, times)
     write(figure, path)

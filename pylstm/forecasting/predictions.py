@@ -1,0 +1,271 @@
+"""`Predictions`: forecasts, intervals, quantiles and sample paths of a fitted `ForecastModel`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from pylstm.checks import Integer, check_share, check_size, generator
+from pylstm.forecasting.combining import continue_series, forecast_blend, warn_of_level
+from pylstm.forecasting.series import as_extras, as_series
+from pylstm.hints import explained
+
+
+class Predictions:
+    """What a fitted model says of the steps to come; `ForecastModel` inherits it."""
+
+    blend: Any
+    form: str
+    joint: bool
+    K: int
+    M: int
+    residuals: np.ndarray
+    scales: list[np.ndarray]
+    tails: list[np.ndarray]
+    extra_tails: list[np.ndarray]
+    _need_net: Any
+
+    @explained()
+    def predict(self, n: int, *, history: Any = None, exogenous: Any = None, rescale: bool = False) -> Any:
+        """The n steps after the end of the series.
+
+        Parameters
+        ----------
+        n : int
+        history : as `y` of `fit`, optional
+            Other series to continue: later values of the series of the fit, or with `rescale` any series.
+        exogenous : array_like, shape (n, M), or list of such
+            Of the steps to come; with `history`, (T + n, M): of its steps, too.
+        rescale : bool
+            Standardise each `history` by its own mean and deviation rather than by those of the series of the fit.
+
+        Returns
+        -------
+        ndarray, shape (n,) or (n, S), or list of such
+            As the series came.
+
+        Raises
+        ------
+        RuntimeError
+            There was no `fit`.
+        ValueError
+            Series or exogenous values that do not fit those of the fit, or are too short.
+        """
+        points, form = self._points(n, history, exogenous, rescale)
+        return self._as_given(points, form)
+
+    @explained()
+    def predict_interval(
+        self,
+        n: int,
+        level: float = 0.9,
+        *,
+        history: Any = None,
+        exogenous: Any = None,
+        rescale: bool = False,
+        paths: int = 200,
+        seed: Integer = 0,
+    ) -> tuple[Any, Any]:
+        """Ends (low, high) of intervals that contain the share `level` of what comes, and the forecast.
+
+        With `combine` they are conformal, from the errors of forecasts at every origin of the back-test inside the
+        series: absolute errors by their recent size and by their growth with the horizon, pooled, in the finite-sample
+        quantile of ``origins / h`` scores h steps ahead (see the notes). Otherwise they are quantiles of simulated
+        continuations with the residuals of the validation steps; where these have a bias, an interval reaches to the
+        forecast.
+
+        Parameters
+        ----------
+        n, history, exogenous, rescale
+            As for `predict`.
+        level : float
+            Between 0 and 1.
+        paths : int
+            Continuations, each with residuals drawn at every step and read by the net as if they had happened.
+        seed : int
+
+        Returns
+        -------
+        low, high
+            As `predict`. Each step is judged by itself.
+
+        Notes
+        -----
+        Rolling-origin split conformal prediction, by horizon: Stankeviciute, Alaa & van der Schaar (2021), Conformal
+        time-series forecasting; late scores weigh more: Barber, Candes, Ramdas & Tibshirani (2023), Conformal
+        prediction beyond exchangeability. EnbPI (Xu & Xie 2021) and ACI (Gibbs & Candes 2021) correct themselves by
+        what was measured after every step, which a forecast of n steps at once does not have.
+
+        Warns
+        -----
+        UserWarning
+            With `combine`, where the back-test has too few origins for the level; it says how many are needed.
+
+        Raises
+        ------
+        RuntimeError, ValueError
+            As `predict`; `level` out of range.
+        """
+        if not 0 < level < 1:
+            raise ValueError(f"level must be between 0 and 1, got {level}")
+        if self.blend is not None:
+            warn_of_level(self.blend, level, n)
+        given = {"history": history, "exogenous": exogenous, "rescale": rescale, "paths": paths, "seed": seed}
+        low, high = self.predict_quantiles(n, [(1 - level) / 2, (1 + level) / 2], **given)
+        return low, high
+
+    @explained()
+    def predict_quantiles(
+        self,
+        n: int,
+        quantiles: Sequence[float],
+        *,
+        history: Any = None,
+        exogenous: Any = None,
+        rescale: bool = False,
+        paths: int = 200,
+        seed: Integer = 0,
+    ) -> list[Any]:
+        """Quantiles of each step, of all quantiles one after another; that of 0.5 is the forecast.
+
+        Parameters
+        ----------
+        n, history, exogenous, rescale, paths, seed
+            As for `predict_interval`.
+        quantiles : sequence of float
+            Between 0 and 1.
+
+        Returns
+        -------
+        list of ndarray or list
+            Of each quantile, as `predict`.
+
+        Raises
+        ------
+        RuntimeError, ValueError
+            As `predict`; a quantile out of range.
+        """
+        shares = [float(check_share("quantiles", each)) for each in quantiles]
+        if not all(0 < each < 1 for each in shares):
+            raise ValueError(f"quantiles must be between 0 and 1, got {shares}")
+        if self.blend is not None:
+            found, form = self._blended(n, history, exogenous, rescale, shares)
+            return [self._as_given(each, form) for each in found]
+        drawn, form = self._paths(n, history, exogenous, rescale, paths, generator(seed))
+        points, _ = self._paths(n, history, exogenous, rescale, 1, None)
+        reach: dict[int, Any] = {-1: np.minimum, 0: lambda _, point: point, 1: np.maximum}
+        return [
+            self._as_given(
+                [reach[np.sign(p - 0.5)](np.quantile(each, p, axis=0), point[0]) for each, point in zip(drawn, points)],
+                form,
+            )
+            for p in shares
+        ]
+
+    @explained()
+    def sample(
+        self,
+        n: int,
+        paths: int = 100,
+        *,
+        history: Any = None,
+        exogenous: Any = None,
+        rescale: bool = False,
+        seed: Integer = 0,
+    ) -> list[Any]:
+        """Continuations, one after another; at each step they have the quantiles of `predict_quantiles`.
+
+        Parameters
+        ----------
+        n, history, exogenous, rescale
+            As for `predict`.
+        paths : int
+        seed : int
+
+        Returns
+        -------
+        list of ndarray or list
+            Of each path, as `predict`.
+
+        Raises
+        ------
+        RuntimeError, ValueError
+            As `predict`.
+        """
+        check_size("paths", paths)
+        if self.blend is not None:
+            found, form = self._blended(n, history, exogenous, rescale, None, paths, generator(seed))
+            return [self._as_given(each, form) for each in found]
+        drawn, form = self._paths(n, history, exogenous, rescale, paths, generator(seed))
+        return [self._as_given([each[row] for each in drawn], form) for row in range(paths)]
+
+    def _points(self, n: int, history: Any, exogenous: Any, rescale: bool) -> tuple[list[np.ndarray], str]:
+        """Forecasts (n, K) of each series, and their form."""
+        if self.blend is not None:
+            found, form = self._blended(n, history, exogenous, rescale, [0.5])
+            return found[0], form
+        paths, form = self._paths(n, history, exogenous, rescale, 1, None)
+        return [each[0] for each in paths], form
+
+    def _blended(
+        self,
+        n: int,
+        history: Any,
+        exogenous: Any,
+        rescale: bool,
+        shares: list[float] | None,
+        paths: int = 0,
+        rng: Any = None,
+    ) -> tuple[list[list[np.ndarray]], str]:
+        """Quantiles, or with `rng` paths, one after another: of each the (n, K) of all series."""
+        *given, form = self._given(n, history, exogenous, rescale)
+        blend, points, sizes = forecast_blend(self, n, given, rescale)
+        if shares is None:
+            drawn = [blend.sample(k, *each, paths, rng) for k, each in enumerate(zip(points, sizes))]
+        else:
+            wanted = np.array(shares)[:, None]
+            drawn = [blend.quantiles(k, *each, wanted) for k, each in enumerate(zip(points, sizes))]
+        K = self.K
+        return [
+            [np.stack([each[row] for each in drawn[k : k + K]], axis=1) for k in range(0, len(drawn), K)]
+            for row in range(paths if shares is None else len(shares))
+        ], form
+
+    def _as_given(self, forecasts: list[np.ndarray], form: str) -> Any:
+        if form == "columns":
+            return forecasts[0] if self.joint else np.hstack(forecasts)
+        flat = [each if self.joint and self.K > 1 else each[:, 0] for each in forecasts]
+        return flat[0] if form == "one" else flat
+
+    def _paths(
+        self, n: int, history: Any, exogenous: Any, rescale: bool, rows: int, rng: Any
+    ) -> tuple[list[np.ndarray], str]:
+        """Continuations (rows, n, K) of each series, and the form of the series."""
+        if rng is not None and not len(self.residuals):
+            raise ValueError(
+                "intervals need errors on steps that were not trained on, and all were: fit with validation=0.2 "
+                "(a Forecaster: validation_fraction=0.2; `pylstm train forecast`: --validation 0.2)"
+            )
+        series, extras, scales, form = self._given(n, history, exogenous, rescale)
+        return [continue_series(self, n, *each, rows, rng) for each in zip(series, extras, scales)], form
+
+    def _given(
+        self, n: int, history: Any, exogenous: Any, rescale: bool
+    ) -> tuple[list[Any], list[Any], list[Any], str]:
+        """The series to continue, exogenous values of their steps and the next n, their scales, and their form."""
+        self._need_net()
+        check_size("n", n)
+        series, form = (self.tails, self.form) if history is None else as_series(history, self.joint)
+        if series[0].shape[1] != self.K:
+            raise ValueError(f"the history must have {self.K} values at a step, got {series[0].shape[1]}")
+        if not rescale and len(series) != len(self.scales):
+            raise ValueError(
+                f"fitted on {len(self.scales)} series, got {len(series)}: pass rescale=True for other series"
+            )
+        own = 0 if history is None else 1
+        extras = as_extras("exogenous", exogenous, len(series), self.M, [own * len(each) + n for each in series])
+        if not own:
+            extras = [np.concatenate(pair) for pair in zip(self.extra_tails, extras)]
+        return series, extras, [None] * len(series) if rescale else self.scales, form

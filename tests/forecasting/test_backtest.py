@@ -1,0 +1,99 @@
+"""`backtest`: what a model may see before each forecast, refits, intervals, the table."""
+
+import numpy as np
+import pytest
+
+from pylstm.forecasting import Backtest, ForecastModel, backtest, naive, seasonal_naive
+
+VALUES = np.random.default_rng(3).normal(size=40).cumsum()
+
+
+class Model:
+    """Forecasts the mean of what it sees, or of what it was fitted on."""
+
+    fits = 0
+
+    def fit(self, y, bias=0.0):
+        self.y, self.bias, self.fits = np.array(y), bias, self.fits + 1
+
+    def predict(self, n, history=None):
+        return np.full(n, (self.y if history is None else history).mean() + self.bias)
+
+    def predict_interval(self, n, level, history=None):
+        middle = self.predict(n, history=history)
+        return middle - 2 * level, middle + 2 * level
+
+
+def fitted(bias=0.0):
+    model = Model()
+    model.fit(VALUES[:20], bias)
+    return model
+
+
+def blocks(first):
+    """Mean of what is seen before each of three forecasts."""
+    return np.concatenate([np.full(n, VALUES[first(begin) : begin].mean()) for begin, n in ((28, 5), (33, 5), (38, 2))])
+
+
+def test_an_expanding_and_a_sliding_window():
+    given = {"hold_out": 12, "horizon": 5, "season": 4}
+    wide, narrow = (backtest(fitted(), VALUES, **given, sliding=sliding) for sliding in (None, 6))
+    np.testing.assert_allclose(wide.forecasts["model"], blocks(lambda begin: 0))
+    np.testing.assert_allclose(narrow.forecasts["model"], blocks(lambda begin: begin - 6))
+    for test in (wide, narrow):
+        for name, expected in {
+            "naive": [naive(VALUES[:28], 5), naive(VALUES[:33], 5), naive(VALUES[:38], 2)],
+            "seasonal naive": [seasonal_naive(VALUES[:b], n, 4) for b, n in ((28, 5), (33, 5), (38, 2))],
+        }.items():
+            np.testing.assert_array_equal(test.forecasts[name], np.concatenate(expected))
+    assert wide.ends is None and wide.coverage is None
+
+
+@pytest.mark.parametrize("sliding", [None, 6])
+def test_a_refit_sees_what_was_measured_before(sliding):
+    model = fitted()
+    test = backtest(model, VALUES, hold_out=12, horizon=5, refit=True, sliding=sliding, fit_options={"bias": 0.5})
+    expected = blocks(lambda begin: begin - sliding if sliding else 0) + 0.5
+    np.testing.assert_allclose(test.forecasts["model"], expected)
+    assert model.fits == 1 and len(model.y) == 20
+
+
+def test_intervals_are_counted():
+    test = backtest(fitted(), VALUES, hold_out=12, horizon=5, level=0.75)
+    np.testing.assert_allclose(test.ends, test.forecasts["model"] + np.array([[-1.5], [1.5]]))
+    inside = np.abs(test.forecasts["model"] - VALUES[28:]) <= 1.5
+    assert test.coverage == inside.mean() and 0 < test.coverage < 1
+    assert f"{100 * inside.mean():.1f} % of 12 values within the intervals" in test.table()
+
+
+def test_progress_and_the_table(capsys):
+    test = backtest(fitted(), VALUES, hold_out=12, horizon=5, season=4, progress=True)
+    assert capsys.readouterr().err == "\rforecast 1 of 3\rforecast 2 of 3\rforecast 3 of 3\n"
+    lines = test.table().splitlines()
+    assert [line[:16].strip() for line in lines] == ["forecast", "model", "naive", "seasonal naive"]
+    errors, ratios = test.errors(), test.ratios()
+    assert float(lines[1].split()[1]) == pytest.approx(errors["model"]["mae"], rel=1e-3)
+    assert float(lines[3].split()[-1]) == pytest.approx(ratios["seasonal naive"], abs=1e-3)
+    assert isinstance(test, Backtest)
+
+
+def test_a_real_model():
+    model = ForecastModel("gru", 3, window=8, seed=0)
+    model.fit(VALUES[:28], epochs=1, validation=0.2)
+    test = backtest(model, VALUES, hold_out=12, horizon=5, level=0.5)
+    np.testing.assert_array_equal(test.forecasts["model"][5:10], model.predict(5, history=VALUES[:33]))
+    again = backtest(
+        model, VALUES, hold_out=12, horizon=12, refit=True, fit_options={"epochs": 1, "validation": 0.2}, level=0.5
+    )
+    np.testing.assert_array_equal(again.forecasts["model"], model.predict(12))
+
+
+@pytest.mark.parametrize(("options", "message"), [
+    ({"fit_options": {"bias": 1}}, "fit_options needs refit=True"),
+    ({"sliding": 3, "season": 4}, "sliding must be at least the season, 4, got 3"),
+    ({"sliding": 0}, "sliding must be at least 1"),
+    ({"hold_out": 40}, "a series of 40 steps has 0 before the hold-out of 40; at least 1 are needed"),
+])  # fmt: skip
+def test_refusals(options, message):
+    with pytest.raises(ValueError, match=message):
+        backtest(fitted(), VALUES, **{"hold_out": 12, "horizon": 5} | options)
