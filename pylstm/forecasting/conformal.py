@@ -7,8 +7,9 @@ errors grow with the horizon, so that few of them can be pooled; older scores we
 Tibshirani 2023, Conformal prediction beyond exchangeability). Forecasts of h steps overlap those from the h - 1
 origins before, so that of n origins ``n / h`` count in the finite-sample quantile ``level (n + 1) / n``.
 
-EnbPI (Xu & Xie 2021) needs an ensemble of refitted models and errors fed back after every step; ACI (Gibbs & Candes
-2021) corrects the level after every step that has been seen. A forecast of n steps at once has no such feedback.
+EnbPI (Xu & Xie 2021) needs an ensemble of refitted models and errors fed back after every step; adaptive conformal
+inference (Gibbs & Candes 2021) corrects the level after every step that has been seen. A forecast of n steps at once
+has no such feedback.
 """
 
 from __future__ import annotations

@@ -95,8 +95,8 @@ class Predictions:
         -----
         Rolling-origin split conformal prediction, by horizon: Stankeviciute, Alaa & van der Schaar (2021), Conformal
         time-series forecasting; late scores weigh more: Barber, Candes, Ramdas & Tibshirani (2023), Conformal
-        prediction beyond exchangeability. EnbPI (Xu & Xie 2021) and ACI (Gibbs & Candes 2021) correct themselves by
-        what was measured after every step, which a forecast of n steps at once does not have.
+        prediction beyond exchangeability. EnbPI (Xu & Xie 2021) and adaptive conformal inference (Gibbs & Candes 2021)
+        correct themselves by what was measured after every step, which a forecast of n steps at once does not have.
 
         Warns
         -----

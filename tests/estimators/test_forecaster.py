@@ -106,7 +106,7 @@ def test_what_is_held_out_and_intervals_from_there():
     assert len(net.model_.residuals) == 25  # a quarter of what has a season before it
     trained = Forecaster(**NET, early_stopping=False, validation_fraction=0).fit(ONE)
     assert trained.validation_loss_curve_ == []
-    with pytest.raises(ValueError, match="validation_fraction=0.2"):
+    with pytest.raises(ValueError, match=r"validation_fraction=0\.2"):
         trained.predict_interval(5)
     with pytest.raises(ValueError, match="combine=True needs steps for its back-test"):
         Forecaster(**SMALL, early_stopping=False, validation_fraction=0).fit(ONE)
