@@ -193,6 +193,7 @@ def test_signals_leave_a_usable_model(tmp_path, task, number):
     assert len(model.predict(x)) == len(x if task == "classify" else range(3))
 
 
+@pytest.mark.filterwarnings("ignore:in the back-test nothing was better")
 @pytest.mark.skipif(importlib.util.find_spec("sklearn") is None, reason="needs scikit-learn")
 def test_estimators_are_models_of_their_task(run, tmp_path):
     from pylstm import Forecaster, SequenceClassifier
