@@ -12,8 +12,8 @@ the forecaster is not; it is left out where it is not installed. Printed for eac
 - the share of the values within intervals of 50, 80, 90 and 95 %, over all series and by horizon.
 - the median ratio of the mean widths to those of AutoETS.
 
-Constants of `pylstm.forecasting` were chosen on half of these series, drawn otherwise than the two halves of ``--part``,
-so both halves hold series that were tuned on; new are simulated ones with seeds from 3 on.
+Constants of `pylstm.forecasting` were chosen on half of these series, drawn otherwise than the halves of ``--part``, so
+that both hold series that were tuned on; new are simulated ones with seeds from 3 on.
 """
 
 from __future__ import annotations
