@@ -53,13 +53,54 @@ PLUGINS = [path for path in PYTHON if path.is_relative_to(ROOT / "plugins")]
         ("x = import_module(name)", set()),
         ("x = import_module(name='pylstm.models')", {"pylstm.models"}),
         ("x = import_module()", set()),
+        ("from importlib import import_module as load\nx = load('pylstm.models')", {"pylstm.models"}),
+        ("import importlib as il\nx = il.import_module('pylstm.models')", {"pylstm.models"}),
+        ("load = importlib.import_module\nagain = load\nx = again('..models', __package__)", {"pylstm.models"}),
+        ("x = builtins.__import__('pylstm.models')", {"pylstm.models"}),
+        ("x = load('pylstm.models')", set()),
         ('# import z\nx = \'import y; from z import w\'\nx = """\nimport y\n"""', set()),
     ],
 )
 @pytest.mark.parametrize("language", ["Python", "Cython"])
 def test_imports_are_seen(source, expected, language):
     tree = ast.parse(source) if language == "Python" else rooms.cython_tree(source)
-    assert set(rooms.imports(tree, "pylstm.cells")) == expected
+    ours = {name for name in rooms.imports(tree, "pylstm.cells") if not name.startswith("importlib.")}
+    assert ours - {"importlib"} == expected - {"importlib"}
+
+
+@pytest.mark.parametrize(
+    ("source", "number"),
+    [
+        ("x = importlib.import_module(f'pylstm.{name}')", 1),
+        ("from importlib import import_module as load\nx = load(name)", 1),
+        ("import importlib as il\nx = il.import_module('pylstm.' + name)", 1),
+        ("load = __import__\nx = load(name=found)", 1),
+        ("x = list(map(importlib.import_module, names))", 1),
+        ("x = import_module('pylstm.models'), import_module(), load(name)", 0),
+    ],
+)
+def test_computed_imports_are_seen(source, number):
+    assert len(rooms.computed(ast.parse(source))) == number
+    if "map(" not in source:
+        assert len(rooms.computed(rooms.cython_tree(source))) == number
+
+
+COMPUTED = {
+    "pylstm/cells/options.py": "the formula of a kernel, named by the plugin that has both",
+    "pylstm/cli.py": "one file of `commands` for each command, which is above all rooms",
+    "pylstm/commands/_shared/cells.py": "the module of a user's cells, from the command line",
+    "pylstm/commands/train.py": "one file of `commands/_train` for each task",
+    "pylstm/engine/levels.py": "one build of a module for each level of instructions: `graph_of` has it by its name",
+    "pylstm/hints.py": "what a façade imports later: its own table, which `test_facades` reads",
+    "pylstm/kinds.py": "the kinds of a file, upwards: `KINDS.later`, as the page says",
+}
+"""Where a module is imported by a name that is computed, and why no arrow is lost."""
+
+
+def test_computed_imports_are_listed():
+    """An arrow that no rule sees: the name has to be a literal, or the file is listed with its reason."""
+    files = [path for path in [*MODULES, *CYTHON] if path.is_relative_to(PACKAGE) and "templates" not in path.parts]
+    assert wrong(files, lambda path: rooms.computed(rooms.tree_of(path))).keys() == COMPUTED.keys()
 
 
 @pytest.mark.parametrize(

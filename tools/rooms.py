@@ -6,9 +6,11 @@ Run: ``python tools/rooms.py`` prints the arrows between rooms, as docs/developm
 from __future__ import annotations
 
 import ast
+import keyword
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 SUFFIXES = (".py", ".pyx", ".pxd", ".pyi", ".pxi", ".h", ".c")
@@ -19,6 +21,10 @@ CYTHON_WORD = re.compile(
     | \w+ | .""",
     re.S | re.X | re.I,
 )
+CYTHON_CALL = re.compile(
+    r"""(?<![\w.] )\b([^\W\d]\w*(?: \. \w+)*) \( (?:name = )?('[\w.]*'(?= [,)])|"[\w.]*"(?= [,)])|[^\s)])"""
+)
+"""A call of Cython source and its first argument, a plain text or something else; words stand one space apart."""
 TOGETHER = {
     "ground": (
         "checks",
@@ -71,10 +77,62 @@ def imports(tree: ast.AST, package: str) -> Iterator[str]:
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             yield from (f"{absolute(node.module or '', node.level, package)}.{alias.name}" for alias in node.names)
-        elif isinstance(node, ast.Call) and re.search(r"\b(import_module|__import__)$", ast.unparse(node.func)):
-            given = [*node.args[:1], *(each.value for each in node.keywords if each.arg == "name")]
-            name = "".join(str(each.value) for each in given if isinstance(each, ast.Constant))
-            yield from [absolute(name.lstrip("."), len(name) - len(name.lstrip(".")), package)] if name else ()
+    for name in map(literal, calls_by_name(tree)):
+        yield from [absolute(name.lstrip("."), len(name) - len(name.lstrip(".")), package)] if name else ()
+
+
+def importers(tree: ast.AST) -> set[str]:
+    """The names that `tree` has for `import_module` and `__import__`, whatever they were bound to."""
+    names = {"import_module", "__import__"}
+    pairs = [
+        (each.name, each.asname) for node in ast.walk(tree) for each in getattr(node, "names", ()) if is_alias(each)
+    ]
+    names |= {other for name, other in pairs if name in names and other}
+    bound = [
+        (ast.unparse(node.value), target.id)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Assign | ast.AnnAssign | ast.NamedExpr) and node.value
+        for target in (node.targets if isinstance(node, ast.Assign) else [node.target])
+        if isinstance(target, ast.Name)
+    ]
+    for _ in bound:  # a name of a name
+        names |= {name for value, name in bound if value.rpartition(".")[2] in names}
+    return names
+
+
+def is_alias(node: Any) -> bool:
+    """Whether `node` is a name of an import statement (`global x` has plain names)."""
+    return isinstance(node, ast.alias)
+
+
+def calls_by_name(tree: ast.AST) -> Iterator[ast.Call]:
+    """The calls that import a module by a name that is a value."""
+    names = importers(tree)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and last(node.func) in names:
+            yield node
+
+
+def literal(call: ast.Call) -> str:
+    """The name that such a call imports; empty where it is computed, or missing."""
+    given = [*call.args[:1], *(each.value for each in call.keywords if each.arg == "name")]
+    return "".join(str(each.value) for each in given if isinstance(each, ast.Constant))
+
+
+def computed(tree: ast.AST) -> list[str]:
+    """The imports of `tree` whose name is computed, and importers that are handed on, as they are written."""
+    calls, names = list(calls_by_name(tree)), importers(tree)
+    found = [ast.unparse(call) for call in calls if not literal(call) and (call.args or call.keywords)]
+    for node in ast.walk(tree):  # `map(import_module, names)`
+        given = [*node.args, *(each.value for each in node.keywords)] if isinstance(node, ast.Call) else []
+        if any(isinstance(each, ast.Name | ast.Attribute) and last(each) in names for each in given):
+            found.append(ast.unparse(node))
+    return found
+
+
+def last(node: ast.AST) -> str:
+    """``import_module`` of ``importlib.import_module``."""
+    return ast.unparse(node).rpartition(".")[2]
 
 
 def reached(tree: ast.AST, package: str) -> Iterator[str]:
@@ -114,10 +172,10 @@ def cython_tree(text: str) -> ast.Module:
         if words[:1] in (["import"], ["cimport"], ["from"]):
             lines.append(re.sub(r"\bcimport\b", "import", line))
         else:
-            lines += [
-                f"{call})"
-                for call in re.findall(r"\b(?:import_module|__import__) \( (?:name = )?['\"][\w.]+['\"]", line)
-            ]
+            lines += [line] if re.fullmatch(r"[^\W\d]\w* = [^\W\d]\w*(?: \. \w+)*", line) else []
+            for name, given in CYTHON_CALL.findall(line):
+                if not keyword.iskeyword(name.rpartition(" ")[2]):
+                    lines.append(f"{name}({given if len(given) > 1 else '_'})")
             lines += re.findall(r"(?<!\. )\b[^\W\d]\w*(?: \. [^\W\d]\w*)+", line)
     return ast.parse("\n".join(lines))
 
