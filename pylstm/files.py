@@ -77,13 +77,10 @@ def open_to_read(path: Any, opener: Any = None) -> BinaryIO:
         raise explained(error, path) from None
 
 
-def path_text(path: Any) -> str:
-    """`path` as text; `TypeError` if it is not the path of a file."""
+def path_text(path: Any, cure: str = "pylstm.save(path, model) writes a file, pylstm.load(path) reads it") -> str:
+    """`path` as text; `TypeError` with the cure if it is not the path of a file."""
     if not isinstance(path, str | bytes | os.PathLike):
-        raise TypeError(
-            f"path must be a str, bytes or path, got {type(path).__name__}: pylstm.save(path, model) writes a file, "
-            "pylstm.load(path) reads it"
-        )
+        raise TypeError(f"path must be a str, bytes or path, got {type(path).__name__}: {cure}")
     text = os.fsdecode(path)
     if not text or "\0" in text:
         raise ValueError(f"path must be the name of a file, got {text!r}")

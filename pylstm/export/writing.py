@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from typing import Any
 
@@ -9,7 +10,7 @@ from pylstm.checks import check_dtype
 from pylstm.export.layers import WORDS
 from pylstm.export.net import net_of
 from pylstm.export.source import Source
-from pylstm.files import Path, write_bytes
+from pylstm.files import Path, path_text, write_bytes
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*\Z")
 
@@ -35,7 +36,7 @@ def c(model: Any, path: Path, *, dtype: Any = None, weights: Path | None = None,
         A net of two directions, a cell whose forward function is not a formula, a forecast of prepared or several
         series; an object that is neither a layer nor a model.
     ValueError
-        A name that C cannot take; an estimator that is not fitted; weights that are not finite.
+        A name that C cannot take; one file for both; an estimator that is not fitted; weights that are not finite.
     OSError
         A file cannot be written.
 
@@ -53,6 +54,9 @@ def c(model: Any, path: Path, *, dtype: Any = None, weights: Path | None = None,
     >>> "int net_step(net_t *net, const float *x, float *y);" in Path("net.c").read_text()
     True
     """
+    target = path_text(path, "pylstm.export.c(model, path) writes a file")
+    if weights is not None and os.path.abspath(target) == os.path.abspath(path_text(weights, "a file of its own")):
+        raise ValueError(f"weights and the C file are one file, {path}: give the weights another name")
     net = net_of(model, None if dtype is None else check_dtype(dtype))
     source = Source(net, _checked(name), header=False, beside=weights is not None)
     text = source.text()

@@ -237,13 +237,28 @@ def test_no_library_is_needed(kit, tmp_path):
     )
 
 
-@pytest.mark.parametrize("flag", ["-ffast-math", "-Ofast"])
+@pytest.mark.parametrize(
+    "flag", ["-ffast-math", "-Ofast", "-ffinite-math-only", "-funsafe-math-optimizations", "-freciprocal-math"]
+)
 def test_fast_math_is_refused(kit, tmp_path, flag):
     export.c(pylstm.LSTM(1, 2, seed=0), tmp_path / "net.c")
     command = [*kit.compiler("gcc"), flag, "-c", tmp_path / "net.c", "-o", tmp_path / "net.o"]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode
     assert "-ffast-math changes the results" in done.stderr
+
+
+def test_two_files_of_one_name_are_refused(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for path, weights in (("n.c", "n.c"), (tmp_path / "n.c", "n.c"), ("n.c", "./n.c")):
+        with pytest.raises(ValueError, match=r"weights and the C file are one file, .*n\.c: give the weights another"):
+            export.c(pylstm.LSTM(1, 2, seed=0), path, weights=weights)
+    for path, weights in ((None, None), (None, "w"), ("n.c", 3)):
+        with pytest.raises(
+            TypeError, match=r"path must be a str, bytes or path, got (NoneType: pylstm.export.c|int: a fi)"
+        ):
+            export.c(pylstm.LSTM(1, 2, seed=0), path, weights=weights)
+    assert not list(tmp_path.iterdir())
 
 
 class ByHand(Cell):
