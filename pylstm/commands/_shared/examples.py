@@ -20,11 +20,8 @@ def with_examples(*lines: str, remark: str = "") -> dict[str, Any]:
 
     Examples
     --------
-    >>> print(argparse.ArgumentParser("pylstm", usage="", **with_examples("pylstm cells")).format_help()[-30:])
-    <BLANKLINE>
-    examples:
-      pylstm cells
-    <BLANKLINE>
+    >>> with_examples("pylstm cells")["epilog"].splitlines()
+    ['examples:', '  pylstm cells']
     """
     epilog = "\n".join(["examples:", *(f"  {line}" for line in lines), *(["", remark] if remark else [])])
     return {"epilog": epilog, "formatter_class": Help}
