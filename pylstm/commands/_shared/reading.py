@@ -97,12 +97,14 @@ def reader_of(path: str) -> Callable[[float], None] | None:
         if not bars and time.monotonic() - start < AFTER:
             return
         if not bars:
-            bars.append(tqdm(total=1.0, bar_format="reading {desc} {percentage:3.0f}%|{bar}| {elapsed}", leave=False))
-            bars[0].set_description_str(os.path.basename(path), refresh=False)
+            name = os.path.basename(path).replace("{", "{{").replace("}", "}}")
+            form = f"reading {name} {{percentage:3.0f}}%|{{bar}}| {{elapsed}}"
+            bars.append(tqdm(total=1.0, bar_format=form, leave=False))
         if share < bars[0].n:  # the next pass
             bars[0].reset()
         bars[0].update(share - bars[0].n)
         if share >= 1:
+            bars[0].refresh()
             bars[0].close()
             bars.clear()
 
