@@ -11,6 +11,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 
 from pylstm.schema import MOST
+from pylstm.wording import ByName as ByName
 from pylstm.wording import converted, with_article
 
 DTYPES = ("float32", "float64")
@@ -27,13 +28,6 @@ Seed: TypeAlias = "int | np.integer[Any] | np.random.SeedSequence | np.random.Ge
 
 Integer: TypeAlias = "int | np.integer[Any]"
 """What `check_seed` takes, for type checkers."""
-
-
-class ByName(dict[str, Any]):
-    """Arrays by name; of a name that is not there it says which are."""
-
-    def __missing__(self, name: Any) -> Any:
-        raise KeyError(f"unknown name {name!r} (known: {', '.join(self) or 'none'})")
 
 
 def quoted(value: Any) -> str:

@@ -151,6 +151,18 @@ HINTS: dict[str, dict[str, str]] = {
         "zero_grad": _ZERO,
         "clip": "pylstm.clip_by_norm(grads.params, 1.0) clips in place",
     },
+    "parameters list": {
+        **dict.fromkeys(
+            ("flat", "data", "numpy"),
+            "every layer has a buffer of its own: [each.flat for each in model.params]; of one layer params[0].flat",
+        ),
+        **dict.fromkeys(
+            ("names", "keys", "items", "values", "shapes"), "params[0] is that of one layer, a dict by name"
+        ),
+        "size": "sum(each.size for each in model.params) is the number of elements",
+        "grad": "gradients are returned, not stored: loss, grads = model.gradients(x, y)",
+        "zero_grad": _ZERO,
+    },
     "parameters": {
         "data": "params.flat is the buffer, params[name] one array",
         "grad": "gradients are returned, not stored: grads = run.backward(dy); grads.params",

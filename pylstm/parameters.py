@@ -306,7 +306,7 @@ def _rebuild(shapes: dict[str, tuple[int, ...]], dtype: Any, flat: Array) -> Par
     return params
 
 
-class ParametersList(list[Parameters]):
+class ParametersList(Hinted, list[Parameters], hints="parameters list"):
     """`Parameters` of several layers, or their gradients: those of a model. They add, subtract and scale one by one.
 
     Never by joining: ``[*a.params, *b.params]`` is a list of the parameters of two models.

@@ -1,10 +1,23 @@
-"""Pieces of messages: `with_article` of a noun, `converted`, the call that makes an array of another dtype."""
+"""Pieces of messages: `with_article` of a noun, `converted`, the call that makes another dtype; `ByName`, a dict."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any, Never
 
 import numpy as np
+
+
+class ByName(dict[str, Any]):
+    """Arrays by name; of a name that is not there it says which are."""
+
+    def __missing__(self, name: Any) -> Any:
+        raise KeyError(f"unknown name {name!r} (known: {', '.join(self) or 'none'})")
+
+    if not TYPE_CHECKING:  # a checker reports what uses it
+
+        def __getattr__(self, name: str) -> Never:
+            cure = f': it is a dict, write ["{name}"]' if name in self else ""
+            raise AttributeError(f"a dict of arrays by name has no attribute {name}{cure}", name=name, obj=self)
 
 
 def with_article(noun: str) -> str:

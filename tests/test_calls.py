@@ -325,3 +325,36 @@ def test_context_managers_name_what_they_need():
         regularisers.drop_connect(LSTM, 0.5, trainings=True)
     with pytest.raises(TypeError, match=r"^followed needs trainer: followed\(trainer\)"):
         pylstm.training.followed()
+
+
+STREAM, DEEP = LSTM.stream(2), STACK.stream(2)
+ELSEWHERE = {
+    'no attribute f: it is a dict, write ["f"]': (AttributeError, lambda: RUN.gates.f),
+    'no attribute c: it is a dict, write ["c"]': (AttributeError, lambda: STACK(X).final.c),
+    "no attribute q$": (AttributeError, lambda: RUN.states.q),
+    "a Stack can be neither indexed nor iterated over: its layers are stack.layers[0]": (TypeError, lambda: STACK[0]),
+    "a Stack can be neither indexed": (TypeError, lambda: list(STACK)),
+    "its layers are layer.forward, layer.reverse": (
+        TypeError,
+        lambda: pylstm.Bidirectional(LSTM, pylstm.LSTM(2, 3))[0],
+    ),
+    "step needs x_t, the input of one step": (TypeError, lambda: STREAM.step()),
+    "step needs x_t, the input of one step:": (TypeError, lambda: DEEP.step()),
+    "feed needs chunk, the input of some steps": (TypeError, lambda: STREAM.feed()),
+    "feed needs chunk, the input of some steps:": (TypeError, lambda: DEEP.feed()),
+    "buffer of its own: [each.flat for each in model.params]": (AttributeError, lambda: MODEL.params.flat),
+    "params[0] is that of one layer": (AttributeError, lambda: MODEL.params.names),
+}
+
+
+@pytest.mark.parametrize("message", ELSEWHERE)
+def test_what_other_libraries_write(message):
+    kind, call = ELSEWHERE[message]
+    with pytest.raises(kind, match=re.escape(message).replace(r"\$", "$")):
+        call()
+
+
+def test_a_dict_by_name_is_copied_and_pickled():
+    for made in (copy.deepcopy(RUN.final), copy.copy(RUN.final), pickle.loads(pickle.dumps(RUN.final))):
+        assert type(made) is type(RUN.final) and np.array_equal(made["h"], RUN.final["h"]) and not hasattr(made, "h")
+    assert [each.flat.size for each in copy.deepcopy(MODEL.params)] == [each.flat.size for each in MODEL.params]

@@ -144,7 +144,7 @@ cdef class Stream:
 
     # --- steps -----------------------------------------------------------------------------------------------------
 
-    def step(self, x_t, out=None, *, aux=None, reset=None):
+    def step(self, x_t=..., out=None, *, aux=None, reset=None):
         """One step.
 
         Parameters
@@ -197,6 +197,8 @@ cdef class Stream:
 
     cdef step_checked(self, x_t, out, aux, reset):
         """A step whose arguments need Python to be checked or copied."""
+        if x_t is ...:
+            raise TypeError("step needs x_t, the input of one step: y = stream.step(x_t)")
         self.hold()
         try:
             x_t = self.bring("x_t", x_t, STEP, True, self.core.c.input_size)
@@ -211,7 +213,7 @@ cdef class Stream:
         finally:
             let_go(&self.held)
 
-    def feed(self, chunk, out=None, *, aux=None, reset=None):
+    def feed(self, chunk=..., out=None, *, aux=None, reset=None):
         """Many steps in one call.
 
         Parameters
@@ -237,6 +239,8 @@ cdef class Stream:
         TypeError, ValueError, RuntimeError
             As `step`. The states are then those before the call.
         """
+        if chunk is ...:
+            raise TypeError("feed needs chunk, the input of some steps: y = stream.feed(chunk)")
         self.hold()
         try:
             return self.feed_held(chunk, out, aux, reset)

@@ -78,6 +78,13 @@ class Composite(Layer, Generic[_Run], hints="composite"):
         dtype: np.dtype = self._first.dtype
         return dtype
 
+    if not TYPE_CHECKING:  # a checker reports what uses it
+
+        def __getitem__(self, index: Any) -> Never:
+            parts = "stack.layers[0]" if hasattr(self, "layers") else "layer.forward, layer.reverse"
+            kind = type(self).__name__
+            raise TypeError(f"a {kind} can be neither indexed nor iterated over: its layers are {parts}")
+
     @property
     def batch_first(self) -> bool:
         """Whether arrays are (B, T, ...), as those of the parts."""

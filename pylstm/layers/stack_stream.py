@@ -10,11 +10,15 @@ import numpy as np
 from pylstm.checks import Array, as_array
 from pylstm.engine.stream import Snapshot, Stream
 from pylstm.engine.whole import Whole
+from pylstm.hints import takes_input
 from pylstm.layers.composite_run import by_layer, split
 from pylstm.layers.protocols import StackedLayers
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
+
+_NOTHING: Any = ...
+"""What stands for an input that was not given, so that the message names it."""
 
 
 class StackStream:
@@ -67,9 +71,10 @@ class StackStream:
         """Rows; it cannot be set: make a new stream."""
         return self._batch_size
 
+    @takes_input
     def step(
         self,
-        x_t: ArrayLike,
+        x_t: ArrayLike = _NOTHING,
         out: Array | None = None,
         *,
         aux: Sequence[Any] | None = None,
@@ -95,9 +100,10 @@ class StackStream:
         """
         return self._through("step", x_t, out, aux, reset)
 
+    @takes_input
     def feed(
         self,
-        chunk: ArrayLike,
+        chunk: ArrayLike = _NOTHING,
         out: Array | None = None,
         *,
         aux: Sequence[Any] | None = None,
@@ -112,6 +118,9 @@ class StackStream:
     def _through(
         self, how: Literal["step", "feed"], x: Any, out: np.ndarray | None, aux: Any, reset: Any
     ) -> np.ndarray:
+        if x is ...:
+            name, what = ("x_t", "one step") if how == "step" else ("chunk", "some steps")
+            raise TypeError(f"{how} needs {name}, the input of {what}: y = stream.{how}({name})")
         with self._whole:
             given = by_layer("aux", aux, len(self.layers))
             x = as_array("x", x)

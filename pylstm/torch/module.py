@@ -11,10 +11,11 @@ from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_
 
 from pylstm.cells.options import changed
 from pylstm.checks import check_flag, check_names, check_share
+from pylstm.hints import callers_level
 from pylstm.layers.run import KINDS
 from pylstm.torch.door import call
 from pylstm.torch.engines import Description, described, engine_for
-from pylstm.torch.refusals import check_bool, check_count, check_device, check_dtype, check_tensor
+from pylstm.torch.refusals import as_tensor, check_bool, check_count, check_device, check_dtype, check_tensor
 
 
 class RecurrentModule(torch.nn.Module):
@@ -25,7 +26,7 @@ class RecurrentModule(torch.nn.Module):
         self.dropout = float(check_share("dropout", dropout))
         if self.dropout and description.num_layers == 1:
             message = f"dropout={self.dropout} acts between layers: with num_layers=1 it does nothing"
-            warnings.warn(message, stacklevel=3)
+            warnings.warn(message, stacklevel=callers_level())
         dtype = torch.get_default_dtype() if dtype is None else dtype
         check_dtype("dtype", dtype)
         check_device("device", torch.get_default_device() if device is None else torch.device(device))
@@ -207,7 +208,7 @@ class RecurrentModule(torch.nn.Module):
         """What has no gradient."""
         given = {}
         if reset is not None:
-            reset = torch.as_tensor(reset)
+            reset = as_tensor("reset", reset, "a tensor of bool")
             if reset.dtype != torch.bool:
                 raise TypeError(f"reset must be a tensor of bool, got {reset.dtype}: pass reset != 0")
             check_tensor("reset", reset, tuple(steps), torch.bool)
@@ -215,7 +216,7 @@ class RecurrentModule(torch.nn.Module):
         if lengths is not None:
             if len(steps) == 1:
                 raise ValueError("lengths needs a batch of sequences: input must have 3 axes, got 2")
-            given["lengths"] = lengths = torch.as_tensor(lengths)
+            given["lengths"] = lengths = as_tensor("lengths", lengths, "a tensor or list of integers, one for each row")
             if lengths.dtype.is_floating_point or lengths.dtype.is_complex or lengths.dtype == torch.bool:
                 raise TypeError(f"lengths must be integers, got {lengths.dtype}: pass lengths.long()")
         if self.training and self.dropout and self.num_layers > 1:

@@ -10,8 +10,10 @@ import torch
 
 from pylstm.cells.cell import Cell
 from pylstm.cells.options import split
+from pylstm.hints import explained
 from pylstm.layers.arguments import find_cell
 from pylstm.torch.module import RecurrentModule, describe
+from pylstm.torch.refusals import check_count
 
 
 class _Torch(RecurrentModule):
@@ -63,6 +65,7 @@ class LSTM(_Torch):
 
     mode = "LSTM"
 
+    @explained()
     def __init__(
         self,
         input_size: int,
@@ -78,7 +81,8 @@ class LSTM(_Torch):
         *,
         learn_initial: bool | Iterable[str] = False,
     ) -> None:
-        if isinstance(proj_size, bool) or not isinstance(proj_size, int) or not 0 <= proj_size < max(hidden_size, 1):
+        check_count("hidden_size", hidden_size)
+        if isinstance(proj_size, bool) or not isinstance(proj_size, int) or not 0 <= proj_size < hidden_size:
             raise ValueError(f"proj_size must be an integer of at least 0 and below hidden_size, got {proj_size!r}")
         sizes = {"proj_size": proj_size} if proj_size else {}
         description = describe(
@@ -124,6 +128,7 @@ class GRU(_Torch):
 
     mode = "GRU"
 
+    @explained()
     def __init__(
         self,
         input_size: int,
@@ -173,6 +178,7 @@ class RNN(_Torch):
     torch.Size([1, 5])
     """
 
+    @explained()
     def __init__(
         self,
         input_size: int,
@@ -228,6 +234,7 @@ class Recurrent(RecurrentModule):
     ['weight_x_l0', 'weight_h_l0', 'bias_l0', 'p_i_l0', 'p_f_l0', 'p_o_l0']
     """
 
+    @explained()
     def __init__(
         self,
         cell: str | type[Cell],

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from pylstm.checks import check_size
+from pylstm.checks import check_size, quoted
 
 DTYPES = (torch.float32, torch.float64)
 
@@ -58,6 +58,8 @@ def check_dtype(name: str, dtype: Any) -> None:
     if dtype in DTYPES:
         return
     cure = "convert it with .float() or .double()"
+    if not isinstance(dtype, torch.dtype):
+        raise TypeError(f"{name} must be torch.float32 or torch.float64, got {dtype!r}")
     if dtype in (torch.float16, torch.bfloat16):
         cure = "compute in float32: call .float() on the module and on what it is called with"
     elif getattr(dtype, "is_complex", False):
@@ -78,6 +80,20 @@ def check_device(name: str, device: Any) -> None:
             f"{name} must be on the CPU, where pylstm runs, got {device}: move what comes in with .cpu() and what "
             f"comes out with .to('{device}'), or use torch.nn for this layer"
         )
+
+
+def as_tensor(name: str, value: Any, what: str) -> Any:
+    """`value` as a tensor.
+
+    Raises
+    ------
+    TypeError
+        Neither a tensor nor a list of numbers: it must be `what`.
+    """
+    try:
+        return torch.as_tensor(value)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise TypeError(f"{name} must be {what}, got {quoted(value)}") from error
 
 
 def check_tensor(name: str, value: Any, shape: tuple[Any, ...], dtype: Any) -> None:

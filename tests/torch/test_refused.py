@@ -55,6 +55,18 @@ REFUSED = {
     "lengths": (call(LSTM, x_of(), lengths=[8, 1, 1, 1]), ValueError, "lengths must be in 0..7"),
     "reset": (call(LSTM, x_of(), reset=torch.zeros(T, B)), TypeError, "reset must be a tensor of bool.*reset != 0"),
     "lengths of floats": (call(LSTM, x_of(), lengths=torch.ones(B)), TypeError, r"lengths must be integers.*long\(\)"),
+    "no lengths": (
+        call(LSTM, x_of(), lengths=[None, 1]),
+        TypeError,
+        r"lengths must be a tensor or list.*got \[None, 1",
+    ),
+    "no reset": (call(LSTM, x_of(), reset="ab"), TypeError, "reset must be a tensor of bool, got 'ab'"),
+    "no size": (lambda: pylstm.torch.LSTM(), TypeError, "LSTM needs input_size and hidden_size"),
+    "no cell": (lambda: pylstm.torch.Recurrent(), TypeError, "Recurrent needs cell and input_size"),
+    "unknown": (lambda: pylstm.torch.GRU(I, H, layers=2), TypeError, "GRU has no option layers=: it takes input_size"),
+    "width": (lambda: pylstm.torch.LSTM(I, "b"), TypeError, "hidden_size should be of type int, got: str"),
+    "zero": (lambda: pylstm.torch.LSTM(I, 0), ValueError, "hidden_size must be greater than zero"),
+    "dtype of NumPy": (lambda: pylstm.torch.RNN(I, H, dtype="float32"), TypeError, r"torch\.float64, got 'float32'$"),
     "name with a space": (call(LSTM, x_of(), blend={"h seed": torch.ones(T, B, H)}), ValueError, "h seed"),
     "no dict": (call(LSTM, x_of(), blend=torch.ones(T, B, H)), TypeError, "blend must be a dict by name"),
     "wide weight": (
