@@ -56,7 +56,7 @@ def c(model: Any, path: Path, *, dtype: Any = None, weights: Path | None = None,
     """
     target = path_text(path, "pylstm.export.c(model, path) writes a file")
     if weights is not None and os.path.abspath(target) == os.path.abspath(path_text(weights, "a file of its own")):
-        raise ValueError(f"weights and the C file are one file, {path}: give the weights another name")
+        raise ValueError(f"weights and the C file are one file, {target}: give the weights another name")
     net = net_of(model, None if dtype is None else check_dtype(dtype))
     source = Source(net, _checked(name), header=False, beside=weights is not None)
     text = source.text()
