@@ -358,3 +358,24 @@ def test_a_dict_by_name_is_copied_and_pickled():
     for made in (copy.deepcopy(RUN.final), copy.copy(RUN.final), pickle.loads(pickle.dumps(RUN.final))):
         assert type(made) is type(RUN.final) and np.array_equal(made["h"], RUN.final["h"]) and not hasattr(made, "h")
     assert [each.flat.size for each in copy.deepcopy(MODEL.params)] == [each.flat.size for each in MODEL.params]
+
+
+CHAR = text.CharModel(datasets.Vocabulary("ab"), hidden_size=3)
+RAW = {
+    "a CheckpointedRun is what a layer returns": lambda: pylstm.CheckpointedRun(LSTM, X, 1, 1, 1, 1),
+    "layer must be a single layer such as": lambda: pylstm.Stream(3),
+    "layer must be a Recurrent, Stack or Bid": lambda: regularisers.input_dropout(3, X, 0.5),
+    "x must be an array, got None": lambda: regularisers.input_dropout(LSTM, None, 0.5),
+    "x must have shape (T, B, input_size)": lambda: regularisers.zoneout(LSTM, 3, {"h": 0.5}),
+    "x must have shape (T, B, input_size) or": lambda: regularisers.state_dropout(LSTM, [1.0], {"h": 0.5}),
+    "targets must have shape (n, B), got ()": lambda: CHAR.chunk([[1]], 3),
+    "targets must be an array of numbers": lambda: CHAR.chunk([[1]], "abc"),
+    "train must be indices of shape (N,)": lambda: text.bigram_bits(3, np.array([0, 1]), 2),
+    "validation must be an array, got None": lambda: text.bigram_bits(np.array([0, 1]), None, 2),
+}
+
+
+@pytest.mark.parametrize("message", RAW)
+def test_a_number_or_none_where_an_array_belongs(message):
+    with pytest.raises((TypeError, ValueError), match=re.escape(message)):
+        RAW[message]()

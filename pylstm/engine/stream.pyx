@@ -106,6 +106,9 @@ cdef class Stream:
     """
 
     def __init__(self, layer, batch_size=1):
+        if not hasattr(layer, "_core"):
+            raise TypeError(f"layer must be a single layer such as pylstm.LSTM(3, 5), got {layer!r}: "
+                            "stream = layer.stream(batch_size)")
         B = check_size("batch_size", batch_size)
         self.take_layer(layer, B)
         row = self.core.c.z_columns * self.core.c.itemsize

@@ -10,6 +10,7 @@ import numpy as np
 from sklearn.metrics import r2_score
 from sklearn.utils.validation import check_is_fitted
 
+from pylstm.checks import quoted
 from pylstm.estimators.estimator import Estimator
 from pylstm.estimators.frames import remembers_frame, returns_frame
 from pylstm.estimators.inputs import seed_of
@@ -244,6 +245,8 @@ class Forecaster(Estimator, kind="forecaster"):
     def score(self, y: Any, X: Any = None) -> float:
         """R^2 of the forecast of `y`, the steps after those of the fit; the mean over the columns or series."""
         y = numbers(y)
+        if np.ndim(y) == 0 if not isinstance(y, list | tuple) else not y:
+            raise TypeError(f"score: y must be an array of numbers, or a list of them by series, got {quoted(y)}")
         several = isinstance(y, list) and np.ndim(y[0]) > 0
         if not several:
             return float(r2_score(y, self.predict(len(y), X)))

@@ -188,6 +188,8 @@ class CheckpointedRun(Run):
     def __init__(
         self, layer: SingleLayer, x: np.ndarray, start: Any, layout: Layout, given: Given, segments: Segments
     ) -> None:
+        if not isinstance(segments, Segments):
+            raise TypeError('a CheckpointedRun is what a layer returns: run = layer(x, checkpoint="sqrt")')
         self.layer, self._x, self._layout, self._given, self._segments = layer, x, layout, given, segments
         self._T, self._B = segments.T, segments.B
         self.segments, self.nbytes = segments.count, segments.nbytes

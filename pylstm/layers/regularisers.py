@@ -59,7 +59,7 @@ def zoneout(
     True
     """
     _check_states(layer, rates)
-    rng, steps = generator(seed), np.shape(x)[:-1]
+    rng, steps = generator(seed), _shape_of(x)[:-1]
     blend = {}
     with unmoved(rng):
         for name, rate in rates.items():
@@ -112,7 +112,7 @@ def state_dropout(
     _check_states(layer, rates)
     if not training:
         return {"pre": None}
-    rng, shape, pre = generator(seed), np.shape(x), {}
+    rng, shape, pre = generator(seed), _shape_of(x), {}
     with unmoved(rng):
         for name, rate in rates.items():
             factors = _factors(rng, name, rate, _once(layer, shape, layer.widths[name]), layer.dtype)
@@ -148,7 +148,8 @@ def input_dropout(layer: Any, x: Any, rate: float, *, seed: Any = None, training
     >>> input_dropout(layer, x, 0.5, seed=1).shape
     (1, 2, 3)
     """
-    shape = _once(layer, np.shape(x), np.shape(x)[-1])
+    _check_layer(layer)
+    shape = _once(layer, _shape_of(x), _shape_of(x)[-1])
     if not training:
         return np.ones(shape, layer.dtype)
     return _factors(generator(seed), "x", rate, shape, layer.dtype)
@@ -279,6 +280,19 @@ def activation_penalty(
         turned[1:] += scaled
         turned[:-1] -= scaled
     return value, gradient
+
+
+def _check_layer(layer: Any) -> None:
+    if not hasattr(layer, "batch_first"):
+        raise TypeError(f"layer must be a Recurrent, Stack or Bidirectional, got {quoted(layer)}")
+
+
+def _shape_of(x: Any) -> tuple[int, ...]:
+    """Shape of an input, of 3 axes or of one sequence."""
+    shape = as_array("x", x).shape
+    if len(shape) not in (2, 3):
+        raise ValueError(f"x must have shape (T, B, input_size) or (T, input_size), got {shape}")
+    return shape
 
 
 def _check_states(layer: RecurrentLayer, rates: Mapping[str, float]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from pylstm.checks import as_array, check_size
 from pylstm.datasets.text import PIECE
 from pylstm.hints import explained
 
@@ -37,6 +38,10 @@ def bigram_bits(train: np.ndarray, validation: np.ndarray, size: int) -> float:
     >>> bigram_bits(np.array([0, 1, 0, 1, 0]), np.array([0, 1]), 2).__round__(6)
     0.415037
     """
+    size, train, validation = check_size("size", size), as_array("train", train), as_array("validation", validation)
+    for name, indices in (("train", train), ("validation", validation)):
+        if indices.ndim != 1 or indices.dtype.kind not in "iu":
+            raise ValueError(f"{name} must be indices of shape (N,), got {indices.dtype} of shape {indices.shape}")
     if len(validation) < 2:
         raise ValueError(f"validation needs at least two characters, got {len(validation)}")
     counts = pairs(train, size)

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 
-from pylstm.checks import Integer, generator
+from pylstm.checks import Integer, as_array, generator
 from pylstm.datasets import Vocabulary
 from pylstm.feedforward.embedding import Embedding
 from pylstm.feedforward.linear import Linear
@@ -142,6 +142,9 @@ class CharModel(SequenceModel, kind="char_model"):
         carry : int, optional
             Steps after which the states are taken that `Step.final` has; without it all.
         """
+        targets = as_array("targets", targets)
+        if targets.ndim != 2:
+            raise ValueError(f"targets must have shape (n, B), got {targets.shape}")
         forward = Pass(self, indices, initial=initial, last=len(targets))
         value, dlogits = softmax_cross_entropy(forward.out, targets)
         return Step(value / LN2, forward.backward(dlogits), forward.states(carry))
