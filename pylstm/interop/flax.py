@@ -47,7 +47,9 @@ LAYOUTS = ("linen", "nnx")
 
 
 @explained()
-def load_params(layer: Recurrent | Stack | Bidirectional, tree: Any, *, check: Any = None) -> None:
+def load_params(
+    layer: Recurrent | Stack | Bidirectional, tree: Any, *, check: Any = None, allow_nonfinite: bool = False
+) -> None:
     """Set the parameters of `layer` from the tree of a Flax cell; all is checked before anything is set.
 
     Parameters
@@ -63,6 +65,8 @@ def load_params(layer: Recurrent | Stack | Bidirectional, tree: Any, *, check: A
     check : pair of array_like, optional
         Inputs, laid out for `layer`, and what Flax computes of them from states of 0: with other outputs than these
         the layer is left as it was.
+    allow_nonfinite : bool
+        Whether weights may be NaN or infinite, which are refused otherwise.
 
     Raises
     ------
@@ -70,7 +74,7 @@ def load_params(layer: Recurrent | Stack | Bidirectional, tree: Any, *, check: A
         Another cell; another dtype; not a tree of dicts.
     ValueError
         The tree of another kind of cell; another number of trees; missing or unexpected entries, another shape; a
-        layer without bias; other outputs than those of `check`.
+        layer without bias; NaN or inf; other outputs than those of `check`.
 
     Examples
     --------
@@ -84,7 +88,7 @@ def load_params(layer: Recurrent | Stack | Bidirectional, tree: Any, *, check: A
     """
     leaves = [leaf for row in directions_of("flax", layer) for leaf in row]
     trees = _trees(tree, len(leaves))
-    widening, values = Widening(leaves[0].dtype), []
+    widening, values = Widening(leaves[0].dtype, allow_nonfinite), []
     for k, (leaf, each) in enumerate(zip(leaves, trees)):
         if not leaf.bias:
             raise ValueError(f"Flax' cells have biases, but the layer was made with bias=False: {leaf!r}")

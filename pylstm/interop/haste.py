@@ -28,7 +28,9 @@ KEYS = ("kernel", "recurrent_kernel", "bias", "recurrent_bias")
 
 
 @explained()
-def load_state_dict(layer: Recurrent, state_dict: Any, *, prefix: str = "", check: Any = None) -> None:
+def load_state_dict(
+    layer: Recurrent, state_dict: Any, *, prefix: str = "", check: Any = None, allow_nonfinite: bool = False
+) -> None:
     """Set the parameters of `layer` from the state dict of a Haste layer; all is checked before anything is set.
 
     Parameters
@@ -43,6 +45,8 @@ def load_state_dict(layer: Recurrent, state_dict: Any, *, prefix: str = "", chec
     check : pair of array_like, optional
         Inputs, laid out for `layer`, and what Haste computes of them in evaluation, without zoneout: with other outputs
         than these the layer is left as it was.
+    allow_nonfinite : bool
+        Whether weights may be NaN or infinite, which are refused otherwise.
 
     Raises
     ------
@@ -52,7 +56,7 @@ def load_state_dict(layer: Recurrent, state_dict: Any, *, prefix: str = "", chec
         Another cell; another dtype; neither a dict, a module nor a path.
     ValueError
         Several layers or directions, no bias; Haste's layers with layer normalisation, IndRNN, the joined kernel of
-        ``haste_tf``; missing or unexpected keys, another shape; other outputs than those of `check`.
+        ``haste_tf``; missing or unexpected keys, another shape; NaN or inf; other outputs than those of `check`.
 
     Examples
     --------
@@ -73,7 +77,7 @@ def load_state_dict(layer: Recurrent, state_dict: Any, *, prefix: str = "", chec
         inner = sorted({f"{before}." for before, dot, key in parts if dot and key in KEYS})
         cure = f"; pass prefix={' or prefix='.join(map(repr, inner[:5]))}" if inner else ""
         raise ValueError(f"state_dict: missing keys {missing}, unexpected keys {unexpected}{cure}")
-    widening = Widening(leaf.dtype)
+    widening = Widening(leaf.dtype, allow_nonfinite)
     (rows, inputs), (_, width), bias = shapes_of("haste", leaf)
     shapes = ((inputs, rows), (width, rows), bias, bias)
     kernel, recurrent, *biases = (

@@ -23,6 +23,52 @@ def slope_of(version: Any) -> float:
     return 0.2 if str(version).startswith(("1.", "2.")) else 1 / 6
 
 
+def inner_of(kind: str, config: Mapping[str, Any], version: Any) -> tuple[str, Mapping[str, Any]]:
+    """Class and configuration of the recurrent layer: of a ``Bidirectional`` those of its forward layer.
+
+    Raises
+    ------
+    ValueError
+        Not a recurrent layer; another `merge_mode`; a backward layer with other settings.
+
+    Examples
+    --------
+    >>> inner_of("Bidirectional", {"layer": {"class_name": "GRU", "config": {"units": 5}}}, "3")
+    ('GRU', {'units': 5})
+    """
+    name = quoted(config.get("name", kind))
+    if kind != "Bidirectional":
+        if kind not in RECURRENT:
+            raise ValueError(f"{name} is of the class {kind}; those that are read: {', '.join(RECURRENT)}")
+        return kind, config
+    if config.get("merge_mode", "concat") != "concat":
+        raise ValueError(
+            f"{name} has merge_mode={quoted(config['merge_mode'])}: load_weights takes its arrays for a layer "
+            "with bidirectional=True, whose two outputs stand side by side"
+        )
+    forward, backward = config["layer"], config.get("backward_layer")
+    if forward["class_name"] not in RECURRENT:
+        raise ValueError(f"{name} is a Bidirectional of {quoted(forward['class_name'])}, which is not read")
+    if backward:
+        both = [_settings(each, version) for each in (forward, backward)]
+        if both[0] != both[1]:
+            raise ValueError(
+                f"{name} has a backward layer with other settings than the forward one, {both[1]} and {both[0]}: load "
+                "the arrays of each into a layer of its own, and join them by pylstm.Bidirectional(forward, reverse)"
+            )
+    return forward["class_name"], forward["config"]
+
+
+def _settings(entry: Mapping[str, Any], version: Any) -> str:
+    """What a direction of a ``Bidirectional`` computes, but for the order of its steps."""
+    config = {key: value for key, value in entry["config"].items() if key != "go_backwards"}
+    if entry["class_name"] not in RECURRENT:
+        return str(entry["class_name"])
+    cell, options = cell_of(entry["class_name"], config, version)
+    says = options | {"units": config.get("units"), "use_bias": bool(config.get("use_bias", True))}
+    return f"{cell} ({', '.join(f'{key}={value}' for key, value in says.items())})"
+
+
 def cell_of(kind: str, config: Mapping[str, Any], version: Any) -> tuple[str, dict[str, float]]:
     """Name of the cell, and its options, of a layer of the class `kind`.
 

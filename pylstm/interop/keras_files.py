@@ -13,7 +13,7 @@ from pylstm.checks import Dtype, check_dtype, quoted
 from pylstm.files import open_to_read, path_text
 from pylstm.hints import explained
 from pylstm.interop.hard_sigmoid import CELLS
-from pylstm.interop.keras_configs import RECURRENT, cell_of
+from pylstm.interop.keras_configs import RECURRENT, cell_of, inner_of
 from pylstm.interop.keras_weights import load_weights
 from pylstm.layers.named import Recurrent
 from pylstm.layers.stack import Stack
@@ -23,7 +23,7 @@ MODELS = ("Sequential", "Model", "Functional")
 
 
 @explained()
-def load(path: Any, *, dtype: Dtype = "float32") -> dict[str, Recurrent | Stack]:
+def load(path: Any, *, dtype: Dtype = "float32", allow_nonfinite: bool = False) -> dict[str, Recurrent | Stack]:
     """Read the recurrent layers of a model file of Keras, ``model.save("net.h5")``.
 
     Parameters
@@ -32,6 +32,8 @@ def load(path: Any, *, dtype: Dtype = "float32") -> dict[str, Recurrent | Stack]
         Of a file of Keras 2 or 3 in HDF5; Keras need not be installed.
     dtype : {"float32", "float64"}
         That of the weights in the file.
+    allow_nonfinite : bool
+        Whether weights may be NaN or infinite, which are refused otherwise.
 
     Returns
     -------
@@ -60,10 +62,10 @@ def load(path: Any, *, dtype: Dtype = "float32") -> dict[str, Recurrent | Stack]
         if not h5py.is_hdf5(name):
             raise ValueError(f"{name}: not an HDF5 file, or cut short or damaged: write or fetch it again")
     with malformed(name), h5py.File(name, "r") as file:
-        return _read(file, kind)
+        return _read(file, (kind, allow_nonfinite))
 
 
-def _read(file: Any, dtype: np.dtype) -> dict[str, Recurrent | Stack]:
+def _read(file: Any, how: tuple[np.dtype, bool]) -> dict[str, Recurrent | Stack]:
     """The recurrent layers of an open file."""
     if "model_config" not in file.attrs or "model_weights" not in file:
         raise ValueError(
@@ -73,7 +75,7 @@ def _read(file: Any, dtype: np.dtype) -> dict[str, Recurrent | Stack]:
     version = _text(file.attrs.get("keras_version", "2"))
     layers = list(_layers(json.loads(_text(file.attrs["model_config"]))))
     found = {
-        label: _layer(label, each, file["model_weights"], version, dtype)
+        label: _layer(label, each, file["model_weights"], version, how)
         for label, each in layers
         if each["class_name"] in (*RECURRENT, "Bidirectional")
     }
@@ -93,33 +95,26 @@ def _layers(config: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]
         yield label, each
 
 
-def _layer(label: str, entry: Mapping[str, Any], weights: Any, version: str, dtype: np.dtype) -> Any:
-    config, both = entry["config"], entry["class_name"] == "Bidirectional"
-    inner = config["layer"] if both else entry
-    if both and config.get("merge_mode", "concat") != "concat":
-        raise ValueError(
-            f"{quoted(label)} has merge_mode={quoted(config['merge_mode'])}: load_weights takes its arrays for a layer "
-            "with bidirectional=True, whose two outputs stand side by side"
-        )
-    if inner["class_name"] not in RECURRENT:
-        raise ValueError(f"{quoted(label)} is a Bidirectional of {quoted(inner['class_name'])}, which is not read")
-    cell, options = cell_of(inner["class_name"], inner["config"], version)
+def _layer(label: str, entry: Mapping[str, Any], weights: Any, version: str, how: tuple[np.dtype, bool]) -> Any:
+    both = entry["class_name"] == "Bidirectional"
+    kind, config = inner_of(entry["class_name"], {"name": label} | entry["config"], version)
+    cell, options = cell_of(kind, config, version)
     group = weights[label]
     arrays = [np.asarray(group[name]) for name in _names(group)]
-    units = inner["config"]["units"]
+    units = config["units"]
     if len(arrays[1]) != units:
         raise ValueError(f"{quoted(label)} has {quoted(units)} units, but a recurrent kernel of {len(arrays[1])} rows")
     layer: Any = Recurrent(
         CELLS.get(cell, cell),
         len(arrays[0]),
         len(arrays[1]),
-        bias=bool(inner["config"].get("use_bias", True)),
+        bias=bool(config.get("use_bias", True)),
         bidirectional=both,
         batch_first=True,
-        dtype=dtype,
+        dtype=how[0],
         **options,
     )  # type: ignore[call-overload]
-    load_weights(layer, arrays)
+    load_weights(layer, arrays, allow_nonfinite=how[1])
     return layer
 
 

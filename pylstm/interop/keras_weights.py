@@ -8,7 +8,7 @@ import numpy as np
 
 from pylstm.checks import as_array
 from pylstm.hints import explained
-from pylstm.interop.keras_configs import cell_of, check_cell
+from pylstm.interop.keras_configs import cell_of, check_cell, inner_of
 from pylstm.interop.taking import Widening, take
 from pylstm.interop.weights import directions_of, read_weights, refuse_other_kind, shapes_of, write_weights
 from pylstm.layers.bidirectional import Bidirectional
@@ -20,7 +20,9 @@ CUDNN = ("lstm", "gru")
 
 
 @explained()
-def load_weights(layer: Recurrent | Stack | Bidirectional, weights: Any, *, check: Any = None) -> None:
+def load_weights(
+    layer: Recurrent | Stack | Bidirectional, weights: Any, *, check: Any = None, allow_nonfinite: bool = False
+) -> None:
     """Set the parameters of `layer` from the weights of a Keras layer; all is checked before anything is set.
 
     Parameters
@@ -36,14 +38,17 @@ def load_weights(layer: Recurrent | Stack | Bidirectional, weights: Any, *, chec
     check : pair of array_like, optional
         Inputs, laid out for `layer`, and what Keras computes of them from states of 0, with ``return_sequences=True``:
         with other outputs than these the layer is left as it was.
+    allow_nonfinite : bool
+        Whether weights may be NaN or infinite, which are refused otherwise.
 
     Raises
     ------
     TypeError
-        A cell that Keras does not have; another dtype.
+        A cell that Keras does not have; another dtype; neither arrays nor a layer.
     ValueError
-        Weights of another kind of layer; a Keras layer that computes what another cell does; another number of arrays,
-        another shape; other outputs than those of `check`.
+        Weights of another kind of layer; a Keras layer that computes what another cell does, or in its backward layer
+        something else than in the forward one, or that has no weights yet; another number of arrays, another shape;
+        NaN or infinite weights; other outputs than those of `check`.
 
     Examples
     --------
@@ -57,7 +62,9 @@ def load_weights(layer: Recurrent | Stack | Bidirectional, weights: Any, *, chec
     each = 3 if leaves[0].bias else 2
     if callable(getattr(weights, "get_weights", None)):
         _check_config(leaves[0], weights)
-        weights = weights.get_weights()
+        weights = _arrays_of(weights)
+    if not isinstance(weights, list | tuple | np.ndarray):
+        raise TypeError(f"weights must be a list of arrays or a layer of Keras, got {type(weights).__name__}")
     if len(weights) > 1:
         recurrent = as_array("weights[1]", weights[1])
         refuse_other_kind("keras", leaves[0], "weights are", recurrent.T, len(recurrent) if recurrent.ndim else 0)
@@ -66,7 +73,7 @@ def load_weights(layer: Recurrent | Stack | Bidirectional, weights: Any, *, chec
             f"weights must be {each * len(leaves)} arrays, {each} for each layer and direction "
             f"(bias={leaves[0].bias}), got {len(weights)}"
         )
-    widening = Widening(leaves[0].dtype)
+    widening = Widening(leaves[0].dtype, allow_nonfinite)
     values = [_read(leaf, weights, each * k, widening) for k, leaf in enumerate(leaves)]
     widening.say("weights")
     take(layer, leaves, values, check)
@@ -76,11 +83,23 @@ def _check_config(layer: Recurrent, theirs: Any) -> None:
     """Refuse a layer of Keras that computes what another cell than that of `layer` does."""
     config = theirs.get_config() if callable(getattr(theirs, "get_config", None)) else {}
     kind = type(theirs).__name__
-    if kind == "Bidirectional":
-        kind, config = config["layer"]["class_name"], config["layer"]["config"]
-    if config:
-        version = "2" if type(theirs).__module__.partition(".")[0] == "tf_keras" else "3"
-        check_cell(layer, *cell_of(kind, config, version), f"the layer {config.get('name', kind)} of Keras")
+    if callable(getattr(theirs, "get_layer", None)):
+        raise ValueError(f"weights are of a whole model, {kind}: pass one of its layers, model.get_layer(name)")
+    if not config:
+        return
+    version = "2" if type(theirs).__module__.partition(".")[0] == "tf_keras" else "3"
+    name = config.get("name", kind)
+    kind, config = inner_of(kind, config, version)
+    check_cell(layer, *cell_of(kind, config, version), f"the layer {name} of Keras")
+
+
+def _arrays_of(theirs: Any) -> Any:
+    """The arrays of a layer of Keras that has some."""
+    arrays = theirs.get_weights()
+    if not len(arrays):
+        name = getattr(theirs, "name", type(theirs).__name__)
+        raise ValueError(f"the layer {name} of Keras has no weights yet: build it, by calling it once on its input")
+    return arrays
 
 
 def _read(layer: Recurrent, weights: Any, first: int, widening: Widening) -> dict[str, np.ndarray]:

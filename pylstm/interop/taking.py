@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from pylstm.checks import as_array, check_array
+from pylstm.checks import as_array, check_array, check_flag
 from pylstm.hints import callers_level
 from pylstm.layers.named import Recurrent
 
@@ -34,8 +34,9 @@ class Widening:
     (dtype('float32'), '1 array converted from float16 to float32')
     """
 
-    def __init__(self, dtype: np.dtype) -> None:
+    def __init__(self, dtype: np.dtype, allow_nonfinite: bool = False) -> None:
         self.dtype, self.found = dtype, Counter[str]()
+        self.allow_nonfinite = check_flag("allow_nonfinite", allow_nonfinite)
 
     def __call__(self, name: str, value: Any, shape: tuple[int | str, ...]) -> np.ndarray:
         """`value` as an array of the layer's dtype.
@@ -43,24 +44,28 @@ class Widening:
         Raises
         ------
         TypeError, ValueError
-            Another dtype; another shape.
+            Another dtype; another shape; NaN or infinite, unless `allow_nonfinite`.
         """
         array, half = as_array(name, of_tensor(value)), half_of(value)
-        if not half:
-            return check_array(name, array, shape, self.dtype)
-        found = check_array(name, array.astype(self.dtype), shape, self.dtype)
-        self.found[half] += 1
+        with np.errstate(invalid="ignore"):  # of NaN and inf, which are refused below in a sentence
+            wide = array.astype(self.dtype) if half else array
+        found = check_array(name, wide, shape, self.dtype)
+        if not self.allow_nonfinite and not (finite := np.isfinite(found)).all():
+            raise ValueError(
+                f"{name} must be finite, holds {found[~finite][0]}: allow_nonfinite=True takes it nevertheless"
+            )
+        self.found[half] += bool(half)
         return found
 
     def __str__(self) -> str:
         return ", ".join(
             f"{count} array{'s' * (count > 1)} converted from {half} to {self.dtype}"
-            for half, count in self.found.items()
+            for half, count in (+self.found).items()
         )
 
     def say(self, what: str) -> None:
         """Warn if arrays of `what` were converted."""
-        if self.found:
+        if +self.found:
             warnings.warn(f"{what}: {self}", stacklevel=callers_level())
 
 
@@ -129,6 +134,8 @@ def take(layer: Any, leaves: Sequence[Recurrent], values: Sequence[Mapping[str, 
     if not isinstance(check, tuple | list) or len(check) != 2:
         raise TypeError(f"check must be a pair of inputs and outputs, (x, y), got {type(check).__name__}")
     x, y = check
+    if not np.size(of_tensor(x)):
+        raise ValueError(f"check: x must have at least one step and one row, got shape {tuple(np.shape(x))}")
     allowed = OF_HALVES if half_of(y) else TOLERANCES[leaves[0].dtype.name]
     before = [leaf.params.flat.copy() for leaf in leaves]
     try:

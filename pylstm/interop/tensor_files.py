@@ -8,8 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from pylstm.checks import quoted
 from pylstm.files import open_tensors, open_to_read, part_of, path_text
 
+DTYPES = ("F64", "F32", "F16", "BF16", "I64", "I32", "I16", "I8", "U64", "U32", "U16", "U8", "BOOL", "C64")
+"""Those of safetensors that NumPy has, and bfloat16."""
 PICKLES = (".pt", ".pth", ".bin", ".ckpt")
 
 
@@ -51,6 +54,8 @@ def read_tensors(path: Any, prefix: str = "") -> dict[str, Any]:
     ------
     OSError
         The file cannot be read.
+    TypeError
+        A tensor of another dtype than NumPy has, such as float8.
     ValueError
         Not a regular file; not such a file, cut short or damaged; a file of pickles.
     """
@@ -63,6 +68,12 @@ def read_tensors(path: Any, prefix: str = "") -> dict[str, Any]:
     file = open_tensors(name)
     keys: list[str] = part_of(name, lambda: list(file.keys()))
     wanted = [key for key in keys if key.startswith(prefix)]
+    kinds: dict[str, str] = part_of(name, lambda: {key: file.get_slice(key).get_dtype() for key in wanted})
+    for key, kind in kinds.items():
+        if kind not in DTYPES:
+            raise TypeError(
+                f"{name}: {quoted(key)} is of the dtype {kind}, which is not taken: convert it there, with .float()"
+            )
     read: dict[str, Any] = part_of(name, lambda: {key: _tensor(name, file, key) for key in wanted})
     return dict.fromkeys(keys) | read
 

@@ -38,11 +38,17 @@ STEMS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
 PROJECTION = "weight_hr"
 KEYS = {*STEMS, *(f"{stem}_l0" for stem in STEMS)}
 """Names in the state dict of a cell, and of the first layer of a module."""
+KEY = re.compile(r"(weight|bias)_(ih|hh|hr)(_l\d+)?(_reverse)?$")
 
 
 @explained()
 def load_state_dict(
-    layer: Recurrent | Stack | Bidirectional, state_dict: Any, *, prefix: str = "", check: Any = None
+    layer: Recurrent | Stack | Bidirectional,
+    state_dict: Any,
+    *,
+    prefix: str = "",
+    check: Any = None,
+    allow_nonfinite: bool = False,
 ) -> None:
     """Set the parameters of `layer` from the state dict of a torch layer; all is checked before anything is set.
 
@@ -62,6 +68,8 @@ def load_state_dict(
     check : pair of array_like, optional
         Inputs, laid out for `layer`, and what torch computes of them from initial states of 0: with other outputs than
         these the layer is left as it was.
+    allow_nonfinite : bool
+        Whether weights may be NaN or infinite, which are refused otherwise.
 
     Raises
     ------
@@ -70,8 +78,9 @@ def load_state_dict(
     TypeError
         Cells that torch does not have; another dtype; neither a dict, a module nor a path.
     ValueError
-        Weights of another kind of layer; missing or unexpected keys, another number of layers or directions, a
-        projection in one of both, another shape; no key with this prefix; other outputs than those of `check`.
+        Weights of another kind of layer, or of a module with another `nonlinearity`; NaN or infinite weights; missing
+        or unexpected keys, another number of layers or directions, a projection in one of both, another shape; no key
+        with this prefix; other outputs than those of `check`.
 
     Examples
     --------
@@ -85,8 +94,9 @@ def load_state_dict(
     """
     leaves, state = _leaves(layer), _as_state(state_dict, prefix)
     _refuse_other_kind(leaves["_l0"], state)
-    _check_keys(leaves, state)
-    widening, values = Widening(leaves["_l0"].dtype), []
+    _check_keys(leaves, state, prefix)
+    _check_nonlinearity(leaves["_l0"], state_dict, prefix)
+    widening, values = Widening(leaves["_l0"].dtype, allow_nonfinite), []
     for suffix, leaf in leaves.items():
         for_x, for_h, bias = shapes_of("torch", leaf)
         shapes = dict(zip(STEMS, (for_x, for_h, bias, bias))) | {PROJECTION: (leaf.output_size, leaf.hidden_size)}
@@ -157,6 +167,9 @@ def _as_state(state: Any, prefix: str) -> dict[Any, Any]:
             f"state_dict must be a state dict, a torch module or the path of a safetensors file, got "
             f"{type(state).__name__}"
         )
+    inner = [key for key, value in state.items() if isinstance(value, Mapping)]
+    if inner:
+        raise ValueError(f"state_dict holds a dict under {inner[0]!r}: pass that one, checkpoint[{inner[0]!r}]")
     found = without_prefix("state_dict", state, prefix)
     return {f"{key}_l0" if key in STEMS else key: value for key, value in found.items()}
 
@@ -165,6 +178,19 @@ def _refuse_other_kind(layer: Recurrent, state: Mapping[str, Any]) -> None:
     recurrent, projection = state.get("weight_hh_l0"), state.get(f"{PROJECTION}_l0")
     hidden = (getattr(recurrent if projection is None else projection, "shape", ()) or (0,))[-1]
     refuse_other_kind("torch", layer, "state_dict is", recurrent, hidden)
+
+
+def _check_nonlinearity(layer: Recurrent, module: Any, prefix: str) -> None:
+    """Refuse an ``RNN`` or ``RNNCell`` of another activation; a state dict does not tell it."""
+    part: Any = module
+    for name in prefix.split(".")[:-1] if callable(getattr(module, "state_dict", None)) else ():
+        part = getattr(part, name, None)
+    theirs = getattr(part, "nonlinearity", None)
+    if theirs in ("tanh", "relu") and layer.cell.name != f"rnn_{theirs}":
+        raise ValueError(
+            f"the module has nonlinearity={theirs!r}, but the layer has the cell {layer.cell.name!r}: make it with "
+            f"Recurrent('rnn_{theirs}', ...)"
+        )
 
 
 def _leaves(layer: Any) -> dict[str, Recurrent]:
@@ -181,12 +207,18 @@ def _stems(layer: Recurrent) -> tuple[str, ...]:
     return (*stems, PROJECTION) if projection_of(layer) else stems
 
 
-def _check_keys(leaves: Mapping[str, Recurrent], state: Mapping[str, Any]) -> None:
+def _check_keys(leaves: Mapping[str, Recurrent], state: Mapping[str, Any], prefix: str) -> None:
     first = leaves["_l0"]
     expected = {stem + suffix for suffix in leaves for stem in _stems(first)}
     missing, unexpected = sorted(expected - state.keys()), sorted(map(str, state.keys() - expected))
     if not missing and not unexpected:
         return
+    if not any(KEY.search(str(key)) for key in state):
+        got = f"only {', '.join(map(str, [*state][:5]))}" if state else "nothing"
+        raise ValueError(
+            f"state_dict has no weights of a recurrent layer, such as 'weight_ih_l0', but {got}: pass that of a "
+            "torch.nn.LSTM, GRU or RNN, or of a model which holds one"
+        )
     theirs_projects = any(str(key).startswith(PROJECTION) for key in state)
     if theirs_projects and not projection_of(first):
         raise ValueError(
@@ -207,14 +239,14 @@ def _check_keys(leaves: Mapping[str, Recurrent], state: Mapping[str, Any]) -> No
             f"keys {missing}, unexpected keys {unexpected}"
         )
     raise ValueError(
-        f"state_dict: missing keys {missing}, unexpected keys {unexpected}{_cure(first, missing, unexpected)}"
+        f"state_dict: missing keys {missing}, unexpected keys {unexpected}{_cure(first, missing, unexpected, prefix)}"
     )
 
 
-def _cure(layer: Recurrent, missing: list[str], unexpected: list[str]) -> str:
+def _cure(layer: Recurrent, missing: list[str], unexpected: list[str], prefix: str) -> str:
     """What may be done about these keys."""
     parts = [key.rpartition(".") for key in unexpected]
-    prefixes = {f"{before}." for before, dot, key in parts if dot and key in KEYS}
+    prefixes = {f"{prefix}{before}." for before, dot, key in parts if dot and key in KEYS}
     if prefixes:
         return f"; pass prefix={' or prefix='.join(map(repr, sorted(prefixes)[:5]))}"
     if any({"bias_ih_l0", "bias_hh_l0"} <= {*keys} for keys in (missing, unexpected)):

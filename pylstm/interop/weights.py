@@ -21,6 +21,16 @@ from pylstm.layers.recurrent import RecurrentLayer
 from pylstm.layers.stack import Stack
 
 
+def rows_of(layer: Any) -> list[list[Any]]:
+    """The single layers of `layer`, by layer and direction, of whatever cells; `TypeError` for no recurrent layer."""
+    if not isinstance(layer, Recurrent | Composite):
+        raise TypeError(f"layer must be a Recurrent, Stack or Bidirectional, got {type(layer).__name__}")
+    return [
+        [part.forward, part.reverse] if isinstance(part, Bidirectional) else [part]
+        for part in (layer.layers if isinstance(layer, Stack) else [layer])
+    ]
+
+
 def directions_of(library: str, layer: Any) -> list[list[Recurrent]]:
     """The single layers of `layer`, by layer and direction; all with the same cell, hidden size and bias.
 
@@ -31,12 +41,7 @@ def directions_of(library: str, layer: Any) -> list[list[Recurrent]]:
     ValueError
         Different hidden sizes, or only some with a bias.
     """
-    if not isinstance(layer, Recurrent | Composite):
-        raise TypeError(f"layer must be a Recurrent, Stack or Bidirectional, got {type(layer).__name__}")
-    rows: list[list[Any]] = [
-        [part.forward, part.reverse] if isinstance(part, Bidirectional) else [part]
-        for part in (layer.layers if isinstance(layer, Stack) else [layer])
-    ]
+    rows = rows_of(layer)
     first = rows[0][0]
     gate_order(library, first.cell.name)
     for each in (leaf for row in rows for leaf in row):
@@ -110,7 +115,8 @@ def read_weights(
             for gate, block in _blocks(
                 gates, check_array(f"{name}: bias", bias, bias_shape, layer.dtype), hidden
             ).items():
-                sums[gate] = sums[gate] + block
+                with np.errstate(invalid="ignore", over="ignore"):
+                    sums[gate] = sums[gate] + block
         values["bias"] = np.concatenate([sums[gate] for gate in contract.biased])
     return values
 

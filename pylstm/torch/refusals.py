@@ -108,6 +108,8 @@ def check_tensor(name: str, value: Any, shape: tuple[Any, ...], dtype: Any) -> N
         cure = ": torch.from_numpy(array)" if hasattr(value, "__array__") else ""
         raise TypeError(f"{name} must be a tensor, got {type(value).__name__}{cure}")
     check_device(name, value.device)
+    if value.layout not in (torch.strided, torch.jagged):
+        raise TypeError(f"{name} must be a dense tensor, got the layout {value.layout}: convert it with .to_dense()")
     if value.dtype != dtype:
         _refuse_dtype(name, value.dtype, dtype)
     if value.dim() != len(shape) or any(not isinstance(n, str) and n != m for n, m in zip(shape, value.shape)):

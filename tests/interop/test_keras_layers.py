@@ -277,3 +277,58 @@ def test_files_that_are_not_read(library, tmp_path):
     ):
         with pytest.raises(ValueError, match=message):
             keras.load(saved(model, path, "", change))
+
+
+def bidirectional(library, backward=None, **options):
+    """A ``Bidirectional`` whose backward LSTM has its own settings."""
+    layers, given = library.layers, {}
+    if backward is not None:
+        given["backward_layer"] = layers.LSTM(H, return_sequences=True, go_backwards=True, **backward)
+    return layers.Bidirectional(layers.LSTM(H, return_sequences=True), name="body", **given, **options)
+
+
+# Keras warns that its own file format is newer.
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize(
+    ("backward", "options", "message"),
+    [
+        ({"recurrent_activation": "hard_sigmoid"}, {}, "'body' has a backward layer with other settings"),
+        ({"activation": "relu"}, {}, "activation='relu'"),
+        (None, {"merge_mode": "sum"}, "'body' has merge_mode='sum'"),
+    ],
+)
+def test_both_directions_are_looked_at(library, tmp_path, backward, options, message):
+    model, layer = model_of(library, bidirectional(library, backward, **options)), pylstm.LSTM(I, H, bidirectional=True)
+    before = layer.params.flat.copy()
+    with pytest.raises(ValueError, match=message):
+        keras.load_weights(layer, model.layers[0])
+    with pytest.raises(ValueError, match=message):
+        keras.load(saved(model, tmp_path / "net.h5"))
+    np.testing.assert_array_equal(layer.params.flat, before)
+
+
+def test_a_backward_layer_with_the_same_settings(library):
+    theirs_, layer = bidirectional(library, {}), pylstm.LSTM(I, H, bidirectional=True)
+    x = draw(9, T, B, I)
+    expected = run(theirs_, x)
+    keras.load_weights(layer, theirs_, check=(x, expected))
+
+
+def test_what_holds_no_weights_for_it(library):
+    layer = pylstm.LSTM(I, H)
+    with pytest.raises(TypeError, match="a list of arrays or a layer of Keras, got NoneType"):
+        keras.load_weights(layer, None)
+    with pytest.raises(ValueError, match="is of the class Dense; those that are read: LSTM, GRU"):
+        keras.load_weights(layer, library.layers.Dense(3))
+    with pytest.raises(ValueError, match="has no weights yet: build it, by calling it once"):
+        keras.load_weights(layer, library.layers.LSTM(H))
+    with pytest.raises(ValueError, match=r"are of a whole model, Sequential: pass one of its layers"):
+        keras.load_weights(layer, library.Sequential([library.Input((T, I)), library.layers.LSTM(H)]))
+
+
+def test_weights_of_keras_that_are_not_finite():
+    layer, weights = pylstm.LSTM(I, H), keras.get_weights(pylstm.LSTM(I, H, seed=0))
+    weights[1][2, 3] = np.nan
+    with pytest.raises(ValueError, match=r"weights\[1\] must be finite, holds nan"):
+        keras.load_weights(layer, weights)
+    keras.load_weights(layer, weights, allow_nonfinite=True)

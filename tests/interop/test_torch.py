@@ -274,3 +274,55 @@ def test_weights_of_another_kind_of_layer_are_named(theirs, said):
 def test_what_is_neither_a_state_dict_nor_a_module():
     with pytest.raises(TypeError, match="a torch module or the path of a safetensors file, got list"):
         load_state_dict(Recurrent("lstm", 3, 4), [1])
+
+
+@pytest.mark.parametrize("kind", ["RNN", "RNNCell"])
+@pytest.mark.parametrize(("theirs", "ours"), [("relu", "tanh"), ("tanh", "relu")])
+@pytest.mark.parametrize("prefix", ["", "a.rnn."])
+def test_a_module_with_another_nonlinearity(kind, theirs, ours, prefix):
+    torch = pytest.importorskip("torch")
+    module = getattr(torch.nn, kind)(I, H, nonlinearity=theirs)
+    if prefix:
+        module = torch.nn.ModuleDict({"a": torch.nn.ModuleDict({"rnn": module})})
+    layer = Recurrent(f"rnn_{ours}", I, H, seed=0)
+    before = layer.params.flat.copy()
+    with pytest.raises(ValueError, match=f"nonlinearity='{theirs}'.*the cell 'rnn_{ours}'.*'rnn_{theirs}'"):
+        load_state_dict(layer, module, prefix=prefix)
+    np.testing.assert_array_equal(layer.params.flat, before)
+    load_state_dict(Recurrent(f"rnn_{theirs}", I, H), module, prefix=prefix)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+@pytest.mark.parametrize("number", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("key", ["weight_ih_l0", "bias_hh_l0"])
+@pytest.mark.filterwarnings("ignore:state_dict. 4 arrays converted:UserWarning")
+def test_weights_that_are_not_finite(key, number, dtype):
+    layer, state = Recurrent("lstm", I, H, seed=0), torch_like("lstm", dtype=dtype)
+    state[key][3] = number
+    before = layer.params.flat.copy()
+    with pytest.raises(ValueError, match=rf"state_dict\['{key}'\] must be finite, holds {number}.*allow_nonfinite"):
+        load_state_dict(layer, state)
+    np.testing.assert_array_equal(layer.params.flat, before)
+    load_state_dict(layer, state, allow_nonfinite=True)
+    assert not np.isfinite(layer.params.flat).all()
+
+
+@pytest.mark.parametrize("shape", [(0, B, I), (T, 0, I)])
+def test_a_check_of_nothing(shape):
+    layer = Recurrent("lstm", I, H, dtype="float64", seed=0)
+    before = layer.params.flat.copy()
+    with pytest.raises(ValueError, match="check: x must have at least one step and one row, got shape"):
+        load_state_dict(layer, torch_like("lstm"), check=(np.zeros(shape), np.zeros((*shape[:2], H))))
+    np.testing.assert_array_equal(layer.params.flat, before)
+
+
+def test_what_else_a_dict_may_be():
+    layer, state = Recurrent("lstm", I, H, dtype="float64"), torch_like("lstm")
+    with pytest.raises(ValueError, match=r"pass prefix='enc\.'"):
+        load_state_dict(layer, {f"enc.{key}": value for key, value in state.items()}, prefix="enc")
+    with pytest.raises(ValueError, match=r"a dict under 'state_dict': pass that one, checkpoint\['state_dict'\]"):
+        load_state_dict(layer, {"state_dict": state, "epoch": 3})
+    with pytest.raises(ValueError, match="no weights of a recurrent layer, such as 'weight_ih_l0', but nothing"):
+        load_state_dict(layer, {})
+    with pytest.raises(ValueError, match=r"no weights of a recurrent layer.* but only weight, bias"):
+        load_state_dict(layer, {"weight": np.ones((2, 3)), "bias": np.ones(2)})

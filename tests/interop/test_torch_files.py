@@ -199,3 +199,11 @@ def test_numbers_of_another_layer_are_refused():
         with pytest.raises(error, match=message):
             load_state_dict(two, state, check=check)
         np.testing.assert_array_equal(two.params.flat, before)
+
+
+def test_a_file_of_float8_is_not_damaged(tmp_path):
+    text = json.dumps({"weight_ih_l0": {"dtype": "F8_E4M3", "shape": [2, 3], "data_offsets": [0, 6]}}).encode()
+    text += b" " * (-len(text) % 8)
+    (tmp_path / "x").write_bytes(len(text).to_bytes(8, "little") + text + b"abcdef")
+    with pytest.raises(TypeError, match=r"'weight_ih_l0' is of the dtype F8_E4M3, which is not taken.*\.float\(\)"):
+        load_state_dict(Recurrent("gru", I, H), tmp_path / "x")

@@ -95,6 +95,8 @@ REFUSED = {
     "proj_size": (lambda: pylstm.torch.LSTM(I, H, proj_size=H), ValueError, "below hidden_size"),
     "nonlinearity": (lambda: pylstm.torch.RNN(I, H, nonlinearity="tan"), ValueError, "Unknown nonlinearity 'tan'"),
     "dropout": (lambda: pylstm.torch.GRU(I, H, 2, dropout=2), ValueError, "dropout"),
+    "text as size": (lambda: pylstm.torch.LSTM(I, "3"), TypeError, "hidden_size should be of type int, got: str"),
+    "sparse": (lambda: LSTM(x_of().to_sparse()), TypeError, r"input must be a dense tensor.*\.to_dense\(\)"),
     "cell": (lambda: pylstm.torch.Recurrent("lsmt", I, H), LookupError, "lstm"),
 }
 
