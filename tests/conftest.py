@@ -27,6 +27,14 @@ NO_SKIPS = os.environ.get("PYLSTM_NO_SKIPS") == "1"
 EXCUSES = ("this machine", "editable install")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _whoever_else_works():
+    """Tests run beside others: a layer takes its threads whether or not somebody else has had a processor."""
+    from pylstm.engine import team
+
+    team.give_way(False)
+
+
 def extras() -> dict[str, str]:
     """Import name of an optional package -> the extra that brings it."""
     optional = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]

@@ -16,6 +16,7 @@ from pylstm import datasets, losses
 from pylstm.hint_texts import HINTS
 from pylstm.hints import Hint
 from pylstm.layers import regularisers
+from pylstm.parameters import ParametersList
 
 T, B, I, H = 7, 2, 3, 4
 rng = np.random.default_rng(0)
@@ -111,6 +112,8 @@ def things():
         made[f"parameters of {name}"] = (layer.params, space)
     for name, model in models().items():
         made[name] = (model, around_model(name, model))
+        if isinstance(getattr(model, "params", None), ParametersList):
+            made[f"parameters of {name}"] = (model.params, made[name][1] | {"each": model.params[0]})
     model = sequence_model()
     history = pylstm.fit(model, (ROWS, np.zeros((B, 1), "f4")), epochs=1)
     space = {"model": model, "history": history, "layer": model.layer}

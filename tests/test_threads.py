@@ -20,14 +20,6 @@ pytestmark = [pytest.mark.serial, pytest.mark.usefixtures("same_number_of_thread
 BIG = (60, 64, 64)  # large enough for a team
 
 
-@pytest.fixture(autouse=True)
-def _alone():
-    """The machine is ours, whoever else works."""
-    _team.give_way(False)
-    yield
-    _team.give_way(True)
-
-
 def test_set_and_get():
     pylstm.set_num_threads(3)
     assert pylstm.get_num_threads() == 3
@@ -211,6 +203,14 @@ def test_a_thread_that_was_woken_may_use_every_processor_again():
     assert len(found) > 2 and all(each == os.sched_getaffinity(0) for each in found)
 
 
+@pytest.fixture
+def _giving_way():
+    _team.give_way(True)
+    yield
+    _team.give_way(False)
+
+
+@pytest.mark.usefixtures("_giving_way")
 def test_no_units_are_shared_while_others_have_the_processors():
     T, B, H = UNITS
     layer, x = pylstm.LSTM(H, H, seed=0), np.random.default_rng(0).normal(size=(T, B, H)).astype("float32")
@@ -218,7 +218,6 @@ def test_no_units_are_shared_while_others_have_the_processors():
     pylstm.set_num_threads(1)
     expected = layer(x).backward(dy).params.flat.tobytes()
     pylstm.set_num_threads(2)
-    _team.give_way(True)
     for _ in range(5):  # one after another: the pause grows
         taken = layer(x)  # for as many threads as there is peace
         _team.meet_late()

@@ -152,6 +152,8 @@ OPERATORS = [
     ("Reshape", [X, integers(0, -1)], {}),
     ("Flatten", [X], {"axis": 2}),
     ("Flatten", [X], {"axis": 0}),
+    ("Flatten", [X], {"axis": -1}),
+    ("Flatten", [X], {"axis": -2}),
     ("Transpose", [X], {}),
     ("Transpose", [X], {"perm": [2, 0, 1]}),
     ("Squeeze", [X[:, :1], integers(1)], {}),

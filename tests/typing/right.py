@@ -211,7 +211,7 @@ def estimators() -> None:
     assert_type(classifier, pylstm.SequenceClassifier)
     assert_type(classifier.set_params(epochs=2), pylstm.SequenceClassifier)
     assert_type(classifier.score(x, [0, 1]), float)
-    print(classifier.get_params(), classifier.model_, pylstm.Forecaster(window=24, season=12).epochs + 1)
+    print(classifier.get_params(), classifier.model_, classifier.epochs + 1)
 
 
 def whole() -> None:

@@ -62,7 +62,8 @@ def _reshape(a: Attributes, x: Any, shape: Any) -> Any:
 
 
 def _flatten(a: Attributes, x: Any) -> Any:
-    axis = a.get("axis", 1) % (x.ndim + 1)
+    axis = a.get("axis", 1)
+    axis += x.ndim if axis < 0 else 0  # not modulo x.ndim + 1: -1 is the last axis, x.ndim is after it
     return x.reshape(int(np.prod(x.shape[:axis])), -1)
 
 
