@@ -172,6 +172,13 @@ OPERATORS = [
     ("Conv", [numbers(1, 2, 4, 20), numbers(2, 6, 2, 3), numbers(3, 6)], {"group": 2, "strides": [3], "pads": [1, 2]}),
     ("Conv", [numbers(1, 2, 4, 20), numbers(2, 6, 4, 5)], {"dilations": [2], "strides": [2]}),
 ]
+OPERATORS += [
+    ("Conv", [numbers(1, 2, 4, 20), numbers(2, 4, 1, 3), numbers(3, 4)], {"group": 4, "pads": [1, 0]}),
+    ("Conv", [numbers(1, 2, 4, 20), numbers(2, 8, 1, 4)], {"group": 4, "strides": [3], "dilations": [2]}),
+    ("Pad", [X, integers(0, -1, 2, 0, 0, -1), np.float32(3)], {}),
+    ("Pad", [X, integers(0, 0, -1, 0, 0, 2)], {"mode": "reflect"}),
+    ("Dropout", [X, np.float32(0.5), np.array(False)], {}),
+]
 CONSTANT = {"Gemm": slice(1, None), "Conv": slice(1, None)}
 
 
@@ -186,6 +193,17 @@ def test_operators(k, constant, tmp_path):
     inputs = {name: each for name, each in given.items() if name not in held}
     node = onnx.helper.make_node(op, names, ["out"], **options)
     compare(write(tmp_path, [node], inputs, ["out"], {n: given[n] for n in held}), inputs)
+
+
+def test_what_does_not_run_as_it_was_written_is_refused(tmp_path):
+    given = {"ratio": np.float32(0.5), "training": np.array(True)}
+    node = onnx.helper.make_node("Dropout", ["x", *given], ["out"])
+    with pytest.raises(ValueError, match="Dropout: training_mode is true"):
+        ours.import_model(write(tmp_path, [node], {"x": X}, ["out"], given))(X)
+    node = onnx.helper.make_node("Conv", ["x", "w"], ["out"], pads=[1, 0], dilations=[3])
+    path = write(tmp_path, [node], {"x": numbers(0, 1, 2, 5)}, ["out"], {"w": numbers(1, 2, 2, 3)})
+    with pytest.raises(ValueError, match="Conv: a window of 7 steps is longer than the input, 5 steps and 1 of padding"):
+        ours.import_model(path)(numbers(0, 1, 2, 5))
 
 
 @pytest.mark.parametrize("sizes", [None, [1, 3]])

@@ -113,8 +113,17 @@ def _pad(a: Attributes, x: Any, *given: Any) -> Any:
     value = a.get("value", 0) if len(given) < 2 or given[1] is None else given[1]
     mode: Any = a.get("mode", "constant")
     options = {"constant_values": value} if mode == "constant" else {}
-    padded: np.ndarray = np.pad(x, pad_widths(a, x, *given), mode, **options)
+    widths = pad_widths(a, x, *given)
+    x = x[tuple(slice(max(-first, 0), n + min(last, 0)) for n, (first, last) in zip(x.shape, widths))]  # crops
+    padded: np.ndarray = np.pad(x, [(max(first, 0), max(last, 0)) for first, last in widths], mode, **options)
     return padded
+
+
+def dropout(a: Attributes, x: Any, ratio: Any = None, training: Any = None) -> Any:
+    """`x`: of a net that is not being trained."""
+    if training is not None and np.any(training):
+        raise ValueError("Dropout: training_mode is true, but nets run here as in evaluation: write the file so")
+    return x
 
 
 def _cast(a: Attributes, x: Any) -> Any:
@@ -209,7 +218,7 @@ OPERATORS: dict[str, Callable[..., Any]] = {
     "LogSoftmax": _log_softmax,
     "MatMul": _elementwise(np.matmul),
     "Identity": _elementwise(lambda x: x),
-    "Dropout": lambda a, x, *given: x,  # of a net that is not being trained
+    "Dropout": dropout,
     "Cast": _cast,
     "Concat": lambda a, *arrays: np.concatenate(arrays, a["axis"]),
     "Split": _split,

@@ -9,7 +9,7 @@ import numpy as np
 from onnx import helper
 
 from pylstm.engine.levels import load
-from pylstm.interop.onnx.arithmetic import pad_widths, slice_index
+from pylstm.interop.onnx.arithmetic import dropout, pad_widths, slice_index
 from pylstm.interop.onnx.nodes import Node
 
 apply = load("pylstm.engine.activations").apply
@@ -100,7 +100,7 @@ def _indexed(at: Any) -> Function:
 def _padded(a: Any, x: Any, *given: Any) -> Function | None:
     """Along the last axis, reflected: elements by number."""
     widths = pad_widths(a, x, *given)
-    if a.get("mode", "constant") != "reflect" or any(widths[k] != (0, 0) for k in range(x.ndim - 1)):
+    if a.get("mode", "constant") != "reflect" or min(map(min, widths)) < 0 or any(widths[k] != (0, 0) for k in range(x.ndim - 1)):
         return None
     index = np.pad(np.arange(x.shape[-1]), widths[-1], "reflect")
     return lambda x: x.take(index, -1)
@@ -161,7 +161,7 @@ def _mean(a: Any, x: Any, axes: Any = None) -> Function | None:
 
 BOUND: dict[str, Callable[..., Function | None]] = {
     "Identity": lambda a, x: SAME,
-    "Dropout": lambda a, x, *given: SAME,
+    "Dropout": lambda a, x, *given: dropout(a, SAME, *given),
     "Reshape": _reshaped,
     "Squeeze": _squeezed,
     "Unsqueeze": _unsqueezed,

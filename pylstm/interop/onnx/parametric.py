@@ -135,7 +135,12 @@ class ConvNode:
         (N, C, L), (before, after) = arrays[0].shape, a.get("pads", (0, 0))
         G, size, step = self._groups, self._size, self._dilation
         steps = np.zeros((N, L + before + after, G, C // G), self.layers[0].dtype)
-        R = max((steps.shape[1] - step * (size - 1) - 1) // self._stride + 1, 0)
+        if steps.shape[1] <= step * (size - 1):
+            raise ValueError(
+                f"Conv: a window of {step * (size - 1) + 1} steps is longer than the input, {L} steps and "
+                f"{before + after} of padding"
+            )
+        R = (steps.shape[1] - step * (size - 1) - 1) // self._stride + 1
         one, along, group, channel = steps.strides
         inside = steps[:, before : before + L].reshape(N, L, C)
         shape, strides = (G, N, R, size, C // G), (group, one, self._stride * along, step * along, channel)
@@ -158,7 +163,7 @@ class ConvNode:
         def gather(x: Any) -> Any:
             inside[...] = x.transpose(0, 2, 1)
             for each, part in zip(maps, windows):
-                each(part.reshape(each.shape))
+                each(np.ascontiguousarray(part.reshape(each.shape)))  # of one channel `reshape` copies nothing
             return np.concatenate(y, 1)
 
         return gather
