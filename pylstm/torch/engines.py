@@ -50,7 +50,7 @@ class Description:
     torch_names: bool = False
     sizes: tuple[tuple[str, Any], ...] = ()
 
-    def layer(self, dtype: str, seed: Any = 0) -> Any:
+    def layer(self, dtype: str, seed: Any = 0, **options: Any) -> Any:
         """A layer, or a stack."""
         make: Any = Recurrent
         return make(
@@ -64,6 +64,7 @@ class Description:
             dtype=dtype,
             seed=seed,
             **dict(self.sizes),
+            **options,
         )
 
     @property

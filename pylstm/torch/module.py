@@ -47,6 +47,29 @@ class RecurrentModule(torch.nn.Module):
         """Name of the cell."""
         return str(self._description.cell.name)
 
+    def to_pylstm(self) -> Any:
+        """A layer of pylstm, or a stack, with a copy of the weights: for `pylstm.save`, ONNX and C files, streams.
+
+        Returns
+        -------
+        Recurrent, Stack or Bidirectional
+            Of the dtype of the parameters, with the same cell, ``batch_first`` and ``dropout``.
+
+        Examples
+        --------
+        >>> import torch, pylstm.torch
+        >>> module = pylstm.torch.Recurrent("peephole", 3, 5)
+        >>> layer, x = module.to_pylstm(), torch.ones(7, 2, 3)
+        >>> bool((layer(x.numpy()).y == module(x)[0].detach().numpy()).all())
+        True
+        """
+        dtype = str(next(self.parameters()).dtype).removeprefix("torch.")
+        options = {"dropout": self.dropout} if self.num_layers > 1 else {}
+        layer = self._description.layer(dtype, batch_first=self.batch_first, **options)
+        for leaf, weights in zip(layer.recurrents, self.all_weights, strict=True):
+            self._engine.naming.join([each.detach().numpy() for each in weights], leaf.params)
+        return layer
+
     @property
     def all_weights(self) -> list[list[torch.nn.Parameter]]:
         """The parameters by single layer, as of ``torch.nn.LSTM``."""

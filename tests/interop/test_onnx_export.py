@@ -321,3 +321,15 @@ def test_the_door_does_not_import_onnx():
     code = "import sys, pylstm.interop.onnx as door; door.CELLS; print({'onnx', 'onnxruntime'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+
+
+def test_weights_that_are_not_finite_are_refused(tmp_path):
+    layer, model = pylstm.LSTM(3, 5, dtype="float64", seed=0), pylstm.SequenceModel("gru", 3, 4, 1, seed=0)
+    layer.params["weight_x"][1, 2] = 1e300
+    with pytest.raises(ValueError, match="weight_x holds values that are not finite in float32: train the net anew"):
+        ours.export(layer, tmp_path / "a.onnx", dtype="float32")
+    ours.export(layer, tmp_path / "b.onnx")
+    model.head.params["weight"][0, 1] = np.nan
+    with pytest.raises(ValueError, match="weight holds values that are not finite in float32"):
+        ours.export(model, tmp_path / "a.onnx")
+    assert not (tmp_path / "a.onnx").exists()

@@ -100,7 +100,8 @@ def _indexed(at: Any) -> Function:
 def _padded(a: Any, x: Any, *given: Any) -> Function | None:
     """Along the last axis, reflected: elements by number."""
     widths = pad_widths(a, x, *given)
-    if a.get("mode", "constant") != "reflect" or min(map(min, widths)) < 0 or any(widths[k] != (0, 0) for k in range(x.ndim - 1)):
+    others = any(widths[k] != (0, 0) for k in range(x.ndim - 1))
+    if a.get("mode", "constant") != "reflect" or others or min(widths[-1]) < 0:
         return None
     index = np.pad(np.arange(x.shape[-1]), widths[-1], "reflect")
     return lambda x: x.take(index, -1)

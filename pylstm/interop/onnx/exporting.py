@@ -6,6 +6,7 @@ import json
 from importlib.metadata import version
 from typing import Any
 
+import numpy as np
 import onnx
 from onnx import TensorProto, helper
 
@@ -48,7 +49,7 @@ def export(model: Any, path: Path, *, dtype: Any = None, states: bool = False, l
     TypeError
         Something else; a cell whose forward function is not a formula; a model of a cell with per-step inputs.
     ValueError
-        An estimator that is not fitted.
+        An estimator that is not fitted; weights that are not finite in the dtype of the file.
     OSError
         The file cannot be written.
 
@@ -86,6 +87,7 @@ def model_proto(model: Any, dtype: Any, states: bool, lengths: bool) -> Any:
             f"or SequenceRegressor, got {type(model).__name__}"
         )
     graph = Graph(check_dtype(layer.dtype if dtype is None else dtype))
+    _check_finite([layer.params] if net is layer else net.params, layer.dtype if dtype is None else dtype)
     if net is layer:
         layers = Layers(graph, ("B", "T") if layer.batch_first else ("T", "B"), states)
         _layer(graph, layer, layers, lengths)
@@ -103,6 +105,14 @@ def model_proto(model: Any, dtype: Any, states: bool, lengths: bool) -> Any:
     helper.set_model_props(proto, _metadata(model))
     onnx.checker.check_model(proto, full_check=True)
     return proto
+
+
+def _check_finite(params: Any, dtype: Any) -> None:
+    for name, array in ((name, array) for each in params for name, array in each.items()):
+        with np.errstate(over="ignore"):
+            rounded = array.astype(dtype)
+        if not np.isfinite(rounded).all():
+            raise ValueError(f"{name} holds values that are not finite in {np.dtype(dtype)}: train the net anew")
 
 
 def _metadata(model: Any) -> dict[str, str]:
