@@ -166,6 +166,9 @@ class RecurrentModule(torch.nn.Module):
             if weight.shape != shape or weight.dtype != dtype:  # a parameter that was replaced
                 check_tensor(name, weight, shape, dtype)
         check_device("the module", weights[0].device)
+        if weights[0].is_meta and not x.is_meta:
+            cure = "module.to_empty(device='cpu') and load_state_dict give it some"
+            raise RuntimeError(f"the module is on the device 'meta', without values: {cure}")
         if torch.is_autocast_enabled("cpu"):
             x, hx = _in_full(x, dtype), self._each_state(hx, lambda state: _in_full(state, dtype))
         steps = ("T",) if single else ("B", "T") if axis else ("T", "B")

@@ -6,7 +6,6 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -53,8 +52,11 @@ def made_with(optimiser: Any, schedule: Any) -> dict[str, Any]:
     }
 
 
-_RUNS: WeakKeyDictionary[Optimiser, tuple[dict[str, Any], dict[str, Any]]] = WeakKeyDictionary()
-"""Optimiser -> its settings as the user made them, and those that its last fit has left it with."""
+_LEFT = "_left_by_a_fit"
+"""Attribute of an optimiser: its settings as the user made them, and those that its last fit has left it with.
+
+Not a weak dictionary: a Ctrl-C in the callback with which an optimiser leaves one would be lost.
+"""
 
 
 @contextmanager
@@ -65,12 +67,12 @@ def settings_remembered(optimiser: Any) -> Iterator[None]:
         yield
     finally:
         if isinstance(optimiser, Optimiser):
-            _RUNS[optimiser] = before, _present(optimiser)
+            vars(optimiser)[_LEFT] = before, _present(optimiser)
 
 
 def _settings_of(optimiser: Any) -> dict[str, Any]:
     """The settings of an optimiser as the user made them."""
-    before, left = _RUNS.get(optimiser, ({}, None)) if isinstance(optimiser, Optimiser) else ({}, None)
+    before, left = vars(optimiser).get(_LEFT, ({}, None)) if isinstance(optimiser, Optimiser) else ({}, None)
     now = _present(optimiser)
     return dict(before) if now == left else now
 

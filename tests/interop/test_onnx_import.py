@@ -204,6 +204,15 @@ def test_what_does_not_run_as_it_was_written_is_refused(tmp_path):
     path = write(tmp_path, [node], {"x": numbers(0, 1, 2, 5)}, ["out"], {"w": numbers(1, 2, 2, 3)})
     with pytest.raises(ValueError, match="a window of 7 steps is longer than the input, 5 steps and 1 of pad"):
         ours.import_model(path)(numbers(0, 1, 2, 5))
+    path = write(
+        tmp_path, [onnx.helper.make_node("Gather", ["x", "at"], ["out"], axis=1)], {"x": X, "at": integers(9)}, ["out"]
+    )
+    with pytest.raises(ValueError, match=f"Gather: indices must be in {-X.shape[1]}..{X.shape[1] - 1} along axis 1"):
+        ours.import_model(path)({"x": X, "at": integers(9)})
+    held = {"w": numbers(1, 1, 12, 4), "r": numbers(2, 1, 12, 3)}
+    node = onnx.helper.make_node("LSTM", ["x", *held], ["out"], hidden_size=5)
+    with pytest.raises(ValueError, match="LSTM: hidden_size is 5, but R has 3 columns"):
+        ours.import_model(write(tmp_path, [node], {"x": numbers(0, 2, 1, 4)}, ["out"], held))
 
 
 @pytest.mark.parametrize("sizes", [None, [1, 3]])

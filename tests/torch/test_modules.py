@@ -417,3 +417,11 @@ def test_the_layer_of_a_module(make, tmp_path):
     with torch.no_grad():
         weight.zero_()  # the layer has weights of its own
     assert (layer.params.flat == before).all()
+
+
+def test_a_module_without_values():
+    module = pylstm.torch.LSTM(I, H, device="meta")
+    with pytest.raises(RuntimeError, match=r"'meta', without values: module.to_empty\(device='cpu'\)"):
+        module(x_of())
+    module.to_empty(device="cpu").reset_parameters()
+    assert module(x_of())[0].isfinite().all()

@@ -119,6 +119,16 @@ def _pad(a: Attributes, x: Any, *given: Any) -> Any:
     return padded
 
 
+def _gather(a: Attributes, x: Any, at: Any) -> Any:
+    axis = a.get("axis", 0)
+    try:
+        return np.take(x, at, axis)
+    except IndexError:
+        raise ValueError(
+            f"Gather: indices must be in {-x.shape[axis]}..{x.shape[axis] - 1} along axis {axis}"
+        ) from None
+
+
 def dropout(a: Attributes, x: Any, ratio: Any = None, training: Any = None) -> Any:
     """`x`: of a net that is not being trained."""
     if training is not None and np.any(training):
@@ -224,7 +234,7 @@ OPERATORS: dict[str, Callable[..., Any]] = {
     "Split": _split,
     "Slice": lambda a, x, *given: x[slice_index(a, x, *given)],
     "Pad": _pad,
-    "Gather": lambda a, x, at: np.take(x, at, a.get("axis", 0)),
+    "Gather": _gather,
     "Reshape": _reshape,
     "Flatten": _flatten,
     "Transpose": lambda a, x: np.transpose(x, a.get("perm")),

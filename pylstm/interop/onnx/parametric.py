@@ -34,6 +34,8 @@ class RecurrentNode:
         self._reverse = {"forward": [False], "reverse": [True], "bidirectional": [False, True]}[direction]
         given = {name: value for name, value in a.items() if name not in ("opset", "outputs", "output_sequence")}
         cell, hidden = cell_of(op, P is not None, len(self._reverse), given), R.shape[-1]
+        if a.get("hidden_size", hidden) != hidden:
+            raise ValueError(f"{op}: hidden_size is {a['hidden_size']}, but R has {hidden} columns")
         self._rows_first = bool(a.get("layout", 0))
         self.layers = [Recurrent(cell, W.shape[-1], hidden, bias=B is not None, dtype=W.dtype) for _ in self._reverse]
         for k, layer in enumerate(self.layers):
