@@ -211,8 +211,9 @@ def _giving_way():
 
 
 @pytest.mark.usefixtures("_giving_way")
-def test_no_units_are_shared_while_others_have_the_processors():
-    T, B, H = UNITS
+@pytest.mark.parametrize("sizes", [UNITS, BIG], ids=["units", "rows"])
+def test_short_passes_take_one_thread_while_others_have_the_processors(sizes):
+    T, B, H = sizes
     layer, x = pylstm.LSTM(H, H, seed=0), np.random.default_rng(0).normal(size=(T, B, H)).astype("float32")
     dy = np.random.default_rng(1).normal(size=(T, B, H)).astype("float32")
     pylstm.set_num_threads(1)
