@@ -35,6 +35,14 @@ def _whoever_else_works():
     team.give_way(False)
 
 
+@pytest.fixture
+def own_kinds(monkeypatch):
+    """Kinds that a test registers are taken back."""
+    from pylstm.kinds import KINDS
+
+    monkeypatch.setattr(KINDS, "_classes", dict(KINDS._classes))
+
+
 def extras() -> dict[str, str]:
     """Import name of an optional package -> the extra that brings it."""
     optional = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]

@@ -6,14 +6,9 @@ import numpy as np
 import pytest
 
 import pylstm
-from pylstm.kinds import KINDS
 from pylstm.layers import Bidirectional, Stack
 
-
-@pytest.fixture(autouse=True)
-def _own_kinds(monkeypatch):
-    """Kinds are taken back."""
-    monkeypatch.setattr(KINDS, "_classes", dict(KINDS._classes))
+pytestmark = pytest.mark.usefixtures("own_kinds")
 
 
 @pytest.fixture
