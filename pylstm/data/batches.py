@@ -1,4 +1,4 @@
-"""Data of a fit: several arrays or `Sequences` with the same number of rows."""
+"""Data of a fit: several arrays or `Sequences` with the same number of rows, in memory or not."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ import numpy as np
 
 from pylstm.checks import as_array
 from pylstm.data.sequences import Sequences
+from pylstm.data.stored import Stored, StoredSequences, lazily, read
 from pylstm.described import Layer
 
-Data = tuple[np.ndarray | Sequences, ...]
+Data = tuple[np.ndarray | Sequences | Stored, ...]
 """Arrays or sequences with the same number of rows."""
 
 
@@ -38,8 +39,17 @@ def check_model(model: Any) -> None:
 BATCHES = "pylstm.fit(model, (x, y), batch_size=32) makes the batches"
 
 
-def check_data(name: str, data: Iterable[Any]) -> Data:
-    """`data` as arrays, or `Sequences` as they are, of the same number of rows.
+def check_data(name: str, data: Iterable[Any], *, whole: bool = False) -> Data:
+    """`data` as arrays, or `Sequences` as they are, of the same number of rows; `Stored` where they lie elsewhere.
+
+    Parameters
+    ----------
+    name : str
+        What the message calls the data.
+    data : tuple of arrays or Sequences
+        Or what `stored` takes.
+    whole : bool
+        Whether to read all into memory.
 
     Raises
     ------
@@ -58,14 +68,19 @@ def check_data(name: str, data: Iterable[Any]) -> Data:
         raise TypeError(f"{needed}, got {type(data).__name__}: {BATCHES}")
     if any(_is_pair(each) for each in data):
         raise TypeError(f"{needed}, got a list of pairs: {BATCHES}")
-    arrays = tuple(
-        each if isinstance(each, Sequences) else as_array(f"{name}[{number}]", each) for number, each in enumerate(data)
-    )
+    arrays = tuple(_rows(f"{name}[{number}]", each) for number, each in enumerate(data))
+    if whole:
+        arrays = tuple(map(read, arrays))
     rows = {each.shape[0] if each.shape else 0 for each in arrays}
     if len(rows) != 1 or 0 in rows:
         shapes = ", ".join(str(each.shape) for each in arrays)
         raise ValueError(f"{name} must be arrays with the same number of rows, at least one; got {shapes or 'none'}")
     return arrays
+
+
+def _rows(name: str, value: Any) -> np.ndarray | Sequences | Stored:
+    rows = lazily(value)
+    return rows if isinstance(rows, Sequences | Stored) else as_array(name, rows)
 
 
 def _is_pair(value: Any) -> bool:
@@ -120,6 +135,11 @@ def check_batches(name: str, data: Data, model: Any, call: str) -> None:
     ------
     TypeError, ValueError
         The model does not have the method, or its method takes another number of arrays; as ``check_batch``.
+
+    Notes
+    -----
+    Of arrays that are not in memory ``check_batch`` gets the first rows only. Those that the model names in
+    ``judged_by_shape``, as it looks at their shapes only, are replaced by zeros that take no memory.
     """
     method = getattr(model, call, None)
     if not callable(method):
@@ -138,26 +158,50 @@ def check_batches(name: str, data: Data, model: Any, call: str) -> None:
         ) from None
     if not hasattr(model, "check_batch"):
         return
+    names = list(signature.parameters)
+    by_shape = [names.index(each) for each in getattr(model, "judged_by_shape", ()) if each in names]
+    data = tuple(_stand_in(each) if k in by_shape else each for k, each in enumerate(data))
+    if any(isinstance(each, Stored) for each in data):
+        data = tuple(read(each[:FIRST]) for each in data)
     try:
         model.check_batch(*data)
     except (TypeError, ValueError) as error:
-        names, first = list(signature.parameters), re.split(r"\W", str(error), maxsplit=1)[0]
+        first = re.split(r"\W", str(error), maxsplit=1)[0]
         where = f"{name}[{names.index(first)}]" if first in names else name
         raise type(error)(f"{where}: {error}") from None
 
 
-def batches_of(data: Data, size: int) -> Iterator[Data]:
-    """Pieces of at most `size` rows, in order."""
+FIRST = 32
+"""Rows that are looked at before the first step, where not all are in memory."""
+
+
+def _stand_in(each: Any) -> Any:
+    """Zeros in the shape of `Stored` rows."""
+    if not isinstance(each, Stored):
+        return each
+    zeros = np.broadcast_to(np.zeros((), each.dtype), each.shape)
+    return Sequences(zeros, each.lengths) if isinstance(each, StoredSequences) else zeros
+
+
+def batches_of(data: Data, size: int) -> Iterator[tuple[np.ndarray | Sequences, ...]]:
+    """Pieces of at most `size` rows, in order, in memory."""
     for start in range(0, len(data[0]), size):
-        yield tuple(each[start : start + size] for each in data)
+        yield tuple(read(each[start : start + size]) for each in data)
+
+
+SAMPLED = 64
+"""Rows that the digest of `Stored` ones looks at."""
 
 
 def digest_of(data: Data) -> str:
-    """Short digest of dtypes, shapes and values, to compare the data of two fits."""
+    """Short digest of dtypes, shapes and values, to compare the data of two fits; of `Stored` rows of some of them."""
     import hashlib  # here: 4 ms of the import of pylstm
 
     digest = hashlib.sha256()
     for each in data:
+        if isinstance(each, Stored):
+            digest.update(f"{each.shape[0]} rows".encode())
+            each = read(each[np.unique(np.linspace(0, len(each) - 1, SAMPLED).astype(np.intp))])
         digest.update(f"{each.dtype.str} {each.shape}\n".encode())
         if isinstance(each, Sequences):  # what is beyond the ends does not count
             digest.update(each.lengths.astype("<i8").tobytes())

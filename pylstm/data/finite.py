@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
 
 from pylstm.data.batches import Data
 from pylstm.data.sequences import Sequences
+from pylstm.data.stored import Stored, read
 
 Masks = tuple[np.ndarray | None, ...]
 """Masks of the values that count, one for each array of a batch, by its first axes; None: all."""
@@ -106,7 +107,9 @@ def refuse_array(name: str, values: np.ndarray, cure: str) -> None:
         raise ValueError(f"{name} contains NaN or infinity, first at index {at}: {cure}")
 
 
-def refuse_not_finite(name: str, data: Data, model: Any) -> None:
+def refuse_not_finite(
+    name: str, data: Data, model: Any, rows: np.ndarray | None = None, *, skip_stored: bool = False
+) -> None:
     """Refuse data in which a value that counts is NaN or infinite; only of a model that says what counts.
 
     Parameters
@@ -116,6 +119,10 @@ def refuse_not_finite(name: str, data: Data, model: Any) -> None:
     data : tuple of ndarray or Sequences
     model : object
         With ``counting(*batch) -> masks``, as `SequenceModel` has it. Any other may have a use for NaN.
+    rows : ndarray of int, optional
+        The rows to look at; default all.
+    skip_stored : bool
+        Whether to look at what is in memory only.
 
     Raises
     ------
@@ -123,52 +130,57 @@ def refuse_not_finite(name: str, data: Data, model: Any) -> None:
         Names the array and the index of its first such value.
     """
     if hasattr(model, "counting"):
-        found = not_finite(name, data, model)
+        found = not_finite(name, data, model, rows, skip_stored=skip_stored)
         if found:
             raise ValueError(f"{found}: fill it or leave it out, by lengths or a weight of 0 of all targets it reaches")
 
 
-def not_finite(name: str, data: Data, model: Any, rows: np.ndarray | None = None) -> str:
+def not_finite(name: str, data: Data, model: Any, rows: np.ndarray | None = None, *, skip_stored: bool = False) -> str:
     """Which array holds a value that counts and is NaN or infinite, and where the first one is; "" if none does.
 
     Parameters
     ----------
-    name, data, model
+    name, data, model, rows, skip_stored
         As for `refuse_not_finite`; of a model that does not say what counts everything does.
-    rows : ndarray of int, optional
-        The rows to look at; default all.
 
     Examples
     --------
     >>> not_finite("data", (np.zeros((2, 3)), np.array([0.0, np.nan])), None)
     'data[1] holds nan at index (1,)'
     """
-    suspects = [k for k, each in enumerate(data) if each.dtype.kind == "f"]
-    for first, batch in _pieces(data, rows):
+    looked_at = [k for k, each in enumerate(data) if not (skip_stored and isinstance(each, Stored))]
+    suspects = [k for k in looked_at if data[k].dtype.kind == "f"]
+    for first, piece in _pieces(data, rows) if suspects else ():
+        batch: list[Any] = [read(each[piece]) if k in suspects else each[piece] for k, each in enumerate(data)]
         if not all(np.isfinite(_values(batch[k])).all() for k in suspects):
+            batch = [read(each) for each in batch]
             masks = model.counting(*batch) if hasattr(model, "counting") else _ends(batch)
             for k in suspects:
                 at = first_not_finite(_values(batch[k]), masks[k])
                 if at is not None:
-                    row = first + at[0] if rows is None else int(rows[first + at[0]])
+                    row = number_of(data, first + at[0] if rows is None else int(rows[first + at[0]]))
                     return f"{name}[{k}]{_name(model, k)} holds {_values(batch[k])[at]} at index {(row, *at[1:])}"
     return ""
 
 
-def _pieces(data: Data, rows: np.ndarray | None) -> Iterator[tuple[int, Data]]:
-    """Number of the first row, and some rows of all arrays."""
+def number_of(data: Data, row: int) -> int:
+    """Number of a row in what the caller passed, where some of it is `Stored`; of other data in `data`."""
+    return next((each.number(row) for each in data if isinstance(each, Stored)), row)
+
+
+def _pieces(data: Data, rows: np.ndarray | None) -> Iterator[tuple[int, Any]]:
+    """Number of the first row, and an index of some rows."""
     count = len(data[0]) if rows is None else len(rows)
     size = max(1, PIECE // max(1, sum(_values(each).nbytes for each in data) // max(1, len(data[0]))))
     for start in range(0, count, size):
-        piece: Any = slice(start, start + size) if rows is None else rows[start : start + size]
-        yield start, tuple(each[piece] for each in data)
+        yield start, slice(start, start + size) if rows is None else rows[start : start + size]
 
 
-def _values(array: np.ndarray | Sequences) -> np.ndarray:
+def _values(array: Any) -> Any:
     return array.padded if isinstance(array, Sequences) else array
 
 
-def _ends(batch: Data) -> Masks:
+def _ends(batch: Iterable[Any]) -> Masks:
     return tuple(each.inside if isinstance(each, Sequences) else None for each in batch)
 
 

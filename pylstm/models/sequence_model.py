@@ -11,6 +11,7 @@ from pylstm.cells.cell import Cell
 from pylstm.checks import DTYPES, Array, Dtype, Integer, as_array, check_indices, check_size, seeds_of
 from pylstm.data.finite import Masks, counting
 from pylstm.data.sequences import Batch, Sequences, lengths_of
+from pylstm.data.stored import Stored, lazily
 from pylstm.described import Trainable
 from pylstm.feedforward.embedding import Embedding
 from pylstm.feedforward.mlp import Activation
@@ -24,6 +25,7 @@ from pylstm.layers.stack import Stack
 from pylstm.losses.classification import leave_out
 from pylstm.models.body import as_list, head_on, parts_of
 from pylstm.models.passes import Pass
+from pylstm.models.predicting import outputs_of
 from pylstm.models.reading import READS, Read
 from pylstm.models.targets import (
     ALIGNED,
@@ -102,6 +104,8 @@ class SequenceModel(Trainable, kind="sequence_model"):
     """
 
     fixed = ("read", "loss_name", "loss_options")
+    judged_by_shape = ("x",)
+    """Arrays of which `check_batch` looks at dtype and shape only (of indices a batch checks the values)."""
 
     def __init__(
         self,
@@ -246,7 +250,7 @@ class SequenceModel(Trainable, kind="sequence_model"):
         ----------
         x : array_like, shape (N, T, I), or Sequences
             Of the model's dtype, or indices (N, T) where it has an embedding. Where every step is read, outputs beyond
-            the end of a row are 0, up to the T of `x`.
+            the end of a row are 0, up to the T of `x`. What is not in memory is read by batch, as by `pylstm.fit`.
         batch_size : int
             Rows that are run at a time, which bounds the memory.
 
@@ -255,19 +259,7 @@ class SequenceModel(Trainable, kind="sequence_model"):
         TypeError, ValueError
             Another dtype or shape; an array without steps.
         """
-        x, size = self._check(x), check_size("batch_size", batch_size)
-        K = self.head.out_features
-        out = np.zeros((len(x), x.shape[1], K) if self.read == "every" else (len(x), K), self.head.dtype)
-        for start in range(0, max(len(x), 1), size):
-            piece = x[start : start + size]
-            y = self._pass(piece, tape=False).out
-            if self.read == "every":
-                inside = piece.cut().inside[:, :, None] if isinstance(piece, Sequences) else None
-                y = y.swapaxes(0, 1)
-                out[start : start + size, : y.shape[1]] = y if inside is None else np.where(inside, y, 0)
-            else:
-                out[start : start + size] = y
-        return out
+        return outputs_of(self, self._check(lazily(x)), check_size("batch_size", batch_size))
 
     @explained()
     def loss(self, x: Batch, y: Any, weights: Batch | None = None) -> float:
@@ -369,7 +361,7 @@ class SequenceModel(Trainable, kind="sequence_model"):
         return Sequences(values, x.lengths) if isinstance(x, Sequences) else values
 
     def _check(self, given: Any) -> np.ndarray | Sequences:
-        x: np.ndarray | Sequences = given if isinstance(given, Sequences) else as_array("x", given)
+        x: Any = given if isinstance(given, Sequences | Stored) else as_array("x", given)
         I, dtype, indices = self.layer.input_size, self.layer.dtype, self.embedding is not None
         inner = () if indices else (I,)
         if len(x.shape) < 2 or x.shape[2:] != inner or not (x.shape[1] or isinstance(x, Sequences)):
@@ -378,7 +370,8 @@ class SequenceModel(Trainable, kind="sequence_model"):
             other = f", or make the model with dtype='{x.dtype.name}'" if x.dtype.name in DTYPES else ""
             cure = f": convert it with {converted('x', given, str(dtype))}{other}" if x.dtype.kind in "fiub" else ""
             raise TypeError(f"x must be {dtype}, got {x.dtype}{cure}")
-        return x
+        checked: np.ndarray | Sequences = x
+        return checked
 
     def _pass(self, x: np.ndarray | Sequences, *, tape: bool = True) -> Pass:
         """Rows that `_check` has seen, through all layers."""

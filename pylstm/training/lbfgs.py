@@ -86,7 +86,7 @@ def fit_lbfgs(
         raise ModuleNotFoundError("fit_lbfgs needs scipy: pip install 'pylstm[scipy]'", name="scipy") from error
     check_model(model)
     _check_arguments(model, {"iterations": iterations, "memory": memory}, gradient_tolerance, loss_tolerance)
-    data, number = check_data("data", data), 0
+    data, number = check_data("data", data, whole=True), 0
     refuse_not_finite("data", data, model)
     objective = _Objective(model, data, list(callbacks))
     with followed(objective) as objective.follower, stop_on_interrupt() as objective.stopped:

@@ -1,4 +1,4 @@
-"""`Source`: the batches of a `Loop`; `Rows`: those of arrays."""
+"""`Source`: the batches of a `Loop`; `Rows`: those of arrays, in memory or not."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 
 from pylstm.data.batches import Data
-from pylstm.data.finite import not_finite
+from pylstm.data.finite import not_finite, number_of, refuse_not_finite
+from pylstm.data.stored import Stored, read
+from pylstm.training.located import gradients_at
 
 
 class Source(ABC):
@@ -38,7 +40,7 @@ class Source(ABC):
 
 
 class Rows(Source):
-    """Rows of arrays, in a new order in every epoch.
+    """Rows of arrays, in a new order in every epoch. Those that are not in memory are read and checked by batch.
 
     Parameters
     ----------
@@ -54,6 +56,7 @@ class Rows(Source):
     def __init__(self, data: Data, batch_size: int, shuffle: bool, seed: int) -> None:
         self.data, self.batch_size, self.shuffle, self.seed = data, batch_size, shuffle, seed
         self._order_of, self._order = -1, np.arange(0)
+        self._stored = any(isinstance(each, Stored) for each in data)
 
     @property
     def per_epoch(self) -> int:
@@ -61,10 +64,20 @@ class Rows(Source):
         return -(-len(self.data[0]) // self.batch_size)
 
     def gradients(self, model: Any, step: int, states: None) -> tuple[float, Any, None]:
-        """``model.gradients`` of the rows of a batch."""
+        """``model.gradients`` of the rows of a batch.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As the model; of rows that are not in memory NaN or infinity, too. Names the row where one has the fault.
+        """
         rows = self._rows(step)
-        loss, grads = model.gradients(*(array[rows] for array in self.data))
-        return loss, grads, None
+        batch = tuple(read(array[rows]) for array in self.data)
+        if not self._stored:
+            return *model.gradients(*batch), None
+        if hasattr(model, "counting") and not_finite("data", batch, model):
+            refuse_not_finite("data", self.data, model, rows)
+        return *gradients_at(model, batch, lambda row: f"data, row {number_of(self.data, int(rows[row]))}"), None
 
     def _rows(self, step: int) -> np.ndarray:
         epoch, position = divmod(step, self.per_epoch)

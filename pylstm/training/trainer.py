@@ -12,6 +12,7 @@ import numpy as np
 from pylstm.checks import Integer, check_flag, check_seed
 from pylstm.data.batches import Data, Trains, batches_of, check_batches, check_data, check_model, split
 from pylstm.data.finite import refuse_not_finite
+from pylstm.data.stored import Stored
 from pylstm.hints import callers_level
 from pylstm.optim.clipping import as_list
 from pylstm.optim.optimisers import Adam, Optimiser
@@ -38,6 +39,8 @@ class Trainer(Loop):
         count for each array (or None), all of these must be finite.
     data : tuple of arrays or Sequences
         Of N rows each; a batch has the same rows of all: ``(x, y)`` or ``(x, y, weights)`` for a `SequenceModel`.
+        A mapped array, a dataset of h5py or zarr, or the path of a .npy file or a list of them is read by batch where
+        it is larger than 16 MiB.
     validation : float or tuple of arrays, optional
         The share of the rows, drawn with `seed`, that is not trained on; or other data.
     optimiser : Optimiser, optional
@@ -112,15 +115,15 @@ class Trainer(Loop):
     def _checked(model: Any, data: Iterable[Any], validation: Any, seed: int) -> tuple[Data, Data | None]:
         """Data to train on and to validate, all that a step could refuse refused."""
         given = check_data("data", data)
-        refuse_not_finite("data", given, model)
+        refuse_not_finite("data", given, model, skip_stored=True)
         check_batches("data", given, model, "gradients")
         weights: Any = given[2] if len(given) == 3 and hasattr(model, "counting") else 1
-        if not np.any(getattr(weights, "padded", weights)):
+        if not isinstance(weights, Stored) and not np.any(getattr(weights, "padded", weights)):
             warnings.warn("all weights are 0: the loss is 0, and nothing is learnt", stacklevel=callers_level())
         kept, held = split(given, validation, seed)
         if held is not None:
             check_batches("validation", held, model, "loss")
-            refuse_not_finite("validation", held, model)
+            refuse_not_finite("validation", held, model, skip_stored=True)
         return kept, held
 
     def run(self, *, checkpoint: str | os.PathLike[str] | None = None, every: float = 30.0) -> History:
