@@ -45,6 +45,7 @@ from pylstm.layers.run import Gradients, Run
 from pylstm.layers.stack import Stack
 from pylstm.losses.classification import sigmoid_cross_entropy, softmax_cross_entropy
 from pylstm.losses.ctc import ctc_best_path, ctc_loss
+from pylstm.losses.likelihoods import negative_binomial_likelihood, poisson_likelihood, student_t_likelihood
 from pylstm.losses.regression import gaussian_likelihood, huber, mean_squared_error, quantile_loss, squared_error
 from pylstm.models.classify_model import ClassifyModel
 from pylstm.models.sequence_model import SequenceModel
@@ -142,6 +143,8 @@ __all__ = [
     "mean_squared_error",
     "minimum",
     "naive",
+    "negative_binomial_likelihood",
+    "poisson_likelihood",
     "quantile_loss",
     "register",
     "relu",
@@ -156,6 +159,7 @@ __all__ = [
     "softplus",
     "sqrt",
     "squared_error",
+    "student_t_likelihood",
     "tanh",
     "truncated_bptt",
     "where",

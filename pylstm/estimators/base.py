@@ -50,6 +50,13 @@ class SequenceEstimator(Estimator):
         def _outputs(self) -> tuple[int, Any]: ...
         def _loss(self) -> str: ...
 
+    def _loss_options(self) -> dict[str, Any]:
+        return {}
+
+    def _width(self) -> int:
+        """Outputs of the net."""
+        return self._outputs()[0]
+
     bidirectional: bool = False
     residual: bool = False
     activation: str = "relu"
@@ -165,8 +172,8 @@ class SequenceEstimator(Estimator):
 
     def _make_model(self, seed: int) -> SequenceModel:
         options: dict[str, Any] = {name: getattr(self, name) for name in NET if name not in ("cell", "hidden_size")}
-        options |= {"loss": self._loss(), "dtype": self.dtype, "seed": seed}
-        I, H, K = self.n_step_features_, self.hidden_size, self._outputs()[0]
+        options |= {"loss": self._loss(), "loss_options": self._loss_options(), "dtype": self.dtype, "seed": seed}
+        I, H, K = self.n_step_features_, self.hidden_size, self._width()
         return SequenceModel(self.cell, I, H, K, **options, **(self.cell_options or {}))
 
     def _set_scalers(self, x: Any, targets: np.ndarray, weights: np.ndarray) -> None:
@@ -229,11 +236,11 @@ class SequenceEstimator(Estimator):
                 says.refuse(f"must hold {self.n_features_in_} names", len(names), "feature_names")
             self.feature_names_in_ = np.array(names, dtype=object)
         self._set_labels(says)
-        if self._outputs()[0] != outputs:
-            raise ValueError(f"metadata: {self._outputs()[0]} outputs, but {self.model_.head!r}")
+        if self._width() != outputs:
+            raise ValueError(f"metadata: {self._width()} outputs, but {self.model_.head!r}")
         scales = says.entries("scales").only(self._scale_names())
         for values in self._scaled_values:
-            shape = ({"x": layer.input_size, "y": outputs}[values],)
+            shape = ({"x": layer.input_size, "y": self._outputs()[0]}[values],)
             mean, scale = scales.array(f"{values}_mean_", shape), scales.array(f"{values}_scale_", shape, positive=True)
             setattr(self, f"{values}_scaler_", make_scaler(mean, scale))
         self._net_of = self._identity()

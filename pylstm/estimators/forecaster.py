@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass
 from typing import Any, Literal
 
@@ -20,11 +21,12 @@ from pylstm.forecasting.forecast_model import ForecastModel
 from pylstm.forecasting.preparation import Preparation
 from pylstm.forecasting.series import as_series
 from pylstm.hints import explained
+from pylstm.models.heads import HeadName, head_of
 from pylstm.training.refit import all_or_nothing
 
 CHOSEN = ("cycle", "log", "season", "difference", "window")
 """Parameters that may be "auto"."""
-MODEL = ("horizon", "joint", "combine", "num_layers", "dropout", "head_sizes", "loss")
+MODEL = ("horizon", "joint", "num_layers", "dropout", "head_sizes", "loss")
 """Other parameters that are those of `ForecastModel`."""
 
 
@@ -49,11 +51,16 @@ class Forecaster(Estimator, kind="forecaster"):
         step before.
     cycle : int or "auto"
         Steps of a season, for smoothing and the seasonal naive forecast; 0 for none.
-    combine : bool
-        False: the forecast is that of the net alone, and so are the intervals.
+    combine : bool or "auto"
+        False: the forecast is that of the net alone, and so are the intervals; so it is by default where the loss says
+        a distribution.
     joint : bool
         The columns of y (T, K) are K values of one step, forecast together; otherwise they are K series.
-    loss : {"mean_squared_error", "huber"}
+    loss : str or list of float
+        What the net says: ``"mean_squared_error"`` or ``"huber"``, values; ``"gaussian"``, ``"student_t"``, of counts
+        ``"poisson"`` or ``"negative_binomial"``, distributions; a list of quantiles, or ``"quantile"``, these, sorted
+        so that they do not cross. The forecast of the latter is the median, and `predict_quantiles`,
+        `predict_interval` and `sample` are the net's own. Counts stay as they are: no logarithms, no differences.
     epochs, batch_size, learning_rate, clip
         Of the training; `batch_size` windows are a batch, ``"auto"`` a 64th of them, from 8 to 256. Epochs that are
         ``"auto"`` are 100, of many series fewer, see `ForecastModel.fit`.
@@ -100,9 +107,9 @@ class Forecaster(Estimator, kind="forecaster"):
     season: int | Literal["auto"] = "auto"
     difference: int | Literal["auto"] = "auto"
     cycle: int | Literal["auto"] = "auto"
-    combine: bool = True
+    combine: bool | Literal["auto"] = "auto"
     joint: bool = False
-    loss: Literal["mean_squared_error", "huber"] = "mean_squared_error"
+    loss: HeadName | Sequence[float] = "mean_squared_error"
     epochs: int | Literal["auto"] = "auto"  # type: ignore[assignment]
     batch_size: int | Literal["auto"] = "auto"  # type: ignore[assignment]
     learning_rate: float = 5e-3
@@ -133,6 +140,7 @@ class Forecaster(Estimator, kind="forecaster"):
         """
         seed, y = seed_of(self.random_state), numbers(y)
         options = {name: getattr(self, name) for name in MODEL} | self._choose(y) | (self.cell_options or {})
+        options["combine"] = not head_of(self.loss).spread if is_auto(self.combine) else self.combine
         self.model_ = ForecastModel(self.cell, self.hidden_size, dtype=self.dtype, seed=seed, **options)
         history = self.model_.fit(
             y,
@@ -149,6 +157,8 @@ class Forecaster(Estimator, kind="forecaster"):
     def _choose(self, y: Any) -> dict[str, Any]:
         """The settings, those that are ``"auto"`` from the series."""
         given = {name: None if is_auto(getattr(self, name)) else getattr(self, name) for name in CHOSEN}
+        if head_of(self.loss).counts:  # as they are
+            given |= {name: given[name] or usual for name, usual in (("log", False), ("season", 0), ("difference", 0))}
         if None not in given.values():
             return given
         Preparation(False, *(given[name] or 0 for name in ("season", "difference")))  # refuses what is out of range
@@ -189,6 +199,21 @@ class Forecaster(Estimator, kind="forecaster"):
         """
         check_is_fitted(self, "model_")
         return self.model_.predict(n, exogenous=numbers(X), history=numbers(history), rescale=rescale)
+
+    @returns_frame
+    def predict_mean(self, n: int, X: Any = None, **options: Any) -> Any:
+        """Expectations of the n steps, where `loss` says a distribution; of a skewed one they are not the forecast.
+
+        Parameters
+        ----------
+        n, X
+            As for `predict`.
+        **options
+            Of `ForecastModel.predict_mean`: history, rescale, paths, seed.
+        """
+        check_is_fitted(self, "model_")
+        options["history"] = numbers(options.get("history"))
+        return self.model_.predict_mean(n, exogenous=numbers(X), **options)
 
     def predict_quantiles(self, n: int, quantiles: Any, X: Any = None, **options: Any) -> list[Any]:
         """Quantiles of each step, of all quantiles one after another; that of 0.5 is the forecast.

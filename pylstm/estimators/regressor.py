@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from sklearn.metrics import r2_score
-from sklearn.utils import check_array
+from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
+from pylstm.checks import check_share, check_size
 from pylstm.estimators.base import SequenceEstimator, counted
-from pylstm.estimators.scaling import fit_scaler
+from pylstm.estimators.scaling import fit_scaler, make_scaler
 from pylstm.estimators.scikit import RegressorMixin
-from pylstm.models.targets import check_loss_of_values
+from pylstm.models.heads import Head, HeadName, check_counts, head_of
 from pylstm.schema import Entries
 
 
@@ -27,9 +29,12 @@ class SequenceRegressor(RegressorMixin, SequenceEstimator, kind="sequence_regres
     hidden_size, num_layers, bidirectional, dropout, residual, head_sizes, activation, read, cell_options
         Of the net, as for `SequenceClassifier`.
     features_per_step, standardise
-        Of X, as for `SequenceClassifier`; the targets are always standardised.
-    loss : {"mean_squared_error", "huber"}
-        Of the standardised targets.
+        Of X, as for `SequenceClassifier`; the targets are always standardised, counts divided by their mean.
+    loss : str or list of float
+        Of the standardised targets: ``"mean_squared_error"`` or ``"huber"``, the net says the value; ``"gaussian"``,
+        ``"student_t"``, of counts ``"poisson"`` or ``"negative_binomial"``, it says a distribution; a list of
+        quantiles, or ``"quantile"``, it says these, sorted, so that they do not cross. The prediction of these is the
+        median.
     epochs, batch_size, learning_rate, optimiser, schedule, clip
         Of the training, as for `SequenceClassifier`.
     early_stopping, validation_fraction, n_iter_no_change, warm_start, dtype, random_state, verbose
@@ -62,11 +67,120 @@ class SequenceRegressor(RegressorMixin, SequenceEstimator, kind="sequence_regres
     _scaled_values = ("x", "y")
     _own = ("feature_names", "scales", "outputs", "by_column")
 
-    loss: Literal["mean_squared_error", "huber"] = "mean_squared_error"
+    loss: HeadName | Sequence[float] = "mean_squared_error"
+
+    @property
+    def _head(self) -> Head:
+        return head_of(self.loss)
 
     def predict(self, X: Any) -> np.ndarray:
-        """The targets of each sequence: (N,), or (N, K) where those of the fit were."""
-        y = self._out(X) * self.y_scale_ + self.y_mean_  # inverse_transform would refuse an infinite one
+        """The targets of each sequence: (N,), or (N, K) where those of the fit were; the medians of distributions."""
+        return self._in_units(self._head.median(self._out(X), self._exposure()))
+
+    def predict_mean(self, X: Any) -> np.ndarray:
+        """Expectations; of a skewed distribution, such as that of counts, they are not the medians.
+
+        Raises
+        ------
+        ValueError
+            A `loss` that says no distribution.
+        """
+        head = self._head
+        if not head.spread:
+            raise head.refusal("means")
+        return self._in_units(head.mean(self._out(X), self._exposure()))
+
+    def predict_quantiles(self, X: Any, quantiles: Sequence[float]) -> list[np.ndarray]:
+        """Quantiles of the distributions, of all quantiles one after another; that of 0.5 is the prediction.
+
+        Parameters
+        ----------
+        X : as for `predict`
+        quantiles : sequence of float
+            Between 0 and 1.
+
+        Raises
+        ------
+        ValueError
+            A `loss` that says no distribution; a quantile out of range.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> x = np.random.default_rng(0).normal(size=(80, 6, 1))
+        >>> net = SequenceRegressor("gru", 4, loss="student_t", epochs=5, random_state=0).fit(x, x[:, -1, 0])
+        >>> low, middle, high = net.predict_quantiles(x, [0.1, 0.5, 0.9])
+        >>> bool((low < middle).all() and (middle < high).all() and (middle == net.predict(x)).all())
+        True
+        """
+        shares = [float(check_share("quantiles", each)) for each in quantiles]
+        if not all(0 < each < 1 for each in shares):
+            raise ValueError(f"quantiles must be between 0 and 1, got {shares}")
+        out, exposure = self._out(X), self._exposure()
+        return [self._in_units(self._head.quantile(out, each, exposure)) for each in shares]
+
+    def predict_interval(self, X: Any, level: float = 0.9) -> tuple[np.ndarray, np.ndarray]:
+        """Lower and upper ends of central intervals with the probability `level`; the prediction lies in them.
+
+        Raises
+        ------
+        ValueError
+            As `predict_quantiles`; `level` out of range.
+        """
+        if not 0 < level < 1:
+            raise ValueError(f"level must be between 0 and 1, got {level}")
+        low, high = self.predict_quantiles(X, [(1 - level) / 2, (1 + level) / 2])
+        return low, high
+
+    def sample(self, X: Any, draws: int = 100, random_state: Any = 0) -> np.ndarray:
+        """Draws from the distributions of each sequence: (draws, N), or (draws, N, K).
+
+        Raises
+        ------
+        ValueError
+            A `loss` that says no distribution.
+        """
+        rng = np.random.default_rng(check_random_state(random_state).randint(2**31 - 1))
+        out, exposure = self._out(X), self._exposure()
+        return np.stack(
+            [self._in_units(self._head.sample(out, rng, exposure)) for _ in range(check_size("draws", draws))]
+        )
+
+    def log_likelihood(self, X: Any, y: Any) -> np.ndarray:
+        """Logarithms of the densities, or of counts the probabilities, of targets, in their own units.
+
+        Parameters
+        ----------
+        X, y : as for `fit`
+
+        Returns
+        -------
+        ndarray, shape (N,), or (N, K) where the targets were
+
+        Raises
+        ------
+        ValueError
+            A `loss` that learns no density; targets of another shape.
+        """
+        check_is_fitted(self, "y_scaler_")
+        y, head, out = np.asarray(y, "float64"), self._head, self._out(X)
+        target = y.reshape(len(y), -1)
+        if target.shape != (len(out), self.n_outputs_):
+            raise ValueError(f"y must have shape {(len(out), self.n_outputs_)}, got {y.shape}")
+        check_counts(head, "y", y)
+        if head.counts:
+            found = head.log_probability(out, target, self._exposure())
+        else:  # log p(y) = log p(z) - log scale
+            found = head.log_probability(out, (target - self.y_mean_) / self.y_scale_) - np.log(self.y_scale_)
+        return found if self._by_column else found[:, 0]
+
+    def _exposure(self) -> Any:
+        """What means of counts are in units of."""
+        return self.y_scale_ if self._head.counts else 1.0
+
+    def _in_units(self, y: np.ndarray) -> np.ndarray:
+        if not self._head.counts:
+            y = y * self.y_scale_ + self.y_mean_  # inverse_transform would refuse an infinite one
         return y if self._by_column else y[:, 0]
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
@@ -89,6 +203,7 @@ class SequenceRegressor(RegressorMixin, SequenceEstimator, kind="sequence_regres
             raise ValueError(f"y must be numbers, {error}: labels are for pylstm.SequenceClassifier") from None
         if y.ndim > 2:
             raise ValueError(f"y must have shape (N,) or (N, K), got {y.shape}")
+        check_counts(self._head, "y", y)
         self._by_column = y.ndim == 2
         y = y.reshape(len(y), -1)
         self.n_outputs_ = y.shape[1]
@@ -97,6 +212,9 @@ class SequenceRegressor(RegressorMixin, SequenceEstimator, kind="sequence_regres
     def _set_scalers(self, x: Any, targets: np.ndarray, weights: np.ndarray) -> None:
         super()._set_scalers(x, targets, weights)
         self.y_scaler_ = fit_scaler(targets, weights)
+        if self._head.counts:
+            mean = np.average(targets, axis=0, weights=weights)
+            self.y_scaler_ = make_scaler(np.zeros_like(mean), np.where(mean > 0, mean, 1.0))
 
     @property
     def y_mean_(self) -> np.ndarray:
@@ -112,22 +230,36 @@ class SequenceRegressor(RegressorMixin, SequenceEstimator, kind="sequence_regres
 
     def _scaled(self, targets: np.ndarray) -> np.ndarray:
         check_is_fitted(self, "y_scaler_")
+        if self._head.counts:  # the counts themselves, and their exposures
+            return np.hstack([targets, np.broadcast_to(self.y_scale_, targets.shape)]).astype(self.dtype)
         return self.y_scaler_.transform(targets).astype(self.dtype)
 
     def _score_of(self, x: Any, targets: np.ndarray, weights: Any = None) -> float:
         if len(targets) < 2:  # where R^2 is not defined
             return float("nan")
-        return float(r2_score(targets, self.model_.predict(x), sample_weight=weights))
+        K = self.n_outputs_
+        predicted = self._head.median(self.model_.predict(x), targets[:, K:] if self._head.counts else 1.0)
+        return float(r2_score(targets[:, :K], predicted, sample_weight=weights))
 
     def _outputs(self) -> tuple[int, Any]:
         return self.n_outputs_, self._by_column
 
+    def _width(self) -> int:
+        return self.n_outputs_ * self._head.parts
+
+    def _identity(self) -> dict[str, Any]:
+        head = self._head
+        return super()._identity() | ({"head": (head.name, head.options)} if head.spread else {})
+
     def _loss(self) -> str:
-        return self.loss
+        return self._head.loss
+
+    def _loss_options(self) -> dict[str, Any]:
+        return self._head.options
 
     def _check_parameters(self) -> None:
         super()._check_parameters()
-        check_loss_of_values(self.loss)
+        head_of(self.loss)
 
     def _own_metadata(self) -> dict[str, Any]:
         return super()._own_metadata() | {"outputs": self.n_outputs_, "by_column": self._by_column}

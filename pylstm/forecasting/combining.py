@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from pylstm.data.scaling import scale_of
 from pylstm.data.sequences import Sequences
 from pylstm.forecasting.blending import LONGEST, Blend, horizon_of
 from pylstm.forecasting.conformal import needed_origins
@@ -28,7 +27,7 @@ def continue_series(
     if len(y) <= model.preparation.lost:
         raise ValueError(f"the history must have more than {model.preparation.lost} steps, got {len(y)}")
     z = model.preparation.apply(y)
-    scale = scale_of(z) if scale is None else scale
+    scale = model._scale_of(z) if scale is None else scale
     z = ((z - scale[0]) / scale[1])[-model.window :]
     extra = ((extra - model.extra_scale[0]) / model.extra_scale[1])[-(len(z) + n - 1) :]  # of the step after each z
     stream, read, blocks = model.net.layer.stream(rows), 0, []
@@ -38,16 +37,24 @@ def continue_series(
         read += len(chunk)
         x = np.concatenate([chunk, steps], axis=2).astype(model.net.head.dtype)
         features = stream.feed(x[:, 0] if rows == 1 else x)[-1].reshape(rows, -1)
-        block = model.net.head(features).y.reshape(rows, model.horizon, model.K).astype("float64")
-        if rng is not None:
-            block += model.residuals[rng.integers(len(model.residuals), size=rows)]
+        block = _block(model, model.net.head(features).y, scale, rng)
         blocks.append(block)
         if len(blocks) * model.horizon >= n:
             break
         chunk = block.swapaxes(0, 1)
     forecasts = np.concatenate(blocks, axis=1)[:, :n]
     out: np.ndarray = model.preparation.undo(y, forecasts * scale[1] + scale[0])
-    return out
+    return np.rint(out) if model.head.counts else out
+
+
+def _block(model: Any, out: np.ndarray, scale: np.ndarray, rng: Any) -> np.ndarray:
+    """The next steps (rows, horizon, K) of the standardised series, from the outputs of the net (rows, ...)."""
+    shape = len(out), model.horizon, model.K
+    if model.head.spread:
+        exposure = np.tile(scale[1], model.horizon) if model.head.counts else 1.0
+        return np.asarray(model.head.sample(out, rng, exposure) / exposure).reshape(shape)
+    block = out.reshape(shape).astype("float64")
+    return block if rng is None else block + model.residuals[rng.integers(len(model.residuals), size=shape[0])]
 
 
 def columns_of(series: Sequence[np.ndarray]) -> list[np.ndarray]:
@@ -117,7 +124,7 @@ def warn_of_naive(blend: Blend) -> None:
     warnings.warn(
         f"in the back-test nothing was better by 10 % than the naive forecast{of}, {kind}: that is the forecast",
         UserWarning,
-        stacklevel=6,
+        stacklevel=7,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Literal, Unpack
 
 import numpy as np
@@ -18,9 +18,9 @@ from pylstm.forecasting.series import as_extras, as_series, pairs_of, stride_of,
 from pylstm.hints import explained
 from pylstm.models.body import check_head_sizes
 from pylstm.models.fitted import OWN, FittedModel, NetOptions, check_net
+from pylstm.models.heads import HeadName, check_all_counts, head_of
 from pylstm.models.restoring import constructor_options, held, own_options
 from pylstm.models.sequence_model import SequenceModel
-from pylstm.models.targets import check_loss_of_values
 from pylstm.schema import Entries, as_array
 from pylstm.training.history import History
 from pylstm.training.refit import all_or_nothing
@@ -61,7 +61,10 @@ class ForecastModel(Predictions, FittedModel, kind="forecast_model"):
         Steps of a season, for that back-test; 0 for none.
     num_layers, dropout, head_sizes
         As for `SequenceModel`.
-    loss : {"mean_squared_error", "huber"}
+    loss : str or list of float
+        ``"mean_squared_error"`` or ``"huber"``: the net says the value. ``"gaussian"``, ``"student_t"``, of counts
+        ``"poisson"`` or ``"negative_binomial"``: it says a distribution. A list of quantiles, or ``"quantile"``: it
+        says these, sorted. The forecast is then the median, and quantiles, intervals and paths are the net's own.
     dtype : {"float32", "float64"}
     seed : int
     **options
@@ -110,12 +113,12 @@ class ForecastModel(Predictions, FittedModel, kind="forecast_model"):
         num_layers: int = 1,
         dropout: float = 0.0,
         head_sizes: Iterable[int] = (),
-        loss: Literal["mean_squared_error", "huber"] = "mean_squared_error",
+        loss: HeadName | Sequence[float] = "mean_squared_error",
         dtype: Dtype = "float32",
         seed: Integer = 0,
         **options: Unpack[NetOptions],
     ) -> None:
-        check_loss_of_values(loss)
+        self.head = head_of(loss)
         check_net(type(self), cell, options, ("bidirectional", *OWN))
         self.cell, self.hidden_size = cell, check_size("hidden_size", hidden_size)
         self.window, self.horizon = check_size("window", window), check_size("horizon", horizon)
@@ -124,11 +127,12 @@ class ForecastModel(Predictions, FittedModel, kind="forecast_model"):
         )
         self.joint, self.combine = check_flag("joint", joint), check_flag("combine", combine)
         self.cycle = check_size("cycle", cycle, 0)
+        self._check_head()
         self.blend: Blend | None = None
         net: dict[str, Any] = {
             "num_layers": check_size("num_layers", num_layers),
             "dropout": float(check_share("dropout", dropout)),
-            "loss": loss,
+            "loss": loss if isinstance(loss, str) else [float(each) for each in loss],
         }
         net |= {"head_sizes": check_head_sizes(head_sizes)}
         self.net_options: dict[str, Any] = {**net, "dtype": dtype, "seed": seed, **options}
@@ -175,6 +179,7 @@ class ForecastModel(Predictions, FittedModel, kind="forecast_model"):
         """
         series, self.form = as_series(y, self.joint)
         self.K, lost, h = series[0].shape[1], self.preparation.lost, self.horizon
+        check_all_counts(self.head, series)
         extras = as_extras("exogenous", exogenous, len(series), None, map(len, series))
         self.M = extras[0].shape[1]
         self._check(validation)
@@ -185,21 +190,52 @@ class ForecastModel(Predictions, FittedModel, kind="forecast_model"):
             needed = lost + next(n for n in itertools.count(h + 1) if n - held(n) > h)
             why = " to train and to validate" if validation else " to train"
             raise ValueError(f"a series of {min(map(len, series))} steps is too short: {needed} are needed{why}")
-        self.scales = [scale_of(z[:cut]) for z, cut in zip(prepared, cuts)]
+        self.scales = [self._scale_of(z[:cut]) for z, cut in zip(prepared, cuts)]
         self.extra_scale = scale_of(np.concatenate(extras)) if self.M else np.zeros((2, 0))
         pairs = [self._pairs(*each) for each in zip(prepared, extras, self.scales)]
         counts, stride = [cut - h for cut in cuts], stride or stride_of(self.window, map(len, prepared))
         train, judged = windows_of(pairs, counts, self.window, stride, h, validation > 0, self.net_options["dtype"])
         epochs, batch_size = budget_of(epochs, batch_size, *train[0].shape[:2])
-        sizes = self.K + self.M, self.hidden_size, h * self.K
-        net = SequenceModel(self.cell, *sizes, read="every", **self.net_options)
-        history = self._fit_net(net, train, epochs=epochs, batch_size=batch_size, lr=lr, validation=judged, **options)
+        options |= {"epochs": epochs, "batch_size": batch_size, "lr": lr, "validation": judged}
+        history = self._fit_net(self._make_net(), train, **options)
+        self._keep(series, extras, judged, [lost + cut for cut in cuts])
+        return history
+
+    def _keep(self, series: list[np.ndarray], extras: list[np.ndarray], judged: Any, cuts: list[int]) -> None:
+        """What forecasts need of the series, the first `cuts` steps of which the net was trained on."""
+        lost, h = self.preparation.lost, self.horizon
         kept = max(self.window + lost, LONGEST if self.combine else 0)
         self.tails, self.extra_tails = ([x[-kept:] for x in each] for each in (series, extras))
-        self.residuals = residuals_of(net, h, self.K, *judged) if judged else np.zeros((0, h, self.K))
+        self.residuals = np.zeros((0, h, self.K))
+        if judged and not self.head.spread:
+            self.residuals = residuals_of(self.net, h, self.K, *judged)
         if self.combine:
-            self.blend = fit_blend(self, series, extras, [lost + cut for cut in cuts])
-        return history
+            self.blend = fit_blend(self, series, extras, cuts)
+
+    def _check_head(self) -> None:
+        """Refuse settings that do not go with the head."""
+        name = self.head.name
+        if self.head.spread and self.combine:
+            raise ValueError(
+                f"loss={name!r} says how sure the net is, combine=True makes intervals of errors: take combine=False"
+            )
+        if self.head.counts and self.preparation != Preparation():
+            raise ValueError(f"loss={name!r} is of counts as they are: log, season and difference must be off")
+
+    def _make_net(self) -> SequenceModel:
+        """A new net, as wide as the series and the head ask for."""
+        options = self.net_options | {"loss": self.head.loss}
+        if self.head.options:
+            options["loss_options"] = {**(options.get("loss_options") or {}), **self.head.options}
+        outputs = self.head.parts * self.horizon * self.K
+        return SequenceModel(self.cell, self.K + self.M, self.hidden_size, outputs, read="every", **options)
+
+    def _scale_of(self, z: np.ndarray) -> np.ndarray:
+        """Mean and deviation (2, K) of a prepared series; counts are divided by their mean."""
+        if not self.head.counts:
+            return scale_of(z)
+        mean = z.mean(axis=0)
+        return np.stack([np.zeros_like(mean), np.where(mean > 0, mean, 1.0)])
 
     def _check(self, validation: float) -> None:
         if self.M and self.horizon > 1:
@@ -212,7 +248,11 @@ class ForecastModel(Predictions, FittedModel, kind="forecast_model"):
     def _pairs(self, z: np.ndarray, extra: np.ndarray, scale: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Standardised inputs and targets of a prepared series."""
         extra = (extra - self.extra_scale[0]) / self.extra_scale[1]
-        return pairs_of((z - scale[0]) / scale[1], extra[len(extra) - len(z) :], self.horizon)
+        x, y = pairs_of((z - scale[0]) / scale[1], extra[len(extra) - len(z) :], self.horizon)
+        if self.head.counts:  # the counts themselves, and what their rate is in units of
+            exposure = np.broadcast_to(np.tile(scale[1], self.horizon), y.shape)
+            y = np.hstack([np.rint(y * exposure), exposure])
+        return x, y
 
     @property
     def metadata(self) -> dict[str, Any]:
@@ -244,7 +284,8 @@ class ForecastModel(Predictions, FittedModel, kind="forecast_model"):
         if len(widths) != 2 or widths[0] < 1 or widths[1] < 0:
             says.refuse("must be the number of values, and of exogenous ones", widths, "widths")
         model.K, model.M = widths
-        if (model.net.layer.input_size, model.net.head.out_features) != (sum(widths), model.horizon * model.K):
+        outputs = model.head.parts * model.horizon * model.K
+        if (model.net.layer.input_size, model.net.head.out_features) != (sum(widths), outputs):
             raise ValueError(f"metadata.widths {widths} and horizon {model.horizon} do not fit {model.net!r}")
         model._set_arrays(says.entries("arrays"), says.entries("lists"))
         if model.combine:

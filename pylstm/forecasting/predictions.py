@@ -11,12 +11,17 @@ from pylstm.checks import Integer, check_share, check_size, generator
 from pylstm.forecasting.combining import continue_series, forecast_blend, warn_of_level
 from pylstm.forecasting.series import as_extras, as_series
 from pylstm.hints import explained
+from pylstm.models.heads import check_counts
+
+PATHS, DRAWN = 200, 1000
+"""Default continuations: with residuals, and drawn from the distributions that a net says."""
 
 
 class Predictions:
     """What a fitted model says of the steps to come; `ForecastModel` inherits it."""
 
     blend: Any
+    head: Any
     form: str
     joint: bool
     K: int
@@ -57,6 +62,43 @@ class Predictions:
         return self._as_given(points, form)
 
     @explained()
+    def predict_mean(
+        self,
+        n: int,
+        *,
+        history: Any = None,
+        exogenous: Any = None,
+        rescale: bool = False,
+        paths: int | None = None,
+        seed: Integer = 0,
+    ) -> Any:
+        """Expectations of the n steps after the end of the series: means of simulated continuations.
+
+        Of a skewed distribution, such as that of counts, they are not the forecast, which is the median, and may lie
+        outside of a narrow interval.
+
+        Parameters
+        ----------
+        n, history, exogenous, rescale, paths, seed
+            As for `predict_interval`.
+
+        Returns
+        -------
+        ndarray or list
+            As `predict`.
+
+        Raises
+        ------
+        RuntimeError, ValueError
+            As `predict`; a `loss` that says no distribution.
+        """
+        self._need_net()
+        if not self.head.spread:
+            raise self.head.refusal("means")
+        drawn, form = self._paths(n, history, exogenous, rescale, paths or self._usual_paths, generator(seed))
+        return self._as_given([each.mean(axis=0) for each in drawn], form)
+
+    @explained()
     def predict_interval(
         self,
         n: int,
@@ -65,7 +107,7 @@ class Predictions:
         history: Any = None,
         exogenous: Any = None,
         rescale: bool = False,
-        paths: int = 200,
+        paths: int | None = None,
         seed: Integer = 0,
     ) -> tuple[Any, Any]:
         """Ends (low, high) of intervals that contain the share `level` of what comes, and the forecast.
@@ -73,8 +115,8 @@ class Predictions:
         With `combine` they are conformal, from the errors of forecasts at every origin of the back-test inside the
         series: absolute errors by their recent size and by their growth with the horizon, pooled, in the finite-sample
         quantile of ``origins / h`` scores h steps ahead (see the notes). Otherwise they are quantiles of simulated
-        continuations with the residuals of the validation steps; where these have a bias, an interval reaches to the
-        forecast.
+        continuations: drawn from the distributions that the net says, or with the residuals of the validation steps;
+        where these have a bias, an interval reaches to the forecast.
 
         Parameters
         ----------
@@ -82,8 +124,9 @@ class Predictions:
             As for `predict`.
         level : float
             Between 0 and 1.
-        paths : int
-            Continuations, each with residuals drawn at every step and read by the net as if they had happened.
+        paths : int, optional
+            Continuations, each drawn step by step and read by the net as if it had happened; default: 200, of a net
+            that says a distribution 1000.
         seed : int
 
         Returns
@@ -125,7 +168,7 @@ class Predictions:
         history: Any = None,
         exogenous: Any = None,
         rescale: bool = False,
-        paths: int = 200,
+        paths: int | None = None,
         seed: Integer = 0,
     ) -> list[Any]:
         """Quantiles of each step, of all quantiles one after another; that of 0.5 is the forecast.
@@ -153,7 +196,10 @@ class Predictions:
         if self.blend is not None:
             found, form = self._blended(n, history, exogenous, rescale, shares)
             return [self._as_given(each, form) for each in found]
-        drawn, form = self._paths(n, history, exogenous, rescale, paths, generator(seed))
+        self._need_net()
+        drawn, form = self._paths(n, history, exogenous, rescale, paths or self._usual_paths, generator(seed))
+        if self.head.spread:
+            return [self._as_given([self._quantile(each, p) for each in drawn], form) for p in shares]
         points, _ = self._paths(n, history, exogenous, rescale, 1, None)
         reach: dict[int, Any] = {-1: np.minimum, 0: lambda _, point: point, 1: np.maximum}
         return [
@@ -206,8 +252,20 @@ class Predictions:
         if self.blend is not None:
             found, form = self._blended(n, history, exogenous, rescale, [0.5])
             return found[0], form
+        self._need_net()
+        if self.head.spread:
+            paths, form = self._paths(n, history, exogenous, rescale, DRAWN, generator(0))
+            return [self._quantile(each, 0.5) for each in paths], form
         paths, form = self._paths(n, history, exogenous, rescale, 1, None)
         return [each[0] for each in paths], form
+
+    @property
+    def _usual_paths(self) -> int:
+        return DRAWN if self.head.spread else PATHS
+
+    def _quantile(self, paths: np.ndarray, share: float) -> np.ndarray:
+        """Quantiles (n, K) of paths (P, n, K): of counts one of them."""
+        return np.asarray(np.quantile(paths, share, axis=0, method="inverted_cdf" if self.head.counts else "linear"))
 
     def _blended(
         self,
@@ -243,7 +301,7 @@ class Predictions:
         self, n: int, history: Any, exogenous: Any, rescale: bool, rows: int, rng: Any
     ) -> tuple[list[np.ndarray], str]:
         """Continuations (rows, n, K) of each series, and the form of the series."""
-        if rng is not None and not len(self.residuals):
+        if rng is not None and not self.head.spread and not len(self.residuals):
             raise ValueError(
                 "intervals need errors on steps that were not trained on, and all were: fit with validation=0.2 "
                 "(a Forecaster: validation_fraction=0.2; `pylstm train forecast`: --validation 0.2)"
@@ -258,6 +316,8 @@ class Predictions:
         self._need_net()
         check_size("n", n)
         series, form = (self.tails, self.form) if history is None else as_series(history, self.joint)
+        for each in series:
+            check_counts(self.head, "history", each)
         if series[0].shape[1] != self.K:
             raise ValueError(f"the history must have {self.K} values at a step, got {series[0].shape[1]}")
         if not rescale and len(series) != len(self.scales):

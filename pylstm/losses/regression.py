@@ -189,13 +189,13 @@ def quantile_loss(
     Parameters
     ----------
     y : array_like, shape (..., Q)
-        A forecast of every quantile.
-    target : array_like, shape (...) or (..., 1)
+        A forecast of every quantile; of K values (..., Q K): K of the first quantile, then K of the next.
+    target : array_like, shape (...) or (..., 1), of K values (..., K)
         One value for all quantiles, of the dtype of `y`.
     quantiles : sequence of Q floats
         Each between 0 and 1.
     weights : array_like, shape (...), optional
-        A bool mask, or factors >= 0 of the dtype of `y`; ``mean`` divides by their sum, and by Q.
+        A bool mask, or factors >= 0 of the dtype of `y`; of K values (..., K). ``mean`` divides by their sum, and by Q.
     reduction : {"mean", "sum"}
 
     Returns
@@ -226,11 +226,16 @@ def quantile_loss(
     q = q.astype("float64") if q.dtype.kind in "fiu" else np.full(1, np.nan)
     if q.ndim != 1 or not q.size or not ((q > 0) & (q < 1)).all():
         raise ValueError(f"quantiles must be numbers between 0 and 1, got {quantiles!r}")
-    if y.ndim == 0 or y.shape[-1] != q.size:
-        raise ValueError(f"y must have shape (..., {q.size}), one column for each quantile, got {y.shape}")
-    q = q.astype(y.dtype)
     target = as_array("target", target)
-    if target.shape == (*y.shape[:-1], 1):
+    several = target.ndim == y.ndim > 0 and target.shape[-1] > 1 and y.shape[-1] != q.size
+    K = target.shape[-1] if several else 1
+    if y.ndim == 0 or y.shape[-1] != K * q.size:
+        each = f"{K * q.size}), {K} columns" if several else f"{q.size}), one column"
+        raise ValueError(f"y must have shape (..., {each} for each quantile, got {y.shape}")
+    q, shape = q.astype(y.dtype), y.shape
+    if several:
+        y = y.reshape(*shape[:-1], q.size, K).swapaxes(-1, -2)
+    elif target.shape == (*y.shape[:-1], 1):
         target = target[..., 0]
     target = check_array("target", target, y.shape[:-1], y.dtype, of_layer=False)
     weights = check_weights(weights, y.shape[:-1], y.dtype)
@@ -240,7 +245,8 @@ def quantile_loss(
     r = target[..., None] - y
     losses = np.maximum(q * r, (q - 1) * r)
     d = np.where(r > 0, -q, np.where(r < 0, 1 - q, 0)).astype(y.dtype)
-    return reduce_losses(losses, d, weights, reduction, per_row=False)
+    value, dy = reduce_losses(losses, d, weights, reduction, per_row=False)
+    return Loss(value, dy.swapaxes(-1, -2).reshape(shape) if several else dy)
 
 
 def _check(y: ArrayLike, target: ArrayLike, weights: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:

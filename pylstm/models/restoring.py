@@ -67,6 +67,8 @@ def _check(given: Entries, name: str, value: Any, default: Any) -> None:
         given.integer(name, 0)
     elif isinstance(default, float):
         given.number(name)
+    elif name == "loss" and isinstance(value, list):
+        given.list(name, (int, float))
     elif isinstance(default, str):
         given.text(name)
     elif isinstance(default, tuple) and not all(each > 0 for each in given.list(name, int)):

@@ -15,12 +15,16 @@ from pylstm.hint_texts import HINTS
 from pylstm.hints import refuse_options
 from pylstm.losses.classification import sigmoid_cross_entropy, softmax_cross_entropy
 from pylstm.losses.ctc import ctc_loss
+from pylstm.losses.likelihoods import negative_binomial_likelihood, poisson_likelihood, student_t_likelihood
 from pylstm.losses.regression import gaussian_likelihood, huber, mean_squared_error, quantile_loss
 
 LOSSES: dict[str, Callable[..., tuple[float, np.ndarray]]] = {
     "mean_squared_error": mean_squared_error,
     "huber": huber,
     "gaussian_likelihood": gaussian_likelihood,
+    "student_t_likelihood": student_t_likelihood,
+    "poisson_likelihood": poisson_likelihood,
+    "negative_binomial_likelihood": negative_binomial_likelihood,
     "quantile_loss": quantile_loss,
     "softmax_cross_entropy": softmax_cross_entropy,
     "sigmoid_cross_entropy": sigmoid_cross_entropy,
@@ -31,6 +35,9 @@ LossName = Literal[
     "mean_squared_error",
     "huber",
     "gaussian_likelihood",
+    "student_t_likelihood",
+    "poisson_likelihood",
+    "negative_binomial_likelihood",
     "quantile_loss",
     "softmax_cross_entropy",
     "sigmoid_cross_entropy",
@@ -44,19 +51,11 @@ PER_ROW = ("softmax_cross_entropy", "quantile_loss")
 """Losses with one target and one weight for all elements of the last axis."""
 
 
-OF_VALUES = ("mean_squared_error", "huber")
-"""Losses of an output that is the target itself: those that forecasts and regressors take."""
+PARTS = {"gaussian_likelihood": 2, "student_t_likelihood": 3, "negative_binomial_likelihood": 2}
+"""Outputs for each value of losses that have several."""
 
-
-def check_loss_of_values(loss: Any) -> None:
-    """Reject a loss that is not one of `OF_VALUES`.
-
-    Raises
-    ------
-    ValueError
-    """
-    if loss not in OF_VALUES:
-        raise ValueError(f"loss must be one of {', '.join(OF_VALUES)}, got {loss!r}")
+OF_COUNTS = ("poisson_likelihood", "negative_binomial_likelihood")
+"""Losses whose targets may have exposures behind them."""
 
 
 def check_loss(loss: Any, read: str, options: Mapping[str, Any], outputs: int) -> None:
@@ -97,8 +96,8 @@ def _example(loss: str, options: Mapping[str, Any], outputs: int) -> tuple[np.nd
         return np.zeros((1, 1, max(outputs, 2))), np.zeros((1, 0), int)
     if loss == "softmax_cross_entropy":
         return np.zeros((1, 1)), np.zeros(1, int)
-    if loss == "gaussian_likelihood":
-        return np.zeros((1, 2)), np.zeros((1, 1))
+    if loss in PARTS:
+        return np.zeros((1, PARTS[loss])), np.zeros((1, 1))
     count = len(options["quantiles"]) if isinstance(options.get("quantiles"), tuple | list | np.ndarray) else 1
     return np.zeros((1, count)), np.zeros((1, 1))
 
@@ -208,8 +207,11 @@ def check_shapes(
         raise TypeError("y are Sequences: targets of every step need read='every'")
     y = y if isinstance(y, Sequences) else as_array("y", y)
     weights = weights if weights is None or isinstance(weights, Sequences) else as_array("weights", weights)
-    elements = lead if name in PER_ROW else (*lead, K // 2 if name == "gaussian_likelihood" else K)
-    shapes = {elements, (*lead, 1)} if name == "quantile_loss" else {elements, lead} if K == 1 else {elements}
+    values = K // PARTS.get(name, 1)
+    elements = lead if name in PER_ROW else (*lead, values)
+    shapes = {elements, lead} if K == 1 else {elements}
+    shapes |= {(*lead, k) for k in range(1, K + 1) if K % k == 0} if name == "quantile_loss" else set()
+    shapes |= {(*lead, 2 * values)} if name in OF_COUNTS else set()
     shortest = lead if K == 1 else elements
     found = _steps_cut(y.shape, lead, ragged)
     if found not in shapes:
@@ -309,7 +311,9 @@ def _loss(
         if y.ndim == out.ndim - 1 and out.shape[-1] == 1:
             y = y[..., None]
         if weights is not None and weights.ndim == out.ndim - 1:
-            weights = np.repeat(weights[..., None], y.shape[-1], axis=-1)
+            weights = np.repeat(weights[..., None], out.shape[-1] // PARTS.get(name, 1), axis=-1)
+    elif weights is not None and name == "quantile_loss" and y.ndim == weights.ndim + 1 and y.shape[-1] > 1:
+        weights = np.repeat(weights[..., None], y.shape[-1], axis=-1)  # of several values
     try:
         return LOSSES[name](out, y, weights=weights, **options)
     except ValueError as error:

@@ -6,6 +6,7 @@ import pytest
 import pylstm
 from pylstm import SequenceModel, Sequences
 from pylstm.models.sequence_model import LOSSES, READS
+from pylstm.models.targets import OF_COUNTS, PARTS
 
 K = 4
 LENGTHS = [6, 0, 3, 1, 6]
@@ -17,8 +18,9 @@ def data(loss, read, ragged, seed=0):
     """x, y and weights; what stands beyond the ends is NaN, or not a class."""
     rng = np.random.default_rng(seed)
     x, steps = rng.normal(size=(5, 6, 3)), (5, 6) if read == "every" else (5,)
-    shapes = {"gaussian_likelihood": (*steps, K // 2), "quantile_loss": steps, "softmax_cross_entropy": steps}
-    y = rng.random(shapes.get(loss, (*steps, K)))
+    shapes = {"quantile_loss": steps, "softmax_cross_entropy": steps}
+    y = rng.random(shapes.get(loss, (*steps, K // PARTS.get(loss, 1))))
+    y = np.floor(9 * y) if loss in OF_COUNTS else y
     y = (y * K).astype(int) if loss == "softmax_cross_entropy" else y
     weights = rng.random(steps)
     if not ragged:
@@ -33,7 +35,10 @@ def data(loss, read, ragged, seed=0):
 
 def make(loss="mean_squared_error", read="last", **options):
     options = {"cell": "gru", "dtype": "float64", "seed": 2} | options
-    return SequenceModel(options.pop("cell"), 3, 7, K, read=read, loss=loss, loss_options=OPTIONS.get(loss), **options)
+    outputs = K // PARTS.get(loss, 1) * PARTS.get(loss, 1)
+    return SequenceModel(
+        options.pop("cell"), 3, 7, outputs, read=read, loss=loss, loss_options=OPTIONS.get(loss), **options
+    )
 
 
 def check_gradients(model, *batch):

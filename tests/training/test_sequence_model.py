@@ -5,6 +5,7 @@ import pytest
 
 import pylstm
 from pylstm.models.sequence_model import LOSSES, SequenceModel
+from pylstm.models.targets import OF_COUNTS, PARTS
 
 RNG = np.random.default_rng(4)
 X = RNG.normal(size=(5, 6, 3))
@@ -19,12 +20,17 @@ def target_of(loss, read):
         return RNG.normal(size=rows)
     if loss == "sigmoid_cross_entropy":
         return RNG.random(size=(*rows, K))
-    return RNG.normal(size=(*rows, K // 2 if loss == "gaussian_likelihood" else K))
+    if loss in OF_COUNTS:
+        return RNG.poisson(2.0, size=(*rows, K // PARTS.get(loss, 1))).astype(float)
+    return RNG.normal(size=(*rows, K // PARTS.get(loss, 1)))
 
 
 def make(loss, read, **options):
     extra = {"quantiles": [0.1, 0.4, 0.5, 0.9]} if loss == "quantile_loss" else {}
-    return SequenceModel("gru", 3, 7, K, read=read, loss=loss, loss_options=extra, dtype="float64", seed=2, **options)
+    outputs = K // PARTS.get(loss, 1) * PARTS.get(loss, 1)
+    return SequenceModel(
+        "gru", 3, 7, outputs, read=read, loss=loss, loss_options=extra, dtype="float64", seed=2, **options
+    )
 
 
 @pytest.mark.parametrize("weighted", [False, True])

@@ -1,0 +1,315 @@
+"""`head_of`: what a `loss=` says of a value: the value alone, its quantiles, or a distribution."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from statistics import NormalDist
+from typing import Any, Literal
+
+import numpy as np
+
+from pylstm.checks import quoted
+from pylstm.losses import likelihoods
+from pylstm.losses.regression import LOG_2PI
+from pylstm.losses.special import beta_share, gamma_share
+
+HeadName = Literal["mean_squared_error", "huber", "gaussian", "student_t", "poisson", "negative_binomial", "quantile"]
+"""Names of heads, for type checkers."""
+QUANTILES = (0.025, 0.1, 0.25, 0.5, 0.75, 0.9, 0.975)
+"""Those of ``loss="quantile"``."""
+LARGEST = 34.0
+"""Largest logarithm of a mean count: beyond it float64 has no single counts."""
+SURE = 1e-12
+"""Share that a count may lack of a quantile, by rounding."""
+
+
+@dataclass(frozen=True)
+class Head:
+    """Base: the outputs of a net are the values themselves, and say nothing of how sure they are.
+
+    Outputs are (..., parts K): of each of the `parts` the K values, one part after another.
+
+    Attributes
+    ----------
+    name : str
+        As ``loss=`` has it.
+    loss : str
+        Of `pylstm.models.targets.LOSSES`.
+    parts : int
+        Outputs for each value.
+    """
+
+    name: str
+    loss: str
+    parts: int = 1
+    spread = False
+    """Whether it has quantiles and samples."""
+    counts = False
+    """Whether values are whole numbers from 0; their means are then in units of an exposure."""
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Loss options."""
+        return {}
+
+    def split(self, out: Any) -> list[np.ndarray]:
+        """The parts (..., K) in float64."""
+        return np.split(np.asarray(out, "float64"), self.parts, axis=-1)
+
+    def median(self, out: Any, exposure: Any = 1.0) -> np.ndarray:
+        """The forecast (..., K)."""
+        return self.quantile(out, 0.5, exposure) if self.spread else self.split(out)[0]
+
+    def mean(self, out: Any, exposure: Any = 1.0) -> np.ndarray:
+        """Expectations (..., K)."""
+        return self.split(out)[0]
+
+    def quantile(self, out: Any, share: Any, exposure: Any = 1.0) -> np.ndarray:
+        """Quantiles (..., K) for shares that broadcast to this shape."""
+        raise self.refusal("quantiles")
+
+    def sample(self, out: Any, rng: np.random.Generator, exposure: Any = 1.0) -> np.ndarray:
+        """A draw (..., K) from each distribution."""
+        raise self.refusal("samples")
+
+    def log_probability(self, out: Any, target: np.ndarray, exposure: Any = 1.0) -> np.ndarray:
+        """Logarithms (..., K) of the density, or of counts the probability, of targets (..., K)."""
+        raise self.refusal("log_likelihood")
+
+    def refusal(self, what: str) -> ValueError:
+        """The error of what this head does not say."""
+        return ValueError(
+            f"loss={self.name!r} has no {what}: fit with loss='gaussian', 'student_t', 'quantile', or of counts "
+            "'poisson' or 'negative_binomial'"
+        )
+
+
+class Gaussian(Head):
+    """Means, and logarithms of variances."""
+
+    spread = True
+
+    def quantile(self, out: Any, share: Any, exposure: Any = 1.0) -> np.ndarray:
+        mu, s = self.split(out)
+        return np.asarray(mu + np.exp(s / 2) * normal_quantile(share))
+
+    def sample(self, out: Any, rng: np.random.Generator, exposure: Any = 1.0) -> np.ndarray:
+        mu, s = self.split(out)
+        return np.asarray(mu + np.exp(s / 2) * rng.normal(size=mu.shape))
+
+    def log_probability(self, out: Any, target: np.ndarray, exposure: Any = 1.0) -> np.ndarray:
+        mu, s = self.split(out)
+        return np.asarray(-(LOG_2PI + s + np.square(target - mu) * np.exp(-s)) / 2)
+
+
+class StudentT(Head):
+    """Locations, logarithms of squared scales, degrees of freedom."""
+
+    spread = True
+
+    def quantile(self, out: Any, share: Any, exposure: Any = 1.0) -> np.ndarray:
+        mu, s, r = self.split(out)
+        return np.asarray(mu + np.exp(s / 2) * student_quantile(share, likelihoods.freedom_of(r)))
+
+    def sample(self, out: Any, rng: np.random.Generator, exposure: Any = 1.0) -> np.ndarray:
+        mu, s, r = self.split(out)
+        return np.asarray(mu + np.exp(s / 2) * rng.standard_t(likelihoods.freedom_of(r)))
+
+    def log_probability(self, out: Any, target: np.ndarray, exposure: Any = 1.0) -> np.ndarray:
+        mu, s, r = self.split(out)
+        return -likelihoods.student_t(mu, s, r, target)[0]
+
+
+class Poisson(Head):
+    """Logarithms of means."""
+
+    spread = counts = True
+
+    def mean(self, out: Any, exposure: Any = 1.0) -> np.ndarray:
+        return np.asarray(np.exp(np.minimum(self.split(out)[0] + np.log(exposure), LARGEST)))
+
+    def quantile(self, out: Any, share: Any, exposure: Any = 1.0) -> np.ndarray:
+        m = self.mean(out, exposure)
+        return count_quantile(lambda k: 1 - gamma_share(k + 1, m), m, share)
+
+    def sample(self, out: Any, rng: np.random.Generator, exposure: Any = 1.0) -> np.ndarray:
+        return rng.poisson(self.mean(out, exposure)).astype("float64")
+
+    def log_probability(self, out: Any, target: np.ndarray, exposure: Any = 1.0) -> np.ndarray:
+        return -likelihoods.poisson(self.split(out)[0] + np.log(exposure), target)[0]
+
+
+class NegativeBinomial(Head):
+    """Logarithms of means, and dispersions."""
+
+    spread = counts = True
+
+    def mean(self, out: Any, exposure: Any = 1.0) -> np.ndarray:
+        return np.asarray(np.exp(np.minimum(self.split(out)[0] + np.log(exposure), LARGEST)))
+
+    def quantile(self, out: Any, share: Any, exposure: Any = 1.0) -> np.ndarray:
+        m, n = self.mean(out, exposure), 1 / likelihoods.dispersion_of(self.split(out)[1])
+        return count_quantile(lambda k: beta_share(n, k + 1, n / (n + m)), m, share)
+
+    def sample(self, out: Any, rng: np.random.Generator, exposure: Any = 1.0) -> np.ndarray:
+        m, alpha = self.mean(out, exposure), likelihoods.dispersion_of(self.split(out)[1])
+        rate = rng.gamma(1 / alpha, alpha * m)
+        return np.asarray(rng.poisson(np.minimum(rate, np.exp(LARGEST))), "float64")
+
+    def log_probability(self, out: Any, target: np.ndarray, exposure: Any = 1.0) -> np.ndarray:
+        eta, r = self.split(out)
+        return -likelihoods.negative_binomial(eta + np.log(exposure), r, target)[0]
+
+
+@dataclass(frozen=True)
+class Quantiles(Head):
+    """Given quantiles, each learned by its own pinball loss, and sorted: they do not cross.
+
+    Sorting never raises the sum of the losses (Chernozhukov, Fernandez-Val & Galichon 2010, Quantile and probability
+    curves without crossing). Between the quantiles, and beyond the outermost, values are straight lines of the normal
+    score of the share.
+    """
+
+    levels: tuple[float, ...] = QUANTILES
+    spread = True
+
+    @property
+    def options(self) -> dict[str, Any]:
+        return {"quantiles": list(self.levels)}
+
+    def mean(self, out: Any, exposure: Any = 1.0) -> np.ndarray:
+        """Integral over the shares, by 200 of them in the middles of equal parts."""
+        shares = (np.arange(200) + 0.5) / 200
+        return np.asarray(np.mean([self.quantile(out, share) for share in shares], axis=0))
+
+    def quantile(self, out: Any, share: Any, exposure: Any = 1.0) -> np.ndarray:
+        known = np.sort(np.stack(self.split(out)), axis=0)
+        knots, z = normal_quantile(self.levels), normal_quantile(np.broadcast_to(share, known.shape[1:]))
+        k = np.clip(np.searchsorted(knots, z, side="right") - 1, 0, len(knots) - 2)
+        low, high = (np.take_along_axis(known, at[None], axis=0)[0] for at in (k, k + 1))
+        weight = (z - knots[k]) / (knots[k + 1] - knots[k])
+        return np.asarray(np.where(weight == 1, high, low + weight * (high - low)))
+
+    def sample(self, out: Any, rng: np.random.Generator, exposure: Any = 1.0) -> np.ndarray:
+        return self.quantile(out, rng.uniform(1e-9, 1 - 1e-9, size=self.split(out)[0].shape))
+
+    def log_probability(self, out: Any, target: np.ndarray, exposure: Any = 1.0) -> np.ndarray:
+        raise ValueError(f"loss={self.name!r} has no log_likelihood: it learns quantiles, not a density")
+
+
+HEADS: dict[str, Head] = {
+    "mean_squared_error": Head("mean_squared_error", "mean_squared_error"),
+    "huber": Head("huber", "huber"),
+    "gaussian": Gaussian("gaussian", "gaussian_likelihood", 2),
+    "student_t": StudentT("student_t", "student_t_likelihood", 3),
+    "poisson": Poisson("poisson", "poisson_likelihood"),
+    "negative_binomial": NegativeBinomial("negative_binomial", "negative_binomial_likelihood", 2),
+    "quantile": Quantiles("quantile", "quantile_loss", len(QUANTILES)),
+}
+"""Name -> head."""
+
+
+def head_of(loss: Any) -> Head:
+    """The head of a name of `HEADS`, or of a list of quantiles.
+
+    Raises
+    ------
+    ValueError
+        Another name; fewer than two quantiles, or none on one side of 0.5; such that do not rise.
+
+    Examples
+    --------
+    >>> head_of("gaussian").parts, head_of([0.1, 0.5, 0.9]).parts
+    (2, 3)
+    """
+    if isinstance(loss, str) and loss in HEADS:
+        return HEADS[loss]
+    if isinstance(loss, str) or not isinstance(loss, Sequence | np.ndarray):
+        raise ValueError(f"loss must be one of {', '.join(HEADS)}, or a list of quantiles, got {quoted(loss)}")
+    levels = _levels(loss)
+    if levels is None:
+        raise ValueError(
+            "loss as a list must be two or more quantiles between 0 and 1 that rise, 0.5 among or between them, such "
+            f"as [0.1, 0.5, 0.9], got {quoted(loss)}"
+        )
+    return Quantiles("quantile", "quantile_loss", len(levels), levels)
+
+
+def _levels(loss: Any) -> tuple[float, ...] | None:
+    """Quantiles; None where they are none."""
+    numbers = (int, float, np.integer, np.floating)
+    if len(loss) < 2 or not all(isinstance(each, numbers) and not isinstance(each, bool) for each in loss):
+        return None
+    levels = tuple(float(each) for each in loss)
+    rising = all(a < b for a, b in zip((0.0, *levels), (*levels, 1.0)))
+    return levels if rising and levels[0] <= 0.5 <= levels[-1] else None
+
+
+def normal_quantile(share: Any) -> np.ndarray:
+    """Quantiles of the normal distribution."""
+    values, at = np.unique(np.asarray(share, "float64"), return_inverse=True)
+    found = np.array([NormalDist().inv_cdf(each) for each in values.tolist()])
+    return np.asarray(found[at].reshape(np.shape(share)))
+
+
+def student_quantile(share: Any, freedom: Any) -> np.ndarray:
+    """Quantiles of Student's t with these degrees of freedom.
+
+    Examples
+    --------
+    >>> student_quantile(0.975, np.array([3.0])).round(6)
+    array([3.182446])
+    """
+    share, freedom = np.broadcast_arrays(np.asarray(share, "float64"), np.asarray(freedom, "float64"))
+    tail = np.minimum(share, 1 - share)
+    low, high = np.zeros(share.shape), np.ones(share.shape)
+
+    def above(t: np.ndarray) -> np.ndarray:
+        return beta_share(freedom / 2, 0.5, freedom / (freedom + t * t)) / 2
+
+    while (short := above(high) > tail).any() and high.max() < 1e150:
+        high = np.where(short, 2 * high, high)
+    for _ in range(70):
+        middle = (low + high) / 2
+        over = above(middle) > tail
+        low, high = np.where(over, middle, low), np.where(over, high, middle)
+    return np.asarray(np.where(share == 0.5, 0.0, np.sign(share - 0.5) * (low + high) / 2))
+
+
+def count_quantile(below: Callable[[np.ndarray], np.ndarray], mean: np.ndarray, share: Any) -> np.ndarray:
+    """The smallest counts k with ``below(k) >= share``, where `below` is the probability of k or fewer."""
+    share = np.broadcast_to(np.asarray(share, "float64"), mean.shape) * (1 - SURE)
+    low, high = np.full(mean.shape, -1.0), np.ceil(mean) + 1
+    while (short := below(high) < share).any() and high.max() < np.exp(LARGEST + 10):
+        low, high = np.where(short, high, low), np.where(short, 2 * high + 1, high)
+    while (high - low > 1).any():
+        middle = np.floor((low + high) / 2)
+        enough = (below(np.maximum(middle, 0)) >= share) & (middle >= 0)
+        low, high = np.where(enough, low, middle), np.where(enough, middle, high)
+    return np.asarray(high)
+
+
+def check_all_counts(head: Head, series: Sequence[np.ndarray]) -> None:
+    """`check_counts` of the series (T_i, K) of a fit."""
+    for k, each in enumerate(series):
+        check_counts(head, f"series {k}" if len(series) > 1 else "y", each)
+
+
+def check_counts(head: Head, name: str, values: np.ndarray) -> None:
+    """Refuse what the head of a distribution of counts cannot have made.
+
+    Raises
+    ------
+    ValueError
+        A negative value, or one that is not whole.
+    """
+    if not head.counts:
+        return
+    wrong = ~((values >= 0) & (values == np.floor(values)))
+    if wrong.any():
+        at = np.argwhere(wrong)[0].tolist()
+        raise ValueError(
+            f"loss={head.name!r} needs counts, whole numbers from 0, but {name} has {values[wrong][0]:g} at index "
+            f"{at[0] if len(at) == 1 else tuple(at)}: take loss='gaussian', 'student_t' or 'quantile'"
+        )
