@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import mmap
 import os
 from collections.abc import Callable, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -28,12 +29,6 @@ class Stored:
     source : object
         With ``shape``, ``dtype`` and ``source[rows]`` for a slice or increasing numbers of rows: a mapped array, a
         dataset of h5py, an array of zarr, `Files`.
-    rows : ndarray of int, optional
-        Those of `source` that are meant, in this order; default all.
-    change : callable, optional
-        What is done to the rows that were read: an array to one with as many rows.
-    like : tuple of (shape, dtype), optional
-        Of a row that was changed.
 
     Attributes
     ----------
@@ -47,18 +42,13 @@ class Stored:
     (3, array([49,  4, 25]), array([ 4, 25]), 7)
     """
 
-    def __init__(
-        self,
-        source: Any,
-        rows: np.ndarray | None = None,
-        change: Callable[[np.ndarray], np.ndarray] | None = None,
-        like: tuple[tuple[int, ...], Any] | None = None,
-    ) -> None:
+    def __init__(self, source: Any) -> None:
         self._source: Any = source
-        self._rows, self._change = rows, change
-        inner, dtype = (source.shape[1:], source.dtype) if like is None else like
-        self._inner: tuple[int, ...] = tuple(inner)
-        self.dtype: np.dtype = np.dtype(dtype)
+        self._rows: np.ndarray | None = None
+        self._change: Callable[[np.ndarray], np.ndarray] | None = None
+        self._finite = ""
+        self._inner: tuple[int, ...] = tuple(source.shape[1:])
+        self.dtype: np.dtype = np.dtype(source.dtype)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -78,24 +68,23 @@ class Stored:
         count: int = self._source.shape[0] if self._rows is None else len(self._rows)
         return count
 
-    def __getitem__(self, rows: Any) -> Stored:
+    def __getitem__(self, rows: Any) -> Self:
         """Some of the rows, by a slice, a list or array of their numbers, or a mask."""
-        return self._with(self._selected(rows))
-
-    def _selected(self, rows: Any) -> np.ndarray:
         if isinstance(rows, tuple) and rows[1:] == (...,):  # as scikit-learn takes rows of what has a shape
             rows = rows[0]
         if isinstance(rows, slice) and self._rows is None:
-            return np.arange(*rows.indices(len(self)))
-        chosen: np.ndarray = (np.arange(len(self)) if self._rows is None else self._rows)[rows]
+            return self._with(_rows=np.arange(*rows.indices(len(self))))
+        chosen = (np.arange(len(self)) if self._rows is None else self._rows)[rows]
         if chosen.ndim != 1:
             raise TypeError(f"rows must be a slice, a list of numbers or a mask, got {quoted(rows)}")
-        return chosen
+        return self._with(_rows=chosen)
 
-    def _with(self, rows: np.ndarray) -> Stored:
-        return Stored(self._source, rows, self._change, (self._inner, self.dtype))
+    def _with(self, **attributes: Any) -> Self:
+        found = copy.copy(self)
+        vars(found).update(attributes)
+        return found
 
-    def changed(self, change: Callable[[np.ndarray], np.ndarray], inner: tuple[int, ...], dtype: Any) -> Stored:
+    def changed(self, change: Callable[[np.ndarray], np.ndarray], inner: tuple[int, ...], dtype: Any) -> Self:
         """The same rows, changed when they are read: to the shape `inner` of a row and to `dtype`.
 
         Examples
@@ -106,7 +95,11 @@ class Stored:
         """
         before = self._change
         both = change if before is None else lambda rows: change(before(rows))
-        return Stored(self._source, self._rows, both, (inner, dtype))
+        return self._with(_change=both, _inner=inner, dtype=np.dtype(dtype))
+
+    def finite(self, name: str) -> Self:
+        """The same rows; reading one with NaN or infinity raises `ValueError`, whose message calls the array `name`."""
+        return self._with(_finite=name)
 
     def number(self, row: int) -> int:
         """Number in the source of one of the rows."""
@@ -114,9 +107,21 @@ class Stored:
 
     def read(self) -> Any:
         """The rows, in memory (or of a map)."""
-        rows = np.arange(len(self)) if self._rows is None else self._rows
-        values = _take(self._source, rows)
+        values = _take(self._source, np.arange(len(self)) if self._rows is None else self._rows)
+        if self._finite:
+            self._refuse_not_finite(values)
         return values if self._change is None else self._change(values)
+
+    def _refuse_not_finite(self, values: np.ndarray, inside: np.ndarray | None = None) -> None:
+        if np.isfinite(values).all():
+            return
+        bad = ~np.isfinite(values)
+        if inside is not None:
+            bad &= inside.reshape(inside.shape + (1,) * (bad.ndim - inside.ndim))
+        if bad.any():
+            row, *others = (int(k) for k in np.unravel_index(bad.argmax(), bad.shape))
+            index = (self.number(row), *others)
+            raise ValueError(f"Input {self._finite} contains {values[row, *others]} at index {index}: fill it")
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         return np.asarray(self.read(), dtype)
@@ -128,17 +133,22 @@ class Stored:
 class StoredSequences(Stored):
     """`Sequences` whose `padded` is a map: a row is read up to the longest of its batch."""
 
-    def __init__(self, sequences: Sequences, rows: np.ndarray | None = None) -> None:
-        super().__init__(sequences.padded, rows)
+    def __init__(self, sequences: Sequences) -> None:
+        super().__init__(sequences.padded)
         self._sequences = sequences
-        self.lengths = sequences.lengths if rows is None else sequences.lengths[rows]
 
-    def _with(self, rows: np.ndarray) -> Stored:
-        return StoredSequences(self._sequences, rows)
+    @property
+    def lengths(self) -> np.ndarray:
+        """Steps of each row."""
+        lengths = self._sequences.lengths
+        return lengths if self._rows is None else np.asarray(lengths[self._rows])
 
     def read(self) -> Sequences:
         """The rows, in memory (or of a map)."""
-        return self._sequences if self._rows is None else self._sequences[self._rows]
+        rows = self._sequences if self._rows is None else self._sequences[self._rows]
+        if self._finite:
+            self._refuse_not_finite(rows.padded, rows.inside)
+        return rows if self._change is None else Sequences(self._change(rows.padded), rows.lengths)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         raise TypeError("Sequences are several arrays, not one")
@@ -232,7 +242,8 @@ def is_dataset(value: Any) -> bool:
     shape = getattr(value, "shape", None)
     if not isinstance(shape, tuple) or not shape or not isinstance(getattr(value, "dtype", None), np.dtype):
         return False
-    return hasattr(value, "chunks") or not hasattr(value, "__array__")
+    sparse = hasattr(value, "nnz")
+    return hasattr(value, "chunks") or not (sparse or hasattr(value, "__array__"))
 
 
 def is_path(value: Any) -> bool:

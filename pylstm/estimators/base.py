@@ -15,6 +15,7 @@ from sklearn.utils import _safe_indexing, check_consistent_length
 from sklearn.utils.validation import _check_sample_weight, _num_samples, check_is_fitted
 
 from pylstm.checks import check_number
+from pylstm.data.stored import lazily, read
 from pylstm.estimators.estimator import Estimator
 from pylstm.estimators.inputs import ROWS, STEPS, seed_of, take
 from pylstm.estimators.scaling import fit_steps, make_scaler, scale_steps
@@ -75,7 +76,8 @@ class SequenceEstimator(Estimator):
         Parameters
         ----------
         X : array_like (N, F) or (N, T, I), DataFrame, Sequences, or list of array_like or DataFrames (T_i, I)
-            Flat rows are cut into steps of `features_per_step` numbers.
+            Flat rows are cut into steps of `features_per_step` numbers. A mapped array, a dataset of h5py or zarr, or
+            the path of a .npy file or a list of them is read by batch where it is larger than 16 MiB.
         y : array_like, shape (N,), or (N, K) for a regressor
         sample_weight : array_like, shape (N,), optional
             0 or more; sequences of weight 0 are left out, whatever they and their targets are.
@@ -107,7 +109,8 @@ class SequenceEstimator(Estimator):
         kept = weights > 0
         if not kept.any():
             raise ValueError("all sample weights are zero: at least one must be above 0")
-        x, targets, weights = x[kept], targets[kept], weights[kept]
+        if not kept.all():
+            x, targets, weights = x[kept], targets[kept], weights[kept]
         seed = seed_of(self.random_state)
         if warm is None:
             self._set_scalers(x, targets, weights)
@@ -251,7 +254,11 @@ class SequenceEstimator(Estimator):
 
 
 def counted(X: Any, y: Any, sample_weight: Any) -> tuple[Any, Any, Any]:
-    """The samples whose weight is not 0; all where there is none, or where the weights do not fit and are refused."""
+    """The samples whose weight is not 0; all where there is none, or where the weights do not fit and are refused.
+
+    What is not in memory: X as `Stored`, y read.
+    """
+    X, y = lazily(X), read(lazily(y))
     weights = np.asarray(sample_weight)
     if weights.ndim != 1 or weights.dtype.kind not in "biuf" or {_num_samples(X), _num_samples(y)} != {len(weights)}:
         return X, y, sample_weight

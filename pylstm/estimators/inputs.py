@@ -10,6 +10,7 @@ from sklearn.utils.validation import validate_data
 
 from pylstm.checks import quoted
 from pylstm.data.sequences import Sequences
+from pylstm.data.stored import Stored, lazily
 
 FLOATS = [np.float64, np.float32]
 
@@ -17,8 +18,8 @@ ROWS, STEPS = "rows", "steps"
 """Forms of X: (N, F), whose rows are cut into steps, and all others, which have steps."""
 
 
-def take(estimator: Any, X: Any, *, reset: bool) -> np.ndarray | Sequences:
-    """X as an array (N, T, I) or `Sequences`, checked; sets or compares what `estimator` knows of its features.
+def take(estimator: Any, X: Any, *, reset: bool) -> Any:
+    """X as an array (N, T, I), `Sequences` or `Stored` rows, checked; sets or compares what is known of its features.
 
     Parameters
     ----------
@@ -35,6 +36,9 @@ def take(estimator: Any, X: Any, *, reset: bool) -> np.ndarray | Sequences:
     TypeError, ValueError
         Not numbers, not finite, sparse, empty; other features than those of the fit.
     """
+    X = lazily(X)
+    if isinstance(X, Stored):
+        return _take_stored(estimator, X, reset)
     X = unpacked(X)
     several = _sequences_of(X)
     if several is not None:
@@ -56,19 +60,44 @@ def take(estimator: Any, X: Any, *, reset: bool) -> np.ndarray | Sequences:
     return taken
 
 
+def _take_stored(estimator: Any, X: Stored, reset: bool) -> Stored:
+    """Rows that are not in memory: checked for NaN when they are read."""
+    if X.ndim not in (2, 3) or X.dtype.kind not in "biuf":
+        raise ValueError(f"X must be numbers of shape (N, F) or (N, T, I), got {X.dtype} of shape {X.shape}")
+    form, width, found = STEPS if X.ndim == 3 else ROWS, X.shape[-1], X.finite("X")
+    if reset:
+        _forget(estimator)
+        estimator.input_form_, estimator.n_features_in_ = form, width
+    elif form == ROWS == estimator.input_form_ and width != estimator.n_features_in_:
+        raise ValueError(
+            f"X has {width} features, but {type(estimator).__name__} is expecting {estimator.n_features_in_} "
+            "features as input"
+        )
+    if form == ROWS:
+        size = _width_of_steps(estimator, width)
+        found = found.changed(lambda rows: rows.reshape(len(rows), -1, size), (width // size, size), X.dtype)
+    if reset:
+        estimator.n_step_features_ = found.shape[2]
+    _compare_width(estimator, found.shape[2])
+    return found
+
+
+def _width_of_steps(estimator: Any, width: int) -> int:
+    size: int = estimator.features_per_step
+    if width % size:
+        raise ValueError(f"the number of features of X must be a multiple of features_per_step={size}, got {width}")
+    return size
+
+
 def _take_rows(estimator: Any, X: Any, reset: bool) -> np.ndarray:
     """Flat rows, cut into steps."""
-    size = estimator.features_per_step
     if reset:
         _forget(estimator)
     if reset or estimator.input_form_ == ROWS:
         X = validate_data(estimator, X, dtype=FLOATS, reset=reset)
     else:
         X = check_array(X, dtype=FLOATS, estimator=estimator, input_name="X")
-    if X.shape[1] % size:
-        raise ValueError(
-            f"the number of features of X must be a multiple of features_per_step={size}, got {X.shape[1]}"
-        )
+    size = _width_of_steps(estimator, X.shape[1])
     if reset:
         estimator.input_form_, estimator.n_step_features_ = ROWS, size
     _compare_width(estimator, size)
