@@ -76,12 +76,12 @@ MISTAKES = {
     "of a head": (lambda: pylstm.Linear(I, H)(X).backward(tuple(LOSS)), ValueError, "value, dy = loss("),
     "backward of a value": (lambda: RUN.backward(LOSS[0]), ValueError, "value, dy = loss("),
     # data
-    "a loader": (lambda: fit(Loader()), TypeError, BATCHES),
+    "a loader of dicts": (lambda: fit([{"x": X, "y": Y}].__iter__), TypeError, "yield (batch['x'], batch['y'])"),
     "pairs": (lambda: fit(list(zip(X, Y))), TypeError, BATCHES),
-    "pairs of equal shapes": (lambda: fit(list(zip(X, X))), TypeError, BATCHES),
+    "pairs of equal shapes": (lambda: fit(list(zip(X, X))), ValueError, "batch 0: batch[0]: x must have shape (N"),
     "zip": (lambda: fit(zip(X, Y)), TypeError, BATCHES),
-    "a generator": (lambda: fit(iter(Loader())), TypeError, BATCHES),
-    "a loader to validate": (lambda: fit(validation=Loader()), TypeError, "validation must be a tuple of arrays"),
+    "a generator": (lambda: fit(iter(Loader()), epochs=2), ValueError, "a function that makes it, such as lambda: "),
+    "a share of a loader": (lambda: fit(Loader(), validation=0.1), ValueError, "validation must be data of its own"),
     "a word to validate": (lambda: fit(validation="x"), TypeError, "validation must be a tuple of arrays"),
     "a dict": (lambda: fit({"x": X, "y": Y}), TypeError, "got a dict: pylstm.fit(model, (data['x'], data['y']))"),
     "pairs for L-BFGS": (lambda: pylstm.fit_lbfgs(MODEL, list(zip(X, Y))), TypeError, "data must be a tuple of arrays"),
@@ -224,7 +224,7 @@ def test_a_mistake_is_named_and_cured(mistake):
 
 def test_a_wrong_cure_is_not_given():
     for mistake, wrong in {
-        "backward of a loss": "Sequences", "pairs": "Sequences", "a loader": "Sequences", "-100": "output_size",
+        "backward of a loss": "Sequences", "pairs": "Sequences", "zip": "Sequences", "-100": "output_size",
         "a column of labels": "read='every'", "two values": "read='every'", "values of steps": "output_size",
         "sequences": "run.y", "too few outputs": "weights",
     }.items():  # fmt: skip

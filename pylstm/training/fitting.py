@@ -50,7 +50,7 @@ def fit(
     model : object
         Such as a `SequenceModel`; what it must have: see `Trainer`.
     data : tuple of arrays or Sequences
-        Of N rows each, such as ``(x, y)``.
+        Of N rows each, such as ``(x, y)``; in memory, mapped or in files, or an iterable of batches: see `Trainer`.
     checkpoint : path, optional
         Written every `every` seconds, at the end, and where an exception ends the fit. What is there already may be the
         checkpoint of a finished fit of the same model, data and settings; anything else is refused before the first

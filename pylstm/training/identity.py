@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from pylstm.data.batches import digest_of
+from pylstm.data.batches import Data, digest_of
+from pylstm.data.iterables import Batches
 from pylstm.described import Layer
 from pylstm.kinds import describe
 from pylstm.optim.optimisers import Optimiser
@@ -26,8 +27,8 @@ def identity_of(trainer: Any) -> dict[str, Any]:
     found |= {
         "parameters": layout,
         "model": model_of(trainer.model),
-        "data": digest_of(trainer.data),
-        "validation": None if trainer.validation is None else digest_of(trainer.validation),
+        "data": _data(trainer.data),
+        "validation": _data(trainer.validation),
     }
 
     def kind(value: Any) -> Any:  # of what JSON does not hold: what it prints may have its address in it
@@ -35,6 +36,11 @@ def identity_of(trainer: Any) -> dict[str, Any]:
 
     said: dict[str, Any] = json.loads(json.dumps(dict(_entries("", found)), default=kind))
     return said
+
+
+def _data(data: Data | Batches | None) -> str | None:
+    """Digest of arrays; of batches, which are not read for it, what makes them."""
+    return data if data is None else data.kind if isinstance(data, Batches) else digest_of(data)
 
 
 def made_with(optimiser: Any, schedule: Any) -> dict[str, Any]:

@@ -11,7 +11,6 @@ from functools import partial
 from typing import Any
 
 from pylstm.checks import check_number
-from pylstm.data.finite import not_finite
 from pylstm.hints import Hinted
 from pylstm.layers.generators import unmoved
 from pylstm.optim.clipping import as_list, clip_by_norm
@@ -169,7 +168,7 @@ class Loop(Hinted, hints="trainer"):
     @property
     def _open(self) -> bool:
         """Whether an exception came before the end of an epoch that has all its steps."""
-        return self.steps_per_epoch is not None and self.step == (self.epoch + 1) * self.steps_per_epoch
+        return self.source.ends_epoch(self.step, self.epoch, self._states)
 
     def _shown(self, budget: Budget) -> str:
         """Text of a display for the present state."""
@@ -207,7 +206,7 @@ class Loop(Hinted, hints="trainer"):
 
     def _tell(self, follower: Follower) -> None:
         """Hooks and callbacks between two steps; when one raises, all counts are those of the next step already."""
-        ended = self.steps_per_epoch is not None and self.step % self.steps_per_epoch == 0
+        ended = self._open
         if ended:
             self._end_epoch()
         follower.end_step()
@@ -219,7 +218,7 @@ class Loop(Hinted, hints="trainer"):
     def _end_epoch(self) -> None:
         """End an epoch. What may fail comes first: after an exception the epoch is still open, and `run` ends it."""
         history = self.history
-        loss = self.source.mean(history.steps[-(self.steps_per_epoch or 0) :])
+        loss = self.source.mean(history.steps, self._states)
         judged = None if self.validation is None else self._judge()
         lowest = math.inf if history.best_epoch < 0 else history.validation_loss[history.best_epoch]
         better = judged is not None and judged < lowest
@@ -241,7 +240,7 @@ class Loop(Hinted, hints="trainer"):
         """The validation loss, unless it is NaN."""
         loss = self.validate()
         if math.isnan(loss):
-            why = cause(self.step, self.params, lambda: not_finite("validation", self.validation or (), self.model))
+            why = cause(self.step, self.params, self._fault_to_validate)
             raise TrainingDiverged(
                 f"the validation loss after epoch {self.epoch + 1} is nan: {why or 'try a lower learning rate'}"
             )
@@ -250,6 +249,10 @@ class Loop(Hinted, hints="trainer"):
     def validate(self) -> float:
         """Loss on `validation`."""
         raise NotImplementedError
+
+    def _fault_to_validate(self) -> str:
+        """The first value of `validation` that is not finite and counts; "" if none can be."""
+        return ""
 
     def _stop_early(self) -> None:
         if self.patience is not None and self._waited >= self.patience:

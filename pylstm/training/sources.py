@@ -30,9 +30,13 @@ class Source(ABC):
         the first one.
         """
 
-    def mean(self, losses: Sequence[float]) -> float:
-        """Mean loss of an epoch, from the losses of its batches."""
-        return float(np.mean(losses))
+    def ends_epoch(self, step: int, epoch: int, states: Any) -> bool:
+        """Whether so many steps are all of the first ``epoch + 1`` epochs; `states` are those of the last one."""
+        return self.per_epoch is not None and step == (epoch + 1) * self.per_epoch
+
+    def mean(self, losses: Sequence[float], states: Any = None) -> float:
+        """Mean loss of the epoch whose last steps had these losses; `states` are those of the last one."""
+        return float(np.mean(losses[-(self.per_epoch or 0) :]))
 
     def fault(self, model: Any, step: int) -> str:
         """Which value of batch `step` is not finite, and where; "" if none is, or if none can be."""
@@ -91,10 +95,10 @@ class Rows(Source):
         rows = len(self.data[0])
         return np.random.default_rng([self.seed, epoch]).permutation(rows) if self.shuffle else np.arange(rows)
 
-    def mean(self, losses: Sequence[float]) -> float:
+    def mean(self, losses: Sequence[float], states: Any = None) -> float:
         """Mean loss over the batches of an epoch, weighed by their rows."""
         rows, total = len(self.data[0]), 0.0
-        for number, loss in enumerate(losses):
+        for number, loss in enumerate(losses[-self.per_epoch :]):
             total += loss * min(self.batch_size, rows - number * self.batch_size)
         return total / rows
 

@@ -3,27 +3,22 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Callable, Iterable
 from typing import Any
 
-import numpy as np
-
 from pylstm.checks import Integer, check_flag, check_seed
-from pylstm.data.batches import Data, Trains, batches_of, check_batches, check_data, check_model, split
-from pylstm.data.finite import refuse_not_finite
-from pylstm.data.stored import Stored
-from pylstm.hints import callers_level
+from pylstm.data.batches import Trains, check_model
 from pylstm.optim.clipping import as_list
 from pylstm.optim.optimisers import Adam, Optimiser
 from pylstm.optim.schedules import Schedule, check_schedule
 from pylstm.training.arguments import check_callbacks, check_numbers, check_optimiser
 from pylstm.training.budget import Budget
+from pylstm.training.given import fault_of, given, loss_of
 from pylstm.training.history import History
 from pylstm.training.identity import identity_of, made_with, settings_remembered
+from pylstm.training.iterated import Iterated
 from pylstm.training.loop import Loop
 from pylstm.training.progress import Progress
-from pylstm.training.sources import Rows
 
 
 class Trainer(Loop):
@@ -40,9 +35,11 @@ class Trainer(Loop):
     data : tuple of arrays or Sequences
         Of N rows each; a batch has the same rows of all: ``(x, y)`` or ``(x, y, weights)`` for a `SequenceModel`.
         A mapped array, a dataset of h5py or zarr, or the path of a .npy file or a list of them is read by batch where
-        it is larger than 16 MiB.
+        it is larger than 16 MiB. Or batches, each of them such a tuple: an iterable that can be read again, such as a
+        list or a DataLoader of PyTorch, or a function that returns a generator; `batch_size` and `shuffle` are then
+        the iterable's own.
     validation : float or tuple of arrays, optional
-        The share of the rows, drawn with `seed`, that is not trained on; or other data.
+        The share of the rows, drawn with `seed`, that is not trained on; or other data, arrays or batches.
     optimiser : Optimiser, optional
         On ``model.params``; default `Adam` with its own defaults.
     schedule : callable, optional
@@ -104,27 +101,12 @@ class Trainer(Loop):
         optimiser = Adam(model.params) if optimiser is None else optimiser
         check_optimiser(optimiser, as_list(model.params))
         seed, shuffle = check_seed(seed), check_flag("shuffle", shuffle)
-        kept, held = self._checked(model, data, validation, check_seed(seed))
-        source = Rows(kept, batch_size, shuffle, seed)
+        source, held = given(model, data, validation, batch_size=batch_size, shuffle=shuffle, seed=seed, epochs=epochs)
         super().__init__(model, source, optimiser, schedule=schedule, clip=clip, patience=patience, callbacks=callbacks)
         self.epochs, self.batch_size, self.shuffle, self.seed = epochs, batch_size, shuffle, seed
-        self.data, self.validation, self.progress = kept, held, progress
+        self.data, self.validation, self.progress = source.data, held, progress
+        self.carried = getattr(source, "carried", ())
         self.made_with = made_with(optimiser, schedule)
-
-    @staticmethod
-    def _checked(model: Any, data: Iterable[Any], validation: Any, seed: int) -> tuple[Data, Data | None]:
-        """Data to train on and to validate, all that a step could refuse refused."""
-        given = check_data("data", data)
-        refuse_not_finite("data", given, model, skip_stored=True)
-        check_batches("data", given, model, "gradients")
-        weights: Any = given[2] if len(given) == 3 and hasattr(model, "counting") else 1
-        if not isinstance(weights, Stored) and not np.any(getattr(weights, "padded", weights)):
-            warnings.warn("all weights are 0: the loss is 0, and nothing is learnt", stacklevel=callers_level())
-        kept, held = split(given, validation, seed)
-        if held is not None:
-            check_batches("validation", held, model, "loss")
-            refuse_not_finite("validation", held, model, skip_stored=True)
-        return kept, held
 
     def run(self, *, checkpoint: str | os.PathLike[str] | None = None, every: float = 30.0) -> History:
         """Train until the epochs are done, the validation loss stops falling, or Ctrl-C or SIGTERM.
@@ -169,10 +151,15 @@ class Trainer(Loop):
         """
         if self.validation is None:
             raise ValueError("the trainer has no validation data: pass validation=")
-        total = 0.0
-        for batch in batches_of(self.validation, self.batch_size):
-            total += self.model.loss(*batch) * len(batch[0])
-        return float(total / len(self.validation[0]))
+        return loss_of(self.model, self.validation, self.batch_size)
+
+    def _fault_to_validate(self) -> str:
+        return fault_of(self.model, self.validation)
+
+    def _share(self, budget: Budget) -> float:
+        if isinstance(self.source, Iterated):
+            return self.source.share(self.epoch, self.epochs, self._states)
+        return super()._share(budget)
 
     def resume(self, path: str | os.PathLike[str]) -> Trainer:
         """Go back to where `save_checkpoint` wrote `path`; `run` then continues, bit for bit. Returns the trainer.
