@@ -1,6 +1,7 @@
 """`pylstm.Forecaster` as it comes, beside the naive forecasts and AutoETS: errors, and what its intervals contain.
 
-Run: ``python -P benchmarks/forecasts.py [--quick] [--part all|tuned|held-out] [--seeds 3] [--json FILE]``.
+Run: ``python -P benchmarks/forecasts.py [--quick] [--part all|tuned|held-out] [--seeds 3] [--peer darts]
+[--json FILE]``.
 
 The series are those of `forecast_series`. The end of each is forecast, of the longer ones from three origins one after
 another, by a new fit each time; the net's seed is the number of the origin. AutoETS (statsforecast) is told the season,
@@ -32,7 +33,7 @@ import numpy as np
 
 LEVELS = (0.5, 0.8, 0.9, 0.95)
 LEAST = 0.01
-FORECASTS = ("pylstm", "naive", "seasonal naive", "AutoETS")
+FORECASTS = ("pylstm", "naive", "seasonal naive", "AutoETS", "LSTM of darts")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -40,9 +41,16 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--quick", action="store_true", help="every sixth series, one origin: a look, not a result")
     parser.add_argument("--part", choices=("all", "tuned", "held-out"), default="all")
     parser.add_argument("--seeds", type=int, default=3, help="of the simulated series")
+    parser.add_argument("--peer", choices=("darts",), help="also the LSTM of this library, see forecast_peers")
     parser.add_argument("--json", metavar="FILE")
     options = parser.parse_args(arguments)
-    found = measure(series_of(options), 1 if options.quick else 3)
+    series = series_of(options)
+    peer = None
+    if options.peer:
+        from forecast_peers import peer_of
+
+        peer = peer_of(options.peer)
+    found = measure(series, 1 if options.quick else 3, peer)
     print_tables(found)
     if options.json:
         Path(options.json).write_text(json.dumps(found) + "\n")
@@ -65,7 +73,7 @@ def is_tuned(name: str) -> bool:
     return crc32(name.encode()) % 2 == 0
 
 
-def measure(series: list[Any], origins: int) -> list[dict[str, Any]]:
+def measure(series: list[Any], origins: int, peer: Any = None) -> list[dict[str, Any]]:
     """One dict for each series: MASE by forecast, and what the intervals contain (origins, levels, horizon)."""
     found, start = [], time.perf_counter()
     ets = auto_ets()
@@ -79,6 +87,10 @@ def measure(series: list[Any], origins: int) -> list[dict[str, Any]]:
                 break
             y, true = each.values[:end], each.values[end : end + each.horizon]
             forecasts = forecast(y, true, each.season, back, ets, row)
+            if peer is not None:
+                begin = time.perf_counter()
+                forecasts["LSTM of darts"] = peer(y, len(true), back)
+                row["seconds of the peer"] = row.get("seconds of the peer", 0.0) + time.perf_counter() - begin
             scale = scale_of(y, each.season)
             for name, values in forecasts.items():
                 errors.setdefault(name, []).append(float(np.abs(values - true).mean() / scale))
@@ -139,6 +151,8 @@ def print_tables(found: list[dict[str, Any]]) -> None:
     groups = dict.fromkeys(each["group"] for each in found)
     print(f"{len(found)} series, {sum(len(each['inside']) for each in found)} forecasts, ", end="")
     print(f"{sum(each['seconds'] for each in found):.0f} s of fits and forecasts")
+    if "seconds of the peer" in found[0]:
+        print(f"{sum(each['seconds of the peer'] for each in found):.0f} s of the peer")
     print(f"\n{'MASE, geometric mean':24}" + "".join(f"{name:>16}" for name in names) + f"{'series':>8}")
     for group in (*groups, "all"):
         rows = [each for each in found if group in (each["group"], "all")]

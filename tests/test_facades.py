@@ -39,6 +39,8 @@ def is_public(name):
     """Whether a full name is one of a façade, or an attribute of one."""
     _, first, *rest = [*name.split("."), ""]
     if first == "estimators":
+        if rest[:1] == ["sktime"]:  # a module that is asked for by its name
+            return rest[1:2] in ([""], ["SktimeForecaster"], ["SktimeClassifier"])
         first, *rest = [*rest, ""] if rest[0] else ["", ""]
         if first and first not in pylstm._ESTIMATORS:
             return False
@@ -80,10 +82,12 @@ PUBLIC = (
     "pylstm.optim",
     "pylstm.interop.torch.state_dict",
     "pylstm.estimators.Forecaster",
+    "pylstm.estimators.sktime.SktimeForecaster",
 )
 NOT_PUBLIC = (
     "pylstm.engine", "pylstm.cells.functions.tanh", "pylstm.optim.schedules", "pylstm.interop.torch.np",
-    "pylstm.estimators.nonsense", "pylstm.estimators.base.Base", "pylstm.LSTM.nonsense", "pylstm.fit.data",
+    "pylstm.estimators.nonsense", "pylstm.estimators.sktime.np",
+    "pylstm.estimators.base.Base", "pylstm.LSTM.nonsense", "pylstm.fit.data",
 )  # fmt: skip
 
 

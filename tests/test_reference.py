@@ -17,8 +17,8 @@ import pylstm
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 ENTRY = re.compile(r"^\.\. auto(class|exception|function|module):: ([\w.]+)$", re.M)
 ESTIMATORS = pylstm._ESTIMATORS
-NEEDS = {"estimators": "sklearn", "torch": "torch"}
-"""Room -> the package that its import needs."""
+NEEDS = {"estimators": "sklearn", "torch": "torch", "pylstm.estimators.sktime": "sktime"}
+"""Room, or module, -> the package that its import needs."""
 TREE = re.compile(r"^```\{toctree\}\n(.*?)^```$", re.M | re.S)
 
 
@@ -28,7 +28,7 @@ def entries():
 
 def is_importable(name):
     """Whether what the room of a full name needs is installed."""
-    package = NEEDS.get(name.split(".")[1])
+    package = NEEDS.get(name.rpartition(".")[0], NEEDS.get(name.split(".")[1]))
     return package is None or find_spec(package) is not None
 
 

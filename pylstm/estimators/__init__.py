@@ -1,4 +1,7 @@
-"""scikit-learn estimators: `SequenceClassifier`, `SequenceRegressor`, `Forecaster`. They need scikit-learn."""
+"""scikit-learn estimators: `SequenceClassifier`, `SequenceRegressor`, `Forecaster`. They need scikit-learn.
+
+`pylstm.estimators.sktime` adapts two of them to sktime, which it needs; it has to be imported itself.
+"""
 
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
