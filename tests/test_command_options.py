@@ -58,6 +58,7 @@ def refusal(monkeypatch, capsys, script, *arguments):
         ("beside", "--rounds -3", "got '-3'"),
         ("beside", "--tasks=", "--tasks: an empty name is not known"),
         ("meetings", "x", "must be a whole number in 2..64, got 'x'"),
+        ("mapped", "0", "got '0'"),
         ("meetings", "0", "got '0'"),
         ("meetings", "1", "got '1'"),
         ("meetings", "100", "got '100'"),

@@ -15,9 +15,11 @@ from sklearn.utils import _safe_indexing, check_consistent_length
 from sklearn.utils.validation import _check_sample_weight, _num_samples, check_is_fitted
 
 from pylstm.checks import check_number
+from pylstm.data.iterables import Batches, is_batches
 from pylstm.data.stored import lazily, read
 from pylstm.estimators.estimator import Estimator
 from pylstm.estimators.inputs import ROWS, STEPS, seed_of, take
+from pylstm.estimators.iterated import Prepared
 from pylstm.estimators.scaling import fit_steps, make_scaler, scale_steps
 from pylstm.hints import explained
 from pylstm.models.fitted import fit_net
@@ -25,6 +27,7 @@ from pylstm.models.sequence_model import SequenceModel
 from pylstm.optim.optimisers import SGD, Adam, AdamW, RMSProp
 from pylstm.optim.schedules import Plateau
 from pylstm.schema import Entries
+from pylstm.training.history import History
 from pylstm.training.refit import all_or_nothing
 
 OPTIMISERS: dict[str, Any] = {"adam": Adam, "adamw": AdamW, "rmsprop": RMSProp, "sgd": SGD}
@@ -70,14 +73,16 @@ class SequenceEstimator(Estimator):
 
     @explained("estimator fit")
     @all_or_nothing
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Any:
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Any:
         """Train a net on sequences. A fit that fails leaves the estimator as it was.
 
         Parameters
         ----------
         X : array_like (N, F) or (N, T, I), DataFrame, Sequences, or list of array_like or DataFrames (T_i, I)
             Flat rows are cut into steps of `features_per_step` numbers. A mapped array, a dataset of h5py or zarr, or
-            the path of a .npy file or a list of them is read by batch where it is larger than 16 MiB.
+            the path of a .npy file or a list of them is read by batch where it is larger than 16 MiB. Or, without
+            y, batches of (X, y) or (X, y, sample_weight): an iterable that can be read again, such as a list or a
+            DataLoader of PyTorch, or a function that returns a generator.
         y : array_like, shape (N,), or (N, K) for a regressor
         sample_weight : array_like, shape (N,), optional
             0 or more; sequences of weight 0 are left out, whatever they and their targets are.
@@ -94,9 +99,11 @@ class SequenceEstimator(Estimator):
             The loss or its gradient is not finite: a smaller `learning_rate` helps.
         """
         self._check_parameters()
+        warm = getattr(self, "_net_of", None) if self.warm_start else None
+        if y is None and sample_weight is None and is_batches(X):
+            return self._fit_batches(Batches("X", X), warm)
         if y is None:
             raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None.")
-        warm = getattr(self, "_net_of", None) if self.warm_start else None
         X, y, sample_weight = counted(X, y, sample_weight)
         rows = self._rows_that_count(X, y)
         x = take(self, X if rows is None else _safe_indexing(X, rows), reset=True)
@@ -114,6 +121,24 @@ class SequenceEstimator(Estimator):
         seed = seed_of(self.random_state)
         if warm is None:
             self._set_scalers(x, targets, weights)
+        self._begin(warm, seed)
+        return self._train(scale_steps(self.x_scaler_, x, self.dtype), self._scaled(targets), weights, seed)
+
+    def _fit_batches(self, batches: Batches, warm: Any) -> Any:
+        if self.early_stopping:
+            raise ValueError(
+                "early_stopping holds out rows, which cannot be drawn of batches: pass arrays, which may be mapped"
+            )
+        scales = {name: value for name, value in vars(self).items() if name in ("x_scaler_", "y_scaler_")}
+        data, seed = Prepared(self, batches), seed_of(self.random_state)
+        if warm is not None:
+            vars(self).update(scales)
+        self._begin(warm, seed)
+        return self._fitted_by(self._fit_net(data, seed, count=data.count), None)
+
+    def _begin(self, warm: Any, seed: int) -> None:
+        """A new net, or a copy of the one whose fit was `warm`, if that had the same net and data."""
+        if warm is None:
             self.model_, self._net_of = self._make_model(seed), self._identity()
         elif self._identity() != warm:
             raise ValueError(
@@ -121,7 +146,6 @@ class SequenceEstimator(Estimator):
             )
         else:
             self.model_ = copy.deepcopy(self.model_)  # the one before stays whole if this fit fails
-        return self._train(scale_steps(self.x_scaler_, x, self.dtype), self._scaled(targets), weights, seed)
 
     def _train(self, x: Any, targets: np.ndarray, weights: np.ndarray, seed: int) -> Any:
         data: tuple[Any, ...] = (x, targets, weights.astype(self.dtype))
@@ -130,19 +154,26 @@ class SequenceEstimator(Estimator):
             data = data[:2]
         if self.early_stopping:
             data, validation = self._split(data, seed)
-        schedules: dict[Any, Any] = {"plateau": Plateau(self.learning_rate), None: None}  # else that of `fit_net`
-        history = fit_net(
-            self.model_,
+        history = self._fit_net(
             data,
+            seed,
             validation=validation,
             patience=self.n_iter_no_change if validation else None,
             callbacks=[lambda _: scores.append(self._score_of(*validation))] if validation else [],
+        )
+        return self._fitted_by(history, scores if validation else None)
+
+    def _fit_net(self, data: Any, seed: int, **options: Any) -> History:
+        schedules: dict[Any, Any] = {"plateau": Plateau(self.learning_rate), None: None}  # else that of `fit_net`
+        return fit_net(
+            self.model_,
+            data,
             optimiser=OPTIMISERS[self.optimiser](self.model_.params, lr=self.learning_rate),
             seed=seed,
             **({} if self.schedule == "cosine" else {"schedule": schedules[self.schedule]}),
             **self._training(),
+            **options,
         )
-        return self._fitted_by(history, scores if validation else None)
 
     def _rows_that_count(self, X: Any, y: Any) -> np.ndarray | None:
         """Samples that no weight of a class leaves out; None: all."""

@@ -5,7 +5,7 @@ In pieces of the same rows, whether these are in memory or not: the bits are the
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -25,17 +25,21 @@ def fit_scaler(values: np.ndarray, weights: np.ndarray) -> StandardScaler:
 
     `weights` (M,) above 0; their unit does not matter.
     """
-    return _fitted(((values, weights) for _ in range(1)), values.shape[1], weights.mean() if len(weights) else 1.0)
+    if not len(values):
+        return make_scaler(np.zeros(values.shape[1]), np.ones(values.shape[1]))
+    return fit_pieces([(values, weights / weights.mean())])
 
 
 def fit_steps(x: np.ndarray | Sequences | Stored, weights: np.ndarray) -> StandardScaler:
     """The scaler of all steps of all sequences (N, T, I), each with the weight of its sequence (N,)."""
     lengths = getattr(x, "lengths", None)
-    mean = weights.mean() if lengths is None else (weights * lengths).sum() / max(1, lengths.sum())
-    return _fitted(_steps_of(x, weights), x.shape[2], mean)
+    if lengths is not None and not lengths.any():
+        return make_scaler(np.zeros(x.shape[2]), np.ones(x.shape[2]))
+    mean = weights.mean() if lengths is None else (weights * lengths).sum() / lengths.sum()
+    return fit_pieces(steps_of(x, weights / mean))
 
 
-def _steps_of(x: Any, weights: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def steps_of(x: Any, weights: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Steps (M, I) of some sequences at a time, and their weights."""
     size = max(1, PIECE // max(1, x.shape[1] * x.shape[2]))
     for start in range(0, len(x), size):
@@ -46,18 +50,18 @@ def _steps_of(x: Any, weights: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndar
             yield piece.reshape(-1, piece.shape[2]), np.repeat(here, piece.shape[1])
 
 
-def _fitted(pieces: Iterator[tuple[np.ndarray, np.ndarray]], width: int, mean: float) -> StandardScaler:
-    """The scaler of all pieces; `mean` is that of the weights.
+def fit_pieces(pieces: Iterable[tuple[np.ndarray, np.ndarray]]) -> StandardScaler:
+    """The scaler of all steps (M, I), with their weights (M,).
 
-    What the scaler takes for constant depends on the sum of the weights: with a mean of 1 it is that of M samples.
+    What it takes for constant depends on the sum of the weights: with a mean of 1 it is that of M samples.
     """
     scaler = StandardScaler()
     # The variance of a constant column may be rounded to below 0; its scale is 1 whatever the root is.
     with np.errstate(invalid="ignore"):
         for values, weights in pieces:
             if len(values):
-                scaler.partial_fit(values.astype(np.float64), sample_weight=weights / mean)
-    return scaler if hasattr(scaler, "mean_") else make_scaler(np.zeros(width), np.ones(width))
+                scaler.partial_fit(values.astype(np.float64), sample_weight=weights)
+    return scaler
 
 
 def make_scaler(mean: np.ndarray, scale: np.ndarray) -> StandardScaler:

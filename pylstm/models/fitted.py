@@ -52,9 +52,14 @@ def check_net(model: type[FittedModel], cell: Any, options: Iterable[str], own: 
     check_extra(name, found, options, model.__init__, *makers, without=own)
 
 
-def fit_net(net: SequenceModel, data: Any, *, epochs: int, batch_size: int, lr: float, **options: Any) -> History:
-    """`pylstm.fit`, by default with `Adam`, whose rate falls from `lr` to 0 as half a cosine wave."""
-    steps = epochs * -(-len(data[0]) // check_size("batch_size", batch_size))
+def fit_net(
+    net: SequenceModel, data: Any, *, epochs: int, batch_size: int, lr: float, count: int | None = None, **options: Any
+) -> History:
+    """`pylstm.fit`, by default with `Adam`, whose rate falls from `lr` to 0 as half a cosine wave.
+
+    `count` is the number of batches of an epoch, where `data` are batches.
+    """
+    steps = epochs * (-(-len(data[0]) // check_size("batch_size", batch_size)) if count is None else count)
     usual: dict[str, Any] = {"optimiser": Adam(net.params, lr=lr), "schedule": cosine(lr, max(1, steps))}
     return fit(net, data, epochs=epochs, batch_size=batch_size, **(usual | options))
 

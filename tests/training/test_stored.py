@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -284,3 +286,49 @@ def test_small_arrays_are_read_at_once(tmp_path, monkeypatch):
 def test_what_is_in_memory_stays():
     assert not any(stored.is_mapped(each) for each in (X, X[3:], X.view("i4"), np.frombuffer(b"12345678")))
     assert stored.stored(X) is None and stored.stored([X, X]) is None and stored.stored("x") is None
+
+
+MEMORY = """
+import sys, threading
+import numpy as np, pylstm
+
+def anonymous():
+    with open("/proc/self/status") as file:
+        return next(int(line.split()[1]) for line in file if line.startswith("RssAnon")) / 1024
+
+path, kind = sys.argv[1:]
+x, y = np.load(path, mmap_mode="r"), np.arange(6000) % 2
+options = {"epochs": 1, "batch_size": 64}
+def fit(x, y):
+    if kind == "model":
+        model = pylstm.SequenceModel("gru", 40, 2, 2, loss="softmax_cross_entropy")
+        pylstm.fit(model, (x, y), validation=0.4, progress=False, **options)
+        return model.predict(x)
+    net = pylstm.SequenceClassifier("gru", hidden_size=2, early_stopping=True, **options)
+    return net.fit(x, y).predict(x)
+fit(np.array(x[:256]), y[:256])
+most, ended, before = [0.0], threading.Event(), anonymous()
+def watch():
+    while not ended.wait(0.002):
+        most[0] = max(most[0], anonymous() - before)
+watcher = threading.Thread(target=watch)
+watcher.start()
+fit(x, y)
+ended.set()
+watcher.join()
+print(most[0])
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="this machine does not count anonymous memory")
+@pytest.mark.parametrize("kind", ["model", "estimator"])
+def test_private_memory_on_top_of_a_map(tmp_path, kind):
+    """Six tenths of the file at most, most of it what `predict` takes; one copy would be all of it."""
+    if kind == "estimator":
+        pytest.importorskip("sklearn")
+    x = np.lib.format.open_memmap(tmp_path / "x.npy", mode="w+", dtype="float32", shape=(6000, 100, 40))
+    x[:] = RNG.standard_normal((6000, 1, 40), "float32")
+    x.flush()
+    command = [sys.executable, "-P", "-c", MEMORY, tmp_path / "x.npy", kind]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert float(done.stdout) < 0.6 * x.nbytes / 2**20
