@@ -10,8 +10,9 @@ import numpy as np
 from pylstm.cells.cell import Cell
 from pylstm.checks import Dtype, Integer, check_dtype, check_flag, check_share, check_size, listed
 from pylstm.data.finite import refuse_array
-from pylstm.data.scaling import pack, scale_of
+from pylstm.data.scaling import pack, pieces_of, scale_of_pieces
 from pylstm.data.sequences import Sequences
+from pylstm.data.stored import Stored, StoredSequences, lazily
 from pylstm.hints import explained
 from pylstm.models.body import check_head_sizes
 from pylstm.models.fitted import OWN, FittedModel, NetOptions, check_net
@@ -114,6 +115,7 @@ class ClassifyModel(FittedModel, kind="classify_model"):
         Parameters
         ----------
         x : list of array_like (T_i, I), array_like (N, T, I), or Sequences
+            An array that is not in memory is read by batch, as by `pylstm.fit`.
         y : array_like of int, shape (N,)
             Numbers of the classes.
         epochs, batch_size : int
@@ -142,12 +144,11 @@ class ClassifyModel(FittedModel, kind="classify_model"):
             )
         if y.min() < 0 or y.max() >= len(self.classes):
             raise ValueError(f"y must be in 0..{len(self.classes) - 1}, got {y.min()}..{y.max()}")
-        steps = np.concatenate(rows)
-        if not len(steps):
+        if not isinstance(rows, Stored) and not any(map(len, rows)):
             raise ValueError("x must have at least one step, got none")
-        self.scale = scale_of(steps.astype("float64"))
+        self.scale = scale_of_pieces(pieces_of(rows))
         net = SequenceModel(
-            self.cell, steps.shape[1], self.hidden_size, len(self.classes), loss="softmax_cross_entropy", **self._net
+            self.cell, _width(rows), self.hidden_size, len(self.classes), loss="softmax_cross_entropy", **self._net
         )
         return self._fit_net(net, (self._standardised(rows), y), epochs=epochs, batch_size=batch_size, lr=lr, **options)
 
@@ -163,8 +164,8 @@ class ClassifyModel(FittedModel, kind="classify_model"):
             Other features than those of the fit; values that are not finite.
         """
         net, rows = self._need_net(), _rows(x)
-        if rows[0].shape[1] != self.scale.shape[1]:
-            raise ValueError(f"sequences must have {self.scale.shape[1]} features at a step, got {rows[0].shape[1]}")
+        if _width(rows) != self.scale.shape[1]:
+            raise ValueError(f"sequences must have {self.scale.shape[1]} features at a step, got {_width(rows)}")
         odds: np.ndarray = np.exp(log_probabilities(net.predict(self._standardised(rows)).astype("float64")))
         return odds
 
@@ -173,7 +174,10 @@ class ClassifyModel(FittedModel, kind="classify_model"):
         """Numbers of the most probable classes, (N,); raises as `probabilities` does."""
         return np.asarray(self.probabilities(x).argmax(axis=1))
 
-    def _standardised(self, rows: list[np.ndarray]) -> np.ndarray | Sequences:
+    def _standardised(self, rows: list[np.ndarray] | Stored) -> Any:
+        if isinstance(rows, Stored):
+            (mean, deviation), dtype = self.scale, self.dtype
+            return rows.changed(lambda x: ((x - mean) / deviation).astype(dtype), rows.shape[1:], dtype)
         return pack([(row - self.scale[0]) / self.scale[1] for row in rows], self.dtype)
 
     @property
@@ -211,8 +215,19 @@ class ClassifyModel(FittedModel, kind="classify_model"):
         return f"ClassifyModel({len(self.classes)} classes, {self.cell!r}, {self.hidden_size})"
 
 
-def _rows(x: Any) -> list[np.ndarray]:
-    """Single sequences (T_i, I), checked."""
+def _width(rows: list[np.ndarray] | Stored) -> int:
+    return rows.shape[2] if isinstance(rows, Stored) else rows[0].shape[1]
+
+
+def _rows(x: Any) -> list[np.ndarray] | Stored:
+    """Single sequences (T_i, I), checked; an array (N, T, I) that is not in memory is checked when it is read."""
+    x = lazily(x)
+    if isinstance(x, StoredSequences):
+        x = x.read()
+    if isinstance(x, Stored):
+        if x.ndim != 3 or not x.shape[2] or x.dtype.kind not in "biuf":
+            raise ValueError(f"x must be numbers of shape (N, T, I), got {x.dtype} of shape {x.shape}")
+        return x.finite("x")
     rows = x.rows() if isinstance(x, Sequences) else [np.asarray(each) for each in x]
     if not rows:
         raise ValueError("at least one sequence is needed")

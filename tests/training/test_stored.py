@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import pylstm
-from pylstm.data import stored
+from pylstm.data import scaling, stored
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(90, 7, 3)).astype("float32")
@@ -286,6 +286,31 @@ def test_small_arrays_are_read_at_once(tmp_path, monkeypatch):
 def test_what_is_in_memory_stays():
     assert not any(stored.is_mapped(each) for each in (X, X[3:], X.view("i4"), np.frombuffer(b"12345678")))
     assert stored.stored(X) is None and stored.stored([X, X]) is None and stored.stored("x") is None
+
+
+@pytest.mark.parametrize("kind", [mapped, files, of_h5py])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_classify_model(tmp_path, monkeypatch, kind, dtype):
+    """Its scales are of all rows, in pieces; those in memory of the same."""
+    monkeypatch.setattr(scaling, "PIECE", 7 * 3 * 20)
+
+    def fit(x, **options):
+        model = pylstm.ClassifyModel(["down", "up"], "gru", 4, dtype=dtype, seed=0)
+        model.fit(x, Y, epochs=2, batch_size=8, **options)
+        return model.scale, bits(model.net), model.probabilities(x).tobytes()
+
+    large = 100 + 3 * X
+    x = kind(tmp_path, large)
+    for options in ({}, {"validation": 0.3, "patience": 1}):
+        scale, *found = fit(x, **options)
+        expected, *others = fit(large, **options)
+        assert found == others and scale.tobytes() == expected.tobytes()
+    steps = large.astype("float64").reshape(-1, 3)
+    assert np.allclose(scale, [steps.mean(axis=0), steps.std(axis=0)], rtol=1e-12)
+    bad = large.copy()
+    bad[71, 4, 1] = np.nan
+    with pytest.raises(ValueError, match=r"Input x contains nan at index \(71, 4, 1\): fill it"):
+        fit(mapped(tmp_path, bad, "bad"))
 
 
 MEMORY = """
