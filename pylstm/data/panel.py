@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -149,6 +150,7 @@ def panel_of(
     fill: str | None = None,
     interpolate: bool = False,
     shown: Any = str,
+    every: Callable[[np.ndarray], Steps] = steps_of,
 ) -> Panel:
     """Cut a table into series, and put absent steps in.
 
@@ -168,6 +170,8 @@ def panel_of(
         Put missing values, NaN, on the straight line between their neighbours; default: they are refused.
     shown : callable
         A time as text, for messages.
+    every : callable
+        The steps of rising times.
 
     Raises
     ------
@@ -194,7 +198,7 @@ def panel_of(
             own = np.concatenate([_without_gaps(own[:last], rows, 0, interpolate), own[last:]])
             more = _without_gaps(more, rows, values.shape[1], interpolate)
         if times is not None:
-            steps = _steps(rows, times[rows], fill, shown)
+            steps = _steps(rows, times[rows], fill, shown, every)
             panel.steps.append(steps)
             panel.filled += steps.absent
             end = last if steps.positions is None or last == len(own) else int(steps.positions[last])
@@ -250,9 +254,9 @@ def _future(own: np.ndarray) -> int:
     return len(own) - 1 - int(held[-1]) if held.size else len(own)
 
 
-def _steps(rows: Any, own: np.ndarray, fill: str | None, shown: Any) -> Steps:
+def _steps(rows: Any, own: np.ndarray, fill: str | None, shown: Any, every: Callable[[np.ndarray], Steps]) -> Steps:
     try:
-        steps = steps_of(own)
+        steps = every(own)
     except UnevenTimes as error:
         if fill == "none":
             return _taken_as_even(own)

@@ -153,7 +153,8 @@ def restored(estimator: Any, says: Entries, layer: Any) -> dict[str, Any]:
             keys, values = (pair.list(each, (str, int, float)) for each in ("keys", "values"))
             out[name] = dict(zip(keys, values, strict=True))
         elif isinstance(value, list):
-            out[name] = tuple(says.list(name, (int, float) if name == "loss" else int))
+            kinds = {"loss": (int, float), **dict.fromkeys(("target", "known", "static"), (str, int))}
+            out[name] = tuple(says.list(name, kinds.get(name, int)))
         elif not (value is None or isinstance(value, str | bool) or is_number(value)):
             says.refuse("must be a text, a finite number, true, false or null", value, name)
     out["cell"] = held(layer)

@@ -12,9 +12,10 @@ from sklearn.metrics import r2_score
 from sklearn.utils.validation import check_is_fitted
 
 from pylstm.checks import quoted
+from pylstm.estimators.asking import Asked, frame_metadata, frame_of, numbers, read_frame
 from pylstm.estimators.estimator import Estimator
-from pylstm.estimators.frames import remembers_frame, returns_frame
 from pylstm.estimators.inputs import seed_of
+from pylstm.estimators.tables import Columns, Table
 from pylstm.forecasting.choosing import choose
 from pylstm.forecasting.combining import columns_of
 from pylstm.forecasting.forecast_model import ForecastModel
@@ -22,6 +23,7 @@ from pylstm.forecasting.preparation import Preparation
 from pylstm.forecasting.series import as_series
 from pylstm.hints import explained
 from pylstm.models.heads import HeadName, head_of
+from pylstm.schema import Entries
 from pylstm.training.refit import all_or_nothing
 
 CHOSEN = ("cycle", "log", "season", "difference", "window")
@@ -56,6 +58,16 @@ class Forecaster(Estimator, kind="forecaster"):
         a distribution.
     joint : bool
         The columns of y (T, K) are K values of one step, forecast together; otherwise they are K series.
+    id, time : str or int, optional
+        Columns of a table: which series a row belongs to, and when it was. With either, `fit` takes tables (DataFrames
+        of pandas or polars, dicts of columns), and forecasts are such, with these columns.
+    target, known, static : list of str or int, or one of them
+        Columns of a table: what is forecast (default: all others), inputs that are known of the steps to come, and what
+        is the same in all rows of a series, numbers or texts. Inputs need ``horizon=1``.
+    freq : str or number, optional
+        The step of the dates, such as ``"MS"``, ``"B"`` or ``"15min"``; default: the step that they have.
+    fill : {"linear", "previous", "zero"}, optional
+        What stands in the absent steps of a table; default: they are refused.
     loss : str or list of float
         What the net says: ``"mean_squared_error"`` or ``"huber"``, values; ``"gaussian"``, ``"student_t"``, of counts
         ``"poisson"`` or ``"negative_binomial"``, distributions; a list of quantiles, or ``"quantile"``, these, sorted
@@ -94,10 +106,19 @@ class Forecaster(Estimator, kind="forecaster"):
     >>> net = Forecaster("gru", 16, epochs=5, random_state=0).fit(y[:120])
     >>> net.predict(24).shape, bool(net.score(y[120:]) > 0.9), net.settings_["season"]
     ((24,), True, 12)
+
+    >>> days = np.arange("2001-01-01", "2001-03-02", dtype="M8[D]")
+    >>> table = {"shop": ["a"] * 60 + ["b"] * 60, "day": np.tile(days, 2)}
+    >>> table["sold"] = 20 + 0.1 * np.arange(120) + np.random.default_rng(0).normal(size=120)
+    >>> shops = Forecaster("gru", 4, epochs=2, random_state=0, id="shop", time="day").fit(table)
+    >>> ahead = shops.predict(2)
+    >>> ahead["shop"].tolist(), [str(day) for day in ahead["day"]][:2]
+    (['a', 'a', 'b', 'b'], ['2001-03-02', '2001-03-03'])
     """
 
     _model = ForecastModel
     _judged = "validation_loss_curve_"
+    _own = ("frame",)
 
     hidden_size: int = 32
     _: KW_ONLY
@@ -109,6 +130,13 @@ class Forecaster(Estimator, kind="forecaster"):
     cycle: int | Literal["auto"] = "auto"
     combine: bool | Literal["auto"] = "auto"
     joint: bool = False
+    id: Any = None
+    time: Any = None
+    target: Any = None
+    known: Any = ()
+    static: Any = ()
+    freq: Any = None
+    fill: str | None = None
     loss: HeadName | Sequence[float] = "mean_squared_error"
     epochs: int | Literal["auto"] = "auto"  # type: ignore[assignment]
     batch_size: int | Literal["auto"] = "auto"  # type: ignore[assignment]
@@ -118,14 +146,13 @@ class Forecaster(Estimator, kind="forecaster"):
 
     @explained("estimator fit")
     @all_or_nothing
-    @remembers_frame
     def fit(self, y: Any, X: Any = None) -> Forecaster:
         """Train on series. A fit that fails leaves the forecaster as it was.
 
         Parameters
         ----------
         y : array_like, Series or DataFrame, shape (T,) or (T, S), or list of array_like (T_i,)
-            One series; S series side by side; or series of any lengths.
+            One series; S series side by side; or series of any lengths. With `id` or `time` a table.
         X : array_like or DataFrame, shape (T, M), or list of such, optional
             Exogenous values, known of the steps to come, too. Needs ``horizon=1``.
 
@@ -138,6 +165,9 @@ class Forecaster(Estimator, kind="forecaster"):
         TypeError, ValueError, TrainingDiverged
             As `ForecastModel.fit`.
         """
+        frame = frame_of(self, y, X)
+        if isinstance(frame, Table):
+            y, X = frame.arrays(self.joint), frame.inputs(self.joint)
         seed, y = seed_of(self.random_state), numbers(y)
         options = {name: getattr(self, name) for name in MODEL} | self._choose(y) | (self.cell_options or {})
         options["combine"] = not head_of(self.loss).spread if is_auto(self.combine) else self.combine
@@ -152,6 +182,7 @@ class Forecaster(Estimator, kind="forecaster"):
         )
         if self.verbose:
             print(f"{self.settings_}; {' | '.join(self.method_[:5])}")
+        self._frame = frame.trimmed() if isinstance(frame, Table) else frame
         return self._fitted_by(history, history.validation_loss)
 
     def _choose(self, y: Any) -> dict[str, Any]:
@@ -180,15 +211,14 @@ class Forecaster(Estimator, kind="forecaster"):
         return self.model_.describe()
 
     @explained()
-    @returns_frame
     def predict(self, n: int, X: Any = None, *, history: Any = None, rescale: bool = False) -> Any:
-        """The n steps after the end of the series, in their form: (n,), (n, S) or a list of (n,).
+        """The n steps after the end of the series, in their form: (n,), (n, S) or a list of (n,), a Series or frame.
 
         Parameters
         ----------
         n : int
-        X : array_like, shape (n, M), or list of such
-            Exogenous values of the steps to come; with `history`, (T + n, M).
+        X : array_like, shape (n, M), or list of such, or a table
+            Exogenous values of the steps to come; with `history`, (T + n, M), but a table has the steps to come alone.
         history, rescale
             Other series to continue, see `ForecastModel.predict`.
 
@@ -197,69 +227,79 @@ class Forecaster(Estimator, kind="forecaster"):
         ValueError
             As `ForecastModel.predict`; there was no `fit`.
         """
-        check_is_fitted(self, "model_")
-        return self.model_.predict(n, exogenous=numbers(X), history=numbers(history), rescale=rescale)
+        asked = self._asked(n, X, history)
+        return asked.back(self.model_.predict(n, rescale=rescale, **asked.given))
 
-    @returns_frame
-    def predict_mean(self, n: int, X: Any = None, **options: Any) -> Any:
+    def predict_mean(self, n: int, X: Any = None, *, history: Any = None, **options: Any) -> Any:
         """Expectations of the n steps, where `loss` says a distribution; of a skewed one they are not the forecast.
 
         Parameters
         ----------
-        n, X
+        n, X, history
             As for `predict`.
         **options
-            Of `ForecastModel.predict_mean`: history, rescale, paths, seed.
+            Of `ForecastModel.predict_mean`: rescale, paths, seed.
         """
-        check_is_fitted(self, "model_")
-        options["history"] = numbers(options.get("history"))
-        return self.model_.predict_mean(n, exogenous=numbers(X), **options)
+        asked = self._asked(n, X, history)
+        return asked.back(self.model_.predict_mean(n, **asked.given, **options))
 
-    def predict_quantiles(self, n: int, quantiles: Any, X: Any = None, **options: Any) -> list[Any]:
-        """Quantiles of each step, of all quantiles one after another; that of 0.5 is the forecast.
+    def predict_quantiles(
+        self, n: int, quantiles: Any, X: Any = None, *, history: Any = None, **options: Any
+    ) -> list[Any]:
+        """Quantiles of each step, of all quantiles one after another, each as `predict`; that of 0.5 is the forecast.
 
         Parameters
         ----------
-        n, X
+        n, X, history
             As for `predict`.
         quantiles : sequence of float
         **options
-            Of `ForecastModel.predict_quantiles`: history, rescale, paths, seed.
+            Of `ForecastModel.predict_quantiles`: rescale, paths, seed.
         """
-        check_is_fitted(self, "model_")
-        options["history"] = numbers(options.get("history"))
-        return self.model_.predict_quantiles(n, quantiles, exogenous=numbers(X), **options)
+        asked = self._asked(n, X, history)
+        return [asked.back(each) for each in self.model_.predict_quantiles(n, quantiles, **asked.given, **options)]
 
-    def sample(self, n: int, paths: int = 100, X: Any = None, **options: Any) -> list[Any]:
-        """Continuations of n steps, one after another; at each step they have the quantiles of `predict_quantiles`.
+    def sample(self, n: int, paths: int = 100, X: Any = None, *, history: Any = None, **options: Any) -> list[Any]:
+        """Continuations of n steps, each as `predict`; at each step they have the quantiles of `predict_quantiles`.
 
         Parameters
         ----------
-        n, X
+        n, X, history
             As for `predict`.
         paths : int
         **options
-            Of `ForecastModel.sample`: history, rescale, seed.
+            Of `ForecastModel.sample`: rescale, seed.
         """
-        check_is_fitted(self, "model_")
-        options["history"] = numbers(options.get("history"))
-        return self.model_.sample(n, paths, exogenous=numbers(X), **options)
+        asked = self._asked(n, X, history)
+        return [asked.back(each) for each in self.model_.sample(n, paths, **asked.given, **options)]
 
-    @returns_frame
-    def predict_interval(self, n: int, level: float = 0.9, X: Any = None, **options: Any) -> tuple[Any, Any]:
+    def predict_interval(
+        self, n: int, level: float = 0.9, X: Any = None, *, history: Any = None, **options: Any
+    ) -> tuple[Any, Any]:
         """Lower and upper ends of intervals that contain the share `level` of what comes, see `ForecastModel`.
 
         Parameters
         ----------
-        n, X
+        n, X, history
             As for `predict`.
         level : float
         **options
-            Of `ForecastModel.predict_interval`: history, rescale, paths, seed.
+            Of `ForecastModel.predict_interval`: rescale, paths, seed.
         """
+        asked = self._asked(n, X, history)
+        low, high = self.model_.predict_interval(n, level, **asked.given, **options)
+        return asked.back(low), asked.back(high)
+
+    def _asked(self, n: int, X: Any, history: Any) -> Asked:
+        """What the model is given for a forecast of n steps, and the form of its answer."""
         check_is_fitted(self, "model_")
-        options["history"] = numbers(options.get("history"))
-        return self.model_.predict_interval(n, level, exogenous=numbers(X), **options)
+        return Asked.of(self, getattr(self, "_frame", None), n, X, history)
+
+    def _own_metadata(self) -> dict[str, Any]:
+        return {"frame": frame_metadata(getattr(self, "_frame", None))}
+
+    def _set_own(self, says: Entries, fitted: Entries) -> None:
+        self._frame = read_frame(says, self)
 
     @property
     def task_model(self) -> ForecastModel:
@@ -269,6 +309,13 @@ class Forecaster(Estimator, kind="forecaster"):
 
     def score(self, y: Any, X: Any = None) -> float:
         """R^2 of the forecast of `y`, the steps after those of the fit; the mean over the columns or series."""
+        if isinstance(frame := getattr(self, "_frame", None), Table):
+            columns = Columns(**(vars(frame.columns) | {"static": ()}))
+            true = Table.read(y, columns).in_order(frame.ids)
+            X = y if frame.columns.known else None
+            asked = self._asked(n := len(true.series[0]), X, None)
+            pairs = zip(true.arrays(self.joint), self.model_.predict(n, **asked.given), strict=True)
+            return float(np.mean([r2_score(*pair) for pair in pairs]))
         y = numbers(y)
         if np.ndim(y) == 0 if not isinstance(y, list | tuple) else not y:
             raise TypeError(f"score: y must be an array of numbers, or a list of them by series, got {quoted(y)}")
@@ -283,10 +330,3 @@ class Forecaster(Estimator, kind="forecaster"):
 def is_auto(value: Any) -> bool:
     """Whether a parameter is ``"auto"``."""
     return isinstance(value, str) and value == "auto"
-
-
-def numbers(values: Any) -> Any:
-    """Arrays of what has columns or an index (pandas, polars); lists element by element."""
-    if isinstance(values, list | tuple) and any(hasattr(each, "to_numpy") for each in values):
-        return [numbers(each) for each in values]
-    return values.to_numpy() if hasattr(values, "to_numpy") else values

@@ -1,0 +1,98 @@
+"""`Asked`: what the model of a forecaster is given for a forecast, and the form in which its answer comes back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from pylstm.checks import quoted
+from pylstm.estimators.frames import Frame, is_storable
+from pylstm.estimators.tables import Columns, Table
+from pylstm.schema import Entries
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Arguments of a forecast.
+
+    Attributes
+    ----------
+    given : dict
+        `history` and `exogenous`.
+    frame : Table, Frame, list of Frame, or None
+        Of the series that are continued.
+    """
+
+    given: dict[str, Any]
+    frame: Any
+
+    @classmethod
+    def of(cls, forecaster: Any, frame: Any, n: int, X: Any, history: Any) -> Asked:
+        """From the arguments of `Forecaster.predict`; `frame` is that of the fit."""
+        if not isinstance(frame, Table):
+            own = frame if history is None else Frame.of(history, forecaster.freq)
+            return cls({"history": numbers(history), "exogenous": numbers(X)}, own)
+        joint, table = forecaster.joint, frame
+        if history is not None:
+            table = Table.read(history, frame.columns, frame)
+        inputs = table.inputs(joint, table.ahead(n, X), history is not None)
+        return cls({"history": None if history is None else table.arrays(joint), "exogenous": inputs}, table)
+
+    def back(self, values: Any) -> Any:
+        """An answer of the model in the form of the series."""
+        if isinstance(self.frame, list):
+            return [each if own is None else own.back(each) for own, each in zip(self.frame, values)]
+        return values if self.frame is None else self.frame.back(values)
+
+
+def frame_of(forecaster: Any, y: Any, X: Any) -> Any:
+    """The table, or frame, of what a forecaster is fitted on; None for arrays.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `Table.read` and `Frame.of`; X beside a table.
+    """
+    columns = Columns.of(forecaster)
+    if columns is None:
+        return Frame.of(y, forecaster.freq)
+    if X is not None:
+        raise ValueError(f"X: with id= or time= inputs are columns of the table, known=[...], got {quoted(X)}")
+    return Table.read(y, columns)
+
+
+def frame_metadata(frame: Any) -> Any:
+    """Entries of a file; None for arrays, and for names that a file cannot hold."""
+    if isinstance(frame, Table):
+        return {"table": frame.metadata}
+    frames = frame if isinstance(frame, list) else [frame]
+    names = [name for each in frames if each is not None for name in (*(each.columns or ()), each.name)]
+    names += [each.index.name for each in frames if each is not None and each.index is not None]
+    if frame is None or not all(is_storable(name) for name in names):
+        return None
+    if isinstance(frame, list):
+        return {"list": [None if each is None else each.metadata for each in frame]}
+    return {"frame": frame.metadata}
+
+
+def read_frame(says: Entries, forecaster: Any) -> Any:
+    """The inverse of `frame_metadata`."""
+    if says.value.get("frame") is None:
+        return None
+    found = says.entries("frame").only(("table", "frame", "list"))
+    if "table" in found.value:
+        columns = Columns.of(forecaster)
+        if columns is None:
+            found.refuse("must not be there without id or time", None, "table")
+        return Table.from_metadata(found.entries("table"), columns)
+    if "list" in found.value:
+        where = f"{found.where}.list"
+        return [None if each is None else Frame.from_metadata(Entries(each, where)) for each in found.list("list")]
+    return Frame.from_metadata(found.entries("frame"))
+
+
+def numbers(values: Any) -> Any:
+    """Arrays of what has columns or an index (pandas, polars); lists element by element."""
+    if isinstance(values, list | tuple) and any(hasattr(each, "to_numpy") for each in values):
+        return [numbers(each) for each in values]
+    return values.to_numpy() if hasattr(values, "to_numpy") else values
