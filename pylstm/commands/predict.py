@@ -110,6 +110,7 @@ def _classify(
 def _forecast(
     args: argparse.Namespace, model: Any, about: dict[str, Any], reading: dict[str, Any]
 ) -> tuple[dict[str, Any], Sequence[str], Sequence[Sequence[Any]]]:
+    from pylstm.commands._shared.fitting import noted
     from pylstm.commands._shared.judging import forecast_all, intervals
     from pylstm.commands._shared.series import NAMES, read_all
     from pylstm.commands._shared.trained import data_of
@@ -117,8 +118,11 @@ def _forecast(
     source = data_of(args, about)
     read = read_all(source, {"every": reading["every"]} if source in NAMES else reading)
     steps = _steps(args, about, read)
-    forecasts = forecast_all(model, read, steps)
-    ends = intervals(model, read, steps, args.interval) if args.interval is not None else None
+    with noted() as notes:
+        forecasts = forecast_all(model, read, steps)
+        ends = intervals(model, read, steps, args.interval) if args.interval is not None else None
+    for note in notes:
+        print(f"note: {note}", file=sys.stderr)
     found: dict[str, Any] = {"data": source, "time": read.time, "id": read.id_column}
     each = [
         {"after": series.times[-1], "times": read.after(k, steps), "forecast": forecasts[k].tolist()}

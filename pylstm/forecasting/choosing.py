@@ -57,7 +57,8 @@ def choose(
         cycle = season or find_cycle(columns)
     if log is None:
         log = all((each > 0).all() for each in columns) and bool(np.mean([grows(each) for each in columns]) > 0.5)
-    scaled = [np.log(each) for each in columns] if log else columns
+    positive = all((each > 0).all() for each in columns)  # others are refused by the model
+    scaled = [np.log(each) for each in columns] if log and positive else columns
     if season is None:
         season = cycle if cycle and shortest >= 2 * cycle + 8 and _halves(scaled, cycle) else 0
     if season:

@@ -48,8 +48,10 @@ def test_what_a_user_reads(run):
         "interpolated; the last 12 held out"
     )
     assert lines[1].startswith(
-        "model   lstm, 6 units, float32, seed 0; sees differences from the season before, 48 steps"
+        "model   lstm, 6 units, float32, seed 0; sees differences from the season before, 40 steps of them, season 12"
     )
+    assert lines[-7] == "method  1.00 smoothing"
+    lines.pop(-7)
     assert lines[-7].startswith("done    4 epochs, ") and lines[-1] == "saved   pylstm-forecast.safetensors"
     assert [line.split("  ")[0] for line in lines[-5:-1]] == ["forecast", "model", "naive", "seasonal naive (12 steps)"]
     assert lines[2].startswith("  10%  step 4/40, epoch 0, loss ")
@@ -102,7 +104,7 @@ def test_differences(run, waves, difference):
 
 def test_the_same_seed_gives_the_same_numbers(run, waves):
     def forecast(seed):
-        options = ["--column", "height", "--seed", seed, "--json", *SMALL]
+        options = ["--column", "height", "--seed", seed, "--net-alone", "--json", *SMALL]
         return run("train", "forecast", waves, *options).json["forecast"]
 
     assert forecast(3) == forecast(3) != forecast(4)
@@ -120,7 +122,7 @@ def test_plots(run, waves, tmp_path):
 
 
 def test_a_checkpoint_resumes_with_the_same_bits(run, waves, tmp_path):
-    options = [waves, "--column", "height", "--hidden", 6, "--quiet", "--batch-size", 4]
+    options = [waves, "--column", "height", "--net-alone", "--hidden", 6, "--quiet", "--batch-size", 4]
     from pylstm.training import trainer
 
     stop = trainer.Trainer._end_epoch
@@ -167,7 +169,7 @@ def test_evaluate_on_another_file_and_on_changed_data(run, waves, tmp_path):
 
 
 def test_predict_goes_on_after_the_end(run, waves):
-    options = ["--column", "height", "--season", 12, *SMALL]
+    options = ["--column", "height", "--season", 12, "--net-alone", *SMALL]
     run("train", "forecast", waves, *options)
     done = run("predict", "pylstm-forecast.safetensors", "--interval", 0.8)
     assert done.status == 2 and "`pylstm train forecast`: --validation 0.2" in done.err
@@ -267,3 +269,49 @@ def test_json_has_no_nan(run, waves):
     waves.write_text("y\n" + "\n".join(["1"] * 40) + "\n")
     done = run("train", "forecast", waves, "--json", *SMALL)
     assert json.loads(done.out, parse_constant=lambda name: pytest.fail(name))["mae_ratio_to"]["naive"] is None
+
+
+def test_what_was_chosen_is_said(run, waves, tmp_path):
+    found = run("train", "forecast", waves, "--column", "height", "--json", *SMALL).json
+    assert found["model"]["cycle"] == 12 and found["model"]["method"] == ["1.00 smoothing"] and found["notes"] == []
+    assert load("pylstm-forecast.safetensors").describe() == found["model"]["method"]
+    ends = run("predict", "pylstm-forecast.safetensors", "--interval", 0.5, "--steps", 2)  # without --validation
+    assert ends.status == 0 and ends.out.startswith("year,height,low,high\n2120,")
+    walk = np.cumsum(np.random.default_rng(4).normal(size=200))
+    (tmp_path / "walk.csv").write_text("\n".join(["y", *map(str, walk)]) + "\n")
+    done = run("train", "forecast", "walk.csv", "--column", "y", *SMALL)
+    lines = done.out.splitlines()
+    assert "method  1.00 naive" in lines and done.err == ""
+    assert any(line.startswith("note    in the back-test nothing was better by 10 %") for line in lines)
+
+
+@needs_matplotlib
+def test_the_picture_has_a_band_without_validation(run, waves, monkeypatch):
+    from pylstm.plots import fits
+
+    drawn, draw = [], fits.draw_future
+    monkeypatch.setattr(fits, "draw_future", lambda *given: (drawn.append(given), draw(*given)))
+    run("train", "forecast", waves, "--column", "height", "--plot", "a.png", *SMALL)
+    low, high = drawn[0][3]
+    assert (low < drawn[0][2]).all() and (drawn[0][2] < high).all() and "90%" in drawn[0][4]
+
+
+@pytest.mark.parametrize("loss", ["negative_binomial", "0.1,0.5,0.9", "gaussian"])
+def test_losses(run, tmp_path, loss):
+    counts = np.random.default_rng(0).poisson(np.exp(1.5 + np.sin(np.arange(140) * 2 * np.pi / 7)))
+    (tmp_path / "calls.csv").write_text("\n".join(["calls", *map(str, counts)]) + "\n")
+    found = run("train", "forecast", "calls.csv", "--column", "calls", "--loss", loss, "--json", *SMALL).json
+    assert found["model"]["loss"] == ([0.1, 0.5, 0.9] if "," in loss else loss)
+    assert found["model"]["method"] == ["net"]
+    done = run("predict", "pylstm-forecast.safetensors", "--interval", 0.8, "--steps", 3)
+    rows = [[float(each) for each in row[1:]] for row in list(csv.reader(io.StringIO(done.out)))[1:]]
+    assert done.err == "" and all(low <= point <= high for point, low, high in rows)
+    if loss == "negative_binomial":
+        assert all(each == round(each) for row in rows for each in row)
+
+
+def test_wrong_losses(run, waves):
+    done = run("train", "forecast", waves, "--column", "height", "--loss", "x", *SMALL)
+    assert done.status == 2 and "argument --loss: must be one of mean_squared_error, huber, gaussian" in done.err
+    done = run("train", "forecast", waves, "--column", "height", "--loss", "poisson", *SMALL)
+    assert done.status == 2 and "loss='poisson' needs counts, whole numbers from 0, but y has 10" in done.err

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import signal
 import sys
 import time
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
 from typing import Any
 
 
@@ -50,6 +52,20 @@ def run_fit(fit: Callable[..., Any], args: argparse.Namespace, **options: Any) -
         "stopped": "interrupted" if number else history.stopped,
     }
     return history, int(number), found
+
+
+@contextlib.contextmanager
+def noted() -> Iterator[list[str]]:
+    """Warnings of pylstm as a list of texts, without repetitions, in place of Python's lines about them."""
+    notes: list[str] = []
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        yield notes
+    for each in caught:
+        if issubclass(each.category, UserWarning):
+            notes += [str(each.message)] * (str(each.message) not in notes)
+        else:
+            warnings.warn_explicit(each.message, each.category, each.filename, each.lineno)
 
 
 def ended(found: dict[str, Any]) -> str:

@@ -15,10 +15,17 @@ if TYPE_CHECKING:
 SAVE = "pylstm-forecast.safetensors"
 LEVEL = 0.9
 """Level of the interval in the picture."""
+SHARE, PATIENCE = 0.2, 10
+"""Validation and patience where nobody gave them: the back-test is there."""
+LOSS = (
+    "what the net says: mean_squared_error, huber, or a distribution, by the net alone: gaussian, student_t, poisson, "
+    "negative_binomial, quantile, or quantiles such as 0.1,0.5,0.9"
+)
 EXAMPLES = (
     "pylstm train forecast co2",
     "pylstm train forecast flow.csv --column flow",
     "pylstm train forecast sales.csv --id shop --column sold --known price --fill zero",
+    "pylstm train forecast calls.csv --loss negative_binomial",
     "pylstm train forecast messwerte.csv --decimal , --date-format %d.%m.%Y --sort --horizon 24",
 )
 REMARK = (
@@ -35,8 +42,9 @@ def add_parser(tasks: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     parser = tasks.add_parser(
         "forecast",
         help="forecast a series",
-        description="Train a net on a series without its end, forecast that end step by step, and compare "
-        "with the last value (naive) and the last season (seasonal naive). The same seed yields the same numbers.",
+        description="Train a net on a series without its end, weigh it by a back-test beside exponential smoothing and "
+        "naive forecasts, forecast that end, and compare with the last value (naive) and the last season (seasonal "
+        "naive). What is not given is chosen from the series. The same seed yields the same numbers.",
         **with_examples(*EXAMPLES, remark=REMARK),
     )
     options = Options(parser)
@@ -47,7 +55,7 @@ def add_parser(tasks: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
         "--season",
         type=int,
         metavar="N",
-        help="steps of a season; default: 11 for sunspots, 12 or 52 for co2, by the dates for a file",
+        help="steps of a season; default: 11 for sunspots, 12 or 52 for co2, by the dates or the values for a file",
     )
     options.add(
         "--difference",
@@ -55,13 +63,30 @@ def add_parser(tasks: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
         default="auto",
         help="what the net sees: the series, or differences from the step or season before",
     )
-    options.add("--log", action="store_true", help="the net sees logarithms")
-    options.add("--window", type=int, metavar="W", help="steps that it reads; default: 4 seasons, or 48")
+    options.add(
+        "--log", action=argparse.BooleanOptionalAction, help="the net sees logarithms; default: chosen from the series"
+    )
+    options.add("--window", type=int, metavar="W", help="steps that it reads; default: chosen from the series")
+    options.add("--loss", type=loss_of, default="mean_squared_error", metavar="NAME", help=LOSS)
+    options.add("--net-alone", action="store_true", help="forecast by the net alone, without a back-test beside others")
     options.net(hidden=32)
     options.training(epochs=100, batch_size=8, lr=5e-3)
     options.output(SAVE)
     options.add("--no-plot", action="store_true", help="write no picture")
     options.table(fill=True)
+
+
+def loss_of(text: str) -> Any:
+    """The value of ``--loss``: a name, or quantiles."""
+    from pylstm.models.heads import head_of
+
+    parts = text.split(",")
+    try:
+        loss = [float(each) for each in parts] if len(parts) > 1 else text
+        head_of(loss)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error).removeprefix("loss ")) from None
+    return loss
 
 
 def _add_data(options: Options) -> None:
@@ -81,7 +106,7 @@ def _add_data(options: Options) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run the command; the exit status: 0, 130 after Ctrl-C, 143 after SIGTERM."""
     from pylstm.commands._shared.files import drop_checkpoint, exit_status
-    from pylstm.commands._shared.fitting import ended, run_fit
+    from pylstm.commands._shared.fitting import ended, noted, run_fit
     from pylstm.commands._shared.judging import check_hold_out, judge, print_report, report
     from pylstm.commands._shared.options import check_output, training_of
     from pylstm.commands._shared.output import print_json
@@ -91,25 +116,26 @@ def run(args: argparse.Namespace) -> int:
     picture = _picture(args)
     target = check_output(args, SERIES=None if args.series in NAMES else args.series)
     training = training_of(args)
-    reading = {name: getattr(args, name) for name in READ}
-    read = read_all(args.series, reading)
+    read = read_all(args.series, reading := {name: getattr(args, name) for name in READ})
     season = season_of(read) if args.season is None else args.season
     horizon, hold_out = check_hold_out(args, read, season)
     values = [each.values[: len(each.values) - hold_out] for each in read.series]
     known = [each[: len(own)] for each, own in zip(read.known, values)] if read.known[0].shape[1] else None
-    model, difference = _model(args, min(values, key=len), season)
+    model, difference = _model(args, values, season)
+    training = ({"validation": SHARE, "patience": PATIENCE} if model.combine else {}) | training
     _introduce(args, read, hold_out, season, difference, model)
     train: Any = values[0] if read.single else values
-    history, number, fitted = run_fit(lambda **more: model.fit(train, known, **training, **more), args, **target)
-    judged = {"horizon": horizon, "hold_out": hold_out, "season": season}
+    with noted() as notes:
+        history, number, fitted = run_fit(lambda **more: model.fit(train, known, **training, **more), args, **target)
+    judged: dict[str, Any] = {"horizon": horizon, "hold_out": hold_out, "season": season}
     save(args.save, model, about=_about(args, read, reading) | judged)
-    tests = judge(model, read, hold_out=hold_out, horizon=horizon, season=season)
+    tests = judge(model, read, **judged)
     if args.json:
         found = {"task": "forecast", "data": args.series, "column": _named(read), "steps": len(read.series[0].values)}
         found |= {"filled": read.series[0].filled, **judged, "model": _describe(args, model, difference)}
-        print_json(found | fitted | report(tests, read) | {"saved": args.save})
+        print_json(found | {"notes": notes} | fitted | report(tests, read) | {"saved": args.save})
     else:
-        print(ended(fitted))
+        print(ended(fitted), *_chosen(model), *(f"note    {each}" for each in notes), sep="\n")
         print_report(tests, read, season)
     if picture:
         _plot(picture, model, read, history, tests)
@@ -142,24 +168,41 @@ def _about(args: argparse.Namespace, read: Read, reading: dict[str, Any]) -> dic
     return about | {"columns": list(read.columns)}
 
 
-def _model(args: argparse.Namespace, train: Any, season: int) -> tuple[ForecastModel, str]:
-    """The model, and what it sees: "none", "step" or "season"."""
-    from pylstm.commands._shared.options import sizes_of
-    from pylstm.forecasting.backtest import find_differences
-    from pylstm.forecasting.forecast_model import ForecastModel
+def _chosen(model: ForecastModel) -> list[str]:
+    """What the forecasts are made of, the first series of several."""
+    method = model.describe()
+    more = f" (and {len(method) - 4} more)" if len(method) > 4 else ""
+    return [f"method  {' | '.join(method[:4])}{more}"] if model.combine else []
 
-    if args.window is not None and not 1 <= args.window < len(train):
-        raise ValueError(f"--window must be from 1 to {len(train) - 1}, below the steps to train on, got {args.window}")
-    difference = find_differences(train, season) if args.difference == "auto" else args.difference
-    if difference == "season" and not season:
+
+def _model(args: argparse.Namespace, series: list[Any], season: int) -> tuple[ForecastModel, str]:
+    """The model, with what nobody gave chosen from the series, and what it sees: "none", "step" or "season"."""
+    from pylstm.commands._shared.options import sizes_of
+    from pylstm.forecasting.choosing import choose
+    from pylstm.forecasting.forecast_model import ForecastModel
+    from pylstm.models.heads import head_of
+
+    head, steps = head_of(args.loss), min(map(len, series))
+    if args.window is not None and not 1 <= args.window < steps:
+        raise ValueError(f"--window must be from 1 to {steps - 1}, below the steps to train on, got {args.window}")
+    if args.difference == "season" and not season:
         raise ValueError("--difference season needs --season N")
+    asked = "none" if head.counts and args.difference == "auto" else args.difference
+    given: dict[str, Any] = {"season": {"auto": None, "season": season}.get(asked, 0)}
+    given |= {"difference": {"auto": None, "step": 1}.get(asked, 0), "window": args.window}
+    given |= {"log": False if head.counts and args.log is None else args.log, "cycle": season or None}
+    chosen = choose(series, **given)
+    difference = "season" if chosen.season else "step" if chosen.difference else "none"
     model = ForecastModel(
         args.cell,
         args.hidden,
-        window=args.window if args.window is not None else min(4 * season or 48, max(2, len(train) // 2)),
-        season=season if difference == "season" else 0,
-        difference=1 if difference == "step" else 0,
-        log=args.log,
+        window=chosen.window,
+        season=chosen.season,
+        difference=chosen.difference,
+        log=chosen.log,
+        cycle=chosen.cycle,
+        combine=not head.spread and not args.net_alone,
+        loss=args.loss,
         num_layers=args.layers,
         dropout=args.dropout,
         dtype=args.dtype,
@@ -192,15 +235,17 @@ def _introduce(
         args,
         f"series  {what} of {read.source}: {steps} steps{every}{span}{filled}; the last {hold_out} held out",
         f"model   {args.cell}, {layers}{args.hidden} units, {args.dtype}, seed {args.seed}; sees {sees[difference]}"
-        f"{' of logarithms' if args.log else ''}, {model.window} steps of them"
-        f"{f', season {season}' if season else ''}"
+        f"{' of logarithms' if model.preparation.log else ''}, {model.window} steps of them"
+        f"{f', season {season or model.cycle}' if season or model.cycle else ''}"
+        f"{f', loss {args.loss}' if args.loss != 'mean_squared_error' else ''}"
         f"{f', inputs {chr(44).join(args.known)}' if args.known else ''}",
     )
 
 
 def _describe(args: argparse.Namespace, model: ForecastModel, difference: str) -> dict[str, Any]:
-    settings = {name: getattr(args, name) for name in ("cell", "hidden", "layers", "dropout", "dtype", "seed", "log")}
-    size = sum(each.size for each in model.net.params)
+    settings = {name: getattr(args, name) for name in ("cell", "hidden", "layers", "dropout", "dtype", "seed", "loss")}
+    size, ready = sum(each.size for each in model.net.params), model.preparation
+    settings |= {"log": ready.log, "season": ready.season, "cycle": model.cycle, "method": model.describe()}
     return settings | {"parameters": size, "window": model.window, "difference": difference}
 
 
@@ -222,11 +267,13 @@ def _plot(path: str, model: ForecastModel, read: Read, history: Any, tests: Any)
     )
     draw_forecast(panels[1], series.values, len(test.measured), test.forecasts, read.names()[0], series.times)
     if ahead:
+        from pylstm.commands._shared.fitting import noted
         from pylstm.commands._shared.judging import forecast_all
 
         n = min(ahead, test.horizon)
-        held = len(model.residuals) > 0  # without --validation there are no errors to make intervals of
-        point, ends = forecast_all(model, read, n)[0], intervals(model, read, n, LEVEL)[0] if held else None
+        held = model.combine or model.head.spread or len(model.residuals) > 0  # what an interval can be made of
+        with noted():  # the picture need not say that its ends are extrapolated
+            point, ends = forecast_all(model, read, n)[0], intervals(model, read, n, LEVEL)[0] if held else None
         name = f"{read.names()[0]}, {LEVEL:.0%} interval" if held else read.names()[0]
         times = [*series.times, *read.after(0, n)]
         draw_future(panels[2], series.values, point, ends, name, times)
