@@ -32,7 +32,11 @@ MISTAKES = [
     (lambda: pylstm.ClassifyModel(["a", "b"], hiden_size=3), TypeError, "did you mean hidden_size=?"),
     (lambda: pylstm.ClassifyModel(["a", "b"], lr=3), TypeError, "its method fit has: pass lr= to fit"),
     (lambda: pylstm.ClassifyModel(["a", "b"], hidden_size="a"), TypeError, "hidden_size must be an integer, got 'a'"),
-    (lambda: pylstm.ClassifyModel(["a", "b"], read="first"), ValueError, "read must be last, mean or max, got 'first'"),
+    (
+        lambda: pylstm.ClassifyModel(["a", "b"], read="first"),
+        ValueError,
+        "read must be last, mean, max or stats, got 'first'",
+    ),
     (lambda: pylstm.ClassifyModel(["a", "b"], dtype="float16"), TypeError, "dtype must be 'float32' or 'float64'"),
     (lambda: pylstm.ClassifyModel(["a", "b"], dropout="a"), TypeError, "dropout must be a number"),
     *(

@@ -48,7 +48,7 @@ class SequenceEstimator(Estimator):
 
     if TYPE_CHECKING:  # of the two kinds
 
-        def _take_targets(self, y: Any) -> np.ndarray: ...
+        def _take_targets(self, y: Any, x: Any = None, *, known: bool = False) -> Any: ...
         def _scaled(self, targets: np.ndarray) -> np.ndarray: ...
         def _score_of(self, x: Any, targets: np.ndarray, weights: Any = None) -> float: ...
         def _outputs(self) -> tuple[int, Any]: ...
@@ -104,10 +104,19 @@ class SequenceEstimator(Estimator):
             return self._fit_batches(Batches("X", X), warm)
         if y is None:
             raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None.")
+        return self._learn(*self._counting(X, y, sample_weight, reset=True), warm)
+
+    def _counting(
+        self, X: Any, y: Any, sample_weight: Any, *, reset: bool, known: bool = False
+    ) -> tuple[Any, Any, np.ndarray]:
+        """The sequences with a weight above 0, their targets and weights.
+
+        With `reset` the features are taken anew, and unless `known` the classes or the number of targets.
+        """
         X, y, sample_weight = counted(X, y, sample_weight)
         rows = self._rows_that_count(X, y)
-        x = take(self, X if rows is None else _safe_indexing(X, rows), reset=True)
-        targets = self._take_targets(y)
+        x = take(self, X if rows is None else _safe_indexing(X, rows), reset=reset)
+        targets = self._take_targets(y, x, known=known)
         if rows is not None:
             targets = targets[rows]
             sample_weight = None if sample_weight is None else _safe_indexing(sample_weight, rows)
@@ -118,16 +127,22 @@ class SequenceEstimator(Estimator):
             raise ValueError("all sample weights are zero: at least one must be above 0")
         if not kept.all():
             x, targets, weights = x[kept], targets[kept], weights[kept]
+        return x, targets, weights
+
+    def _learn(self, x: Any, targets: np.ndarray, weights: np.ndarray, warm: Any) -> Any:
+        """Fit on what counts; `warm` is the identity of the net to continue from, or None."""
         seed = seed_of(self.random_state)
         if warm is None:
-            self._set_scalers(x, targets, weights)
+            self._set_scalers(self._prepared(x), targets, weights)
         self._begin(warm, seed)
-        return self._train(scale_steps(self.x_scaler_, x, self.dtype), self._scaled(targets), weights, seed)
+        return self._train(self._inputs(x), self._scaled(targets), weights, seed)
 
     def _fit_batches(self, batches: Batches, warm: Any) -> Any:
-        if self.early_stopping:
+        self._begin_choice("batches")
+        if self._holds_out():
+            what = "early_stopping" if self.early_stopping else "calibrate"
             raise ValueError(
-                "early_stopping holds out rows, which cannot be drawn of batches: pass arrays, which may be mapped"
+                f"{what} holds out rows, which cannot be drawn of batches: pass arrays, which may be mapped"
             )
         scales = {name: value for name, value in vars(self).items() if name in ("x_scaler_", "y_scaler_")}
         data, seed = Prepared(self, batches), seed_of(self.random_state)
@@ -147,20 +162,35 @@ class SequenceEstimator(Estimator):
         else:
             self.model_ = copy.deepcopy(self.model_)  # the one before stays whole if this fit fails
 
+    def _begin_choice(self, how: str) -> None:
+        """Forget what another fit chose; refuse what `how`, "batches" among others, does not allow."""
+
+    def _prepared(self, x: Any) -> Any:
+        """What is standardised: `_copies` of each feature at a step."""
+        return x
+
+    def _inputs(self, x: Any) -> Any:
+        """What the net sees of x (N, T, I)."""
+        return scale_steps(self.x_scaler_, self._prepared(x), self.dtype)
+
+    def _net_settings(self) -> dict[str, Any]:
+        """The parameters of `NET`."""
+        return {name: getattr(self, name) for name in NET}
+
     def _train(self, x: Any, targets: np.ndarray, weights: np.ndarray, seed: int) -> Any:
-        data: tuple[Any, ...] = (x, targets, weights.astype(self.dtype))
-        validation, scores = None, []
-        if (weights == weights[0]).all():  # the same result, without the products
-            data = data[:2]
-        if self.early_stopping:
+        data, scores = self._data(x, targets, weights), []
+        validation = None
+        if self._holds_out():
             data, validation = self._split(data, seed)
         history = self._fit_net(
             data,
             seed,
             validation=validation,
-            patience=self.n_iter_no_change if validation else None,
+            patience=self.n_iter_no_change if self.early_stopping else None,
             callbacks=[lambda _: scores.append(self._score_of(*validation))] if validation else [],
         )
+        if validation:
+            self._judge(*validation)
         return self._fitted_by(history, scores if validation else None)
 
     def _fit_net(self, data: Any, seed: int, **options: Any) -> History:
@@ -174,6 +204,18 @@ class SequenceEstimator(Estimator):
             **self._training(),
             **options,
         )
+
+    def _data(self, x: Any, targets: Any, weights: np.ndarray) -> tuple[Any, ...]:
+        """What the net is trained on."""
+        same = (weights == weights[0]).all()  # the same result, without the products
+        return (x, targets) if same else (x, targets, weights.astype(self.dtype))
+
+    def _holds_out(self) -> bool:
+        """Whether a share of the sequences is not trained on."""
+        return self.early_stopping
+
+    def _judge(self, x: Any, targets: Any, weights: Any = None) -> None:
+        """What else the sequences held out are for."""
 
     def _rows_that_count(self, X: Any, y: Any) -> np.ndarray | None:
         """Samples that no weight of a class leaves out; None: all."""
@@ -195,7 +237,7 @@ class SequenceEstimator(Estimator):
 
     def _identity(self) -> dict[str, Any]:
         """What a fit must have in common with the one whose parameters it continues from."""
-        settings = {name: getattr(self, name) for name in (*NET, "dtype", "standardise")}
+        settings = self._net_settings() | {name: getattr(self, name) for name in ("dtype", "standardise")}
         return settings | {"features": self.n_step_features_, "outputs": self._outputs()}
 
     def _take_weights(self, x: Any, targets: np.ndarray, sample_weight: Any) -> np.ndarray:
@@ -205,10 +247,11 @@ class SequenceEstimator(Estimator):
         return weights
 
     def _make_model(self, seed: int) -> SequenceModel:
-        options: dict[str, Any] = {name: getattr(self, name) for name in NET if name not in ("cell", "hidden_size")}
-        options |= {"loss": self._loss(), "loss_options": self._loss_options(), "dtype": self.dtype, "seed": seed}
-        I, H, K = self.n_step_features_, self.hidden_size, self._width()
-        return SequenceModel(self.cell, I, H, K, **options, **(self.cell_options or {}))
+        options: dict[str, Any] = self._net_settings() | {"dtype": self.dtype, "seed": seed}
+        options |= {"loss": self._loss(), "loss_options": self._loss_options()}
+        cell, H = options.pop("cell"), options.pop("hidden_size")
+        I, K = len(self.x_scaler_.mean_), self._width()
+        return SequenceModel(cell, I, H, K, **options, **(self.cell_options or {}))
 
     def _set_scalers(self, x: Any, targets: np.ndarray, weights: np.ndarray) -> None:
         """Standardise every feature over all steps; a constant one is divided by 1."""
@@ -240,8 +283,7 @@ class SequenceEstimator(Estimator):
     def _out(self, X: Any) -> np.ndarray:
         """Outputs of the net, as float64 (N, K)."""
         check_is_fitted(self, "model_")
-        x = scale_steps(self.x_scaler_, take(self, X, reset=False), self.dtype)
-        return self.model_.predict(x).astype(np.float64)
+        return self.model_.predict(self._inputs(take(self, X, reset=False))).astype(np.float64)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -262,14 +304,15 @@ class SequenceEstimator(Estimator):
         self.n_features_in_, self.n_step_features_ = map(fitted.integer, self._fitted[:2])
         self.input_form_ = fitted.text("input_form_", (ROWS, STEPS))
         layer, outputs = self.model_.layer, self.model_.head.out_features
-        if self.n_step_features_ != layer.input_size:
-            fitted.refuse(f"must be {layer.input_size}", self.n_step_features_, "n_step_features_")
+        self._set_labels(says)
+        width = layer.input_size // self._copies()
+        if self.n_step_features_ != width:
+            fitted.refuse(f"must be {width}", self.n_step_features_, "n_step_features_")
         if says.get("feature_names") is not None:
             names = says.list("feature_names", str)
             if len(names) != self.n_features_in_:
                 says.refuse(f"must hold {self.n_features_in_} names", len(names), "feature_names")
             self.feature_names_in_ = np.array(names, dtype=object)
-        self._set_labels(says)
         if self._width() != outputs:
             raise ValueError(f"metadata: {self._width()} outputs, but {self.model_.head!r}")
         scales = says.entries("scales").only(self._scale_names())
@@ -278,6 +321,10 @@ class SequenceEstimator(Estimator):
             mean, scale = scales.array(f"{values}_mean_", shape), scales.array(f"{values}_scale_", shape, positive=True)
             setattr(self, f"{values}_scaler_", make_scaler(mean, scale))
         self._net_of = self._identity()
+
+    def _copies(self) -> int:
+        """What the net sees of a feature at a step: itself."""
+        return 1
 
     def _set_labels(self, says: Entries) -> None:
         """What the file says of the targets."""

@@ -140,7 +140,7 @@ def restored(estimator: Any, says: Entries, layer: Any) -> dict[str, Any]:
     out = dict(says.only(estimator._get_param_names()).value)
     cell = leaf_of(layer).cell
     for name, wanted in (("cell", cell.name), ("dtype", layer.dtype.name)):
-        if says.text(name) != wanted:
+        if says.text(name) != wanted and not (name == "cell" and estimator.cell == out[name] == "auto"):
             says.refuse(f"must be {wanted!r}, as in the net", out[name], name)
     for name, value in out.items():
         if name == "cell_options" and value is not None:
@@ -157,7 +157,8 @@ def restored(estimator: Any, says: Entries, layer: Any) -> dict[str, Any]:
             out[name] = tuple(says.list(name, kinds.get(name, int)))
         elif not (value is None or isinstance(value, str | bool) or is_number(value)):
             says.refuse("must be a text, a finite number, true, false or null", value, name)
-    out["cell"] = held(layer)
+    if out["cell"] != "auto":
+        out["cell"] = held(layer)
     if not leaf_of(layer).certified:
         out["cell_options"] = {**(out.get("cell_options") or {}), "certified": False}
     return out

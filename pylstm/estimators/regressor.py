@@ -194,7 +194,7 @@ class SequenceRegressor(RegressorMixin, SequenceEstimator, kind="sequence_regres
         """
         return super().score(*counted(X, y, sample_weight))
 
-    def _take_targets(self, y: Any) -> np.ndarray:
+    def _take_targets(self, y: Any, x: Any = None, *, known: bool = False) -> np.ndarray:
         try:
             y = check_array(y, dtype=np.float64, ensure_2d=False, input_name="y", estimator=self)
         except ValueError as error:

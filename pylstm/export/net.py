@@ -71,6 +71,11 @@ def net_of(model: Any, dtype: Any) -> Net:
     layer, read = inner, "every"
     if hasattr(inner, "head") and hasattr(inner, "layer"):  # a SequenceModel, which forecasts and texts are, too
         embedding, layer, head, read = inner.embedding, inner.layer, inner.head, inner.read
+    if read == "stats":
+        raise TypeError(
+            "the model cannot be exported: read='stats' needs all steps at once: train one with read='last', 'mean' or "
+            "'max', or write it with pylstm.interop.onnx.export"
+        )
     layers, residual = _layers(layer, given)
     net = Net(
         f"{type(given).__name__} of {_described(layers)}",

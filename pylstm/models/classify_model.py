@@ -13,9 +13,11 @@ from pylstm.data.finite import refuse_array
 from pylstm.data.scaling import pack, pieces_of, scale_of_pieces
 from pylstm.data.sequences import Sequences
 from pylstm.data.stored import Stored, StoredSequences, lazily
+from pylstm.data.views import VIEWS, seen
 from pylstm.hints import explained
 from pylstm.models.body import check_head_sizes
 from pylstm.models.fitted import OWN, FittedModel, NetOptions, check_net
+from pylstm.models.reading import OF_ROWS
 from pylstm.models.restoring import constructor_options, held, leaf_of, own_options
 from pylstm.models.sequence_model import SequenceModel
 from pylstm.schema import Entries, as_array
@@ -46,6 +48,8 @@ class ClassifyModel(FittedModel, kind="classify_model"):
         After `fit`.
     scale : ndarray, shape (2, I)
         Mean and deviation of every feature over all steps that were trained on.
+    view : {"steps", "differences", "normalised"}
+        What the net sees of a sequence (`pylstm.data.views`); `scale` has as many columns.
 
     Raises
     ------
@@ -74,7 +78,7 @@ class ClassifyModel(FittedModel, kind="classify_model"):
         bidirectional: bool = False,
         dropout: float = 0.0,
         head_sizes: Iterable[int] = (),
-        read: Literal["last", "mean", "max"] = "last",
+        read: Literal["last", "mean", "max", "stats"] = "last",
         dtype: Dtype = "float32",
         seed: Integer = 0,
         **options: Unpack[NetOptions],
@@ -83,9 +87,9 @@ class ClassifyModel(FittedModel, kind="classify_model"):
         if len(self.classes) < 2 or len(set(self.classes)) < len(self.classes):
             raise ValueError(f"at least two different classes are needed, got {', '.join(self.classes) or 'none'}")
         if str(read) == "every":
-            raise ValueError("read must be last, mean or max, since a class belongs to a whole sequence")
-        if str(read) not in ("last", "mean", "max"):
-            raise ValueError(f"read must be last, mean or max, got {read!r}")
+            raise ValueError("read must be last, mean, max or stats, since a class belongs to a whole sequence")
+        if str(read) not in OF_ROWS:
+            raise ValueError(f"read must be last, mean, max or stats, got {read!r}")
         check_net(type(self), cell, options, ("loss", *OWN))
         self._net: dict[str, Any] = {"num_layers": check_size("num_layers", num_layers)}
         self._net |= {
@@ -96,13 +100,17 @@ class ClassifyModel(FittedModel, kind="classify_model"):
         self.cell, self.hidden_size = cell, check_size("hidden_size", hidden_size)
         self.dtype = check_dtype(dtype).name
 
+    view = "steps"
+
     @classmethod
-    def around(cls, net: SequenceModel, classes: Sequence[str], scale: np.ndarray) -> ClassifyModel:
+    def around(
+        cls, net: SequenceModel, classes: Sequence[str], scale: np.ndarray, view: str = "steps"
+    ) -> ClassifyModel:
         """A fitted model of a net with this standardisation (2, I) of its input; shared, not copied."""
         layer = leaf_of(net.layer)
         read: Any = net.read
         model = cls(classes, layer.cell, layer.hidden_size, dtype=net.layer.dtype, read=read)
-        model.net, model.scale = net, scale
+        model.net, model.scale, model.view = net, scale, view
         return model
 
     @all_or_nothing
@@ -164,8 +172,9 @@ class ClassifyModel(FittedModel, kind="classify_model"):
             Other features than those of the fit; values that are not finite.
         """
         net, rows = self._need_net(), _rows(x)
-        if _width(rows) != self.scale.shape[1]:
-            raise ValueError(f"sequences must have {self.scale.shape[1]} features at a step, got {_width(rows)}")
+        I = self.scale.shape[1] // VIEWS[self.view]
+        if _width(rows) != I:
+            raise ValueError(f"sequences must have {I} features at a step, got {_width(rows)}")
         odds: np.ndarray = np.exp(log_probabilities(net.predict(self._standardised(rows)).astype("float64")))
         return odds
 
@@ -176,8 +185,9 @@ class ClassifyModel(FittedModel, kind="classify_model"):
 
     def _standardised(self, rows: list[np.ndarray] | Stored) -> Any:
         if isinstance(rows, Stored):
-            (mean, deviation), dtype = self.scale, self.dtype
-            return rows.changed(lambda x: ((x - mean) / deviation).astype(dtype), rows.shape[1:], dtype)
+            (mean, deviation), dtype, stored = self.scale, self.dtype, seen(rows, self.view)
+            return stored.changed(lambda x: ((x - mean) / deviation).astype(dtype), stored.shape[1:], dtype)
+        rows = [seen(row, self.view) for row in rows]
         return pack([(row - self.scale[0]) / self.scale[1] for row in rows], self.dtype)
 
     @property
@@ -191,12 +201,12 @@ class ClassifyModel(FittedModel, kind="classify_model"):
             "options": options | {"hidden_size": self.hidden_size} | own_options(self.cell),
             "scale": self.scale.tolist(),
             "net": self.net.metadata,
-        }
+        } | ({"view": self.view} if self.view != "steps" else {})
 
     @classmethod
     def from_parts(cls, parts: dict[str, Any], metadata: dict[str, Any]) -> ClassifyModel:
         """A fitted model of the given layers, as `pylstm.load` makes it."""
-        says = Entries(metadata, "metadata").only(("classes", "cell", "options", "scale", "net"))
+        says = Entries(metadata, "metadata").only(("classes", "cell", "options", "scale", "net", "view"))
         net = SequenceModel.from_parts(parts, says.entries("net").value)
         options = says.entries("options")
         if net.read != "every" and options.text("read") != net.read:
@@ -204,11 +214,14 @@ class ClassifyModel(FittedModel, kind="classify_model"):
         model = cls(says.list("classes", str), held(net.layer), **constructor_options(cls, says, net.layer))
         model.net, inputs = net, net.layer.input_size
         model.scale = says.array("scale", (2, inputs))
+        model.view = says.text("view", VIEWS) if "view" in metadata else "steps"
         as_array([model.scale[1].tolist()], (1, inputs), "metadata.scale, deviations", positive=True)
         if net.head.out_features != len(model.classes):
             raise ValueError(f"metadata.classes: {len(model.classes)} classes, but {net.head!r}")
         if net.loss_name != "softmax_cross_entropy" or net.read == "every":
-            raise ValueError("metadata.net must have loss softmax_cross_entropy, and read one of last, mean, max")
+            raise ValueError(
+                "metadata.net must have loss softmax_cross_entropy, and read one of last, mean, max, stats"
+            )
         return model
 
     def __repr__(self) -> str:

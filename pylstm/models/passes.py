@@ -35,6 +35,8 @@ class Pass:
     ----------
     run : Run
         Of the body.
+    features : ndarray
+        What the head saw, (N, F) or (T, N, F).
     out : ndarray, shape (N, K), or (T, N, K) where every step is read
     """
 
@@ -55,7 +57,8 @@ class Pass:
         top = layer.layers[-1] if isinstance(layer, Stack) else layer
         forward = top.forward.output_size if isinstance(top, Bidirectional) else top.output_size
         self._reading = Reading(self._turned(self.run.y), lengths, model.read, forward, last)
-        self._head = model.head.over(self._reading.features)
+        self.features = self._reading.features
+        self._head = model.head.over(self.features)
         self.out = self._head.y
 
     def _turned(self, array: np.ndarray) -> np.ndarray:

@@ -6,11 +6,16 @@ from typing import Literal
 
 import numpy as np
 
-READS = ("last", "every", "mean", "max")
+from pylstm.models.statistics import STATISTICS, Statistics
+
+READS = ("last", "every", "mean", "max", "stats")
 
 
-Read = Literal["last", "every", "mean", "max"]
+Read = Literal["last", "every", "mean", "max", "stats"]
 """The names of `READS`, for type checkers."""
+
+OF_ROWS = tuple(each for each in READS if each != "every")
+"""Those with one output for each row."""
 
 
 class Reading:
@@ -22,9 +27,10 @@ class Reading:
         Outputs; 0 beyond the end of a row.
     lengths : ndarray of int, shape (B,), optional
         Steps of each row; default T.
-    read : {"last", "every", "mean", "max"}
+    read : {"last", "every", "mean", "max", "stats"}
         ``last``: of the first `forward` columns the own last step of a row, of the others, which run in reverse, step
-        0. ``mean`` and ``max``: over the own steps. ``every``: y itself. A row without steps has the features 0.
+        0. ``mean`` and ``max``: over the own steps. ``every``: y itself. ``stats``: what
+        `Statistics` has. A row without steps has the features 0.
     forward : int
         Columns that run forward; W without a reverse direction.
     last : int, optional
@@ -32,7 +38,7 @@ class Reading:
 
     Attributes
     ----------
-    features : ndarray, shape (B, W), or (T, B, W) for ``every``, (last, B, W) of the last steps
+    features : ndarray, shape (B, W), or (T, B, W) for ``every``, (last, B, W) of the last steps, (B, 5 W) for ``stats``
 
     Examples
     --------
@@ -53,7 +59,10 @@ class Reading:
             self._before = 0 if last is None else T - last
             self.features = y[self._before :]
             return
-        if not T:
+        if read == "stats":
+            self._statistics = Statistics(y, self._lengths, forward)
+            self.features = self._statistics.features
+        elif not T:
             self.features = np.zeros((B, W), y.dtype)
         elif self._last is not None:
             self.features = y[self._last]
@@ -80,6 +89,8 @@ class Reading:
         """
         if self._read == "every":
             return np.concatenate([np.zeros((self._before, *d.shape[1:]), d.dtype), d]) if self._before else d
+        if self._read == "stats":
+            return self._statistics.backward(d)
         T, F = self._shape[0], self._forward
         if self._read == "mean":
             return np.repeat((d / self._divisor)[None], T, axis=0)
@@ -92,3 +103,8 @@ class Reading:
             dy[0, :, F:] = d[:, F:]
             dy[(*self._own, slice(F))] = d[:, :F]
         return dy
+
+
+def features_of(read: str, width: int) -> int:
+    """Numbers that a head sees of `width` outputs."""
+    return width * len(STATISTICS) if read == "stats" else width

@@ -62,11 +62,12 @@ class SequenceModel(Trainable, kind="sequence_model"):
         Units of the layers of an `MLP` head; none: the head is `Linear`.
     activation : {"relu", "tanh"}
         Of the `MLP`.
-    read : {"last", "every", "mean", "max"}
-        What the head sees: the last step, every step, or mean or maximum over the steps; each row of a `Sequences` by
-        its own steps. ``last`` of a bidirectional body is where both directions have seen all: the forward output at
-        the last step of the row, beside the reverse output at step 0 (PyTorch's ``h_n`` of the last layer, Keras'
-        ``return_sequences=False``). A row without steps shows the head zeros.
+    read : {"last", "every", "mean", "max", "stats"}
+        What the head sees: the last step, every step, mean or maximum over the steps, or side by side the last step,
+        mean, standard deviation, maximum and minimum; each row of a `Sequences` by its own steps. ``last`` of a
+        bidirectional body is where both directions have seen all: the forward output at the last step of the row,
+        beside the reverse output at step 0 (PyTorch's ``h_n`` of the last layer, Keras' ``return_sequences=False``).
+        A row without steps shows the head zeros.
     loss : str
         A name of `LOSSES`, or ``ctc`` with ``read="every"``: labels that are not aligned with the steps (`ctc_loss`).
     loss_options : dict, optional
@@ -135,7 +136,7 @@ class SequenceModel(Trainable, kind="sequence_model"):
         if check_size("num_layers", num_layers) > 1 or bidirectional:
             sizes |= {"seed": int(seeds[0].generate_state(1, np.uint64)[0]), "residual": residual}
         layer: Any = Recurrent(cell, input_size, hidden_size, num_layers, dtype=dtype, **sizes)
-        head = head_on(layer, output_size, head_sizes, activation, seeds[1])
+        head = head_on(layer, read, output_size, head_sizes, activation, seeds[1])
         self._set(embedding, layer, head, read, loss, loss_options or {})
 
     @classmethod
@@ -174,7 +175,7 @@ class SequenceModel(Trainable, kind="sequence_model"):
             raise TypeError(f"layer must be a Recurrent, Stack or Bidirectional, got {type(layer).__name__}")
         head_seed = seeds_of(seed, 2)[1]
         model = cls.__new__(cls)
-        head = head_on(layer, output_size, head_sizes, activation, head_seed)
+        head = head_on(layer, read, output_size, head_sizes, activation, head_seed)
         model._set(None, layer, head, read, loss, {} if loss_options is None else loss_options)
         return model
 
@@ -189,8 +190,8 @@ class SequenceModel(Trainable, kind="sequence_model"):
     @classmethod
     def from_parts(cls, parts: dict[str, Any], metadata: dict[str, Any]) -> Self:
         """A model of the given layers, as `pylstm.load` makes it."""
-        embedding, layer, head = parts_of(parts)
         says = Entries(metadata, "metadata").only(("read", "loss", "loss_options", "rng"))
+        embedding, layer, head = parts_of(parts, says.text("read", READS))
         options = says.entries("loss_options")
         for name, value in options.value.items():
             if not all(isinstance(each, bool) or is_number(each) for each in as_list(value)):

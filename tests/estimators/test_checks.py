@@ -12,11 +12,14 @@ from sklearn.base import clone
 from sklearn.utils.estimator_checks import estimator_checks_generator, parametrize_with_checks
 
 from pylstm import SequenceClassifier, SequenceRegressor
+from pylstm.estimators.methods import asked
 
 SMALL = {"cell": "gru", "hidden_size": 12, "batch_size": 200, "learning_rate": 0.03, "random_state": 0}
 ESTIMATORS = [
     SequenceClassifier(**SMALL, epochs=30, dtype="float64"),
     SequenceClassifier(**SMALL, epochs=30),
+    SequenceClassifier(),
+    SequenceClassifier(hidden_size=16, random_state=0),
     SequenceRegressor(**SMALL, epochs=100, dtype="float64"),
     SequenceRegressor(**SMALL, epochs=100),
 ]
@@ -24,9 +27,14 @@ ESTIMATORS = [
 ROUNDING = "float32: the last bits of a sum over rows depend on the number of rows"
 
 
+def is_random(estimator):
+    """Whether equal sequences are merged."""
+    return isinstance(estimator, SequenceClassifier) and asked(estimator) != "trained"
+
+
 def rounds(estimator):
     check = "check_sample_weight_equivalence_on_dense_data"
-    return {} if estimator.dtype == "float64" else {check: ROUNDING}
+    return {} if estimator.dtype == "float64" or is_random(estimator) else {check: ROUNDING}
 
 
 def check_it(estimator, check):
@@ -41,7 +49,7 @@ def test_scikit_learn_checks(estimator, check):
     check_it(estimator, check)
 
 
-@pytest.mark.parametrize("estimator", ESTIMATORS[::2], ids=["classifier", "regressor"])
+@pytest.mark.parametrize("estimator", [ESTIMATORS[0], ESTIMATORS[-2]], ids=["classifier", "regressor"])
 def test_the_checks_fit(estimator, monkeypatch):
     """Of one epoch, since only their number is looked at: what a check says of so short a fit is not."""
     fits = Counter()

@@ -65,7 +65,7 @@ def padded(rows, fill):
     return Sequences(out, [len(each) for each in rows])
 
 
-@pytest.mark.parametrize("read", ["last", "mean", "max"])
+@pytest.mark.parametrize("read", ["last", "mean", "max", "stats"])
 def test_ragged_sequences(read):
     fitted = net(read=read).fit(RAGGED, Y)
     expected = fitted.predict_proba(RAGGED)

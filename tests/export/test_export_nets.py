@@ -391,3 +391,8 @@ def test_the_functions_on_the_page_are_those_of_the_file(tmp_path):
     declared = re.findall(r"^(?:int|void) net_\w+\(.*?\);", page, re.M)
     assert len(declared) == 4
     assert all(each in text for each in declared)
+
+
+def test_statistics_need_all_steps(tmp_path):
+    with pytest.raises(TypeError, match="read='stats' needs all steps at once: train one with read='last', 'mean'"):
+        export.c(SequenceModel("gru", 2, 3, 2, read="stats"), tmp_path / "net.c")

@@ -41,7 +41,7 @@ def net_of(dtype, **options):
 @pytest.mark.parametrize("ragged", [False, True])
 @pytest.mark.parametrize("dtype", TOLERANCE)
 @pytest.mark.parametrize("bidirectional", [False, True])
-@pytest.mark.parametrize("read", ["last", "mean", "max", "every"])
+@pytest.mark.parametrize("read", ["last", "mean", "max", "stats", "every"])
 def test_read_outs(read, bidirectional, dtype, ragged, tmp_path):
     net = net_of(dtype, read=read, bidirectional=bidirectional, dropout=0.5)
     x = numbers(2, 5, 7, 3, dtype=dtype)

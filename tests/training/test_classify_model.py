@@ -63,7 +63,7 @@ def test_refusals():
     for classes in (["a"], ["a", "a"], []):
         with pytest.raises(ValueError, match="at least two different classes"):
             ClassifyModel(classes)
-    with pytest.raises(ValueError, match="read must be last, mean or max"):
+    with pytest.raises(ValueError, match="read must be last, mean, max or stats"):
         ClassifyModel(["a", "b"], read="every")
     model = ClassifyModel(["a", "b"], "gru", 3, seed=0)
     with pytest.raises(RuntimeError, match="call fit first"):

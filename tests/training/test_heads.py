@@ -6,6 +6,7 @@ import pytest
 import pylstm
 from pylstm import SequenceModel, Sequences
 from pylstm.models.sequence_model import LOSSES, READS
+from pylstm.models.statistics import STATISTICS
 from pylstm.models.targets import OF_COUNTS, PARTS
 
 K = 4
@@ -173,7 +174,7 @@ def test_rows_without_a_single_step(read):
     x = Sequences(np.full((2, 6, 3), np.nan), [0, 0])
     y = np.ones((2, 6, K) if read == "every" else (2, K))
     check_gradients(model, x, y)
-    bias = model.head(np.zeros((2, 14))).y
+    bias = model.head(np.zeros((2, model.head.in_features))).y
     np.testing.assert_array_equal(model.predict(x), np.zeros((2, 6, K)) if read == "every" else bias)
 
 
@@ -229,7 +230,25 @@ def test_saved_models_come_back(tmp_path, body):
         np.testing.assert_array_equal(one.flat, two.flat)
 
 
-@pytest.mark.parametrize("read", ["last", "mean", "max", "every"])
+def features_of_torch(torch, read, out, last, inside):
+    def mean(values):
+        return values.sum(1) / inside.sum(1)
+
+    def spread():
+        return (mean(torch.where(inside, (out - mean(out)[:, None]) ** 2, 0.0)) + 1e-6).sqrt()
+
+    how = {
+        "last": lambda: last,
+        "mean": lambda: mean(out),
+        "deviation": spread,
+        "max": lambda: out.masked_fill(~inside, -torch.inf).amax(1),
+        "min": lambda: out.masked_fill(~inside, torch.inf).amin(1),
+        "every": lambda: out,
+    }
+    return torch.cat([how[each]() for each in STATISTICS], 1) if read == "stats" else how[read]()
+
+
+@pytest.mark.parametrize("read", ["last", "mean", "max", "stats", "every"])
 def test_against_torch(read):
     torch = pytest.importorskip("torch")
     from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
@@ -238,19 +257,14 @@ def test_against_torch(read):
 
     torch.manual_seed(0)
     lstm = torch.nn.LSTM(3, 5, num_layers=2, bidirectional=True, batch_first=True, dtype=torch.float64)
-    linear = torch.nn.Linear(10, K, dtype=torch.float64)
+    linear = torch.nn.Linear(50 if read == "stats" else 10, K, dtype=torch.float64)
     lengths, rng = [6, 2, 4, 1], np.random.default_rng(3)
     x, y = rng.normal(size=(4, 6, 3)), rng.normal(size=(4, 6, K) if read == "every" else (4, K))
     packed = pack_padded_sequence(torch.tensor(x), torch.tensor(lengths), batch_first=True, enforce_sorted=False)
     out, (h, _) = lstm(packed)
     out, _ = pad_packed_sequence(out, batch_first=True)
     inside = (torch.arange(6) < torch.tensor(lengths)[:, None])[:, :, None]
-    features = {
-        "last": lambda: torch.cat([h[-2], h[-1]], 1),
-        "mean": lambda: out.sum(1) / torch.tensor(lengths)[:, None],
-        "max": lambda: out.masked_fill(~inside, -torch.inf).amax(1),
-        "every": lambda: out,
-    }[read]()
+    features = features_of_torch(torch, read, out, torch.cat([h[-2], h[-1]], 1), inside)
     theirs = linear(features)
     squares = (theirs - torch.tensor(y)) ** 2
     loss = squares[inside.expand_as(squares)].mean() if read == "every" else squares.mean()

@@ -47,7 +47,7 @@ def replaced(array, at, value):
 
 @bad
 @pytest.mark.parametrize("body", BODIES)
-@pytest.mark.parametrize("read", ["last", "mean", "max", "every"])
+@pytest.mark.parametrize("read", ["last", "mean", "max", "stats", "every"])
 def test_a_row_without_weight_has_no_effect(read, body, value):
     model = model_of(read, **BODIES[body])
     y, weights = STEPS if read == "every" else ROWS, np.where(np.arange(N) % 3 == 1, 0.0, 0.7)
@@ -98,7 +98,7 @@ def test_what_counts_is_what_changes_the_loss(read, body, ragged, monkeypatch):
 
 
 @bad
-@pytest.mark.parametrize("read", ["last", "mean", "max", "every"])
+@pytest.mark.parametrize("read", ["last", "mean", "max", "stats", "every"])
 def test_ends_of_rows_have_no_effect(read, value):
     model, beyond = model_of(read, num_layers=2), np.arange(T) >= LENGTHS[:, None]
     y = STEPS if read == "every" else ROWS

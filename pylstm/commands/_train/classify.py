@@ -43,7 +43,7 @@ def add_parser(tasks: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     options.add("--bidirectional", action="store_true", help="read the sequences from both ends")
     options.add(
         "--read",
-        choices=("last", "mean", "max"),
+        choices=("last", "mean", "max", "stats"),
         default="last",
         help="how the outputs of the steps are pooled for the head",
     )

@@ -11,6 +11,7 @@ import onnx
 from onnx import TensorProto, helper
 
 from pylstm.checks import check_dtype, check_flag
+from pylstm.data.views import VIEWS
 from pylstm.feedforward.linear import Linear
 from pylstm.files import Path, write_bytes
 from pylstm.hints import explained
@@ -129,6 +130,11 @@ def _net_of(model: Any) -> Any:
     if hasattr(model, "get_params") and hasattr(model, "standardise"):  # of scikit-learn's kind, which nobody need have
         if not hasattr(model, "model_"):
             raise ValueError(f"the {type(model).__name__} is not fitted: call fit first")
+        if getattr(model, "view_", "") == "normalised":
+            raise TypeError(
+                "the classifier sees normalised sequences, which the file cannot have: export model.model_, whose "
+                "input is the prepared and standardised sequence"
+            )
         return model.model_
     return model
 
@@ -175,13 +181,23 @@ class _Model:
         graph, model, width = self.graph, self.model, self.net.layer.input_size
         if model is self.net:
             return graph.input("x", graph.type, (*self.layers.axes, width))
+        view = getattr(model, "view_", getattr(model, "view", "steps"))
+        width //= VIEWS[view]
         rows = getattr(model, "input_form_", "steps") == "rows"
         x = graph.input("x", TensorProto.DOUBLE, ("N", "F") if rows else (*self.layers.axes, width))
         if rows:
             x = graph.add("Reshape", x, graph.integers(0, -1, width))
+        if view == "differences":
+            x = graph.add("Concat", x, self._differences(x, 1 if rows else self.layers.axes.index("T")), axis=-1)
         scale = model.scale if isinstance(model, ClassifyModel) else (model.x_mean_, model.x_scale_)
         mean, deviation = (graph.constant(each, f"x_{name}", "float64") for each, name in zip(scale, ("mean", "scale")))
         return graph.add("Cast", graph.add("Div", graph.add("Sub", x, mean), deviation), to=graph.type)
+
+    def _differences(self, x: str, time: int) -> str:
+        """x minus the step before, 0 at the first."""
+        zero, one, last, axis = (self.graph.integers(each) for each in (0, 1, -1, time))
+        first, before = (self.graph.add("Slice", x, zero, end, axis) for end in (one, last))
+        return self.graph.add("Sub", x, self.graph.add("Concat", first, before, axis=time))
 
     def _head(self, x: str) -> str:
         head, graph = self.net.head, self.graph

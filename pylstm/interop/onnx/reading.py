@@ -11,13 +11,14 @@ from pylstm.interop.onnx.graph import Graph
 from pylstm.interop.onnx.layers import Layers
 from pylstm.layers.bidirectional import Bidirectional
 from pylstm.layers.stack import Stack
+from pylstm.models.statistics import LEAST
 
 
 def add_reading(graph: Graph, layers: Layers, net: Any, y: str) -> str:
     """The features (N, W), or (T, N, W) of ``every``, from the outputs `y` (T, N, W), 0 beyond the end of a row."""
     if net.read == "every":
         return y
-    return {"last": _last, "mean": _mean, "max": _max}[net.read](graph, layers, net, y)
+    return {"last": _last, "mean": _mean, "max": _max, "stats": _stats}[net.read](graph, layers, net, y)
 
 
 def _last(graph: Graph, layers: Layers, net: Any, y: str) -> str:
@@ -54,9 +55,29 @@ def _max(graph: Graph, layers: Layers, net: Any, y: str) -> str:
     if not layers.inside:
         return graph.add("ReduceMax", y, graph.integers(0), keepdims=0)
     inside = graph.add("Where", layers.inside, y, graph.constant(-np.inf))
-    most = graph.add("ReduceMax", inside, graph.integers(0), keepdims=0)
+    return _filled(graph, layers, graph.add("ReduceMax", inside, graph.integers(0), keepdims=0))
+
+
+def _stats(graph: Graph, layers: Layers, net: Any, y: str) -> str:
+    """Last step, mean, deviation, maximum and minimum; 0 of a row without steps."""
+    last, mean, most = (read(graph, layers, net, y) for read in (_last, _mean, _max))
+    least = graph.add("Neg", _max(graph, layers, net, graph.add("Neg", y)))
+    centred = graph.add("Sub", y, graph.add("Unsqueeze", mean, graph.integers(0)))
+    if layers.inside:
+        centred = graph.add("Where", layers.inside, centred, graph.constant(0.0))
+    variance = _mean(graph, layers, net, graph.add("Mul", centred, centred))
+    deviation = _filled(graph, layers, graph.add("Sqrt", graph.add("Add", variance, graph.constant(LEAST))))
+    return graph.add("Concat", last, mean, deviation, most, least, axis=-1)
+
+
+def _filled(graph: Graph, layers: Layers, features: str) -> str:
+    """Features (N, W) with 0 for rows without steps."""
+    if not layers.inside:
+        return features
     steps = graph.add("Reshape", _lengths(graph, layers, TensorProto.INT64), graph.integers(-1, 1))
-    return graph.add("Where", graph.add("Equal", steps, graph.constant(0, dtype="int64")), graph.constant(0.0), most)
+    return graph.add(
+        "Where", graph.add("Equal", steps, graph.constant(0, dtype="int64")), graph.constant(0.0), features
+    )
 
 
 def _lengths(graph: Graph, layers: Layers, kind: int) -> str:

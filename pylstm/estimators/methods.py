@@ -1,0 +1,103 @@
+"""What a `SequenceClassifier` is asked for, `asked`, and what a file says of what it chose, `read_chosen`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pylstm.data.stored import Stored
+from pylstm.data.views import VIEWS
+from pylstm.schema import Entries, is_number
+
+if TYPE_CHECKING:
+    from pylstm.estimators.choosing import Chosen
+
+METHODS = ("auto", "random", "trained")
+
+TRAINED = (
+    "cell", "num_layers", "bidirectional", "dropout", "residual", "head_sizes", "activation", "read", "cell_options",
+    "epochs", "batch_size", "learning_rate", "optimiser", "schedule", "clip", "early_stopping", "validation_fraction",
+    "n_iter_no_change", "warm_start",
+)  # fmt: skip
+"""Parameters of a trained net and of its training."""
+
+MOST = 50_000
+"""Sequences whose features are held at once."""
+
+CHOSEN = ("method", "scores", "settings", "temperature")
+"""Attributes, without the last ``_``, that a file holds."""
+
+
+def asked(estimator: Any, x: Any = ()) -> str:
+    """One of `METHODS`: "auto" is "trained" where a parameter of a trained net is not at its default, or x is large.
+
+    Raises
+    ------
+    ValueError
+        A random net for sequences that are not in memory.
+    """
+    if estimator.method == "auto" and (_given(estimator) or isinstance(x, Stored) or len(x) > MOST):
+        return "trained"
+    if estimator.method == "random" and isinstance(x, Stored):
+        raise ValueError("method='random' needs the sequences in memory: take method='trained', or X[:]")
+    return str(estimator.method)
+
+
+def check_asked(estimator: Any) -> None:
+    """Reject an unknown method, and parameters without effect.
+
+    Raises
+    ------
+    ValueError
+    """
+    if not isinstance(estimator.method, str) or estimator.method not in METHODS:
+        raise ValueError(f"method must be one of {', '.join(METHODS)}, got {estimator.method!r}")
+    given = _given(estimator)
+    if estimator.method == "random" and given:
+        raise ValueError(
+            f"method='random' has no effect for {', '.join(given)}: leave {'them' if len(given) > 1 else 'it'} out, or "
+            "take method='trained'"
+        )
+
+
+def _given(estimator: Any) -> list[str]:
+    fields = type(estimator).__dataclass_fields__
+    return [name for name in TRAINED if not _same(getattr(estimator, name), fields[name].default)]
+
+
+def _same(value: Any, default: Any) -> bool:
+    if isinstance(default, tuple):
+        return isinstance(value, list | tuple | np.ndarray) and len(value) == len(default) == 0
+    if default is None or isinstance(default, bool | str):
+        return value is default or (isinstance(value, str) and value == default)
+    return not isinstance(value, bool) and is_number(value) and bool(value == default)
+
+
+def said(found: Chosen) -> str:
+    """One line on what was chosen."""
+    scores = ", ".join(f"{name} {score:.3f}" for name, score in found.scores.items())
+    return f"method: {found.method} (accuracy on sequences left out: {scores})"
+
+
+def read_chosen(says: Entries) -> dict[str, Any]:
+    """The attributes of `CHOSEN`, from a file.
+
+    Raises
+    ------
+    ValueError
+        Something else than a fit writes.
+    """
+    own = says.entries("chosen").only(CHOSEN)
+    scores, settings = own.entries("scores").only(METHODS[1:]), own.entries("settings")
+    settings.only(("view", "penalty"))
+    penalty = settings.get("penalty")
+    return {
+        "method": own.text("method", METHODS[1:]),
+        "scores": {name: scores.number(name, 0, 1) for name in scores.value},
+        "settings": {
+            "view": settings.text("view", VIEWS),
+            "penalty": None if penalty is None else settings.number("penalty", 0),
+        },
+        "temperature": own.number("temperature", 0),
+    }
