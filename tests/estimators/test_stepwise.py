@@ -165,7 +165,7 @@ def test_what_batches_and_a_warm_start_do_not_take(rng):
 
 @pytest.mark.parametrize("every", [False, True])
 @pytest.mark.parametrize("head_sizes", [(), (5,)])
-def test_the_temperature_of_a_trained_net(every, head_sizes, rng):
+def test_the_temperature_of_a_trained_net(every, head_sizes, rng, monkeypatch):
     x = rng.normal(size=(300, 4, 1))
     noisy = (x[..., 0] if every else x.sum(axis=(1, 2))) + 1.5 * rng.normal(size=(300, 4) if every else 300)
     y = (noisy > 0).astype(int)
@@ -176,3 +176,7 @@ def test_the_temperature_of_a_trained_net(every, head_sizes, rng):
     odds, right = net.predict_proba(x[100:]).reshape(-1, 2), y[100:].ravel()
     raw = np.exp(log_probabilities(np.log(odds) * net.temperature_))
     assert calibration_error(odds, right) < calibration_error(raw, right)
+    monkeypatch.setattr("pylstm.estimators.classifier.cool", lambda model, temperature: None)
+    warm = SequenceClassifier(**options, calibrate=True, validation_fraction=0.3).fit(x[:100], y[:100])
+    decision = net.decision_function(x) * net.temperature_
+    np.testing.assert_allclose(decision, warm.decision_function(x), rtol=1e-3, atol=1e-3)
