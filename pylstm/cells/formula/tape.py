@@ -41,14 +41,14 @@ def choose(
     pinned : dict of str to Node
         Slots that the formula filled itself.
     """
-    known, cut = set(forward), set[Node]()
+    known, cut, slots = set(forward), set[Node](), _Slots.of(gates, forward, pinned)
     while True:
-        tape = _place(needed, free, known, cut, forward, gates, pinned)
+        tape = _place(needed, free, known, cut, slots)
         if not tape.keep:
             return tape
         best, least = None, len(tape.keep)
         for node in _passed(needed, free | cut | set(tape.gates.values()) | set(tape.keep.values()), known):
-            count = len(_place(needed, free, known, cut | {node}, forward, gates, pinned).keep)
+            count = len(_place(needed, free, known, cut | {node}, slots).keep)
             if count < least:
                 best, least = node, count
         if best is None:
@@ -56,17 +56,28 @@ def choose(
         cut.add(best)
 
 
-def _place(
-    needed: list[Node],
-    free: set[Node],
-    known: set[Node],
-    cut: set[Node],
-    forward: list[Node],
-    gates: dict[str, Node],
-    pinned: dict[str, Node],
-) -> Tape:
-    kept = _kept(needed, free | cut | set(pinned.values()), known) | cut
-    return place(sorted(kept, key=lambda node: node.index), gates, forward, pinned)
+@dataclass
+class _Slots:
+    """Gate -> its pre-activation and the values that depend on it, found once for all tapes that are tried."""
+
+    gates: dict[str, Node]
+    pinned: dict[str, Node]
+    shown: list[Node]
+    linear: dict[str, dict[Node, int]]
+    any_path: dict[str, dict[Node, int]]
+
+    @classmethod
+    def of(cls, gates: dict[str, Node], forward: list[Node], pinned: dict[str, Node]) -> _Slots:
+        shown = [node for node in forward if node.op in ACTIVATIONS and not _is_shared(node)]
+        linear, any_path = (
+            {gate: _distances(leaf, forward, linear=linear) for gate, leaf in gates.items()} for linear in (True, False)
+        )
+        return cls(gates, pinned, shown, linear, any_path)
+
+
+def _place(needed: list[Node], free: set[Node], known: set[Node], cut: set[Node], slots: _Slots) -> Tape:
+    kept = _kept(needed, free | cut | set(slots.pinned.values()), known) | cut
+    return _filled(sorted(kept, key=lambda node: node.index), slots)
 
 
 def _kept(needed: list[Node], free: set[Node], forward: set[Node]) -> set[Node]:
@@ -105,30 +116,29 @@ def _is_shared(node: Node) -> bool:
     return node.kinds <= {"p"} or (node.width == 1 and node.kinds <= {"p", "u"})
 
 
-def place(kept: list[Node], gates: dict[str, Node], forward: list[Node], pinned: dict[str, Node]) -> Tape:
-    """Put `kept` into the slots of `gates` (name -> pre-activation), the rest into keep (still unnamed)."""
-    slots = dict(pinned)
-    waiting = [node for node in kept if node not in slots.values()]
-    shown = [node for node in forward if node.op in ACTIVATIONS and not _is_shared(node)]
-    for pool, ranks in ((waiting, 3), (shown, 1)):
-        for gate, node in _preferences(pool, gates, forward, ranks):
-            if gate not in slots and node not in slots.values():
-                slots[gate] = node
-    for gate, leaf in gates.items():
-        slots.setdefault(gate, leaf)
-    keep = [node for node in waiting if node not in slots.values()]
-    return Tape({gate: slots[gate] for gate in gates}, {f"keep{k}": node for k, node in enumerate(keep, 1)})
+def _filled(kept: list[Node], slots: _Slots) -> Tape:
+    """Put `kept` into the slots of the gates, the rest into keep (still unnamed)."""
+    filled = dict(slots.pinned)
+    waiting = [node for node in kept if node not in filled.values()]
+    for pool, ranks in ((waiting, 3), (slots.shown, 1)):
+        for gate, node in _preferences(pool, slots, ranks):
+            if gate not in filled and node not in filled.values():
+                filled[gate] = node
+    for gate, leaf in slots.gates.items():
+        filled.setdefault(gate, leaf)
+    keep = [node for node in waiting if node not in filled.values()]
+    return Tape({gate: filled[gate] for gate in slots.gates}, {f"keep{k}": node for k, node in enumerate(keep, 1)})
 
 
-def _preferences(pool: list[Node], gates: dict[str, Node], forward: list[Node], ranks: int) -> list[tuple[str, Node]]:
+def _preferences(pool: list[Node], slots: _Slots, ranks: int) -> list[tuple[str, Node]]:
     """Pairs (gate, value for its slot), best first.
 
     Rank 0: an activation applied to a linear expression of the gate; 1: the pre-activation itself; 2: any other
     value that depends on the gate. Within a rank the fewest operations from the gate, then gate order.
     """
     pairs = []
-    for order, (gate, leaf) in enumerate(gates.items()):
-        linear, any_path = _distances(leaf, forward, linear=True), _distances(leaf, forward, linear=False)
+    for order, (gate, leaf) in enumerate(slots.gates.items()):
+        linear, any_path = slots.linear[gate], slots.any_path[gate]
         for node in pool:
             if node in any_path and node.width == leaf.width:
                 rank = 0 if node in linear and node.op in ACTIVATIONS else 1 if node is leaf else 2
