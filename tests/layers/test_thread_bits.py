@@ -119,9 +119,10 @@ def wide_layer(cell, dtype, B, threads, sizes):
     """The narrowest of some layers whose runs of B rows share columns among so many threads; None: no layer does.
 
     With one row or two, narrow products have narrower panels than wide ones."""
+    cell = by_columns(cell)
     for H in sizes:
         options = {name: H // 2 + 7 if B > 2 else 11 for name in cell.contract.sizes}
-        layer = Recurrent(by_columns(cell), 33, H, dtype=dtype, seed=0, certified=False, **options)
+        layer = Recurrent(cell, 33, H, dtype=dtype, seed=0, certified=False, **options)
         plan = layer._core.plan(STEPS, B, True, 0, 0, threads)
         if plan.columns and plan.threads == threads:
             return layer
@@ -181,7 +182,7 @@ def test_products_that_overlap(cell, sizes, B, threads, dtype):
     cell = by_columns(registry().get(cell) if isinstance(cell, str) else cell)
     layer = Recurrent(cell, *sizes, dtype=dtype, seed=0)
     assert (plan := layer._core.plan(STEPS, B, True, 0, 0, threads)).columns and plan.threads == threads
-    check_bits(layer, *problem(layer, np.random.default_rng(1), STEPS, B), [threads], 60)
+    check_bits(layer, *problem(layer, np.random.default_rng(1), STEPS, B), [threads], 20)
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -193,7 +194,7 @@ def test_any_contract(seed):
     assert layer is not None
     modifiers, ragged = seed % 4 == 1, seed % 5 == 2
     call, back = problem(layer, rng, T, B, modifiers=modifiers, ragged=ragged)
-    check_bits(layer, call, back, [2, 3, *([4] if seed % 4 == 0 else [])], 50)
+    check_bits(layer, call, back, [2, 3, *([4] if seed % 4 == 0 else [])], 16)
 
 
 @pytest.mark.parametrize("cell", [entry.cell for entry in registry().entries()], ids=lambda cell: cell.name)
