@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import importlib.util
 import os
 import re
 import signal
@@ -22,8 +24,10 @@ sys.path[:] = [folder for folder in sys.path if Path(folder or ".").resolve() !=
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, lambda *_: None)
 
-NO_SKIPS = os.environ.get("PYLSTM_NO_SKIPS") == "1"
-"""Set by ``.ci/run``: a test that is skipped fails, unless its reason says that this machine cannot run it."""
+NO_SKIPS = os.environ.get("PYLSTM_NO_SKIPS", "")
+"""Set by ``.ci/run``: a test that is skipped fails, unless its reason says that this machine cannot run it; with "once"
+only those that run in one environment, with "1" all."""
+ONCE = {"once", "serial"}
 EXCUSES = ("this machine", "editable install")
 
 
@@ -67,12 +71,26 @@ def explain_skip(report: pytest.TestReport | pytest.CollectReport) -> None:
     if reason.startswith(EXCUSES):
         return
     needed = {EXTRAS[word] for word in re.findall(r"[\w-]+", reason) if word in EXTRAS}
-    if NO_SKIPS or not needed:
+    strict = NO_SKIPS == "1" or (NO_SKIPS == "once" and ONCE & set(getattr(report, "keywords", ())))
+    if strict or not needed:
         report.outcome = "failed"
-        why = "under PYLSTM_NO_SKIPS=1" if NO_SKIPS else "for a reason that names neither a package nor this machine"
+        unnamed = "for a reason that names neither a package nor this machine"
+        why = f"under PYLSTM_NO_SKIPS={NO_SKIPS}" if strict else unnamed
         report.longrepr = f"skipped {why}: {reason}"
     elif where:
         report.longrepr = (*where, f"{reason} (extra {', '.join(sorted(needed))})")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection():
+    """The garbage collector is not shown twenty thousand tests each time it runs: a full run took 0.3 s with them."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.collect()
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.hookimpl(wrapper=True)
@@ -115,6 +133,29 @@ class Site:
             text=True,
             timeout=120,
         )
+
+
+@pytest.fixture(scope="module")
+def jax_compiles_once(tmp_path_factory):
+    """What jax compiles depends on no weight: layers of right and of wrong ones share it. Without jax: nothing."""
+    if importlib.util.find_spec("jax") is None:
+        yield
+        return
+    import jax
+    from jax.experimental.compilation_cache import compilation_cache
+
+    names = {
+        "jax_compilation_cache_dir": str(tmp_path_factory.mktemp("jax")),
+        "jax_persistent_cache_min_compile_time_secs": 0,
+        "jax_persistent_cache_min_entry_size_bytes": -1,
+    }
+    before = {name: getattr(jax.config, name) for name in names}
+    for values in (names, before):
+        compilation_cache.reset_cache()
+        for name, value in values.items():
+            jax.config.update(name, value)
+        if values is names:
+            yield
 
 
 @pytest.fixture

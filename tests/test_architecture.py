@@ -19,6 +19,7 @@ import pytest
 
 import pylstm
 
+pytestmark = pytest.mark.once
 ROOT = Path(__file__).resolve().parents[1]
 _spec = importlib.util.spec_from_file_location("rooms", ROOT / "tools" / "rooms.py")
 rooms = importlib.util.module_from_spec(_spec)
@@ -151,20 +152,24 @@ def test_circles_are_seen():
     assert rooms.circles_of({"a": {"b"}, "b": {"c"}, "c": {"b"}, "d": {"a"}}) == [["b", "c"]]
 
 
-GRAPH = rooms.graph_of()
+@pytest.fixture(scope="module")
+def graph():
+    return rooms.graph_of()
+
+
 PAGE = (ROOT / "docs" / "development" / "architecture.md").read_text(encoding="utf-8")
 
 
-def test_no_module_is_in_a_circle():
+def test_no_module_is_in_a_circle(graph):
     """Imports inside functions, under TYPE_CHECKING and in stubs count too."""
-    assert rooms.circles_of(GRAPH) == []
+    assert rooms.circles_of(graph) == []
 
 
-def test_the_page_has_all_arrows_and_no_other():
-    found = {room: targets for room, targets in rooms.arrows_of(GRAPH).items() if room != "pylstm"}
+def test_the_page_has_all_arrows_and_no_other(graph):
+    found = {room: targets for room, targets in rooms.arrows_of(graph).items() if room != "pylstm"}
     assert rooms.arrows_on(PAGE) == found
     assert rooms.circles_of(found) == []
-    assert not [module for module, targets in GRAPH.items() if "pylstm" in targets]
+    assert not [module for module, targets in graph.items() if "pylstm" in targets]
 
 
 def test_the_picture_has_all_rooms_and_arrows_point_down():
@@ -319,7 +324,7 @@ def length(function):
 
 def test_sizes_of_functions():
     def long(path):
-        functions = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.FunctionDef)]
+        functions = [node for node in rooms.nodes(rooms.tree_of(path)) if isinstance(node, ast.FunctionDef)]
         return {function.name: length(function) for function in functions if length(function) > 40}
 
     assert not wrong(PYTHON, long)

@@ -118,6 +118,7 @@ def test_the_page_shows_what_check_prints(tmp_path):
     reason="needs meson-python and Cython",
 )
 @pytest.mark.skipif(shutil.which("cc") is None, reason="this machine has no C compiler")
+@pytest.mark.once
 def test_the_package_of_the_page_builds(tmp_path):
     files = dict(FILE.findall((ROOT / "docs/write-a-cell.md").read_text()))
     assert {"pyproject.toml", "meson.build", "pylstm_leaky/__init__.py", "pylstm_leaky/_leaky.pyx"} <= set(files)

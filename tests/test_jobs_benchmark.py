@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+pytestmark = pytest.mark.usefixtures("jax_compiles_once")
 JOBS = Path(__file__).resolve().parents[1] / "benchmarks" / "jobs.py"
 TINY = ["--quick", "--size", "3x6x5x7x9"]
 LAYERS = {"lstm": ["W", "U", "b"], "gru": ["W", "U", "b", "b_m"], "formula": ["W", "U", "b", "p_i", "p_f", "p_o"]}

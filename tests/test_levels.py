@@ -30,11 +30,13 @@ def in_turn(levels):
 NONE = pytest.param(None, marks=pytest.mark.skip(reason="this machine has the lowest level only"))
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("lower", in_turn(LOWER) or [NONE])
 def test_the_loop_at_a_lower_level(lower):
     """In a process of its own, since the level is chosen at import."""
     files = [str(TESTS / "layers" / f"test_{name}.py") for name in ("time_loop", "ragged_bits", "checkpointed")]
-    command = [sys.executable, "-P", "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "not slow", *files]
+    command = [sys.executable, "-P", "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "not slow"]
+    command += ["-k", "not interrupts and not fork and not every_level", *files]  # these are alike at every level
     done = subprocess.run(
         command, cwd=TESTS.parent, env={**os.environ, "PYLSTM_CPU": lower}, capture_output=True, text=True
     )

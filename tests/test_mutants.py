@@ -68,6 +68,7 @@ def test_a_pattern_that_matches_nothing_is_refused(mutants, capsys):
 
 
 @pytest.mark.slow
+@pytest.mark.once
 def test_killed_equivalent_and_surviving(tmp_path):
     table, found = tmp_path / "table.toml", tmp_path / "found.json"
     table.write_text(TABLE)

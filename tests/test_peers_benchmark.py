@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
+pytestmark = pytest.mark.usefixtures("jax_compiles_once")
 CONTEST = sorted(BENCHMARKS.glob("contest/**/*.py"))
 
 

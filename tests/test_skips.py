@@ -11,12 +11,13 @@ import pytest
 def conftest(request, monkeypatch):
     manager = request.config.pluginmanager
     (module,) = (plugin for plugin in manager.get_plugins() if hasattr(plugin, "explain_skip"))
-    monkeypatch.setattr(module, "NO_SKIPS", False)
+    monkeypatch.setattr(module, "NO_SKIPS", "")
     return module
 
 
-def skipped(conftest, reason):
-    report = SimpleNamespace(outcome="skipped", skipped=True, longrepr=("test_file.py", 3, f"Skipped: {reason}"))
+def skipped(conftest, reason, *marks):
+    where = ("test_file.py", 3, f"Skipped: {reason}")
+    report = SimpleNamespace(outcome="skipped", skipped=True, keywords=dict.fromkeys(marks, 1), longrepr=where)
     conftest.explain_skip(report)
     return report
 
@@ -45,6 +46,16 @@ def test_a_skip_because_of_the_machine(conftest):
 def test_any_other_skip_is_a_failure(conftest, monkeypatch):
     report = skipped(conftest, "not today")
     assert report.outcome == "failed" and "names neither a package nor this machine: not today" in report.longrepr
-    monkeypatch.setattr(conftest, "NO_SKIPS", True)
+    monkeypatch.setattr(conftest, "NO_SKIPS", "1")
     assert skipped(conftest, "needs statsmodels").outcome == "failed"
     assert skipped(conftest, "this machine has no g++").outcome == "skipped"
+
+
+@pytest.mark.parametrize("mark", ["once", "serial"])
+def test_what_runs_in_one_environment_is_not_skipped_there(conftest, monkeypatch, mark):
+    assert skipped(conftest, "needs Cython", mark).outcome == "skipped"
+    monkeypatch.setattr(conftest, "NO_SKIPS", "once")
+    report = skipped(conftest, "needs Cython", mark)
+    assert report.outcome == "failed" and "under PYLSTM_NO_SKIPS=once: needs Cython" in report.longrepr
+    assert skipped(conftest, "needs statsmodels", "slow").outcome == "skipped"
+    assert skipped(conftest, "this machine has no C compiler", mark).outcome == "skipped"

@@ -50,8 +50,14 @@ def test_pyright(tmp_path):
     run(tmp_path, "basedpyright", "--pythonpath", sys.executable)
 
 
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    """What mypy knows of pylstm and of NumPy after the first page."""
+    return str(tmp_path_factory.mktemp("cache"))
+
+
 @pytest.mark.parametrize("page", ["README.md", "docs/write-a-cell.md"])
-def test_cells_as_pages_write_them(page, tmp_path):
+def test_cells_as_pages_write_them(page, tmp_path, cache):
     """Without annotations, in the modes that do not ask for them."""
     pytest.importorskip("mypy")
     pytest.importorskip("basedpyright")
@@ -66,7 +72,7 @@ def test_cells_as_pages_write_them(page, tmp_path):
         "--check-untyped-defs",
         "--disable-error-code=no-redef",
     )
-    check(tmp_path, "mypy", *strict, "--config-file", "", "--cache-dir", str(tmp_path / "cache"), "page.py")
+    check(tmp_path, "mypy", *strict, "--config-file", "", "--cache-dir", cache, "page.py")
     settings = {"typeCheckingMode": "standard", "reportSelfClsParameterName": False, "reportRedeclaration": False}
     (tmp_path / "pyrightconfig.json").write_text(json.dumps(settings))
     check(tmp_path, "basedpyright", "--pythonpath", sys.executable, "page.py")

@@ -6,6 +6,7 @@ Run: ``python tools/rooms.py`` prints the arrows between rooms, as docs/developm
 from __future__ import annotations
 
 import ast
+import functools
 import keyword
 import re
 from collections.abc import Iterator
@@ -70,9 +71,15 @@ def absolute(name: str, level: int, package: str) -> str:
     return ".".join([*parent, *([name] if name else [])])
 
 
+@functools.lru_cache(maxsize=2)
+def nodes(tree: ast.AST) -> list[ast.AST]:
+    """All of a tree, walked once for all who ask in turn."""
+    return list(ast.walk(tree))
+
+
 def imports(tree: ast.AST, package: str) -> Iterator[str]:
     """Full names of all that is imported anywhere in `tree`, a module of `package`."""
-    for node in ast.walk(tree):
+    for node in nodes(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -85,12 +92,12 @@ def importers(tree: ast.AST) -> set[str]:
     """The names that `tree` has for `import_module` and `__import__`, whatever they were bound to."""
     names = {"import_module", "__import__"}
     pairs = [
-        (each.name, each.asname) for node in ast.walk(tree) for each in getattr(node, "names", ()) if is_alias(each)
+        (each.name, each.asname) for node in nodes(tree) for each in getattr(node, "names", ()) if is_alias(each)
     ]
     names |= {other for name, other in pairs if name in names and other}
     bound = [
         (ast.unparse(node.value), target.id)
-        for node in ast.walk(tree)
+        for node in nodes(tree)
         if isinstance(node, ast.Assign | ast.AnnAssign | ast.NamedExpr) and node.value
         for target in (node.targets if isinstance(node, ast.Assign) else [node.target])
         if isinstance(target, ast.Name)
@@ -108,7 +115,7 @@ def is_alias(node: Any) -> bool:
 def calls_by_name(tree: ast.AST) -> Iterator[ast.Call]:
     """The calls that import a module by a name that is a value."""
     names = importers(tree)
-    for node in ast.walk(tree):
+    for node in nodes(tree):
         if isinstance(node, ast.Call) and last(node.func) in names:
             yield node
 
@@ -123,7 +130,7 @@ def computed(tree: ast.AST) -> list[str]:
     """The imports of `tree` whose name is computed, and importers that are handed on, as they are written."""
     calls, names = list(calls_by_name(tree)), importers(tree)
     found = [ast.unparse(call) for call in calls if not literal(call) and (call.args or call.keywords)]
-    for node in ast.walk(tree):  # `map(import_module, names)`
+    for node in nodes(tree):  # `map(import_module, names)`
         given = [*node.args, *(each.value for each in node.keywords)] if isinstance(node, ast.Call) else []
         if any(isinstance(each, ast.Name | ast.Attribute) and last(each) in names for each in given):
             found.append(ast.unparse(node))
@@ -139,12 +146,12 @@ def reached(tree: ast.AST, package: str) -> Iterator[str]:
     """What `imports` finds, and full names of the attributes that `tree` takes of it: ``p.optim`` of ``p = pylstm``."""
     yield from imports(tree, package)
     full = {}
-    for node in ast.walk(tree):
+    for node in nodes(tree):
         for alias in node.names if isinstance(node, ast.Import | ast.ImportFrom) else ():
             own = alias.name if alias.asname or isinstance(node, ast.ImportFrom) else alias.name.partition(".")[0]
             base = f"{absolute(node.module or '', node.level, package)}." if isinstance(node, ast.ImportFrom) else ""
             full[alias.asname or own] = base + own
-    for node in ast.walk(tree):
+    for node in nodes(tree):
         first, dot, rest = ast.unparse(node).partition(".") if isinstance(node, ast.Attribute) else ("", "", "")
         if first in full:
             yield full[first] + dot + re.match(r"[\w.]*", rest)[0]
@@ -205,6 +212,7 @@ def included(path: Path, root: Path) -> Iterator[Path]:
         yield from (each.resolve() for each in found[:1])
 
 
+@functools.cache
 def imported(path: Path, root: Path = ROOT) -> set[str]:
     """Full names that a source imports, those of what it includes among them."""
     package = ".".join(path.parent.relative_to(root).parts)

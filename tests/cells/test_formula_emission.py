@@ -28,7 +28,7 @@ spec.loader.exec_module(fc)
 COMPILER = shutil.which("cc") or shutil.which("gcc")
 TOLERANCE = {np.float64: (1e-12, 1e-11), np.float32: (2e-6, 1e-5)}
 STRICT = ["-Wdouble-promotion", "-Werror=double-promotion"]  # float32 is computed in float32
-pytestmark = pytest.mark.skipif(COMPILER is None, reason="this machine has no C compiler")
+pytestmark = [pytest.mark.once, pytest.mark.skipif(COMPILER is None, reason="this machine has no C compiler")]
 
 
 def compile_c(source, name, folder, *flags):

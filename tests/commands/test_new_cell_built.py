@@ -16,6 +16,7 @@ from pylstm import cli
 
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.once,
     pytest.mark.skipif(
         any(importlib.util.find_spec(name) is None for name in ("mesonpy", "Cython", "pip")),
         reason="needs pip, meson-python and Cython",
