@@ -91,9 +91,7 @@ def imports(tree: ast.AST, package: str) -> Iterator[str]:
 def importers(tree: ast.AST) -> set[str]:
     """The names that `tree` has for `import_module` and `__import__`, whatever they were bound to."""
     names = {"import_module", "__import__"}
-    pairs = [
-        (each.name, each.asname) for node in nodes(tree) for each in getattr(node, "names", ()) if is_alias(each)
-    ]
+    pairs = [(each.name, each.asname) for node in nodes(tree) for each in getattr(node, "names", ()) if is_alias(each)]
     names |= {other for name, other in pairs if name in names and other}
     bound = [
         (ast.unparse(node.value), target.id)

@@ -228,7 +228,7 @@ def _parts(y: np.ndarray, target: Any, weights: Any, count: int, what: str) -> A
 
 
 def _counted(y: np.ndarray, target: Any, weights: Any, count: int, what: str) -> Any:
-    """As `_parts`, of counts: the parts, the target, the exposure, the weights."""
+    """The parts, the target, the exposure and the weights of counts; see `_parts`."""
     if y.ndim == 0 or y.shape[-1] % count or y.shape[-1] == 0:
         raise ValueError(f"y must have shape (..., {f'{count} K' if count > 1 else 'K'}): {what}; got {y.shape}")
     parts, K = np.split(y, count, axis=-1), y.shape[-1] // count

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 SHIFT = 10.0
-"""From here on Stirling's series with `SERIES` terms is exact to float64."""
+"""The least x at which Stirling's series with `SERIES` terms is exact to float64."""
 SERIES = (1 / 12, -1 / 360, 1 / 1260, -1 / 1680, 1 / 1188, -691 / 360360, 1 / 156)
 """``B_2k / (2k (2k - 1))``, of ``x^(1 - 2k)``."""
 HALF_LOG_2PI = 0.5 * float(np.log(2 * np.pi))
