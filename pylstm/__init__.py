@@ -22,6 +22,8 @@ from pylstm.cells import (
     sin,
     softplus,
     sqrt,
+    stop_gradient,
+    surrogate,
     tanh,
     where,
 )
@@ -159,7 +161,9 @@ __all__ = [
     "softplus",
     "sqrt",
     "squared_error",
+    "stop_gradient",
     "student_t_likelihood",
+    "surrogate",
     "tanh",
     "truncated_bptt",
     "where",

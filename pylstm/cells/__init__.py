@@ -28,6 +28,7 @@ from pylstm.cells.functions import (
     where,
 )
 from pylstm.cells.lstm import LSTM
+from pylstm.cells.surrogates import stop_gradient, surrogate
 from pylstm.hints import absent
 
 if TYPE_CHECKING:
@@ -74,6 +75,8 @@ __all__ = [
     "sin",
     "softplus",
     "sqrt",
+    "stop_gradient",
+    "surrogate",
     "tanh",
     "where",
 ]

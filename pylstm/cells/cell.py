@@ -197,7 +197,7 @@ class Cell:
                         functions.append(getattr(cls, name))
         cls.formulas = formulas
         cls._check_options([*formulas.values(), *functions])
-        if formulas:
+        if formulas or any(vars(parent).get("formulas") for parent in cls.__mro__[1:]):
             cls.keep = own.get("keep", ())
             cls.kernel = own.get("kernel")
 

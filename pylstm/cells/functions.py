@@ -12,6 +12,9 @@ from typing import Any
 import numpy as np
 
 from pylstm.cells.formula.symbols import Symbol
+from pylstm.cells.surrogates import declared as declared
+from pylstm.cells.surrogates import stop_gradient as stop_gradient
+from pylstm.cells.surrogates import surrogate as surrogate
 from pylstm.hints import explained
 
 Function = Callable[[Any], Any]

@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
+from pylstm.cells.certification.anchors import Anchors
 from pylstm.cells.certification.problem import Inputs, Key, Problem
-from pylstm.cells.twin import call
 
 COMPLEX_STEP = 1e-30
 BESIDE = 1e10
@@ -104,8 +104,9 @@ def derivatives(problem: Problem, forward: Forward, long: bool = False, elementw
         ``"complex steps"``, or ``"differences"`` where the twin is not an analytic function of complex arrays in places
         (there central ones, extrapolated by Richardson).
     """
-    out = call(forward, **problem.spaces(problem.inputs))
-    respond = partial(_responses, problem, forward, elementwise)
+    anchors = Anchors()
+    out = anchors.call(forward, **problem.spaces(problem.inputs))
+    respond = partial(_responses, problem, partial(anchors.call, forward), elementwise)
     exact = _complex(problem, respond, (np.clongdouble(1j), 1j) if long else (1j,))
     beside = _beside(problem, respond) if long and exact is not None else []
     sides = Sides(problem, respond, out, STEP)
@@ -286,7 +287,7 @@ def _responses(problem: Problem, forward: Forward, elementwise: bool, steps: Inp
         moved[key] = copies.reshape(-1, len(unit))
         ranges[key] = slice(start, start + len(unit))
         start += len(unit)
-    out = call(forward, **problem.spaces(moved))
+    out = forward(**problem.spaces(moved))
     responses: Jacobians = {}
     for name, d in problem.d.items():
         all_moves = np.broadcast_to(out[name], (moves * problem.rows, d.shape[1])).reshape(moves, *d.shape)
@@ -294,8 +295,7 @@ def _responses(problem: Problem, forward: Forward, elementwise: bool, steps: Inp
     for key, array in problem.inputs.items():
         if key not in by_row:
             outs = [
-                call(forward, **problem.spaces(problem.inputs | {key: array + sign * step}))
-                for step in np.diag(steps[key])
+                forward(**problem.spaces(problem.inputs | {key: array + sign * step})) for step in np.diag(steps[key])
             ]
             for name in problem.d:
                 responses[name][key] = np.stack([each[name] for each in outs])
@@ -309,9 +309,11 @@ def along(
 
     `out`: what forward returns at the inputs themselves.
     """
+    anchors = Anchors()
+    anchors.call(forward, **problem.spaces(problem.inputs))
 
     def moved(step: complex) -> Any:
-        out = call(forward, **problem.spaces(problem.inputs | {key: problem.inputs[key] + step * direction}))
+        out = anchors.call(forward, **problem.spaces(problem.inputs | {key: problem.inputs[key] + step * direction}))
         return sum((d * out[name]).sum(axis=-1) for name, d in problem.d.items())
 
     finest = (moved(1e-6) - moved(-1e-6)) / 2e-6

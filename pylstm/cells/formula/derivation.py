@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from pylstm.cells.contract import Contract, Stage, hook_name, wrong_cell
 from pylstm.cells.formula import tape as tapes
-from pylstm.cells.formula.graph import FUNCTIONS, Node, Width
+from pylstm.cells.formula.graph import DECLARED, FUNCTIONS, Node, Width, without_declared
 from pylstm.cells.formula.program import Block, Program, build
 from pylstm.cells.formula.rules import reverse
 from pylstm.cells.formula.tracing import Trace, results_of, trace, width_of
@@ -30,17 +30,21 @@ class StageDerivation:
     forward, backward : Program
         Over the blocks of the C contract. Backward delivers a cotangent for every gate, and for those previous
         states, earlier emissions, parameters and aux that the formula uses.
+    declared : Program
+        Forward with the derivatives that are declared (`pylstm.cells.surrogate`) beside their values: `forward` itself
+        where there are none.
     slots : dict of str to Node
         Gate -> the value in its slot after forward; the pre-activation itself where the slot is not written.
     keep : dict of str to (str or int)
         Kept values of this stage and their widths.
     traced : Trace
-        The graph, and the names of its values: the user's, gates and kept values.
+        The graph as it was written, and the names of its values: the user's, gates and kept values.
     """
 
     stage: Stage
     forward: Program
     backward: Program
+    declared: Program
     slots: dict[str, Node]
     keep: dict[str, Width]
     traced: Trace = field(repr=False, compare=False)
@@ -132,9 +136,13 @@ def derive_formulas(contract: Contract, formulas: Mapping[str, Callable[..., Any
 
 
 def _derive_stage(contract: Contract, stage: Stage, function: Callable[..., Any], taken: set[str]) -> StageDerivation:
-    traced = trace(contract, stage, function)
-    forward = list(traced.graph.nodes)
-    cotangents, seeds = _backward(contract, stage, traced)
+    written = trace(contract, stage, function)
+    forward = list(written.graph.nodes)
+    cotangents, seeds = _backward(contract, stage, written)
+    traced = written
+    if any(node.op in DECLARED for node in forward):
+        traced, cotangents = _of_values(written, cotangents)
+        forward = _below([*traced.results.values(), *traced.extra.values(), *traced.leaves.values()])
     free = {node for (kind, _), node in traced.leaves.items() if kind != "z"} | {seed for _, seed in seeds}
     free |= {node for node in traced.results.values() if node.op not in ("const", "leaf")}
     gates = {gate: traced.leaves["z", gate] for gate in stage.gates}
@@ -146,14 +154,45 @@ def _derive_stage(contract: Contract, stage: Stage, function: Callable[..., Any]
     keep = _name_kept(tape.keep, traced.names | given, taken - set(given.values()))
     names = traced.names | {node: name for name, node in keep.items()}
     names |= {node: gate for gate, node in tape.gates.items() if node.op != "leaf" and node not in traced.names}
+    program = _forward_program(contract, traced, tape.gates, keep, names)
+    declared = program
+    if written.results is not traced.results:
+        declared = _forward_program(contract, replace(traced, results=written.results), tape.gates, keep, names)
     return StageDerivation(
         stage,
-        _forward_program(contract, traced, tape.gates, keep, names),
+        program,
         _backward_program(contract, stage, traced, tape.gates, keep, names, cotangents, seeds),
+        declared,
         tape.gates,
         {name: node.width for name, node in keep.items()},
-        replace(traced, names=names),
+        replace(written, names=written.names | names),
     )
+
+
+def _of_values(traced: Trace, cotangents: dict[Node, Node]) -> tuple[Trace, dict[Node, Node]]:
+    """The trace and its cotangents without the derivatives that are declared: they have been used."""
+    known: dict[Node, Node] = {}
+    for node in list(traced.graph.nodes):
+        without_declared(traced.graph, node, known)
+    names: dict[Node, str] = {}
+    for node, name in traced.names.items():
+        names.setdefault(known[node], name)
+    results, extra = ({name: known[node] for name, node in each.items()} for each in (traced.results, traced.extra))
+    slopes = {node: known[each] for node, each in cotangents.items() if node.op not in DECLARED}
+    plain = {node: name for node, name in names.items() if node.op not in ("leaf", "const")}
+    return replace(traced, results=results, extra=extra, names=plain), slopes
+
+
+def _below(roots: list[Node]) -> list[Node]:
+    """All that `roots` are made of, in the order in which it was made."""
+    seen = dict.fromkeys(roots)
+    stack = list(seen)
+    while stack:
+        for node in stack.pop().args:
+            if node not in seen:
+                seen[node] = None
+                stack.append(node)
+    return sorted(seen, key=lambda node: node.index)
 
 
 def _distinct(traced: Trace, slots: dict[str, Node]) -> dict[Node, str]:

@@ -25,6 +25,8 @@ ACTIVATIONS = (*FUNCTIONS, "relu")
 FROM_OUTPUT = ("dsigmoid_from_y", "dtanh_from_y", "drelu_from_y")
 CHEAP = ("add", "sub", "mul", "div", "neg", "abs", "dabs_from_x", "max", "min", "where", "relu", *FROM_OUTPUT)
 REDUCTION, FILL = "row_sum", "fill"
+DECLARED = {"surrogate": 1, "stop": 0}
+"""Operations with a declared derivative, and which argument is the value: surrogate(x, value, derivative), stop(x)."""
 COMMUTATIVE = frozenset(("add", "mul", "max", "min", "eq", "ne", "and", "or"))
 
 
@@ -144,6 +146,20 @@ class Graph:
             node = self._table[key] = Node(len(self.nodes), op, args, width, kinds)
             self.nodes.append(node)
         return node
+
+
+def without_declared(graph: Graph, node: Node, known: dict[Node, Node]) -> Node:
+    """`node`, made of values alone, without derivatives that are declared; `known`: those that were made already."""
+    if node not in known:
+        if node.op in DECLARED:
+            known[node] = without_declared(graph, node.args[DECLARED[node.op]], known)
+        else:
+            args = tuple(without_declared(graph, each, known) for each in node.args)
+            if args == node.args:
+                known[node] = node
+            else:
+                known[node] = graph.fill(args[0], node.width) if node.op == FILL else graph.make(node.op, *args)
+    return known[node]
 
 
 def is_number(node: Node, value: float) -> bool:

@@ -45,6 +45,8 @@ RULES: dict[str, tuple[Rule | None, ...]] = {
     "sin": (lambda c, y, a: c * a.apply("cos", a),),
     "cos": (lambda c, y, a: c * -a.apply("sin", a),),
     "fill": (lambda c, y, a: c,),
+    "surrogate": (lambda c, y, a, value, derivative: c * derivative, None, None),
+    "stop": (None,),
     **{name: (None, None) for name in LOGICAL if name != "not"},
     "not": (None,),
 }

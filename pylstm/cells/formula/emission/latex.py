@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from pylstm.cells.contract import Contract, Stage
 from pylstm.cells.formula.derivation import COTANGENT_BLOCKS, LEAF_BLOCKS, Derivation, StageDerivation
 from pylstm.cells.formula.emission.printer import ATOM, Printer
-from pylstm.cells.formula.graph import FUNCTIONS, LOGICAL, Node
+from pylstm.cells.formula.graph import FUNCTIONS, LOGICAL, Node, without_declared
 from pylstm.cells.formula.program import ADDED, Block, Operation, Program, build
 from pylstm.cells.formula.rules import reverse
 from pylstm.cells.options import call_text
@@ -208,11 +208,13 @@ def backward_equations(stage: StageDerivation) -> list[tuple[str, str]]:
 def local_derivatives(stage: StageDerivation) -> list[tuple[str, str]]:
     """Every partial derivative of a result with respect to an input or a named value through which it goes."""
     traced, pairs = stage.traced, []
+    values: dict[Node, Node] = {}
     known = {node: Block("raw", symbol(name)) for node, name in traced.names.items()}
     known |= {node: Block("raw", symbol(name)) for name, node in traced.results.items() if node.op not in _PLAIN}
     leaves = {node: Block(LEAF_BLOCKS[kind], name) for (kind, name), node in traced.leaves.items()}
     for name, result in traced.results.items():
         found = reverse(traced.graph, [(result, traced.graph.const(1))])
+        found = {node: without_declared(traced.graph, each, values) for node, each in found.items()}
         chain: dict[Node, Block] = {}
         inner = [node for node in found if node in traced.names and node is not result and node.op not in _PLAIN]
         for node in [*inner, *(leaf for leaf in leaves if leaf in found)]:

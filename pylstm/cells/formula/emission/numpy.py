@@ -18,7 +18,7 @@ from pylstm.cells.formula.program import Block, Operation, Program, Store
 
 _SPACES = ("d", "y", "z", "prev", "e", "p", "u")
 _READ = ("prev", "gates")  # blocks of which a twin may ask for shape and dtype
-_CALLS = {"max": "maximum", "min": "minimum", "abs": "absolute"}
+_CALLS = {"max": "maximum", "min": "minimum", "abs": "absolute", "surrogate": "declared", "stop": "stop_gradient"}
 _LOGIC = {"and": " & ", "or": " | "}
 _FORWARD = {"gates": "z", "prev": "prev", "emissions": "e", "params": "p", "aux": "u"}
 _BACKWARD = _FORWARD | {"gates": "y", "keep": "y", "states": "y", "dstates": "d", "demissions": "d"}
@@ -104,7 +104,7 @@ def _wrapped(head: str, pairs: list[str], width: int = 100) -> list[str]:
 def stage_source(stage: StageDerivation) -> str:
     """Source of the twin functions of one stage."""
     gates = set(stage.stage.gates)
-    forward, backward = (_visible(program, gates) for program in (stage.forward, stage.backward))
+    forward, backward = (_visible(program, gates) for program in (stage.declared, stage.backward))
     own = stage.stage.emits
     lines = _function(hook_name("forward", stage.stage.name), forward, _FORWARD, ())
     lines += ["", "", *_function(hook_name("backward", stage.stage.name), backward, _BACKWARD, own)]
