@@ -28,7 +28,7 @@ class Asked:
 
     @classmethod
     def of(cls, forecaster: Any, frame: Any, n: int, X: Any, history: Any) -> Asked:
-        """From the arguments of `Forecaster.predict`; `frame` is that of the fit."""
+        """The question that `Forecaster.predict` is asked by its arguments; `frame` is that of the fit."""
         if not isinstance(frame, Table):
             own = frame if history is None else Frame.of(history, forecaster.freq)
             return cls({"history": numbers(history), "exogenous": numbers(X)}, own)

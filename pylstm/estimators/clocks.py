@@ -62,7 +62,7 @@ class Clock:
 
     @classmethod
     def _plain(cls, values: np.ndarray) -> tuple[Clock, np.ndarray]:
-        """Of an array of datetimes, numbers, texts or Python's dates."""
+        """The clock of an array of datetimes, numbers, texts or Python's dates."""
         if values.dtype.kind == "M":
             unit = np.datetime_data(values.dtype)[0]
             return cls("days") if unit == "D" else cls("dates", unit if unit in UNITS else "us"), values
