@@ -209,10 +209,56 @@ def test_what_does_not_run_as_it_was_written_is_refused(tmp_path):
     )
     with pytest.raises(ValueError, match=f"Gather: indices must be in {-X.shape[1]}..{X.shape[1] - 1} along axis 1"):
         ours.import_model(path)({"x": X, "at": integers(9)})
+    for k in (-5, 4):  # one number, of which the plan makes an index
+        node = onnx.helper.make_node("Gather", ["x", "at"], ["out"], axis=2)
+        model = ours.import_model(write(tmp_path, [node], {"x": X}, ["out"], {"at": np.array(k)}))
+        with pytest.raises(ValueError, match=r"Gather: indices must be in -4\.\.3 along axis 2"):
+            model(X)
     held = {"w": numbers(1, 1, 12, 4), "r": numbers(2, 1, 12, 3)}
     node = onnx.helper.make_node("LSTM", ["x", *held], ["out"], hidden_size=5)
     with pytest.raises(ValueError, match="LSTM: hidden_size is 5, but R has 3 columns"):
         ours.import_model(write(tmp_path, [node], {"x": numbers(0, 2, 1, 4)}, ["out"], held))
+
+
+def unchecked(folder, nodes, held, times=1, listed=False):
+    """A file that onnx may refuse; with `listed` what it holds is among the inputs, too."""
+    kind = onnx.helper.make_tensor_value_info
+    tensors = [onnx.numpy_helper.from_array(np.asarray(array), name) for name, array in held.items()] * times
+    inputs = [kind("x", FLOAT, None), *(kind(each.name, each.data_type, []) for each in tensors if listed)]
+    graph = onnx.helper.make_graph(nodes, "graph", inputs, [kind("y", FLOAT, None)], tensors)
+    path = str(folder / "unchecked.onnx")
+    onnx.save(onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 18)], ir_version=8), path)
+    return path
+
+
+def test_a_value_that_is_defined_twice_is_refused(tmp_path):
+    """By two nodes, by a node and an initializer or an input, by two initializers, in a branch by what is around it."""
+    make, held = onnx.helper.make_node, {"w": np.float32(2), "yes": np.array(True)}
+    add, neg = make("Add", ["x", "w"], ["h"]), make("Neg", ["x"], ["h"])
+    ways = "then", "else"
+    inner = {f"{way}_branch": branch(way, make("Exp", ["x"], ["h"]), make("Neg", ["h"], [way])) for way in ways}
+    cases = [
+        ([add, neg, make("Abs", ["h"], ["y"])], "'h' is defined twice, the second time by a node Neg: a value of an"),
+        ([make("Exp", ["x"], ["w"]), make("Abs", ["w"], ["y"])], "'w' is defined twice, the second time by a node Exp"),
+        ([make("Exp", ["w"], ["x"]), make("Abs", ["x"], ["y"])], "'x' is defined twice, the second time by a node Exp"),
+        ([add, make("If", ["yes"], ["y"], **inner)], "'h' is defined twice, the second time by a node Exp"),
+    ]
+    for nodes, message in cases:
+        with pytest.raises(ValueError, match=message):
+            ours.import_model(unchecked(tmp_path, nodes, held))
+    with pytest.raises(ValueError, match="'w' is defined twice, the second time by an initializer"):
+        ours.import_model(unchecked(tmp_path, [make("Add", ["x", "w"], ["y"])], held, times=2))
+    listed = ours.import_model(unchecked(tmp_path, [make("Add", ["x", "w"], ["y"])], held, listed=True))
+    assert listed.inputs == ("x",) and np.array_equal(listed(X)["y"], X + 2)
+
+
+def test_a_dropout_that_drops_nothing(tmp_path):
+    """Of ratio 0 in training mode, and the mask of what is kept."""
+    make, held = onnx.helper.make_node, {"ratio": np.float32(0), "training": np.array(True)}
+    nodes = [make("Dropout", ["x", "ratio", "training"], ["out", "mask"]), make("Not", ["mask"], ["gone"])]
+    compare(write(tmp_path, nodes, {"x": X}, ["out", "gone"], held), {"x": X})
+    model = ours.import_model(write(tmp_path, [make("Dropout", ["x", *held], ["out"])], {"x": X}, ["out"], held))
+    assert np.array_equal(model(X)["out"], X)
 
 
 @pytest.mark.parametrize("sizes", [None, [1, 3]])

@@ -97,6 +97,25 @@ def test_branches(by, tmp_path):
         agree(model, session, {"x": numbers(k, 2 + k % 2, 3) + (-1) ** k, "flag": np.array(k // 3)})
 
 
+def test_branches_name_values_as_others_do(tmp_path):
+    """A value of one branch is a constant of the next, and a constant of a branch hides that of the graph."""
+    kind, two = helper.make_tensor_value_info, onnx.numpy_helper.from_array(np.float32(2), "t")
+    nodes = [helper.make_node("Exp", ["x"], ["t"]), helper.make_node("Neg", ["t"], ["p"])]
+    first = helper.make_graph(nodes, "p", [], [kind("p", FLOAT, None)])
+    then = helper.make_graph([helper.make_node("Mul", ["a", "t"], ["q"])], "q", [], [kind("q", FLOAT, None)], [two])
+    node, three = helper.make_node("Add", ["b", "limit"], ["r"]), onnx.numpy_helper.from_array(np.float32(3), "limit")
+    last = helper.make_graph([node], "r", [], [kind("r", FLOAT, None)], [three])
+    nodes = [
+        helper.make_node("If", ["yes"], [out], then_branch=each, else_branch=each)
+        for out, each in (("a", first), ("b", then), ("c", last))
+    ]
+    nodes.append(helper.make_node("Div", ["c", "limit"], ["y"]))
+    held = {"yes": np.array(True), "limit": np.float32(0.5)}
+    model, session = model_of(tmp_path, nodes, {"x": (FLOAT, [None, 3])}, ["y"], held)
+    for k in range(3):
+        agree(model, session, {"x": numbers(k, 2, 3)})
+
+
 def stream_model(folder, **more):
     layer = pylstm.LSTM(3, 5, seed=1)
     path = folder / "lstm.onnx"

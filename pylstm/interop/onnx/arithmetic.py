@@ -130,10 +130,10 @@ def _gather(a: Attributes, x: Any, at: Any) -> Any:
 
 
 def dropout(a: Attributes, x: Any, ratio: Any = None, training: Any = None) -> Any:
-    """`x`: of a net that is not being trained."""
-    if training is not None and np.any(training):
+    """`x`: of a net that is not being trained, or with a ratio of 0; and the mask of what is kept, which is all."""
+    if training is not None and np.any(training) and (ratio is None or np.any(ratio)):
         raise ValueError("Dropout: training_mode is true, but nets run here as in evaluation: write the file so")
-    return x
+    return x if a["outputs"] == 1 else (x, np.ones(x.shape, bool if a["opset"] >= 10 else x.dtype))
 
 
 def _cast(a: Attributes, x: Any) -> Any:

@@ -87,9 +87,9 @@ def _sliced(a: Any, x: Any, *given: Any) -> Function:
 
 
 def _gathered(a: Any, x: Any, at: Any) -> Function | None:
-    if np.ndim(at):
-        return None
     axis = a.get("axis", 0) % x.ndim
+    if np.ndim(at) or not -x.shape[axis] <= at < x.shape[axis]:
+        return None
     return _indexed((*[slice(None)] * axis, int(at)))
 
 
@@ -162,7 +162,7 @@ def _mean(a: Any, x: Any, axes: Any = None) -> Function | None:
 
 BOUND: dict[str, Callable[..., Function | None]] = {
     "Identity": lambda a, x: SAME,
-    "Dropout": lambda a, x, *given: dropout(a, SAME, *given),
+    "Dropout": lambda a, x, *given: dropout(a, SAME, *given) if a["outputs"] == 1 else None,
     "Reshape": _reshaped,
     "Squeeze": _squeezed,
     "Unsqueeze": _unsqueezed,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,7 @@ from pylstm.interop.onnx.arithmetic import OPERATORS, Attributes
 from pylstm.interop.onnx.parametric import PARAMETRIC
 
 Values = dict[str, Any]
+TWICE = "{!r} is defined twice, the second time by {}: a value of an ONNX graph is defined once; write the file anew"
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,9 @@ class Nodes:
     """
 
     def __init__(self, graph: Any, opset: int, constants: Values, known: set[str]) -> None:
-        self._opset = opset
+        self._opset, own = opset, Counter(each.name for each in graph.initializer)
+        if twice := [name for name, count in own.items() if count > 1]:
+            raise ValueError(TWICE.format(twice[0], "an initializer"))
         self.constants = constants | {each.name: numpy_helper.to_array(each) for each in graph.initializer}
         self._known = known | self.constants.keys()
         self.outputs = [each.name for each in graph.output]
@@ -98,6 +102,8 @@ class Nodes:
         for node in graph.node:
             if missing := [name for name in node.input if name not in self._known]:
                 raise ValueError(f"{node.op_type} reads {missing[0]!r}, which nothing before it makes")
+            if twice := [name for name in node.output if name and name in self._known]:
+                raise ValueError(TWICE.format(twice[0], f"a node {node.op_type}"))
             self._known.update(node.output)
             self._take(node)
 

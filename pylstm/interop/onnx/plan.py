@@ -77,16 +77,15 @@ class Plan:
         """Add the steps of `nodes`, whose results go to `values`."""
         values.update(nodes.constants)
         self._fixed |= nodes.constants.keys()
+        for name in nodes.constants:  # a constant of a branch hides what has its name around it
+            self._at.pop(name, None)
         for step in nodes.steps:
             if isinstance(step, Node):
                 self._add(step, values)
             elif step.condition in self._at:
                 self._choose(step, values)
             else:
-                branch = step.branch(values)
-                self._trace(branch, values)
-                for name, inner in zip(step.outputs, branch.outputs):
-                    self._call_also(name, inner, values)
+                self._follow(step, values)
 
     def _add(self, node: Node, values: Values) -> None:
         shaping = node.inputs[SHAPING.get(node.op, len(node.inputs)) :]
@@ -103,6 +102,18 @@ class Plan:
             self._call_also(node.outputs[0], node.inputs[0], values)
         else:
             self._append(function, [node.inputs[k] for k in unknown], node.outputs, values)
+
+    def _follow(self, step: Choice, values: Values) -> None:
+        """The branch that a known value chooses; what it names, other branches and the graph may name, too."""
+        branch, inner, at, fixed = step.branch(values), dict(values), dict(self._at), set(self._fixed)
+        self._trace(branch, inner)
+        for name, made in zip(step.outputs, branch.outputs):
+            values[name] = inner[made]
+            if made in self._at:
+                at[name] = self._at[made]
+            if made in self._fixed:
+                fixed.add(name)
+        self._at, self._fixed = at, fixed
 
     def _choose(self, step: Choice, values: Values) -> None:
         """A branch that every call chooses."""
