@@ -23,6 +23,7 @@ from pylstm.checks import quoted
 FORMAT = 1
 """Number of the layout of the header; a file with a higher one is refused."""
 
+OWN = "pylstm.save(path, model) writes a file, pylstm.load(path) reads it"
 Path = str | bytes | os.PathLike[str] | os.PathLike[bytes]
 
 
@@ -77,7 +78,7 @@ def open_to_read(path: Any, opener: Any = None) -> BinaryIO:
         raise explained(error, path) from None
 
 
-def path_text(path: Any, cure: str = "pylstm.save(path, model) writes a file, pylstm.load(path) reads it") -> str:
+def path_text(path: Any, cure: str = OWN) -> str:
     """`path` as text; `TypeError` with the cure if it is not the path of a file."""
     if not isinstance(path, str | bytes | os.PathLike):
         raise TypeError(f"path must be a str, bytes or path, got {type(path).__name__}: {cure}")
@@ -170,9 +171,12 @@ def _without(header: dict[str, Any], name: str) -> dict[str, Any]:
     return {key: value for key, value in header.items() if key != name}
 
 
-def write_bytes(path: Path, data: bytes) -> None:
-    """Write `data` to a new file beside `path`, then rename it; remove what killed writers have left there."""
-    path = path_text(path)
+def write_bytes(path: Path, data: bytes, cure: str = OWN) -> None:
+    """Write `data` to a new file beside `path`, then rename it; remove what killed writers have left there.
+
+    `cure` is what to do where `path` is none, as for `path_text`.
+    """
+    path = path_text(path, cure)
     target = os.path.realpath(path)
     if os.path.exists(target) and not os.path.isfile(target):
         raise ValueError(f"{path}: exists but is not a regular file")

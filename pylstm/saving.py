@@ -23,7 +23,7 @@ from pylstm.hints import absent, explained
 from pylstm.kinds import KINDS, MOST_LAYERS, Plan, Wanted, describe, kind_of, plan_of
 from pylstm.rehearsal import check_attributes, check_same, is_ours, members, rehearsed
 from pylstm.schema import Entries, check_storable, malformed
-from pylstm.wording import with_article
+from pylstm.wording import named, with_article
 
 __all__ = ["Entries", "Layer", "Model", "Plan", "Wanted", "load", "read_about", "save"]
 
@@ -201,11 +201,9 @@ def _take_apart(model: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     if not isinstance(model, Mapping) and callable(getattr(type(model), "from_parts", None)):
         return _take_apart_own(model)
     if not isinstance(model, Mapping) or not model:
-        got = "an empty dict" if isinstance(model, Mapping) else type(model).__name__
-        raise TypeError(
-            f"save takes a layer, a model or a dict of layers, got {got} (your own model needs "
-            "`parts`, `metadata` and a class method `from_parts`)"
-        )
+        got = "an empty dict" if isinstance(model, Mapping) else named(model)
+        own = "" if ": " in got else " (your own model needs `parts`, `metadata` and a class method `from_parts`)"
+        raise TypeError(f"save takes a layer, a model or a dict of layers, got {got}{own}")
     _check_parts(model)
     return {"kind": "dict", "metadata": {}}, dict(model)
 
@@ -232,7 +230,7 @@ def _check_parts(parts: Mapping[str, Any]) -> None:
     for name, layer in parts.items():
         if not isinstance(layer, Layer):
             kinds = ", ".join(KINDS.names(Layer))
-            raise TypeError(f"save: {name!r} must be a layer ({kinds}), got {type(layer).__name__}")
+            raise TypeError(f"save: {name!r} must be a layer ({kinds}), got {named(layer)}")
         if not isinstance(name, str) or not name or "." in name:
             raise ValueError(f"save: the name of a layer must be a non-empty str without dots, got {name!r}")
 

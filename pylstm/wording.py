@@ -1,4 +1,4 @@
-"""Pieces of messages: `with_article` of a noun, `converted`, the call that makes another dtype; `ByName`, a dict."""
+"""Pieces of messages: `with_article`, `named`, `converted`; and `ByName`, a dict that says which names it has."""
 
 from __future__ import annotations
 
@@ -30,6 +30,35 @@ def with_article(noun: str) -> str:
     """
     spelt = noun[:2].isupper()  # letter by letter
     return f"{'an' if noun[:1] in ('AEFHILMNORSX' if spelt else 'AEIOaeio') else 'a'} {noun}"
+
+
+def named(model: Any) -> str:
+    """The class of what came in the place of a layer or model; of a module of PyTorch also what to do with it.
+
+    Examples
+    --------
+    >>> named(3)
+    'int'
+    """
+    kind, bases = type(model).__name__, {f"{each.__module__}.{each.__name__}" for each in type(model).__mro__}
+    if "torch.nn.modules.module.Module" not in bases:
+        return kind
+    if callable(getattr(model, "to_pylstm", None)):
+        return f"{kind}, a module of pylstm.torch: pass module.to_pylstm(), the layer with its weights"
+    load = "pylstm.interop.torch.load_state_dict(layer, module"
+    for name in COUNTERPARTS:
+        if not bases.isdisjoint((f"torch.nn.modules.rnn.{name}", f"torch.nn.modules.rnn.{name}Cell")):
+            given = {key: getattr(model, key, usual) for key, usual in USUAL.items()}
+            more = "".join(f", {key}={value!r}" for key, value in given.items() if value != USUAL[key])
+            make = f"pylstm.{name}({model.input_size}, {model.hidden_size}{more})"
+            return f"{kind}, a module of PyTorch: make layer = {make}, then {load}), and pass layer"
+    return f"{kind}, a module of PyTorch: {load}, prefix='rnn.') takes the weights of a recurrent layer in it"
+
+
+COUNTERPARTS = ("LSTM", "GRU", "RNN")
+USUAL = {"num_layers": 1, "nonlinearity": "tanh", "bias": True, "batch_first": False, "bidirectional": False}
+USUAL |= {"proj_size": 0}
+"""Arguments of PyTorch's modules that our layers have, too."""
 
 
 def converted(name: str, value: Any, dtype: str) -> str:

@@ -12,6 +12,7 @@ from pylstm.feedforward.mlp import MLP
 from pylstm.layers.bidirectional import Bidirectional
 from pylstm.layers.recurrent import RecurrentLayer
 from pylstm.layers.stack import Stack
+from pylstm.wording import named
 
 Scale = tuple[np.ndarray, np.ndarray]
 """Mean and deviation."""
@@ -134,7 +135,7 @@ def _layers(layer: Any, model: Any) -> tuple[list[RecurrentLayer], list[bool]]:
     if not isinstance(layer, RecurrentLayer | Stack | Bidirectional):
         raise TypeError(
             "model must be a recurrent layer, Stack, SequenceModel, CharModel, ClassifyModel, ForecastModel, "
-            f"SequenceClassifier, SequenceRegressor or Forecaster, got {type(model).__name__}"
+            f"SequenceClassifier, SequenceRegressor or Forecaster, got {named(model)}"
         )
     layers: list[Any] = list(layer.layers) if isinstance(layer, Stack) else [layer]
     if any(isinstance(each, Bidirectional) for each in layers):

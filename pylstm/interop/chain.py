@@ -17,6 +17,7 @@ from pylstm.layers.bidirectional import Bidirectional
 from pylstm.layers.named import Recurrent
 from pylstm.layers.stack import Stack
 from pylstm.models.sequence_model import SequenceModel
+from pylstm.wording import named
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -291,7 +292,7 @@ def _parts_of(model: Any) -> list[Any]:
     if not all(isinstance(each, Recurrent | Linear) for each in layers):
         raise TypeError(
             "model must be a Chain, a SequenceModel, a Stack, a recurrent layer, a Linear or an MLP, "
-            f"got {type(model).__name__}"
+            f"got {named(model)}"
         )
     if isinstance(model, Stack) and any(model.residual):
         raise ValueError("a file of layers holds no residual connections: train a stack with residual=False")

@@ -35,9 +35,9 @@ def read_json(path: str) -> Entries:
     return Entries(value, "")
 
 
-def write_json(path: Any, value: Any) -> None:
-    """Write `value` as JSON, whole or not at all."""
-    write_bytes(path, json.dumps(value, allow_nan=False).encode())
+def write_json(path: Any, value: Any, cure: str) -> None:
+    """Write `value` as JSON, whole or not at all; `cure` as of `write_bytes`."""
+    write_bytes(path, json.dumps(value, allow_nan=False).encode(), cure)
 
 
 def finite_floats(value: Any, shape: tuple[int | None, ...], dtype: Any, where: str) -> np.ndarray:

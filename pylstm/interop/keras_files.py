@@ -52,7 +52,7 @@ def load(path: Any, *, dtype: Dtype = "float32", allow_nonfinite: bool = False) 
         Not such a file; a file of weights alone, or of Keras' own format; no recurrent layer; a layer that no cell
         computes, or whose weights do not fit.
     """
-    name, kind = path_text(path), check_dtype(dtype)
+    name, kind = path_text(path, "pylstm.interop.keras.load(path) reads an .h5 file of Keras"), check_dtype(dtype)
     with open_to_read(name) as file:
         if file.read(4) == b"PK\x03\x04":
             raise ValueError(

@@ -27,6 +27,8 @@ __all__ = ["Chain", "ChainStream", "load", "save"]
 if not TYPE_CHECKING:
     __getattr__ = absent(__name__)
 
+_DOOR = "pylstm.interop.nam.save(model, path) writes a file, pylstm.interop.nam.load(path) reads it"
+
 VERSION = "0.5.4"
 """Version of the format that `save` writes."""
 
@@ -65,7 +67,7 @@ def load(path: Any, *, dtype: Dtype = "float32") -> Chain:
     >>> bool((chain(x) == model.predict(x[None])[0]).all()), chain.sample_rate
     (True, 48000)
     """
-    name, kind = path_text(path), check_dtype(dtype)
+    name, kind = path_text(path, _DOOR), check_dtype(dtype)
     with malformed(name):
         says = read_json(name)
         _check_head(says)
@@ -176,7 +178,7 @@ def save(model: Any, path: Any, *, sample_rate: float | None = None, metadata: d
     about = chain.metadata if metadata is None else metadata
     check_storable(about, "metadata")
     given = {"metadata": about, "sample_rate": rate}
-    write_json(path, file | {name: value for name, value in given.items() if value is not None})
+    write_json(path, file | {name: value for name, value in given.items() if value is not None}, _DOOR)
 
 
 def _bias(head: Linear) -> np.ndarray:

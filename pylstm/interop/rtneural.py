@@ -26,6 +26,8 @@ __all__ = ["Chain", "ChainStream", "load", "save"]
 if not TYPE_CHECKING:
     __getattr__ = absent(__name__)
 
+_DOOR = "pylstm.interop.rtneural.save(model, path) writes a file, pylstm.interop.rtneural.load(path) reads it"
+
 BLOCKS = {"lstm": 4, "gru": 3}
 """Cell -> the blocks of columns of its matrices."""
 LAYERS = ("dense", "time-distributed-dense", *BLOCKS, "conv1d", "prelu", "batchnorm", "activation")
@@ -67,7 +69,7 @@ def load(path: Any, *, dtype: Dtype = "float32") -> Chain:
     >>> bool((chain(x) == model.predict(x[None])[0]).all())
     True
     """
-    name, kind = path_text(path), check_dtype(dtype)
+    name, kind = path_text(path, _DOOR), check_dtype(dtype)
     with malformed(name):
         says = read_json(name)
         if "in_shape" not in says.value and any("weight_ih_l" in key for key in says.value):
@@ -199,7 +201,7 @@ def save(model: Any, path: Any) -> None:
             continue
         entry = {"type": "activation", "activation": "", "shape": [None, None, sizes_of(part)[1]]} | _written(part)
         layers.append(entry | {"weights": [each.tolist() for each in entry["weights"]]})
-    write_json(path, {"in_shape": [None, None, chain.input_size], "layers": layers})
+    write_json(path, {"in_shape": [None, None, chain.input_size], "layers": layers}, _DOOR)
 
 
 def _written(part: Any) -> dict[str, Any]:

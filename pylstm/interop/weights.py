@@ -19,12 +19,13 @@ from pylstm.layers.composite import Composite
 from pylstm.layers.named import Recurrent
 from pylstm.layers.recurrent import RecurrentLayer
 from pylstm.layers.stack import Stack
+from pylstm.wording import named
 
 
 def rows_of(layer: Any) -> list[list[Any]]:
     """The single layers of `layer`, by layer and direction, of whatever cells; `TypeError` for no recurrent layer."""
     if not isinstance(layer, Recurrent | Composite):
-        raise TypeError(f"layer must be a Recurrent, Stack or Bidirectional, got {type(layer).__name__}")
+        raise TypeError(f"layer must be a Recurrent, Stack or Bidirectional, got {named(layer)}")
     return [
         [part.forward, part.reverse] if isinstance(part, Bidirectional) else [part]
         for part in (layer.layers if isinstance(layer, Stack) else [layer])

@@ -73,7 +73,18 @@ class RecurrentModule(torch.nn.Module):
     @property
     def all_weights(self) -> list[list[torch.nn.Parameter]]:
         """The parameters by single layer, as of ``torch.nn.LSTM``."""
-        return [[getattr(self, name) for name in shapes] for shapes in self._engine.shapes]
+        return [[self._weight(name) for name in shapes] for shapes in self._engine.shapes]
+
+    def _weight(self, name: str) -> Any:
+        """A parameter, or the tensor that a reparametrisation has put in its place."""
+        found = self._parameters.get(name)
+        if found is None and (found := getattr(self, name, None)) is None:
+            shape = next(each[name] for each in self._engine.shapes if name in each)
+            raise RuntimeError(
+                f"the {type(self).__name__} has no parameter {name}, which was deleted or set to None: set "
+                f"module.{name} = torch.nn.Parameter(...) of shape {shape}, or make the module anew"
+            )
+        return found
 
     @property
     def _flat_weights_names(self) -> list[str]:
@@ -159,7 +170,7 @@ class RecurrentModule(torch.nn.Module):
     def _run(self, x: Any, hx: Any, others: Any, single: bool, axis: int) -> list[Any]:
         """(y, final states) of arrays as the caller has them: one sequence, or with the batch along the first axis."""
         names = {name: shape for shapes in self._engine.shapes for name, shape in shapes.items()}
-        weights = [getattr(self, name) for name in names]
+        weights = [self._weight(name) for name in names]
         dtype = weights[0].dtype
         check_dtype("the module", dtype)
         for (name, shape), weight in zip(names.items(), weights):

@@ -181,3 +181,11 @@ BAD = [
 def test_damaged_files_are_refused_by_name(tmp_path, file, says):
     with pytest.raises(ValueError, match=rf"model\.nam: {says}"):
         nam.load(written(tmp_path / "model.nam", file))
+
+
+@pytest.mark.parametrize("door", [nam, pylstm.interop.rtneural], ids=["nam", "rtneural"])
+def test_a_path_that_is_none_names_the_door(door):
+    model, name = pylstm.SequenceModel("lstm", 1, 3, 1, read="every", seed=0), door.__name__
+    for call in (lambda: door.save(model, None), lambda: door.load(None)):
+        with pytest.raises(TypeError, match=rf"got NoneType: {name}.save\(model, path\) writes a file, {name}.load"):
+            call()

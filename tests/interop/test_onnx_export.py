@@ -313,6 +313,8 @@ def test_arguments_are_checked(tmp_path):
     for options in ({"dtype": "float16"}, {"states": "yes"}, {"lengths": 2}):
         with pytest.raises(TypeError, match=next(iter(options))):
             ours.export(layer, tmp_path / "net.onnx", **options)
+    with pytest.raises(TypeError, match=r"got NoneType: pylstm.interop.onnx.export\(model, path\) writes a file"):
+        ours.export(layer, None)
     with pytest.raises(FileNotFoundError, match="does not exist: create it"):
         ours.export(layer, tmp_path / "none" / "net.onnx")
 

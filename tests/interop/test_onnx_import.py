@@ -366,6 +366,10 @@ def test_files_that_cannot_be_read(tmp_path):
         (tmp_path / "text.onnx").write_text(text)
         with pytest.raises(ValueError, match=r"text\.onnx: not an ONNX file"):
             ours.import_model(tmp_path / "text.onnx")
+    with pytest.raises(
+        TypeError, match=r"got ModelProto: pylstm.interop.onnx.import_model\(path\) reads a file, onnx.save"
+    ):
+        ours.import_model(onnx.ModelProto())
     node = onnx.helper.make_node("Add", ["x", "none"], ["y"])
     graph = onnx.helper.make_graph([node], "g", [onnx.helper.make_tensor_value_info("x", 1, [1])], [])
     onnx.save(onnx.helper.make_model(graph), tmp_path / "cut.onnx")

@@ -25,6 +25,11 @@ def replaced(name, *shape, dtype=torch.float32):
     return module
 
 
+def deleted(module, name="weight_ih_l0"):
+    delattr(module, name)
+    return module
+
+
 LSTM = pylstm.torch.LSTM(I, H)
 PACKED = torch.nn.utils.rnn.pack_padded_sequence(x_of(), [7, 4, 4, 1])
 REFUSED = {
@@ -69,6 +74,16 @@ REFUSED = {
     "dtype of NumPy": (lambda: pylstm.torch.RNN(I, H, dtype="float32"), TypeError, r"torch\.float64, got 'float32'$"),
     "name with a space": (call(LSTM, x_of(), blend={"h seed": torch.ones(T, B, H)}), ValueError, "h seed"),
     "no dict": (call(LSTM, x_of(), blend=torch.ones(T, B, H)), TypeError, "blend must be a dict by name"),
+    "deleted": (
+        call(deleted(pylstm.torch.LSTM(I, H)), x_of()),
+        RuntimeError,
+        r"the LSTM has no parameter weight_ih_l0, .*set module.weight_ih_l0 = torch.nn.Parameter.*shape \(20, 3\)",
+    ),
+    "deleted, as a layer": (
+        deleted(pylstm.torch.GRU(I, H), "bias_hh_l0").to_pylstm,
+        RuntimeError,
+        "no parameter bias_hh",
+    ),
     "wide weight": (
         call(replaced("weight_hh_l0", 1, H), x_of()),
         ValueError,

@@ -22,6 +22,7 @@ from pylstm.layers.composite import Composite
 from pylstm.layers.recurrent import RecurrentLayer
 from pylstm.models.classify_model import ClassifyModel
 from pylstm.models.sequence_model import SequenceModel
+from pylstm.wording import named
 
 OPSET, IR = 18, 8
 """Versions of the files: what onnxruntime reads since 1.14."""
@@ -75,7 +76,7 @@ def export(model: Any, path: Path, *, dtype: Any = None, states: bool = False, l
     True
     """
     proto = model_proto(model, dtype, check_flag("states", states), check_flag("lengths", lengths))
-    write_bytes(path, proto.SerializeToString())
+    write_bytes(path, proto.SerializeToString(), "pylstm.interop.onnx.export(model, path) writes a file")
 
 
 def model_proto(model: Any, dtype: Any, states: bool, lengths: bool) -> Any:
@@ -85,7 +86,7 @@ def model_proto(model: Any, dtype: Any, states: bool, lengths: bool) -> Any:
     if not isinstance(layer, RecurrentLayer | Composite):
         raise TypeError(
             "model must be a recurrent layer, Stack, Bidirectional, SequenceModel, ClassifyModel, SequenceClassifier "
-            f"or SequenceRegressor, got {type(model).__name__}"
+            f"or SequenceRegressor, got {named(model)}"
         )
     graph = Graph(check_dtype(layer.dtype if dtype is None else dtype))
     _check_finite([layer.params] if net is layer else net.params, layer.dtype if dtype is None else dtype)

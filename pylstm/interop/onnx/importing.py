@@ -58,7 +58,7 @@ def import_model(path: Any) -> ImportedModel:
     >>> bool((model(x)["y"] == layer(x).y).all())
     True
     """
-    name = path_text(path)
+    name = path_text(path, "pylstm.interop.onnx.import_model(path) reads a file, onnx.save(proto, path) writes one")
     open_to_read(path).close()  # an error that says what to do
     try:
         proto = onnx.load(name)
