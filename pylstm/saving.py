@@ -61,7 +61,8 @@ def save(
         loaded as that, a ``Recurrent("lstm", ...)`` as an `LSTM`, and a stack in training mode. A model is one of this
         package (`CharModel`, `SequenceModel`, `ForecastModel`, `ClassifyModel`, the estimators), or of yours: an object
         with `parts`, a dict of name to layer, `metadata`, a dict that JSON can hold, and the class method
-        ``from_parts(parts, metadata)``.
+        ``from_parts(parts, metadata)``. Of an optimiser, also that of `SequenceClassifier.partial_fit`, the file has
+        no state.
     about : dict, optional
         What else the file is to say, such as what the model was trained on; what JSON can hold. See `read_about`.
         Tuples come back as lists, from `metadata`, too.

@@ -80,9 +80,10 @@ class SequenceEstimator(Estimator):
         ----------
         X : array_like (N, F) or (N, T, I), DataFrame, Sequences, or list of array_like or DataFrames (T_i, I)
             Flat rows are cut into steps of `features_per_step` numbers. A mapped array, a dataset of h5py or zarr, or
-            the path of a .npy file or a list of them is read by batch where it is larger than 16 MiB. Or, without
-            y, batches of (X, y) or (X, y, sample_weight): an iterable that can be read again, such as a list or a
-            DataLoader of PyTorch, or a function that returns a generator.
+            the path of a .npy file or a list of them is read by batch where it is larger than 16 MiB. Of a sequence
+            without steps, (0, I), the head sees zeros. Or, in `fit` alone and without y, batches of (X, y) or (X, y,
+            sample_weight): an iterable that can be read again, such as a list or a DataLoader of PyTorch, or a
+            function that returns a generator.
         y : array_like, shape (N,), or (N, K) for a regressor
         sample_weight : array_like, shape (N,), optional
             0 or more; sequences of weight 0 are left out, whatever they and their targets are.
@@ -140,9 +141,8 @@ class SequenceEstimator(Estimator):
     def _fit_batches(self, batches: Batches, warm: Any) -> Any:
         self._begin_choice("batches")
         if self._holds_out():
-            what = "early_stopping" if self.early_stopping else "calibrate"
             raise ValueError(
-                f"{what} holds out rows, which cannot be drawn of batches: pass arrays, which may be mapped"
+                f"{self._holder()} holds out rows, which cannot be drawn of batches: pass arrays, which may be mapped"
             )
         scales = {name: value for name, value in vars(self).items() if name in ("x_scaler_", "y_scaler_")}
         data, seed = Prepared(self, batches), seed_of(self.random_state)
@@ -214,6 +214,10 @@ class SequenceEstimator(Estimator):
         """Whether a share of the sequences is not trained on."""
         return self.early_stopping
 
+    def _holder(self) -> str:
+        """The parameter that holds out sequences."""
+        return "early_stopping" if self.early_stopping else "calibrate"
+
     def _judge(self, x: Any, targets: Any, weights: Any = None) -> None:
         """What else the sequences held out are for."""
 
@@ -272,6 +276,11 @@ class SequenceEstimator(Estimator):
 
     def _split(self, data: tuple[Any, ...], seed: int) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
         rows = np.arange(len(data[0]))
+        if np.ceil(len(rows) * self.validation_fraction) >= len(rows):
+            raise ValueError(
+                f"{self._holder()} holds out validation_fraction={self.validation_fraction} of the sequences and "
+                f"leaves none of {len(rows)} to train on: pass more, or take {self._holder()}=False"
+            )
         kept, held = train_test_split(
             rows, test_size=self.validation_fraction, random_state=seed, stratify=self._strata(data[1])
         )

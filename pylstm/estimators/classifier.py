@@ -21,7 +21,7 @@ from pylstm.estimators.choosing import compared, fit_random, merged
 from pylstm.estimators.estimator import simple
 from pylstm.estimators.incremental import Incremental
 from pylstm.estimators.inputs import seed_of, take
-from pylstm.estimators.methods import CHOSEN, asked, check_asked, read_chosen, said
+from pylstm.estimators.methods import CHOSEN, asked, check_asked, check_class_weight, read_chosen, said
 from pylstm.estimators.scikit import ClassifierMixin
 from pylstm.estimators.stepwise import beside, each, inside, labels_of_steps
 from pylstm.models.classify_model import ClassifyModel, log_probabilities
@@ -73,13 +73,13 @@ class SequenceClassifier(ClassifierMixin, Incremental, kind="sequence_classifier
     validation_fraction : float
     n_iter_no_change : int
     class_weight : dict, "balanced" or None
-        Factors on the weights of the samples by class, in `fit` only; "balanced": the classes weigh the same. With a
-        factor of 0 the sequences of a class are left out, whatever they are; it stays in ``classes_``. Where every step
-        has a label, the factors are those of steps.
+        Factors, 0 or more, on the weights of the samples by class, in `fit` and `partial_fit` only; "balanced": the
+        classes weigh the same. With a factor of 0 the sequences of a class are left out, whatever they are; it stays in
+        ``classes_``. Where every step has a label, the factors are those of steps.
     calibrate : bool
         Hold out a share of the sequences of a trained net, and divide the logits by the temperature with the lowest
-        cross-entropy on them, so that probabilities are shares of right answers. Those of a random net always are, by
-        sequences left out.
+        cross-entropy on them, so that probabilities are shares of right answers; not in `partial_fit`. Those of a
+        random net always are, by sequences left out.
     warm_start : bool
         Whether another `fit` continues from the parameters of the previous one.
     dtype : {"float32", "float64"}
@@ -112,7 +112,8 @@ class SequenceClassifier(ClassifierMixin, Incremental, kind="sequence_classifier
     x_scaler_ : sklearn.preprocessing.StandardScaler
         Of the steps.
     x_mean_, x_scale_ : ndarray, shape (I,)
-        Of it.
+        Of it; (2 I,) or (4 I,) where what the net sees, ``settings_["view"]``, has the differences or also the
+        normalised sequence.
 
     Examples
     --------
@@ -238,6 +239,7 @@ class SequenceClassifier(ClassifierMixin, Incremental, kind="sequence_classifier
     def _check_parameters(self) -> None:
         super()._check_parameters()
         check_asked(self)
+        check_class_weight(self.class_weight)
 
     def _take_targets(self, y: Any, x: Any = None, *, known: bool = False) -> Any:
         if self.read == "every":

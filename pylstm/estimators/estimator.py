@@ -154,7 +154,8 @@ def restored(estimator: Any, says: Entries, layer: Any) -> dict[str, Any]:
             out[name] = dict(zip(keys, values, strict=True))
         elif isinstance(value, list):
             kinds = {"loss": (int, float), **dict.fromkeys(("target", "known", "static"), (str, int))}
-            out[name] = tuple(says.list(name, kinds.get(name, int)))
+            found = says.list(name, kinds.get(name, int))
+            out[name] = found if name == "loss" else tuple(found)
         elif not (value is None or isinstance(value, str | bool) or is_number(value)):
             says.refuse("must be a text, a finite number, true, false or null", value, name)
     if out["cell"] != "auto":

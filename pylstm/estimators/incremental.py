@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 from sklearn.utils import column_or_1d
@@ -20,6 +20,10 @@ class Incremental(SequenceEstimator):
 
     if TYPE_CHECKING:  # of the classifier
         class_weight: Any
+        calibrate: bool
+        method: Literal["auto", "random", "trained"]
+        scores_: dict[str, float]
+        settings_: dict[str, Any]
         classes_: np.ndarray
         _optimiser_state: dict[str, Any] | None
 
@@ -28,8 +32,12 @@ class Incremental(SequenceEstimator):
     def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:
         """One pass over some sequences, from where the last fit ended, at a constant `learning_rate`.
 
-        The first call makes a net that is trained, whatever `method` is, and standardises by what it is given. The
-        optimiser goes on where it was; one that comes from a file begins anew.
+        The first call makes a net that is trained and standardises by what it is given. The optimiser goes on where it
+        was; `pylstm.save` does not write its state, so that it begins anew after `pylstm.load` (a pickle has it).
+
+        After a `fit` that took a random net, all weights of that net are trained: the accuracy may fall at first.
+        ``method_`` is then "trained", and ``scores_``, the penalty and ``temperature_``, which no longer hold, are
+        dropped.
 
         Parameters
         ----------
@@ -44,8 +52,9 @@ class Incremental(SequenceEstimator):
         Raises
         ------
         ValueError
-            As `fit`; no `classes` in the first call, others later, a label that is not among them.
-            ``class_weight="balanced"``, since the numbers of the classes are not known.
+            As `fit`; ``method="random"``; ``calibrate=True``, which holds out sequences. No `classes` in the first
+            call, others later, a label that is not among them. ``class_weight="balanced"``, since the numbers of the
+            classes are not known.
 
         Examples
         --------
@@ -60,6 +69,7 @@ class Incremental(SequenceEstimator):
         (4, array([0, 1]))
         """
         self._check_parameters()
+        self._check_incremental()
         first = not hasattr(self, "model_")
         self._take_classes(classes, first)
         x, targets, weights = self._counting(X, y, sample_weight, reset=first, known=True)
@@ -70,6 +80,9 @@ class Incremental(SequenceEstimator):
             self.validation_scores_, self._net_of = None, self._identity()
         else:
             self.model_ = copy.deepcopy(self.model_)
+            self.method_, self.scores_, self.temperature_ = "trained", {}, 1.0
+            self.settings_ = self.settings_ | {"penalty": None}
+            self._net_of = self._identity()
         optimiser = OPTIMISERS[self.optimiser](self.model_.params, lr=self.learning_rate)
         if getattr(self, "_optimiser_state", None) is not None:
             optimiser.load_state_dict(self._optimiser_state)
@@ -81,12 +94,21 @@ class Incremental(SequenceEstimator):
         self.n_iter_, self.loss_curve_ = self.n_iter_ + 1, [*self.loss_curve_, *history.loss]
         return self
 
-    def _take_classes(self, classes: Any, first: bool) -> None:
+    def _check_incremental(self) -> None:
+        """Refuse parameters that need all sequences at once."""
+        if self.method == "random":
+            raise ValueError("method='random' fits all sequences at once: for partial_fit take method='trained'")
+        if self.calibrate:
+            raise ValueError(
+                "calibrate=True holds out sequences, but partial_fit trains on all it is given: take calibrate=False"
+            )
         if isinstance(self.class_weight, str):
             raise ValueError(
                 "class_weight='balanced' needs all labels at once: pass partial_fit a dict, such as "
                 "dict(zip(classes, compute_class_weight('balanced', classes=classes, y=y)))"
             )
+
+    def _take_classes(self, classes: Any, first: bool) -> None:
         if first and classes is None:
             raise ValueError("classes must be passed on the first call to partial_fit.")
         if classes is None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pylstm.checks import quoted
 from pylstm.data.stored import Stored
 from pylstm.data.views import VIEWS
 from pylstm.schema import Entries, is_number
@@ -59,6 +61,18 @@ def check_asked(estimator: Any) -> None:
             f"method='random' has no effect for {', '.join(given)}: leave {'them' if len(given) > 1 else 'it'} out, or "
             "take method='trained'"
         )
+
+
+def check_class_weight(class_weight: Any) -> None:
+    """Reject factors of classes that are no numbers, negative or not finite.
+
+    Raises
+    ------
+    ValueError
+    """
+    for label, factor in class_weight.items() if isinstance(class_weight, dict) else ():
+        if not isinstance(factor, Real) or not 0 <= float(factor) < np.inf:
+            raise ValueError(f"class_weight[{label!r}] must be a number, 0 or more and finite, got {quoted(factor)}")
 
 
 def _given(estimator: Any) -> list[str]:

@@ -123,7 +123,7 @@ def test_a_pass_after_a_fit(rng):
     net = SequenceClassifier(random_state=0).fit(x, y)
     before = net.predict_proba(x)
     net.partial_fit(x, y)
-    assert net.method_ == "random" and net.n_iter_ == 1
+    assert net.method_ == "trained" and net.n_iter_ == 1
     assert np.abs(net.predict_proba(x) - before).max() > 1e-3
     assert net.fit(x, y).n_iter_ == 0
 
