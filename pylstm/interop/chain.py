@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable
+from math import prod
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from pylstm.checks import Array, as_array, check_array, check_finite, check_size
+from pylstm.engine.threads import allowed_threads
 from pylstm.feedforward.linear import Linear
 from pylstm.feedforward.mlp import MLP
 from pylstm.hint_calls import explained_constructor
+from pylstm.interop.convolution import MANY, Conv1d, Windows
 from pylstm.interop.elementwise import Activation, Normalisation, PReLU
 from pylstm.layers.bidirectional import Bidirectional
 from pylstm.layers.named import Recurrent
@@ -23,44 +26,6 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
 
-class Conv1d:
-    """A causal convolution over the steps: ``y[t] = bias + sum over k of x[t - (K - 1 - k) dilation] @ kernel[k]``.
-
-    Parameters
-    ----------
-    kernel : ndarray, shape (K, in_features / groups, out_features)
-    bias : ndarray, shape (out_features,)
-    dilation, groups : int
-        Of `groups` equal parts of the inputs each sees its part of the outputs only.
-    """
-
-    def __init__(self, kernel: Array, bias: Array, dilation: int = 1, groups: int = 1) -> None:
-        K, inputs, outputs = kernel.shape
-        self.kernel, self.bias, self.dilation, self.groups = kernel, bias, dilation, groups
-        self.in_features, self.out_features, self.dtype = inputs * groups, outputs, kernel.dtype
-        each = outputs // groups
-        self._maps = [Linear(K * inputs, each, dtype=kernel.dtype, seed=0) for _ in range(groups)]
-        for g, part in enumerate(self._maps):
-            own = slice(g * each, (g + 1) * each)
-            weight = kernel[:, :, own].reshape(K * inputs, each).T
-            part.params.update({"weight": weight, "bias": bias[own]})
-
-    def zeros(self, lead: tuple[int, ...]) -> Array:
-        """What is before the first step."""
-        return np.zeros(((len(self.kernel) - 1) * self.dilation, *lead, self.in_features), self.dtype)
-
-    def through(self, past: Array, x: Array) -> tuple[Array, Array]:
-        """The outputs of `x` (T, ..., in_features) behind the inputs `past`, and what is past after them."""
-        K, inputs, _ = self.kernel.shape
-        padded = np.concatenate([past, x])
-        taps = np.stack([padded[k * self.dilation :][: len(x)] for k in range(K)], axis=-2)  # (T, ..., K, in_features)
-        parts = [
-            each.over(taps[..., g * inputs : (g + 1) * inputs].reshape(*x.shape[:-1], K * inputs)).y
-            for g, each in enumerate(self._maps)
-        ]
-        return np.concatenate(parts, axis=-1), padded[len(x) :].copy()
-
-
 Part = Recurrent | Linear | Activation | PReLU | Normalisation | Conv1d
 
 
@@ -69,16 +34,36 @@ class _Fed(Protocol):
 
     def feed(self, chunk: Array) -> Array: ...
     def reset(self) -> None: ...
+    def refresh(self) -> None: ...
 
 
-class _Stateless:
-    """A map of every step alone."""
+class _Elementwise:
+    """A function of every step alone, without parameters."""
 
     def __init__(self, part: Any) -> None:
-        self._part = part
+        self.feed = part
+
+    def reset(self) -> None:
+        pass
+
+    refresh = reset
+
+
+class _Mapping:
+    """A `Linear` of every step alone, packed once for a step and once for more."""
+
+    def __init__(self, part: Linear, rows: int) -> None:
+        self._part, self._most = part, rows
+        self.refresh()
+
+    def refresh(self) -> None:
+        self._few, self._many = self._part.packed(self._most), self._part.packed(MANY)
 
     def feed(self, chunk: Array) -> Array:
-        out: Array = self._part.over(chunk).y if isinstance(self._part, Linear) else self._part(chunk)
+        out = np.empty((*chunk.shape[:-1], self._part.out_features), chunk.dtype)
+        rows, y = (each.reshape(1, prod(out.shape[:-1]), each.shape[-1]) for each in (chunk, out))
+        packed = self._few if rows.shape[1] <= self._most else self._many
+        packed.windows(rows, y, threads=allowed_threads())
         return out
 
     def reset(self) -> None:
@@ -86,17 +71,51 @@ class _Stateless:
 
 
 class _Convolving:
-    """A convolution that keeps the inputs that it will need."""
+    """A causal convolution, which keeps the inputs that it will need; packed as `_Mapping` is."""
 
-    def __init__(self, part: Conv1d, lead: tuple[int, ...]) -> None:
-        self._part, self._lead, self._past = part, lead, part.zeros(lead)
+    def __init__(self, part: Conv1d, rows: int) -> None:
+        self._part, self._rows = part, rows
+        self.refresh()
+        self.reset()
 
-    def feed(self, chunk: Array) -> Array:
-        y, self._past = self._part.through(self._past, chunk.reshape(len(chunk), *self._lead, chunk.shape[-1]))
-        return y.reshape(*chunk.shape[:-1], y.shape[-1])
+    def refresh(self) -> None:
+        self._few, self._many = self._part.packed(max(1, self._rows)), self._part.packed()
+        self._laid: dict[int, Windows] = {}
 
     def reset(self) -> None:
-        self._past = self._part.zeros(self._lead)
+        self._past = np.zeros((self._rows, self._part.reach, self._part.in_features), self._part.dtype)
+
+    def feed(self, chunk: Array) -> Array:
+        T, reach = len(chunk), self._part.reach
+        windows = self._laid.get(T) or self._lay_out(T)
+        steps = windows.steps
+        steps[:, :reach] = self._past
+        steps[:, reach:] = chunk.reshape(T, self._rows, chunk.shape[-1]).swapaxes(0, 1)
+        self._past[...] = steps[:, T:]
+        y = np.empty((T, self._rows, self._part.out_features), chunk.dtype)
+        y[...] = windows().swapaxes(0, 1)
+        return y.reshape(*chunk.shape[:-1], y.shape[-1])
+
+    def _lay_out(self, T: int) -> Windows:
+        """The windows of T steps at a time; those of the last few numbers of steps are kept."""
+        packed = self._few if self._rows >= T else self._many
+        windows = Windows(self._part, packed, self._rows, T + self._part.reach)
+        if len(self._laid) >= MOST_LAID:
+            self._laid.pop(next(iter(self._laid)))
+        return self._laid.setdefault(T, windows)
+
+
+MOST_LAID = 4
+
+
+def _begin(part: Any, rows: int) -> _Fed:
+    """A part that is fed so many rows, from its first state."""
+    if isinstance(part, Recurrent):
+        stream: _Fed = part.stream(rows)
+        return stream
+    if isinstance(part, Linear):
+        return _Mapping(part, rows)
+    return _Convolving(part, rows) if isinstance(part, Conv1d) else _Elementwise(part)
 
 
 @explained_constructor
@@ -172,10 +191,8 @@ class Chain:
         for part in self.parts:
             if isinstance(part, Recurrent):
                 y = part(y, tape=False).y
-            elif isinstance(part, Conv1d):
-                y = part.through(part.zeros(y.shape[1:-1]), y)[0]
             else:
-                y = _Stateless(part).feed(y)
+                y = part.over(y).y if isinstance(part, Linear) else _begin(part, prod(y.shape[1:-1])).feed(y)
         return y
 
     def _check(self, x: np.ndarray) -> Array:
@@ -223,12 +240,7 @@ class ChainStream:
 
     def __init__(self, chain: Chain, batch_size: int = 1) -> None:
         self.chain, self.batch_size = chain, check_size("batch_size", batch_size)
-        self._fed: list[_Fed] = [self._begin(part) for part in chain.parts]
-
-    def _begin(self, part: Any) -> Any:
-        if isinstance(part, Recurrent):
-            return part.stream(self.batch_size)
-        return _Convolving(part, (self.batch_size,)) if isinstance(part, Conv1d) else _Stateless(part)
+        self._fed = [_begin(part, self.batch_size) for part in chain.parts]
 
     def step(self, x_t: ArrayLike) -> Array:
         """One step: (B, input_size), or (input_size,) for one row, to the outputs.
@@ -255,6 +267,29 @@ class ChainStream:
         for each in self._fed:
             each.reset()
 
+    def refresh(self) -> None:
+        """Take the parameters that the layers have now; the states stay."""
+        for each in self._fed:
+            each.refresh()
+
+    def prewarm(self) -> None:
+        """Feed zeros, as players of Neural Amp Modeler do before the first sample: what settles has settled.
+
+        As many as convolutions look back and one more; with recurrent layers at least half a second of the chain's
+        `sample_rate`, where it is known.
+        """
+        chain = self.chain
+        steps = 1 + sum(part.reach for part in chain.parts if isinstance(part, Conv1d))
+        if chain.sample_rate and any(isinstance(part, Recurrent) for part in chain.parts):
+            steps = max(steps, int(chain.sample_rate / 2))
+        rows = () if self.batch_size == 1 else (self.batch_size,)
+        for start in range(0, steps, AT_ONCE):
+            self.feed(np.zeros((min(AT_ONCE, steps - start), *rows, chain.input_size), chain.dtype))
+
+
+AT_ONCE = 4096
+"""Steps of silence that `ChainStream.prewarm` feeds at a time."""
+
 
 def sizes_of(part: Any) -> tuple[int, int]:
     """Numbers that a part takes and returns at a step."""
@@ -270,8 +305,9 @@ def chain_of(model: Any) -> Chain:
     """`model` as a chain; `TypeError` or `ValueError` where it is not one. Parameters must be finite."""
     chain = model if isinstance(model, Chain) else Chain(_parts_of(model))
     for part in chain.parts:
-        for name, array in part.params.items() if hasattr(part, "params") else ():
-            check_finite(name, array)
+        for each in part.layers if isinstance(part, Conv1d) else [part]:
+            for name, array in each.params.items() if hasattr(each, "params") else ():
+                check_finite(name, array)
     return chain
 
 

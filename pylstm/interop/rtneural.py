@@ -13,7 +13,8 @@ from pylstm.checks import Dtype, check_dtype
 from pylstm.feedforward.linear import Linear
 from pylstm.files import path_text
 from pylstm.hints import absent, explained
-from pylstm.interop.chain import Chain, ChainStream, Conv1d, chain_of, sizes_of
+from pylstm.interop.chain import Chain, ChainStream, chain_of, sizes_of
+from pylstm.interop.convolution import Conv1d
 from pylstm.interop.elementwise import ACTIVATIONS, Activation, Normalisation, PReLU
 from pylstm.interop.json_files import finite_floats, read_json, write_json
 from pylstm.interop.weights import read_weights, weights_of
@@ -149,7 +150,7 @@ def _read_conv(says: Entries, inputs: int, outputs: int, dtype: np.dtype) -> Con
     if (taps - 1) * dilation * inputs > MOST_PAST:
         says.refuse(f"must be so small that {MOST_PAST} numbers of the steps before suffice", dilation, "dilation")
     kernel, bias = _arrays(says, [(taps, inputs // groups, outputs), (outputs,)], dtype)
-    return Conv1d(kernel, bias, dilation, groups)
+    return Conv1d(kernel, bias, dilation=dilation, groups=groups)
 
 
 def _read_prelu(says: Entries, inputs: int, outputs: int, dtype: np.dtype) -> PReLU:
@@ -212,7 +213,7 @@ def _written(part: Any) -> dict[str, Any]:
         bias = [part.params["bias"]] if part.bias else []
         return {"type": "dense", "weights": [part.params["weight"].T, *bias]}
     if isinstance(part, Conv1d):
-        sizes = {"kernel_size": [len(part.kernel)], "dilation": [part.dilation], "groups": part.groups}
+        sizes = {"kernel_size": [part.size], "dilation": [part.dilation], "groups": part.groups}
         return {"type": "conv1d", "weights": [part.kernel, part.bias]} | sizes
     if isinstance(part, PReLU):
         return {"type": "prelu", "weights": [part.alpha[None]]}

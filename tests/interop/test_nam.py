@@ -98,6 +98,20 @@ def test_models_written_and_read(tmp_path, options):
     np.testing.assert_allclose(chain(x), right, atol=2e-6)
 
 
+@pytest.mark.parametrize(("rate", "steps"), [(44100.0, 22050), (None, 1)])
+def test_prewarm(tmp_path, rate, steps):
+    """Half a second of zeros, as NAM feeds its LSTM before the first sample; a single one where no rate is known."""
+    chain = nam.load(written(tmp_path / "model.nam", a_file() | ({} if rate is None else {"sample_rate": rate})))
+    x = np.random.default_rng(1).normal(size=(5, 1)).astype("float32")
+    stream, other = chain.stream(), chain.stream()
+    stream.prewarm()
+    other.feed(np.zeros((steps, 1), "float32"))
+    warm = stream.feed(x)
+    assert np.array_equal(warm, other.feed(x)) and not np.array_equal(warm, chain(x))
+    stream.reset()
+    assert np.array_equal(stream.feed(x), chain(x))  # to the initial states of the file
+
+
 def test_from_one_format_to_the_other(tmp_path):
     model = pylstm.SequenceModel("lstm", 1, 6, 1, num_layers=2, read="every", seed=0)
     nam.save(model, tmp_path / "model.nam")

@@ -146,6 +146,54 @@ def test_a_stream_has_the_bits_of_a_call(tmp_path, dtype):
         stream.step(x[0])
 
 
+def test_a_stream_keeps_its_weights(tmp_path):
+    """Of maps and convolutions as of recurrent layers, until `refresh`; the states stay."""
+    chain = rtneural.load(written(tmp_path / "model.json", a_file()))
+    x = np.random.default_rng(3).normal(size=(9, 2)).astype("float32")
+    y, stream = chain(x), chain.stream()
+    assert np.array_equal(stream.feed(x[:4]), y[:4])
+    for part in chain.parts:
+        for each in getattr(part, "layers", [part]):
+            if hasattr(each, "params"):
+                each.params *= 0.5
+    assert np.array_equal(stream.feed(x[4:6]), y[4:6]) and np.array_equal(stream.step(x[6]), y[6])
+    stream.refresh()
+    assert not np.array_equal(stream.step(x[7]), y[7])
+    stream.reset()
+    assert np.array_equal(stream.feed(x), chain(x))
+
+
+@pytest.mark.parametrize("rows", [1, 3])
+def test_prewarm_of_convolutions(tmp_path, rows):
+    """Silence for as long as they look back, 2 (3 - 1) + (2 - 1) steps, and one more: all later silence sounds so."""
+    rng, entries = np.random.default_rng(4), []
+    for kernel, dilation in ((drawn(rng, 3, 2, 4), 2), (drawn(rng, 2, 4, 3), 1)):
+        sizes = {"kernel_size": [len(kernel)], "dilation": [dilation]}
+        entries.append(entry("conv1d", kernel.shape[2], [kernel, drawn(rng, kernel.shape[2])], "tanh", **sizes))
+    chain = rtneural.load(written(tmp_path / "model.json", {"in_shape": [None, None, 2], "layers": entries}))
+    stream, warm = chain.stream(rows), chain.stream(rows)
+    silence = np.zeros((6, 2) if rows == 1 else (6, rows, 2), "float32")
+    cold = stream.feed(silence)
+    warm.feed(silence + 1)
+    warm.prewarm()
+    after = warm.feed(silence)
+    assert not np.array_equal(cold[0], cold[1]) and np.array_equal(after, np.broadcast_to(cold[5], after.shape))
+
+
+def test_convolutions_that_are_not_finite_are_refused(tmp_path):
+    chain = rtneural.load(written(tmp_path / "model.json", a_file()))
+    conv = next(part for part in chain.parts if hasattr(part, "kernel"))
+    conv.layers[1].params["weight"][1, 2] = np.inf
+    with pytest.raises(ValueError, match="weight must be finite"):
+        rtneural.save(chain, tmp_path / "other.json")
+
+
+def test_a_chain_without_steps_or_rows(tmp_path):
+    chain = rtneural.load(written(tmp_path / "model.json", a_file()))
+    for shape in [(0, 2), (0, 3, 2), (5, 0, 2)]:
+        assert chain(np.ones(shape, "float32")).shape == (*shape[:-1], 3)
+
+
 def test_a_file_saved_again_is_the_same(tmp_path):
     file = a_file()
     rtneural.save(rtneural.load(written(tmp_path / "a.json", file), dtype="float64"), tmp_path / "b.json")

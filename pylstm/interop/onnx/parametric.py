@@ -14,6 +14,7 @@ import numpy as np
 from pylstm.engine.stream import Snapshot
 from pylstm.engine.threads import allowed_threads
 from pylstm.feedforward.linear import Linear
+from pylstm.interop.convolution import Conv1d, Windows
 from pylstm.interop.onnx.arithmetic import Attributes
 from pylstm.interop.onnx.operators import cell_of, load_tensors
 from pylstm.layers.named import Recurrent
@@ -101,85 +102,48 @@ class LinearNode:
         x = arrays[0].T if a.get("transA") else arrays[0]
         if x.size == 0 or unknown != [0]:
             return None
-        map_, turn = _RowsMap(self.layers[0], 1, x.size // x.shape[-1]), bool(a.get("transA"))
-        rows, y = map_.shape, map_.y.reshape(*x.shape[:-1], -1)
+        layer, turn, rows = self.layers[0], bool(a.get("transA")), (1, -1, x.shape[-1])
+        packed, y = layer.packed(x.size // x.shape[-1]), np.empty((*x.shape[:-1], layer.out_features), layer.dtype)
+        flat = y.reshape(1, -1, layer.out_features)
 
         def run(x: Any) -> Any:
-            map_(np.ascontiguousarray(x.T if turn else x).reshape(rows))
+            packed.windows(np.ascontiguousarray(x.T if turn else x).reshape(rows), flat, threads=allowed_threads())
             return y
 
         return run
 
 
 class ConvNode:
-    """Conv over one axis, x (N, C, L): a `Linear` of the windows (size, channels), for each group of channels."""
+    """Conv over one axis, x (N, C, L): a `Conv1d`."""
 
     def __init__(self, weight: np.ndarray, bias: np.ndarray | None, a: Attributes) -> None:
         if weight.ndim != 3 or a.get("auto_pad", "NOTSET") not in ("NOTSET", "VALID"):
             raise ValueError(f"Conv over one axis with its pads said is known here, got weights {weight.shape} and {a}")
-        self._groups = a.get("group", 1)
-        biases = [None] * self._groups if bias is None else np.split(bias, self._groups)
-        rows = np.ascontiguousarray(weight.transpose(0, 2, 1)).reshape(len(weight), -1)
-        self.layers = [_linear(part, b) for part, b in zip(np.split(rows, self._groups), biases)]
-        self._size, (self._dilation,) = weight.shape[2], a.get("dilations", [1])
-        (self._stride,) = a.get("strides", [1])
+        (dilation,), (stride,) = a.get("dilations", [1]), a.get("strides", [1])
+        kernel, groups = weight.transpose(2, 1, 0), a.get("group", 1)
+        self._conv = Conv1d(kernel, bias, stride=stride, dilation=dilation, groups=groups)
+        self.layers = self._conv.layers
 
     def __call__(self, a: Attributes, x: Any, *given: Any) -> Any:
         """(N, M, windows)."""
         return self.bound(a, [x, *given], [0])(x)
 
     def bound(self, a: Attributes, arrays: list[Any], unknown: list[int]) -> Any:
-        """The map of `x` of this shape, with the weights of now.
-
-        Steps are copied one after the other, (N, L, C), with zeros around them: so a window is C times as many
-        elements in a row, and the product reads it where it lies. Those of groups or with gaps are gathered first.
-        """
-        (N, C, L), (before, after) = arrays[0].shape, a.get("pads", (0, 0))
-        G, size, step = self._groups, self._size, self._dilation
-        steps = np.zeros((N, L + before + after, G, C // G), self.layers[0].dtype)
-        if steps.shape[1] <= step * (size - 1):
+        """The map of `x` of this shape, with the weights of now."""
+        (N, _, L), (before, after), conv = arrays[0].shape, a.get("pads", (0, 0)), self._conv
+        if (whole := L + before + after) <= conv.reach:
             raise ValueError(
-                f"Conv: a window of {step * (size - 1) + 1} steps is longer than the input, {L} steps and "
-                f"{before + after} of padding"
+                f"Conv: a window of {conv.reach + 1} steps is longer than the input, {L} steps and {before + after} of "
+                "padding"
             )
-        R = (steps.shape[1] - step * (size - 1) - 1) // self._stride + 1
-        one, along, group, channel = steps.strides
-        inside = steps[:, before : before + L].reshape(N, L, C)
-        shape, strides = (G, N, R, size, C // G), (group, one, self._stride * along, step * along, channel)
-        windows = np.lib.stride_tricks.as_strided(steps, shape, strides, writeable=False)
-        maps = [_RowsMap(layer, N, R) for layer in self.layers]
-        y = [each.y.transpose(0, 2, 1) for each in maps]
-        if G == step == 1:
-            run_map, in_place = (
-                maps[0],
-                np.lib.stride_tricks.as_strided(steps, maps[0].shape, (one, strides[2], channel)),
-            )
+        windows = Windows(conv, conv.packed(max(N, conv.count(whole))), N, whole)
+        inside = windows.steps[:, before : before + L]
 
-            def run(x: Any) -> Any:
-                inside[...] = x.transpose(0, 2, 1)
-                run_map(in_place)
-                return y[0]
-
-            return run
-
-        def gather(x: Any) -> Any:
+        def run(x: Any) -> Any:
             inside[...] = x.transpose(0, 2, 1)
-            for each, part in zip(maps, windows):
-                each(np.ascontiguousarray(part.reshape(each.shape)))  # of one channel `reshape` copies nothing
-            return np.concatenate(y, 1)
+            return windows().transpose(0, 2, 1)
 
-        return gather
-
-
-class _RowsMap:
-    """A `Linear` of rows (S, R, in_features) into ``y`` (S, R, out_features), which the next call overwrites."""
-
-    def __init__(self, layer: Linear, S: int, R: int) -> None:
-        self._packed, self.shape = layer.packed(max(S, R)), (S, R, layer.in_features)
-        self.y = np.empty((S, R, layer.out_features), layer.dtype)
-
-    def __call__(self, rows: np.ndarray) -> None:
-        self._packed.windows(rows, self.y, threads=allowed_threads())
+        return run
 
 
 def _linear(weight: np.ndarray, bias: np.ndarray | None) -> Linear:
