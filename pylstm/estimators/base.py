@@ -16,10 +16,11 @@ from sklearn.utils.validation import _check_sample_weight, _num_samples, check_i
 
 from pylstm.checks import check_number
 from pylstm.data.iterables import Batches, is_batches
-from pylstm.data.stored import lazily, read
+from pylstm.data.stored import lazily, read, stored
 from pylstm.estimators.estimator import Estimator
 from pylstm.estimators.inputs import ROWS, STEPS, seed_of, take
 from pylstm.estimators.iterated import Prepared
+from pylstm.estimators.refusing import refuse_beside, refuse_other
 from pylstm.estimators.scaling import fit_steps, make_scaler, scale_steps
 from pylstm.hints import explained
 from pylstm.models.fitted import fit_net
@@ -103,6 +104,7 @@ class SequenceEstimator(Estimator):
         warm = getattr(self, "_net_of", None) if self.warm_start else None
         if y is None and sample_weight is None and is_batches(X):
             return self._fit_batches(Batches("X", X), warm)
+        refuse_beside(X, y, sample_weight)
         if y is None:
             raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None.")
         return self._learn(*self._counting(X, y, sample_weight, reset=True), warm)
@@ -345,7 +347,11 @@ def counted(X: Any, y: Any, sample_weight: Any) -> tuple[Any, Any, Any]:
 
     What is not in memory: X as `Stored`, y read.
     """
-    X, y = lazily(X), read(lazily(y))
+    refuse_other(X)
+    if y is None:
+        raise ValueError("y must be passed beside X, but is None")
+    mapped, y = stored(X), read(lazily(y))
+    X = X if mapped is None else mapped
     weights = np.asarray(sample_weight)
     if weights.ndim != 1 or weights.dtype.kind not in "biuf" or {_num_samples(X), _num_samples(y)} != {len(weights)}:
         return X, y, sample_weight

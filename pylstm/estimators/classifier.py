@@ -156,7 +156,7 @@ class SequenceClassifier(ClassifierMixin, Incremental, kind="sequence_classifier
         """The most probable label of each sequence, (N,)."""
         return each(lambda z: self.classes_[z.argmax(axis=1)], self._out(X))
 
-    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         """Share of the sequences, or steps, whose label is predicted.
 
         Parameters

@@ -29,7 +29,7 @@ class Incremental(SequenceEstimator):
 
     @explained("estimator fit")
     @all_or_nothing
-    def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:
+    def partial_fit(self, X: Any, y: Any = None, classes: Any = None, sample_weight: Any = None) -> Self:
         """One pass over some sequences, from where the last fit ended, at a constant `learning_rate`.
 
         The first call makes a net that is trained and standardises by what it is given. The optimiser goes on where it

@@ -10,7 +10,8 @@ from sklearn.utils.validation import validate_data
 
 from pylstm.checks import quoted
 from pylstm.data.sequences import Sequences
-from pylstm.data.stored import Stored, lazily
+from pylstm.data.stored import Stored, lazily, stored
+from pylstm.estimators.refusing import refuse_other
 
 FLOATS = [np.float64, np.float32]
 
@@ -36,7 +37,8 @@ def take(estimator: Any, X: Any, *, reset: bool) -> Any:
     TypeError, ValueError
         Not numbers, not finite, sparse, empty; other features than those of the fit.
     """
-    X = lazily(X)
+    refuse_other(X)
+    X = _lazily(X)
     if isinstance(X, Stored):
         return _take_stored(estimator, X, reset)
     X = unpacked(X)
@@ -58,6 +60,12 @@ def take(estimator: Any, X: Any, *, reset: bool) -> Any:
         _compare_names(estimator, names)
     _compare_width(estimator, width)
     return taken
+
+
+def _lazily(X: Any) -> Any:
+    """X as `lazily` has it; what is read must be finite, so that a message has the number of the row in the file."""
+    found = stored(X)
+    return lazily(X if found is None or found.dtype.kind != "f" else found.finite("X"))
 
 
 def _take_stored(estimator: Any, X: Stored, reset: bool) -> Stored:

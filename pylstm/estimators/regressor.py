@@ -183,7 +183,7 @@ class SequenceRegressor(RegressorMixin, SequenceEstimator, kind="sequence_regres
             y = y * self.y_scale_ + self.y_mean_  # inverse_transform would refuse an infinite one
         return y if self._by_column else y[:, 0]
 
-    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         """R^2 of the predictions of X; the mean over the targets.
 
         Parameters

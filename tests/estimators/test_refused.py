@@ -15,6 +15,7 @@ X = RNG.normal(size=(60, 10, 1))
 LABELS = np.where(X[:, -4:].sum(axis=(1, 2)) > 0, "u", "d")
 STEPS = np.where(X[..., 0] > 0, "u", "d")
 SMALL = {"hidden_size": 4, "random_state": 0}
+NET = SequenceClassifier(**SMALL).fit(X, LABELS)
 
 
 @pytest.mark.parametrize("factor", [-1, float("nan"), float("inf"), "2", None])
@@ -66,3 +67,61 @@ def test_a_list_of_quantiles_is_one_after_a_load(tmp_path):
     net = SequenceRegressor("gru", **SMALL, epochs=1, loss=[0.1, 0.5, 0.9]).fit(X, X[:, -1, 0])
     pylstm.save(tmp_path / "net", net)
     assert pylstm.load(tmp_path / "net").get_params() == net.get_params()
+
+
+class Loader:
+    """As a DataLoader: batches again and again, no sequence."""
+
+    def __len__(self):
+        return 2
+
+    def __iter__(self):
+        yield from ((X[:30], X[:30, -1, 0]), (X[30:], X[30:, -1, 0]))
+
+
+def test_batches_are_for_fit_alone():
+    net, loader = SequenceRegressor("gru", **SMALL, epochs=1).fit(Loader()), Loader()
+    assert np.concatenate([net.predict(batch[0]) for batch in loader]).shape == (60,)
+    for X_ in (loader, lambda: iter(loader)):
+        for call in (net.predict, net.score, lambda x: net.score(x, X[:, -1, 0])):
+            with pytest.raises(
+                TypeError, match=r"batches \((Loader|function)\), which fit alone takes, without y: pass"
+            ):
+                call(X_)
+        for given in ({"y": X[:, -1, 0]}, {"sample_weight": np.ones(60)}):
+            with pytest.raises(TypeError, match=f"{next(iter(given))} must not be passed beside batches"):
+                net.fit(X_, **given)
+    with pytest.raises(TypeError, match="sample_weight must not be passed beside batches"):
+        net.fit(list(loader), sample_weight=np.ones(60))
+    with pytest.raises(TypeError, match="which fit alone takes"):
+        SequenceClassifier().partial_fit(loader, classes=["d", "u"])
+    with pytest.raises(ValueError, match="y must be passed beside X"):
+        net.score(X)
+
+
+@pytest.mark.parametrize("path", ["x.h5", "x.npz", ".", ["x.npy", "x.h5"], np.array(["x.h5", "y.h5"])])
+def test_other_files(path):
+    for call in (lambda: SequenceClassifier().fit(path, LABELS), lambda: NET.predict(path)):
+        with pytest.raises(
+            ValueError, match=r"X: a path must be that of a .npy file, or a list of them, got '.*: open"
+        ):
+            call()
+
+
+def test_an_array_of_paths():
+    with pytest.raises(ValueError, match=r"must be in a list, got an array: pass X.tolist\(\)"):
+        NET.predict(np.array(["x.npy", "y.npy"]))
+
+
+@pytest.mark.parametrize("shape", [(60, 10, 1), (60, 10)])
+def test_not_finite_in_a_file(shape, tmp_path):
+    x = X.reshape(shape).copy()
+    x[41, 3] = np.nan
+    np.save(tmp_path / "x.npy", x)
+    for mapped in (tmp_path / "x.npy", np.load(tmp_path / "x.npy", mmap_mode="r")):
+        for weights in (None, np.arange(60) % 3):
+            with pytest.raises(ValueError, match=r"Input X contains nan at index \(41, 3(, 0)?\)"):
+                SequenceClassifier(**SMALL).fit(mapped, LABELS, weights)
+        with pytest.raises(ValueError, match=r"Input X contains nan at index \(41, 3(, 0)?\)"):
+            NET.predict(mapped)
+        SequenceClassifier(**SMALL).fit(mapped, LABELS, np.arange(60) != 41)  # which leaves it out
