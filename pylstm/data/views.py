@@ -55,6 +55,9 @@ def _normalised(values: np.ndarray, lengths: np.ndarray | None) -> np.ndarray:
     inside = np.ones((T, 1), bool) if lengths is None else np.arange(T)[:, None] < lengths[:, None, None]
     count = np.maximum(np.sum(inside, axis=-2, keepdims=True), 1)
     mean = np.where(inside, values, 0).sum(axis=-2, keepdims=True) / count
+    first = values[..., :1, :]
+    same = (~inside | (values == first)).all(axis=-2, keepdims=True)  # the mean of which may be rounded
+    mean = np.where(same, first, mean)
     centred = np.where(inside, values - mean, 0)
     deviation = np.sqrt((centred**2).sum(axis=-2, keepdims=True) / count)
     most = np.where(inside, np.abs(values), 0).max(axis=-2, keepdims=True, initial=0)
