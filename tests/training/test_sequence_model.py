@@ -97,7 +97,7 @@ def test_a_saved_model_comes_back(tmp_path):
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
-        (lambda: make("huber", "first"), ValueError, "read must be one of last, every, mean, max, got 'first'"),
+        (lambda: make("huber", "first"), ValueError, "read must be one of last, every, mean, max, stats, got 'first'"),
         (lambda: make("l2", "last"), ValueError, "loss must be one of mean_squared_error, .* got 'l2'"),
         (lambda: make("huber", "last").predict(X[0]), ValueError, r"x must have shape \(N, T, 3\)"),
         (lambda: make("huber", "last").predict(X[:, :0]), ValueError, "T >= 1"),
