@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 from pylstm.checks import quoted
 from pylstm.estimators.frames import Frame, is_storable
@@ -27,14 +27,17 @@ class Asked:
     frame: Any
 
     @classmethod
-    def of(cls, forecaster: Any, frame: Any, n: int, X: Any, history: Any) -> Asked:
+    def of(cls, forecaster: Any, frame: Any, n: int, X: Any, history: Any, rescale: Any = False) -> Asked:
         """The question that `Forecaster.predict` is asked by its arguments; `frame` is that of the fit."""
         if not isinstance(frame, Table):
+            history = in_order(frame, history, rescale)
             own = frame if history is None else Frame.of(history, forecaster.freq)
             return cls({"history": numbers(history), "exogenous": numbers(X)}, own)
         joint, table = forecaster.joint, frame
         if history is not None:
             table = Table.read(history, frame.columns, frame)
+            if not rescale and table.ids != frame.ids:
+                _refuse_names("ids", frame.ids, table.ids)
         inputs = table.inputs(joint, table.ahead(n, X), history is not None)
         return cls({"history": None if history is None else table.arrays(joint), "exogenous": inputs}, table)
 
@@ -59,6 +62,31 @@ def frame_of(forecaster: Any, y: Any, X: Any) -> Any:
     if X is not None:
         raise ValueError(f"X: with id= or time= inputs are columns of the table, known=[...], got {quoted(X)}")
     return Table.read(y, columns)
+
+
+def in_order(frame: Any, history: Any, rescale: Any = False) -> Any:
+    """A DataFrame with its columns in the order of the fit; anything else as it is.
+
+    Raises
+    ------
+    ValueError
+        It has other columns than the fit, and they are not new series (`rescale`).
+    """
+    columns = frame.columns if isinstance(frame, Frame) else None
+    if columns is None or not hasattr(history, "columns") or list(history.columns) == columns:
+        return history
+    names = list(history.columns)
+    if len(names) == len(columns) and set(names) == set(columns):
+        return history[columns]
+    return history if rescale else _refuse_names("columns", columns, names)
+
+
+def _refuse_names(what: str, fitted: list[Any], given: list[Any]) -> NoReturn:
+    known, got = (", ".join(map(repr, each)) for each in (fitted, given))
+    raise ValueError(
+        f"history must have the {what} of the fit, {known}; got {got}: rescale=True forecasts other series, by "
+        "statistics of their own"
+    )
 
 
 def frame_metadata(frame: Any) -> Any:

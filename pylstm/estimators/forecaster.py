@@ -12,7 +12,7 @@ from sklearn.metrics import r2_score
 from sklearn.utils.validation import check_is_fitted
 
 from pylstm.checks import quoted
-from pylstm.estimators.asking import Asked, frame_metadata, frame_of, numbers, read_frame
+from pylstm.estimators.asking import Asked, frame_metadata, frame_of, in_order, numbers, read_frame
 from pylstm.estimators.estimator import Estimator
 from pylstm.estimators.inputs import seed_of
 from pylstm.estimators.tables import Columns, Table
@@ -227,7 +227,7 @@ class Forecaster(Estimator, kind="forecaster"):
         ValueError
             As `ForecastModel.predict`; there was no `fit`.
         """
-        asked = self._asked(n, X, history)
+        asked = self._asked(n, X, history, rescale=rescale)
         return asked.back(self.model_.predict(n, rescale=rescale, **asked.given))
 
     def predict_mean(self, n: int, X: Any = None, *, history: Any = None, **options: Any) -> Any:
@@ -240,7 +240,7 @@ class Forecaster(Estimator, kind="forecaster"):
         **options
             Of `ForecastModel.predict_mean`: rescale, paths, seed.
         """
-        asked = self._asked(n, X, history)
+        asked = self._asked(n, X, history, **options)
         return asked.back(self.model_.predict_mean(n, **asked.given, **options))
 
     def predict_quantiles(
@@ -256,7 +256,7 @@ class Forecaster(Estimator, kind="forecaster"):
         **options
             Of `ForecastModel.predict_quantiles`: rescale, paths, seed.
         """
-        asked = self._asked(n, X, history)
+        asked = self._asked(n, X, history, **options)
         return [asked.back(each) for each in self.model_.predict_quantiles(n, quantiles, **asked.given, **options)]
 
     def sample(self, n: int, paths: int = 100, X: Any = None, *, history: Any = None, **options: Any) -> list[Any]:
@@ -270,7 +270,7 @@ class Forecaster(Estimator, kind="forecaster"):
         **options
             Of `ForecastModel.sample`: rescale, seed.
         """
-        asked = self._asked(n, X, history)
+        asked = self._asked(n, X, history, **options)
         return [asked.back(each) for each in self.model_.sample(n, paths, **asked.given, **options)]
 
     def predict_interval(
@@ -286,14 +286,18 @@ class Forecaster(Estimator, kind="forecaster"):
         **options
             Of `ForecastModel.predict_interval`: rescale, paths, seed.
         """
-        asked = self._asked(n, X, history)
+        asked = self._asked(n, X, history, **options)
         low, high = self.model_.predict_interval(n, level, **asked.given, **options)
         return asked.back(low), asked.back(high)
 
-    def _asked(self, n: int, X: Any, history: Any) -> Asked:
+    def _asked(self, n: int, X: Any, history: Any, rescale: Any = False, **_: Any) -> Asked:
         """What the model is given for a forecast of n steps, and the form of its answer."""
         check_is_fitted(self, "model_")
-        return Asked.of(self, getattr(self, "_frame", None), n, X, history)
+        return Asked.of(self, getattr(self, "_frame", None), n, X, history, rescale)
+
+    def _in_order(self, values: Any) -> Any:
+        """A DataFrame with its columns as in the fit."""
+        return in_order(getattr(self, "_frame", None), values)
 
     def _own_metadata(self) -> dict[str, Any]:
         return {"frame": frame_metadata(getattr(self, "_frame", None))}

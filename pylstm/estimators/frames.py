@@ -27,11 +27,11 @@ class Index:
     steps : Steps or None
         Of dates and numbers.
     last : str
-        The last period.
+        The last period, or the last of dates with a frequency of their own.
     unit, zone : str
         Of dates: ``"ns"``, a time zone or nothing.
     frequency : str
-        Of periods.
+        Of periods, and of dates whose index says it.
     """
 
     kind: str
@@ -51,12 +51,21 @@ class Index:
         ValueError
             Dates that do not rise, or of which some are absent.
         """
+        if getattr(index, "nlevels", 1) > 1:
+            raise ValueError(
+                f"the index of y has {index.nlevels} levels: y.reset_index() makes columns of them, and "
+                "Forecaster(id=..., time=...) reads the series of such a table"
+            )
         name, dtype = index.name, getattr(index, "dtype", np.dtype(object))
         if hasattr(index, "freqstr") and dtype.kind != "M" and len(index):
             return cls("periods", name, last=str(index[-1]), frequency=index.freqstr)
         if dtype.kind == "M" and len(index):
-            local = index if index.tz is None else index.tz_localize(None)
             zone = "" if index.tz is None else str(index.tz)
+            if freq is None and index.freq is not None and _is_named(index.freq):
+                last = index[-1].isoformat()
+                unit = getattr(index, "unit", "ns")
+                return cls("dates", name, last=last, unit=unit, zone=zone, frequency=index.freqstr)
+            local = index if index.tz is None else index.tz_localize(None)
             steps = dated_steps(local.to_numpy(), freq, index)
             return cls("dates", name, steps, unit=getattr(index, "unit", "ns"), zone=zone)
         if dtype.kind in "iu" and len(index):
@@ -75,6 +84,10 @@ class Index:
             return pd.period_range(first, periods=n, freq=self.frequency, name=self.name)
         if self.kind == "numbers" and self.steps is not None:
             return pd.Index(self.steps.at(np.arange(1, n + 1)), name=self.name)
+        if self.kind == "dates" and self.frequency:
+            last = pd.Timestamp(self.last).tz_convert(self.zone) if self.zone else pd.Timestamp(self.last)
+            found = pd.date_range(last, periods=n + 1, freq=self.frequency, name=self.name)[1:]
+            return found.as_unit(self.unit) if hasattr(found, "as_unit") else found
         if self.kind == "dates" and self.steps is not None:
             times = self.steps.at(self.steps.count + np.arange(n)).astype(f"M8[{self.unit}]")
             found = pd.DatetimeIndex(times, name=self.name)
@@ -164,6 +177,13 @@ class Frame:
         if (index is None) != (library == "polars"):
             says.refuse("must be there for pandas alone", says.get("index"), "index")
         return cls(library, columns, name_of(says, "name"), index)
+
+
+def _is_named(freq: Any) -> bool:
+    """Whether the name of an offset of pandas that goes forward says all of it; ``"C"`` does not say its holidays."""
+    from pandas.tseries.frequencies import to_offset
+
+    return bool(freq.n > 0 and to_offset(freq.freqstr) == freq)
 
 
 def imported(library: str) -> Any:

@@ -16,6 +16,9 @@ from pylstm.estimators.clocks import Clock
 from pylstm.estimators.frames import LIBRARIES, imported, read_steps, steps_metadata
 from pylstm.schema import Entries, as_array
 
+FILLS = ("linear", "previous", "zero")
+"""What may be done about absent steps."""
+
 
 @dataclass(frozen=True)
 class Columns:
@@ -55,6 +58,8 @@ class Columns:
             if named or forecaster.fill is not None:
                 raise ValueError(f"{(named or ['fill'])[0]} is for tables: name a column, time=... or id=...")
             return None
+        if forecaster.fill not in (None, *FILLS):
+            raise ValueError(f"fill must be one of {', '.join(FILLS)} or None, got {quoted(forecaster.fill)}")
         target = None if forecaster.target is None else lists["target"]
         known, static = lists["known"], lists["static"]
         return cls(forecaster.id, forecaster.time, target, known, static, forecaster.freq, forecaster.fill)
@@ -333,6 +338,7 @@ def _panel(columns: Columns, values: Any, known: Any, owner: Any, times: Any, cl
         names = [*columns.target, *columns.known]
         where = f"column {names[error.column]!r}" if error.column != TIME else f"column {columns.time!r}"
         text = re.sub(r"interpolate=True \(--interpolate\) fills it", "fill it, or leave the row out", str(error))
+        text = text.replace(", 'none' takes the rows as equal steps", "")
         raise ValueError(f"row {error.row}, {where}: {re.sub(r' [(]--[a-z ]+[)]', '', text)}") from None
 
 

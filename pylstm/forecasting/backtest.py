@@ -140,6 +140,8 @@ def backtest(
     >>> sorted(backtest(model, values, hold_out=12, horizon=6, season=12).forecasts)
     ['model', 'naive', 'seasonal naive']
     """
+    if hasattr(model, "_in_order"):
+        values = model._in_order(values)
     values = np.asarray(values, "float64")
     _check(model, len(values), hold_out, horizon, season, sliding, bool(fit_options) and not refit)
     start = len(values) - hold_out
