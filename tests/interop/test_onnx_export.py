@@ -299,7 +299,6 @@ class ByHand(Cell):
         (lambda: pylstm.Linear(3, 2), "model must be a recurrent layer, .*, got Linear"),
         (lambda: Recurrent, "got type"),
         (lambda: Recurrent(ByHand, 3, 4, certified=False), "the cell 'byhand' cannot be exported: .*cumsum"),
-        (lambda: pylstm.SequenceModel("augru", 3, 4, 1), "its cell takes per-step inputs"),
     ],
 )
 def test_what_cannot_be_exported_is_refused(model, message, tmp_path):

@@ -12,12 +12,12 @@ from onnx import TensorProto, helper
 
 from pylstm.checks import check_dtype, check_flag
 from pylstm.data.views import VIEWS
-from pylstm.feedforward.linear import Linear
 from pylstm.files import Path, write_bytes
 from pylstm.hints import explained
+from pylstm.interop.onnx.forecasts import Forecast, forecast_of
 from pylstm.interop.onnx.graph import Graph
 from pylstm.interop.onnx.layers import Layers
-from pylstm.interop.onnx.reading import add_reading
+from pylstm.interop.onnx.reading import add_head, add_reading
 from pylstm.layers.composite import Composite
 from pylstm.layers.recurrent import RecurrentLayer
 from pylstm.models.classify_model import ClassifyModel
@@ -29,13 +29,17 @@ OPSET, IR = 18, 8
 
 
 @explained()
-def export(model: Any, path: Path, *, dtype: Any = None, states: bool = False, lengths: bool = False) -> None:
+def export(
+    model: Any, path: Path, *, dtype: Any = None, states: bool = False, lengths: bool = False, reset: bool = False
+) -> None:
     """Write an ONNX file that computes what `model` does, for any number of steps and rows.
 
     Parameters
     ----------
-    model : Recurrent, Stack, Bidirectional, SequenceModel, ClassifyModel, SequenceClassifier or SequenceRegressor
-        Dropout does not act, as in ``predict``.
+    model : layer or model
+        `Recurrent`, `Stack`, `Bidirectional`, `SequenceModel`, `ClassifyModel`, `SequenceClassifier`,
+        `SequenceRegressor`, or a `ForecastModel` or `Forecaster` whose forecast is that of its net. Dropout does not
+        act, as in ``predict``.
     path : path
     dtype : {"float32", "float64"}, optional
         Of the numbers in the file, by default that of the model. In float64 no cell is a native operator, since
@@ -45,22 +49,32 @@ def export(model: Any, path: Path, *, dtype: Any = None, states: bool = False, l
         call starts from zeros, or from the learned initial states.
     lengths : bool
         Whether the steps of each row are an input.
+    reset : bool
+        Whether an input says before which steps a row starts anew; every cell is then a ``Scan``.
 
     Raises
     ------
     TypeError
-        Something else; a cell whose forward function is not a formula; a model of a cell with per-step inputs.
+        Something else; a cell whose forward function is not a formula; a forecast of which smoothing or a naive
+        forecast is a part, or of a net that says a distribution.
     ValueError
-        An estimator that is not fitted; weights that are not finite in the dtype of the file.
+        An estimator that is not fitted; weights that are not finite in the dtype of the file; `states`, `lengths` or
+        `reset` of a forecast.
     OSError
         The file cannot be written.
 
     Notes
     -----
     Inputs: ``x`` as the layer or ``predict`` takes it; of a cell with per-step inputs ``aux.<name>``; ``lengths`` (B,)
-    of int32; ``initial.<state>`` (B, width). Outputs: ``y``, of a classifier ``probabilities`` (N, K);
-    ``final.<state>``. In a stack, states and per-step inputs have the prefix of the layer's parameters:
-    ``initial.1.reverse.c``. Where the input is standardised it is float64, and so is the output, as in ``predict``.
+    of int32; ``reset`` of bool, in the order of the axes of `x`; ``initial.<state>`` (B, width). Outputs: ``y``, of a
+    classifier ``probabilities`` (N, K); ``final.<state>``. In a stack, states and per-step inputs have the prefix of
+    the layer's parameters: ``initial.1.reverse.c``. Where the input is standardised it is float64, and so is the
+    output, as in ``predict``.
+
+    A forecast takes ``x`` (N, T, K), the steps that came, and returns ``y`` (N, horizon, K), both in float64: what
+    ``predict(horizon, history=...)`` returns. Of a model with inputs that are known beforehand ``exogenous``
+    (N, T + 1, M) are these, with those of the step to come; of one that was fitted on several series ``series`` (N,) of
+    int64 says which is which.
 
     The cells in `CELLS` are the operators LSTM, GRU and RNN. Every other cell is a ``Scan`` over the steps whose body
     is its formula.
@@ -75,27 +89,31 @@ def export(model: Any, path: Path, *, dtype: Any = None, states: bool = False, l
     >>> bool(np.abs(session.run(["y"], {"x": x})[0] - layer(x).y).max() < 1e-5)
     True
     """
-    proto = model_proto(model, dtype, check_flag("states", states), check_flag("lengths", lengths))
+    asked = {"states": states, "lengths": lengths, "reset": reset}
+    proto = model_proto(model, dtype, {name: check_flag(name, flag) for name, flag in asked.items()})
     write_bytes(path, proto.SerializeToString(), "pylstm.interop.onnx.export(model, path) writes a file")
 
 
-def model_proto(model: Any, dtype: Any, states: bool, lengths: bool) -> Any:
-    """What `export` writes, checked by ONNX."""
-    net = _net_of(model)
+def model_proto(model: Any, dtype: Any, asked: dict[str, bool]) -> Any:
+    """What `export` writes, checked by ONNX; `asked` are its flags."""
+    forecast = forecast_of(model, asked)
+    net = _net_of(model) if forecast is None else forecast.net
     layer = net.layer if isinstance(net, SequenceModel) else net
     if not isinstance(layer, RecurrentLayer | Composite):
         raise TypeError(
-            "model must be a recurrent layer, Stack, Bidirectional, SequenceModel, ClassifyModel, SequenceClassifier "
-            f"or SequenceRegressor, got {named(model)}"
+            "model must be a recurrent layer, Stack, Bidirectional, SequenceModel, ClassifyModel, ForecastModel, "
+            f"SequenceClassifier, SequenceRegressor or Forecaster, got {named(model)}"
         )
     graph = Graph(check_dtype(layer.dtype if dtype is None else dtype))
     _check_finite([layer.params] if net is layer else net.params, layer.dtype if dtype is None else dtype)
-    if net is layer:
-        layers = Layers(graph, ("B", "T") if layer.batch_first else ("T", "B"), states)
-        _layer(graph, layer, layers, lengths)
+    rows_first = ("N", "T") if net is not layer else ("B", "T")
+    layers = Layers(graph, rows_first if net is not layer or layer.batch_first else ("T", "B"), asked)
+    if forecast is not None:
+        Forecast(graph, forecast, layers).write()
+    elif net is layer:
+        _layer(graph, layer, layers)
     else:
-        layers = Layers(graph, ("N", "T"), states)
-        _Model(graph, net, model, layers).write(lengths)
+        _Model(graph, net, model, layers).write()
     layers.finish()
     proto = helper.make_model(
         graph.proto(type(model).__name__),
@@ -140,10 +158,10 @@ def _net_of(model: Any) -> Any:
     return model
 
 
-def _layer(graph: Graph, layer: Any, layers: Layers, ragged: bool) -> None:
+def _layer(graph: Graph, layer: Any, layers: Layers) -> None:
     """A layer, in its own order of axes."""
     x = layers.turned(graph.input("x", graph.type, (*layers.axes, layer.input_size)))
-    layers.take(x, ragged)
+    layers.take(x)
     y = layers.turned(layers.run(layer, x))
     graph.output("y", y, graph.type, (*layers.axes, layer.output_size))
 
@@ -154,15 +172,15 @@ class _Model:
     def __init__(self, graph: Graph, net: SequenceModel, model: Any, layers: Layers) -> None:
         self.graph, self.net, self.model, self.layers = graph, net, model, layers
 
-    def write(self, ragged: bool) -> None:
+    def write(self) -> None:
         """All nodes."""
         layers, net = self.layers, self.net
-        if any(set(leaf.cell.contract.aux) - {"x"} for leaf in net.layer.recurrents):
-            raise TypeError("the model cannot be exported: its cell takes per-step inputs, which a model does not have")
         indices = net.embedding is not None
         x = layers.turned(self._indices() if indices else self._features(), 2 if indices else 3)
-        layers.take(x, ragged)
-        y = self._head(add_reading(self.graph, layers, net, layers.run(net.layer, self._embedded(x))))
+        layers.take(x)
+        y = add_head(
+            self.graph, net.head, add_reading(self.graph, layers, net, layers.run(net.layer, self._embedded(x)))
+        )
         self._answer(layers.turned(layers.within(y)) if net.read == "every" else y)
 
     def _indices(self) -> str:
@@ -199,17 +217,6 @@ class _Model:
         zero, one, last, axis = (self.graph.integers(each) for each in (0, 1, -1, time))
         first, before = (self.graph.add("Slice", x, zero, end, axis) for end in (one, last))
         return self.graph.add("Sub", x, self.graph.add("Concat", first, before, axis=time))
-
-    def _head(self, x: str) -> str:
-        head, graph = self.net.head, self.graph
-        maps = [head] if isinstance(head, Linear) else head.layers
-        for k, each in enumerate(maps):
-            prefix = "head." if isinstance(head, Linear) else f"head.{k}."
-            if k:
-                x = graph.add(head.activation.capitalize(), x)
-            x = graph.add("MatMul", x, graph.constant(each.params["weight"].T, f"{prefix}weight"))
-            x = graph.add("Add", x, graph.constant(each.params["bias"], f"{prefix}bias")) if each.bias else x
-        return x
 
     def _answer(self, y: str) -> None:
         """The output, as `predict` or `probabilities` return it."""

@@ -21,18 +21,22 @@ class Layers:
     graph : Graph
     axes : pair of str
         Names of the axes of steps and rows, in the order of the inputs: ``("T", "B")`` or ``("N", "T")``.
-    states : bool
-        Whether initial states are inputs and final states outputs.
+    asked : dict of str to bool
+        ``states``: whether initial states are inputs and final states outputs; ``lengths``, ``reset``: whether these
+        are inputs.
 
     Attributes
     ----------
     lengths, inside : str
         Steps of each row, int32 (B,), and whether a step is one of them, (T, B, 1); ``""``: all are.
+    resets : tuple of str
+        Whether a row starts anew before a step, (T, B, 1), forward and in reverse; empty: none does.
     """
 
-    def __init__(self, graph: Graph, axes: tuple[str, str], states: bool) -> None:
-        self.graph, self.axes, self._states = graph, axes, states
+    def __init__(self, graph: Graph, axes: tuple[str, str], asked: dict[str, bool]) -> None:
+        self.graph, self.axes, self._asked, self._states = graph, axes, asked, asked["states"]
         self.lengths = self.inside = self._batch = ""
+        self.resets: tuple[str, ...] = ()
         self._finals: list[tuple[str, str, int]] = []
 
     @property
@@ -46,18 +50,34 @@ class Layers:
             return value
         return self.graph.add("Transpose", value, perm=[1, 0, 2][:rank])
 
-    def take(self, x: str, ragged: bool) -> None:
-        """Take the number of rows from `x` (T, rows, ...); with `ragged` their steps are an input."""
+    def take(self, x: str) -> None:
+        """Take the number of rows from `x` (T, rows, ...); make inputs of their steps and resets where asked."""
+        self._batch = self.graph.add("Shape", x, start=1, end=2)
+        if self._asked["lengths"]:
+            self._take_lengths(x)
+        if self._asked["reset"]:
+            self._take_resets()
+
+    def _take_lengths(self, x: str) -> None:
         graph = self.graph
-        self._batch = graph.add("Shape", x, start=1, end=2)
-        if not ragged:
-            return
         self.lengths = graph.input("lengths", TensorProto.INT32, (self.rows,))
         steps = graph.add("Squeeze", graph.add("Shape", x, start=0, end=1), graph.integers(0))
         zero, one = (graph.constant(number, dtype="int64") for number in (0, 1))
         t = graph.add("Reshape", graph.add("Range", zero, steps, one), graph.integers(-1, 1, 1))
         own = graph.add("Cast", self.lengths, to=TensorProto.INT64)
         self.inside = graph.add("Less", t, graph.add("Reshape", own, graph.integers(1, -1, 1)))
+
+    def _take_resets(self) -> None:
+        """Make the beginnings of sequences an input: nothing passes from the step before to such a step, or back."""
+        graph = self.graph
+        flags = self.turned(graph.input("reset", TensorProto.BOOL, self.axes), 2)
+        forward = graph.add("Unsqueeze", flags, graph.integers(2))
+        zero, one, end = (graph.integers(each) for each in (0, 1, 2**31 - 1))
+        # in reverse a step starts anew if a sequence begins at the one after it, which is one of the row
+        own = graph.add("And", forward, self.inside) if self.inside else forward
+        none = graph.add("Less", self._batch, zero)  # False
+        last = graph.add("Expand", none, graph.add("Concat", one, self._batch, one, axis=0))
+        self.resets = forward, graph.add("Concat", graph.add("Slice", own, one, end, zero), last, axis=0)
 
     def within(self, value: str) -> str:
         """A value (T, rows, width) with 0 beyond the end of each row."""
@@ -103,7 +123,9 @@ class Layers:
             if name != "x":
                 per_step = (*self.axes, layer.widths[name])
                 aux[name] = self.turned(graph.input(f"aux.{prefix}{name}", graph.type, per_step))
-        call = Call(x, initial, self._zeros, aux, self.lengths, self.inside, reverse)
+        call = Call(x, initial, self._zeros, aux, self.lengths, self.inside, reverse=reverse)
+        if self.resets:
+            call.reset = self.resets[reverse]
         y, final = add_layer(graph, layer, prefix, call)
         if self._states:
             self._finals += [(f"{prefix}{name}", value, layer.widths[name]) for name, value in final.items()]

@@ -1,4 +1,4 @@
-"""`add_reading`: the read-out of a `SequenceModel`, as `pylstm.models.reading` computes it."""
+"""`add_reading` and `add_head`: the read-out and the head of a `SequenceModel`."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from onnx import TensorProto
 
+from pylstm.feedforward.linear import Linear
 from pylstm.interop.onnx.graph import Graph
 from pylstm.interop.onnx.layers import Layers
 from pylstm.layers.bidirectional import Bidirectional
@@ -14,8 +15,23 @@ from pylstm.layers.stack import Stack
 from pylstm.models.statistics import LEAST
 
 
+def add_head(graph: Graph, head: Any, x: str) -> str:
+    """The outputs of a head, a `Linear` or an `MLP`, for features (..., W)."""
+    maps = [head] if isinstance(head, Linear) else head.layers
+    for k, each in enumerate(maps):
+        prefix = "head." if isinstance(head, Linear) else f"head.{k}."
+        if k:
+            x = graph.add(head.activation.capitalize(), x)
+        x = graph.add("MatMul", x, graph.constant(each.params["weight"].T, f"{prefix}weight"))
+        x = graph.add("Add", x, graph.constant(each.params["bias"], f"{prefix}bias")) if each.bias else x
+    return x
+
+
 def add_reading(graph: Graph, layers: Layers, net: Any, y: str) -> str:
-    """The features (N, W), or (T, N, W) of ``every``, from the outputs `y` (T, N, W), 0 beyond the end of a row."""
+    """The features (N, W), or (T, N, W) of ``every``, from the outputs `y` (T, N, W), 0 beyond the end of a row.
+
+    As `pylstm.models.reading` computes them.
+    """
     if net.read == "every":
         return y
     return {"last": _last, "mean": _mean, "max": _max, "stats": _stats}[net.read](graph, layers, net, y)

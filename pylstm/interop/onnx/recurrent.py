@@ -35,6 +35,8 @@ class Call:
         (T, B, width), in the order of the steps of `x`.
     lengths, inside : str
         Steps of each row, int32 (B,), and whether a step is one of them, (T, B, 1); ``""``: all are.
+    reset : str
+        Whether a row starts anew before a step, (T, B, 1); ``""``: none does.
     reverse : bool
         From the last step to the first.
     """
@@ -45,6 +47,7 @@ class Call:
     aux: dict[str, str] = field(default_factory=dict)
     lengths: str = ""
     inside: str = ""
+    reset: str = ""
     reverse: bool = False
 
 
@@ -54,7 +57,8 @@ Result = tuple[str, dict[str, str]]
 
 def add_layer(graph: Graph, layer: RecurrentLayer, prefix: str, call: Call) -> Result:
     """The nodes of `layer`; its parameters are called as in ``params``, with `prefix` before the name."""
-    return (_operator if is_native(graph, layer) else _scan)(graph, layer, prefix, call)
+    native = is_native(graph, layer) and not call.reset  # no operator starts anew within a call
+    return (_operator if native else _scan)(graph, layer, prefix, call)
 
 
 def is_native(graph: Graph, layer: RecurrentLayer) -> bool:
@@ -95,15 +99,18 @@ def _scan(graph: Graph, layer: RecurrentLayer, prefix: str, call: Call) -> Resul
     for name in contract.aux:
         scanned.append(call.x if name == "x" else call.aux[name])
         step.take(Block("aux", name), layer.widths[name])
-    inside = ""
-    if call.inside:
-        scanned.append(call.inside)
-        inside = body.input(f"{prefix}step.inside", TensorProto.BOOL, None)
-    made = step.run()
+    carried, flags = {name: step.blocks[Block("prev", name)] for name in contract.states}, {}
+    for name, value in (("inside", call.inside), ("reset", call.reset)):
+        if value:
+            scanned.append(value)
+            flags[name] = body.input(f"{prefix}step.{name}", TensorProto.BOOL, None)
+    if "reset" in flags:
+        step.start_anew(flags["reset"])
+    inside, made = flags.get("inside", ""), step.run()
     for name, width in ((name, layer.widths[name]) for name in contract.states):
         new = made[name]
         if inside:
-            new = body.add("Where", inside, new, step.blocks[Block("prev", name)])
+            new = body.add("Where", inside, new, carried[name])
         body.output(f"{prefix}step.{name}", new, body.type, ("B", width))
     y = made[contract.output]
     y = body.add("Where", inside, y, body.constant(0.0)) if inside else body.add("Identity", y)
@@ -135,6 +142,16 @@ class _Step:
     def take(self, block: Block, width: int) -> None:
         """A block that comes with every step."""
         self.blocks[block] = self.body.input(f"{self.prefix}step.{block.name}", self.body.type, ("B", width))
+
+    def start_anew(self, flag: str) -> None:
+        """Put 0, or the learned initial states, in the place of the previous ones where `flag` (B, 1) is true."""
+        for name in self.contract.states:
+            own = f"initial_{name}"
+            learned = name in self.layer.learn_initial
+            first = (
+                self.body.constant(self.layer.params[own], self.prefix + own) if learned else self.body.constant(0.0)
+            )
+            self.blocks[Block("prev", name)] = self.body.add("Where", flag, first, self.blocks[Block("prev", name)])
 
     def run(self) -> dict[str, str]:
         """The new states: stage by stage, pre-activations, then the formula."""
