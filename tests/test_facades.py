@@ -148,7 +148,8 @@ def test_messages():
 
 
 FACADES = ["pylstm", *(f"pylstm.{room}" for room in pylstm._ROOMS)]
-FACADES += [f"pylstm.interop.{name}" for name in ("flax", "haste", "keras", "nam", "onnx", "rtneural", "torch")]
+LIBRARIES = ("cudnn", "flax", "haste", "keras", "nam", "onnx", "rtneural", "torch")
+FACADES += [f"pylstm.interop.{name}" for name in LIBRARIES]
 
 
 def facade(name):

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from pylstm.hints import absent
 
 if TYPE_CHECKING:
+    from pylstm.interop import cudnn as cudnn
     from pylstm.interop import flax as flax
     from pylstm.interop import haste as haste
     from pylstm.interop import keras as keras
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from pylstm.interop import rtneural as rtneural
     from pylstm.interop import torch as torch
 
-__all__ = ["flax", "haste", "keras", "nam", "onnx", "rtneural", "torch"]
+__all__ = ["cudnn", "flax", "haste", "keras", "nam", "onnx", "rtneural", "torch"]
 
 if not TYPE_CHECKING:
     __getattr__ = absent(__name__, {name: f"{__name__}.{name}" for name in __all__})

@@ -62,11 +62,8 @@ def load_params(
         passed over. A stack takes a list with the tree of each layer and direction, forward before reverse; a
         `Bidirectional` that of ``flax.linen.Bidirectional``, too. Arrays of the dtype of `layer`; those of float16 and
         bfloat16 are converted, exactly, with a warning that says so.
-    check : pair of array_like, optional
-        Inputs, laid out for `layer`, and what Flax computes of them from states of 0: with other outputs than these
-        the layer is left as it was.
-    allow_nonfinite : bool
-        Whether weights may be NaN or infinite, which are refused otherwise.
+    check, allow_nonfinite
+        As for `pylstm.interop.torch.load_state_dict`.
 
     Raises
     ------

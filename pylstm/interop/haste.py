@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pylstm.hints import absent, explained
-from pylstm.interop.taking import Widening, take, without_prefix
-from pylstm.interop.tensor_files import is_path, read_tensors
+from pylstm.interop.taking import Widening, take
+from pylstm.interop.tensor_files import state_of
 from pylstm.interop.weights import directions_of, read_weights, refuse_other_kind, shapes_of, write_weights
 from pylstm.layers.named import Recurrent
 
@@ -39,24 +39,15 @@ def load_state_dict(
         With the cell ``lstm`` or ``gru`` and a bias; Haste's modules are one layer of one direction.
     state_dict : dict of str to array or tensor, a module, or the path of a safetensors file
         ``kernel`` (I, G H), ``recurrent_kernel`` (H, G H), ``bias`` (G H,), of GRU ``recurrent_bias`` (G H,), of the
-        dtype of `layer`; what is of float16 or bfloat16 is converted, exactly, with a warning that says so.
-    prefix : str
-        Only the keys that begin with it are read, such as ``"rnn."``.
-    check : pair of array_like, optional
-        Inputs, laid out for `layer`, and what Haste computes of them in evaluation, without zoneout: with other outputs
-        than these the layer is left as it was.
-    allow_nonfinite : bool
-        Whether weights may be NaN or infinite, which are refused otherwise.
+        dtype of `layer` or of half precision.
+    prefix, check, allow_nonfinite
+        As for `pylstm.interop.torch.load_state_dict`; `check` is of Haste in evaluation, without zoneout.
 
     Raises
     ------
-    OSError
-        The file cannot be read.
-    TypeError
-        Another cell; another dtype; neither a dict, a module nor a path.
-    ValueError
-        Several layers or directions, no bias; Haste's layers with layer normalisation, IndRNN, the joined kernel of
-        ``haste_tf``; missing or unexpected keys, another shape; NaN or inf; other outputs than those of `check`.
+    OSError, TypeError, ValueError
+        As there; several layers or directions, no bias; Haste's layers with layer normalisation, IndRNN, the joined
+        kernel of ``haste_tf``.
 
     Examples
     --------
@@ -68,7 +59,7 @@ def load_state_dict(
     array([1., 1., 1.], dtype=float32)
     """
     leaf = _single(layer)
-    state = without_prefix("state_dict", _as_mapping(state_dict, prefix), prefix)
+    state = state_of(state_dict, prefix)
     _refuse_others(leaf, state)
     keys = KEYS[: 3 + (leaf.cell.name == "gru")]
     missing, unexpected = sorted({*keys} - {*state}), sorted(map(str, {*state} - {*keys}))
@@ -124,18 +115,6 @@ def _single(layer: Any, biased: bool = True) -> Recurrent:
     if biased and not rows[0][0].bias:
         raise ValueError(f"Haste's layers have biases, but the layer was made with bias=False: {layer!r}")
     return rows[0][0]
-
-
-def _as_mapping(state: Any, prefix: Any) -> Mapping[Any, Any]:
-    if callable(getattr(state, "state_dict", None)):
-        state = state.state_dict()
-    if is_path(state):
-        state = read_tensors(state, prefix if isinstance(prefix, str) else "")
-    if not isinstance(state, Mapping):
-        raise TypeError(
-            f"state_dict must be a state dict, a module or the path of a safetensors file, got {type(state).__name__}"
-        )
-    return state
 
 
 def _refuse_others(layer: Recurrent, state: Mapping[Any, Any]) -> None:

@@ -8,8 +8,8 @@ cuDNN, with two biases in one array, (8 H,) and (6 H,): they are told by that, a
 
 from typing import TYPE_CHECKING
 
+from pylstm.cells.hard_sigmoid import GRUHardSigmoid, GRUResetBeforeHardSigmoid, LSTMHardSigmoid
 from pylstm.hints import absent
-from pylstm.interop.hard_sigmoid import GRUHardSigmoid, GRUResetBeforeHardSigmoid, LSTMHardSigmoid
 from pylstm.interop.keras_weights import get_weights, load_weights
 
 if TYPE_CHECKING:

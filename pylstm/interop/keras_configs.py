@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from pylstm.cells.hard_sigmoid import CELLS
 from pylstm.checks import quoted
-from pylstm.interop.hard_sigmoid import CELLS
 
 RECURRENT = ("LSTM", "GRU", "SimpleRNN", "CuDNNLSTM", "CuDNNGRU")
 """Classes of layers that are read."""

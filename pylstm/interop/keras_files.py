@@ -9,10 +9,10 @@ from typing import Any
 import h5py
 import numpy as np
 
+from pylstm.cells.hard_sigmoid import CELLS
 from pylstm.checks import Dtype, check_dtype, quoted
 from pylstm.files import open_to_read, path_text
 from pylstm.hints import explained
-from pylstm.interop.hard_sigmoid import CELLS
 from pylstm.interop.keras_configs import RECURRENT, cell_of, inner_of
 from pylstm.interop.keras_weights import load_weights
 from pylstm.layers.named import Recurrent

@@ -35,11 +35,8 @@ def load_weights(
         (2, G H). A stack takes those of its layers one after the other. Of the dtype of `layer`; columns i, f, g, o
         of LSTM, z, r, n of GRU. Of ``CuDNNLSTM`` and ``CuDNNGRU`` the bias is (8 H,) and (6 H,). Arrays of float16 and
         bfloat16 are converted, exactly, with a warning that says so.
-    check : pair of array_like, optional
-        Inputs, laid out for `layer`, and what Keras computes of them from states of 0, with ``return_sequences=True``:
-        with other outputs than these the layer is left as it was.
-    allow_nonfinite : bool
-        Whether weights may be NaN or infinite, which are refused otherwise.
+    check, allow_nonfinite
+        As for `pylstm.interop.torch.load_state_dict`; `check` is of Keras with ``return_sequences=True``.
 
     Raises
     ------

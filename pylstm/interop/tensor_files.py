@@ -1,15 +1,17 @@
-"""`read_tensors`: the tensors of a safetensors file as arrays, those of bfloat16, too, which NumPy does not have."""
+"""`read_tensors` of a safetensors file, with those of bfloat16, which NumPy does not have; `state_of`, a state dict."""
 
 from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from pylstm.checks import quoted
 from pylstm.files import open_tensors, open_to_read, part_of, path_text
+from pylstm.interop.taking import without_prefix
 
 DTYPES = ("F64", "F32", "F16", "BF16", "I64", "I32", "I16", "I8", "U64", "U32", "U16", "U8", "BOOL", "C64")
 """Those of safetensors that NumPy has, and bfloat16."""
@@ -87,3 +89,29 @@ def _tensor(path: str, file: Any, key: str) -> Any:
         first, last = entry["data_offsets"]
         raw.seek(8 + length + first)
         return BFloat16(raw.read(last - first), tuple(entry["shape"]))
+
+
+def state_of(state: Any, prefix: str) -> dict[Any, Any]:
+    """The entries of a state dict, a module or a safetensors file whose keys begin with `prefix`, without it.
+
+    Raises
+    ------
+    OSError
+        The file cannot be read.
+    TypeError
+        Something else.
+    ValueError
+        A dict of dicts; no key begins with `prefix`.
+    """
+    if callable(getattr(state, "state_dict", None)):
+        state = state.state_dict()
+    if is_path(state):
+        state = read_tensors(state, prefix if isinstance(prefix, str) else "")
+    if not isinstance(state, Mapping):
+        raise TypeError(
+            f"state_dict must be a state dict, a module or the path of a safetensors file, got {type(state).__name__}"
+        )
+    inner = [key for key, value in state.items() if isinstance(value, Mapping)]
+    if inner:
+        raise ValueError(f"state_dict holds a dict under {inner[0]!r}: pass that one, checkpoint[{inner[0]!r}]")
+    return without_prefix("state_dict", state, prefix)

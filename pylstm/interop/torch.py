@@ -15,8 +15,8 @@ import numpy as np
 
 from pylstm.checks import check_flag
 from pylstm.hints import absent, explained
-from pylstm.interop.taking import Widening, take, without_prefix
-from pylstm.interop.tensor_files import is_path, read_tensors
+from pylstm.interop.taking import Widening, take
+from pylstm.interop.tensor_files import state_of
 from pylstm.interop.weights import (
     directions_of,
     projection_of,
@@ -157,21 +157,8 @@ def state_dict(layer: Recurrent | Stack | Bidirectional, *, cell: bool = False) 
 
 
 def _as_state(state: Any, prefix: str) -> dict[Any, Any]:
-    """A state dict without prefix, also of a module or a file, and of a cell with the keys of a layer."""
-    if callable(getattr(state, "state_dict", None)):
-        state = state.state_dict()
-    if is_path(state):
-        state = read_tensors(state, prefix if isinstance(prefix, str) else "")
-    if not isinstance(state, Mapping):
-        raise TypeError(
-            f"state_dict must be a state dict, a torch module or the path of a safetensors file, got "
-            f"{type(state).__name__}"
-        )
-    inner = [key for key, value in state.items() if isinstance(value, Mapping)]
-    if inner:
-        raise ValueError(f"state_dict holds a dict under {inner[0]!r}: pass that one, checkpoint[{inner[0]!r}]")
-    found = without_prefix("state_dict", state, prefix)
-    return {f"{key}_l0" if key in STEMS else key: value for key, value in found.items()}
+    """A state dict without prefix, of a cell with the keys of a layer."""
+    return {f"{key}_l0" if key in STEMS else key: value for key, value in state_of(state, prefix).items()}
 
 
 def _refuse_other_kind(layer: Recurrent, state: Mapping[str, Any]) -> None:

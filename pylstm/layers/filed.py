@@ -80,7 +80,7 @@ def _cell_of(entries: Entries, wanted: Wanted) -> Any:
     """The cell with the options of the file, if it is still the one that the file was written with."""
     name, package = entries.text("cell"), entries.text("package")
     try:
-        given = find_cell(wanted.cells.get(name, name))
+        given = find_cell(wanted.cells.get(name) or _own_cell(name, package))
     except LookupError as error:
         raise UnknownCell(
             f"needs the cell {name[:60]!r} of package {package[:60]!r}, which is not registered: install that package, "
@@ -101,6 +101,15 @@ def _cell_of(entries: Entries, wanted: Wanted) -> Any:
         _check_probe(entries, with_options(cell, options), changed)
         return with_options(cell, options)
     return _with_options_of_file(entries, cell, options, changed)
+
+
+def _own_cell(name: str, package: str) -> Any:
+    """The cell of this package that is not registered, or else the name."""
+    if package != "pylstm" or not name.endswith("_hard_sigmoid"):
+        return name
+    from pylstm.cells.hard_sigmoid import CELLS  # here: few files need them
+
+    return CELLS.get(name, name)
 
 
 MOST_STEPS, MOST_INTEGER = 100_000, 10_000

@@ -161,11 +161,23 @@ def test_gradients_of_hard_sigmoid(cell):
     np.testing.assert_allclose(grads.x[k], (moved[0] - moved[1]) / (2 * step), rtol=1e-6)
 
 
-def test_a_net_of_hard_sigmoid_in_a_file(tmp_path):
-    layer = Recurrent(keras.LSTMHardSigmoid, I, H, slope=1 / 6, seed=0)
+@pytest.mark.parametrize("cell", [keras.LSTMHardSigmoid, keras.GRUHardSigmoid, keras.GRUResetBeforeHardSigmoid])
+def test_a_net_of_hard_sigmoid_in_a_file(cell, tmp_path):
+    """`load` knows the cell, without or with ``cell=``; a class of another package with its name it does not know."""
+    layer = Recurrent(cell, I, H, slope=1 / 6, seed=0)
     pylstm.save(tmp_path / "net", layer)
-    again = pylstm.load(tmp_path / "net", cell=keras.LSTMHardSigmoid)
-    np.testing.assert_array_equal(again(draw(1, T, B, I)).y, layer(draw(1, T, B, I)).y)
+    for options in ({}, {"cell": cell}):
+        again = pylstm.load(tmp_path / "net", **options)
+        np.testing.assert_array_equal(again(draw(1, T, B, I)).y, layer(draw(1, T, B, I)).y)
+    model = pylstm.SequenceModel(cell, I, H, 2, slope=1 / 6, seed=0)
+    pylstm.save(tmp_path / "model", model)
+    np.testing.assert_array_equal(
+        pylstm.load(tmp_path / "model").predict(draw(1, T, B, I)), model.predict(draw(1, T, B, I))
+    )
+    other = type(cell.__name__, (cell,), {"__module__": "elsewhere.cells", "name": cell.name})
+    pylstm.save(tmp_path / "other", Recurrent(other, I, H, seed=0))
+    with pytest.raises(LookupError, match=f"needs the cell '{cell.name}' of package 'elsewhere'"):
+        pylstm.load(tmp_path / "other")
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from pylstm.interop import hard_sigmoid, keras, onnx, torch
+from pylstm.cells import hard_sigmoid
+from pylstm.interop import keras, onnx, torch
 from pylstm.interop.gate_orders import GATE_ORDERS
 from pylstm.layers.named import Recurrent
 

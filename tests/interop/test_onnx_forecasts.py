@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pylstm import Forecaster
+import pylstm
 from pylstm.forecasting import ForecastModel
 from pylstm.interop import onnx as ours
 
@@ -75,7 +75,8 @@ def test_several_series_have_scales_of_their_own(tmp_path):
 
 def test_a_forecaster(tmp_path):
     """Steps further than the horizon: the forecast is the next step that came."""
-    model, x = Forecaster("gru", 6, epochs=2, combine=False, random_state=0).fit(series(1)), series(1)
+    pytest.importorskip("sklearn")
+    model, x = pylstm.Forecaster("gru", 6, epochs=2, combine=False, random_state=0).fit(series(1)), series(1)
     assert model.method_ == ["net"] and model.settings_["season"]
     ahead = model.predict(5)
     for _ in range(5):
@@ -106,7 +107,8 @@ def test_what_is_no_forecast_of_a_net_is_refused(tmp_path):
     model.fit(y, epochs=1)
     with pytest.raises(TypeError, match=r"loss='gaussian': the forecast is the median of paths .*: export model.net,"):
         ours.export(model, path)
-    blended = Forecaster("gru", 4, epochs=1, window=8, random_state=0).fit(y)
+    pytest.importorskip("sklearn")
+    blended = pylstm.Forecaster("gru", 4, epochs=1, window=8, random_state=0).fit(y)
     assert "smoothing" in blended.method_[0]
     with pytest.raises(
         TypeError, match=rf"the forecast is {blended.method_[0][:4]} .*combine=False, or export model.mo"
@@ -115,7 +117,7 @@ def test_what_is_no_forecast_of_a_net_is_refused(tmp_path):
     with pytest.raises(TypeError, match=r"or export model.net, whose input is the prepared and standardised series"):
         ours.export(blended.model_, path)
     with pytest.raises(ValueError, match="the Forecaster is not fitted: call fit first"):
-        ours.export(Forecaster(), path)
+        ours.export(pylstm.Forecaster(), path)
     with pytest.raises(RuntimeError, match="fit"):
         ours.export(ForecastModel(), path)
     model = ForecastModel("gru", 6, window=16, seed=0)

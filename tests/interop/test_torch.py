@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import pylstm
-from pylstm.interop import hard_sigmoid
+from pylstm.cells import hard_sigmoid
 from pylstm.interop.gate_orders import GATE_ORDERS, PROJECTIONS
 from pylstm.interop.torch import load_state_dict, state_dict
 from pylstm.layers.bidirectional import Bidirectional
@@ -272,7 +272,7 @@ def test_weights_of_another_kind_of_layer_are_named(theirs, said):
 
 
 def test_what_is_neither_a_state_dict_nor_a_module():
-    with pytest.raises(TypeError, match="a torch module or the path of a safetensors file, got list"):
+    with pytest.raises(TypeError, match="a module or the path of a safetensors file, got list"):
         load_state_dict(Recurrent("lstm", 3, 4), [1])
 
 

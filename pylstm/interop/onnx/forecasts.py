@@ -67,7 +67,7 @@ class Forecast:
         graph.output("y", self._bounded(y), DOUBLE, ("N", model.horizon, model.K))
 
     def _own(self, values: Any, name: str) -> str:
-        """Of each row the values (K,) of its series, (N, 1, K), or (1, 1, K) of a single one."""
+        """The values (K,) of the series of each row, (N, 1, K), or (1, 1, K) of a single series."""
         constant = self.graph.constant(np.stack(values)[:, None], name, "float64")
         return self.graph.add("Gather", constant, self._series) if self._series else constant
 
