@@ -26,6 +26,7 @@ CYTHON_CALL = re.compile(
     r"""(?<![\w.] )\b([^\W\d]\w*(?: \. \w+)*) \( (?:name = )?('[\w.]*'(?= [,)])|"[\w.]*"(?= [,)])|[^\s)])"""
 )
 """A call of Cython source and its first argument, a plain text or something else; words stand one space apart."""
+FETCHED = re.compile(r"""\bgetattr \( [\w. ]+ , (['"])(import_module|__import__)\1 \)""")
 TOGETHER = {
     "ground": (
         "checks",
@@ -93,6 +94,7 @@ def importers(tree: ast.AST) -> set[str]:
     names = {"import_module", "__import__"}
     pairs = [(each.name, each.asname) for node in nodes(tree) for each in getattr(node, "names", ()) if is_alias(each)]
     names |= {other for name, other in pairs if name in names and other}
+    names |= {ast.unparse(node).rpartition(".")[2] for node in nodes(tree) if fetched(node) in names}
     bound = [
         (ast.unparse(node.value), target.id)
         for node in nodes(tree)
@@ -103,6 +105,13 @@ def importers(tree: ast.AST) -> set[str]:
     for _ in bound:  # a name of a name
         names |= {name for value, name in bound if value.rpartition(".")[2] in names}
     return names
+
+
+def fetched(node: ast.AST) -> str:
+    """``import_module`` of ``getattr(importlib, "import_module")``; empty of anything else."""
+    named = isinstance(node, ast.Call) and last(node.func) == "getattr" and len(node.args) > 1
+    text = node.args[1] if named else None
+    return str(text.value) if isinstance(text, ast.Constant) else ""
 
 
 def is_alias(node: Any) -> bool:
@@ -173,7 +182,7 @@ def cython_tree(text: str) -> ast.Module:
     """A Python tree of what Cython source imports and cimports, and of the attributes that it names."""
     lines = []
     for words in statements(text):
-        line = " ".join(words)
+        line = FETCHED.sub(r"\2", " ".join(words))
         if words[:1] in (["import"], ["cimport"], ["from"]):
             lines.append(re.sub(r"\bcimport\b", "import", line))
         else:
