@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dis import get_instructions
+from itertools import chain
 from types import CellType, CodeType, FunctionType
 from typing import Any
 
@@ -22,10 +24,11 @@ def remember_declared(cell: Any) -> None:
 
 
 def remember_constants(cell: Any, base: type) -> None:
-    """Note the constants of a class and of its parents that its formula reads, when it is derived."""
-    read = set().union(*(_names_in(each, set()) for each in cell.formulas.values()))
+    """Note the constants that a formula reads when it is derived: of its class, its parents, and outside."""
+    read = set().union(*(_names_in(each, {}) for each in cell.formulas.values()))
     found = dict(_constants(cell, base)).items()
     cell._derived_with = {place: _copied(value) for place, value in found if place.rpartition(".")[2] in read}
+    cell._derived_beside = {place: _copied(value) for place, value in _outside(cell)}
 
 
 def check_unchanged(cell: Any, base: type) -> None:
@@ -40,8 +43,9 @@ def check_unchanged(cell: Any, base: type) -> None:
                 f"cell {cell.name!r}: {name} was {quoted(value)} when the class was made, and was changed to "
                 f"{quoted(getattr(cell, name))}, which does nothing: derive a class with its own, {own}: {name} = ..."
             )
-    before = vars(cell).get("_derived_with")
-    for place, value in _constants(cell, base) if before else ():
+    before = vars(cell).get("_derived_with", {}) | vars(cell).get("_derived_beside", {})
+    outside = _outside(cell) if vars(cell).get("_derived_beside") else ()
+    for place, value in chain(_constants(cell, base), outside) if before else ():
         if place in before and not _same(before[place], _copied(value)):
             name = place.rpartition(".")[2]
             raise TypeError(
@@ -61,15 +65,44 @@ def _constants(cell: Any, base: type) -> Iterator[tuple[str, Any]]:
                 yield f"{each.__name__}.{name}", value
 
 
-def _names_in(function: Any, seen: set[Any]) -> set[str]:
+def _outside(cell: Any) -> Iterator[tuple[str, Any]]:
+    """Plain values that the formulas read as globals or of enclosing functions, by module or function and name.
+
+    Not lists and dicts, into which a formula may write as it runs.
+    """
+    seen: dict[CodeType, FunctionType] = {}
+    for each in cell.formulas.values():
+        _names_in(each, seen)
+    for code, function in seen.items():
+        module = str(function.__module__)
+        if module.partition(".")[0] in ("pylstm", "numpy"):
+            continue
+        read = {one.argval for part in _codes(code) for one in get_instructions(part) if one.opname == "LOAD_GLOBAL"}
+        found = {f"{module}.{name}": function.__globals__.get(name, _is_plain) for name in sorted(read)}
+        enclosing = function.__qualname__.rpartition(".<locals>")[0]
+        for name, each in zip(code.co_freevars, function.__closure__ or ()):
+            found[f"{enclosing}.{name}"] = _is_plain if each == CellType() else each.cell_contents
+        yield from (
+            (place, value) for place, value in found.items() if _is_plain(value) and not isinstance(value, list | dict)
+        )
+
+
+def _codes(code: CodeType) -> list[CodeType]:
+    """A function's code, and that of the functions in it."""
+    codes = [code]
+    for each in codes:
+        codes += [inner for inner in each.co_consts if isinstance(inner, CodeType)]
+    return codes
+
+
+def _names_in(function: Any, seen: dict[CodeType, FunctionType]) -> set[str]:
     """Names and texts in a function and in those that it calls by a global or an enclosing name."""
     function = getattr(function, "__func__", function)
     if not isinstance(function, FunctionType) or function.__code__ in seen:
         return set()
-    seen.add(function.__code__)
-    codes, names = [function.__code__], set[str]()
-    for code in codes:
-        codes += [each for each in code.co_consts if isinstance(each, CodeType)]
+    seen[function.__code__] = function
+    names = set[str]()
+    for code in _codes(function.__code__):
         names |= {*code.co_names, *(each for each in code.co_consts if isinstance(each, str))}
     called = [function.__globals__.get(name) for name in names]
     called += [each.cell_contents for each in function.__closure__ or () if each != CellType()]

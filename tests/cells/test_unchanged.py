@@ -150,3 +150,62 @@ def test_a_twin_by_hand_reads_its_constants_at_every_step():
 def test_bundled_cells_are_unchanged():
     for name in ("lstm", "gru", "cornn"):
         assert pickle.loads(pickle.dumps(pylstm.Recurrent(name, 3, 4)))(X).y.shape == (5, 2, 4)
+
+
+SCALE = 0.5
+OTHER = 0.5
+
+
+def _scaled(a):
+    return SCALE * a
+
+
+def reading(factor, helper):
+    rate = factor
+
+    class Reading(Cell):
+        states, gates = ("h",), {"a": "x+h"}
+
+        def forward(z, prev):
+            inner = lambda a: rate * a  # noqa: E731
+            return {"h": inner(prev.h) + (_scaled(tanh(z.a)) if helper else SCALE * tanh(z.a))}
+
+    def change(value):
+        nonlocal rate
+        rate = value
+
+    return Reading, change
+
+
+@pytest.mark.parametrize("helper", [False, True])
+def test_a_global_that_a_formula_reads(monkeypatch, helper):
+    cell, _ = reading(0.25, helper)
+    monkeypatch.setattr(f"{__name__}.SCALE", 0.75)
+    first = output(cell)
+    monkeypatch.setattr(f"{__name__}.OTHER", 0.75)
+    assert np.array_equal(output(cell), first)  # no formula reads it
+    monkeypatch.setattr(f"{__name__}.SCALE", 0.9)
+    with pytest.raises(
+        TypeError, match=r"cell 'reading': .*\.SCALE was 0\.75 .* changed to 0\.9.*with_options\(SCALE="
+    ):
+        output(cell)
+    assert not np.array_equal(output(reading(0.25, helper)[0]), first)
+
+
+def test_a_variable_of_the_enclosing_function():
+    cell, change = reading(0.25, False)
+    first = output(cell)
+    change(0.25)
+    assert np.array_equal(output(cell), first)
+    change(0.4)
+    with pytest.raises(TypeError, match=r"reading\.rate was 0\.25 when the formula was derived, .* changed to 0\.4"):
+        output(cell)
+
+
+def test_a_global_by_the_name_of_a_gate(monkeypatch):
+    """`z.a` reads no global."""
+    cell, _ = reading(0.25, False)
+    monkeypatch.setattr(f"{__name__}.a", 1.0, raising=False)
+    first = output(cell)
+    monkeypatch.setattr(f"{__name__}.a", 2.0)
+    assert np.array_equal(output(cell), first)
