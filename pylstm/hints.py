@@ -173,8 +173,10 @@ def refuse_call(given: Iterable[str], more: tuple[Any, ...] = ()) -> NoReturn:
     raise TypeError(f"the call of a layer has no argument {next(iter(given))}=: help(type(layer).__call__) lists them")
 
 
-def refuse_backward(given: Iterable[str]) -> NoReturn:
+def refuse_backward(given: Iterable[str], more: tuple[Any, ...] = ()) -> NoReturn:
     """TypeError for what the backward pass of a run does not take."""
+    if more:
+        raise TypeError("backward takes 1 argument by place, dy: help(type(run).backward) lists those that go by name")
     refuse_options(given, (), "backward")
     raise TypeError(f"backward has no argument {next(iter(given))}=: help(type(run).backward) lists them")
 

@@ -143,3 +143,44 @@ def test_states_may_be_any_mapping():
     final, stream = MappingProxyType(LAYER(np.ones((4, 2, 3), F32)).final), LAYER.stream(2)
     stream.state = final
     assert all((stream.state[name] == final[name]).all() for name in final)
+
+
+DEEP = pylstm.LSTM(3, 5, 2, seed=0)
+ROW = np.ones(3, F32)
+
+
+@pytest.mark.parametrize("layer", [LAYER, DEEP], ids=["layer", "stack"])
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda s: s.step(x=ROW), r"stream\.step has no option x=: it takes x_t, out, aux, reset"),
+        (lambda s: s.step(ROW, None, None), r"stream\.step takes 2 arguments by place, x_t, out; by name aux=, reset="),
+        (lambda s: s.step(), r"step needs x_t, the input of one step: y = stream\.step\(x_t\)"),
+        (lambda s: s.feed(x=ROW), r"stream\.feed has no option x=: it takes chunk, out, aux, reset"),
+        (lambda s: s.feed([ROW], None, 1), r"stream\.feed takes 2 arguments by place, chunk, out"),
+        (lambda s: s.reset(row=0), r"reset has no option row=: it takes rows; did you mean rows=\?"),
+        (lambda s: s.reset(0, 1), r"reset takes 1 argument by place, rows"),
+        (lambda s: s.restore(), r"restore needs snapshot"),
+        (lambda s: s.restore(1, 2), r"restore takes 1 argument by place, snapshot"),
+        (lambda s: s.snapshot(1), r"snapshot takes no arguments by place"),
+        (lambda s: s.refresh(weights=1), r"refresh has no option weights=: it takes none"),
+        (lambda s: s.fork(2), r"fork takes no arguments by place"),
+        (lambda s: s(ROW), r"Stream is not callable: stream\.step\(x_t\) makes one step, stream\.feed\(chunk\) many"),
+    ],
+)
+def test_calls_that_a_stream_does_not_take(layer, call, message):
+    stream = layer.stream()
+    y = stream.fork().step(ROW)
+    with pytest.raises(TypeError, match=message):
+        call(stream)
+    assert np.array_equal(stream.step(ROW), y)
+
+
+def test_a_stream_is_made_by_its_layer():
+    for given, options in (((), {}), ((LAYER, 1, 2), {}), ((LAYER,), {"rows": 2})):
+        with pytest.raises(
+            TypeError, match=r"Stream takes layer and batch_size, .*stream = layer\.stream\(batch_size\)"
+        ):
+            pylstm.Stream(*given, **options)
+    with pytest.raises(TypeError, match="x_t was given twice, by place and by name"):
+        LAYER.stream().step(ROW, x_t=ROW)

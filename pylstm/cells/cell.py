@@ -151,6 +151,14 @@ class Cell:
 
         def __getattr__(self, name: str) -> Any: ...
 
+    def __init__(self, *given: Any, **options: Any) -> None:
+        if given or options:
+            cell = type(self).__name__
+            raise TypeError(
+                f"the class {cell} declares a cell and takes no arguments: a layer of it is "
+                f"pylstm.Recurrent({cell}, input_size, hidden_size)"
+            )
+
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if "name" not in cls.__dict__:

@@ -15,12 +15,14 @@ import numpy as np
 
 from pylstm.cells.formula.symbols import Symbol
 from pylstm.checks import quoted
+from pylstm.hints import explained
 
 Function = Callable[[Any], Any]
 moved: ContextVar[Callable[[Any, Any, Any], Any] | None] = ContextVar("moved", default=None)
 """The value that differences are to see: a function of x, the value there, and the declared derivative."""
 
 
+@explained()
 def surrogate(forward: Function, derivative: Function) -> Function:
     """A function whose derivative is declared: that of a step, a rounding, a sign, for cells that are trained with it.
 
@@ -74,6 +76,7 @@ def surrogate(forward: Function, derivative: Function) -> Function:
     return function
 
 
+@explained()
 def stop_gradient(x: Any) -> Any:
     """`x`, as a number that nothing depends on: backward sends no cotangent through it.
 

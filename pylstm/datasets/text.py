@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from pylstm.checks import listed
+from pylstm.checks import listed, quoted
 from pylstm.files import open_to_read
 from pylstm.hints import explained, explained_constructor
 
@@ -145,7 +145,7 @@ class Vocabulary:
 
     def __init__(self, characters: Iterable[str]) -> None:
         given = list(characters) if isinstance(characters, str) else listed("characters", characters, "characters")
-        if any(len(each) != 1 for each in given):
+        if any(not isinstance(each, str) or len(each) != 1 for each in given):
             raise ValueError("the characters of a vocabulary must be single characters")
         if len(set(given)) != len(given) or UNKNOWN in given:
             raise ValueError(f"a vocabulary holds every character once, and {UNKNOWN!r} by itself")
@@ -193,10 +193,13 @@ class Vocabulary:
 
         Raises
         ------
-        ValueError
-            An index that is not in 0..len(vocabulary)-1.
+        TypeError, ValueError
+            Indices that are not integers; one that is not in 0..len(vocabulary)-1.
         """
-        indices = np.asarray(indices, dtype=np.intp).ravel()
+        indices = np.asarray(indices)
+        if indices.size and indices.dtype.kind not in "iu":
+            raise TypeError(f"indices must be integers, as encode returns them, got {quoted(indices.tolist())}")
+        indices = indices.astype(np.intp).ravel()
         if indices.size and not (indices.min() >= 0 and indices.max() < len(self)):
             raise ValueError(f"indices must be in 0..{len(self) - 1}, got {indices.min()}..{indices.max()}")
         return "".join(self.characters[index] for index in indices)

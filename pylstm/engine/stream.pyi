@@ -1,5 +1,5 @@
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -12,6 +12,7 @@ class Snapshot:
     def __init__(self, kind: tuple[Any, ...], states: bytes) -> None: ...
 
 class Stream:
+    def __call__(self, *more: Any, **other: Any) -> NoReturn: ...
     @property
     def layer(self) -> Any: ...
     @property

@@ -30,12 +30,12 @@ from pylstm.engine.table cimport span_t
 
 import numpy as np
 
-from pylstm.checks import which_rows
-from pylstm.checks import check_reset
-from pylstm.checks import check_array, check_size
-from pylstm.checks import check_names
-from pylstm.engine.stream_arguments import check_out, check_rows, pack_states, unpack_states
+from pylstm.checks import check_array, check_names, check_reset, check_size, which_rows
+from pylstm.engine import stream_arguments
+from pylstm.engine.stream_arguments import check_out, check_rows, pack_states, refuse_call, unpack_states
 
+cdef extern from "explained.h":
+    void explain_with "pylstm_explain_with"(object method, object explain)
 cdef extern from "Python.h":
     int look_at "PyObject_GetBuffer"(object array, Py_buffer *view, int flags) noexcept
     void PyErr_Clear() noexcept
@@ -50,8 +50,7 @@ cdef enum:
     ANY = -2                   # as many steps as there are
     STEP = -1                  # no axis of steps
 
-cdef object ndarray = np.ndarray
-cdef object empty = np.empty
+cdef object ndarray = np.ndarray, empty = np.empty
 
 
 cdef class Snapshot:
@@ -105,10 +104,9 @@ cdef class Stream:
     {'h': (1, 5), 'c': (1, 5)}
     """
 
-    def __init__(self, layer, batch_size=1):
-        if not hasattr(layer, "_core"):
-            raise TypeError(f"layer must be a single layer such as pylstm.LSTM(3, 5), got {layer!r}: "
-                            "stream = layer.stream(batch_size)")
+    def __init__(self, layer=..., batch_size=1, *more, **other):
+        if layer is ... or more or other or not hasattr(layer, "_core"):
+            stream_arguments.refuse_layer(layer)
         B = check_size("batch_size", batch_size)
         self.take_layer(layer, B)
         row = self.core.c.z_columns * self.core.c.itemsize
@@ -144,6 +142,8 @@ cdef class Stream:
         self.plan.bias += distance
         self.plan.params += distance
         self.weights = weights
+
+    def __call__(self, *more, **other): stream_arguments.not_callable(self)
 
     # --- steps -----------------------------------------------------------------------------------------------------
 
@@ -427,7 +427,7 @@ cdef class Stream:
         self.start_rows(<const unsigned char *> address(chosen, self.batch_size, False), PyBytes_AS_STRING(origin))
         let_go(&self.held)
 
-    def snapshot(self):
+    def snapshot(self, *more, **other):
         """The states as they are now, for `restore`.
 
         Returns
@@ -435,13 +435,14 @@ cdef class Stream:
         Snapshot
             Of this stream or any other of the same cell, sizes, dtype and number of rows. Can be pickled.
         """
+        if more or other: refuse_call(Stream.snapshot, (self, *more), other)
         states = PyBytes_FromStringAndSize(NULL, len(self.spare))
         self.hold()
         self.copy_states(PyBytes_AS_STRING(states), True)
         let_go(&self.held)
         return Snapshot(self.kind, states)
 
-    def restore(self, snapshot):
+    def restore(self, snapshot=..., *more, **other):
         """Set the states to those of a snapshot.
 
         Raises
@@ -451,6 +452,7 @@ cdef class Stream:
         ValueError
             It is one of another cell, other sizes, another dtype or number of rows.
         """
+        if snapshot is ... or more or other: refuse_call(Stream.restore, (self, snapshot, *more), other)
         if not isinstance(snapshot, Snapshot):
             raise TypeError(
                 f"restore takes a Snapshot, which is what stream.snapshot() returns, got {type(snapshot).__name__}")
@@ -482,8 +484,9 @@ cdef class Stream:
 
     # --- the stream as a whole -------------------------------------------------------------------------------------
 
-    def refresh(self):
+    def refresh(self, *more, **other):
         """Take the weights that the layer has now; the states stay. Forks keep theirs."""
+        if more or other: refuse_call(Stream.refresh, (self, *more), other)
         flat, weights = self.layer.params.flat, empty(self.plan.inner + LINE, np.uint8)
         start = address(flat, self.core.c.n_parameters * self.core.c.itemsize, False)
         self.hold()
@@ -493,13 +496,14 @@ cdef class Stream:
         finally:
             let_go(&self.held)
 
-    def fork(self):
+    def fork(self, *more, **other):
         """A stream of its own at the same states, on the same packed weights.
 
         Returns
         -------
         Stream
         """
+        if more or other: refuse_call(Stream.fork, (self, *more), other)
         cdef Stream new
         self.hold()
         try:
@@ -590,3 +594,7 @@ cdef class Stream:
 
 cdef inline bint overlap(const char *x, Py_ssize_t x_bytes, const char *y, Py_ssize_t y_bytes) noexcept:
     return x < y + y_bytes and y < x + x_bytes
+
+
+stream_arguments.show(Stream)
+for _method in (Stream.step, Stream.feed, Stream.reset): explain_with(_method, stream_arguments.explain_call)

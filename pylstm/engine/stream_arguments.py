@@ -2,11 +2,47 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NoReturn
 
 import numpy as np
 
 from pylstm.checks import ByName, check_array, check_names
+from pylstm.hint_calls import takes_input, wrong_call
+
+
+def refuse_layer(layer: Any) -> NoReturn:
+    """`TypeError` where a stream is made of something else, or by hand with arguments that it does not take."""
+    made = "stream = layer.stream(batch_size)"
+    if layer is ... or hasattr(layer, "_core"):
+        raise TypeError(f"Stream takes layer and batch_size, and its layer makes it: {made}")
+    raise TypeError(f"layer must be a single layer such as pylstm.LSTM(3, 5), got {layer!r}: {made}")
+
+
+def show(kind: Any) -> None:
+    """Signatures of a stream without what a method takes to refuse it in its own words."""
+    for method in (kind.step, kind.feed, kind.reset, kind.snapshot, kind.restore, kind.refresh, kind.fork):
+        takes_input(method)
+
+
+def explain_call(function: Callable[..., Any], given: tuple[Any, ...], options: dict[str, Any]) -> None:
+    """`TypeError` if a method of a stream does not take a call; what `step` and `feed` need they say themselves."""
+    if len(given) > 1 or options:
+        problem = wrong_call(function, f"stream.{function.__name__}", given, options)
+        if problem is not None:
+            raise TypeError(problem)
+
+
+def refuse_call(function: Callable[..., Any], given: tuple[Any, ...], options: dict[str, Any]) -> NoReturn:
+    """`TypeError` for a call that a method of a stream does not take; `...` among `given` was not given."""
+    given = tuple(each for each in given if each is not ...)
+    raise TypeError(wrong_call(function, f"stream.{function.__name__}", given, options))
+
+
+def not_callable(stream: Any) -> NoReturn:
+    """`TypeError` for a stream that is called as a layer is."""
+    kind = type(stream).__name__
+    raise TypeError(f"a {kind} is not callable: stream.step(x_t) makes one step, stream.feed(chunk) many")
 
 
 def check_out(out: Any, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:

@@ -124,7 +124,7 @@ class EmbeddingRun(Output):
         """(count, R, F): vectors of the table, indices, features."""
         return self.layer.count, self._indices.size, self.layer.features
 
-    def backward(self, dy: ArrayLike | None = None, **other: Never) -> EmbeddingGradients:
+    def backward(self, dy: ArrayLike | None = None, *more: Never, **other: Never) -> EmbeddingGradients:
         """Gradient of the table: each row is the sum of `dy` where its index was looked up, in order of position.
 
         Parameters
@@ -136,8 +136,8 @@ class EmbeddingRun(Output):
         TypeError, ValueError
             Another dtype; another shape.
         """
-        if other:
-            refuse_backward(other)
+        if more or other:
+            refuse_backward(other, more)
         if dy is None:
             raise ValueError("backward needs the cotangent of y: run.backward(dy)")
         layer = self.layer

@@ -158,7 +158,7 @@ class LinearRun(Output):
         N, K = self._weight.shape
         return self._x.size // K, N, K
 
-    def backward(self, dy: ArrayLike | None = None, **other: Never) -> LinearGradients:
+    def backward(self, dy: ArrayLike | None = None, *more: Never, **other: Never) -> LinearGradients:
         """Gradients from the cotangent of ``y``; may be called again, with the same result.
 
         Parameters
@@ -170,8 +170,8 @@ class LinearRun(Output):
         TypeError, ValueError
             Another dtype; another shape.
         """
-        if other:
-            refuse_backward(other)
+        if more or other:
+            refuse_backward(other, more)
         if dy is None:
             raise ValueError("backward needs the cotangent of y: run.backward(dy)")
         layer, x = self.layer, self._x

@@ -216,7 +216,7 @@ class MLPRun(Output):
             self._runs.append(each.over(a))
         self.y: Array = self._runs[-1].y
 
-    def backward(self, dy: ArrayLike | None = None, **other: Never) -> MLPGradients:
+    def backward(self, dy: ArrayLike | None = None, *more: Never, **other: Never) -> MLPGradients:
         """Gradients from the cotangent of ``y``; may be called again, with the same result.
 
         Parameters
@@ -228,8 +228,8 @@ class MLPRun(Output):
         TypeError, ValueError
             Another dtype; another shape.
         """
-        if other:
-            refuse_backward(other)
+        if more or other:
+            refuse_backward(other, more)
         if dy is None:
             raise ValueError("backward needs the cotangent of y: run.backward(dy)")
         layer = self.layer

@@ -244,6 +244,7 @@ class Predictions:
         if self.blend is not None:
             found, form = self._blended(n, history, exogenous, rescale, None, paths, generator(seed))
             return [self._as_given(each, form) for each in found]
+        self._need_net()
         drawn, form = self._paths(n, history, exogenous, rescale, paths, generator(seed))
         return [self._as_given([each[row] for each in drawn], form) for row in range(paths)]
 

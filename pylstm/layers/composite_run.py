@@ -78,7 +78,7 @@ class CompositeRun(Output, hints="composite run"):
     def backward(
         self,
         dy: ArrayLike | None = None,
-        *,
+        *more: Never,
         dfinal: States | None = None,
         dstates: Sequence[Any] | None = None,
         without: Collection[Any] = (),
@@ -105,8 +105,8 @@ class CompositeRun(Output, hints="composite run"):
         ValueError, TypeError, RuntimeError
             As `Run.backward` does.
         """
-        if other:
-            refuse_backward(other)
+        if more or other:
+            refuse_backward(other, more)
         finals = split(self.layer, "dfinal", dfinal)
         steps = by_layer("dstates", dstates, len(self.layers))
         if dy is None and not any(finals) and not any(steps):

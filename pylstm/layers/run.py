@@ -143,7 +143,7 @@ class Run(Output, hints="run"):
     def backward(
         self,
         dy: ArrayLike | None = None,
-        *,
+        *more: Never,
         dfinal: dict[str, Any] | None = None,
         dstates: dict[str, Any] | None = None,
         without: Collection[str] = (),
@@ -175,8 +175,8 @@ class Run(Output, hints="run"):
         RuntimeError
             The run was made with ``tape=False``.
         """
-        if other:
-            refuse_backward(other)
+        if more or other:
+            refuse_backward(other, more)
         self._need_tape("backward")
         layer, layout, given, T, B = self.layer, self._layout, self._given, self._T, self._B
         names, dtype = layer.cell.contract.states, layer.dtype

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Never, NoReturn
 
 import numpy as np
 
 from pylstm.checks import Array, as_array
 from pylstm.engine.stream import Snapshot, Stream
+from pylstm.engine.stream_arguments import not_callable, refuse_call
 from pylstm.engine.whole import Whole
-from pylstm.hints import takes_input
+from pylstm.hints import explained_constructor, takes_input
 from pylstm.layers.composite_run import by_layer, split
 from pylstm.layers.protocols import StackedLayers
 
@@ -21,6 +22,7 @@ _NOTHING: Any = ...
 """What stands for an input that was not given, so that the message names it."""
 
 
+@explained_constructor
 class StackStream:
     """A stack that keeps its states (at first 0) between calls; without dropout, as in evaluation.
 
@@ -71,14 +73,21 @@ class StackStream:
         """Rows; it cannot be set: make a new stream."""
         return self._batch_size
 
+    hot = ("step", "feed")
+
+    def __call__(self, *_: Any, **__: Any) -> NoReturn:
+        """A stream is not callable: TypeError."""
+        not_callable(self)
+
     @takes_input
     def step(
         self,
         x_t: ArrayLike = _NOTHING,
         out: Array | None = None,
-        *,
+        *more: Never,
         aux: Sequence[Any] | None = None,
         reset: ArrayLike | None = None,
+        **other: Never,
     ) -> Array:
         """One step: (B, input_size), or (input_size,) for one row, to the output of the stack.
 
@@ -98,6 +107,8 @@ class StackStream:
         TypeError, ValueError
             As `Stream.step` does; a list of another length. The stream is then where it was.
         """
+        if more or other:
+            refuse_call(StackStream.step, (self, x_t, out, *more), other)
         return self._through("step", x_t, out, aux, reset)
 
     @takes_input
@@ -105,14 +116,17 @@ class StackStream:
         self,
         chunk: ArrayLike = _NOTHING,
         out: Array | None = None,
-        *,
+        *more: Never,
         aux: Sequence[Any] | None = None,
         reset: ArrayLike | None = None,
+        **other: Never,
     ) -> Array:
         """Some steps: (T, B, input_size), (T, input_size) for one row, or (B, T, input_size) with `batch_first`.
 
         Parameters and errors are those of `step`; every array has the axis of steps.
         """
+        if more or other:
+            refuse_call(StackStream.feed, (self, chunk, out, *more), other)
         return self._through("feed", chunk, out, aux, reset)
 
     def _through(

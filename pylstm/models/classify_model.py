@@ -241,7 +241,7 @@ def _rows(x: Any) -> list[np.ndarray] | Stored:
         if x.ndim != 3 or not x.shape[2] or x.dtype.kind not in "biuf":
             raise ValueError(f"x must be numbers of shape (N, T, I), got {x.dtype} of shape {x.shape}")
         return x.finite("x")
-    rows = x.rows() if isinstance(x, Sequences) else [np.asarray(each) for each in x]
+    rows = x.rows() if isinstance(x, Sequences) else [np.asarray(each) for each in listed("x", x, "sequences (T, I)")]
     if not rows:
         raise ValueError("at least one sequence is needed")
     for k, each in enumerate(rows):

@@ -6,7 +6,7 @@ import itertools
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Never
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from pylstm.checks import check_array, check_finite, check_flag
 from pylstm.described import call_of
 from pylstm.engine.levels import load
 from pylstm.engine.threads import allowed_threads
+from pylstm.hint_calls import takes_input, wrong_call
 from pylstm.hints import Hinted
 from pylstm.optim.clipping import as_list
 from pylstm.optim.numbers import Setting, check_count, positive, rate, share, two_shares
@@ -57,7 +58,8 @@ class Optimiser(Hinted, ABC, hints="optimiser"):
         self.steps = 0
         self._slots = {name: [np.zeros_like(each.flat) for each in self.params] for name in self.slots}
 
-    def step(self, grads: Parameters | Iterable[Parameters] | None = None) -> None:
+    @takes_input
+    def step(self, grads: Parameters | Iterable[Parameters] | None = None, *more: Never, **other: Never) -> None:
         """Change the parameters by one step.
 
         Parameters
@@ -70,6 +72,8 @@ class Optimiser(Hinted, ABC, hints="optimiser"):
         TypeError, ValueError
             None, or not of `Parameters`; another number of them, or another layout.
         """
+        if more or other:
+            raise TypeError(wrong_call(Optimiser.step, "optimiser.step", (self, grads, *more), other))
         if grads is None:
             raise TypeError(
                 "step needs the gradients, which are not stored: grads = run.backward(dy); optimiser.step(grads.params)"
