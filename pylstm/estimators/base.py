@@ -106,7 +106,10 @@ class SequenceEstimator(Estimator):
             return self._fit_batches(Batches("X", X), warm)
         refuse_beside(X, y, sample_weight)
         if y is None:
-            raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None.")
+            raise ValueError(
+                f"{type(self).__name__} requires y to be passed, but the target y is None: fit(X, y); one target for "
+                "each sequence"
+            )
         return self._learn(*self._counting(X, y, sample_weight, reset=True), warm)
 
     def _counting(
