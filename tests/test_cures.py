@@ -332,10 +332,8 @@ def test_what_estimators_of_others_have(name):
         with pytest.raises(TypeError, match=f"unknown option {parameter}=: .*{cure}"):
             kind(**{parameter: 1})
     learns = name == "SequenceClassifier"
-    error, text = (
-        (ValueError, "classes must be passed") if learns else (AttributeError, r"no partial_fit: .*pylstm\.fit")
-    )
-    with pytest.raises(error, match=text):
+    text = "classes must be" if learns else r"no partial_fit: .*pylstm\.fit"
+    with pytest.raises(ValueError if learns else AttributeError, match=text):
         kind().partial_fit(X, H0)
     for other in (sklearn.clone(kind(hidden_size=3)), pickle.loads(pickle.dumps(kind(hidden_size=3)))):
         assert other.hidden_size == 3 and hasattr(other, "partial_fit") == learns
