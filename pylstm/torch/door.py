@@ -157,7 +157,7 @@ def _(tape: Any, cotangents: Any, inputs: Any, engine: str, passed: str) -> list
     found, names = engine_of(engine), passed_of(passed)
     dy, (T, B, _) = cotangents[0], cotangents[0].shape
     shapes: list[Any] = [(T, B, found.description.input_size)]
-    shapes += [shape for each in found.shapes for shape in each.values()]
+    shapes += found.shape_of.values()
     for name in names.names[: names.smooth]:
         kind, *rest = name.split(".")
         if kind == "initial":

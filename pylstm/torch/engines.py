@@ -137,6 +137,7 @@ class Engine:
         self._check_states(first)
         self.widths, self.output_size = self.leaves[0].widths, first.output_size
         self.shapes, self.size = self._shapes(), first.params.size
+        self.shape_of = {name: shape for shapes in self.shapes for name, shape in shapes.items()}
         self.layers[first.dtype].append(first)
 
     def _check_states(self, layer: Any) -> None:
@@ -177,13 +178,13 @@ class Engine:
             for leaf, shapes in zip(layer.recurrents, self.shapes):
                 self.naming.join(weights[at : at + len(shapes)], leaf.params)
                 at += len(shapes)
-            arguments = dict(zip(passed.names, given))
+            arguments = dict(zip(passed.names, given)) if given else {}
             if isinstance(layer, Stack):
                 layer.train("seed" in arguments)
                 if layer.training:
                     layer.dropout = float(arguments["dropout"][0])
                     layer.reseed(int(arguments["seed"][0]))
-            run = layer(x, tape=tape, **self._arguments(layer, arguments))
+            run = layer(x, tape=tape, **(self._arguments(layer, arguments) if arguments else {}))
         finally:
             self.layers[layer.dtype].append(layer)
         whole = isinstance(layer, Composite)

@@ -79,7 +79,7 @@ class RecurrentModule(torch.nn.Module):
         """A parameter, or the tensor that a reparametrisation has put in its place."""
         found = self._parameters.get(name)
         if found is None and (found := getattr(self, name, None)) is None:
-            shape = next(each[name] for each in self._engine.shapes if name in each)
+            shape = self._engine.shape_of[name]
             raise RuntimeError(
                 f"the {type(self).__name__} has no parameter {name}, which was deleted or set to None: set "
                 f"module.{name} = torch.nn.Parameter(...) of shape {shape}, or make the module anew"
@@ -88,7 +88,7 @@ class RecurrentModule(torch.nn.Module):
 
     @property
     def _flat_weights_names(self) -> list[str]:
-        return [name for shapes in self._engine.shapes for name in shapes]
+        return list(self._engine.shape_of)
 
     @property
     def _flat_weights(self) -> list[Any]:
@@ -169,7 +169,7 @@ class RecurrentModule(torch.nn.Module):
 
     def _run(self, x: Any, hx: Any, others: Any, single: bool, axis: int) -> list[Any]:
         """(y, final states) of arrays as the caller has them: one sequence, or with the batch along the first axis."""
-        names = {name: shape for shapes in self._engine.shapes for name, shape in shapes.items()}
+        names = self._engine.shape_of
         weights = [self._weight(name) for name in names]
         dtype = weights[0].dtype
         check_dtype("the module", dtype)
@@ -190,7 +190,9 @@ class RecurrentModule(torch.nn.Module):
 
         steps = x.shape[:-1]
         x = by_steps(x)
-        given = self._take_states(hx, x, single) | self._take_steps(others[2], steps, dtype, by_steps)
+        given = {} if hx is None else self._take_states(hx, x, single)
+        if any(each is not None for each in others[2]):
+            given |= self._take_steps(others[2], steps, dtype, by_steps)
         given |= self._take_flags(others[0], others[1], steps, by_steps)
         y, *finals = call(self._engine, x, weights, given)
         if single:
