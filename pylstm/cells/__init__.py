@@ -28,7 +28,7 @@ from pylstm.cells.functions import (
     where,
 )
 from pylstm.cells.lstm import LSTM
-from pylstm.cells.surrogates import stop_gradient, surrogate
+from pylstm.cells.surrogates import declared, stop_gradient, surrogate
 from pylstm.hints import absent
 
 if TYPE_CHECKING:
@@ -57,6 +57,7 @@ __all__ = [
     "certify",
     "cos",
     "dabs_from_x",
+    "declared",
     "derivation_page",
     "derive",
     "drelu_from_y",

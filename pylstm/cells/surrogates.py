@@ -68,12 +68,14 @@ def surrogate(forward: Function, derivative: Function) -> Function:
                 "surrogate(lambda v: v > 0, lambda v: 1 / (1 + absolute(v)) ** 2)"
             )
 
-    def function(x: Any) -> Any:
+    def declaring(x: Any) -> Any:
         if isinstance(x, Symbol):
             return x.apply("surrogate", x, forward(x), derivative(x))
+        x = _as_array(x)
         return declared(x, forward(x), derivative(x))
 
-    return function
+    declaring.forward, declaring.derivative = forward, derivative  # type: ignore[attr-defined]
+    return declaring
 
 
 @explained()
@@ -87,14 +89,32 @@ def stop_gradient(x: Any) -> Any:
     >>> stop_gradient(np.array([1.0, 2.0]))
     array([1., 2.])
     """
-    return x.apply("stop", x) if isinstance(x, Symbol) else declared(x, x, np.zeros_like(x))
+    if isinstance(x, Symbol):
+        return x.apply("stop", x)
+    x = _as_array(x)
+    return declared(x, x, np.zeros_like(x))
 
 
+@explained()
 def declared(x: Any, value: Any, derivative: Any) -> Any:
-    """`value` at the array `x`, whose derivative counts as `derivative`; conditions become numbers."""
-    value = np.where(value, x.dtype.type(1), x.dtype.type(0)) if np.asarray(value).dtype == bool else value
+    """`value` at the array `x`, whose derivative counts as `derivative`: what a derived twin says of a surrogate.
+
+    Conditions become numbers, and a number stands for each element of `x`.
+
+    Examples
+    --------
+    >>> x = np.array([-1.0, 2.0])
+    >>> declared(x, x > 0, 1 / (1 + x * x)), declared(x + 1e-30j, x > 0, 1 / (1 + x * x)).imag
+    (array([0., 1.]), array([5.e-31, 2.e-31]))
+    """
+    if np.asarray(value).dtype == bool or np.shape(value) != np.shape(x):
+        value = value + np.zeros_like(x)
     if (differing := moved.get()) is not None:
         return differing(x, value, derivative)
     if np.iscomplexobj(x):
         return np.real(value) + (x - np.real(x)) * np.real(derivative)
     return value
+
+
+def _as_array(x: Any) -> Any:
+    return x if hasattr(x, "dtype") else np.asarray(x, np.float64)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import dis
 import inspect
+import linecache
 import math
 import re
 import textwrap
@@ -102,6 +103,8 @@ class Needs:
             self._lines.add(f"import {value.__name__} as {name}" if value.__name__ != name else f"import {name}")
         elif getattr(functions, name, None) is value:
             self._functions.add(name)
+        elif isinstance(value, FunctionType) and hasattr(value, "derivative"):
+            self._helpers.append(self._surrogate(name, user))
         elif isinstance(value, FunctionType) and inspect.unwrap(value).__module__ == user.__module__:
             self._helpers.append(self.function(value, name).strip())
         elif isinstance(value, CONSTANTS):
@@ -112,6 +115,20 @@ class Needs:
             raise ValueError(
                 f"{user.__qualname__} uses {name!r}, which cannot be written into a file: use a number instead"
             )
+
+    def _surrogate(self, name: str, user: Callable[..., Any]) -> str:
+        """The statement of the module that makes a function by `surrogate`; what it uses is noted."""
+        source = "".join(linecache.getlines(user.__code__.co_filename))
+        made = [each for each in ast.parse(source).body if isinstance(each, ast.Assign) and name in _targets(each)]
+        if len(made) != 1:
+            raise ValueError(
+                f"{user.__qualname__} uses {name!r}, a surrogate that its module does not make by one statement: write "
+                f"{name} = surrogate(...) above the class"
+            )
+        for used in sorted({node.id for node in ast.walk(made[0].value) if isinstance(node, ast.Name)}):
+            if used in user.__globals__:
+                self._note(used, user.__globals__[used], user)
+        return str(ast.get_source_segment(source, made[0]))
 
     def _import(self, name: str, value: Any, user: Callable[..., Any]) -> None:
         known = next((key for key, each in vars(functions).items() if each is value), None)
@@ -137,6 +154,10 @@ class Needs:
         called |= self._functions
         public = {"Cell", *({"Stage"} if re.search(r"\bStage\(", text) else ()), *(called & set(cells.__all__))}
         return [*sorted(self._lines), f"from pylstm.cells import {', '.join(sorted(public))}"]
+
+
+def _targets(statement: ast.Assign) -> set[str]:
+    return {target.id for target in statement.targets if isinstance(target, ast.Name)}
 
 
 def _enclosed(source: str, function: Callable[..., Any]) -> str:

@@ -175,3 +175,57 @@ def test_of_arrays():
     assert spike(x.astype("float32")).dtype == "float32"
     np.testing.assert_allclose(spike(x + 1e-30j).imag, 1e-30 / (1 + 10 * np.abs(x)) ** 2)
     assert not stop_gradient(x + 1j).imag.any() and (stop_gradient(x) == x).all()
+
+
+@pytest.mark.parametrize("number", [0.25, np.float32(0.25), 1])
+def test_of_numbers(number):
+    assert spike(number) == 1 and spike(-number) == 0 and stop_gradient(number) == number
+
+
+class Even(Cell):
+    """The value of a surrogate is a number, its derivative is not."""
+
+    states = ("h",)
+    gates = {"a": "x+h"}
+
+    def forward(z):
+        return {"h": surrogate(lambda v: 0.5, lambda v: 1 + v * v)(z.a)}
+
+
+class Narrow(Cell):
+    """A surrogate of one value a row, in what has one a unit."""
+
+    states = ("h",)
+    gates = {"a": "x+h"}
+    aux = ("dt",)
+
+    def forward(z, u):
+        return {"h": tanh(z.a) * (1 + spike(u.dt - 0.3)) + surrogate(lambda v: v * z.a, lambda v: z.a)(u.dt)}
+
+
+@pytest.mark.parametrize("cell", [Even, Narrow])
+def test_widths_of_values_and_derivatives(cell):
+    assert pylstm.certify(cell).ok
+    aux = {name: np.full((4, 2, 1), 0.5, "float32") for name in cell.aux}
+    run = pylstm.Recurrent(cell, 3, 17, seed=0)(np.ones((4, 2, 3), "float32"), aux=aux or None)
+    grads = run.backward(np.ones_like(run.y))
+    assert run.y.shape == (4, 2, 17) and grads.x.all() and (cell is Narrow or (run.y == 0.5).all())
+
+
+SHARPNESS = 10.0
+
+
+def test_a_global_that_a_surrogate_reads_is_watched(monkeypatch):
+    fire = surrogate(lambda v: v > 0, lambda v: 1 / (1 + SHARPNESS * absolute(v)))
+
+    class Fires(Cell):
+        states = ("h",)
+        gates = {"a": "x+h"}
+
+        def forward(z):
+            return {"h": fire(z.a)}
+
+    pylstm.Recurrent(Fires, 2, 3)
+    monkeypatch.setattr(f"{__name__}.SHARPNESS", 20.0)
+    with pytest.raises(TypeError, match=r"SHARPNESS was 10\.0 when the formula was derived"):
+        pylstm.Recurrent(Fires, 2, 3)

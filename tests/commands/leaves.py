@@ -3,7 +3,7 @@
 import math
 
 from pylstm import sigmoid as squash
-from pylstm.cells import Cell, Stage, tanh
+from pylstm.cells import Cell, Stage, stop_gradient, surrogate, tanh
 
 SCALE = 0.5
 
@@ -83,3 +83,35 @@ class Branches(Cell):
 
     def forward(z):
         return dict(h=z.a if z.a > 0 else 2 * z.a)
+
+
+SHARPNESS = 10
+
+
+def slope(v):
+    return 1 / (1 + SHARPNESS * abs(v)) ** 2
+
+
+spike = surrogate(lambda v: v > 0, slope)
+
+
+class Spiking(Cell):
+    """Leaky integrate and fire."""
+
+    states = ("s", "v")
+    gates = {"i": "x+s"}
+
+    def forward(z, prev):
+        v = 0.9 * prev.v * (1 - stop_gradient(prev.s)) + z.i
+        return {"s": spike(v - 0.2), "v": v}
+
+
+class Listed(Cell):
+    states = ("h",)
+    gates = {"a": "x+h"}
+
+    def forward(z):
+        return {"h": hidden(z.a)}
+
+
+(hidden,) = [spike]

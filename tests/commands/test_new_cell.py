@@ -133,6 +133,23 @@ def test_a_formula_brings_what_it_uses(file, tmp_path):
     assert made["leaf"].reference == 'a "file"' and made["leaf"].__doc__ == original.Leaf.__doc__
 
 
+def test_a_surrogate_comes_along_with_what_it_uses(file, tmp_path):
+    assert new_cell("leaf", "--from", f"{file}:Spiking", "--directory", tmp_path) == 0
+    texts = {name: (tmp_path / "pylstm-leaf/pylstm_leaf" / f"{name}.py").read_text() for name in ("formula", "leaf")}
+    lines = ("SHARPNESS = 10", "def slope(v):", "spike = surrogate(lambda v: v > 0, slope)", "class Leaf")
+    places = [texts["formula"].find(line) for line in lines]
+    assert -1 not in places and places == sorted(places) and "declared" in texts["leaf"].split("class")[0]
+    runs = []
+    for name, text in texts.items():
+        made = execute(text, "leaf", name)
+        made.kernel = None
+        assert pylstm.certify(made).ok
+        runs.append(run_of(made))
+    assert set(np.unique(runs[0].y)) == {0, 1}
+    one, other = (run.backward(np.ones_like(run.y)) for run in runs)
+    np.testing.assert_allclose(one.x, other.x, rtol=1e-13)
+
+
 @pytest.mark.parametrize(
     ("source", "lines"),
     [
@@ -160,6 +177,7 @@ def test_numbers_of_the_function_around_come_along(source, lines, file, tmp_path
         ("Given", "uses k of the function around it, which is not a number"),
         ("Table", "uses 'TABLE', which cannot be written"),
         ("Branches", "where"),
+        ("Listed", "write hidden = surrogate(...) above the class"),
         ("Missing", "has no 'Missing'"),
     ],
 )

@@ -152,7 +152,8 @@ def without_declared(graph: Graph, node: Node, known: dict[Node, Node]) -> Node:
     """`node`, made of values alone, without derivatives that are declared; `known`: those that were made already."""
     if node not in known:
         if node.op in DECLARED:
-            known[node] = without_declared(graph, node.args[DECLARED[node.op]], known)
+            value = without_declared(graph, node.args[DECLARED[node.op]], known)
+            known[node] = value if value.width == node.width else graph.fill(value, node.width)
         else:
             args = tuple(without_declared(graph, each, known) for each in node.args)
             if args == node.args:
