@@ -60,34 +60,6 @@ def extras() -> dict[str, str]:
 
 
 EXTRAS = extras()
-SKIPPED = os.environ.get("PYLSTM_SKIPPED", "")
-"""A file: a run writes into it which modules had skipped tests; one with ``PYLSTM_AGAIN=1`` reads it."""
-AGAIN = os.environ.get("PYLSTM_AGAIN") == "1"
-"""Only modules of which a test was skipped where the extras are not, or that name one of them."""
-
-
-def asks_for_extras(text: str) -> bool:
-    """Whether tests may come out otherwise where the extras are: they name one, or an estimator, or ask for them."""
-    import pylstm
-
-    names = {name for name, extra in EXTRAS.items() if extra != "test"} | {"find_spec", "importorskip", "sys.modules"}
-    words = "|".join(map(re.escape, sorted({*names, *pylstm._ESTIMATORS}, key=len, reverse=True)))
-    return re.search(rf"(?<![a-z])(?:{words})(?![a-z])", text) is not None
-
-
-def pytest_ignore_collect(collection_path: Path) -> bool | None:
-    if not AGAIN or not re.fullmatch(r"test_.*\.py", collection_path.name):
-        return None
-    skipped = Path(SKIPPED).read_text(encoding="utf-8").split()
-    named = collection_path.relative_to(ROOT).as_posix() in skipped
-    return None if named or asks_for_extras(collection_path.read_text(encoding="utf-8")) else True
-
-
-def pytest_sessionfinish(session: pytest.Session) -> None:
-    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
-    if SKIPPED and not AGAIN and reporter and not hasattr(session.config, "workerinput"):
-        names = {report.nodeid.partition("::")[0] for report in reporter.stats.get("skipped", ())}
-        Path(SKIPPED).write_text("".join(f"{name}\n" for name in sorted(names)), encoding="utf-8")
 
 
 def explain_skip(report: pytest.TestReport | pytest.CollectReport) -> None:

@@ -59,33 +59,3 @@ def test_what_runs_in_one_environment_is_not_skipped_there(conftest, monkeypatch
     assert report.outcome == "failed" and "under PYLSTM_NO_SKIPS=once: needs Cython" in report.longrepr
     assert skipped(conftest, "needs statsmodels", "slow").outcome == "skipped"
     assert skipped(conftest, "this machine has no C compiler", mark).outcome == "skipped"
-
-
-@pytest.mark.parametrize(
-    ("text", "asks"),
-    [
-        ('torch = pytest.importorskip("torch")', True),
-        ("import pandas as pd", True),
-        ("pylstm.Forecaster()", True),
-        ("if find_spec(name) is None:", True),
-        ("assert 'sys' not in sys.modules", True),
-        ("import scipy\nimport numpy as np\nlike torchs pair", False),
-    ],
-)
-def test_a_module_that_asks_for_extras(conftest, text, asks):
-    assert conftest.asks_for_extras(text) is asks
-
-
-def test_another_run_has_only_what_asks_for_extras(conftest, monkeypatch, tmp_path):
-    """`.ci/run`, where the extras are; a module that was skipped where they are not is one."""
-    report = SimpleNamespace(nodeid="tests/test_tiles.py::test_x[1]")
-    reporter = SimpleNamespace(stats={"skipped": [report, report]})
-    config = SimpleNamespace(pluginmanager=SimpleNamespace(get_plugin=lambda name: reporter))
-    monkeypatch.setattr(conftest, "SKIPPED", str(tmp_path / "skipped"))
-    monkeypatch.setattr(conftest, "AGAIN", False)
-    conftest.pytest_sessionfinish(SimpleNamespace(config=config))
-    tests = conftest.ROOT / "tests"
-    files = [tests / name for name in ("test_tiles.py", "test_schema.py", "test_skips.py", "conftest.py")]
-    assert [conftest.pytest_ignore_collect(file) for file in files] == [None] * 4
-    monkeypatch.setattr(conftest, "AGAIN", True)
-    assert [conftest.pytest_ignore_collect(file) for file in files] == [None, True, None, None]

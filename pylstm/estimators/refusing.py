@@ -58,5 +58,5 @@ def refuse_beside(X: Any, y: Any, sample_weight: Any) -> None:
 
 
 def streams(X: Any) -> bool:
-    """Whether X holds batches and is no list: that of tuples may be one of sequences."""
+    """Whether X yields batches; a list is not looked at, since one of tuples may be one of sequences."""
     return is_batches(X) and not isinstance(X, Sequence) and not hasattr(X, "__array__")
