@@ -18,6 +18,8 @@ HeadName = Literal["mean_squared_error", "huber", "gaussian", "student_t", "pois
 """Names of heads, for type checkers."""
 QUANTILES = (0.025, 0.1, 0.25, 0.5, 0.75, 0.9, 0.975)
 """Those of ``loss="quantile"``."""
+MOST_COUNTS = 1e12
+"""Largest count: the spread of larger ones is lost in rounding, and a density says as much."""
 LARGEST = 34.0
 """Largest logarithm of a mean count: beyond it float64 has no single counts."""
 SURE = 1e-12
@@ -121,13 +123,17 @@ class StudentT(Head):
         return -likelihoods.student_t(mu, s, r, target)[0]
 
 
-class Poisson(Head):
-    """Logarithms of means."""
+class Counts(Head):
+    """Base: the first part is logarithms of means."""
 
     spread = counts = True
 
     def mean(self, out: Any, exposure: Any = 1.0) -> np.ndarray:
         return np.asarray(np.exp(np.minimum(self.split(out)[0] + np.log(exposure), LARGEST)))
+
+
+class Poisson(Counts):
+    """Logarithms of means."""
 
     def quantile(self, out: Any, share: Any, exposure: Any = 1.0) -> np.ndarray:
         m = self.mean(out, exposure)
@@ -140,13 +146,8 @@ class Poisson(Head):
         return -likelihoods.poisson(self.split(out)[0] + np.log(exposure), target)[0]
 
 
-class NegativeBinomial(Head):
+class NegativeBinomial(Counts):
     """Logarithms of means, and dispersions."""
-
-    spread = counts = True
-
-    def mean(self, out: Any, exposure: Any = 1.0) -> np.ndarray:
-        return np.asarray(np.exp(np.minimum(self.split(out)[0] + np.log(exposure), LARGEST)))
 
     def quantile(self, out: Any, share: Any, exposure: Any = 1.0) -> np.ndarray:
         m, n = self.mean(out, exposure), 1 / likelihoods.dispersion_of(self.split(out)[1])
@@ -306,6 +307,11 @@ def check_counts(head: Head, name: str, values: np.ndarray) -> None:
     """
     if not head.counts:
         return
+    if values.size and values.max() > MOST_COUNTS:
+        raise ValueError(
+            f"loss={head.name!r} needs counts of at most {MOST_COUNTS:g}, but {name} has {values.max():g}: take "
+            "loss='gaussian', 'student_t' or 'quantile'"
+        )
     wrong = ~((values >= 0) & (values == np.floor(values)))
     if wrong.any():
         at = np.argwhere(wrong)[0].tolist()

@@ -5,6 +5,7 @@ import importlib.util
 import io
 import json
 import math
+import sys
 
 import numpy as np
 import pytest
@@ -80,8 +81,8 @@ def test_a_longer_hold_out_is_forecast_in_pieces(run, waves):
     arguments = ["train", "forecast", waves, "--column", "height", "--horizon", 5, "--hold-out", 0.1, "--json", *SMALL]
     found = run(*arguments).json
     values = np.loadtxt(waves, delimiter=",", skiprows=1)[:, 1]
-    assert (found["horizon"], found["hold_out"], found["season"]) == (5, 12, 0)
-    assert "seasonal_naive" not in found["errors"]
+    assert (found["horizon"], found["hold_out"], found["season"]) == (5, 12, 12)
+    assert found["errors"]["seasonal_naive"]["mae"] > 1
     model = load("pylstm-forecast.safetensors")
     pieces = [model.predict(n, history=values[: 108 + start]) for start, n in ((0, 5), (5, 5), (10, 2))]
     assert np.concatenate(pieces).tolist() == found["forecast"]
@@ -315,3 +316,40 @@ def test_wrong_losses(run, waves):
     assert done.status == 2 and "argument --loss: must be one of mean_squared_error, huber, gaussian" in done.err
     done = run("train", "forecast", waves, "--column", "height", "--loss", "poisson", *SMALL)
     assert done.status == 2 and "loss='poisson' needs counts, whole numbers from 0, but y has 10" in done.err
+
+
+def test_baselines_have_the_season_that_the_values_show(run, waves):
+    found = run("train", "forecast", waves, "--column", "height", "--json", *SMALL).json
+    assert found["season"] == found["model"]["cycle"] == 12 and "seasonal_naive" in found["mae_ratio_to"]
+    assert found["errors"]["seasonal_naive"]["mae"] == pytest.approx(1.2, rel=1e-3)  # 12 steps of the trend
+    none = run("train", "forecast", waves, "--column", "height", "--season", 0, "--json", *SMALL).json
+    assert none["season"] == 0 and "seasonal_naive" not in none["mae_ratio_to"]
+
+
+ETS = """
+import numpy as np
+class AutoETS:
+    def __init__(self, season_length):
+        pass
+    def forecast(self, y, h):
+        if len(y) < 5:
+            raise NotImplementedError("tiny datasets")
+        return {"mean": np.full(h, y[-1] + 1.0)}
+"""
+
+
+@pytest.mark.parametrize(("rows", "there"), [(5, False), (20, True)])
+def test_a_baseline_that_cannot_take_so_few_steps_is_left_out(run, tmp_path, monkeypatch, rows, there):
+    package = tmp_path / "packages" / "statsforecast"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("")
+    (package / "models.py").write_text(ETS)
+    for name in [each for each in sys.modules if each.partition(".")[0] == "statsforecast"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.syspath_prepend(str(package.parent))
+    path = tmp_path / "short.csv"
+    path.write_text("v\n" + "".join(f"{k * k % 7}\n" for k in range(rows)))
+    found = run("train", "forecast", path, "--json", *SMALL).json
+    assert ("autoets" in {name.lower() for name in found["errors"]}) == there and "naive" in found["errors"]
+    for name in ("statsforecast", "statsforecast.models"):
+        sys.modules.pop(name, None)

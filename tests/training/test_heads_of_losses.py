@@ -104,3 +104,6 @@ def test_what_a_head_does_not_say():
     with pytest.raises(ValueError, match=r"needs counts, whole numbers from 0, but y has -2 at index \(1, 0\)"):
         check_counts(HEADS["poisson"], "y", np.array([[1.0], [-2.0]]))
     check_counts(HEADS["gaussian"], "y", np.array([-2.5]))
+    with pytest.raises(ValueError, match=r"needs counts of at most 1e\+12, but y has 1e\+14: take loss='gaussian'"):
+        check_counts(HEADS["poisson"], "y", np.array([3.0, 1e14]))
+    check_counts(HEADS["poisson"], "y", np.array([3.0, 1e12]))

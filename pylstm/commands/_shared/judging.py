@@ -53,7 +53,8 @@ def judge(model: Any, read: Read, *, hold_out: int, horizon: int, season: int, e
     from pylstm.forecasting.baselines import naive, seasonal_naive
 
     pieces: list[dict[str, list[np.ndarray]]] = [{} for _ in read.series]
-    other = _ets(season) if ets and len(read.series) <= MOST_ETS else None
+    shortest = min((each.values[: len(each.values) - hold_out] for each in read.series), key=len)
+    other = _ets(season, shortest) if ets and len(read.series) <= MOST_ETS else None
     from tqdm import tqdm
 
     begins = range(0, hold_out, horizon)
@@ -76,15 +77,22 @@ def judge(model: Any, read: Read, *, hold_out: int, horizon: int, season: int, e
     ]
 
 
-def _ets(season: int) -> Any:
-    """Forecasts of AutoETS; None where statsforecast is not installed."""
+def _ets(season: int, shortest: np.ndarray) -> Any:
+    """Forecasts of AutoETS; None where statsforecast is not installed, or the shortest series is too short for it."""
     import importlib.util
 
     if importlib.util.find_spec("statsforecast") is None:
         return None
     from statsforecast.models import AutoETS
 
-    return lambda before, n: np.asarray(AutoETS(season_length=season or 1).forecast(y=before, h=n)["mean"], "float64")
+    def forecast(before: np.ndarray, n: int) -> np.ndarray:
+        return np.asarray(AutoETS(season_length=season or 1).forecast(y=before, h=n)["mean"], "float64")
+
+    try:
+        forecast(shortest, 1)
+    except (NotImplementedError, ValueError):  # "tiny datasets"
+        return None
+    return forecast
 
 
 def report(tests: list[Backtest], read: Read) -> dict[str, Any]:

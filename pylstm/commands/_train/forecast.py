@@ -121,7 +121,7 @@ def run(args: argparse.Namespace) -> int:
     horizon, hold_out = check_hold_out(args, read, season)
     values = [each.values[: len(each.values) - hold_out] for each in read.series]
     known = [each[: len(own)] for each, own in zip(read.known, values)] if read.known[0].shape[1] else None
-    model, difference = _model(args, values, season)
+    model, difference, season = _model(args, values, season)
     training = ({"validation": SHARE, "patience": PATIENCE} if model.combine else {}) | training
     _introduce(args, read, hold_out, season, difference, model)
     train: Any = values[0] if read.single else values
@@ -175,8 +175,11 @@ def _chosen(model: ForecastModel) -> list[str]:
     return [f"method  {' | '.join(method[:4])}{more}"] if model.combine else []
 
 
-def _model(args: argparse.Namespace, series: list[Any], season: int) -> tuple[ForecastModel, str]:
-    """The model, with what nobody gave chosen from the series, and what it sees: "none", "step" or "season"."""
+def _model(args: argparse.Namespace, series: list[Any], season: int) -> tuple[ForecastModel, str, int]:
+    """The model, what nobody gave chosen from the series, what it sees: "none", "step" or "season", and its season.
+
+    That may be what the values repeat; baselines have what the model has.
+    """
     from pylstm.commands._shared.options import sizes_of
     from pylstm.forecasting.choosing import choose
     from pylstm.forecasting.forecast_model import ForecastModel
@@ -190,7 +193,8 @@ def _model(args: argparse.Namespace, series: list[Any], season: int) -> tuple[Fo
     asked = "none" if head.counts and args.difference == "auto" else args.difference
     given: dict[str, Any] = {"season": {"auto": None, "season": season}.get(asked, 0)}
     given |= {"difference": {"auto": None, "step": 1}.get(asked, 0), "window": args.window}
-    given |= {"log": False if head.counts and args.log is None else args.log, "cycle": season or None}
+    given |= {"log": False if head.counts and args.log is None else args.log}
+    given |= {"cycle": (season or None) if args.season is None else season}
     chosen = choose(series, **given)
     difference = "season" if chosen.season else "step" if chosen.difference else "none"
     model = ForecastModel(
@@ -209,7 +213,7 @@ def _model(args: argparse.Namespace, series: list[Any], season: int) -> tuple[Fo
         seed=args.seed,
         **sizes_of(args),
     )
-    return model, difference
+    return model, difference, model.cycle
 
 
 def _introduce(
@@ -236,7 +240,7 @@ def _introduce(
         f"series  {what} of {read.source}: {steps} steps{every}{span}{filled}; the last {hold_out} held out",
         f"model   {args.cell}, {layers}{args.hidden} units, {args.dtype}, seed {args.seed}; sees {sees[difference]}"
         f"{' of logarithms' if model.preparation.log else ''}, {model.window} steps of them"
-        f"{f', season {season or model.cycle}' if season or model.cycle else ''}"
+        f"{f', season {season}' if season else ''}"
         f"{f', loss {args.loss}' if args.loss != 'mean_squared_error' else ''}"
         f"{f', inputs {chr(44).join(args.known)}' if args.known else ''}",
     )
