@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-UNITS = {"s": 10**6, "min": 60 * 10**6, "hour": 3600 * 10**6, "day": 86400 * 10**6, "week": 7 * 86400 * 10**6}
+DAY_LENGTH = 86400 * 10**6
+UNITS = {"s": 10**6, "min": 60 * 10**6, "hour": 3600 * 10**6, "day": DAY_LENGTH, "week": 7 * DAY_LENGTH}
 """Microseconds."""
+DAY = np.timedelta64(1, "D")
+WORKDAYS = "1111100"
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,10 @@ class Steps:
         Number of the step of each time, 0 for the first; None: none is absent.
     day : int
         Day of the month; 31 for its last.
+    roll : {"", "backward", "forward"}
+        Of months: the business day before, or after, where that day is none.
+    weekmask, holidays : str, tuple of datetime64
+        Which days are business days, as of `numpy.busday_offset`.
 
     Examples
     --------
@@ -43,6 +51,9 @@ class Steps:
     count: int
     positions: np.ndarray | None = None
     day: int = 1
+    roll: str = ""
+    weekmask: str = WORKDAYS
+    holidays: tuple[Any, ...] = ()
 
     @property
     def absent(self) -> int:
@@ -73,12 +84,20 @@ class Steps:
             return found
         day = start.astype("M8[D]")
         if self.kind == "business day":
-            found = np.busday_offset(day, numbers).astype("M8[us]") + (start - day)
-            return found
-        months = start.astype("M8[M]") + numbers * int(self.step)
-        days = np.minimum(self.day, _days_in(months))
-        found = (months.astype("M8[D]") + (days - 1)).astype("M8[us]") + (start - day)
+            days = self.business_days(day, numbers * int(self.step))
+        else:
+            days = self.in_months(start.astype("M8[M]") + numbers * int(self.step))
+        found = days.astype("M8[us]") + (start - day)
         return found
+
+    def business_days(self, days: Any, numbers: Any, roll: Any = "raise") -> Any:
+        """So many business days after these days."""
+        return np.busday_offset(days, numbers, roll, self.weekmask, self.holidays)
+
+    def in_months(self, months: np.ndarray) -> Any:
+        """The day of each of these months."""
+        days = months.astype("M8[D]") + (np.minimum(self.day, _days_in(months)) - 1)
+        return self.business_days(days, 0, self.roll) if self.roll else days
 
     def __str__(self) -> str:
         if self.kind == "number":
@@ -108,7 +127,7 @@ def steps_of(times: np.ndarray) -> Steps:
     Parameters
     ----------
     times : ndarray of float64 or datetime64, shape (T,), T >= 1
-        A step may be jittered by a tenth of itself.
+        A step may be jittered by a tenth of itself, but whole days may not.
 
     Raises
     ------
@@ -138,6 +157,8 @@ def _even(kind: str, times: np.ndarray) -> Steps:
     numbers = np.rint(apart / step)
     off = np.abs(apart / step - numbers) > np.maximum(0.1, 0.01 * numbers)
     off |= numbers < 1
+    if kind == "time" and (apart % DAY_LENGTH == 0).all():  # days have no jitter
+        off |= apart != numbers * step
     if off.any():
         row = int(np.argmax(off)) + 1
         found, usual = _length(kind, apart[row - 1]), _length(kind, step)
@@ -145,6 +166,9 @@ def _even(kind: str, times: np.ndarray) -> Steps:
     positions = np.concatenate([[0], np.cumsum(numbers)]).astype(np.int64)
     if kind == "number":
         step = float(f"{(times[-1] - start) / positions[-1]:.9g}")
+    else:  # steps to come follow the last time
+        step = round(step)
+        start = times[-1] - np.timedelta64(int(positions[-1]) * step, "us")
     return Steps(kind, step, start, count, positions if positions[-1] >= count else None)
 
 
@@ -160,31 +184,44 @@ def _length(kind: str, apart: float) -> str:
     return str(Steps(kind, float(apart), 0.0, 1))
 
 
-DAY = np.timedelta64(1, "D")
-
-
 def _months(times: np.ndarray) -> Steps | None:
-    """Steps of months, where all are of the same day of a month, or its last."""
-    if len(times) < 2 or times[1] - times[0] < 28 * DAY:
+    """Steps of months, where all are of the same day of a month or its last, or of the business day before or after.
+
+    A business day may have been a holiday: `MOST` of them must be of that day, the others a few days from it.
+    """
+    if len(times) < 2 or times[1] - times[0] < SHORTEST:
         return None
     months, days = times.astype("M8[M]"), times.astype("M8[D]")
     day, clock = (days - months.astype("M8[D]")).astype(np.int64) + 1, times - days
-    last = _days_in(months)
-    same = 31 if (day == last).all() else int(day.max())
     apart = np.diff(months.astype(np.int64))
-    if (clock != clock[0]).any() or (day != np.minimum(same, last)).any() or (apart < 1).any():
+    if (clock != clock[0]).any() or (apart < 1).any():
         return None
     values, counts = np.unique(apart, return_counts=True)
     step = int(values[np.argmax(counts)])
     if (apart % step).any():
         step = int(np.gcd.reduce(apart))
     positions = np.concatenate([[0], np.cumsum(apart // step)])
-    return Steps("month", step, times[0], len(times), positions if (apart > step).any() else None, same)
+    absent = positions if (apart > step).any() else None
+    last, first, workdays = int(day.max()), int(day.min()), bool(np.is_busday(days).all())
+    rules = [(31, ""), (last, "")] + [(31, "backward"), (last, "backward"), (first, "forward")] * workdays
+    each = [Steps("month", step, times[0], len(times), absent, *rule) for rule in rules]
+    far = [np.abs((days - own.in_months(months)).astype(np.int64)) for own in each]
+    exact = next((own for own, off in zip(each, far) if not off.any()), None)
+    if exact is not None or len(times) < ENOUGH:
+        return exact
+    nearest = min(range(len(each)), key=lambda k: np.count_nonzero(far[k]))
+    near = each[nearest].roll and np.mean(far[nearest] == 0) >= MOST and far[nearest].max() <= NEAR
+    return each[nearest] if near else None
+
+
+SHORTEST = np.timedelta64(25, "D")
+"""Below any time from a month's last business day to the next's."""
+ENOUGH, MOST, NEAR = 12, 0.7, 4
 
 
 def _business_days(times: np.ndarray) -> Steps | None:
     """Monday to Friday, where most steps are a day and none is a day of a weekend."""
-    if len(times) < 6 or (times[1:3] - times[:2]).astype(np.int64).min() % DAY.astype("m8[us]").astype(np.int64):
+    if len(times) < 6 or (times[1:3] - times[:2]).astype(np.int64).min() % DAY_LENGTH:
         return None
     days = times.astype("M8[D]")
     apart, clock = np.diff(days).astype(np.int64), times - days
@@ -197,3 +234,37 @@ def _business_days(times: np.ndarray) -> Steps | None:
 def _days_in(months: np.ndarray) -> np.ndarray:
     found: np.ndarray = ((months + 1).astype("M8[D]") - months.astype("M8[D]")).astype(np.int64)
     return found
+
+
+def zoned_steps(local: np.ndarray, utc: np.ndarray, find: Callable[[np.ndarray], Steps]) -> tuple[Steps, bool]:
+    """Steps of times in a zone, and whether they are those of UTC rather than those that a clock there shows.
+
+    Those that the times have the more exactly; where a clock was not changed, those of UTC below a day.
+
+    Parameters
+    ----------
+    local, utc : ndarray of datetime64, shape (T,)
+        The same times.
+    find : callable
+        `steps_of` or such.
+
+    Raises
+    ------
+    UnevenTimes
+        As `find`, of both.
+    """
+    found: list[tuple[int, bool, int, Steps]] = []
+    errors: list[UnevenTimes] = []
+    for number, times in enumerate((local, utc)):
+        try:
+            steps = find(times)
+        except UnevenTimes as error:
+            errors.append(error)
+            continue
+        at = steps.at(np.arange(steps.count) if steps.positions is None else steps.positions)
+        short = steps.kind == "time" and steps.step < DAY_LENGTH
+        found.append((steps.absent + int(np.count_nonzero(at != times)), bool(number) != short, number, steps))
+    if not found:
+        raise errors[0]
+    *_, number, steps = min(found, key=lambda each: each[:2])
+    return steps, bool(number)

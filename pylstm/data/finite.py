@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from pylstm.checks import quoted
 from pylstm.data.batches import Data
 from pylstm.data.sequences import Sequences
 from pylstm.data.stored import Stored, read
@@ -105,6 +106,31 @@ def refuse_array(name: str, values: np.ndarray, cure: str) -> None:
     at = first_not_finite(values)
     if at is not None:
         raise ValueError(f"{name} contains NaN or infinity, first at index {at}: {cure}")
+
+
+def real_numbers(name: str, values: Any, what: str = "numbers") -> np.ndarray:
+    """Values as float64, masked ones NaN; complex numbers, dates and texts are refused rather than made numbers.
+
+    Examples
+    --------
+    >>> real_numbers("y", [1, 1j])
+    Traceback (most recent call last):
+    ...
+    TypeError: y must be numbers, got complex128: pass its real part, or real and imaginary part as two columns
+    """
+    if isinstance(values, np.ma.MaskedArray):
+        floats: Any = values.astype("float64")
+        values = floats.filled(np.nan)
+    try:
+        found = np.asarray(values)
+        if found.dtype.kind not in "cmM":
+            return found.astype("float64", copy=False)
+    except (TypeError, ValueError):
+        raise TypeError(f"{name} must be {what}, got {quoted(values)}") from None
+    cure = "times are the index, or a column that time=... names"
+    if found.dtype.kind == "c":
+        cure = "pass its real part, or real and imaginary part as two columns"
+    raise TypeError(f"{name} must be {what}, got {found.dtype}: {cure}")
 
 
 def refuse_not_finite(

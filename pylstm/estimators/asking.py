@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from pylstm.checks import quoted
-from pylstm.estimators.frames import Frame, is_storable
+from pylstm.estimators.frames import Frame
+from pylstm.estimators.index import is_storable
 from pylstm.estimators.tables import Columns, Table
 from pylstm.schema import Entries
 

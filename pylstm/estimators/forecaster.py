@@ -64,8 +64,9 @@ class Forecaster(Estimator, kind="forecaster"):
     target, known, static : list of str or int, or one of them
         Columns of a table: what is forecast (default: all others), inputs that are known of the steps to come, and what
         is the same in all rows of a series, numbers or texts. Inputs need ``horizon=1``.
-    freq : str or number, optional
-        The step of the dates, such as ``"MS"``, ``"B"`` or ``"15min"``; default: the step that they have.
+    freq : str, number or offset of pandas, optional
+        The step of the dates, such as ``"MS"``, ``"BME"`` or ``"15min"``; ``"C"`` takes absent business days for
+        holidays, as an offset of pandas says them. Default: the step that the dates have.
     fill : {"linear", "previous", "zero"}, optional
         What stands in the absent steps of a table; default: they are refused.
     loss : str or list of float

@@ -13,7 +13,8 @@ from pylstm.data.calendar import Steps, steps_of
 from pylstm.data.frequency import steps_every
 from pylstm.data.panel import TIME, Panel, RowError, panel_of
 from pylstm.estimators.clocks import Clock
-from pylstm.estimators.frames import LIBRARIES, imported, read_steps, steps_metadata
+from pylstm.estimators.frames import LIBRARIES, imported
+from pylstm.estimators.index import read_steps, steps_metadata
 from pylstm.schema import Entries, as_array
 
 FILLS = ("linear", "previous", "zero")
@@ -121,8 +122,13 @@ class Table:
             target = tuple(name for name in names if name not in others)
         columns = Columns(**(vars(columns) | {"target": target}))
         _check_columns(columns, names)
+        if not len(frame[target[0]]):
+            raise ValueError("the table has no rows: each series needs at least one step")
         owner = None if columns.id is None else _owner(columns.id, frame[columns.id])
-        clock, times = (None, None) if columns.time is None else Clock.read(columns.time, frame[columns.time])
+        clock: Clock | None = None
+        times = None
+        if columns.time is not None:
+            clock, times = Clock.read(columns.time, frame[columns.time], owner, _finder(columns))
         values = _numbers(frame, columns.target)
         known = _numbers(frame, columns.known) if columns.known else None
         panel = _panel(columns, values, known, owner, times, clock)
@@ -212,7 +218,7 @@ class Table:
         owner = np.zeros(len(values), int) if columns.id is None else _owner(columns.id, X[columns.id])
         times = None
         if columns.time is not None and columns.time in names:
-            times = Clock.read(columns.time, X[columns.time])[1]
+            times = Clock.read(columns.time, X[columns.time], like=self.clock)[1]
         found = []
         for k, own in enumerate(self.ids or [0]):
             rows = np.flatnonzero(owner == own)
@@ -309,20 +315,27 @@ def _owner(name: Any, column: Any) -> np.ndarray:
 def _numbers(frame: Any, columns: Any) -> np.ndarray:
     found = []
     for name in columns:
+        column = np.asarray(frame[name])
+        if column.dtype.kind in "mM":
+            raise TypeError(f"the column {name!r} holds dates: time={name!r} says so")
+        if column.dtype.kind == "c":
+            raise TypeError(f"the column {name!r} holds complex numbers: make columns of real and imaginary part")
         try:
-            found.append(np.asarray(frame[name], "float64"))
+            found.append(column.astype("float64"))
         except (TypeError, ValueError):
             raise TypeError(
                 f"the column {name!r} must hold numbers: target=[...] names what is forecast, known=[...] and "
                 "static=[...] inputs"
             ) from None
-        if np.asarray(frame[name]).dtype.kind in "mM":
-            raise TypeError(f"the column {name!r} holds dates: time={name!r} says so")
     return np.stack(found, axis=1)
 
 
+def _finder(columns: Columns) -> Any:
+    """What finds the steps of rising times."""
+    return steps_of if columns.freq is None else lambda own: steps_every(columns.freq, own)
+
+
 def _panel(columns: Columns, values: Any, known: Any, owner: Any, times: Any, clock: Clock | None) -> Panel:
-    freq = columns.freq
     try:
         return panel_of(
             values,
@@ -332,13 +345,14 @@ def _panel(columns: Columns, values: Any, known: Any, owner: Any, times: Any, cl
             sort=True,
             fill=columns.fill,
             shown=lambda each: each if clock is None else clock.shown(np.asarray(each).ravel()[0]),
-            every=steps_of if freq is None else lambda own: steps_every(freq, own),
+            every=_finder(columns),
         )
     except RowError as error:
         names = [*columns.target, *columns.known]
         where = f"column {names[error.column]!r}" if error.column != TIME else f"column {columns.time!r}"
         text = re.sub(r"interpolate=True \(--interpolate\) fills it", "fill it, or leave the row out", str(error))
-        text = text.replace(", 'none' takes the rows as equal steps", "")
+        holidays = ", freq='C' takes them for holidays" if "of business day" in text else ""
+        text = text.replace(", 'none' takes the rows as equal steps", holidays)
         raise ValueError(f"row {error.row}, {where}: {re.sub(r' [(]--[a-z ]+[)]', '', text)}") from None
 
 
@@ -371,7 +385,7 @@ def _static(
 
 def _ended(steps: Steps, count: int) -> Steps:
     """Steps of `count` values, none absent: `count` is the number of the first step to come."""
-    return Steps(steps.kind, steps.step, steps.start, count, None, steps.day)
+    return replace(steps, count=count, positions=None)
 
 
 def _as_array(ids: list[Any]) -> np.ndarray:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pylstm.checks import check_size
+from pylstm.data.finite import real_numbers, refuse_array
 from pylstm.forecasting.baselines import naive, seasonal_naive
 from pylstm.hints import explained, explained_constructor
 
@@ -129,7 +130,7 @@ def backtest(
     Raises
     ------
     ValueError
-        A number out of range; too few values before the hold-out.
+        A number out of range; too few values before the hold-out; NaN.
 
     Examples
     --------
@@ -142,7 +143,8 @@ def backtest(
     """
     if hasattr(model, "_in_order"):
         values = model._in_order(values)
-    values = np.asarray(values, "float64")
+    values = real_numbers("values", values)
+    refuse_array("values", values, "fill the gaps, or leave the end out")
     _check(model, len(values), hold_out, horizon, season, sliding, bool(fit_options) and not refit)
     start = len(values) - hold_out
     ends: list[np.ndarray] = []

@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from pylstm.checks import quoted
-from pylstm.data.finite import refuse_array
+from pylstm.data.finite import real_numbers, refuse_array
 from pylstm.data.scaling import pack
 
 WINDOWS = 8192
@@ -45,19 +44,18 @@ def as_series(y: Any, joint: bool) -> tuple[list[np.ndarray], str]:
         if each.ndim != 1 and not (joint and each.ndim == 2):
             raise ValueError(f"{where} must have shape (T,){' or (T, K)' if joint else ''}, got {each.shape}")
         refuse_array(where, each, "fill the gaps, or cut the series there and pass a list")
+        if not each.size:
+            raise ValueError(f"{where} has no steps: each series needs at least one, leave those without any out")
+    if not arrays:
+        raise ValueError("y has no series: at least one is needed")
     arrays = [each.reshape(len(each), -1) for each in arrays]
-    if not arrays or not all(each.size for each in arrays) or len({each.shape[1] for each in arrays}) > 1:
-        raise ValueError(f"y must be series with at least one step and equal widths, got {[a.shape for a in arrays]}")
+    if len({each.shape[1] for each in arrays}) > 1:
+        raise ValueError(f"y must be series of equal widths, got {[each.shape for each in arrays]}")
     return arrays, form
 
 
 def _numbers(name: str, values: Any) -> np.ndarray:
-    try:
-        return np.asarray(values, "float64")
-    except (TypeError, ValueError):
-        raise TypeError(
-            f"{name} must be numbers, an array (T,) or (T, S) or a list of arrays, got {quoted(values)}"
-        ) from None
+    return real_numbers(name, values, "numbers, an array (T,) or (T, S) or a list of arrays")
 
 
 def pairs_of(z: np.ndarray, extra: np.ndarray, horizon: int) -> tuple[np.ndarray, np.ndarray]:

@@ -247,6 +247,8 @@ def _rows(x: Any) -> list[np.ndarray] | Stored:
     for k, each in enumerate(rows):
         if each.ndim != 2 or each.shape[1] != rows[0].shape[-1] or each.shape[1] == 0:
             raise ValueError(f"sequence {k} must have shape (T, I) with the same I as all others, got {each.shape}")
+        if each.dtype.kind not in "biuf":
+            raise TypeError(f"sequence {k} must be numbers, got {each.dtype}")
         refuse_array(f"sequence {k}", each, "fill the gaps, or leave the sequence out")
     return rows
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from pylstm.data.calendar import UnevenTimes, steps_of
+from pylstm.data.frequency import steps_every
 from pylstm.data.panel import RowError, grouped_rows, panel_of
 from pylstm.data.timestamps import FORMS, DateError, DateForm, looks_like_date, read_dates, read_times, written
 
@@ -155,3 +156,72 @@ def test_inputs_of_steps_to_come():
     with pytest.raises(RowError, match="a missing value") as caught:
         panel_of(values, known=np.array([[0.0], [1], [2], [3], [np.nan]]), times=times, fill="linear")
     assert (caught.value.row, caught.value.column) == (4, 1)
+
+
+DAYS = {
+    "last business days": ["2000-12-29", "2001-01-31", "2001-02-28", "2001-03-30", "2001-04-30", "2001-05-31"],
+    "first business days": ["2001-01-01", "2001-02-01", "2001-03-01", "2001-04-02", "2001-05-01", "2001-06-01"],
+    "the 15th or the Monday after": ["2001-04-16", "2001-05-15", "2001-06-15", "2001-07-16", "2001-08-15"],
+    "ends of quarters": ["2000-09-29", "2000-12-29", "2001-03-30", "2001-06-29"],
+}
+
+
+@pytest.mark.parametrize(
+    ("kind", "after"),
+    [
+        ("last business days", ["2001-06-29", "2001-07-31"]),
+        ("first business days", ["2001-07-02", "2001-08-01"]),
+        ("the 15th or the Monday after", ["2001-09-17", "2001-10-15"]),
+        ("ends of quarters", ["2001-09-28", "2001-12-31"]),
+    ],
+)
+def test_days_of_months_that_are_business_days(kind, after):
+    times = np.array(DAYS[kind], "M8[us]")
+    steps = steps_of(times)
+    assert (steps.kind, steps.absent, steps.at(np.arange(len(times))).tolist()) == ("month", 0, times.tolist())
+    assert steps.at([len(times), len(times) + 1]).astype("M8[D]").astype(str).tolist() == after
+    without = steps_of(np.delete(times, 1))
+    assert without.absent == 1 and without.at([1])[0] == times[1]
+
+
+def test_a_holiday_at_the_end_of_a_month():
+    months = np.arange("2020-01", "2022-01", dtype="M8[M]")
+    ends = np.busday_offset((months + 1).astype("M8[D]") - 1, 0, "backward")
+    ends[ends == np.datetime64("2021-05-31")] = np.datetime64("2021-05-28")
+    steps = steps_of(ends.astype("M8[us]"))
+    assert (steps.kind, steps.roll, steps.at([24])[0]) == ("month", "backward", np.datetime64("2022-01-31"))
+    asked = steps_every("CBME", ends.astype("M8[us]"))
+    assert asked.holidays == (np.datetime64("2021-05-31"),) and asked.at([24])[0] == np.datetime64("2022-01-31")
+    with pytest.raises(UnevenTimes, match="not at a step of month"):
+        steps_every("BME", ends.astype("M8[us]"))
+
+
+def test_business_days_with_holidays():
+    every = np.arange("2001-01-01", "2001-03-01", dtype="M8[D]")
+    days = every[np.is_busday(every, holidays=["2001-01-15", "2001-02-19"])].astype("M8[us]")
+    assert steps_of(days).absent == 2
+    steps = steps_every("C", days)
+    assert steps.absent == 0 and [str(each) for each in steps.holidays] == ["2001-01-15", "2001-02-19"]
+    assert steps.at(np.arange(len(days))).tolist() == days.tolist()
+    assert steps.at([len(days), len(days) + 1]).astype("M8[D]").astype(str).tolist() == ["2001-03-01", "2001-03-02"]
+    with pytest.raises(UnevenTimes, match="not a business day"):
+        steps_every("C", np.array(["2001-01-05", "2001-01-06"], "M8[us]"))
+
+
+@pytest.mark.parametrize(
+    "times",
+    [
+        ["2001-03-15", "2001-03-31", "2001-04-15", "2001-04-30", "2001-05-15", "2001-05-31"],  # half months
+        ["2001-03-01", "2001-03-31", "2001-04-30", "2001-05-31", "2001-06-30", "2001-07-31"],
+    ],
+)
+def test_whole_days_have_no_jitter(times):
+    with pytest.raises(UnevenTimes, match="after the time before, most others"):
+        steps_of(np.array(times, "M8[us]"))
+
+
+def test_steps_after_times_that_drift():
+    seconds = np.cumsum(np.where(np.arange(5000) % 5 < 3, 600, 603))  # a median of 600, a mean of 601.2
+    times = np.datetime64("2001-01-01", "us") + seconds.astype("m8[s]")
+    steps = steps_of(times)
+    assert steps.absent == 0 and steps.at([5000])[0] == times[-1] + np.timedelta64(600, "s")

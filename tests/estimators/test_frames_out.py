@@ -6,6 +6,7 @@ import pytest
 pytest.importorskip("sklearn")
 pd = pytest.importorskip("pandas")
 pl = pytest.importorskip("polars")
+import pylstm  # noqa: E402
 from pylstm import Forecaster  # noqa: E402
 
 VALUES = np.sin(np.arange(60.0)) + 0.1 * np.arange(60)
@@ -78,3 +79,75 @@ def test_an_index_that_is_not_even():
         fitted(pd.Series(VALUES, index=index[::-1]))
     with pytest.raises(ValueError, match=r"1 steps \(of day\) are absent from the index of y, the first 2001-01-11"):
         fitted(pd.Series(VALUES, index=index).drop(index[10]))
+
+
+HOLIDAYS = ["2001-01-15", "2001-02-19", "2001-03-28"]
+BERLIN = {"tz": "Europe/Berlin"}
+
+
+def bare(index):
+    """The same dates without a frequency."""
+    return type(index)(list(index), name=index.name)
+
+
+@pytest.mark.parametrize(
+    ("every", "freq"),
+    [
+        (pd.date_range("2001-01-31", periods=62, freq="BME", name="month"), None),
+        (pd.date_range("2001-01-31", periods=62, freq="BMS"), None),
+        (pd.date_range("2001-01-31", periods=62, freq="BQE-NOV"), None),
+        (pd.date_range("2001-01-31", periods=62, freq="BME"), "BME"),
+        (pd.date_range("2001-01-31", periods=62, freq="WOM-3FRI"), None),
+        (pd.date_range("2001-01-31", periods=62, freq="WOM-3FRI"), "WOM-3FRI"),
+        (pd.date_range("2001-01-01", periods=62, freq=pd.offsets.CustomBusinessDay(holidays=HOLIDAYS)), "C"),
+        (pd.date_range("2003-09-30", periods=62, freq="MS", **BERLIN), None),
+        (pd.date_range("2003-10-24 12:00", periods=62, freq="h", **BERLIN), None),
+        (pd.date_range("2003-03-28 12:00", periods=62, freq="h", **BERLIN), None),
+        (pd.date_range("2003-10-24", periods=62, freq="h", **BERLIN), "h"),
+        (pd.date_range("2003-10-24 22:30", periods=62, freq="30min", **BERLIN), None),  # the last are of the change
+        (pd.date_range("2003-01-29", periods=62, freq="D", **BERLIN), None),  # the clock is changed behind the end
+        (pd.date_range("2003-09-01", periods=62, freq="D", **BERLIN), None),
+        (pd.date_range("2003-09-01", periods=62, freq="B", **BERLIN), None),
+        (pd.timedelta_range("0h", periods=62, freq="15min", name="since"), None),
+        (pd.timedelta_range("3D", periods=62, freq="D"), "D"),
+        (pd.Index(0.25 * np.arange(62), name="seconds"), None),
+        (pd.Index(pd.date_range("2001-01", periods=62, freq="MS").strftime("%Y-%m"), name="month"), None),
+        (pd.Index(list(pd.date_range("2001-01", periods=62, freq="D").date)), None),
+    ],
+)  # fmt: skip
+def test_an_index_without_a_frequency(every, freq, tmp_path):
+    index = bare(every)
+    y = pd.Series(VALUES, index=index[:60])
+    net = Forecaster(hidden_size=3, epochs=1, random_state=0, freq=freq).fit(y)
+    after = net.predict(2).index
+    wanted = list(every[60:])
+    if freq == "C":  # of the holiday that came after the series nothing is known
+        assert pd.Timestamp(HOLIDAYS[-1]) > y.index[-1]
+        wanted = [pd.Timestamp("2001-03-28"), pd.Timestamp("2001-03-29")]
+    assert list(after) == wanted and type(after) is type(index) and after.name == index.name
+    assert after.dtype == index.dtype
+    pylstm.save(tmp_path / "f", net)
+    assert list(pylstm.load(tmp_path / "f").predict(2).index) == wanted
+
+
+@pytest.mark.parametrize("offset", ["CustomBusinessDay", "CustomBusinessMonthEnd", "CustomBusinessMonthBegin"])
+@pytest.mark.parametrize("asked", [False, True])
+def test_business_days_of_a_calendar(offset, asked):
+    holidays = ["2001-01-31", "2001-02-19", "2001-03-28", "2001-03-29", "2005-12-30", "2006-02-01"]
+    freq = getattr(pd.offsets, offset)(holidays=holidays, weekmask="Mon Tue Wed Thu Fri Sat")
+    every = pd.date_range("2001-01-02", periods=62, freq=freq)
+    y = pd.Series(VALUES, index=bare(every[:60]) if asked else every[:60])
+    net = Forecaster(hidden_size=3, epochs=1, random_state=0, freq=freq if asked else None).fit(y)
+    assert list(net.predict(2).index) == list(every[60:])
+
+
+def test_hours_that_are_absent_where_the_clock_is_changed():
+    y = pd.Series(VALUES, index=pd.date_range("2003-10-24 12:00", periods=60, freq="h", **BERLIN)).drop(
+        pd.Timestamp("2003-10-25 12:00", **BERLIN)
+    )
+    with pytest.raises(ValueError, match=r"1 steps \(of hour\) are absent from the index of y, the first 2003-10-25"):
+        fitted(y)
+
+
+def test_texts_that_are_not_dates_have_no_dates_to_come():
+    assert list(fitted(pd.Series(VALUES, index=[f"row {k}" for k in range(60)])).predict(2).index) == [0, 1]

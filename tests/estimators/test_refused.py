@@ -8,7 +8,8 @@ import pytest
 pytest.importorskip("sklearn")
 
 import pylstm
-from pylstm import SequenceClassifier, SequenceRegressor
+from pylstm import Forecaster, SequenceClassifier, SequenceRegressor
+from pylstm.forecasting import backtest
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(60, 10, 1))
@@ -125,3 +126,48 @@ def test_not_finite_in_a_file(shape, tmp_path):
         with pytest.raises(ValueError, match=r"Input X contains nan at index \(41, 3(, 0)?\)"):
             NET.predict(mapped)
         SequenceClassifier(**SMALL).fit(mapped, LABELS, np.arange(60) != 41)  # which leaves it out
+
+
+Y = np.sin(np.arange(60.0)) + 0.1 * np.arange(60)
+
+
+@pytest.mark.parametrize(
+    ("y", "message"),
+    [
+        (Y + 1j, "y must be numbers, .*complex128: pass its real part"),
+        ([Y, Y + 1j], "series 1 must be numbers, .*complex128"),
+        (np.arange("2001-01", "2006-01", dtype="M8[M]"), r"y must be numbers, .*datetime64\[M\]: times are the index"),
+        (Y.astype("m8[s]"), r"y must be numbers, .*timedelta64"),
+        (np.ma.masked_less(Y, 0.5), r"y contains NaN or infinity, first at index \(0,\)"),
+        ([], "y has no steps: each series needs at least one"),
+        (np.zeros((0, 2)), "series 0 has no steps"),
+        ([Y, np.zeros(0)], "series 1 has no steps"),
+    ],
+)
+def test_series_that_are_not_numbers_or_have_none(y, message):
+    small = {"hidden_size": 2, "epochs": 1, "random_state": 0}
+    with pytest.raises((TypeError, ValueError), match=message):
+        Forecaster(**small).fit(y)
+    net = Forecaster(**small).fit([Y, Y] if isinstance(y, list) and len(y) else Y)
+    with pytest.raises((TypeError, ValueError), match=message):
+        net.predict(2, history=y)
+
+
+def test_tables_of_complex_numbers_or_without_rows():
+    with pytest.raises(TypeError, match="the column 'y' holds complex numbers"):
+        Forecaster(time="t").fit({"t": np.arange(60), "y": Y + 1j})
+    for columns in ({"id": "shop"}, {"time": "t"}):
+        with pytest.raises(ValueError, match="the table has no rows"):
+            Forecaster(**columns).fit({**dict.fromkeys(columns.values(), np.zeros(0)), "y": np.zeros(0)})
+    with pytest.raises(TypeError, match="sequence 0 must be numbers, got complex128"):
+        pylstm.ClassifyModel(["a", "b"], "rnn_tanh", 2).fit(np.ones((4, 3, 1)) + 1j, [0, 1, 0, 1], epochs=1)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("at", [-1, -4, 3])
+def test_a_back_test_of_what_was_not_measured(value, at):
+    values = Y.copy()
+    values[at] = value
+    net = Forecaster(hidden_size=2, epochs=1, random_state=0).fit(Y[:48])
+    with pytest.raises(ValueError, match=rf"values contains NaN or infinity, first at index \({at % 60},\)"):
+        backtest(net, values, hold_out=12, horizon=6)

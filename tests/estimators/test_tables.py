@@ -179,6 +179,41 @@ def test_times_of_polars():
     assert found["when"][1] - table["when"][-1] == np.timedelta64(2, "h").item()
 
 
+@pytest.mark.parametrize("kind", ["pandas", "polars"])
+@pytest.mark.parametrize(
+    ("start", "freq"),
+    [("2003-10-24 12:00", "h"), ("2003-03-28 12:00", "30min"), ("2003-09-15", "D"), ("2003-02-10", "D")],
+)
+def test_columns_of_a_zone_whose_clock_is_changed(kind, start, freq, tmp_path):
+    every = pd.date_range(start, periods=61, freq=freq, tz="Europe/Berlin")
+    table = pd.DataFrame(
+        {"shop": ["a"] * 59 + ["b"] * 59, "when": list(every[:59]) * 2, "flow": np.tile(series()[1][:59], 2)}
+    )
+    table = pl.from_pandas(table) if kind == "polars" else table.sample(frac=1, random_state=0)
+    fitted = Forecaster("gru", **SMALL, id="shop", time="when").fit(table)
+    pylstm.save(tmp_path / "f", fitted)
+    for each in (fitted, pylstm.load(tmp_path / "f")):
+        assert pd.DatetimeIndex(each.predict(2)["when"].to_list()).tolist() == list(every[59:]) * 2
+
+
+def test_absent_business_days_may_be_holidays():
+    every = pd.date_range("2001-01-01", periods=62, freq=pd.offsets.CustomBusinessDay(holidays=["2001-01-15"]))
+    table = pd.DataFrame({"when": list(every[:59]), "flow": series()[1][:59]})
+    with pytest.raises(ValueError, match=r"1 step .of business day. is absent, the first 2001-01-15.*freq='C' takes"):
+        Forecaster("gru", **SMALL, time="when").fit(table)
+    fitted = Forecaster("gru", **SMALL, time="when", freq="C").fit(table)
+    assert fitted.predict(3)["when"].tolist() == list(every[59:])
+
+
+def test_times_since_a_start():
+    table = pd.DataFrame({"since": pd.timedelta_range("1D", periods=59, freq="6h"), "flow": series()[1][:59]})
+    for each in (table, pl.from_pandas(table), {name: table[name].to_numpy() for name in table}):
+        found = Forecaster("gru", **SMALL, time="since").fit(each).predict(2)["since"]
+        assert pd.TimedeltaIndex(found).tolist() == [pd.Timedelta("15D 18h"), pd.Timedelta("16D")]
+    with pytest.raises(ValueError, match=r"column 'since': 1 step .* is absent, the first 2 days"):
+        Forecaster("gru", **SMALL, time="since").fit(table.drop(4))
+
+
 FREQUENCIES = [
     ("MS", "2001-01-01", ["2001-02-01", "2001-03-01"]),
     ("ME", "2001-01-31", ["2001-02-28", "2001-03-31"]),
