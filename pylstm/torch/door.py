@@ -1,8 +1,8 @@
 """`call`, the door from autograd into an engine: two functions, behind a Function of autograd and behind two operators.
 
 Eager code goes through an ``autograd.Function``, which costs about a quarter of what an operator with a registered
-gradient does; torch.compile, export and tensors without values see the operators ``pylstm::forward`` and
-``pylstm::backward``.
+gradient does; torch.compile, export, modes of dispatch and tensors without values see the operators
+``pylstm::forward`` and ``pylstm::backward``; what records with `torch.jit.trace` sees PyTorch's own.
 
 Both hand the run from forward to backward as a *tape*: a tensor of one byte whose memory belongs to an array that holds
 the run. PyTorch frees the run with its saved tensors, and finds it by the address.
@@ -19,7 +19,7 @@ import torch
 
 from pylstm.torch.engines import Engine, Passed, engine_of, passed_of
 from pylstm.torch.spinning import settle
-from pylstm.torch.twice import differentiable, gradients
+from pylstm.torch.twice import differentiable, gradients, outputs
 
 AGAIN = (
     "gradients of gradients pass through pylstm.torch.LSTM, GRU and RNN only, called in eager mode with input and hx, "
@@ -28,6 +28,11 @@ AGAIN = (
 TRANSFORMED = (
     "torch.func (vmap, grad, jvp, functional transforms) does not pass through a module of pylstm.torch, which takes "
     "whole batches: use backward() or torch.autograd.grad, and one call on (T, B, input_size) in place of vmap"
+)
+RECORDED = (
+    "torch.jit.trace and torch.onnx.export(dynamo=False) record pylstm.torch.LSTM, GRU and RNN only, called with input "
+    "and hx, without dropout between layers (module.eval()) and learned initial states: for other cells pass "
+    "module.to_pylstm() to pylstm.interop.onnx.export, or use torch.export"
 )
 LOST = (
     "the tape of a pylstm.torch module was copied, and cannot be used: leave it out of hooks on saved tensors, such as "
@@ -208,9 +213,14 @@ def call(engine: Engine, x: Any, weights: Sequence[Any], given: dict[str, Any]) 
         Named as in `Passed`, those with gradients first.
     """
     passed, others = " ".join(given), list(given.values())
+    if torch._C._get_tracing_state() is not None:  # torch.jit.trace, torch.onnx.export(dynamo=False)
+        if not differentiable(engine, passed_of(passed)):
+            raise TypeError(RECORDED)
+        return outputs(engine, passed_of(passed), [x, *weights, *others])
     tape = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in (x, *weights, *others))
     if torch._C._are_functorch_transforms_active():
         raise TypeError(TRANSFORMED)
-    if torch.compiler.is_compiling() or type(x) not in (torch.Tensor, torch.nn.Parameter) or x.is_meta:
+    plain = type(x) in (torch.Tensor, torch.nn.Parameter) and not x.is_meta
+    if not plain or torch.compiler.is_compiling() or torch._C._len_torch_dispatch_stack():  # make_fx, FlopCounterMode
         return forward_op(x, list(weights), others, engine.key, passed, tape)[:-1]
     return _Call.apply((engine, passed_of(passed), tape, len(weights)), x, *weights, *others)

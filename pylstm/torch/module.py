@@ -53,7 +53,8 @@ class RecurrentModule(torch.nn.Module):
         Returns
         -------
         Recurrent, Stack or Bidirectional
-            Of the dtype of the parameters, with the same cell, ``batch_first`` and ``dropout``.
+            Of the dtype of the parameters, with the same cell, ``batch_first`` and ``dropout``, which acts in training
+            only: a stack is in the mode of the module.
 
         Examples
         --------
@@ -68,6 +69,8 @@ class RecurrentModule(torch.nn.Module):
         layer = self._description.layer(dtype, batch_first=self.batch_first, **options)
         for leaf, weights in zip(layer.recurrents, self.all_weights, strict=True):
             self._engine.naming.join([each.detach().numpy() for each in weights], leaf.params)
+        if options:
+            layer.train(self.training)
         return layer
 
     @property
@@ -160,7 +163,8 @@ class RecurrentModule(torch.nn.Module):
             hx = self._each_state(hx, lambda state: _permuted(state, packed.sorted_indices))
         single = packed is None and getattr(input, "ndim", 0) == 2
         axis = int(self.batch_first and packed is None and not single)
-        y, *finals = self._run(input, hx, (lengths, reset, (aux, pre, blend)), single, axis)
+        run = self._run if torch._C._get_tracing_state() is None else self._recorded
+        y, *finals = run(input, hx, (lengths, reset, (aux, pre, blend)), single, axis)
         if packed is not None:
             data = pack_padded_sequence(y, lengths).data
             y = PackedSequence(data, packed.batch_sizes, packed.sorted_indices, packed.unsorted_indices)
@@ -198,6 +202,12 @@ class RecurrentModule(torch.nn.Module):
         if single:
             return [y.squeeze(1), *(state.squeeze(1) for state in finals)]
         return [y.transpose(0, 1) if axis else y, *finals]
+
+    def _recorded(self, *arguments: Any) -> list[Any]:
+        """`_run` where `torch.jit.trace` records, without its warnings of comparisons: those are checks of shapes."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", torch.jit.TracerWarning)
+            return self._run(*arguments)
 
     def _take_states(self, hx: Any, x: Any, single: bool) -> dict[str, Any]:
         engine, given = self._engine, {}

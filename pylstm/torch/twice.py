@@ -1,4 +1,7 @@
-"""Gradients of gradients, for PyTorch's cells called as it calls them: by its own operations, on the same tensors."""
+"""PyTorch's own operations on the tensors of a call, for its cells called as it calls them.
+
+Gradients of gradients go through them, and so do programs that are recorded: `torch.jit.trace`, `torch.onnx.export`.
+"""
 
 from __future__ import annotations
 
@@ -24,8 +27,8 @@ def differentiable(engine: Engine, passed: Passed) -> bool:
     return found.torch_names and not found.learn_initial and all(name.startswith("initial.") for name in passed.names)
 
 
-def gradients(engine: Engine, passed: Passed, inputs: Sequence[Any], cotangents: Sequence[Any]) -> list[Any]:
-    """Gradients by `inputs`, x, weights and given initial states, with a graph; None of what has none."""
+def outputs(engine: Engine, passed: Passed, inputs: Sequence[Any]) -> tuple[Any, ...]:
+    """y and the final states of `inputs`, x, weights and given initial states."""
     found, x = engine.description, inputs[0]
     count = len(inputs) - 1 - len(passed.names)
     given = dict(zip(passed.names, inputs[1 + count :]))
@@ -33,7 +36,7 @@ def gradients(engine: Engine, passed: Passed, inputs: Sequence[Any], cotangents:
     for name in engine.states:
         shape = (len(engine.leaves), x.shape[1], engine.widths[name])
         states.append(given[f"initial.{name}"] if f"initial.{name}" in given else x.new_zeros(shape))
-    outputs = CELLS[found.cell.name](
+    return CELLS[found.cell.name](
         x,
         states if len(states) > 1 else states[0],
         list(inputs[1 : 1 + count]),
@@ -44,7 +47,11 @@ def gradients(engine: Engine, passed: Passed, inputs: Sequence[Any], cotangents:
         found.bidirectional,
         False,
     )
-    pairs = [(y, dy) for y, dy in zip(outputs, cotangents) if dy is not None]
+
+
+def gradients(engine: Engine, passed: Passed, inputs: Sequence[Any], cotangents: Sequence[Any]) -> list[Any]:
+    """Gradients by `inputs`, x, weights and given initial states, with a graph; None of what has none."""
+    pairs = [(y, dy) for y, dy in zip(outputs(engine, passed, inputs), cotangents) if dy is not None]
     wanted = [each for each in inputs if each.requires_grad]
     found_grads = iter(
         torch.autograd.grad(

@@ -1,10 +1,15 @@
 """torch.compile, export and torch's own checks of the operators."""
 
+import io
+import warnings
+
 import pytest
 
 torch = pytest.importorskip("torch")
 
-import pylstm  # noqa: E402  (after the skip)
+from torch.fx.experimental.proxy_tensor import make_fx  # noqa: E402  (after the skip)
+
+import pylstm  # noqa: E402
 import pylstm.torch  # noqa: E402
 from pylstm.torch import door  # noqa: E402
 
@@ -142,3 +147,44 @@ def test_the_key_of_a_cell_that_is_not_registered_is_refused_elsewhere():
         '"hidden_size": 5', '"hidden_size": 6'
     )
     assert door.engine_of(registered).description.cell.options["dt"] == 0.01
+
+
+def test_what_records_dispatched_operators_sees_those_of_pylstm():
+    module, x, other = pylstm.torch.LSTM(I, H, 2, bidirectional=True), torch.randn(T, B, I), torch.randn(T, B, I)
+    recorded = make_fx(lambda x: module(x)[0])(x)
+    torch.testing.assert_close(recorded(other), module(other)[0])
+
+
+def around(model):
+    """A model with a layer in it, and its input."""
+    return torch.nn.Sequential(torch.nn.Linear(I, I), model).eval(), torch.randn(T, B, I)
+
+
+@pytest.mark.parametrize("name", ["LSTM", "GRU", "RNN"])
+def test_a_trace_is_a_program_of_torch(name):
+    model, x = around(getattr(pylstm.torch, name)(I, H, 2, bidirectional=True, dropout=0.5))
+    file = io.BytesIO()
+    torch.jit.save(torch.jit.trace(model, x), file)
+    file.seek(0)
+    x = torch.randn(T + 2, B - 1, I)
+    torch.testing.assert_close(torch.jit.load(file)(x), model(x))
+
+
+def test_a_model_goes_through_the_onnx_export_of_torch(tmp_path):
+    onnxruntime = pytest.importorskip("onnxruntime")
+    model, x = around(pylstm.torch.LSTM(I, H, batch_first=True))
+    path, axes = tmp_path / "model.onnx", {"x": {0: "B", 1: "T"}}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(model, (x,), path, dynamo=False, input_names=["x"], dynamic_axes=axes)
+    x = torch.randn(T - 1, B + 2, I)
+    y = onnxruntime.InferenceSession(path).run(None, {"x": x.numpy()})[0]
+    torch.testing.assert_close(torch.from_numpy(y), model(x)[0])
+
+
+@pytest.mark.parametrize(
+    "make", [lambda: pylstm.torch.Recurrent("peephole", I, H), lambda: pylstm.torch.LSTM(I, H, 2, dropout=0.5)]
+)
+def test_a_trace_of_what_torch_has_not_is_refused(make):
+    with pytest.raises(TypeError, match=r"record pylstm.torch.LSTM, GRU and RNN only"):
+        torch.jit.trace(make(), torch.randn(T, B, I))

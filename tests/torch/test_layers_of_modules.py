@@ -93,3 +93,9 @@ def test_the_cure_of_a_module_of_pytorch_works(make, bias):
         assert np.allclose(names["layer"](x.numpy()).y, module(x)[0].detach(), atol=1e-6)
     else:
         assert np.allclose(names["layer"](x[:1].numpy()).y[0], module(x[0]).detach(), atol=1e-6)
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_dropout_of_the_stack_acts_in_the_mode_of_the_module(training):
+    module = pylstm.torch.LSTM(3, 5, 2, dropout=0.5).train(training)
+    assert module.to_pylstm().training is training
