@@ -19,9 +19,9 @@ def series(seed, T=90, columns=None):
     return y if columns else y[:, 0]
 
 
-def run(model, folder, **inputs):
+def run(model, folder, steps=None, **inputs):
     path = str(folder / "forecast.onnx")
-    ours.export(model, path)
+    ours.export(model, path, steps=steps)
     onnx.checker.check_model(onnx.load(path), full_check=True)
     options = runtime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
@@ -52,6 +52,33 @@ def test_a_series(cell, prepared, horizon, tmp_path):
         found = run(model, tmp_path, x=np.stack(histories)[..., None])
         assert found.dtype == "float64"
         close(found, wanted[..., None])
+
+
+@pytest.mark.parametrize(("cell", "steps"), [("lstm", 3), ("mgu", 9), ("lstm", 30)])
+@pytest.mark.parametrize("prepared", PREPARED, ids=str)
+def test_other_numbers_of_steps_than_the_horizon(cell, prepared, steps, tmp_path):
+    model = ForecastModel(cell, 6, window=20, horizon=8, num_layers=2, seed=0, **prepared)
+    model.fit(series(1), epochs=2)
+    for T in (60, 13):
+        histories = [series(k, T) for k in (2, 3)]
+        wanted = np.stack([model.predict(steps, history=each) for each in histories])
+        close(run(model, tmp_path, steps, x=np.stack(histories)[..., None]), wanted[..., None])
+
+
+def test_more_steps_with_inputs_known_beforehand(tmp_path):
+    model, known = ForecastModel("gru", 6, window=16, joint=True, difference=1, seed=0), series(7, 91, 2)
+    model.fit(series(1, columns=3), known[:90], epochs=2)
+    for T in (40, 9):
+        history, extra = series(2, T, 3), series(3, T + 7, 2)
+        wanted = model.predict(7, history=history, exogenous=extra)
+        close(run(model, tmp_path, 7, x=history[None], exogenous=extra[None]), wanted[None])
+
+
+def test_steps_are_those_of_a_forecast(tmp_path):
+    with pytest.raises(ValueError, match="steps=3 is for a forecast, and the file of any other model"):
+        ours.export(pylstm.LSTM(2, 3), tmp_path / "m.onnx", steps=3)
+    with pytest.raises(ValueError, match="steps must be"):
+        ours.export(pylstm.LSTM(2, 3), tmp_path / "m.onnx", steps=0)
 
 
 def test_values_forecast_together_and_inputs_known_beforehand(tmp_path):

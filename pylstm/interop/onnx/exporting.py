@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper
 
-from pylstm.checks import check_dtype, check_flag
+from pylstm.checks import check_dtype, check_flag, check_size
 from pylstm.data.views import VIEWS
 from pylstm.files import Path, write_bytes
 from pylstm.hints import explained
@@ -30,7 +30,14 @@ OPSET, IR = 18, 8
 
 @explained()
 def export(
-    model: Any, path: Path, *, dtype: Any = None, states: bool = False, lengths: bool = False, reset: bool = False
+    model: Any,
+    path: Path,
+    *,
+    dtype: Any = None,
+    states: bool = False,
+    lengths: bool = False,
+    reset: bool = False,
+    steps: int | None = None,
 ) -> None:
     """Write an ONNX file that computes what `model` does, for any number of steps and rows.
 
@@ -51,6 +58,8 @@ def export(
         Whether the steps of each row are an input.
     reset : bool
         Whether an input says before which steps a row starts anew; every cell is then a ``Scan``.
+    steps : int, optional
+        Of a forecast, by default the horizon of the net. For more it reads its own, as ``predict(steps)``.
 
     Raises
     ------
@@ -59,7 +68,7 @@ def export(
         forecast is a part, or of a net that says a distribution.
     ValueError
         An estimator that is not fitted; weights that are not finite in the dtype of the file; `states`, `lengths` or
-        `reset` of a forecast.
+        `reset` of a forecast, `steps` of something else.
     OSError
         The file cannot be written.
 
@@ -71,13 +80,13 @@ def export(
     the layer's parameters: ``initial.1.reverse.c``. Where the input is standardised it is float64, and so is the
     output, as in ``predict``.
 
-    A forecast takes ``x`` (N, T, K), the steps that came, and returns ``y`` (N, horizon, K), both in float64: what
-    ``predict(horizon, history=...)`` returns. Of a model with inputs that are known beforehand ``exogenous``
-    (N, T + 1, M) are these, with those of the step to come; of one that was fitted on several series ``series`` (N,) of
-    int64 says which is which.
+    A forecast takes ``x`` (N, T, K), the steps that came, and returns ``y`` (N, steps, K), both in float64: what
+    ``predict(steps, history=...)`` returns. Of a model with inputs that are known beforehand ``exogenous``
+    (N, T + steps, M) are these, with those of the steps to come; of one that was fitted on several series ``series``
+    (N,) of int64 says which is which.
 
-    The cells in `CELLS` are the operators LSTM, GRU and RNN. Every other cell is a ``Scan`` over the steps whose body
-    is its formula.
+    The cells in `CELLS`, and those with ``hard_sigmoid``, are the operators LSTM, GRU and RNN. Every other cell is a
+    ``Scan`` over the steps whose body is its formula.
 
     Examples
     --------
@@ -90,13 +99,16 @@ def export(
     True
     """
     asked = {"states": states, "lengths": lengths, "reset": reset}
-    proto = model_proto(model, dtype, {name: check_flag(name, flag) for name, flag in asked.items()})
+    steps = None if steps is None else check_size("steps", steps)
+    proto = model_proto(model, dtype, {name: check_flag(name, flag) for name, flag in asked.items()}, steps)
     write_bytes(path, proto.SerializeToString(), "pylstm.interop.onnx.export(model, path) writes a file")
 
 
-def model_proto(model: Any, dtype: Any, asked: dict[str, bool]) -> Any:
+def model_proto(model: Any, dtype: Any, asked: dict[str, bool], steps: int | None = None) -> Any:
     """What `export` writes, checked by ONNX; `asked` are its flags."""
     forecast = forecast_of(model, asked)
+    if forecast is None and steps is not None:
+        raise ValueError(f"steps={steps} is for a forecast, and the file of any other model takes any number of them")
     net = _net_of(model) if forecast is None else forecast.net
     layer = net.layer if isinstance(net, SequenceModel) else net
     if not isinstance(layer, RecurrentLayer | Composite):
@@ -109,7 +121,7 @@ def model_proto(model: Any, dtype: Any, asked: dict[str, bool]) -> Any:
     rows_first = ("N", "T") if net is not layer else ("B", "T")
     layers = Layers(graph, rows_first if net is not layer or layer.batch_first else ("T", "B"), asked)
     if forecast is not None:
-        Forecast(graph, forecast, layers).write()
+        Forecast(graph, forecast, layers, forecast.horizon if steps is None else steps).write()
     elif net is layer:
         _layer(graph, layer, layers)
     else:
