@@ -50,6 +50,9 @@ GATE_ORDERS: dict[str, dict[str, tuple[str, ...]]] = {
         "rnn_tanh": ("a",),
         "rnn_relu": ("a",),
         "rnn_linear": ("a",),
+        "lstm_hard_sigmoid": ("i", "o", "f", "g"),
+        "gru_hard_sigmoid": ("z", "r", "n/m"),
+        "gru_reset_before_hard_sigmoid": ("z", "r", "n"),
     },
 }
 """Library -> cell -> the row blocks of its weights, in its order, by our gate names.

@@ -116,9 +116,7 @@ def test_what_does_not_fit_is_refused():
     ):
         with pytest.raises(ValueError, match=message):
             cudnn.load_buffer(layer, given)
-    with pytest.raises(
-        ValueError, match=r"buffer must have shape \(380,\) .*it has biases: make it with bias=T"
-    ):
+    with pytest.raises(ValueError, match=r"buffer must have shape \(380,\) .*it has biases: make it with bias=T"):
         cudnn.load_buffer(plain, flat)
     with pytest.raises(TypeError, match="buffer must be float32"):
         cudnn.load_buffer(layer, flat.astype("float64"))

@@ -349,9 +349,14 @@ def test_operators_that_are_not_known_are_named(tmp_path):
 
 
 def test_operators_that_no_cell_computes_are_refused(tmp_path):
-    for more in ({"clip": 1.0}, {"activations": ["Sigmoid", "Relu", "Tanh"]}):
+    for more, message in {
+        "clip": ({"clip": -1.0}, "clip must be above 0, got -1"),
+        "number": ({"activations": ["Sigmoid", "Tanh"]}, "activations must be 3 for each direction"),
+        "name": ({"activations": ["Sigmoid", "Mish", "Tanh"]}, "the activation 'Mish' is not one of Relu, Tanh"),
+        "default": ({"activations": ["Sigmoid", "ScaledTanh", "Tanh"]}, "ScaledTanh needs its activation_alpha"),
+    }.values():
         path, _ = recurrent_file(tmp_path, "lstm", "forward", **more)
-        with pytest.raises(ValueError, match="no cell computes the operator LSTM with"):
+        with pytest.raises(ValueError, match=message):
             ours.import_model(path)
     node = onnx.helper.make_node("LSTM", ["x", "w", "r"], ["y"], hidden_size=H)
     arrays = {"x": numbers(1, T, B, I), "w": numbers(2, 1, 4 * H, I), "r": numbers(3, 1, 4 * H, H)}

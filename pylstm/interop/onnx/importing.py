@@ -38,14 +38,14 @@ def import_model(path: Any) -> ImportedModel:
     OSError
         The file cannot be read.
     ValueError
-        Not an ONNX file; operators that are not known here, or that compute what no cell does: all are named, and
-        nothing has been run.
+        Not an ONNX file; operators that are not known here: all are named, and nothing has been run.
 
     Notes
     -----
     LSTM, GRU and RNN become layers with the cells of `CELLS`, of all directions and layouts, with ``sequence_lens``,
-    initial states and peepholes; Gemm and MatMul with constant weights `Linear`; Conv over one axis a `Linear` of
-    windows. What is elementwise, reduces, or moves elements is done in NumPy. ``Scan`` and ``Loop`` are refused.
+    initial states and peepholes; for other activations, and a clip, with cells made for them. Gemm and MatMul with
+    constant weights become `Linear`; Conv over one axis a `Linear` of windows. What is elementwise, reduces, or moves
+    elements is done in NumPy. ``Scan`` and ``Loop`` are refused.
 
     Examples
     --------

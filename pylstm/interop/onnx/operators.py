@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from pylstm.cells import hard_sigmoid
 from pylstm.checks import check_array
 from pylstm.hints import explained
 from pylstm.interop.weights import directions_of, read_weights, refuse_other_kind, shapes_of, weights_of, write_weights
@@ -37,6 +38,14 @@ CELLS: dict[str, tuple[str, dict[str, Any], tuple[str, ...]]] = {
 
 ``Affine`` with its default alpha 1 and beta 0 is the identity.
 """
+_HARD, _KERAS = ("HardSigmoid", "Tanh"), "pylstm.interop.keras"
+HARD: dict[str, tuple[str, dict[str, Any], tuple[str, ...]]] = {
+    "lstm_hard_sigmoid": ("LSTM", {"activations": (*_HARD, "Tanh"), "input_forget": 0}, ()),
+    "gru_hard_sigmoid": ("GRU", {"activations": _HARD, "linear_before_reset": 1}, ()),
+    "gru_reset_before_hard_sigmoid": ("GRU", {"activations": _HARD, "linear_before_reset": 0}, ()),
+}
+"""The cells of `pylstm.interop.keras` with ``hard_sigmoid``: alpha is their slope, beta 1/2."""
+_TABLE = CELLS | HARD
 
 
 @explained()
@@ -48,7 +57,7 @@ def load_tensors(
     Parameters
     ----------
     layer : Recurrent, Bidirectional or Stack of one layer
-        With a cell of `CELLS`.
+        With a cell of `CELLS`, or one with ``hard_sigmoid`` of `pylstm.interop.keras`.
     W : array_like, shape (directions, G H, I)
         Of the dtype of `layer`; rows i, o, f, g of LSTM, z, r, n of GRU.
     R : array_like, shape (directions, G H, H)
@@ -83,7 +92,7 @@ def load_tensors(
     if (B is not None) != leaves[0].bias:
         raise ValueError(f"the layer has bias={leaves[0].bias}, but B is {'given' if B is not None else 'not given'}")
     for_x, for_h, (rows,) = shapes_of("onnx", leaves[0])
-    names = CELLS[leaves[0].cell.name][2]
+    names = _TABLE[leaves[0].cell.name][2]
     if names:
         P = check_array("P", P, (len(leaves), 3 * leaves[0].hidden_size), leaves[0].dtype)
     arrays = [
@@ -133,7 +142,7 @@ def _arrays(leaves: Sequence[Any], write: Callable[..., tuple[np.ndarray, ...]])
     found = {"W": np.stack([part[0] for part in parts]), "R": np.stack([part[1] for part in parts])}
     if len(parts[0]) > 2:
         found["B"] = np.stack([np.concatenate(part[2:]) for part in parts])
-    if names := CELLS[leaves[0].cell.name][2]:
+    if names := _TABLE[leaves[0].cell.name][2]:
         nothing = np.zeros(leaves[0].hidden_size, leaves[0].dtype)
         found["P"] = np.stack(
             [np.concatenate([leaf.params[name] if name else nothing for name in names]) for leaf in leaves]
@@ -151,30 +160,46 @@ def attributes(layer: RecurrentLayer | Stack | Bidirectional) -> dict[str, Any]:
     {'hidden_size': 3, 'direction': 'forward', 'activations': ['Relu']}
     """
     leaves = _directions(layer)
-    _, own, _ = CELLS[leaves[0].cell.name]
+    _, own, _ = _TABLE[leaves[0].cell.name]
     direction = "bidirectional" if len(leaves) == 2 else "forward"
-    activations = {"activations": [*own["activations"]] * len(leaves)}
+    activations: dict[str, Any] = {"activations": [*own["activations"]] * len(leaves)}
+    if leaves[0].cell.name in HARD:
+        numbers = {"activation_alpha": slope_of(leaves[0]), "activation_beta": 0.5}
+        activations |= {name: [number] * len(leaves) for name, number in numbers.items()}
     return {"hidden_size": leaves[0].hidden_size, "direction": direction} | own | activations
 
 
-def cell_of(operator: str, peepholes: bool, directions: int, given: dict[str, Any]) -> str:
-    """The cell of `CELLS` that computes what a node asks for; `given` are its attributes.
+def slope_of(layer: RecurrentLayer) -> float:
+    """The slope of a cell of `HARD`."""
+    return float(layer.cell.contract.options["slope"])
 
-    Raises
-    ------
-    ValueError
-        No cell computes that.
+
+def cell_of(
+    operator: str, peepholes: bool, asked: dict[str, Any], functions: Sequence[tuple[str, float, float]]
+) -> str:
+    """The cell of `CELLS` or `HARD` that computes what a node asks for, ``""`` if none does.
+
+    Parameters
+    ----------
+    operator : {"LSTM", "GRU", "RNN"}
+    peepholes : bool
+        Whether it has P.
+    asked : dict
+        ``input_forget`` or ``linear_before_reset``.
+    functions : sequence of (str, float, float)
+        Its activations with alpha and beta, of one direction.
     """
-    usual = {"input_forget": 0} if operator == "LSTM" else {"linear_before_reset": 0} if operator == "GRU" else {}
-    asked = usual | {n: each for n, each in given.items() if n not in (*IGNORED, "direction", "clip", "activations")}
-    asked["activations"] = next(own["activations"] for kind, own, _ in CELLS.values() if kind == operator)
-    if "activations" in given:
-        asked["activations"] = _activations(given, directions)
-    for name, (kind, own, names) in CELLS.items():
-        fits = kind == operator and peepholes == bool(names) and all(own.get(key, 0) == asked[key] for key in asked)
-        if fits and not given.get("clip"):
-            return name
-    raise ValueError(f"no cell computes the operator {operator} with {given}{' and P' if peepholes else ''}")
+    names = tuple(name for name, _, _ in functions)
+    for name, alpha, beta in functions:
+        if (name == "Affine" and (alpha, beta) != (1, 0)) or (name == "HardSigmoid" and beta != 0.5):
+            return ""
+    wanted = asked | {"activations": names}
+    fits = (
+        name
+        for name, (kind, own, p) in _TABLE.items()
+        if kind == operator and peepholes == bool(p) and all(own.get(key, 0) == wanted[key] for key in wanted)
+    )
+    return next(fits, "")
 
 
 IGNORED = ("hidden_size", "layout", "activation_alpha", "activation_beta")
@@ -184,7 +209,7 @@ IGNORED = ("hidden_size", "layout", "activation_alpha", "activation_beta")
 def _check_operator(leaves: list[Recurrent], peepholes: bool, given: dict[str, Any]) -> None:
     """Reject an operator that does not compute what the cell of the layer does; the message names one that does."""
     cell, found = leaves[0].cell.name, dict(given)
-    operator, own, names = CELLS[cell]
+    operator, own, names = _TABLE[cell]
     if found.pop("clip", None):
         raise ValueError(f"clip={given['clip']}: no cell clips the inputs of its activations")
     direction, expected = found.pop("direction", None), "bidirectional" if len(leaves) == 2 else "forward"
@@ -194,22 +219,35 @@ def _check_operator(leaves: list[Recurrent], peepholes: bool, given: dict[str, A
     if direction not in (None, expected):
         raise ValueError(f"direction={direction!r}, but the layer is {expected!r}: make it with bidirectional=")
     for name in found:
-        if name not in (*IGNORED, *(key for _, each, _ in CELLS.values() for key in each)):
+        if name not in (*IGNORED, *(key for _, each, _ in _TABLE.values() for key in each)):
             raise TypeError(f"the operators LSTM, GRU and RNN have no attribute {name!r}")
     if "activations" in found:
         found["activations"] = _activations(found, len(leaves))
     wanted = {name: value for name, value in found.items() if name not in IGNORED}
+    if cell in HARD and "HardSigmoid" in wanted.get("activations", ()):
+        _check_slope(leaves[0], given)
     if peepholes == bool(names) and all(own.get(name, 0) == value for name, value in wanted.items()):
         return
     said = ", ".join([*(f"{name}={value!r}" for name, value in wanted.items()), "P" if peepholes else "no P"])
     asked = {"activations": own["activations"]} | wanted
     right = [
         name
-        for name, (kind, each, p) in CELLS.items()
+        for name, (kind, each, p) in _TABLE.items()
         if kind == operator and peepholes == bool(p) and all(each.get(key, 0) == asked[key] for key in asked)
     ]
-    cure = f"make the layer with the cell {' or '.join(map(repr, right))}" if right else "no cell computes that"
+    called = [f"{_KERAS}.{hard_sigmoid.CELLS[n].__name__}" if n in HARD else repr(n) for n in right]
+    cure = f"make the layer with the cell {' or '.join(called)}" if right else "no cell computes that"
     raise ValueError(f"the operator has {said}, but the layer has the cell {cell!r}: {cure}")
+
+
+def _check_slope(layer: Recurrent, given: dict[str, Any]) -> None:
+    """`ValueError` for another line than that of the cell; numbers of a file are of float32."""
+    alphas, betas = ({*given.get(f"activation_{name}", usual)} for name, usual in (("alpha", (0.2,)), ("beta", (0.5,))))
+    if betas != {0.5}:
+        raise ValueError(f"HardSigmoid: beta={sorted(betas)}, but {layer.cell.name!r} has 0.5: no cell computes that")
+    if {np.float32(each) for each in alphas} != {np.float32(slope_of(layer))}:
+        cure = f"make the layer with slope={min(alphas):.6g}"
+        raise ValueError(f"HardSigmoid: alpha={sorted(alphas)}, but the layer has slope={slope_of(layer)}: {cure}")
 
 
 def _activations(given: dict[str, Any], directions: int) -> tuple[str, ...]:
@@ -222,7 +260,7 @@ def _activations(given: dict[str, Any], directions: int) -> tuple[str, ...]:
         raise ValueError(
             f"activations={names}, which differ by direction or have an alpha or beta: no cell computes that"
         )
-    known = {name.lower(): name for _, each, _ in CELLS.values() for name in each["activations"]}
+    known = {name.lower(): name for _, each, _ in _TABLE.values() for name in each["activations"]}
     return tuple(known.get(name.lower(), name) for name in names[:count])
 
 

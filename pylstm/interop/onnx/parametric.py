@@ -15,8 +15,9 @@ from pylstm.engine.stream import Snapshot
 from pylstm.engine.threads import allowed_threads
 from pylstm.feedforward.linear import Linear
 from pylstm.interop.convolution import Conv1d, Windows
+from pylstm.interop.onnx.activated import cells_of, load_activated
 from pylstm.interop.onnx.arithmetic import Attributes
-from pylstm.interop.onnx.operators import cell_of, load_tensors
+from pylstm.interop.onnx.operators import load_tensors
 from pylstm.layers.named import Recurrent
 from pylstm.layers.ragged import turned
 
@@ -34,13 +35,15 @@ class RecurrentNode:
         direction = a.get("direction", "forward")
         self._reverse = {"forward": [False], "reverse": [True], "bidirectional": [False, True]}[direction]
         given = {name: value for name, value in a.items() if name not in ("opset", "outputs", "output_sequence")}
-        cell, hidden = cell_of(op, P is not None, len(self._reverse), given), R.shape[-1]
+        cells, hidden = cells_of(op, P is not None, len(self._reverse), given), R.shape[-1]
         if a.get("hidden_size", hidden) != hidden:
             raise ValueError(f"{op}: hidden_size is {a['hidden_size']}, but R has {hidden} columns")
         self._rows_first = bool(a.get("layout", 0))
-        self.layers = [Recurrent(cell, W.shape[-1], hidden, bias=B is not None, dtype=W.dtype) for _ in self._reverse]
+        shared = {"bias": B is not None, "dtype": W.dtype}
+        self.layers = [Recurrent(cell, W.shape[-1], hidden, **shared, **options) for cell, options in cells]
         for k, layer in enumerate(self.layers):
-            load_tensors(layer, *(None if each is None else each[k : k + 1] for each in (W, R, B, P)))
+            load = load_activated if hasattr(layer.cell, "like") else load_tensors
+            load(layer, *(None if each is None else each[k : k + 1] for each in (W, R, B, P)))
 
     def __call__(self, a: Attributes, x: Any, W: Any, R: Any, *given: Any) -> tuple[Any, ...]:
         """Y (T, D, B, H), Y_h (D, B, H), and of an LSTM Y_c; of layout 1 rows first."""

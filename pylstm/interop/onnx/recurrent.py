@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 from onnx import TensorProto
 
-from pylstm.cells import FormulaError, derive
+from pylstm.cells import FormulaError, derive, hard_sigmoid
 from pylstm.cells.contract import Contract
 from pylstm.cells.formula import Block
 from pylstm.interop.onnx.formula import emit
 from pylstm.interop.onnx.graph import Graph
-from pylstm.interop.onnx.operators import CELLS, arrays_of, attributes
+from pylstm.interop.onnx.operators import CELLS, HARD, arrays_of, attributes
 from pylstm.layers.recurrent import RecurrentLayer
 from pylstm.plugins import registry
 
@@ -62,13 +62,15 @@ def add_layer(graph: Graph, layer: RecurrentLayer, prefix: str, call: Call) -> R
 
 
 def is_native(graph: Graph, layer: RecurrentLayer) -> bool:
-    """Whether an operator computes the cell, in a dtype that onnxruntime has for it: the registered cell itself."""
+    """Whether an operator computes the cell, in a dtype that onnxruntime has for it: the library's cell itself."""
     name = layer.cell.name
+    if name in HARD:
+        return graph.dtype == np.float32 and issubclass(layer.cell, hard_sigmoid.CELLS[name])
     return name in CELLS and graph.dtype == np.float32 and registry().get(name, certified=False) is layer.cell
 
 
 def _operator(graph: Graph, layer: RecurrentLayer, prefix: str, call: Call) -> Result:
-    kind, states = CELLS[layer.cell.name][0], layer.cell.contract.states
+    kind, states = (CELLS | HARD)[layer.cell.name][0], layer.cell.contract.states
     found = {name: graph.constant(array, f"{prefix}{name}") for name, array in arrays_of(layer).items()}
     axis = graph.integers(0)
     first = {name: graph.add("Unsqueeze", value, axis) for name, value in call.initial.items()}
