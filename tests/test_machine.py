@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from pylstm.cells import _hooks, functions
+from pylstm.cells import row_functions as across
 from pylstm.engine import levels
 
 LEVELS = levels.LEVELS[: levels.LEVELS.index(levels.level) + 1]
@@ -75,8 +76,66 @@ EXPECTED = {
 POSITIVE = ("log", "log1p", "sqrt", "div", "power")
 
 
+ACROSS = {
+    "sums": (lambda x: across.row_sum(x, 3), 3, 1),
+    "row_max": (lambda x: across.row_max(x, 3), 3, 1),
+    "logsumexp": (lambda x: across.logsumexp(x, 3), 3, 1),
+    "softmax": (lambda x: across.softmax(x, 3), 1, 3),
+    "cumsum": (lambda x: across.cumsum(x, 3), 1, 3),
+    "rcumsum": (lambda x: across.cumsum(x, 3, reverse=True), 1, 3),
+    "repeat": (lambda x: across.repeat(x, 4 * x.shape[1]), -4, 1),
+    "tile": (lambda x: across.tile(x, 4 * x.shape[1], 3), -4, 3),
+    "fold": (lambda x: across.fold(x, x.shape[1] // 5, 3), -5, 3),
+}
+"""Operation of whole rows -> what it is, the width of its result (negative: times or parts), its groups."""
+
+
+def whole_row(machine, name, x, to, groups):
+    """One instruction on whole rows x, to rows of `to` units."""
+    slots = [("wide block", machine.KINDS.index("gates"), 0), ("wide block", machine.KINDS.index("emissions"), 0)]
+    code = [(name, False, 1, [0], groups)]
+    program = dict(slots=slots, registers=0, constants=[], code=code, phases=[(0, 1, -1)], widths=[x.shape[1], to])
+    counts = dict.fromkeys(("keep", "params", "aux"), 0) | {"gates": 1, "emissions": 1, "states": 1}
+    result, state = strided(np.full((len(x), to), np.nan, x.dtype)), np.zeros((len(x), 1), x.dtype)
+    capsule = machine.build("one", counts, [(program, program)])
+    _hooks.run_stage(capsule, 0, False, dict(gates=[x], emissions=[result], prev=[state], states=[state.copy()]))
+    return result
+
+
+@every_level
+@every_dtype
+@pytest.mark.parametrize("width", [15, 45, 1200])
+@pytest.mark.parametrize("name", ACROSS)
+def test_whole_rows(name, width, level, dtype):
+    """As NumPy's, and a row alone has the same bits."""
+    expected, to, groups = ACROSS[name]
+    to = {3: 3, 1: width, -4: 4 * width, -5: width // 5}[to]
+    x = strided(np.random.default_rng(0).normal(size=(7, width)).astype(dtype) * 3)
+    got = whole_row(MACHINES[level], name, x, to, groups)
+    wanted = expected(x.astype("float64"))
+    scale = np.abs(wanted).max() + np.abs(x).sum(axis=1).max() * (name in ("sums", "cumsum", "rcumsum", "fold"))
+    np.testing.assert_allclose(got, wanted, rtol=0, atol=scale * np.finfo(dtype).eps * 8)
+    np.testing.assert_array_equal(whole_row(MACHINES[level], name, x[3:4], to, groups)[0], got[3])
+
+
+def test_whole_rows_longer_than_a_piece_and_more_than_the_stack_holds():
+    """An element-wise instruction takes pieces; registers beyond 32 KiB are allocated."""
+    width, machine = 5003, MACHINES[LEVELS[-1]]
+    slots = [("wide block", machine.KINDS.index("gates"), 0), ("constant", 0, 0), ("wide register", 0, 0)]
+    slots += [("wide register", 1, 0), ("wide block", machine.KINDS.index("emissions"), 0)]
+    code = [("mul", False, 2, [0, 1], 1), ("cumsum", False, 3, [2], 1), ("add", False, 4, [3, 0], 1)]
+    widths = [width, 0, width, width, width]
+    program = dict(slots=slots, registers=2, constants=[2.0], code=code, phases=[(0, 3, -1)], widths=widths)
+    counts = dict.fromkeys(("keep", "params", "aux"), 0) | {"gates": 1, "emissions": 1, "states": 1}
+    x = strided(np.random.default_rng(0).normal(size=(3, width)))
+    result, state = np.empty((3, width)), np.zeros((3, 1))
+    capsule = machine.build("one", counts, [(program, program)])
+    _hooks.run_stage(capsule, 0, False, dict(gates=[x], emissions=[result], prev=[state], states=[state.copy()]))
+    np.testing.assert_allclose(result, np.cumsum(2 * x, axis=1) + x, atol=1e-11)
+
+
 def test_every_operation_has_an_expectation():
-    assert set(EXPECTED) | {"fill", "row_sum"} == set(MACHINES["v1"].opcodes())
+    assert set(EXPECTED) | set(ACROSS) | {"fill", "row_sum"} == set(MACHINES["v1"].opcodes())
 
 
 def run_one(machine, name, adds, operands, result, target=None):

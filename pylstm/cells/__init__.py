@@ -19,7 +19,6 @@ from pylstm.cells.functions import (
     maximum,
     minimum,
     relu,
-    row_sum,
     sigmoid,
     sin,
     softplus,
@@ -28,6 +27,20 @@ from pylstm.cells.functions import (
     where,
 )
 from pylstm.cells.lstm import LSTM
+from pylstm.cells.row_functions import (
+    contract,
+    cumsum,
+    fold,
+    logsumexp,
+    outer,
+    repeat,
+    row_max,
+    row_mean,
+    row_norm,
+    row_sum,
+    softmax,
+    tile,
+)
 from pylstm.cells.surrogates import declared, stop_gradient, surrogate
 from pylstm.hints import absent
 
@@ -55,7 +68,9 @@ __all__ = [
     "absolute",
     "audit",
     "certify",
+    "contract",
     "cos",
+    "cumsum",
     "dabs_from_x",
     "declared",
     "derivation_page",
@@ -66,19 +81,28 @@ __all__ = [
     "exp",
     "expm1",
     "filled",
+    "fold",
     "log",
     "log1p",
+    "logsumexp",
     "maximum",
     "minimum",
+    "outer",
     "relu",
+    "repeat",
+    "row_max",
+    "row_mean",
+    "row_norm",
     "row_sum",
     "sigmoid",
     "sin",
+    "softmax",
     "softplus",
     "sqrt",
     "stop_gradient",
     "surrogate",
     "tanh",
+    "tile",
     "where",
 ]
 

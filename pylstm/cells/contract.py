@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pylstm.cells.options import ANY, Bounds, Options, call_text, check_option
+from pylstm.cells.widths import Widths, evaluated, factors, product
 from pylstm.checks import quoted
 from pylstm.hints import explained_constructor
 
@@ -37,6 +38,14 @@ _LIMITS = {
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _product(width: Any) -> Any:
+    """The one form of a width; what is none is refused with the names (`Contract._check_widths`)."""
+    try:
+        return product(width) if isinstance(width, str | int) else width
+    except ValueError:
+        return width
 
 
 def wrong_cell(cell: Any) -> str:
@@ -128,7 +137,7 @@ class Contract:
             keep=tuple(cell.keep),
             emissions=tuple(name for stage in stages for name in stage.emits),
             stages=stages,
-            widths=declared,
+            widths={name: _product(width) for name, width in declared.items()},
             sizes=dict(cell.sizes),
             options=Options(cell.options),
             output=cell.output or (cell.states[0] if cell.states else ""),
@@ -151,8 +160,8 @@ class Contract:
         """The gates that `source` feeds, in gate order: the row blocks of ``weight_<source>``."""
         return tuple(gate for gate in self.gates if source in self.gate_sources[gate])
 
-    def resolve(self, input_size: int, hidden_size: int, **extra: int | None) -> dict[str, int]:
-        """Width in elements of every block, and of ``x``, for given sizes.
+    def resolve(self, input_size: int, hidden_size: int, **extra: int | None) -> Widths:
+        """Width in elements of every block, and of ``x``, for given sizes; these are the `sizes` of the result.
 
         Raises
         ------
@@ -179,7 +188,7 @@ class Contract:
                 raise ValueError(f"{name} must be at least 1, got {sizes[name]}")
         names = [name for kind in self.blocks.values() for name in kind]
         declared = {name: self.widths.get(name, "hidden_size") for name in names}
-        return {"x": input_size} | {n: w if isinstance(w, int) else sizes[w] for n, w in declared.items()}
+        return Widths({"x": input_size} | {name: evaluated(width, sizes) for name, width in declared.items()}, sizes)
 
     def parameter_shapes(self, widths: dict[str, int], bias: bool = True) -> dict[str, tuple[int, ...]]:
         """Shape of every parameter, in the order in which they are stored.
@@ -296,9 +305,16 @@ class Contract:
             if name not in names:
                 self._refuse(f"{name!r} in widths is not a block of this cell")
         self._check_options()
+        self._check_widths()
+
+    def _check_widths(self) -> None:
         for name, width in self.widths.items():
-            if isinstance(width, str) and width not in ("input_size", "hidden_size", *self.sizes):
-                self._refuse(f"width of {name!r}: unknown size {width!r}; declare it in `sizes`")
+            try:
+                unknown = [each for each in factors(width)[1] if each not in ("input_size", "hidden_size", *self.sizes)]
+            except (ValueError, AttributeError):
+                self._refuse(f'width of {name!r}: {width!r} is no size, number or product such as "2 * hidden_size"')
+            if unknown:
+                self._refuse(f"width of {name!r}: unknown size {unknown[0]!r}; declare it in `sizes`")
 
     def _check_options(self) -> None:
         for name in self.options:

@@ -20,10 +20,15 @@ from pylstm.hints import explained
 Function = Callable[[Any], Any]
 
 
-def _of_numbers(function: Callable[..., Any]) -> Any:
-    """Decorator: what is neither a number nor an array is refused in clear words."""
-    function.__annotations__ = dict.fromkeys(function.__code__.co_varnames[: function.__code__.co_argcount], np.ndarray)
-    return explained()(function)
+def of_numbers(*names: str) -> Callable[[Callable[..., Any]], Any]:
+    """Decorator: what is neither a number nor an array is refused in words, of the arguments `names`; default: all."""
+
+    def decorate(function: Callable[..., Any]) -> Any:
+        taken = names or function.__code__.co_varnames[: function.__code__.co_argcount]
+        function.__annotations__ |= dict.fromkeys(taken, np.ndarray)
+        return explained()(function)
+
+    return decorate
 
 
 def _function(name: str, array: Function, text: str) -> Function:
@@ -32,7 +37,7 @@ def _function(name: str, array: Function, text: str) -> Function:
 
     function.__name__ = function.__qualname__ = name
     function.__doc__ = text
-    made: Function = _of_numbers(function)
+    made: Function = of_numbers()(function)
     return made
 
 
@@ -72,62 +77,56 @@ def _symbol(*values: Any) -> Symbol | None:
     return next((value for value in values if isinstance(value, Symbol)), None)
 
 
-@_of_numbers
+@of_numbers()
 def maximum(a: Any, b: Any) -> Any:
     """The larger of `a` and `b`; the derivative at a tie belongs to `a`."""
     symbol = _symbol(a, b)
     return np.maximum(a, b) if symbol is None else symbol.apply("max", a, b)
 
 
-@_of_numbers
+@of_numbers()
 def minimum(a: Any, b: Any) -> Any:
     """The smaller of `a` and `b`; the derivative at a tie belongs to `a`."""
     symbol = _symbol(a, b)
     return np.minimum(a, b) if symbol is None else symbol.apply("min", a, b)
 
 
-@_of_numbers
+@of_numbers()
 def where(condition: Any, a: Any, b: Any) -> Any:
     """`a` where `condition`, else `b`."""
     symbol = _symbol(condition, a, b)
     return np.where(condition, a, b) if symbol is None else symbol.apply("where", condition, a, b)
 
 
-@_of_numbers
+@of_numbers()
 def absolute(x: Any) -> Any:
     """x where x >= 0, else -x; of a symbol the same as ``abs``."""
     return abs(x) if isinstance(x, Symbol) else np.where(np.real(x) < 0, -x, x)
 
 
-@_of_numbers
+@of_numbers()
 def dsigmoid_from_y(y: Any) -> Any:
     """Derivative of the sigmoid from its output: y (1 - y)."""
     return y * (1 - y)
 
 
-@_of_numbers
+@of_numbers()
 def dtanh_from_y(y: Any) -> Any:
     """Derivative of tanh from its output: 1 - y^2, as (1 - y) (1 + y): exact near 1."""
     return (1 - y) * (1 + y)
 
 
-@_of_numbers
+@of_numbers()
 def drelu_from_y(y: Any) -> Any:
     """Derivative of relu from its output: 1 where y > 0, else 0."""
     y = np.real(y)
     return np.where(np.isnan(y), y, y > 0).astype(y.dtype)
 
 
-@_of_numbers
+@of_numbers()
 def dabs_from_x(x: Any) -> Any:
     """Derivative of abs: the sign of x, 0 at 0."""
     return np.sign(np.real(x))
-
-
-@_of_numbers
-def row_sum(x: Any) -> Any:
-    """Sum over the units of a row, (B, width) to (B, 1): the cotangent of a value that all units share."""
-    return x.sum(axis=-1, keepdims=True)
 
 
 @explained()

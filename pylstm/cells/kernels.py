@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from pylstm.cells._hooks import describe
 from pylstm.cells.cell import Cell
+from pylstm.cells.sizes import usual_sizes
 from pylstm.engine import levels
 
 
-def load_kernel(cell: type[Cell]) -> Any | None:
+def load_kernel(cell: type[Cell], sizes: Mapping[str, int] | None = None) -> Any | None:
     """The compiled row hooks of `cell`, checked against its declaration.
 
     Parameters
@@ -17,6 +19,9 @@ def load_kernel(cell: type[Cell]) -> Any | None:
     cell : type
         A `Cell` subclass. Its `kernel` is None, a capsule, or ``"package.module:attribute"``: the module is loaded
         at the best instruction-set level of this machine.
+    sizes : dict of str to int, optional
+        Those of the layer. A formula in which units of a row meet runs for one set of sizes: without them, for those at
+        which it is certified.
 
     Returns
     -------
@@ -30,6 +35,8 @@ def load_kernel(cell: type[Cell]) -> Any | None:
         The module or its attribute does not exist, or was built for another version of the C contract.
     TypeError
         `kernel` is neither text nor a cell's capsule, or its number of blocks differs from the declaration.
+    ValueError
+        Groups that do not divide a width at these sizes.
 
     Examples
     --------
@@ -38,7 +45,7 @@ def load_kernel(cell: type[Cell]) -> Any | None:
     'lstm'
     """
     if cell.kernel is None:
-        return machine_kernel(cell) if runs_on_machine(cell) else None
+        return machine_kernel(cell, sizes) if runs_on_machine(cell) else None
     capsule = _find(cell) if isinstance(cell.kernel, str) else cell.kernel
     try:
         found = describe(capsule)
@@ -53,21 +60,29 @@ def runs_on_machine(cell: type[Cell]) -> bool:
     return cell.kernel is None and bool(cell.formulas) and len(cell.formulas) == len(cell.declared.stages)
 
 
-def machine_kernel(cell: type[Cell]) -> Any:
+def machine_kernel(cell: type[Cell], sizes: Mapping[str, int] | None = None) -> Any:
     """Row hooks that run the derived programs of `cell` on the expression machine (`pylstm/engine/machine.pyx`).
 
     Raises
     ------
     ValueError
-        A formula too large for the machine.
+        A formula too large for the machine; groups that do not divide a width.
     """
     from pylstm.cells.formula import machine
 
-    if "_machine_kernel" not in cell.__dict__:
-        contract = cell.contract  # derives, if nothing has before
-        stages = [cell._derivation.stages[stage.name] for stage in contract.stages]
-        cell._machine_kernel = machine.kernel(contract, stages)
-    return cell._machine_kernel
+    contract = cell.contract  # derives, if nothing has before
+    found = cell._derivation
+    known = cell.__dict__.get("_machine_kernels", {})
+    key = None
+    if found.sized:
+        sizes = sizes or contract.resolve(**usual_sizes(cell)).sizes
+        if wrong := found.wrong_groups(sizes):
+            raise ValueError(f"cell {cell.name!r}: {wrong}")
+        key = tuple(sizes.items())
+    if key not in known:
+        stages = [found.stages[stage.name] for stage in contract.stages]
+        known = cell._machine_kernels = known | {key: machine.kernel(contract, stages, sizes)}
+    return known[key]
 
 
 def _find(cell: type[Cell]) -> Any:

@@ -68,11 +68,12 @@ def _values(cell: Any, positive: bool) -> Iterator[tuple[str, np.ndarray]]:
     needed = {name: 4 for name, default in contract.sizes.items() if default is None}
     widths = contract.resolve(**SIZES, **needed)
     drawn = _Numbers(positive)
-    spaces: dict[str, dict[str, np.ndarray]] = {
+    spaces: dict[str, dict[str, Any]] = {
         "prev": {name: drawn(widths[name], STATES) for name in contract.states},
         "p": {name: drawn(widths[name])[1] for name in contract.params},
         "u": {name: drawn(widths[name]) for name in contract.aux},
         "e": {},
+        "size": widths.sizes,
     }
     for stage in contract.stages:
         forward, backward = (hook(cell, way, stage.name) for way in ("forward", "backward"))

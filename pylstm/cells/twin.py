@@ -11,6 +11,7 @@ import numpy as np
 from pylstm.cells._twin import Kernel
 from pylstm.cells.contract import Stage, hook_name
 from pylstm.cells.options import options_of
+from pylstm.cells.sizes import usual_sizes
 
 RowHook = Callable[[dict[str, list[Any]]], None]
 """Kind of block -> its arrays, in the order of the declaration; what a hook makes it writes into them."""
@@ -22,7 +23,7 @@ def hook(cell: Any, direction: str, stage: str) -> Any:
 
 
 def call(function: Callable[..., dict[str, Any]], **spaces: dict[str, Any]) -> dict[str, Any]:
-    """Call a twin's function with those of the namespaces (z, prev, e, p, u, y, d, o) that it asks for by name.
+    """Call a twin's function with those of the namespaces (z, prev, e, p, u, y, d, o, size) that it asks for by name.
 
     Raises
     ------
@@ -44,19 +45,22 @@ def call(function: Callable[..., dict[str, Any]], **spaces: dict[str, Any]) -> d
     return out
 
 
-def twin_kernel(cell: Any) -> Any:
+def twin_kernel(cell: Any, sizes: dict[str, int] | None = None) -> Any:
     """Row hooks that call the twin of `cell`: it runs in the compiled loop, one Python call per stage and step.
+
+    `sizes` are those of the layer; without them those at which the cell is certified.
 
     Raises
     ------
     TypeError
         The cell has no forward or no backward function for a stage.
     """
-    made, functions = cell.__dict__.get("_twin_kernels", {}), functions_of(cell)
+    sizes = sizes or cell.contract.resolve(**usual_sizes(cell)).sizes
+    made, functions = cell.__dict__.get("_twin_kernels", {}), (*functions_of(cell), *sizes.items())
     if functions not in made:
         contract = cell.contract
         counts = {kind: len(names) for kind, names in contract.blocks.items()}
-        kernel = Kernel(contract.name, counts, [_hooks(cell, stage) for stage in contract.stages])
+        kernel = Kernel(contract.name, counts, [_hooks(cell, stage, sizes) for stage in contract.stages])
         cell._twin_kernels = made | {functions: kernel}  # all are kept: layers run them after others are assigned
     return cell._twin_kernels[functions].capsule
 
@@ -67,11 +71,11 @@ def functions_of(cell: Any) -> tuple[Any, ...]:
     return (*hooks, cell.kernel)
 
 
-def _hooks(cell: Any, stage: Stage) -> tuple[RowHook, RowHook]:
+def _hooks(cell: Any, stage: Stage, sizes: dict[str, int]) -> tuple[RowHook, RowHook]:
     for direction in ("forward", "backward"):
         if hook(cell, direction, stage.name) is None:
             raise TypeError(f"cell {cell.name!r} has neither a kernel nor {hook_name(direction, stage.name)}")
-    return _forward_hook(cell, stage), _backward_hook(cell, stage)
+    return _forward_hook(cell, stage, sizes), _backward_hook(cell, stage, sizes)
 
 
 def _made(cell: Any, stage: Stage) -> tuple[str, tuple[str, ...]]:
@@ -79,15 +83,15 @@ def _made(cell: Any, stage: Stage) -> tuple[str, tuple[str, ...]]:
     return ("states", cell.contract.states) if stage is cell.contract.stages[-1] else ("emissions", stage.emits)
 
 
-def _forward_hook(cell: Any, stage: Stage) -> RowHook:
+def _forward_hook(cell: Any, stage: Stage, size: dict[str, int]) -> RowHook:
     function = hook(cell, "forward", stage.name)
     kind, names = _made(cell, stage)
 
     def run(blocks: dict[str, list[Any]]) -> None:
         named = _named(cell, blocks)
         z = {gate: named["gates"][gate] for gate in stage.gates}
-        out = call(function, z=z, prev=named["prev"], e=named["emissions"], p=named["params"], u=named["aux"])
-        out = _own(out)
+        given = {"prev": named["prev"], "e": named["emissions"], "p": named["params"], "u": named["aux"], "size": size}
+        out = _own(call(function, z=z, **given))
         for name in names:
             if name not in out:
                 raise TypeError(f"{function.__qualname__} must return {name!r}, which is missing")
@@ -100,7 +104,7 @@ def _forward_hook(cell: Any, stage: Stage) -> RowHook:
     return run
 
 
-def _backward_hook(cell: Any, stage: Stage) -> RowHook:
+def _backward_hook(cell: Any, stage: Stage, size: dict[str, int]) -> RowHook:
     function = hook(cell, "backward", stage.name)
     kind, names = _made(cell, stage)
 
@@ -109,8 +113,8 @@ def _backward_hook(cell: Any, stage: Stage) -> RowHook:
         y = {**{gate: named["gates"][gate] for gate in stage.gates}, **named["keep"]}
         y |= {name: named[kind][name] for name in names}
         d = {name: named["d" + kind][name] for name in names}
-        out = call(function, d=d, y=y, prev=named["prev"], e=named["emissions"], p=named["params"], u=named["aux"])
-        out = _own(out)
+        given = {"prev": named["prev"], "e": named["emissions"], "p": named["params"], "u": named["aux"], "size": size}
+        out = _own(call(function, d=d, y=y, **given))
         for gate in stage.gates:
             if gate not in out:
                 raise TypeError(f"{function.__qualname__} must return {gate!r}, which is missing")

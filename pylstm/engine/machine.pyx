@@ -16,6 +16,9 @@
 # F. Same bits: an element's operations depend on the program alone. A sum over a row is formed in one order (by pieces
 #    whose size depends on the program alone); accumulators of parameters take the rows in order.
 # G. A program is read-only when it runs: threads share it.
+# H. Where units of a row meet (softmax, a product with a matrix in the state), the program runs on whole rows: one phase,
+#    instructions of different widths, which are numbers when the program is bound. Registers beyond SCRATCH are allocated
+#    for the call.
 #
 # Measured (benchmarks/formulas.py; AVX-512, float32, one thread), training time of the LSTM as a formula to that of the
 # bundled kernel: 1.26 at (B, T, H) = (1, 100, 8), 1.11 at (1, 100, 32), 1.03 at (1, 100, 128), 1.08 at (32, 100, 32),
@@ -29,6 +32,7 @@ from cpython.mem cimport PyMem_Calloc, PyMem_Free
 from cpython.pycapsule cimport PyCapsule_GetContext, PyCapsule_New, PyCapsule_SetContext
 from cpython.ref cimport Py_DECREF, Py_INCREF
 from libc.stdint cimport uintptr_t
+from libc.stdlib cimport abort, free, malloc
 
 from pylstm.engine.line cimport LINE
 from pylstm.kernel cimport PYLSTM_CELL_ABI, PYLSTM_CELL_CAPSULE, block_t, cell_t, floating, hook_t, rows_t, stage_t
@@ -37,17 +41,21 @@ cdef extern from "machine.h" nogil:
     ctypedef struct operand_t "pylstm_operand":
         char *data
         Py_ssize_t stride
+        Py_ssize_t width
         int compact
     ctypedef struct code_t "pylstm_code"
     ctypedef void (*op_t "pylstm_op")(const operand_t *o, const code_t *i, Py_ssize_t rows, Py_ssize_t width) noexcept
     ctypedef struct code_t "pylstm_code":
         op_t run
         int d, a, b, c, e
+        int across
+        Py_ssize_t groups
     ctypedef struct opcode_t "pylstm_opcode":
         const char *name
         int operands
         op_t set[2]
         op_t add[2]
+        int across
     const opcode_t *pylstm_opcodes
     enum: PYLSTM_OPCODES
 
@@ -94,6 +102,8 @@ cdef struct slot_t:              # where an operand is found
     int space
     int kind                     # of a block: index into KINDS; of a register or constant: its number
     int index                    # of a block: its position in its kind
+    Py_ssize_t width             # of a program of whole rows: elements of a row, and where a register starts
+    Py_ssize_t start
 
 cdef struct phase_t:             # instructions of one width: that of operand `block`, or 1 if it is -1
     int first, last, block
@@ -101,6 +111,8 @@ cdef struct phase_t:             # instructions of one width: that of operand `b
 cdef struct program_t:
     int n_slots, n_phases
     Py_ssize_t chunk             # elements of a register
+    Py_ssize_t group             # of a program of whole rows: rows at a time; 0: rows in pieces
+    Py_ssize_t scratch           # then: bytes of all registers
     slot_t *slots
     phase_t *phases
     code_t *code
@@ -152,8 +164,9 @@ cdef class Machine:
         cdef double value
         cdef const opcode_t *opcode
         slots, constants, registers = program["slots"], program["constants"], program["registers"]
+        widths = program.get("widths")
         p.n_slots, p.n_phases = len(slots), len(program["phases"])
-        p.chunk = min(CHUNK, SCRATCH // (size * max(1, registers))) // 16 * 16
+        p.chunk = CHUNK if widths else min(CHUNK, SCRATCH // (size * max(1, registers))) // 16 * 16
         if p.n_slots > OPERANDS or p.chunk == 0:
             raise ValueError(f"a formula of {p.n_slots} blocks, registers and constants: at most {OPERANDS}; "
                              f"of {registers} registers: at most {SCRATCH // (16 * size)}. "
@@ -165,15 +178,18 @@ cdef class Machine:
         for k, (space, kind, index) in enumerate(slots):
             p.slots[k].space, p.slots[k].kind, p.slots[k].index = SPACES.index(space), kind, index
             check_slot(SPACES[p.slots[k].space], kind, index, counts, registers, len(constants))
+        if widths:
+            self.take_widths(p, widths, registers, size)
         for k, (first, last, block) in enumerate(program["phases"]):
             p.phases[k].first, p.phases[k].last, p.phases[k].block = first, last, block
-        for k, (name, adds, d, operands) in enumerate(program["code"]):
+        for k, (name, adds, d, operands, *groups) in enumerate(program["code"]):
             for slot in (d, *operands):
                 if not 0 <= slot < p.n_slots:
                     raise ValueError(f"{name!r}: there is no slot {slot}")
             number = NUMBERS.get(name, NUMBERS["copy"])
             opcode = &pylstm_opcodes[number]
             p.code[k].run = opcode.add[double_] if adds else opcode.set[double_]
+            p.code[k].across, p.code[k].groups = opcode.across, groups[0] if groups else 1
             if name not in NUMBERS or p.code[k].run == NULL or opcode.operands != len(operands):
                 raise ValueError(f"no operation {name!r} of {len(operands)} operands that {'adds' if adds else 'writes'}")
             a, b, c, e = (list(operands) + [operands[0]] * 4)[:4]
@@ -184,6 +200,21 @@ cdef class Machine:
                     (<double *> p.constants)[k * p.chunk + n] = value
                 else:
                     (<float *> p.constants)[k * p.chunk + n] = <float> value
+        return 0
+
+    cdef int take_widths(self, program_t *p, widths, Py_ssize_t registers, Py_ssize_t size) except -1:
+        """Rows at a time, and a place for each register: `widths` are those of the slots."""
+        cdef Py_ssize_t k, width, at = 0
+        p.group = max(1, CHUNK // max(widths))
+        starts = {}
+        for k, width in enumerate(widths):
+            p.slots[k].width = width
+            if p.slots[k].space in (WIDE_REGISTER, NARROW_REGISTER):
+                if p.slots[k].kind not in starts:
+                    starts[p.slots[k].kind] = at
+                    at += (p.group * width + 15) // 16 * 16
+                p.slots[k].start = starts[p.slots[k].kind] * size
+        p.scratch = at * size
         return 0
 
     cdef publish(self, str name, dict counts, list stages):
@@ -241,10 +272,12 @@ def build(str name, dict counts, list stages):
             registers and constants their number and 0.
         registers : int
         constants : list of float
-        code : list of (operation, adds, result, operands)
-            Results and operands are indices into `slots`.
+        code : list of (operation, adds, result, operands) or (..., groups)
+            Results and operands are indices into `slots`; groups: of operations across the units of a row.
         phases : list of (first, last, block)
             Code from `first` to before `last` has the width of the block in slot `block`; width 1 if it is -1.
+        widths : list of int, optional
+            Of the slots: then the code runs on whole rows, in one phase, and units of a row may meet.
 
     Raises
     ------
@@ -271,6 +304,9 @@ cdef void run(const rows_t *r, const program_t *p, floating *dtype) noexcept nog
     cdef Py_ssize_t group = r.rows, first, rows, width, widest = 1, at, n
     cdef int k
     cdef const phase_t *phase
+    if p.group:
+        run_whole(r, p, o, scratch, dtype)
+        return
     for k in range(p.n_phases):
         widest = max(widest, width_of(r, p, &p.phases[k]))
     if group * widest > p.chunk:
@@ -288,6 +324,71 @@ cdef void run(const rows_t *r, const program_t *p, floating *dtype) noexcept nog
                 execute(o, p.code + phase.first, p.code + phase.last, rows, n)
                 at += n
         first += rows
+
+
+cdef void run_whole(const rows_t *r, const program_t *p, operand_t *o, char *scratch, floating *dtype) noexcept nogil:
+    """All rows, in groups; of each the instructions one after another, each of its own width."""
+    cdef Py_ssize_t first = 0, rows
+    cdef const code_t *last = p.code + p.phases[0].last
+    cdef const code_t *i
+    cdef char *own = NULL
+    if p.scratch > SCRATCH:
+        own = <char *> malloc(p.scratch + LINE)
+        if own == NULL:
+            abort()                       # a hook cannot fail; less memory than a step of one row takes
+        scratch = own + (-(<uintptr_t> own) & (LINE - 1))
+    while first < r.rows:
+        rows = min(p.group, r.rows - first)
+        bind_whole(o, r, p, scratch, first, dtype)
+        i = p.code
+        while i != last:
+            if i.across or o[i.d].width <= CHUNK:
+                i.run(o, i, rows, o[i.d].width)
+            else:
+                run_in_pieces(o, i, rows, dtype)
+            i += 1
+        first += rows
+    free(own)
+
+
+cdef void run_in_pieces(const operand_t *o, const code_t *i, Py_ssize_t rows, floating *dtype) noexcept nogil:
+    """An element-wise instruction on rows that are longer than a constant."""
+    cdef operand_t piece[5]
+    cdef code_t code = i[0]
+    cdef Py_ssize_t row, at, width = o[i.d].width, size = sizeof(floating)
+    cdef const int *numbers = &i.d
+    cdef const operand_t *whole
+    cdef int k
+    code.d, code.a, code.b, code.c, code.e = 0, 1, 2, 3, 4
+    for row in range(rows):
+        at = 0
+        while at < width:
+            for k in range(5):
+                whole = &o[numbers[k]]
+                piece[k].data = whole.data + (row * whole.stride + (at if whole.width else 0)) * size
+                piece[k].stride, piece[k].width, piece[k].compact = 0, whole.width, True
+            i.run(piece, &code, 1, min(width - at, CHUNK))
+            at += CHUNK
+
+
+cdef inline void bind_whole(operand_t *o, const rows_t *r, const program_t *p, char *scratch, Py_ssize_t first,
+                            floating *dtype) noexcept nogil:
+    """Operands at row `first`, whole rows. A constant has width 0."""
+    cdef Py_ssize_t size = sizeof(floating)
+    cdef int k
+    cdef const slot_t *slot
+    cdef const block_t *block
+    for k in range(p.n_slots):
+        slot = &p.slots[k]
+        o[k].width = slot.width
+        if slot.space <= NARROW_BLOCK:
+            block = block_of(r, slot)
+            o[k].data = <char *> block.data + first * block.stride * size
+            o[k].stride, o[k].compact = block.stride, block.stride == slot.width
+        elif slot.space == CONSTANT:
+            o[k].data, o[k].stride, o[k].compact = p.constants + slot.kind * p.chunk * size, 0, True
+        else:
+            o[k].data, o[k].stride, o[k].compact = scratch + slot.start, slot.width, True
 
 
 cdef inline const block_t *block_of(const rows_t *r, const slot_t *slot) noexcept nogil:

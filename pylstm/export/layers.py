@@ -305,6 +305,11 @@ def _derivation(layer: RecurrentLayer) -> Any:
             f"the cell {cell.name!r} cannot be exported: its forward function is not a formula of the functions of "
             f"pylstm.cells ({error}): write it as one (see the guide of formula cells)"
         ) from None
+    if derivation.sized:
+        raise TypeError(
+            f"the cell {cell.name!r} cannot be exported: units of a row meet in its formula (softmax, row_sum, outer, "
+            "...): `pylstm derive --format c` writes its row hooks, pylstm.interop.onnx.export the whole net"
+        )
     if load_kernel(cell) is None:
         raise TypeError(
             f"the cell {cell.name!r} cannot be exported: it runs as NumPy functions, which round as NumPy does: "

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from pylstm.cells.cell import Cell
+from pylstm.cells.widths import Widths
 from pylstm.engine.memory import Workspaces
 from pylstm.engine.plan import Core
 from pylstm.parameters import Parameters
@@ -19,7 +20,7 @@ class SingleLayer(Protocol):
     input_size: int
     hidden_size: int
     output_size: int
-    widths: dict[str, int]
+    widths: Widths
     dtype: np.dtype
     batch_first: bool
     learn_initial: tuple[str, ...]

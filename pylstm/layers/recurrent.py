@@ -81,10 +81,10 @@ class RecurrentLayer(Layer, hints="single"):
     def _prepare(self) -> None:
         if self.certified:
             ensure_certified(self.cell)
-        kernel = load_kernel(self.cell)
+        kernel = load_kernel(self.cell, self.widths.sizes)
         if self.certified and not kernel:
             ensure_certified_at(self.cell, self.widths)
-        kernel = kernel or twin_kernel(self.cell)
+        kernel = kernel or twin_kernel(self.cell, self.widths.sizes)
         self._compiled = not is_twin(kernel)  # a Python twin would only wait for the interpreter in several threads
         self._core = core_of(kernel, self.cell.contract, self.widths, self.params.shapes, self.dtype)
         self.workspaces = Workspaces()

@@ -25,6 +25,10 @@ spec = importlib.util.spec_from_file_location("formula_cells", Path(__file__).wi
 fc = sys.modules["formula_cells"] = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(fc)
 
+spec = importlib.util.spec_from_file_location("row_cells", Path(__file__).with_name("row_cells.py"))
+rc = sys.modules["row_cells"] = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(rc)
+
 COMPILER = shutil.which("cc") or shutil.which("gcc")
 TOLERANCE = {np.float64: (1e-12, 1e-11), np.float32: (2e-6, 1e-5)}
 STRICT = ["-Wdouble-promotion", "-Werror=double-promotion"]  # float32 is computed in float32
@@ -146,6 +150,22 @@ def test_emitted_c_agrees(cell, tmp_path):
     capsule = compile_c(source, cell.name, tmp_path, "-DPYLSTM_PYTHON_MODULE", "-Wall", "-Werror")
     agree(cell, capsule)
     certify_compiled(cell, capsule)
+
+
+@pytest.mark.parametrize("cell", rc.CELLS, ids=lambda cell: cell.name)
+def test_emitted_c_of_whole_rows_is_certified(cell, tmp_path):
+    source = c.kernel_source(derive(cell))
+    certify_compiled(cell, compile_c(source, cell.name, tmp_path, "-DPYLSTM_PYTHON_MODULE", "-Wall", "-Werror"))
+
+
+@pytest.mark.skipif(importlib.util.find_spec("Cython") is None, reason="needs Cython")
+@pytest.mark.parametrize(
+    "cell",
+    [rc.Memory, *(pytest.param(cell, marks=pytest.mark.slow) for cell in rc.CELLS[:3])],
+    ids=lambda cell: cell.name,
+)
+def test_emitted_cython_of_whole_rows_is_certified(cell, tmp_path):
+    certify_compiled(cell, compile_cython(cython.kernel_source(derive(cell)), cell.name, tmp_path))
 
 
 SOME = [fc.FormulaPeephole, *(pytest.param(cell, marks=pytest.mark.slow) for cell in fc.CELLS[1:])]

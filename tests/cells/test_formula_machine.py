@@ -24,9 +24,13 @@ spec = importlib.util.spec_from_file_location("formula_cells", Path(__file__).wi
 fc = sys.modules["formula_cells"] = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(fc)
 
+spec = importlib.util.spec_from_file_location("row_cells", Path(__file__).with_name("row_cells.py"))
+rc = sys.modules["row_cells"] = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(rc)
+
 LEVELS = levels.LEVELS[: levels.LEVELS.index(levels.level) + 1]
 GRADIENTS = {"float64": 1e-11, "float32": 1e-5}
-every_cell = pytest.mark.parametrize("cell", fc.CELLS, ids=lambda cell: cell.name)
+every_cell = pytest.mark.parametrize("cell", [*fc.CELLS, *rc.CELLS], ids=lambda cell: cell.name)
 every_dtype = pytest.mark.parametrize("dtype", GRADIENTS)
 
 
@@ -78,7 +82,7 @@ def test_the_twin_is_not_called():
 def problem(cell, T, B, I, H, dtype, seed=0):
     """A layer, its input, keyword arguments and cotangents: random, within the domain of all formulas."""
     rng = np.random.default_rng(seed)
-    sizes = {"proj_size": max(1, H // 2)} if cell.sizes else {}
+    sizes = {"proj_size": max(1, H // 2)} if "proj_size" in cell.sizes else {}
     layer = pylstm.Recurrent(cell, I, H, dtype=dtype, seed=1, **sizes)
     states, widths = layer.cell.contract.states, layer.widths
     call = {"initial": {s: rng.uniform(0.5, 1, (B, widths[s])).astype(dtype) for s in states}}
@@ -296,6 +300,6 @@ def test_a_capsule_keeps_its_programs():
     for _ in range(6):
         cell = fresh(FormulaLSTM)
         layer = pylstm.Recurrent(cell, 3, 4, seed=0)
-        del cell._machine_kernel
+        del cell._machine_kernels
         gc.collect()
         assert np.array_equal(layer(x).y, expected)

@@ -331,8 +331,8 @@ def _audit_local(world: World, claimed: Claim, lengths: list[int], stage: str | 
         raise ValueError(f"cell {cell.name!r} has the stages {', '.join(names)}: pass stage=<name>")
     own = hook(cell, "backward", stage)
 
-    def backward(d: Any, y: Any, prev: Any, e: Any, p: Any, u: Any) -> dict[str, Any]:
-        given = {"d": d, "y": y, "prev": prev, "e": e, "p": p, "u": u}
+    def backward(d: Any, y: Any, prev: Any, e: Any, p: Any, u: Any, size: Any) -> dict[str, Any]:
+        given = {"d": d, "y": y, "prev": prev, "e": e, "p": p, "u": u, "size": size}
         spaces = {name: vars(space) for name, space in given.items()}
         return call(own, **spaces) | call(claimed, **spaces)
 

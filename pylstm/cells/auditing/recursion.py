@@ -20,13 +20,14 @@ from typing import Any
 
 import numpy as np
 
-from pylstm.cells import functions
+from pylstm.cells import functions, row_functions
 from pylstm.cells.auditing.reference import Arrays, Tape, at_step, local_derivatives, maps
 from pylstm.cells.contract import hook_name
-from pylstm.cells.formula.graph import COMPARISONS, REDUCTION, Node
+from pylstm.cells.formula.graph import ACROSS, COMPARISONS, FILL, Node
 from pylstm.cells.formula.rules import reverse
 from pylstm.cells.formula.symbols import FormulaError
 from pylstm.cells.formula.tracing import Trace, trace, width_of
+from pylstm.cells.widths import evaluated
 
 Edge = tuple[str, str, str]
 """(kind, to, from): ``direct`` of an earlier state, ``product`` with a matrix, ``output`` of a gate, ``within`` a step,
@@ -50,18 +51,33 @@ _ARRAY_OPS: dict[str, Callable[..., Any]] = {
     "and": np.logical_and,
     "or": np.logical_or,
     "not": np.logical_not,
-    "fill": lambda x: x,
-    REDUCTION: lambda x: np.sum(x, axis=-1, keepdims=True),
     **{name: getattr(operator, name) for name in COMPARISONS},
 }
 
 
-def _evaluate(node: Node, values: dict[Node, Any]) -> Any:
+def _across(node: Node, sizes: dict[str, int], x: Any) -> Any:
+    """An operation across the units of a row."""
+    width, groups = evaluated(node.width, sizes), evaluated(node.groups, sizes)
+    if node.op == FILL:
+        return x if node.args[0].width == 1 else row_functions.repeat(x, width)
+    if node.op in ("tile", "fold"):
+        return getattr(row_functions, node.op)(x, width, groups)
+    if node.op == "rcumsum":
+        return row_functions.cumsum(x, groups, reverse=True)
+    return getattr(row_functions, node.op)(x, groups)
+
+
+def _evaluate(node: Node, values: dict[Node, Any], sizes: dict[str, int]) -> Any:
     """The value of an expression; `values` holds those of the leaves, and afterwards of all that was needed."""
     if node not in values:
-        arguments = [_evaluate(each, values) for each in node.args]
-        operation: Any = _ARRAY_OPS.get(node.op) or getattr(functions, node.op, None)
-        values[node] = node.value if node.op == "const" else operation(*arguments)
+        arguments = [_evaluate(each, values, sizes) for each in node.args]
+        if node.op in ("const", "size"):
+            values[node] = node.value if node.op == "const" else evaluated(node.name, sizes)
+        elif node.op in (FILL, *ACROSS):
+            values[node] = _across(node, sizes, *arguments)
+        else:
+            operation: Any = _ARRAY_OPS.get(node.op) or getattr(functions, node.op)
+            values[node] = operation(*arguments)
     return values[node]
 
 
@@ -109,7 +125,7 @@ class Formula:
             return {}
         values = _leaves(self._traced, tape, t) | {seed: d[name] for name, seed in self._seeds.items()}
         return {
-            (to, of): np.broadcast_to(_evaluate(node, values), d[to].shape)
+            (to, of): np.broadcast_to(_evaluate(node, values, tape.widths.sizes), d[to].shape)
             for (to, of), node in self._cotangents.items()
         }
 

@@ -22,6 +22,7 @@ import numpy as np
 
 from pylstm.cells.contract import Contract, Stage, hook_name
 from pylstm.cells.twin import call, hook
+from pylstm.cells.widths import Widths
 
 Arrays = dict[str, np.ndarray]
 
@@ -49,7 +50,7 @@ class Tape:
     pre: Arrays
     blend: Arrays
     reset: np.ndarray
-    widths: dict[str, int]
+    widths: Widths
     states: Arrays = field(default_factory=dict)
     gates: Arrays = field(default_factory=dict)
     emissions: Arrays = field(default_factory=dict)
@@ -80,7 +81,7 @@ class Gradients:
     blend: Arrays
 
 
-def infer_widths(contract: Contract, params: Arrays, input_size: int, sizes: dict[str, int] | None) -> dict[str, int]:
+def infer_widths(contract: Contract, params: Arrays, input_size: int, sizes: dict[str, int] | None) -> Widths:
     """Width of every block: the hidden size is the one for which the shapes of `params` are those declared.
 
     Raises
@@ -96,7 +97,7 @@ def infer_widths(contract: Contract, params: Arrays, input_size: int, sizes: dic
     raise ValueError(f"cell {contract.name!r}: no hidden_size has parameters of the shapes {shapes}")
 
 
-def maps(contract: Contract, widths: dict[str, int]) -> Iterator[tuple[str, str, slice]]:
+def maps(contract: Contract, widths: Widths) -> Iterator[tuple[str, str, slice]]:
     """(gate, source, rows of the gate in weight_<source>), and (gate, "bias", rows) for the biased gates."""
     sources = {source: contract.gates_of(source) for source in contract.sources}
     for source, gates in (*sources.items(), ("bias", contract.biased)):
@@ -198,7 +199,7 @@ def _forward_step(tape: Tape, t: int) -> None:
                 tape.gates[gate][t] += tape.params["bias"][rows]
         z = {gate: tape.gates[gate][t].copy() for gate in stage.gates}
         p = {name: tape.params[name] for name in contract.params}
-        out = call(hook(tape.cell, "forward", stage.name), z=z, prev=prev, e=e, p=p, u=u)
+        out = call(hook(tape.cell, "forward", stage.name), z=z, prev=prev, e=e, p=p, u=u, size=tape.widths.sizes)
         for name, value in out.items():
             next(s for s in (tape.gates, tape.emissions, tape.keep, tape.new) if name in s)[name][t] = value
         e |= {name: tape.emissions[name][t] for name in stage.emits}
@@ -322,7 +323,8 @@ def local_derivatives(tape: Tape, stage: Stage, d: Arrays, t: int, function: Any
     if stage is contract.stages[-1]:
         y |= at_step(tape.new, t)
     function = function or hook(tape.cell, "backward", stage.name)
-    return call(function, d=d, y=y, prev=at_step(tape.prev, t), e=e, p=p, u=at_step(tape.aux, t))
+    u, size = at_step(tape.aux, t), tape.widths.sizes
+    return call(function, d=d, y=y, prev=at_step(tape.prev, t), e=e, p=p, u=u, size=size)
 
 
 def at_step(arrays: Arrays, t: int) -> Arrays:

@@ -12,10 +12,11 @@ from pylstm.cells.certification.kernel_checks import certify_kernel
 from pylstm.cells.certification.twin_checks import TwinChecks
 from pylstm.cells.kernels import load_kernel, runs_on_machine
 from pylstm.cells.options import name_of, split
+from pylstm.cells.sizes import fitting, usual_sizes
 from pylstm.cells.twin import hook, twin_kernel
+from pylstm.cells.widths import Widths
 from pylstm.hints import explained
 
-INPUT_SIZE, HIDDEN_SIZE = 4, 5
 WIDTHS = (1, 16, 35)
 """Other hidden sizes: one unit, whole SIMD registers, registers and a rest."""
 
@@ -61,7 +62,7 @@ def certify(cell: type[Cell], *, raise_: bool = True, dtype: str | None = None, 
     cell, sizes = split(check_cell(cell), sizes)
     certificate = Certificate(name_of(cell))
     contract = cell.contract
-    sizes = _sizes(contract) | sizes
+    sizes = usual_sizes(cell, **sizes)
     widths = contract.resolve(**sizes)
     checks = [TwinChecks(certificate, cell, stage) for stage in contract.stages]
     with np.errstate(all="ignore"):
@@ -70,23 +71,23 @@ def certify(cell: type[Cell], *, raise_: bool = True, dtype: str | None = None, 
             kept = {name for stage in found for kind, name in stage[0].tape if kind == "keep"}
             for name in contract.keep:
                 certificate.check("twin", f"kept {name}", name in kept, "no stage returns it")
-        capsule, form = _kernel(certificate, cell)
+        capsule, form = _kernel(certificate, cell, widths.sizes)
         if capsule is not None and (form == "kernel" or certificate.ok):
             for twin, stage in zip(checks, found):
                 for certified in stage:
                     if certified is stage[0] or certificate.ok:  # else the same again, for other parameters
                         certify_kernel(certificate, capsule, certified, dtype, form, twin.carefully)
         if certificate.ok:
-            _certify_widths(certificate, checks, (capsule, form), contract, sizes, dtype)
+            _certify_widths(certificate, checks, (capsule, form), cell, sizes, dtype)
     if raise_ and not certificate.ok:
         raise CertificationError(certificate)
     return certificate
 
 
-def _kernel(certificate: Certificate, cell: Any) -> tuple[Any, str]:
+def _kernel(certificate: Certificate, cell: Any, sizes: dict[str, int]) -> tuple[Any, str]:
     """What the layer runs, and its name: the cell's kernel, or the twin; None if neither can run."""
     try:
-        capsule = load_kernel(cell)
+        capsule = load_kernel(cell, sizes)
     except (ImportError, TypeError, ValueError) as error:
         certificate.fail("kernel", "blocks and ABI", str(error))
         return None, ""
@@ -100,29 +101,34 @@ def _kernel(certificate: Certificate, cell: Any) -> tuple[Any, str]:
         certificate.notes.append("no kernel, and no twin that the time loop can call")
         return None, ""
     certificate.notes.append("no kernel: the twin was certified, also as the time loop calls it")
-    return twin_kernel(cell), "twin"
+    return twin_kernel(cell, sizes), "twin"
 
 
 def _certify_widths(
     certificate: Certificate,
     checks: list[TwinChecks],
     kernel: tuple[Any, str],
-    contract: Any,
+    cell: Any,
     sizes: dict[str, int],
     dtype: str | None,
 ) -> None:
     """The twin, and the kernel against it, with one unit, and with units that fill whole SIMD registers."""
+    seen = {sizes["hidden_size"]}
     for units in WIDTHS:
-        wide = sizes | {"hidden_size": units, "input_size": max(1, units - 1)}
-        if wide["hidden_size"] != sizes["hidden_size"]:
-            _certify_width(certificate, checks, kernel, contract.resolve(**wide), units, dtype)
+        wide = fitting(cell, sizes | {"hidden_size": units, "input_size": max(1, units - 1)})
+        if wide["hidden_size"] in seen:
+            continue
+        seen.add(wide["hidden_size"])
+        widths = cell.contract.resolve(**wide)
+        capsule = kernel[0] and (load_kernel if kernel[1] == "kernel" else twin_kernel)(cell, widths.sizes)
+        _certify_width(certificate, checks, (capsule, kernel[1]), widths, wide["hidden_size"], dtype)
 
 
 def _certify_width(
     certificate: Certificate,
     checks: list[TwinChecks],
     kernel: tuple[Any, str],
-    widths: dict[str, int],
+    widths: Widths,
     units: int,
     dtype: str | None = None,
 ) -> None:
@@ -132,19 +138,15 @@ def _certify_width(
             certify_kernel(certificate, kernel[0], certified, dtype, kernel[1], stage.carefully)
 
 
-def certify_width(cell: Any, widths: dict[str, int]) -> Certificate:
+def certify_width(cell: Any, widths: Widths) -> Certificate:
     """Check a certified cell, which runs as its twin, at the widths of a layer: along one direction of each input."""
     certificate = Certificate(name_of(cell))
     checks = [TwinChecks(certificate, cell, stage) for stage in cell.contract.stages]
     with np.errstate(all="ignore"):
         for each in checks:
-            each.choose_domain(cell.contract.resolve(**_sizes(cell.contract)))
+            each.choose_domain(cell.contract.resolve(**usual_sizes(cell)))
             each.method = "complex steps"
-        _certify_width(certificate, checks, (twin_kernel(cell), "twin"), widths, widths[cell.contract.output])
+        _certify_width(
+            certificate, checks, (twin_kernel(cell, widths.sizes), "twin"), widths, widths[cell.contract.output]
+        )
     return certificate
-
-
-def _sizes(contract: Any) -> dict[str, int]:
-    """Sizes at which a cell is certified."""
-    needed = {name: 6 + k for k, (name, default) in enumerate(contract.sizes.items()) if default is None}
-    return {"input_size": INPUT_SIZE, "hidden_size": HIDDEN_SIZE, **needed}

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from pylstm.cells.cell import Cell
 from pylstm.cells.twin import functions_of
+from pylstm.cells.widths import Widths
 
 if TYPE_CHECKING:
     from pylstm.cells.certification.certificate import Certificate
@@ -51,7 +52,7 @@ def ensure_certified(cell: type[Cell]) -> None:
     _raise(found)
 
 
-def ensure_certified_at(cell: type[Cell], widths: dict[str, int]) -> None:
+def ensure_certified_at(cell: type[Cell], widths: Widths) -> None:
     """Certify `cell`, which is certified and runs as its twin, at the widths of a layer, unless that is done.
 
     What is written in NumPy may ask for a width; a formula cannot, and a kernel is certified at widths that fill its

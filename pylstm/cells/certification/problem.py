@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from pylstm.cells.contract import Contract, Stage
+from pylstm.cells.widths import Widths
 
 Key = tuple[str, str]
 Inputs = dict[Key, np.ndarray]
@@ -73,7 +74,7 @@ class Problem:
 
     contract: Contract
     stage: Stage
-    widths: dict[str, int]
+    widths: Widths
     inputs: Inputs
     d: dict[str, np.ndarray]
     places: tuple[str, ...]
@@ -110,12 +111,12 @@ class Problem:
         """Width of every input."""
         return {key: array.shape[-1] for key, array in self.inputs.items()}
 
-    def spaces(self, inputs: Inputs) -> dict[str, dict[str, np.ndarray]]:
+    def spaces(self, inputs: Inputs) -> dict[str, dict[str, Any]]:
         """The namespaces of a twin's function, from the inputs."""
-        spaces: dict[str, dict[str, np.ndarray]] = {space: {} for space in SPACES.values()}
+        spaces: dict[str, dict[str, Any]] = {space: {} for space in SPACES.values()}
         for (kind, name), array in inputs.items():
             spaces[SPACES[kind]][name] = array
-        return spaces
+        return {**spaces, "size": self.widths.sizes}
 
     def take(self, rows: Any) -> Problem:
         """The problem of some of the rows, in the order given."""
@@ -157,7 +158,7 @@ def few_places(contract: Contract, stage: Stage, size: int = 10) -> list[Place]:
 def draw(
     contract: Contract,
     stage: Stage,
-    widths: dict[str, int],
+    widths: Widths,
     places: list[Place],
     positive: tuple[str, ...] = (),
     params: str = "moderate",

@@ -27,6 +27,7 @@ from pylstm.cells.certification.shaken import steady
 from pylstm.cells.certification.truth import Bounds, along, derivatives
 from pylstm.cells.contract import Stage, hook_name
 from pylstm.cells.twin import call, hook
+from pylstm.cells.widths import Widths
 
 LITTLE = 1e-3
 
@@ -42,7 +43,7 @@ class TwinChecks:
         self.method = ""
         self.derived = stage.name in cell.formulas
 
-    def run(self, widths: dict[str, int]) -> list[Certified]:
+    def run(self, widths: Widths) -> list[Certified]:
         """All checks at `widths`; what is true there, once for each range of the parameters. Empty if unusable."""
         if self.forward is None:
             self.certificate.fail("twin", self.names[0], f"the cell defines no `{self.names[0]}`")
@@ -70,12 +71,12 @@ class TwinChecks:
         return [self._certified(certified) for certified in found]
 
     def _draw(
-        self, widths: dict[str, int], places: list[Any], seed: int, params: str = "moderate", remark: str = ""
+        self, widths: Widths, places: list[Any], seed: int, params: str = "moderate", remark: str = ""
     ) -> Problem:
         seed = 20240 + 100 * self.contract.stages.index(self.stage) + seed
         return problems.draw(self.contract, self.stage, widths, places, self.positive, params, remark, seed)
 
-    def _first_problem(self, widths: dict[str, int]) -> Problem | None:
+    def _first_problem(self, widths: Widths) -> Problem | None:
         problem = self.choose_domain(widths)
         if not self._is_complete(problem.take(range(CORE))):
             return None
@@ -83,7 +84,7 @@ class TwinChecks:
         self._certify_rows(problem)
         return problem
 
-    def choose_domain(self, widths: dict[str, int]) -> Problem:
+    def choose_domain(self, widths: Widths) -> Problem:
         """All places, in the first of `DOMAINS` where forward is finite and float32 can follow it."""
         places, first = problems.all_places(self.contract, self.stage), None
         for self.positive in DOMAINS:
@@ -264,7 +265,7 @@ class TwinChecks:
                 fault = "the cotangent of every gate of the stage must be returned"
                 self.certificate.fail("twin", f"{self.names[1]}, {gate}", fault)
 
-    def at_width(self, widths: dict[str, int], remark: str) -> Certified | None:
+    def at_width(self, widths: Widths, remark: str) -> Certified | None:
         """The twin at other widths, along random directions; what it says there. None where that cannot be.
 
         Each input is moved along one direction, all its units at once, so that many units cost no more than few.

@@ -6,14 +6,16 @@ import itertools
 import keyword
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, Protocol
 
 from pylstm.cells.contract import Contract, Stage, hook_name, wrong_cell
 from pylstm.cells.formula import tape as tapes
-from pylstm.cells.formula.graph import DECLARED, FUNCTIONS, Node, Width, without_declared
+from pylstm.cells.formula.graph import ACROSS, DECLARED, FUNCTIONS, Node, without_declared
 from pylstm.cells.formula.program import Block, Program, build
 from pylstm.cells.formula.rules import reverse
 from pylstm.cells.formula.tracing import Trace, results_of, trace, width_of
+from pylstm.cells.widths import Width, evaluated, factors
 from pylstm.hints import explained, explained_constructor
 
 LEAF_BLOCKS = {"z": "gates", "prev": "prev", "e": "emissions", "p": "params", "u": "aux"}
@@ -57,6 +59,25 @@ class Derivation:
 
     contract: Contract
     stages: dict[str, StageDerivation]
+
+    @property
+    def programs(self) -> list[Program]:
+        """Forward and backward of all stages."""
+        return [each for stage in self.stages.values() for each in (stage.forward, stage.backward)]
+
+    @cached_property
+    def sized(self) -> bool:
+        """Whether a program is code for one set of sizes (`Program.sized`)."""
+        return any(program.sized for program in self.programs)
+
+    def wrong_groups(self, sizes: Mapping[str, int]) -> str:
+        """What does not go into what, at these sizes: a sentence; '' if all is well."""
+        for longer, shorter in dict.fromkeys(pair for program in self.programs for pair in program.divisions()):
+            if evaluated(longer, sizes) % evaluated(shorter, sizes):
+                names = {**factors(longer)[1], **factors(shorter)[1]}
+                given = ", ".join(f"{name}={sizes[name]}" for name in names)
+                return f"a row of {longer} units does not fall into parts by {shorter}" + f" ({given})" * bool(given)
+        return ""
 
     def counts(self, direction: str) -> dict[str, int]:
         """Operation -> number per unit and step, over all stages; `direction`: ``forward`` or ``backward``."""
@@ -130,7 +151,8 @@ def derive_formulas(contract: Contract, formulas: Mapping[str, Callable[..., Any
     by_hand = [] if len(stages) == len(contract.stages) else [n for n in contract.keep if n not in keep]
     widths = contract.widths | {name: width for name, width in keep.items() if width != "hidden_size"}
     widths = {name: width for name, width in widths.items() if name not in contract.keep or name in (*keep, *by_hand)}
-    completed = replace(contract, keep=(*by_hand, *keep), widths=widths)
+    alone = contract.elementwise and not any(stage.forward.mixes for stage in stages.values())
+    completed = replace(contract, keep=(*by_hand, *keep), widths=widths, elementwise=alone)
     completed.check_limits()
     return Derivation(completed, stages)
 
@@ -179,7 +201,7 @@ def _of_values(traced: Trace, cotangents: dict[Node, Node]) -> tuple[Trace, dict
         names.setdefault(known[node], name)
     results, extra = ({name: known[node] for name, node in each.items()} for each in (traced.results, traced.extra))
     slopes = {node: known[each] for node, each in cotangents.items() if node.op not in DECLARED}
-    plain = {node: name for node, name in names.items() if node.op not in ("leaf", "const")}
+    plain = {node: name for node, name in names.items() if node.op not in ("leaf", "const", "size")}
     return replace(traced, results=results, extra=extra, names=plain), slopes
 
 
@@ -222,7 +244,9 @@ def _name_kept(keep: dict[str, Node], names: dict[Node, str], taken: set[str]) -
     result: dict[str, Node] = {}
     for default, node in keep.items():
         argument = names.get(node.args[0], "") if node.args else node.name.replace(".", "_")
-        made = (f"{node.op}_{argument}" if node.op in FUNCTIONS else argument) if argument else default
+        made = (f"{node.op}_{argument}" if node.op in (*FUNCTIONS, *ACROSS) else argument) if argument else default
+        if node.op in ACROSS and not argument and node.args[0].op == "leaf":
+            made = f"{node.op}_{node.args[0].name.split('.')[1]}"
         user = names.get(node, made)
         wishes = itertools.chain([user, f"{user}_kept", made], (f"keep{k}" for k in itertools.count(1)))
         name = next(each for each in wishes if each not in taken and each not in result and not keyword.iskeyword(each))

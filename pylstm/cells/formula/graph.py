@@ -12,9 +12,9 @@ import operator
 from collections.abc import Callable
 from typing import Any
 
+from pylstm.cells.widths import Width
+
 Key = tuple[Any, ...]
-Width = str | int
-"""A size name (``"hidden_size"``) or a number. Width 1 broadcasts against every other."""
 
 COMPARISONS = {"lt": "<", "le": "<=", "gt": ">", "ge": ">=", "eq": "==", "ne": "!="}
 LOGICAL = (*COMPARISONS, "and", "or", "not")
@@ -25,6 +25,10 @@ ACTIVATIONS = (*FUNCTIONS, "relu")
 FROM_OUTPUT = ("dsigmoid_from_y", "dtanh_from_y", "drelu_from_y")
 CHEAP = ("add", "sub", "mul", "div", "neg", "abs", "dabs_from_x", "max", "min", "where", "relu", *FROM_OUTPUT)
 REDUCTION, FILL = "row_sum", "fill"
+NARROWING = ("row_sum", "row_max", "logsumexp", "fold")
+ACROSS = (*NARROWING, "softmax", "cumsum", "rcumsum", "tile")
+"""Operations across the units of a row, in groups of consecutive units; their derivatives are operations of this list:
+row_sum and `fill` (repeat) of each other, fold and tile, cumsum and rcumsum (from the end)."""
 DECLARED = {"surrogate": 1, "stop": 0}
 """Operations with a declared derivative, and which argument is the value: surrogate(x, value, derivative), stop(x)."""
 COMMUTATIVE = frozenset(("add", "mul", "max", "min", "eq", "ne", "and", "or"))
@@ -39,19 +43,20 @@ class LengthError(Exception):
 
 
 class Node:
-    """One expression: `op` of `args`. `kinds` are the kinds of leaves that it depends on."""
+    """One expression: `op` of `args`. `kinds` are the kinds of leaves that it depends on; `groups`: of `ACROSS`."""
 
-    __slots__ = ("args", "index", "kinds", "name", "op", "value", "width")
+    __slots__ = ("args", "groups", "index", "kinds", "name", "op", "value", "width")
 
     def __init__(self, index: int, op: str, args: tuple[Node, ...], width: Width, kinds: frozenset[str]):
         self.index, self.op, self.args, self.width, self.kinds = index, op, args, width, kinds
         self.value: float = 0.0
         self.name: str = ""
+        self.groups: Width = 1
 
     def __repr__(self) -> str:
         if self.op == "const":
             return repr(self.value)
-        return self.name if self.op == "leaf" else f"{self.op}({', '.join(map(repr, self.args))})"
+        return self.name if self.op in ("leaf", "size") else f"{self.op}({', '.join(map(repr, self.args))})"
 
 
 def _fold_sigmoid(x: float) -> float:
@@ -102,9 +107,44 @@ class Graph:
         node.value = value
         return node
 
+    def size(self, width: Width) -> Node:
+        """The number of elements of a width, itself of width 1."""
+        if isinstance(width, int):
+            return self.const(width)
+        node = self._intern(("size", width), "size", (), 1, frozenset())
+        node.name = width
+        return node
+
     def fill(self, node: Node, width: Width) -> Node:
-        """`node`, of width 1, repeated over `width`."""
+        """`node` with each of its elements repeated, one after another, up to `width`."""
         return self._intern((FILL, node.index, width), FILL, (node,), width, node.kinds)
+
+    def across(self, op: str, node: Node, width: Width, groups: Width = 1) -> Node:
+        """An operation of `ACROSS`, or a `fill`, with a result of `width`.
+
+        row_sum, row_max and logsumexp take as many groups as their result has elements. fold adds up, of each of
+        `groups`, pieces that follow one another; tile repeats a piece.
+        """
+        if node.width == 1 and op in ("row_max", "fold", "cumsum", "rcumsum", REDUCTION) and width == 1:
+            return node
+        if op == "tile" and node.width in (1, groups):
+            op = FILL
+        elif op == "fold" and width == groups:
+            op = REDUCTION
+        if node.width == width and op in (FILL, "tile", "fold", "row_max", REDUCTION):
+            return node
+        if op == FILL:
+            return self.fill(node, width)
+        groups = width if op in ("row_max", "logsumexp", REDUCTION) else groups
+        made = self._intern((op, node.index, width, groups), op, (self._number(node),), width, node.kinds)
+        made.groups = groups
+        return made
+
+    def remade(self, node: Node, args: tuple[Node, ...]) -> Node:
+        """The operation of `node` on other arguments."""
+        if node.op in (FILL, *ACROSS):
+            return self.across(node.op, args[0], node.width, node.groups)
+        return self.make(node.op, *args)
 
     def make(self, op: str, *args: Node) -> Node:
         """`op` of `args`, simplified, and the node that exists already if there is one."""
@@ -121,7 +161,7 @@ class Graph:
         wide = dict.fromkeys(arg.width for arg in args if arg.width != 1)
         if len(wide) > 1:
             raise WidthError(" and ".join(map(repr, wide)))
-        width = 1 if op == REDUCTION else next(iter(wide), 1)
+        width = next(iter(wide), 1)
         numbers = tuple(arg.index for arg in args)
         key = (op, *(sorted(numbers) if op in COMMUTATIVE else numbers))
         return self._intern(key, op, args, width, frozenset().union(*(arg.kinds for arg in args)))
@@ -159,7 +199,7 @@ def without_declared(graph: Graph, node: Node, known: dict[Node, Node]) -> Node:
             if args == node.args:
                 known[node] = node
             else:
-                known[node] = graph.fill(args[0], node.width) if node.op == FILL else graph.make(node.op, *args)
+                known[node] = graph.remade(node, args)
     return known[node]
 
 

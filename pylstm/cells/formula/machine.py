@@ -5,28 +5,32 @@ each gets the place where its result goes, and what has no place gets a register
 
 Instructions stand in phases: values of one element per row; then wide values, one phase for every width; then what is
 made of sums over a row. Blocks are operands, and a result goes to its block at once where nothing reads the old
-contents any more.
+contents any more. Where units of a row meet there is one phase, of whole rows, for one set of sizes.
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from pylstm.cells.contract import Contract
 from pylstm.cells.formula.derivation import StageDerivation
-from pylstm.cells.formula.graph import FILL, REDUCTION, Width
+from pylstm.cells.formula.graph import ACROSS, FILL, FOLD, REDUCTION
 from pylstm.cells.formula.program import Block, Program, Store
+from pylstm.cells.widths import Width, evaluated
 from pylstm.engine import levels
 
 engine = levels.load("pylstm.engine.machine")
 OPCODES: dict[str, tuple[int, bool, bool]] = engine.opcodes()
 """Name -> (number of operands, can be written, can be added)."""
-BEFORE, AFTER = 0, -1
-"""The phases of values of one element per row."""
+BEFORE, AFTER, WHOLE = 0, -1, -2
+"""The phases of values of one element per row; the only one of a program of whole rows."""
 
 Pattern = tuple[Any, ...] | str | int
+Instruction = tuple[Any, ...]
+"""As `engine.build` takes it."""
 
 PATTERNS: list[tuple[str, str, tuple[Any, ...]]] = [
     ("mul_mul_dtanh_add", "abce", ("add", "e", ("mul", ("mul", "a", "b"), ("dtanh_from_y", "c")))),
@@ -65,6 +69,8 @@ class Value:
         It is added to what its place holds.
     number : float
         Of a ``const``.
+    groups : str or int
+        Of an operation across the units of a row.
     """
 
     op: str
@@ -73,13 +79,26 @@ class Value:
     place: Block | Value | None = None
     adds: bool = False
     number: float = 0.0
+    groups: Width = 1
+
+    @property
+    def across(self) -> bool:
+        """Whether units of a row meet in it."""
+        return self.op in (FILL, *ACROSS)
 
 
 Phases = dict[Width, list[Value]]
 
 
-def kernel(contract: Contract, stages: list[StageDerivation]) -> Any:
+def kernel(contract: Contract, stages: list[StageDerivation], sizes: Mapping[str, int] | None = None) -> Any:
     """The capsule that runs the derived `stages` of a cell, in the order of its contract.
+
+    Parameters
+    ----------
+    contract : Contract
+    stages : list of StageDerivation
+    sizes : dict of str to int
+        Those of the layer, for programs that depend on them (`Program.sized`).
 
     Raises
     ------
@@ -87,21 +106,25 @@ def kernel(contract: Contract, stages: list[StageDerivation]) -> Any:
         A formula too large for the machine.
     """
     counts = {kind: len(names) for kind, names in contract.blocks.items()}
-    programs = [tuple(encode(program, contract) for program in (stage.forward, stage.backward)) for stage in stages]
+    programs = [tuple(encode(each, contract, sizes) for each in (stage.forward, stage.backward)) for stage in stages]
     return engine.build(contract.name, counts, programs)
 
 
-def encode(program: Program, contract: Contract) -> dict[str, Any]:
+def encode(program: Program, contract: Contract, sizes: Mapping[str, int] | None = None) -> dict[str, Any]:
     """The program as `pylstm.engine.machine.build` takes it."""
-    values, sources = _values(program)
+    values, sources = _values(program, sizes or {})
+    if program.sized:
+        phases = _Placement(program, {WHOLE: fuse(values, sources)}, sources).phases
+        return _WholeRows(program, contract, sizes or {}).encode(phases)
     phases = _Placement(program, _phases(fuse(values, sources)), sources).phases
     return _Encoder(program, contract).encode(phases)
 
 
-def _values(program: Program) -> tuple[list[Value], list[Value]]:
+def _values(program: Program, sizes: Mapping[str, int]) -> tuple[list[Value], list[Value]]:
     """The computed values of `program`, and what it stores, in order.
 
-    A constant that is filled is the constant itself; that a narrow value is repeated over a row becomes explicit.
+    A constant that is filled is the constant itself; that a narrow value is repeated over a row becomes explicit. Sizes
+    are constants.
     """
     numbered: list[Value] = []
     values: list[Value] = []
@@ -117,15 +140,32 @@ def _values(program: Program) -> tuple[list[Value], list[Value]]:
 
     for each in program.operations:
         args = [numbered[index] for index in each.args]
+        number = evaluated(each.name, sizes) if each.op == "size" else _folded(each.op, args)
+        if number is not None:
+            numbered.append(Value("const", [], 1, number=number))
+            continue
         if each.op == FILL:
             numbered.append(widen(args[0], each.width))
             continue
-        if each.op != REDUCTION and each.width != 1:
+        if each.op not in ACROSS and each.width != 1:
             args = [widen(arg, each.width) for arg in args]
-        numbered.append(Value(each.op, args, each.width, each.block, number=each.value))
+        elif each.op in ACROSS and args[0].op == "const":
+            args = [Value("copy", args, program.operations[each.args[0]].width)]
+            values.append(args[0])
+        numbered.append(Value(each.op, args, each.width, each.block, number=each.value, groups=each.groups))
         if each.op not in ("load", "const"):
             values.append(numbered[-1])
     return values, [widen(numbered[store.source], program.widths[store.block]) for store in program.stores]
+
+
+def _folded(op: str, args: list[Value]) -> float | None:
+    """The value of an operation on numbers, such as those of sizes."""
+    if not args or op not in FOLD or any(arg.op != "const" for arg in args):
+        return None
+    try:
+        return float(FOLD[op](*(arg.number for arg in args)))
+    except (ArithmeticError, ValueError):
+        return None
 
 
 def fuse(values: list[Value], stored: list[Value]) -> list[Value]:
@@ -190,7 +230,7 @@ class _Placement:
     """Decides where results go. `first` and `final`: copies at the beginning and at the end of a phase."""
 
     def __init__(self, program: Program, phases: Phases, sources: list[Value]) -> None:
-        self.widths = program.widths
+        self.widths, self.whole = program.widths, WHOLE in phases
         order = [value for phase in phases.values() for value in phase]
         self.position = {value: at for at, value in enumerate(order)}
         self.last_read = {arg.place: at for at, value in enumerate(order) for arg in value.args if arg.place}
@@ -200,12 +240,13 @@ class _Placement:
         for store, value in zip(program.stores, sources, strict=True):
             self._place(store, value)
         zero = Value("const", [], 1)
-        for value in order:  # sums are added up piece by piece
+        for value in [] if WHOLE in phases else order:  # sums are added up piece by piece
             if value.op == REDUCTION and not value.adds:
                 self.first[BEFORE].append(Value("copy", [zero], 1, value))
                 value.adds = True
         names = dict.fromkeys([BEFORE, *phases, *self.first, *self.final])
         ordered = (BEFORE, *(phase for phase in names if phase not in (BEFORE, AFTER)), AFTER)
+        ordered = (WHOLE,) if self.whole else ordered
         self.phases: Phases = {
             phase: [*self.first[phase], *phases.get(phase, []), *self.final[phase]] for phase in ordered
         }
@@ -217,7 +258,12 @@ class _Placement:
         before, after = self._phase(block, BEFORE), self._phase(block, AFTER)
         if at is not None and adds and self.uses[value] == 1 and OPCODES[value.op][2]:
             value.place, value.adds = block, True
-        elif at is not None and not adds and value.place is None and self.last_read.get(block, -1) <= at:
+        elif (
+            at is not None
+            and not adds
+            and value.place is None
+            and self.last_read.get(block, -1) < at + (not value.across or not self.whole)
+        ):
             value.place = block
         elif at is not None:
             self.final[after].append(Value("copy", [value], value.width, block, adds))
@@ -230,7 +276,7 @@ class _Placement:
 
     def _phase(self, block: Block, narrow: int) -> Width:
         width = self.widths[block]
-        return narrow if width == 1 else width
+        return WHOLE if self.whole else narrow if width == 1 else width
 
 
 class _Encoder:
@@ -241,22 +287,18 @@ class _Encoder:
         self.slots: dict[tuple[str, int, int], int] = {}
         self.constants: dict[str, float] = {}  # by their text: 0 and -0 are two
         self.registers: dict[Value, int] = {}
-        self.free: dict[bool, list[int]] = {True: [], False: []}
+        self.free: defaultdict[Width, list[int]] = defaultdict(list)
         self.count = 0
 
     def encode(self, phases: Phases) -> dict[str, Any]:
         """The instructions of all phases, and what they work on."""
         last = {arg: value for phase in phases.values() for value in phase for arg in value.args}
-        code: list[tuple[str, bool, int, list[int]]] = []
+        code: list[Instruction] = []
         ends: list[tuple[int, int, int]] = []
         for phase, values in phases.items():
             first = len(code)
             for value in values:
-                operands = [self._slot(arg) for arg in value.args]
-                for arg in value.args:
-                    if last[arg] is value and arg in self.registers:
-                        self.free[arg.width != 1].append(self.registers.pop(arg))
-                code.append((value.op, value.adds, self._slot(value), operands))
+                code.append(self._instruction(value, last))
             if values:
                 ends.append((first, len(code), self._width_slot(phase)))
         constants = list(self.constants.values())
@@ -268,6 +310,21 @@ class _Encoder:
             "phases": ends,
         }
 
+    def _instruction(self, value: Value, last: dict[Value, Value]) -> Instruction:
+        """Operands that nothing reads any more leave their registers to the result."""
+        operands = [self._slot(arg) for arg in value.args]
+        self._release(value, last)
+        return value.op, value.adds, self._slot(value), operands
+
+    def _release(self, value: Value, last: dict[Value, Value]) -> None:
+        for arg in value.args:
+            if last[arg] is value and arg in self.registers:
+                self.free[self._class(arg)].append(self.registers.pop(arg))
+
+    def _class(self, value: Value) -> Width:
+        """Values of one class can have the same register, one after another."""
+        return int(value.width != 1)
+
     def _slot(self, value: Value) -> int:
         """The place of `value`, which gets a register now if it has none."""
         if value.op == "const":
@@ -277,13 +334,13 @@ class _Encoder:
             return self._block(value.place)
         if value.place:
             return self._slot(value.place)
-        wide = value.width != 1
+        free = self.free[self._class(value)]
         if value not in self.registers:
-            if not self.free[wide]:
-                self.free[wide].append(self.count)
+            if not free:
+                free.append(self.count)
                 self.count += 1
-            self.registers[value] = self.free[wide].pop()
-        return self._number("wide register" if wide else "narrow register", self.registers[value], 0)
+            self.registers[value] = free.pop()
+        return self._number("narrow register" if value.width == 1 else "wide register", self.registers[value], 0)
 
     def _block(self, block: Block) -> int:
         kind = engine.KINDS.index(block.kind)
@@ -296,7 +353,39 @@ class _Encoder:
 
     def _width_slot(self, phase: Width) -> int:
         """Slot of a block as wide as `phase`; -1 if that is 1."""
-        if phase in (BEFORE, AFTER):
+        if phase in (BEFORE, AFTER, WHOLE):
             return -1
         blocks = [*self.program.blocks, *(store.block for store in self.program.stores)]
         return self._block(next(block for block in blocks if self.program.widths[block] == phase))
+
+
+class _WholeRows(_Encoder):
+    """The same for a program of whole rows: slots have widths, and a function across a row does not overwrite it."""
+
+    NAMES = {FILL: "repeat", REDUCTION: "sums"}
+
+    def __init__(self, program: Program, contract: Contract, sizes: Mapping[str, int]) -> None:
+        super().__init__(program, contract)
+        self.sizes = sizes
+        self.widths: dict[int, int] = {}
+
+    def encode(self, phases: Phases) -> dict[str, Any]:
+        """With the widths of all slots."""
+        return {**super().encode(phases), "widths": [self.widths[slot] for slot in self.slots.values()]}
+
+    def _instruction(self, value: Value, last: dict[Value, Value]) -> Instruction:
+        if not value.across:
+            return super()._instruction(value, last)
+        operands, result = [self._slot(arg) for arg in value.args], self._slot(value)
+        self._release(value, last)
+        return self.NAMES.get(value.op, value.op), False, result, operands, evaluated(value.groups, self.sizes)
+
+    def _class(self, value: Value) -> Width:
+        return value.width
+
+    def _slot(self, value: Value) -> int:
+        slot = super()._slot(value)
+        place = value.place
+        width = self.program.widths[place] if isinstance(place, Block) else value.width
+        self.widths.setdefault(slot, 0 if value.op == "const" else evaluated(width, self.sizes))
+        return slot

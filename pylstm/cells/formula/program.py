@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from pylstm.cells.formula.graph import Node, Width
+from pylstm.cells.formula.graph import ACROSS, FILL, NARROWING, Node
+from pylstm.cells.widths import Width
 
 ADDED = ("dprev", "demissions", "dparams", "daux")
 
@@ -27,7 +28,7 @@ class Operation:
     ----------
     op : str
         ``load`` (of `block`), ``const`` (`value`), or an operation of `graph`: functions, ``CHEAP``, comparisons
-        (1.0 or 0.0), ``row_sum`` (of a row: width 1), ``fill`` (width 1 repeated).
+        (1.0 or 0.0), ``fill`` (each element repeated), `graph.ACROSS`, ``size`` (the number that `name` is).
     args : tuple of int
         Numbers of earlier values.
     width : str or int
@@ -43,6 +44,7 @@ class Operation:
     block: Block | None = None
     value: float = 0.0
     name: str = ""
+    groups: Width = 1
 
     @property
     def loaded(self) -> Block:
@@ -76,6 +78,36 @@ class Program:
         """The blocks that are read, in order of first use."""
         return tuple(dict.fromkeys(each.block for each in self.operations if each.block))
 
+    @property
+    def mixes(self) -> bool:
+        """Whether units of a row meet."""
+        return any(operation.op in ACROSS for operation in self.operations)
+
+    @property
+    def sized(self) -> bool:
+        """Whether its code depends on sizes: units of a row meet, and not only in the sum of a cotangent over a row."""
+        late: set[int] = set()
+        for each in self.operations:
+            summed = each.op == "row_sum" and each.width == 1
+            if each.op == "size" or (each.op in ACROSS and not summed):
+                return True
+            if summed or late.intersection(each.args):
+                if each.width != 1:
+                    return True
+                late.add(each.index)
+            if each.op == "fill" and self.operations[each.args[0]].width != 1:
+                return True
+        return False
+
+    def divisions(self) -> Iterator[tuple[Width, Width]]:
+        """Pairs of widths of which the second must go into the first."""
+        for each in self.operations:
+            if each.op in (FILL, *ACROSS):
+                widths = each.width, self.operations[each.args[0]].width
+                longer, shorter = widths[::-1] if each.op in NARROWING else widths
+                yield longer, shorter
+                yield shorter, each.groups
+
     @cached_property
     def uses(self) -> tuple[int, ...]:
         """How often each value is used, by operations and stores."""
@@ -104,7 +136,7 @@ class Program:
         alive = most = 0
         ends: dict[int, int] = {}
         for operation in self.operations:
-            if operation.op not in ("load", "const"):
+            if operation.op not in ("load", "const", "size"):
                 alive += 1
                 ends[self.last_use[operation.index]] = ends.get(self.last_use[operation.index], 0) + 1
                 most = max(most, alive)
@@ -115,7 +147,7 @@ class Program:
         """Operation -> how often it is computed per unit, loads and constants left out, in order of first use."""
         result: dict[str, int] = {}
         for operation in self.operations:
-            if operation.op not in ("load", "const", "fill"):
+            if operation.op not in ("load", "const", "size", "fill", "tile"):
                 result[operation.op] = result.get(operation.op, 0) + 1
         return result
 
@@ -141,7 +173,8 @@ def build(
             args = () if block else tuple(visit(argument) for argument in node.args)
             op = "load" if block else node.op
             numbers[node] = len(operations)
-            operations.append(Operation(len(operations), op, args, node.width, block, node.value, names.get(node, "")))
+            name = node.name if op == "size" else names.get(node, "")
+            operations.append(Operation(len(operations), op, args, node.width, block, node.value, name, node.groups))
         return numbers[node]
 
     for node in sorted(_sweep([node for _, node in outputs], available), key=lambda node: node.index):
@@ -161,4 +194,4 @@ def _sweep(roots: list[Node], available: dict[Node, Block]) -> list[Node]:
             if node not in available:
                 stack.extend(node.args)
     backward = any("d" in node.kinds for node in seen)
-    return [node for node in seen if ("d" in node.kinds if backward else True) and node.op != "const"]
+    return [node for node in seen if ("d" in node.kinds if backward else True) and node.op not in ("const", "size")]

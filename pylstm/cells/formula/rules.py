@@ -9,14 +9,21 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 
-from pylstm.cells.formula.graph import LOGICAL, REDUCTION, Graph, Node
+from pylstm.cells.formula.graph import ACROSS, FILL, LOGICAL, REDUCTION, Graph, Node
 from pylstm.cells.formula.symbols import Symbol
+from pylstm.cells.widths import Width
 
 Rule = Callable[..., Symbol]
 
 
 def _where(condition: Symbol, a: Symbol | float, b: Symbol | float) -> Symbol:
     return condition.apply("where", condition, a, b)
+
+
+def _shared(c: Symbol, condition: Symbol, width: Width) -> Symbol:
+    """c / n to those n units of a group where `condition` is true."""
+    count = _where(condition, 1, 0).across("row_sum", c.width)
+    return _where(condition, (c / count).across("fill", width), 0)
 
 
 RULES: dict[str, tuple[Rule | None, ...]] = {
@@ -44,7 +51,15 @@ RULES: dict[str, tuple[Rule | None, ...]] = {
     ),
     "sin": (lambda c, y, a: c * a.apply("cos", a),),
     "cos": (lambda c, y, a: c * -a.apply("sin", a),),
-    "fill": (lambda c, y, a: c,),
+    "fill": (lambda c, y, a: c if a.width == 1 else c.across("row_sum", a.width),),
+    "row_sum": (lambda c, y, a: c.across("fill", a.width),),
+    "row_max": (lambda c, y, a: _shared(c, a == y.across("fill", a.width), a.width),),
+    "logsumexp": (lambda c, y, a: c.across("fill", a.width) * a.across("softmax", a.width, y.groups),),
+    "softmax": (lambda c, y, a: y * (c - (c * y).across("row_sum", y.groups).across("fill", a.width)),),
+    "cumsum": (lambda c, y, a: c.across("rcumsum", a.width, y.groups),),
+    "rcumsum": (lambda c, y, a: c.across("cumsum", a.width, y.groups),),
+    "tile": (lambda c, y, a: c.across("fold", a.width, y.groups),),
+    "fold": (lambda c, y, a: c.across("tile", a.width, y.groups),),
     "surrogate": (lambda c, y, a, value, derivative: c * derivative, None, None),
     "stop": (None,),
     **{name: (None, None) for name in LOGICAL if name != "not"},
@@ -69,7 +84,10 @@ def reverse(graph: Graph, seeds: list[tuple[Node, Node]]) -> dict[Node, Node]:
         node = waiting.pop(max(waiting))
         if node.op == "const":
             continue
-        done[node] = total = _total(graph, node, parts[node])
+        total = _total(graph, node, parts[node])
+        if node.op in ACROSS or (node.op == FILL and node.args[0].width != 1):
+            total = total if total.width == node.width else graph.fill(total, node.width)  # a number
+        done[node] = total
         if node.op == "leaf":
             continue
         values = [Symbol(graph, each) for each in (total, node, *node.args)]
@@ -87,7 +105,8 @@ def _total(graph: Graph, node: Node, parts: list[Node]) -> Node:
         part = graph.make("mul", graph.const(count), part)
         sums[part.width] = _sum(graph, sums[part.width], part) if part.width in sums else part
     narrow = [
-        graph.make(REDUCTION, each) if each.width != node.width and node.width == 1 else each for each in sums.values()
+        graph.across(REDUCTION, each, 1) if each.width != node.width and node.width == 1 else each
+        for each in sums.values()
     ]
     total = narrow[0]
     for each in narrow[1:]:

@@ -9,9 +9,10 @@ from collections.abc import Mapping
 from math import inf, isfinite, log
 from typing import Any, NoReturn
 
-from pylstm.cells.formula.graph import ACTIVATIONS, Graph, LengthError, Node, WidthError
+from pylstm.cells.formula.graph import ACTIVATIONS, NARROWING, Graph, LengthError, Node, WidthError
+from pylstm.cells.widths import Width, product
 
-_OWN = ("pylstm.cells.formula", "pylstm.cells.functions", "numpy")
+_OWN = ("pylstm.cells.formula", "pylstm.cells.functions", "pylstm.cells.row_functions", "pylstm.hint", "numpy")
 _UFUNCS = {
     "add": "add",
     "subtract": "sub",
@@ -73,16 +74,45 @@ class Symbol:
         try:
             return Symbol(self.graph, self.graph.make(op, *(self.lift(value) for value in values)))
         except LengthError:
-            refuse(
-                f"the formula takes more than {self.graph.most} operations",
-                "a loop in it may be long: take fewer rounds, make several stages of it, or write forward and backward "
-                "in NumPy",
-            )
+            self._refuse_length()
         except WidthError as error:
             refuse(
                 f"widths {error} meet in one operation",
-                "declare equal widths in `widths`, or map one by a gate of the other width",
+                "declare equal widths in `widths`, repeat the narrower one (pylstm.cells.repeat), or map one by a gate "
+                "of the other width",
             )
+
+    def _refuse_length(self) -> NoReturn:
+        refuse(
+            f"the formula takes more than {self.graph.most} operations",
+            "a loop in it may be long: take fewer rounds, make several stages of it, or write forward and backward "
+            "in NumPy",
+        )
+
+    @property
+    def width(self) -> Width:
+        """A number, the name of a size, or a product of them."""
+        return self.node.width
+
+    @property
+    def groups(self) -> Width:
+        """Of the result of a function across the units of a row."""
+        return self.node.groups
+
+    def size(self, width: Width) -> Symbol:
+        """The number of elements of a width."""
+        return Symbol(self.graph, self.graph.size(width))
+
+    def across(self, op: str, width: Width, groups: Width = 1) -> Symbol:
+        """A function across the units of a row (`graph.ACROSS`), or ``fill``."""
+        longer, shorter = (self.width, width) if op in NARROWING else (width, self.width)
+        uneven = isinstance(longer, int) and isinstance(shorter, int) and longer % shorter != 0
+        if uneven or longer == 1 != shorter:
+            refuse(f"{op} of a row of {self.width} units to {width}", "take a width that goes into the other one")
+        try:
+            return Symbol(self.graph, self.graph.across(op, self.node, width, groups))
+        except LengthError:
+            self._refuse_length()
 
     def lift(self, value: Any) -> Node:
         """The node of a symbol or of a number."""
@@ -168,7 +198,10 @@ class Symbol:
         if name.startswith("__"):
             raise AttributeError(name)  # what Python and NumPy ask any object for
         if name in ("sum", "mean", "max", "min", "var", "std", "dot"):
-            cure = "a formula works on one unit: what couples units is written as forward and backward in NumPy"
+            row = {"dot": "contract", "min": "-row_max(-x)", "var": "row_mean", "std": "row_mean"}.get(
+                name, f"row_{name}"
+            )
+            cure = f"use the functions across the units of a row in pylstm.cells: {row}"
         elif name == "real":
             cure = "leave it out: the values of a formula are real"
         else:
@@ -194,6 +227,24 @@ class Symbol:
             else ""
         )
         refuse(f"NumPy's {name} cannot be traced", f"use {known or 'the functions of pylstm'}")
+
+
+def width_given(value: Any) -> Width:
+    """The width that a formula names: a number, a size name, a product of these, a symbol of `size`."""
+    if isinstance(value, Symbol):
+        node = value.node
+        if node.op == "size":
+            return node.name
+        if node.op == "mul":
+            return product(*(width_given(Symbol(value.graph, each)) for each in node.args))
+        value = int(node.value) if node.op == "const" and node.value == int(node.value) else repr(node)
+    whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
+    try:
+        if whole or isinstance(value, str):
+            return product(value if isinstance(value, str) else int(value))
+    except ValueError:
+        pass
+    refuse(f"{value!r} is no width", 'write a number, the name of a size, a product of these such as "heads * key"')
 
 
 class Namespace:

@@ -1,9 +1,10 @@
 """`choose`: the values that a stage keeps for backward.
 
 The rule. Free: previous and new states, emissions, parameters, aux, and one value per gate, because the loop keeps
-these blocks anyway. A costly value (a function such as exp or tanh) that backward needs is kept; cheap arithmetic on
-what is kept (+ - * /, comparisons, max, min, where) is computed again, and so are values of parameters and narrow
-aux alone. A set of kept values is replaced by a cheap value that covers more than one of them, if there is one.
+these blocks anyway. A costly value (a function such as exp or tanh, a sum over a row) that backward needs is kept;
+cheap arithmetic on what is kept (+ - * /, comparisons, max, min, where) is computed again, and so are values of
+parameters and narrow aux alone. A set of kept values is replaced by a cheap value, not wider than they, that covers
+more than one of them.
 The slot of a gate prefers the activation nearest to the gate, so that ``run.gates[...]`` shows the activated gate;
 what does not fit into the slots of the gates goes to the blocks of `keep`.
 """
@@ -12,7 +13,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pylstm.cells.formula.graph import ACTIVATIONS, FUNCTIONS, Node
+from pylstm.cells.formula.graph import ACROSS, ACTIVATIONS, Node
+
+KEPT = (*ACTIVATIONS, *(op for op in ACROSS if op != "tile"))
+"""Operations whose value is kept where backward needs it."""
 
 
 @dataclass
@@ -47,7 +51,10 @@ def choose(
         if not tape.keep:
             return tape
         best, least = None, len(tape.keep)
+        widths = {node.width for node in tape.keep.values()}
         for node in _passed(needed, free | cut | set(tape.gates.values()) | set(tape.keep.values()), known):
+            if node.width not in widths:
+                continue
             count = len(_place(needed, free, known, cut | {node}, slots).keep)
             if count < least:
                 best, least = node, count
@@ -92,7 +99,7 @@ def _kept(needed: list[Node], free: set[Node], forward: set[Node]) -> set[Node]:
         if node.op == "leaf":
             if "z" in node.kinds:
                 kept.add(node)
-        elif _is_shared(node) or node not in forward or node.op not in (*FUNCTIONS, "relu"):
+        elif _is_shared(node) or node not in forward or node.op not in KEPT:
             stack.extend(node.args)
         else:
             kept.add(node)

@@ -10,9 +10,10 @@ from types import FrameType
 from typing import Any
 
 from pylstm.cells.contract import Contract, Stage
-from pylstm.cells.formula.graph import Graph, Node, Width
+from pylstm.cells.formula.graph import Graph, Node
 from pylstm.cells.formula.symbols import FormulaError, Namespace, Symbol
 from pylstm.cells.options import options_of
+from pylstm.cells.widths import Width
 
 MOST_OPERATIONS = 1000
 """Largest number of operations in the formula of one stage: several times what the expression machine holds."""
@@ -24,6 +25,7 @@ MEANING = {
     "p": "per-unit parameters",
     "u": "aux inputs",
     "o": "options",
+    "size": "sizes of the layer",
 }
 
 
@@ -66,6 +68,8 @@ def trace(contract: Contract, stage: Stage, function: Callable[..., Any]) -> Tra
             symbols[name] = Symbol(graph, leaves[kind, name])
         spaces[kind] = Namespace(kind, symbols)
     spaces["o"] = Namespace("o", options_of(function))
+    sizes = ("input_size", "hidden_size", *contract.sizes)
+    spaces["size"] = Namespace("size", {name: Symbol(graph, graph.size(name)) for name in sizes})
     here = _place(function, function.__code__.co_firstlineno)
     asked = list(inspect.signature(function).parameters)
     for name in asked:

@@ -1,5 +1,6 @@
 /* Every operation of the expression machine: OP(name, number of operands, result at one element), of the operands
-   a, b, c, e. COSTLY: only written, never added to what is there. Included by machine.h, once per use of the table. */
+   a, b, c, e. COSTLY: only written, never added to what is there. ACROSS: a function of pylstm/rows.h, of whole rows.
+   Included by machine.h, once per use of the table. */
 OP(copy, 1, a)
 OP(add, 2, a + b)
 OP(sub, 2, a - b)
@@ -55,3 +56,13 @@ COSTLY(softplus, 1, MATH(softplus)(a))
 COSTLY(sin, 1, MATH(sin)(a))
 COSTLY(cos, 1, MATH(cos)(a))
 COSTLY(power, 2, MATH(power)(a, b))
+
+ACROSS(sums, row_sum)
+ACROSS(row_max, row_max)
+ACROSS(softmax, softmax)
+ACROSS(logsumexp, logsumexp)
+ACROSS(cumsum, cumsum)
+ACROSS(rcumsum, rcumsum)
+ACROSS(repeat, repeat)
+ACROSS(tile, tile)
+ACROSS(fold, fold)

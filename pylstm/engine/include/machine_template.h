@@ -31,9 +31,18 @@
     LOOP(set_##name, operands, expression, =)                                                                          \
     LOOP(add_##name, operands, expression, +=)
 #define COSTLY(name, operands, expression) LOOP(set_##name, operands, expression, =)
+#define ACROSS(name, function)                                                                                         \
+    static void TYPED(set_##name)(const pylstm_operand *o, const pylstm_code *i, ptrdiff_t rows, ptrdiff_t width) {    \
+        const pylstm_operand *const d = o + i->d, *const a = o + i->a;                                                 \
+        (void)width;                                                                                                   \
+        for (ptrdiff_t r = 0; r < rows; r++)                                                                           \
+            MATH(function)((REAL *)d->data + r * d->stride, (const REAL *)a->data + r * a->stride, d->width, a->width, \
+                           i->groups);                                                                                 \
+    }
 #include "machine_ops.h"
 #undef OP
 #undef COSTLY
+#undef ACROSS
 #undef LOOP
 
 /* Between the two widths. fill: the one element of a row, repeated. */
@@ -47,22 +56,10 @@ static void TYPED(set_fill)(const pylstm_operand *o, const pylstm_code *i, ptrdi
     }
 }
 
-/* row_sum: of a row, in one order whatever the number of rows: 16 sums of every 16th element, then those in pairs. */
+/* row_sum: what a piece of a row adds to the sum of the row. */
 static void TYPED(add_row_sum)(const pylstm_operand *o, const pylstm_code *i, ptrdiff_t rows, ptrdiff_t width) {
-    for (ptrdiff_t r = 0; r < rows; r++) {
-        const REAL *A = (const REAL *)o[i->a].data + r * o[i->a].stride;
-        REAL sums[16] = {0};
-        ptrdiff_t k = 0;
-        for (; k + 16 <= width; k += 16)
-            for (int n = 0; n < 16; n++)
-                sums[n] += A[k + n];
-        for (int n = 0; k + n < width; n++)
-            sums[n] += A[k + n];
-        for (int half = 8; half > 0; half /= 2)
-            for (int n = 0; n < half; n++)
-                sums[n] += sums[n + half];
-        ((REAL *)o[i->d].data)[r * o[i->d].stride] += sums[0];
-    }
+    for (ptrdiff_t r = 0; r < rows; r++)
+        ((REAL *)o[i->d].data)[r * o[i->d].stride] += MATH(sum_of)((const REAL *)o[i->a].data + r * o[i->a].stride, width);
 }
 
 #undef REAL

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from pylstm.cells.formula import Block, Operation, Program
-from pylstm.cells.formula.graph import LOGICAL, Width
+from pylstm.cells.formula.graph import ACROSS, LOGICAL
+from pylstm.cells.widths import Width
 from pylstm.interop.onnx.graph import Graph
+from pylstm.interop.onnx.rows import across
 
 OPERATORS = {
     "add": "Add",
@@ -118,6 +120,14 @@ def _node(
         return blocks[operation.loaded]
     if op == "const":
         return graph.constant(operation.value)
+    if op == "size":
+        return graph.constant(float(size(operation.name)))
+    if op in ACROSS or (op == "fill" and program.operations[operation.args[0]].width != 1):
+        source = program.operations[operation.args[0]]
+        x = _number(graph, source, arguments[0])
+        if source.op in ("const", "size") and source.width == 1 != operation.width:
+            x = graph.add("Expand", x, graph.integers(1, size(source.width)))
+        return across(graph, op, x, *(size(each) for each in (operation.width, source.width, operation.groups)))
     if op == "fill":  # (B, 1) or (1,) to the width
         number = _number(graph, program.operations[operation.args[0]], arguments[0])
         return graph.add("Expand", number, graph.integers(1, size(operation.width)))

@@ -12,6 +12,7 @@ from onnx import TensorProto
 from pylstm.cells import FormulaError, derive, hard_sigmoid
 from pylstm.cells.contract import Contract
 from pylstm.cells.formula import Block
+from pylstm.cells.widths import evaluated
 from pylstm.interop.onnx.formula import emit
 from pylstm.interop.onnx.graph import Graph
 from pylstm.interop.onnx.operators import CELLS, HARD, arrays_of, attributes
@@ -212,13 +213,7 @@ class _Step:
         return sorted(self.contract.gate_sources[gate], key=lambda source: source != "x")
 
     def _size(self, width: str | int) -> int:
-        if isinstance(width, int):
-            return width
-        contract, layer = self.contract, self.layer
-        sizes: dict[str, Any] = {**contract.sizes, **layer.sizes}
-        sizes |= {"input_size": layer.input_size, "hidden_size": layer.hidden_size}
-        size = sizes[width]
-        return self._size(size)
+        return evaluated(width, self.layer.widths.sizes)
 
 
 def _derivation(layer: RecurrentLayer) -> Any:

@@ -12,10 +12,11 @@ import re
 from pylstm.cells.contract import Contract, hook_name
 from pylstm.cells.formula.derivation import Derivation
 from pylstm.cells.formula.emission.cython import WORDS, position
-from pylstm.cells.formula.emission.rows import RowFunction, RowPrinter, wrap
+from pylstm.cells.formula.emission.rows import RowFunction, RowPrinter, size_texts, wrap
 from pylstm.cells.formula.graph import FROM_OUTPUT, FUNCTIONS
 from pylstm.cells.formula.program import Program
 from pylstm.cells.options import call_text
+from pylstm.cells.widths import Width
 
 _HELPERS = {
     "maximum": ("REAL a, REAL b", "a > b || a != a ? a : b"),
@@ -52,6 +53,8 @@ _BEFORE = """#ifndef REAL
 #define TYPED(name) name##_float64
 #include __FILE__
 """
+_ROWS = '#include "pylstm/rows.h"\n\n#include <stdlib.h>\n'
+"""In place of the header of math.h, where units of a row meet."""
 _MODULE = """
 #ifdef PYLSTM_PYTHON_MODULE
 static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "NAME", NULL, -1, NULL};
@@ -89,6 +92,15 @@ class CPrinter(RowPrinter):
         name = _CALLS.get(op, op)
         return f"{'TYPED' if name in _HELPERS else 'MATH'}({name})({', '.join(texts)})"
 
+    def number(self, size: str) -> str:
+        return f"(REAL){size}"
+
+    def loop(self, width: Width, lines: list[str]) -> list[str]:
+        return [f"for (ptrdiff_t k = 0; k < {self.size(width)}; k++) {line}" for line in lines]
+
+    def row_call(self, function: str, result: str, operand: str, widths: tuple[str, str, str]) -> str:
+        return f"MATH({function})({result}, {operand}, {', '.join(widths)})"
+
 
 def kernel_source(derivation: Derivation, twin: str = "") -> str:
     """Source of a ``.c`` file with the compiled hooks of a cell, from what `cython.kernel_source` takes.
@@ -114,7 +126,8 @@ def kernel_source(derivation: Derivation, twin: str = "") -> str:
     text = "\n".join(body)
     where = (f" with {call_text(contract.options)}" if contract.options else "") + (f": see {twin}" if twin else "")
     head = f"/* Compiled kernel of `{contract.name}`{where}. Emitted by `pylstm derive --format c`. */\n"
-    return head + _BEFORE + _publish(contract) + "#else\n" + "\n".join(_helpers(text)) + text + "\n\n#endif\n"
+    before = _BEFORE.replace('#include "pylstm/math.h"\n', _ROWS) if "scratch" in text else _BEFORE
+    return head + before + _publish(contract) + "#else\n" + "\n".join(_helpers(text)) + text + "\n\n#endif\n"
 
 
 def _helpers(body: str) -> list[str]:
@@ -133,7 +146,12 @@ def _row_function(name: str, function: RowFunction) -> list[str]:
         f"{'const ' if block in function.read_only else ''}REAL *restrict {function.pointers[block]}"
         for block in function.blocks
     ]
+    items += ["REAL *restrict scratch"] * bool(function.arrays)
     lines = wrap(items, f"static ROW_VOID TYPED({name}_row)(", ") {", " " * 8)
+    start = "scratch"
+    for array, width in function.arrays.items():
+        lines.append(f"    REAL *const {array} = {start};")
+        start = f"{array} + {function.sizes.get(width, width)}"
     if function.locals:
         lines.append(f"    REAL {', '.join(function.locals)};")
     if function.sums:
@@ -142,23 +160,28 @@ def _row_function(name: str, function: RowFunction) -> list[str]:
         if loop.width == 1:
             lines += [f"    {line};" for line in loop.lines]
         else:
-            lines.append(f"    for (ptrdiff_t k = 0; k < {function.sizes[loop.width]}; k++) {{")
+            lines.append(f"    for (ptrdiff_t k = 0; k < {function.sizes.get(loop.width, loop.width)}; k++) {{")
             lines += [*(f"        {line};" for line in loop.lines), "    }"]
     return [*lines, "}"]
 
 
 def _hook(name: str, program: Program, contract: Contract) -> list[str]:
-    function = CPrinter(program, contract)
-    sizes = [
-        f"r->{position(next(block for block in function.blocks if program.widths[block] == width), contract)}.width"
-        for width in function.sizes
-    ]
-    rows = [f"ROW(r->{position(block, contract)}, b)" for block in function.blocks]
+    printer = CPrinter(program, contract)
+    arrays = printer.print().arrays if program.sized else {}
+    sizes = size_texts(printer, contract, "->")
+    rows = [f"ROW(r->{position(block, contract)}, b)" for block in printer.blocks]
+    lines = [f"static void TYPED({name})(const pylstm_rows *r, void *user) {{", "    (void)user;"]
+    if arrays:
+        lines += [f"    const ptrdiff_t {own} = {text};" for own, text in zip(printer.sizes.values(), sizes)]
+        sizes = list(printer.sizes.values())
+        terms = [printer.size(width) for width in arrays.values()]
+        lines += wrap(terms, "    const ptrdiff_t total = ", ";", " " * 8, between=" + ")
+        lines.append("    REAL *scratch = (REAL *)malloc(sizeof(REAL) * (size_t)total);")
     return [
-        f"static void TYPED({name})(const pylstm_rows *r, void *user) {{",
-        "    (void)user;",
+        *lines,
         "    for (ptrdiff_t b = 0; b < r->rows; b++)",
-        *wrap(sizes + rows, f"        TYPED({name}_row)(", ");", " " * 12),
+        *wrap(sizes + rows + ["scratch"] * bool(arrays), f"        TYPED({name}_row)(", ");", " " * 12),
+        *["    free(scratch);"] * bool(arrays),
         "}",
     ]
 

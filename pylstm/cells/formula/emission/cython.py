@@ -10,10 +10,11 @@ import re
 
 from pylstm.cells.contract import Contract, hook_name
 from pylstm.cells.formula.derivation import Derivation
-from pylstm.cells.formula.emission.rows import RowFunction, RowPrinter, place, wrap
-from pylstm.cells.formula.graph import FROM_OUTPUT, FUNCTIONS
+from pylstm.cells.formula.emission.rows import RowFunction, RowPrinter, place, size_texts, wrap
+from pylstm.cells.formula.graph import ACROSS, FROM_OUTPUT, FUNCTIONS
 from pylstm.cells.formula.program import Block, Program
 from pylstm.cells.options import call_text
+from pylstm.cells.widths import Width
 
 _C_WORDS = """auto break case char const continue default do double else enum extern float for goto if inline int long
 register restrict return short signed sizeof static struct switch typedef union unsigned void volatile while"""
@@ -41,6 +42,15 @@ class CythonPrinter(RowPrinter):
 
     def call_of(self, op: str, texts: list[str]) -> str:
         return f"{_CALLS.get(op, op)}({', '.join(texts)})"
+
+    def number(self, size: str) -> str:
+        return f"<floating> {size}"
+
+    def loop(self, width: Width, lines: list[str]) -> list[str]:
+        return [f"for k in range({self.size(width)}):", *("    " + line for line in lines)]
+
+    def row_call(self, function: str, result: str, operand: str, widths: tuple[str, str, str]) -> str:
+        return f"{function}({result}, {operand}, {', '.join(widths)})"
 
 
 def kernel_source(derivation: Derivation, twin: str = "") -> str:
@@ -108,6 +118,9 @@ def _imports(body: str) -> list[str]:
     called = set(re.findall(r"\b([a-z_0-9]+)\(", body))
     math = sorted(called & set(_MATH))
     lines = [f"from pylstm._math cimport {', '.join(math)}"] if math else []
+    across = sorted(called & {*ACROSS, "repeat"})
+    if across:
+        lines = ["from libc.stdlib cimport free, malloc", *lines, f"from pylstm._rows cimport {', '.join(across)}"]
     lines.append("from pylstm.kernel cimport cell_t, floating, hook_t, publish, row, row_void, rows_t, stage_t")
     for helper, (arguments, value) in _HELPERS.items():
         if helper in called:
@@ -121,9 +134,14 @@ def _row_function(name: str, function: RowFunction) -> list[str]:
         f"{'const ' if block in function.read_only else ''}floating *restrict {function.pointers[block]}"
         for block in function.blocks
     ]
+    pointers += ["floating *restrict scratch"] * bool(function.arrays)
     lines = wrap(sizes + pointers, f"cdef row_void {name}_row(", ") noexcept nogil:", " " * 8)
     if any(loop.width != 1 for loop in function.loops):
         lines.append("    cdef Py_ssize_t k")
+    start = "scratch"
+    for array, width in function.arrays.items():
+        lines.append(f"    cdef floating *{array} = {start}")
+        start = f"{array} + {function.sizes.get(width, width)}"
     if function.locals:
         lines.append(f"    cdef floating {', '.join(function.locals)}")
     if function.sums:
@@ -132,7 +150,7 @@ def _row_function(name: str, function: RowFunction) -> list[str]:
         if loop.width == 1:
             lines += ["    " + line for line in loop.lines]
         else:
-            lines.append(f"    for k in range({function.sizes[loop.width]}):")
+            lines.append(f"    for k in range({function.sizes.get(loop.width, loop.width)}):")
             lines += ["        " + line for line in loop.lines]
     return lines
 
@@ -143,17 +161,25 @@ def position(block: Block, contract: Contract) -> str:
 
 
 def _hook(name: str, program: Program, contract: Contract) -> list[str]:
-    function = CythonPrinter(program, contract)
-    sizes = [
-        f"r.{position(next(block for block in function.blocks if program.widths[block] == width), contract)}.width"
-        for width in function.sizes
-    ]
-    rows = [f"row(&r.{position(block, contract)}, b, dtype)" for block in function.blocks]
-    return [
+    printer = CythonPrinter(program, contract)
+    arrays = printer.print().arrays if program.sized else {}
+    sizes = size_texts(printer, contract, ".")
+    rows = [f"row(&r.{position(block, contract)}, b, dtype)" for block in printer.blocks]
+    lines = [
         f"cdef void {name}(const rows_t *r, floating *dtype) noexcept nogil:",
         "    cdef Py_ssize_t b",
+    ]
+    if arrays:
+        lines += [f"    cdef Py_ssize_t {own} = {text}" for own, text in zip(printer.sizes.values(), sizes)]
+        sizes = list(printer.sizes.values())
+        terms = [printer.size(width) for width in arrays.values()]
+        lines += wrap(terms, "    cdef Py_ssize_t total = (", ")", " " * 8, between=" + ")
+        lines.append("    cdef floating *scratch = <floating *> malloc(total * sizeof(floating))")
+    return [
+        *lines,
         "    for b in range(r.rows):",
-        *wrap(sizes + rows, f"        {name}_row(", ")", " " * 12),
+        *wrap(sizes + rows + ["scratch"] * bool(arrays), f"        {name}_row(", ")", " " * 12),
+        *["    free(scratch)"] * bool(arrays),
     ]
 
 

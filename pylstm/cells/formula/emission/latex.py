@@ -12,10 +12,11 @@ from collections.abc import Iterable
 from pylstm.cells.contract import Contract, Stage
 from pylstm.cells.formula.derivation import COTANGENT_BLOCKS, LEAF_BLOCKS, Derivation, StageDerivation
 from pylstm.cells.formula.emission.printer import ATOM, Printer
-from pylstm.cells.formula.graph import FUNCTIONS, LOGICAL, Node, without_declared
+from pylstm.cells.formula.graph import ACROSS, FUNCTIONS, LOGICAL, Node, without_declared
 from pylstm.cells.formula.program import ADDED, Block, Operation, Program, build
 from pylstm.cells.formula.rules import reverse
 from pylstm.cells.options import call_text
+from pylstm.cells.widths import Width, factors
 
 _GREEK = [
     "alpha",
@@ -63,7 +64,10 @@ _CALLS = {
     "min": r"\min",
     "dabs_from_x": r"\operatorname{sign}",
     "row_sum": r"\textstyle\sum_{\text{units}}",
+    "row_max": r"\max_{\text{units}}",
+    "logsumexp": r"\log \textstyle\sum_{\text{units}} \exp",
 }
+_SIZES = {"hidden_size": "H", "input_size": "I"}
 _SIGNS = {"lt": "<", "le": r"\le", "gt": ">", "ge": r"\ge", "eq": "=", "ne": r"\ne", "and": r"\wedge", "or": r"\vee"}
 _PLAIN = ("const", "leaf")
 _FROM_OUTPUT = {"dsigmoid_from_y": "{0} (1 - {0})", "dtanh_from_y": "(1 - {0}^2)", "drelu_from_y": "[{0} > 0]"}
@@ -85,6 +89,9 @@ def symbol(name: str, index: str = "t") -> str:
     head, _, tail = f"{numbered[1]}_{numbered[2]}".partition("_") if numbered else name.partition("_")
     if head in FUNCTIONS and tail:
         return f"{_function(head)} {symbol(tail, index)}"
+    across = next((op for op in ACROSS if name.startswith(f"{op}_")), None)
+    if across:
+        return f"{_function(across)} {symbol(name.removeprefix(f'{across}_'), index)}"
     parts = [tail if tail.isdigit() else letters(tail)] * bool(tail) + [index] * bool(index)
     return f"{letters(head)}_{{{','.join(parts)}}}" if parts else letters(head)
 
@@ -105,6 +112,13 @@ def block_symbol(block: Block, backward: bool) -> str:
     return f"d{text}" if block.kind.startswith("d") else text
 
 
+def size_symbol(width: Width) -> str:
+    r"""A width: ``"heads * hidden_size"`` as ``\mathit{heads} \, H``."""
+    number, names = factors(width)
+    letters_ = [_SIZES.get(name, letters(name)) for name in names.elements()]
+    return r" \, ".join([*([str(number)] if number > 1 or not names else []), *letters_])
+
+
 class LatexPrinter(Printer):
     """Formulas; `slots`: gate -> symbol of what its slot holds in backward."""
 
@@ -120,6 +134,8 @@ class LatexPrinter(Printer):
 
     def expression(self, operation: Operation) -> tuple[str, int]:
         op, args = operation.op, operation.args
+        if op == "size":
+            return size_symbol(operation.name), ATOM
         if op == "mul":
             return f"{self.text(args[0], 4)} \\, {self.text(args[1], 5)}", 4
         if op == "div":
@@ -145,8 +161,11 @@ class LatexPrinter(Printer):
             return rf"\sqrt{{{texts[0]}}}"
         if op == "not":
             return rf"\neg ({texts[0]})"
-        if op == "fill":
+        if op == "fill" and self.program.operations[operation.args[0]].width == 1:
             return self.text(operation.args[0], ATOM)
+        if op in ("fill", *ACROSS):
+            groups = "" if operation.groups == 1 else rf"^{{[{size_symbol(operation.groups)}]}}"
+            return rf"{_function('repeat' if op == 'fill' else op)}{groups}\left({texts[0]}\right)"
         return rf"{_function(op)}\left({', '.join(texts)}\right)"
 
     def equations(self) -> list[tuple[str, str]]:

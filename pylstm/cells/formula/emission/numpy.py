@@ -13,10 +13,11 @@ from typing import Any
 from pylstm.cells.contract import Contract, hook_name
 from pylstm.cells.formula.derivation import StageDerivation
 from pylstm.cells.formula.emission.printer import ATOM, Printer
-from pylstm.cells.formula.graph import LOGICAL, Width
+from pylstm.cells.formula.graph import ACROSS, LOGICAL
 from pylstm.cells.formula.program import Block, Operation, Program, Store
+from pylstm.cells.widths import Width, factors
 
-_SPACES = ("d", "y", "z", "prev", "e", "p", "u")
+_SPACES = ("d", "y", "z", "prev", "e", "p", "u", "size")
 _READ = ("prev", "gates")  # blocks of which a twin may ask for shape and dtype
 _CALLS = {"max": "maximum", "min": "minimum", "abs": "absolute", "surrogate": "declared", "stop": "stop_gradient"}
 _LOGIC = {"and": " & ", "or": " | "}
@@ -43,6 +44,8 @@ class NumpyPrinter(Printer):
         return f"{space}.{block.name}"
 
     def expression(self, operation: Operation) -> tuple[str, int]:
+        if operation.op == "size":
+            return self.size(operation.name), ATOM
         if operation.op == "power":  # binds closer than a sign, and to the right
             return " ** ".join(self.text(index, ATOM) for index in operation.args), 6
         return super().expression(operation)
@@ -53,9 +56,31 @@ class NumpyPrinter(Printer):
             return f"({_LOGIC[op].join(f'({self.condition(index)})' for index in operation.args)})"
         if op == "not":
             return f"~({self.condition(operation.args[0])})"
-        if op == "fill":
-            return f"filled({texts[0]}, {self.like(operation.width)})"
+        source = self.program.operations[operation.args[0]]
+        if op == "fill" and source.width == 1 and (like := self.like(operation.width)):
+            return f"filled({texts[0]}, {like})"
+        if op == "fill" and source.op == "const":
+            return texts[0]  # it broadcasts
+        if op in ("fill", *ACROSS):
+            return self.across(operation, texts[0])
         return f"{_CALLS.get(op, op)}({', '.join(texts)})"
+
+    def across(self, operation: Operation, text: str) -> str:
+        """The call of a function of `pylstm.cells.row_functions`."""
+        op, width, groups = operation.op, self.size(operation.width), self.size(operation.groups)
+        several = [] if operation.groups == 1 else [groups]
+        if op in ("fill", "tile", "fold"):
+            return f"{'repeat' if op == 'fill' else op}({', '.join([text, width, *(several if op != 'fill' else [])])})"
+        if op == "rcumsum":
+            return f"cumsum({', '.join([text, *several, 'reverse=True'])})"
+        return f"{op}({', '.join([text, *several])})"
+
+    @staticmethod
+    def size(width: Width) -> str:
+        """A width as an expression."""
+        number, names = factors(width)
+        own = [str(number)] if number > 1 or not names else []
+        return " * ".join([*own, *(f"size.{name}" for name in names.elements())])
 
     def condition(self, index: int) -> str:
         """Conditions stay arrays of bool until they are stored."""
@@ -68,22 +93,29 @@ class NumpyPrinter(Printer):
         return f"filled({text}, {self.like(operation.width)})" if operation.op in LOGICAL else text
 
     def like(self, width: Width) -> str:
-        """An array of the given width."""
+        """An array of the given width, or nothing where none is at hand."""
         for block, other in self.program.widths.items():
             if other == width and block.kind in _READ:
                 return self.block(block)
-        raise LookupError(width)
+        return ""
+
+
+def _vocabulary() -> dict[str, Any]:
+    """What a twin may call."""
+    from pylstm.cells import functions, row_functions
+
+    return {**vars(functions), **vars(row_functions)}
 
 
 def _function(name: str, program: Program, spaces: dict[str, str], own: tuple[str, ...]) -> list[str]:
-    from pylstm.cells import functions
-
-    printer = NumpyPrinter(program, set(vars(functions)), spaces, own)
+    printer = NumpyPrinter(program, set(_vocabulary()), spaces, own)
     lines = [f"{printer.names[operation.index]} = {text}" for operation, text in printer.statements()]
     pairs = [f"{store.block.name}={printer.result(store)}" for store in program.stores]
     lines += _wrapped("return dict(", pairs)
     used = [
-        space for space in _SPACES if space in spaces.values() and re.search(rf"(?<![\w.]){space}\.\w", " ".join(lines))
+        space
+        for space in _SPACES
+        if space in (*spaces.values(), "size") and re.search(rf"(?<![\w.]){space}\.\w", " ".join(lines))
     ]
     return [f"def {name}({', '.join(used)}):", *("    " + line for line in lines)]
 
@@ -118,11 +150,9 @@ def _visible(program: Program, gates: set[str]) -> Program:
 
 def compile_twin(contract: Contract, stage: StageDerivation) -> tuple[Callable[..., Any], Callable[..., Any]]:
     """The twin functions forward and backward of one derived stage."""
-    from pylstm.cells import functions
-
     source = stage_source(stage)
     file = f"<pylstm formula {contract.name} {next(_counter)}>"
     linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)
-    space = dict(vars(functions))
+    space = _vocabulary()
     exec(compile(source, file, "exec"), space)
     return tuple(space[hook_name(way, stage.stage.name)] for way in ("forward", "backward"))

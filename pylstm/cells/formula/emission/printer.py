@@ -64,7 +64,7 @@ class Printer(ABC):
 
     def is_named(self, operation: Operation, text: str) -> bool:
         """Whether the value becomes a statement."""
-        if operation.op in ("load", "const", "fill"):
+        if operation.op in ("load", "const", "size", "fill"):
             return False
         if self.program.uses[operation.index] > 1:
             return True

@@ -14,14 +14,20 @@ from dataclasses import dataclass, field, replace
 
 from pylstm.cells.contract import Contract
 from pylstm.cells.formula.emission.printer import ATOM, Printer, fresh
-from pylstm.cells.formula.graph import REDUCTION, Width
+from pylstm.cells.formula.emission.whole import known_size, print_whole
+from pylstm.cells.formula.graph import REDUCTION
 from pylstm.cells.formula.program import ADDED, Block, Operation, Program, Store
+from pylstm.cells.widths import Width
 
 KINDS = ("gates", "prev", "emissions", "keep", "states", "params", "aux")
 FIELDS = (*KINDS, "dstates", "demissions", "dgates", "dprev", "dparams", "daux")
 """Order of the arguments of a row function."""
 _SIZES: dict[Width, str] = {"hidden_size": "H", "input_size": "I"}
 _SUFFIX = {"prev": "_prev", "dprev": "_prev"}
+
+
+def _named(width: Width) -> str:
+    return re.sub(r"\W+", "_", f"W_{width}")
 
 
 @dataclass
@@ -44,6 +50,7 @@ class RowFunction:
     sums: list[str]
     loops: list[Loop]
     read_only: set[Block]
+    arrays: dict[str, Width] = field(default_factory=dict)
 
 
 def place(block: Block, contract: Contract) -> tuple[int, int]:
@@ -104,7 +111,7 @@ class RowPrinter(Printer):
         used = dict.fromkeys([*program.blocks, *(store.block for store in program.stores)])
         self.blocks = sorted(used, key=lambda block: place(block, contract))
         widths = [width for width in dict.fromkeys(program.widths[each] for each in self.blocks) if width != 1]
-        self.sizes = {width: fresh(_SIZES.get(width, f"W_{width}"), self.taken) for width in widths}
+        self.sizes = {width: fresh(_SIZES.get(width, _named(width)), self.taken) for width in widths}
         self.pointers = {block: fresh(self._pointer(block), self.taken) for block in self.blocks}
         self.overwritten = {store.block for store in program.stores if store.block.kind == "gates"}
         self.hoisted = self._hoisted()
@@ -147,8 +154,34 @@ class RowPrinter(Printer):
     def is_named(self, operation: Operation, text: str) -> bool:
         return operation.index in self.hoisted or super().is_named(operation, text)
 
+    def size(self, width: Width) -> str:
+        """The text of a width: a number, or an argument of the row function."""
+        if isinstance(width, int) and width not in self.sizes:
+            return str(width)
+        if width not in self.sizes:
+            self.sizes[width] = fresh(_SIZES.get(width, _named(width)), self.taken)
+        return self.sizes[width]
+
+    def number(self, size: str) -> str:
+        """A size as a number of the element type."""
+        raise NotImplementedError
+
+    def loop(self, width: Width, lines: list[str]) -> list[str]:
+        """Statements for every unit of a row."""
+        raise NotImplementedError
+
+    def row_call(self, function: str, result: str, operand: str, widths: tuple[str, str, str]) -> str:
+        """The call of a function across the units of a row: of the widths of its result and operand, and groups."""
+        raise NotImplementedError
+
     def print(self) -> RowFunction:
         """All statements, sorted into the phases of the row function."""
+        if self.program.sized:
+            whole = print_whole(self, self.row_call)
+            loops = [Loop(width, lines) for width, lines in whole.loops]
+            written = {store.block for store in self.program.stores}
+            kept = {block for block in self.blocks if block not in written}
+            return RowFunction(self.blocks, self.pointers, self.sizes, whole.locals, [], loops, kept, whole.arrays)
         late = self._late()
         stores: dict[int, list[Block]] = {}
         for store in self.program.stores:
@@ -234,13 +267,38 @@ class RowPrinter(Printer):
         return [loop for loop in (first, *wide.values(), last) if loop.lines]
 
 
-def wrap(items: list[str], head: str, tail: str, indent: str, width: int = 116) -> list[str]:
-    """Comma-separated `items` between `head` and `tail`, broken into lines where one is too short."""
-    if len(whole := head + ", ".join(items) + tail) <= width:
+def size_texts(printer: RowPrinter, contract: Contract, sign: str) -> list[str]:
+    """The sizes that a hook passes to its row function, as widths of its blocks; `sign` stands between r and a block.
+
+    Raises
+    ------
+    ValueError
+        A size that is no width of a block.
+    """
+    blocks: dict[Width, str] = {}
+    own = [(block, printer.program.widths[block]) for block in printer.blocks]
+    every = [(Block("prev", n), n) for n in contract.states] + [
+        (Block(kind, n), n) for kind in ("gates", "emissions", "keep", "params", "aux") for n in contract.blocks[kind]
+    ]
+    for block, width in [*own, *((block, contract.widths.get(name, "hidden_size")) for block, name in every)]:
+        blocks.setdefault(width, f"r{sign}{block.kind}[{place(block, contract)[1]}].width")
+    texts = {width: known_size(width, blocks) for width in printer.sizes}
+    for width, text in texts.items():
+        if text is None:
+            raise ValueError(
+                f"cell {contract.name!r}: no block has the width {width!r}, so that a compiled kernel cannot know it: "
+                "write the number in its place, or declare a block of that width"
+            )
+    return [str(text) for text in texts.values()]
+
+
+def wrap(items: list[str], head: str, tail: str, indent: str, width: int = 116, between: str = ", ") -> list[str]:
+    """`items` between `head` and `tail`, broken into lines where one is too short."""
+    if len(whole := head + between.join(items) + tail) <= width:
         return [whole]
-    lines, line = [head], indent
+    lines, line = [head.rstrip()], indent
     for k, item in enumerate(items):
-        piece = item + (tail if k == len(items) - 1 else ",")
+        piece = item + (tail if k == len(items) - 1 else between.rstrip())
         if len(line) + len(piece) > width and line.strip():
             lines.append(line.rstrip())
             line = indent
