@@ -207,7 +207,7 @@ def test_no_plugin_is_imported():
 PUBLIC = {
     *(f"pylstm.{name}" for name in pylstm.__all__),
     *(f"pylstm.cells.{name}" for name in pylstm.cells.__all__),
-    *("pylstm.hookspecs", "pylstm.kernel", "pylstm._math", "pylstm/include/pylstm"),
+    *("pylstm.hookspecs", "pylstm.kernel", "pylstm._math", "pylstm._rows", "pylstm/include/pylstm"),
 }
 """What a plugin may use: `pylstm` and `pylstm.cells` by their names, the hooks, the kernel contract."""
 

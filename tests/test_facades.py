@@ -31,7 +31,7 @@ BLOCK = re.compile(r"^```(?:python|cython)\n(.*?)^```$", re.M | re.S)
 NAME = re.compile(r"(?<![\w./-])pylstm(?:\.[A-Za-z_]\w*)+")
 NEEDING = {"estimators", "torch"}
 """Façades whose import needs another package."""
-CONTRACT = ("kernel", "_math", "__version__", "__all__")
+CONTRACT = ("kernel", "_math", "_rows", "__version__", "__all__")
 """Names beside the façades: what compiled kernels cimport, and what every package has."""
 
 

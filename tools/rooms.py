@@ -43,7 +43,7 @@ TOGETHER = {
         "rehearsal",
         "wording",
     ),
-    "contract": ("kernel", "_math", "include"),
+    "contract": ("kernel", "_math", "_rows", "include"),
     "plugins": ("plugins", "hookspecs"),
     "saving": ("saving",),
     "commands": ("commands", "cli", "__main__"),

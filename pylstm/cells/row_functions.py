@@ -33,7 +33,19 @@ def _joined(x: Any) -> Any:
 
 @of_numbers("x")
 def row_sum(x: Any, groups: Groups = 1) -> Any:
-    """Sum over the units of each group: (..., W) to (..., groups)."""
+    """Sum over the units of each group: (..., W) to (..., groups).
+
+    Raises
+    ------
+    ValueError
+        `groups` does not divide the width; of a symbol `FormulaError`, or when a layer is made.
+
+    Examples
+    --------
+    >>> x = np.array([[1.0, 2.0, 3.0, 6.0]])
+    >>> row_sum(x), row_sum(x, 2)
+    (array([[12.]]), array([[3., 9.]]))
+    """
     if isinstance(x, Symbol):
         return x.across("row_sum", width_given(groups))
     return _parts(x, groups).sum(axis=-1)
@@ -41,7 +53,14 @@ def row_sum(x: Any, groups: Groups = 1) -> Any:
 
 @of_numbers("x")
 def row_mean(x: Any, groups: Groups = 1) -> Any:
-    """Mean over the units of each group: (..., W) to (..., groups)."""
+    """Mean over the units of each group: (..., W) to (..., groups).
+
+    Examples
+    --------
+    >>> x = np.array([[1.0, 2.0, 3.0, 6.0]])
+    >>> row_mean(x, 2)
+    array([[1.5, 4.5]])
+    """
     if isinstance(x, Symbol):
         width, each = x.width, quotient(x.width, width_given(groups))
         count = x.size(width) / x.size(width_given(groups)) if each is None else x.size(each)
@@ -51,7 +70,14 @@ def row_mean(x: Any, groups: Groups = 1) -> Any:
 
 @of_numbers("x")
 def row_max(x: Any, groups: Groups = 1) -> Any:
-    """The largest unit of each group: (..., W) to (..., groups). Units that are equal share the derivative."""
+    """The largest unit of each group: (..., W) to (..., groups). Units that are equal share the derivative.
+
+    Examples
+    --------
+    >>> x = np.array([[1.0, 2.0, 3.0, 6.0]])
+    >>> row_max(x, 2)
+    array([[2., 6.]])
+    """
     if isinstance(x, Symbol):
         return x.across("row_max", width_given(groups))
     parts = _parts(x, groups)
@@ -60,7 +86,13 @@ def row_max(x: Any, groups: Groups = 1) -> Any:
 
 @of_numbers("x")
 def row_norm(x: Any, groups: Groups = 1) -> Any:
-    """Euclidean norm of each group: (..., W) to (..., groups). Of nothing but zeros its derivative is 0."""
+    """Euclidean norm of each group: (..., W) to (..., groups). Of nothing but zeros its derivative is 0.
+
+    Examples
+    --------
+    >>> row_norm(np.array([[3.0, 4.0]]))
+    array([[5.]])
+    """
     square = row_sum(x * x, groups)
     some = square != 0
     return where(some, sqrt(where(some, square, 1)), 0)
@@ -68,7 +100,13 @@ def row_norm(x: Any, groups: Groups = 1) -> Any:
 
 @of_numbers("x")
 def softmax(x: Any, groups: Groups = 1) -> Any:
-    """exp(x) / sum(exp(x)) in each group, by the largest unit: no overflow."""
+    """exp(x) / sum(exp(x)) in each group, by the largest unit: no overflow.
+
+    Examples
+    --------
+    >>> softmax(np.array([[1e4, 1e4, 0.0]]))
+    array([[0.5, 0.5, 0. ]])
+    """
     if isinstance(x, Symbol):
         return x.across("softmax", x.width, width_given(groups))
     parts = _parts(x, groups)
@@ -78,7 +116,13 @@ def softmax(x: Any, groups: Groups = 1) -> Any:
 
 @of_numbers("x")
 def logsumexp(x: Any, groups: Groups = 1) -> Any:
-    """log(sum(exp(x))) of each group, by the largest unit: (..., W) to (..., groups)."""
+    """log(sum(exp(x))) of each group, by the largest unit: (..., W) to (..., groups).
+
+    Examples
+    --------
+    >>> logsumexp(np.array([[1e4, 0.0]]))
+    array([[10000.]])
+    """
     if isinstance(x, Symbol):
         return x.across("logsumexp", width_given(groups))
     parts = _parts(x, groups)
@@ -88,7 +132,14 @@ def logsumexp(x: Any, groups: Groups = 1) -> Any:
 
 @of_numbers("x")
 def cumsum(x: Any, groups: Groups = 1, reverse: bool = False) -> Any:
-    """Sums of the units up to each, in each group; `reverse`: from each to the last."""
+    """Sums of the units up to each, in each group; `reverse`: from each to the last.
+
+    Examples
+    --------
+    >>> x = np.array([[1.0, 2.0, 3.0, 6.0]])
+    >>> cumsum(x), cumsum(x, 2, reverse=True)
+    (array([[ 1.,  3.,  6., 12.]]), array([[3., 2., 9., 6.]]))
+    """
     if isinstance(x, Symbol):
         return x.across("rcumsum" if reverse else "cumsum", x.width, width_given(groups))
     parts = _parts(x, groups)
@@ -100,6 +151,11 @@ def repeat(x: Any, width: Groups) -> Any:
     """Each unit several times, one after another, so that the row has `width` units: what `row_sum` made, back.
 
     Of a value of width 1 this happens by itself where it meets a wider one.
+
+    Examples
+    --------
+    >>> repeat(np.array([[1.0, 2.0]]), 4)
+    array([[1., 1., 2., 2.]])
     """
     if isinstance(x, Symbol):
         return x.across("fill", width_given(width))
@@ -108,7 +164,13 @@ def repeat(x: Any, width: Groups) -> Any:
 
 @of_numbers("x")
 def tile(x: Any, width: Groups, groups: Groups = 1) -> Any:
-    """The units of each group several times as a whole, so that the row has `width` units."""
+    """The units of each group several times as a whole, so that the row has `width` units.
+
+    Examples
+    --------
+    >>> tile(np.array([[1.0, 2.0]]), 4)
+    array([[1., 2., 1., 2.]])
+    """
     if isinstance(x, Symbol):
         return x.across("tile", width_given(width), width_given(groups))
     parts = _parts(x, groups)
@@ -119,7 +181,14 @@ def tile(x: Any, width: Groups, groups: Groups = 1) -> Any:
 
 @of_numbers("x")
 def fold(x: Any, width: Groups, groups: Groups = 1) -> Any:
-    """Sums over what `tile` repeats: of the pieces of each group, to a row of `width` units."""
+    """Sums over what `tile` repeats: of the pieces of each group, to a row of `width` units.
+
+    Examples
+    --------
+    >>> x = np.array([[1.0, 2.0, 3.0, 6.0]])
+    >>> fold(x, 2)
+    array([[4., 8.]])
+    """
     if isinstance(x, Symbol):
         return x.across("fold", width_given(width), width_given(groups))
     parts = _parts(x, groups)
@@ -139,6 +208,11 @@ def outer(a: Any, b: Any, groups: Groups = 1) -> Any:
 
     Of a = (a_1, ..., a_m) and b = (b_1, ..., b_n) the units a_1 b_1, ..., a_1 b_n, a_2 b_1, ...: (..., groups m) and
     (..., groups n) to (..., groups m n).
+
+    Examples
+    --------
+    >>> outer(np.array([[1.0, 2.0]]), np.array([[3.0, 4.0, 5.0]]))
+    array([[ 3.,  4.,  5.,  6.,  8., 10.]])
     """
     if isinstance(a, Symbol) and isinstance(b, Symbol):
         groups = width_given(groups)
@@ -155,6 +229,12 @@ def contract(a: Any, b: Any, groups: Groups = 1) -> Any:
 
     ``contract(M, v)`` is M v, the sum over the last index of M; ``contract(v, M)`` is v M, over the first one. The
     matrix is the wider of the two, of two that are equally wide the first.
+
+    Examples
+    --------
+    >>> M = np.array([[3.0, 4.0, 5.0, 6.0, 8.0, 10.0]])
+    >>> contract(M, np.array([[1.0, 1.0, 1.0]])), contract(np.array([[1.0, 1.0]]), M)
+    (array([[12., 24.]]), array([[ 9., 12., 15.]]))
     """
     if isinstance(a, Symbol) and isinstance(b, Symbol):
         return _contracted(a, b, width_given(groups))
