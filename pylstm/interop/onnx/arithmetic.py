@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -190,8 +191,65 @@ def _constant_of_shape(a: Attributes, shape: Any) -> Any:
     return np.full([int(each) for each in shape], value[0], value.dtype)
 
 
+def _by_alpha(function: Callable[[Any, Any], Any], alpha: float) -> Callable[..., Any]:
+    """``function(x, alpha)``, with the default of `alpha`."""
+    return lambda a, x: function(x, x.dtype.type(a.get("alpha", alpha)))
+
+
+def _selu(a: Attributes, x: Any) -> Any:
+    alpha, gamma = (x.dtype.type(a.get(n, usual)) for n, usual in (("alpha", 1.67326319), ("gamma", 1.05070102)))
+    return gamma * np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0)))
+
+
+_each_erf = np.frompyfunc(math.erf, 1, 1)
+
+
+def _erf(x: Any) -> Any:
+    return _each_erf(x).astype(x.dtype)
+
+
+def _gelu(a: Attributes, x: Any) -> Any:
+    kind = x.dtype.type
+    if a.get("approximate") == "tanh":
+        return kind(0.5) * x * (1 + np.tanh(kind(math.sqrt(2 / math.pi)) * (x + kind(0.044715) * x**3)))
+    return kind(0.5) * x * (1 + _erf(x * kind(math.sqrt(0.5))))
+
+
+def _batch_normalisation(a: Attributes, x: Any, scale: Any, bias: Any, mean: Any, variance: Any) -> Any:
+    """By the channels, axis 1: of a net that is not being trained."""
+    if a["outputs"] > 1 or a.get("training_mode"):
+        raise ValueError("BatchNormalization: training_mode=1 and its other outputs are not known here")
+    factor = scale / np.sqrt(variance + scale.dtype.type(a.get("epsilon", 1e-5)))
+    shape = (-1, *[1] * (x.ndim - 2))
+    return x * factor.reshape(shape) + (bias - mean * factor).reshape(shape)
+
+
+def _layer_normalisation(a: Attributes, x: Any, scale: Any, bias: Any = None) -> Any:
+    """Over the last axes, from `axis` on."""
+    if a["outputs"] > 1:
+        raise ValueError("LayerNormalization: its outputs Mean and InvStdDev are not known here")
+    axes = tuple(range(a.get("axis", -1) % x.ndim, x.ndim))
+    centred = x - x.mean(axes, keepdims=True)
+    deviation = np.sqrt(np.square(centred).mean(axes, keepdims=True) + x.dtype.type(a.get("epsilon", 1e-5)))
+    out = centred / deviation * scale
+    return out if bias is None else out + bias
+
+
+_NAMED = ("Exp", "Log", "Sqrt", "Sin", "Cos", "Tan", "Sinh", "Cosh", "Tanh", "Floor", "Ceil", "Sign")
 OPERATORS: dict[str, Callable[..., Any]] = {
-    **{name: _elementwise(getattr(np, name.lower())) for name in ("Exp", "Log", "Sqrt", "Tanh", "Sin", "Cos", "Floor")},
+    **{name: _elementwise(getattr(np, name.lower())) for name in _NAMED},
+    "Round": _elementwise(np.rint),
+    "Softsign": _elementwise(lambda x: x / (1 + np.abs(x))),
+    "Mish": _elementwise(lambda x: x * np.tanh(softplus(x))),
+    "HardSwish": _elementwise(lambda x: x * np.clip(x / 6 + x.dtype.type(0.5), 0, 1)),
+    "PRelu": _elementwise(lambda x, slope: np.where(x < 0, x * slope, x)),
+    "ThresholdedRelu": _by_alpha(lambda x, alpha: np.where(x > alpha, x, x.dtype.type(0)), 1.0),
+    "Celu": _by_alpha(lambda x, alpha: np.maximum(x, 0) + alpha * np.expm1(np.minimum(x, 0) / alpha), 1.0),
+    "Selu": _selu,
+    "Erf": _elementwise(_erf),
+    "Gelu": _gelu,
+    "BatchNormalization": _batch_normalisation,
+    "LayerNormalization": _layer_normalisation,
     "Neg": _elementwise(np.negative),
     "Abs": _elementwise(np.absolute),
     "Reciprocal": _elementwise(lambda x: 1 / x),
