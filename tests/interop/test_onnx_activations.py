@@ -91,6 +91,21 @@ def test_activations_and_clips_of_a_file(operator, more, tmp_path):
             np.testing.assert_allclose(one, two, rtol=1e-5, atol=2e-6)
 
 
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ({"clip": -1.0}, "clip must be above 0, got -1"),
+        ({"activations": ["Sigmoid", "Tanh"]}, "activations must be 3 for each direction"),
+        ({"activations": ["Sigmoid", "Mish", "Tanh"]}, "the activation 'Mish' is not one of Relu, Tanh"),
+        ({"activations": ["Sigmoid", "ScaledTanh", "Tanh"]}, "ScaledTanh needs its activation_alpha"),
+    ],
+)
+def test_attributes_that_onnx_does_not_have_are_refused(more, message, tmp_path):
+    file_of(path := tmp_path / "model.onnx", "LSTM", more)
+    with pytest.raises(ValueError, match=message):
+        ours.import_model(path)
+
+
 HARD = {"LSTMHardSigmoid": "LSTM", "GRUHardSigmoid": "GRU", "GRUResetBeforeHardSigmoid": "GRU"}
 
 
