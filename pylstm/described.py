@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Self, cast
 
 from pylstm.hints import Hinted
 from pylstm.kinds import Kinded, Plan, Shapes, Wanted, check_remade
-from pylstm.parameters import Parameters, ParametersList
+from pylstm.parameter_lists import ParametersList
+from pylstm.parameters import Parameters
 from pylstm.schema import Entries, check_storable
 from pylstm.wording import with_article
 
@@ -69,9 +70,14 @@ class Described(Kinded, Hinted):
         lines = [] if layers[0][0] == "" else [type(self).__name__]
         for prefix, layer, params in layers:
             lines.append(f"{prefix}: {layer!r}" if prefix else repr(layer))
-            lines += [f"  {n:{name}}  {a.shape!s:{shape}}  {a.size:{number},}" for n, a in params.items()]
+            marks = {n: "  frozen" for n in params.frozen}
+            lines += [
+                f"  {n:{name}}  {a.shape!s:{shape}}  {a.size:{number},}{marks.get(n, '')}" for n, a in params.items()
+            ]
         size, nbytes = sum(each.size for each in blocks), sum(each.flat.nbytes for each in blocks)
-        return Summary("\n".join([*lines, f"{size:,} parameters, {nbytes:,} bytes"]))
+        trained = sum(each.trained_size for each in blocks)
+        held = f" ({trained:,} trained)" if trained < size else ""
+        return Summary("\n".join([*lines, f"{size:,} parameters{held}, {nbytes:,} bytes"]))
 
 
 _LACKS = "{0} lacks `{1}`, from which a file builds it again: see pylstm.saving.Layer"

@@ -17,7 +17,7 @@ _TORCH_NAMES = ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
 _TORCH_NAME = f"{_BY_NAME}; pylstm.interop.torch.state_dict(layer) has PyTorch's names"
 _MODES = "it computes the same in training and evaluation; only a Stack has modes, for its dropout"
 _CALL = "call the layer itself: run = layer(x); run.y"
-_ONE_RATE = "freeze parameters by not passing them to the optimiser"
+_FREEZE = "layer.params.freeze() holds all parameters, by name some; layer.params.unfreeze() trains them again"
 _SAVED = "pylstm.save(path, it) writes a file, pylstm.load(path) reads it"
 _BOTH = {
     "to": f"{_DTYPE}; {_CPU}",
@@ -27,7 +27,7 @@ _BOTH = {
     "float": _DTYPE,
     "double": _DTYPE,
     "half": f"{_DTYPE}, or 'float32'",
-    "requires_grad_": _ONE_RATE,
+    "requires_grad_": _FREEZE,
     "save": _SAVED,
     "save_weights": _SAVED,
     "state_dict": _SAVED,
@@ -170,7 +170,7 @@ HINTS: dict[str, dict[str, str]] = {
         "numel": "params.size is the number of elements",
         "numpy": "params.flat is a NumPy array of all values, params[name] one of them",
         "zero_grad": _ZERO,
-        "requires_grad": _ONE_RATE,
+        "requires_grad": _FREEZE,
         "detach": "params.flat is a NumPy array: leave it out",
         **dict.fromkeys(
             ("weight_x", "weight_h", "weight", "bias"), "params[name] is an array, and list(params) are the names"

@@ -12,7 +12,8 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from pylstm.schema import Entries
@@ -158,7 +159,13 @@ def describe(layer: Any) -> dict[str, Any]:
             f"save: kind {cls.kind!r} is not that of {cls.__qualname__} in files: name it where the class is made, "
             f"class {cls.__name__}(..., kind=...)"
         )
-    return {"layer": cls.kind, "dtype": layer.params.dtype.name, **layer.describe()}
+    frozen = {} if getattr(layer, "parts", None) else frozen_in(layer.params)  # what has parts, they say so
+    return {"layer": cls.kind, "dtype": layer.params.dtype.name, **layer.describe(), **frozen}
+
+
+def frozen_in(params: Any) -> dict[str, Any]:
+    """The entry of a description for frozen parameters, where there are any."""
+    return {"frozen": list(params.frozen)} if params.frozen else {}
 
 
 def check_remade(cls: type, ancestor: type, places: tuple[str, ...], options: Iterable[str], cure: str) -> None:
@@ -226,5 +233,15 @@ def plan_of(says: Entries, wanted: Wanted, base: type, kinds: Iterable[str] | No
             says.refuse(f"must be one of {', '.join(kinds)}", kind, "layer")
     if cls is None or not issubclass(cls, base):
         says.refuse(f"must be one of {', '.join(KINDS.names(base))}", kind, "layer")
+    frozen = says.list("frozen", str) if "frozen" in says.value else []
+    says = Entries({name: value for name, value in says.value.items() if name != "frozen"}, says.where)
     plan: Plan = cls.planned(says, says.text("dtype", ("float32", "float64")), wanted)
-    return plan
+    if not set(frozen) <= plan.shapes.keys():
+        says.refuse(f"must hold parameters ({', '.join(plan.shapes)})", frozen, "frozen")
+    return replace(plan, make=partial(_made_frozen, plan.make, frozen)) if frozen else plan
+
+
+def _made_frozen(make: Callable[[], Any], frozen: list[str]) -> Any:
+    layer = make()
+    layer.params.set_frozen(frozen)
+    return layer

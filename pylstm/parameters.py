@@ -6,20 +6,21 @@ import itertools
 import math
 import operator
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from numbers import Real
-from typing import TYPE_CHECKING, Any, NoReturn, SupportsIndex, overload
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
 from pylstm.checks import Array, Dtype, check_array, check_dtype, quoted
+from pylstm.held import Held
 from pylstm.hints import Hinted, explained_constructor
 
 NOT_A_METHOD = "params is not a method: leave out the brackets, as in pylstm.Adam(model.params)"
 
 
 @explained_constructor
-class Parameters(Hinted, Mapping[str, Array], hints="parameters"):
+class Parameters(Held, Hinted, Mapping[str, Array], hints="parameters"):
     """Named arrays in one contiguous buffer, in a fixed order.
 
     Parameters of a layer and their gradients share this type and its layout, so that an optimiser works on two
@@ -31,6 +32,8 @@ class Parameters(Hinted, Mapping[str, Array], hints="parameters"):
     shapes : dict of str to tuple of int
         Name -> shape, in the order of the buffer.
     dtype : {"float32", "float64"}
+    constants : dict of str to list of (int, int), optional
+        Name -> rows, from the first to before the last, that are constants of a cell.
 
     Attributes
     ----------
@@ -58,7 +61,13 @@ class Parameters(Hinted, Mapping[str, Array], hints="parameters"):
 
     hot = ("zeros_like", "empty_like", "around", "same_layout", "copy")
 
-    def __init__(self, shapes: Mapping[str, tuple[int, ...]], dtype: Dtype = "float32") -> None:
+    def __init__(
+        self,
+        shapes: Mapping[str, tuple[int, ...]],
+        dtype: Dtype = "float32",
+        *,
+        constants: Mapping[str, Sequence[tuple[int, int]]] | None = None,
+    ) -> None:
         self._dtype = check_dtype(dtype)
         self._shapes = {name: _checked_shape(name, shape) for name, shape in shapes.items()}
         for name, shape in self._shapes.items():
@@ -71,6 +80,7 @@ class Parameters(Hinted, Mapping[str, Array], hints="parameters"):
         self._pieces = {name: slice(*piece) for name, piece in zip(self._shapes, itertools.pairwise(ends))}
         self._flat = np.zeros(ends[-1], self._dtype)
         self._views: dict[str, Array] = {}  # made when first asked for
+        self._begin(constants or {})
 
     @property
     def flat(self) -> Array:
@@ -129,9 +139,9 @@ class Parameters(Hinted, Mapping[str, Array], hints="parameters"):
             self[name][...] = value
 
     def copy(self) -> Parameters:
-        """The same values in a buffer of their own."""
+        """The same values in a buffer of their own, the same ones frozen."""
         new = self.zeros_like()
-        new.flat[...] = self.flat
+        new.flat[...], new._marks[:] = self.flat, self._marks
         return new
 
     def zeros_like(self) -> Parameters:
@@ -157,12 +167,13 @@ class Parameters(Hinted, Mapping[str, Array], hints="parameters"):
         new = object.__new__(Parameters)
         new._dtype, new._shapes, new._pieces = self._dtype, self._shapes, self._pieces
         new._flat, new._views = flat, {}
+        new._constants, new._marks = self._constants, memoryview(bytearray(len(self._shapes)))
         return new
 
-    def move_to(self, flat: Array) -> None:
+    def move_to(self, flat: Array, marks: memoryview | None = None) -> None:
         """Copy the values to `flat`, 1-D, of the same size and dtype, and use it as the buffer from now on.
 
-        So a stack makes the parameters of its layers pieces of one buffer. Views taken before are of the old buffer.
+        Views taken before are of the old buffer. `marks`: of the same use for what is frozen.
 
         Raises
         ------
@@ -172,6 +183,20 @@ class Parameters(Hinted, Mapping[str, Array], hints="parameters"):
         moved = self.around(flat)
         flat[...] = self._flat
         self._flat, self._views = moved._flat, {}
+        if marks is not None:
+            marks[:] = self._marks
+            self._marks = marks
+
+    def adopted(self, parts: Iterable[Parameters]) -> Iterator[tuple[Array, memoryview]]:
+        """For each of `parts`, in their order here, the piece of the buffer and of what is frozen, for `move_to`.
+
+        So a stack makes the parameters of its layers pieces of one buffer.
+        """
+        at = first = 0
+        for part in parts:
+            end, last = at + part.size, first + len(part)
+            yield self._flat[at:end], self._marks[first:last]
+            at, first = end, last
 
     def same_layout(self, other: Parameters) -> bool:
         """Whether `other` has the same names, shapes, order and dtype."""
@@ -269,19 +294,17 @@ class Parameters(Hinted, Mapping[str, Array], hints="parameters"):
         return self.copy()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _rebuild, (self._shapes, self._dtype.name, self.flat)
+        return _rebuild, (self._shapes, self._dtype.name, self.flat, self._constants, self.frozen)
 
     def __repr__(self) -> str:
         arrays = ", ".join(f"{name} {shape}" for name, shape in self._shapes.items())
-        return f"Parameters({arrays}; {self._dtype}, {self.size} elements)"
+        held = f"; frozen: {', '.join(self.frozen)}" if self.frozen else ""
+        return f"Parameters({arrays}; {self._dtype}, {self.size} elements{held})"
 
     def _checked(self, name: str, value: Any) -> Array:
         if name not in self._shapes:
             raise KeyError(self._unknown(name))
         return check_array(f"parameter {name!r}", value, self._shapes[name], self._dtype)
-
-    def _unknown(self, name: Any) -> str:
-        return f"unknown parameter {name!r} (known: {', '.join(self._shapes) or 'none'})"
 
 
 def _checked_shape(name: Any, shape: Any) -> tuple[int, ...]:
@@ -299,98 +322,9 @@ def _checked_shape(name: Any, shape: Any) -> tuple[int, ...]:
     raise TypeError(f"parameter {name!r}: its shape must be a tuple of integers, got {got}{cure}")
 
 
-def _rebuild(shapes: dict[str, tuple[int, ...]], dtype: Any, flat: Array) -> Parameters:
+def _rebuild(shapes: Any, dtype: Any, flat: Array, constants: Any = None, frozen: Iterable[str] = ()) -> Parameters:
     """The inverse of `__reduce__`, for pickle and `copy.deepcopy`: the views must be views of the new buffer."""
-    params = Parameters(shapes, dtype)
+    params = Parameters(shapes, dtype, constants=constants)
     params.flat[...] = flat
+    params.set_frozen(frozen)
     return params
-
-
-class ParametersList(Hinted, list[Parameters], hints="parameters list"):
-    """`Parameters` of several layers, or their gradients: those of a model. They add, subtract and scale one by one.
-
-    Never by joining: ``[*a.params, *b.params]`` is a list of the parameters of two models.
-
-    Examples
-    --------
-    >>> one, two = Parameters({"w": (1,)}), Parameters({"b": (2,)})
-    >>> one.flat[:], two.flat[:] = 1, 2
-    >>> grads = ParametersList([one, two])
-    >>> total = sum([grads, grads * 3])
-    >>> [each.flat.tolist() for each in total / 4]
-    [[1.0], [2.0, 2.0]]
-    """
-
-    __array_ufunc__ = None  # a NumPy number on the left leaves the product to `__rmul__`
-
-    def __iadd__(self, other: Any) -> ParametersList:  # type: ignore[override]  # not by joining
-        return self._each(operator.iadd, self._terms(other))
-
-    def __isub__(self, other: Any) -> ParametersList:
-        return self._each(operator.isub, self._terms(other))
-
-    def __imul__(self, factor: Any) -> ParametersList:
-        return self._each(operator.imul, [factor] * len(self))
-
-    def __itruediv__(self, divisor: Any) -> ParametersList:
-        return self._each(operator.itruediv, [divisor] * len(self))
-
-    def __add__(self, other: Any) -> ParametersList:  # type: ignore[override]  # not by joining
-        return self.copy().__iadd__(other)
-
-    def __radd__(self, other: Any) -> ParametersList:
-        return self.copy() if isinstance(other, Real) and other == 0 else self + other  # `sum` begins with 0
-
-    def __sub__(self, other: Any) -> ParametersList:
-        return self.copy().__isub__(other)
-
-    def __rsub__(self, other: Any) -> ParametersList:
-        return (-self).__iadd__(other)
-
-    def __mul__(self, factor: Any) -> ParametersList:
-        return self.copy().__imul__(factor)
-
-    __rmul__ = __mul__
-
-    def __truediv__(self, divisor: Any) -> ParametersList:
-        return self.copy().__itruediv__(divisor)
-
-    def __neg__(self) -> ParametersList:
-        return self * -1
-
-    @overload
-    def __getitem__(self, index: SupportsIndex) -> Parameters: ...
-    @overload
-    def __getitem__(self, index: slice) -> ParametersList: ...
-    def __getitem__(self, index: Any) -> Any:
-        found = super().__getitem__(index)
-        return ParametersList(found) if isinstance(index, slice) else found
-
-    def __call__(self, *_: Any, **__: Any) -> NoReturn:
-        raise TypeError(NOT_A_METHOD)
-
-    def copy(self) -> ParametersList:
-        """The same values in buffers of their own."""
-        return ParametersList(each.copy() for each in self)
-
-    def zeros_like(self) -> ParametersList:
-        """The same layouts, all values 0."""
-        return ParametersList(each.zeros_like() for each in self)
-
-    def _each(self, change: Callable[[Any, Any], Any], others: Sequence[Any]) -> ParametersList:
-        for one, other in zip(self, others):
-            change(one, other)
-        return self
-
-    def _terms(self, other: Any) -> Sequence[Parameters]:
-        """What is added, one for each; all are checked before the first is changed."""
-        if not isinstance(other, list | tuple):
-            raise TypeError(f"a list of Parameters adds to another of the same layouts, got {type(other).__name__}")
-        if len(other) != len(self) or any(
-            not isinstance(b, Parameters) or not a.same_layout(b) for a, b in zip(self, other)
-        ):
-            raise ValueError(
-                f"lists of Parameters of the same layouts add, these differ: {self!r} and {other!r}; "
-                "[*one, *other] puts both into one list"
-            )
-        return other

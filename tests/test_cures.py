@@ -188,7 +188,7 @@ UNKNOWN = {
         lambda **options: LSTM(X, lengths=[5, 3]).backward(X, **options),
         {"retain_graph": "leave it out"},
     ),
-    "layer": (lambda **options: pylstm.LSTM(3, 4, **options), {"name": "a dict has them", "trainable": "optimiser"}),
+    "layer": (lambda **options: pylstm.LSTM(3, 4, **options), {"name": "a dict has them", "trainable": ".freeze()"}),
     "stack": (lambda **options: pylstm.LSTM(3, 4, 2, **options), {"name": "a dict has them"}),
     "head": (
         lambda **options: pylstm.Linear(3, 4, **options),

@@ -16,7 +16,7 @@ from pylstm import datasets, losses
 from pylstm.hint_texts import HINTS
 from pylstm.hints import Hint
 from pylstm.layers import regularisers
-from pylstm.parameters import ParametersList
+from pylstm.parameter_lists import ParametersList
 
 T, B, I, H = 7, 2, 3, 4
 rng = np.random.default_rng(0)

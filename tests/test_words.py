@@ -56,7 +56,7 @@ MISTAKES = [
     (lambda: LSTM.weight, AttributeError, "layer.params['weight_x']"),
     (lambda: LSTM.named_parameters(), AttributeError, "params.items()"),
     (lambda: LSTM.flatten_parameters(), AttributeError, "leave it out"),
-    (lambda: LSTM.requires_grad_(False), AttributeError, "not passing them to the optimiser"),
+    (lambda: LSTM.requires_grad_(False), AttributeError, "layer.params.freeze()"),
     (lambda: LSTM(X, (H0[None], H0[None])), TypeError, "{'h': ..., 'c': ...}"),
     (lambda: LSTM(X, H0), TypeError, "initial must be a dict by name"),
     (lambda: LSTM(X, {"h": H0[None]}), ValueError, "one layer has no leading axis of layers"),

@@ -146,4 +146,5 @@ class EmbeddingRun(Output):
         load("pylstm.feedforward._lookup").scatter(
             dy, self._indices, params["weight"], self._sizes, threads=allowed_threads()
         )
+        layer.params.fill_held(params.flat, 0)
         return EmbeddingGradients(params)

@@ -189,4 +189,5 @@ class LinearRun(Output):
             self._sizes,
             threads=allowed_threads(),
         )
+        layer.params.fill_held(params.flat, 0)
         return LinearGradients(dx, params)

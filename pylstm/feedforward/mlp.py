@@ -127,8 +127,8 @@ class MLP(Layer, kind="mlp", hints="map"):
 
     def _place(self) -> None:
         """Make the parameters of the maps pieces of the own buffer."""
-        for each, piece in zip(self.layers, self._pieces(self._params.flat)):
-            each.params.move_to(piece)
+        for each, own in zip(self.layers, self._params.adopted(each.params for each in self.layers)):
+            each.params.move_to(*own)
 
     def _pieces(self, flat: np.ndarray) -> list[np.ndarray]:
         return np.split(flat, np.cumsum([each.params.size for each in self.layers])[:-1])

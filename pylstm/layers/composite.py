@@ -51,12 +51,13 @@ class Composite(Layer, Generic[_Run], hints="composite"):
         self._params = Parameters(shapes, self.dtype)
         self._place()
 
-    def _place(self, flat: np.ndarray | None = None) -> None:
-        """Move the parameters of all parts into the own buffer, after moving that to `flat` if given."""
-        if flat is not None:
-            self._params.move_to(flat)
-        for part, piece in zip(self.parts.values(), self.pieces(self._params.flat)):
-            part._place(piece) if isinstance(part, Composite) else part.params.move_to(piece)
+    def _place(self, *pieces: Any) -> None:
+        """Move the parameters of all parts into the own buffer, after moving that to `pieces` if given."""
+        if pieces:
+            self._params.move_to(*pieces)
+        parts = list(self.parts.values())
+        for part, own in zip(parts, self._params.adopted(part.params for part in parts)):
+            part._place(*own) if isinstance(part, Composite) else part.params.move_to(*own)
 
     def pieces(self, flat: np.ndarray) -> list[np.ndarray]:
         """The pieces of `flat`, laid out as ``params.flat``, that belong to the parts."""

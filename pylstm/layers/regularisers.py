@@ -177,8 +177,8 @@ def drop_connect(
     Yields
     ------
     factors : Parameters
-        1 where nothing is dropped. A run made in the block keeps the weights it had; the gradient of
-        the whole weights is that which it gives, times the factors: ``grads.params.flat *= factors.flat``.
+        1 where nothing is dropped, as in frozen parameters. A run made in the block keeps the weights it had; the
+        gradient of the whole weights is that which it gives, times the factors: ``grads.params.flat *= factors.flat``.
 
     Raises
     ------
@@ -208,6 +208,7 @@ def drop_connect(
     with unmoved(rng):
         for name in chosen if training else ():
             factors[name] = _factors(rng, name, rate, params[name].shape, params.dtype)
+    params.fill_held(factors.flat, 1)
     before = {name: params[name].copy() for name in chosen}
     for name in chosen:
         params[name][...] *= factors[name]
@@ -219,7 +220,7 @@ def drop_connect(
 
 @explained()
 def l2_penalty(params: Parameters, factor: float, names: Iterable[str] | None = None) -> tuple[float, Parameters]:
-    """factor times the sum of squares of parameters, and its gradient, to be added to that of the loss.
+    """factor times the sum of squares of parameters, but for frozen ones, and its gradient, to be added to the loss's.
 
     Parameters
     ----------
@@ -236,8 +237,10 @@ def l2_penalty(params: Parameters, factor: float, names: Iterable[str] | None = 
     """
     gradient, value, factor = params.zeros_like(), 0.0, check_number("factor", factor)
     for name in params if names is None else listed("names", names):
-        value += factor * float(np.vdot(params[name], params[name]))
         gradient[name] = (2 * params.dtype.type(factor)) * params[name]
+        for piece in (params.flat[piece] for own, piece in params.trained_pieces() if own == name):
+            value += factor * float(np.vdot(piece, piece))
+    params.fill_held(gradient.flat, 0)
     return value, gradient
 
 

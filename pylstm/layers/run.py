@@ -160,7 +160,8 @@ class Run(Output, hints="run"):
         dstates : dict of str to array_like, optional
             Cotangents of states after every step, (T, B, width).
         without : collection of "x" and "params", optional
-            What needs no gradient, such as data or a frozen layer: it is not computed, and stands as zeros.
+            What needs no gradient, such as data: it is not computed, and stands as zeros. Parameters that are frozen
+            have a gradient of zeros anyway.
 
         Returns
         -------
@@ -194,6 +195,7 @@ class Run(Output, hints="run"):
             add_learned(params, given.learned, dict(zip(names, dinitial)))
             if given.reset is not None:
                 add_learned(params, layer.learn_initial, dict(zip(names, back.origin)))
+            layer.params.fill_held(flat, 0)
         if "x" in without:
             dx = np.zeros((T, B, layer.input_size), dtype)
         return Gradients(
@@ -214,7 +216,8 @@ class Run(Output, hints="run"):
             check_without(without)
         layer, contract = self.layer, self.layer.cell.contract
         shapes: list[tuple[int, ...]] = [(self._B, layer.widths[name]) for name in contract.states]
-        wants_x, wants_params = "x" not in without or "x" in contract.aux, "params" not in without
+        wants_x = "x" not in without or "x" in contract.aux
+        wants_params = "params" not in without and (layer.params.trained_whole or layer.params.trained_size > 0)
         if wants_x:
             shapes.insert(0, (self._T, self._B, layer.input_size))
         if wants_params:

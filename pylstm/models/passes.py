@@ -10,7 +10,7 @@ from pylstm.layers.bidirectional import Bidirectional
 from pylstm.layers.stack import Stack
 from pylstm.models.body import without_dropout
 from pylstm.models.reading import Reading
-from pylstm.parameters import ParametersList
+from pylstm.parameter_lists import ParametersList
 from pylstm.training.tbptt import states_at
 
 

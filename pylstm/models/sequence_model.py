@@ -39,7 +39,7 @@ from pylstm.models.targets import (
     loss_of_rows,
     loss_of_steps,
 )
-from pylstm.parameters import ParametersList
+from pylstm.parameter_lists import ParametersList
 from pylstm.schema import Entries, is_number, set_state
 from pylstm.wording import converted
 

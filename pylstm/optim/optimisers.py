@@ -17,6 +17,7 @@ from pylstm.engine.threads import allowed_threads
 from pylstm.hint_calls import takes_input, wrong_call
 from pylstm.hints import Hinted
 from pylstm.optim.clipping import as_list
+from pylstm.optim.idle import IDLE, Idle
 from pylstm.optim.numbers import Setting, check_count, positive, rate, share, two_shares
 from pylstm.parameters import Parameters
 
@@ -57,10 +58,11 @@ class Optimiser(Hinted, ABC, hints="optimiser"):
         self.lr = lr
         self.steps = 0
         self._slots = {name: [np.zeros_like(each.flat) for each in self.params] for name in self.slots}
+        self._idle, self._taken = Idle(self.params), 0
 
     @takes_input
     def step(self, grads: Parameters | Iterable[Parameters] | None = None, *more: Never, **other: Never) -> None:
-        """Change the parameters by one step.
+        """Change the parameters by one step; those that are frozen, and their averages, stay as they are.
 
         Parameters
         ----------
@@ -88,17 +90,23 @@ class Optimiser(Hinted, ABC, hints="optimiser"):
                 raise ValueError(f"grads[{number}] must have the layout of the parameters: {each!r}, got {grad!r}")
         self.steps += 1
         for number, (each, grad) in enumerate(zip(self.params, grads)):
-            slots = [self._slots[name][number] for name in self.slots]
-            self._update(each.flat, grad.flat, *slots)
+            arrays = [each.flat, grad.flat, *(self._slots[name][number] for name in self.slots)]
+            for piece, idle in self._idle.pieces(number):
+                self._taken = self.steps - idle
+                self._update(*(array[piece] for array in arrays))
 
     @abstractmethod
     def _update(self, p: np.ndarray, g: np.ndarray, *slots: np.ndarray) -> None:
-        """Change the flat parameters `p` and their `slots`, in place, by the flat gradient `g`."""
+        """Change the flat parameters `p` and their `slots`, in place, by the flat gradient `g`.
+
+        They are pieces of the buffers where some parameters are held; `_taken` counts the steps of this piece.
+        """
 
     def __repr__(self) -> str:
         settings = {name: getattr(self, name) for name in self.settings}
-        elements = sum(each.size for each in self.params)
-        return f"{call_of(type(self).__name__, **settings)[:-1]}; {elements:,} parameters, {self.steps:,} steps)"
+        elements, trained = (sum(each) for each in zip(*((each.size, each.trained_size) for each in self.params)))
+        held = f", {elements - trained:,} of them held" if trained < elements else ""
+        return f"{call_of(type(self).__name__, **settings)[:-1]}; {elements:,} parameters{held}, {self.steps:,} steps)"
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that the next step depends on, besides the parameters: numbers and copies of flat arrays."""
@@ -106,7 +114,7 @@ class Optimiser(Hinted, ABC, hints="optimiser"):
         state |= {name: getattr(self, name) for name in self.settings}
         for name, arrays in self._slots.items():
             state |= {f"{name}.{number}": array.copy() for number, array in enumerate(arrays)}
-        return state
+        return state | self._idle.state()
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue from a `state_dict` of an optimiser of the same kind on parameters of the same sizes.
@@ -119,7 +127,8 @@ class Optimiser(Hinted, ABC, hints="optimiser"):
         """
         if not isinstance(state, Mapping):
             raise TypeError(f"state must be the dict that state_dict() returned, got {type(state).__name__}")
-        own = self.state_dict()
+        own = {name: value for name, value in self.state_dict().items() if name != IDLE}
+        state, idle = {name: value for name, value in state.items() if name != IDLE}, state.get(IDLE, {})
         missing, unexpected = sorted(own.keys() - state.keys()), sorted(state.keys() - own.keys())
         if state.get("optimiser") != own["optimiser"]:
             raise ValueError(f"state of optimiser {state.get('optimiser')!r}, expected {own['optimiser']!r}")
@@ -132,6 +141,7 @@ class Optimiser(Hinted, ABC, hints="optimiser"):
         }
         steps = check_count("optimiser state 'steps'", state["steps"])
         settings = {name: self._checked(name, state[name]) for name in self.settings}
+        self._idle.load(idle, steps)
         self.steps = steps
         for name, value in settings.items():
             setattr(self, name, value)
@@ -251,7 +261,7 @@ class Adam(Optimiser):
 
     def _update(self, p: np.ndarray, g: np.ndarray, *slots: np.ndarray, keep: float = 1.0) -> None:
         b1, b2 = self.betas
-        rate, root = self.lr / (1 - b1**self.steps), math.sqrt(1 - b2**self.steps)
+        rate, root = self.lr / (1 - b1**self._taken), math.sqrt(1 - b2**self._taken)
         numbers = {"betas": self.betas, "rate": rate, "root": root, "eps": self.eps, "keep": keep}
         load("pylstm.optim._updates").adam(p, g, *slots, **numbers, threads=allowed_threads())
 

@@ -16,7 +16,7 @@ from pylstm.layers.named import Recurrent
 from pylstm.losses.classification import softmax_cross_entropy
 from pylstm.models.passes import Pass
 from pylstm.models.sequence_model import SequenceModel
-from pylstm.parameters import ParametersList
+from pylstm.parameter_lists import ParametersList
 from pylstm.schema import Entries
 
 LN2 = float(np.log(2))

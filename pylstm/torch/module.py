@@ -54,7 +54,8 @@ class RecurrentModule(torch.nn.Module):
         -------
         Recurrent, Stack or Bidirectional
             Of the dtype of the parameters, with the same cell, ``batch_first`` and ``dropout``, which acts in training
-            only: a stack is in the mode of the module.
+            only: a stack is in the mode of the module. Parameters
+            that require no gradient are frozen there.
 
         Examples
         --------
@@ -69,6 +70,7 @@ class RecurrentModule(torch.nn.Module):
         layer = self._description.layer(dtype, batch_first=self.batch_first, **options)
         for leaf, weights in zip(layer.recurrents, self.all_weights, strict=True):
             self._engine.naming.join([each.detach().numpy() for each in weights], leaf.params)
+            leaf.params.set_frozen(self._engine.naming.frozen([each.requires_grad for each in weights], leaf))
         if options:
             layer.train(self.training)
         return layer

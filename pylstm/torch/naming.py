@@ -30,6 +30,9 @@ class Naming(Protocol):
     def split(self, params: Parameters) -> list[Array]:
         """The arrays, or their gradients, of a module from `params` of a layer; no two overlap."""
 
+    def frozen(self, trained: Sequence[bool], leaf: SingleLayer) -> list[str]:
+        """The parameters of a layer all of whose arrays are held; `trained`: which arrays of the module are not."""
+
 
 class OwnNames:
     """The names and arrays of the layer itself: ``weight_x``, ``weight_h``, ``bias``, ..."""
@@ -46,6 +49,10 @@ class OwnNames:
     def split(self, params: Parameters) -> list[Array]:
         """The arrays, or their gradients, of a module from `params` of a layer; no two overlap."""
         return [params[name] for name in params]
+
+    def frozen(self, trained: Sequence[bool], leaf: SingleLayer) -> list[str]:
+        """The parameters of a layer all of whose arrays are held; `trained`: which arrays of the module are not."""
+        return [name for name, each in zip(leaf.params, trained) if not each]
 
 
 class TorchNames:
@@ -87,6 +94,13 @@ class TorchNames:
             of_x = np.concatenate([bias[:both], bias[-(width - both) :]]) if self.apart else bias
             out += [of_x, bias[:width].copy()]  # never the same memory twice: a gradient may be changed in place
         return out + [params[name] for name in params if name == "weight_m" or name.startswith("initial_")]
+
+    def frozen(self, trained: Sequence[bool], leaf: SingleLayer) -> list[str]:
+        """The parameters of a layer all of whose arrays are held; `trained`: which arrays of the module are not."""
+        ours = {"weight_ih": "weight_x", "weight_hh": "weight_h", "weight_hr": "weight_m"}
+        ours |= dict.fromkeys(("bias_ih", "bias_hh"), "bias")
+        free = {ours.get(name, name) for name, each in zip(self.shapes(leaf), trained) if each}
+        return [name for name in leaf.params if name not in free]
 
     def _add(self, of_x: Array, of_h: Array, bias: Array) -> None:
         both, width = self._shared(len(of_x)), len(of_x)

@@ -60,3 +60,10 @@ def check_optimiser(optimiser: Any, params: list[Parameters]) -> None:
     theirs = getattr(optimiser, "params", params)
     if len(theirs) != len(params) or any(a.flat is not b.flat for a, b in zip(theirs, params)):
         raise ValueError("the optimiser holds parameters other than those of the model: create it with model.params")
+    check_trained(params)
+
+
+def check_trained(params: list[Parameters]) -> None:
+    """Reject parameters that are all held: a fit would change nothing."""
+    if not any(each.trained_size for each in params):
+        raise ValueError("all parameters are frozen, nothing would be trained: unfreeze some, model.params.unfreeze()")

@@ -172,6 +172,24 @@ def check_parameters(params: list[Parameters], state: Mapping[str, Any]) -> None
             check_finite(what, check_array(what, state[str(number)][name], shape, each.dtype))
 
 
+def frozen_of(params: list[Parameters]) -> list[list[str]]:
+    """The names of the frozen parameters of each, for a checkpoint."""
+    return [list(each.frozen) for each in params]
+
+
+def restore_frozen(params: list[Parameters], state: Any) -> None:
+    """Freeze what a result of `frozen_of` says, and nothing else; checkpoints of before have none."""
+    for each, names in zip(params, state or ()):
+        each.set_frozen(names)
+
+
+def check_frozen(params: list[Parameters], state: Any) -> None:
+    """`ValueError` if `state` is neither None nor a result of `frozen_of` for such `params`."""
+    fits = isinstance(state, list) and len(state) == len(params) and all(isinstance(names, list) for names in state)
+    if state is not None and not (fits and all(n in each for each, names in zip(params, state) for n in names)):
+        raise ValueError(f"frozen must hold names of the parameters of each layer, got {state!r:.80}")
+
+
 def refuse_other(path: Any, saved: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
     """`ValueError` with every entry of `saved` that is not as in `asked`."""
     names = [*saved, *(name for name in asked if name not in saved)]

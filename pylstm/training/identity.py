@@ -119,7 +119,7 @@ def _digested(described: dict[str, Any]) -> dict[str, Any]:
     """A description with a short digest of what its cell computes in place of the numbers."""
     import hashlib  # here: 4 ms of the import of pylstm
 
-    out = {name: value for name, value in described.items() if name not in ("probe", "layers")}
+    out = {name: value for name, value in described.items() if name not in ("probe", "layers", "frozen")}
     if "probe" in described:
         rounded = {
             name: [None if each is None else f"{each:.5g}" for each in values]

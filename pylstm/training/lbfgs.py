@@ -14,6 +14,7 @@ from pylstm.data.batches import Trains, check_data, check_model
 from pylstm.data.finite import not_finite, refuse_not_finite
 from pylstm.hints import explained
 from pylstm.optim.clipping import as_list
+from pylstm.training.arguments import check_trained
 from pylstm.training.divergence import TrainingDiverged, cause
 from pylstm.training.following import Follower, any_ends, followed
 from pylstm.training.history import History
@@ -88,6 +89,7 @@ def fit_lbfgs(
     _check_arguments(model, {"iterations": iterations, "memory": memory}, gradient_tolerance, loss_tolerance)
     data, number = check_data("data", data, whole=True), 0
     refuse_not_finite("data", data, model)
+    check_trained(as_list(model.params))
     objective = _Objective(model, data, list(callbacks))
     with followed(objective) as objective.follower, stop_on_interrupt() as objective.stopped:
         if objective.stopping:  # by a hook, at the beginning
@@ -124,7 +126,7 @@ class _Interrupted(Exception):
 
 
 class _Objective:
-    """Loss and gradient as functions of all parameters in one float64 array; remembers where it was lowest.
+    """Loss and gradient as functions of all trained parameters in one float64 array; remembers where it was lowest.
 
     To the hooks it is the trainer: an iteration is a step, and an epoch, too.
     """
@@ -151,17 +153,21 @@ class _Objective:
 
     @property
     def start(self) -> np.ndarray:
-        """The present parameters."""
-        return np.concatenate([each.flat for each in self._params], dtype=np.float64)
+        """The present parameters, those that are trained."""
+        return np.concatenate(
+            [piece for each in self._params for piece in each.trained_of(each.flat)], dtype=np.float64
+        )
 
     def __call__(self, flat: np.ndarray) -> tuple[float, np.ndarray]:
         if self.stopped():
             raise _Interrupted
-        ends = np.cumsum([each.size for each in self._params])[:-1]
-        for each, values in zip(self._params, np.split(flat, ends)):
-            each.flat[...] = values
+        at = 0
+        for piece in (piece for each in self._params for piece in each.trained_of(each.flat)):
+            piece[...] = flat[at : at + piece.size]
+            at += piece.size
         loss, grads = self.model.gradients(*self._data)
-        gradient = np.concatenate([each.flat for each in as_list(grads, "grads")], dtype=np.float64)
+        pairs = zip(self._params, as_list(grads, "grads"))
+        gradient = np.concatenate([piece for each, g in pairs for piece in each.trained_of(g.flat)], dtype=np.float64)
         norm = float(np.linalg.norm(gradient))
         if not (math.isfinite(loss) and math.isfinite(norm)):
             count, model, data = len(self.history.steps), self.model, self._data

@@ -18,12 +18,15 @@ from pylstm.optim.schedules import Plateau, Schedule, rate_at
 from pylstm.schema import Entries, malformed, set_state
 from pylstm.training.budget import Budget
 from pylstm.training.checkpoint import (
+    check_frozen,
     check_parameters,
     copy_parameters,
+    frozen_of,
     kept_on_error,
     read_checkpoint,
     refuse_other,
     refuse_taken,
+    restore_frozen,
     restore_parameters,
     write_checkpoint,
 )
@@ -190,6 +193,8 @@ class Loop(Hinted, hints="trainer"):
         history = self.history
         with unmoved(getattr(self.model, "rng", None)):
             loss, grads, states = self.source.gradients(self.model, self.step, self._states)
+            for each, grad in zip(self.params, as_list(grads, "grads")):
+                each.fill_held(grad.flat, 0)
             norm = clip_by_norm(grads, math.inf if self.clip is None else self.clip)
             if self.schedule is not None:
                 self.optimiser.lr = rate_at(self.schedule, self.step)
@@ -274,6 +279,7 @@ class Loop(Hinted, hints="trainer"):
         state = {
             "run": self._identity(),
             "params": copy_parameters(self.params),
+            "frozen": frozen_of(self.params),
             "best": self._best,
             "optimiser": self.optimiser.state_dict(),
             "schedule": self.schedule.state_dict() if isinstance(self.schedule, Plateau) else {},
@@ -298,8 +304,10 @@ class Loop(Hinted, hints="trainer"):
             states = says.entries("states").only(self.carried).value or None
             for name in ("params", "best") if state["best"] != {} else ("params",):
                 check_parameters(self.params, state[name])
+            check_frozen(self.params, state.get("frozen"))
             self._restore_memories(state)
             restore_parameters(self.params, state["params"])
+            restore_frozen(self.params, state.get("frozen"))
             self.step, self.epoch, self._waited, self.seconds = step, epoch, waited, seconds
             self.history, self._states, self._best = history, states, state["best"]
             self._stop = self.history.stopped if self.history.stopped in ("early", "callback") else ""
