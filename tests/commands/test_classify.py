@@ -79,6 +79,37 @@ def test_a_file_of_steps(run, walks):
     assert read_about(MODEL)["reading"]["columns"] == ["x", "noise"]
 
 
+@needs("sklearn")
+@pytest.mark.parametrize("method", ["auto", "random"])
+def test_the_net_is_that_of_the_estimator(run, walks, method):
+    from pylstm import SequenceClassifier
+    from pylstm.commands._shared.sequences import read_classification
+
+    done = run("train", "classify", walks, *READ, "--json", "--method", method, "--seed", 3).json
+    reading = {"label": "kind", "id": "who", "columns": ["x", "noise"]}
+    data = read_classification(str(walks), reading, None, 3)
+    net = SequenceClassifier(random_state=3, method=method).fit(data.x, np.array(data.classes)[data.y])
+    assert (done["model"]["method"], done["model"]["scores"]) == (net.method_, net.scores_)
+    assert done["test"]["accuracy"] == net.score(data.x_test, np.array(data.classes)[data.y_test])
+    found = run("evaluate", MODEL, "--json").json
+    assert {key: found[key] for key in done["test"]} == done["test"]
+    predicted = run("predict", MODEL, walks, "--json").json["sequences"]
+    groups = [*data.x, *data.x_test]
+    assert len(predicted) == len(groups) and predicted[0]["predicted"] in data.classes
+
+
+@needs("sklearn")
+def test_what_a_user_reads_of_a_chosen_net(run):
+    done = run("train", "classify", "digits")
+    lines = done.out.splitlines()
+    assert done.status == 0 and done.err == ""
+    assert lines[1] == "model   chosen by the data, float32, seed 0"
+    assert lines[2].startswith("method  random, the right class for 9") and lines[3].startswith("done    ")
+    assert "right, accuracy 98." in lines[4]
+    done = run("train", "classify", "digits", "--method", "random", "--layers", 2)
+    assert done.status == 2 and "--method random: --layers is of a trained net" in done.err
+
+
 def test_a_file_of_rows_and_a_test_file(run, tmp_path):
     rng = np.random.default_rng(1)
     for name, rows in (("train.csv", 80), ("test.csv", 20)):

@@ -39,6 +39,14 @@ def above_zero(text: str) -> float:
     return number
 
 
+class Given(argparse._StoreAction):
+    """Stores a value, and its option among those that somebody gave: ``given`` of the namespace."""
+
+    def __call__(self, parser: Any, namespace: argparse.Namespace, values: Any, option_string: Any = None) -> None:
+        setattr(namespace, self.dest, values)
+        namespace.given = (*getattr(namespace, "given", ()), self.option_strings[0])
+
+
 class Options:
     """Adds options whose help ends with their default.
 
@@ -53,6 +61,8 @@ class Options:
     def add(self, *names: str, help: str, **options: Any) -> None:
         """Add an option, as `add_argument` does."""
         shown = "" if options.get("default") is None or options.get("action") else " (%(default)s)"
+        if names[0].startswith("-") and "action" not in options:
+            options["action"] = Given
         self.parser.add_argument(*names, help=help + shown, **options)
 
     def net(self, *, hidden: int, layers: int = 1) -> None:
