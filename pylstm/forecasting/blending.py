@@ -18,11 +18,15 @@ LOG_GAIN = 0.85
 """Logarithms are smoothed where their error is below this share of that of the values."""
 LOG_RANGE = 1.5
 """Largest value over the smallest, above 0, from which logarithms are tried: below it they are nearly linear."""
+SEASONAL_GAIN = 0.9
+"""The naive forecast repeats the season where its error is below this share of that of the last value."""
 LEAST_GAIN, FULL_GAIN = 0.1, 0.4
 """Relative gains over the naive forecast: up to the first the forecast is naive, from the second not at all."""
 SMALLEST = float(np.exp(-700))
 ENOUGH = 4.0
 """Independent errors of the net, those of overlapping forecasts counted as in `conformal`, that can speak for it."""
+MEDIAN_OF = 40
+"""Values of which a running median is taken."""
 NET_SHARES = (0.25, 0.5, 0.75, 1.0)
 
 
@@ -34,6 +38,8 @@ class Column:
     ----------
     log : bool
         Smoothing and errors are those of logarithms.
+    median : bool
+        The running median stands in place of smoothing.
     seasonal : bool
         The naive forecast is the last season rather than the last value.
     share : float
@@ -48,6 +54,7 @@ class Column:
     """
 
     log: bool
+    median: bool
     seasonal: bool
     share: float
     net: float
@@ -59,10 +66,13 @@ class Column:
         """Such as ``"0.7 smoothing of logarithms + 0.3 seasonal naive (12)"``."""
         parts = {
             "net": self.share * self.net,
-            f"smoothing{' of logarithms' if self.log else ''}": self.share * (1 - self.net),
+            self._other(): self.share * (1 - self.net),
             f"seasonal naive ({cycle})" if self.seasonal else "naive": 1 - self.share,
         }
         return " + ".join(f"{share:.2f} {name}" for name, share in parts.items() if share > 0.005)
+
+    def _other(self) -> str:
+        return "median" if self.median else f"smoothing{' of logarithms' if self.log else ''}"
 
 
 @dataclass
@@ -73,6 +83,7 @@ class Rolled:
     smooth: np.ndarray
     naive: np.ndarray
     log: bool
+    median: bool
     seasonal: bool
     gain: float
     first: int
@@ -93,6 +104,24 @@ def naive_ahead(y: np.ndarray, cycle: int, H: int) -> np.ndarray:
     steps = np.arange(1, H + 1)
     at = np.arange(len(y))[:, None] + steps - cycle * ((steps - 1) // cycle + 1)
     return np.swapaxes(y[np.maximum(at, 0)], 1, 2)
+
+
+def has_zeros(y: np.ndarray) -> Any:
+    """Which series (T, S), or whether one (T,), are counts or amounts of which at least a tenth are 0."""
+    return (y >= 0).all(axis=0) & ((y == 0).mean(axis=0) >= 0.1)
+
+
+def medians(y: np.ndarray) -> np.ndarray:
+    """Medians of the last `MEDIAN_OF` values of y (T, S) at every step: where many are 0, their mean errs more.
+
+    Examples
+    --------
+    >>> medians(np.array([[0.0], [4.0], [0.0], [0.0]])).ravel().tolist()
+    [0.0, 2.0, 0.0, 0.0]
+    """
+    padded = np.concatenate([np.full((MEDIAN_OF - 1, y.shape[1]), np.nan), y])
+    windows = np.lib.stride_tricks.sliding_window_view(padded, MEDIAN_OF, axis=0)
+    return np.asarray(np.nanmedian(windows, axis=-1))
 
 
 def loss_of(y: np.ndarray, forecasts: np.ndarray, first: int) -> np.ndarray:
@@ -132,13 +161,22 @@ def _roll_group(y: np.ndarray, cycle: int, H: int) -> list[Rolled]:
         better = loss_of(y[:, positive], other, first)
         log[positive] = better < LOG_GAIN * losses["smooth"][positive]
         smooth[:, log], losses["smooth"][log] = other[:, log[positive]], better[log[positive]]
+    median = np.zeros(S, bool)
+    zeros = np.flatnonzero(has_zeros(y))
+    if len(zeros):
+        other = np.repeat(medians(y[:, zeros])[..., None], H, axis=2)
+        better = loss_of(y[:, zeros], other, first)
+        median[zeros] = better < losses["smooth"][zeros]
+        smooth[:, median], losses["smooth"][median] = other[:, median[zeros]], better[median[zeros]]
     kinds = [naive_ahead(y, each, H) for each in dict.fromkeys((1, m))]
     each_loss = np.stack([loss_of(y, each, first) for each in kinds])
-    best = each_loss.argmin(axis=0)
-    naive = each_loss.min(axis=0)
+    best = (each_loss[-1] < SEASONAL_GAIN * each_loss[0]).astype(int)
+    naive = each_loss[best, np.arange(S)]
     gain = np.where(naive > 0, 1 - losses["smooth"] / np.where(naive > 0, naive, 1), -1.0)
     return [
-        Rolled(y[:, s], smooth[:, s], kinds[best[s]][:, s], bool(log[s]), bool(best[s]), float(gain[s]), first)
+        Rolled(
+            y[:, s], smooth[:, s], kinds[best[s]][:, s], bool(log[s]), bool(median[s]), bool(best[s]), gain[s], first
+        )
         for s in range(S)
     ]
 
@@ -196,13 +234,17 @@ class Blend:
         """The n steps after every series (T_i,), where the net forecasts `nets` (n,); and the sizes of late errors."""
         points: list[Any] = [None] * len(columns)
         sizes = [0.0] * len(columns)
-        groups: dict[tuple[int, bool], list[int]] = {}
+        groups: dict[tuple[int, bool, bool], list[int]] = {}
         for k, each in enumerate(columns):
             log = self.columns[k].log and bool((each[-LONGEST:] > 0).all())
-            groups.setdefault((min(len(each), LONGEST), log), []).append(k)
-        for (length, log), members in groups.items():
+            groups.setdefault((min(len(each), LONGEST), log, self.columns[k].median), []).append(k)
+        for (length, log, median), members in groups.items():
             y = np.stack([columns[k][-length:] for k in members], axis=1)
-            rolled, last = roll(np.log(y) if log else y, self.cycle, self.horizon, n)
+            if median:
+                rolled = medians(y)[..., None]
+                last = np.repeat(rolled[-1], n, axis=1)
+            else:
+                rolled, last = roll(np.log(y) if log else y, self.cycle, self.horizon, n)
             smooth, ahead = (np.exp(np.clip(each, -700, 700)) if log else each for each in (rolled[..., 0], last))
             for s, k in enumerate(members):
                 points[k], sizes[k] = self._mix(self.columns[k], y[:, s], smooth[:, s], ahead[s], nets[k])
@@ -245,7 +287,10 @@ class Blend:
     @property
     def metadata(self) -> dict[str, Any]:
         """Entries of a file."""
-        says = [{name: getattr(each, name) for name in ("log", "seasonal", *SHARES, "above")} for each in self.columns]
+        says = [
+            {name: getattr(each, name) for name in ("log", "median", "seasonal", *SHARES, "above")}
+            for each in self.columns
+        ]
         for entry, each in zip(says, self.columns):
             found = each.calibration
             entry |= {name: getattr(found, name) for name in (*NUMBERS, *COUNTS)}
@@ -268,7 +313,7 @@ COUNTS = ("origins", "horizon")
 
 
 def _read(says: Entries) -> Column:
-    says.only(("log", "seasonal", *SHARES, "above", *NUMBERS, *COUNTS, "scores", "weights"))
+    says.only(("log", "median", "seasonal", *SHARES, "above", *NUMBERS, *COUNTS, "scores", "weights"))
     scores, weights = (says.array(name, (None,)) for name in ("scores", "weights"))
     if not len(scores) == len(weights) > 0 or not (np.diff(scores) >= 0).all() or not (weights >= 0).all():
         says.refuse("must be rising numbers with as many weights from 0", len(scores), "scores")
@@ -278,7 +323,8 @@ def _read(says: Entries) -> Column:
     above = None if says.get("above") is None else says.number("above")
     counts: dict[str, Any] = {name: says.integer(name) for name in COUNTS}
     calibration = Calibration(scores, weights, **numbers, **counts)
-    return Column(says.flag("log"), says.flag("seasonal"), share, net, above, gain, calibration)
+    flags = [says.flag(name) for name in ("log", "median", "seasonal")]
+    return Column(*flags, share, net, above, gain, calibration)
 
 
 def _scaled(values: np.ndarray, log: bool) -> np.ndarray:
@@ -332,6 +378,6 @@ def _column(r: Rolled, origins: np.ndarray, forecasts: np.ndarray, net: float) -
     single = np.abs(_scaled(r.y[1:], r.log) - _scaled(mixed[:-1, 0], r.log))
     unit = float(single[r.first :].mean()) if len(single) > r.first else float(single.mean()) if len(single) else 0.0
     sizes = recent_sizes(single, unit)
-    counts = (r.y >= 0).all() and (r.y == 0).mean() >= 0.1
     calibration = calibrate(errors, sizes[used], unit)
-    return Column(r.log, r.seasonal, share, net if share else 0.0, 0.0 if counts else None, float(gain), calibration)
+    above = 0.0 if has_zeros(r.y) else None
+    return Column(r.log, r.median, r.seasonal, share, net if share else 0.0, above, float(gain), calibration)

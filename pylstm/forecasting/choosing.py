@@ -13,6 +13,10 @@ SERIES = 200
 """Series of a panel that are looked at, evenly spread."""
 
 
+CERTAIN = 3.5
+"""A season has a correlation of so many standard deviations of one of white noise: the largest of many is taken."""
+
+
 @dataclass(frozen=True)
 class Choice:
     """Settings of a `ForecastModel`.
@@ -85,7 +89,7 @@ def find_cycle(columns: Sequence[np.ndarray]) -> int:
     found = np.mean([_correlations(np.diff(each), longest + 1) for each in columns], axis=0)
     lags = np.arange(2, longest + 1)
     before, here, after = found[lags - 1], found[lags], found[lags + 1]
-    least = max(0.3, 2.5 / np.sqrt(min(map(len, columns))))
+    least = np.maximum(0.3, CERTAIN / np.sqrt(min(map(len, columns)) - lags))
     peaks = lags[(here >= before) & (here >= after) & (here > least)]
     if not len(peaks):
         return 0

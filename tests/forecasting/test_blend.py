@@ -15,6 +15,7 @@ from pylstm.forecasting.blending import (
     Blend,
     horizon_of,
     loss_of,
+    medians,
     naive_ahead,
     share_of,
 )
@@ -238,3 +239,50 @@ def test_no_forecast_is_integrated_into_the_sky(name, difference):
         step = np.abs(np.diff(y)).mean()
         assert np.abs(far - y[-1]).max() < 5 * n * 2 * step  # twice the usual step, always in one direction
         assert np.abs(net.predict(n) - true).mean() < 1.1 * max(np.abs(naive(y, n) - true).mean(), 3 * n / 2 * step)
+
+
+def counts_with_zeros(seed, T=120, share=0.3):
+    rng = np.random.default_rng(seed)
+    return np.where(rng.random(T) < share, 1 + rng.poisson(4, T), 0).astype(float)
+
+
+def test_the_median_of_counts_that_are_mostly_zero(tmp_path):
+    y = counts_with_zeros(0)
+    assert medians(y[:, None])[60, 0] == np.median(y[21:61]) and medians(y[:, None])[4, 0] == np.median(y[:5])
+    model = ForecastModel("gru", 4, window=16, combine=True, seed=0)
+    model.fit(y, epochs=1, validation=0.2)
+    (column,) = model.blend.columns
+    assert column.median and column.share > 0.5 and "median" in model.describe()[0]
+    later = np.r_[y, 7.0, 9.0, 8.0]
+    naive = np.full(3, 8.0)
+    expected = column.share * np.median(later[-40:]) + (1 - column.share) * naive
+    np.testing.assert_allclose(model.predict(3, history=later), expected, rtol=1e-12)
+    pylstm.save(tmp_path / "f", model)
+    assert pylstm.load(tmp_path / "f").predict(3, history=later).tolist() == model.predict(3, history=later).tolist()
+
+
+def test_errors_on_intermittent_series():
+    errors = []
+    for seed in range(12):
+        y = counts_with_zeros(seed, 126, 0.2 + 0.02 * seed)
+        blend = Blend.fit([y[:120]], 0, [(np.zeros(0, int), np.zeros((0, 6)))], 6)
+        point = blend.forecast([y[:120]], [np.zeros(6)], 6)[0][0]
+        errors.append([np.abs(each - y[120:]).mean() for each in (point, y[:120].mean(), y[119])])
+    ours, mean, naive = np.mean(errors, axis=0)
+    assert ours < 0.9 * mean and ours < naive
+
+
+def test_noise_has_no_season():
+    found = [find_cycle([np.random.default_rng(seed).normal(size=120)]) for seed in range(100)]
+    assert np.count_nonzero(found) <= 8  # 19 by a bound of 2.5 deviations of the shortest lag
+    shape = np.resize(np.random.default_rng(1).normal(size=12), 120)
+    found = [find_cycle([shape + 0.4 * np.random.default_rng(seed).normal(size=120)]) for seed in range(100)]
+    assert found.count(12) >= 95
+
+
+def test_a_season_is_repeated_where_that_is_clearly_better():
+    rng = np.random.default_rng(3)
+    season, noise = np.resize(rng.normal(size=6), 96), rng.normal(size=96)
+    none = np.zeros(0, int), np.zeros((0, 6))
+    seasonal = [Blend.fit([40 + size * season + noise], 6, [none], 6).columns[0].seasonal for size in (0.0, 0.3, 3.0)]
+    assert seasonal == [False, False, True]
