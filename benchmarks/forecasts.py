@@ -1,7 +1,7 @@
 """`pylstm.Forecaster` as it comes, beside the naive forecasts and AutoETS: errors, and what its intervals contain.
 
-Run: ``python -P benchmarks/forecasts.py [--quick] [--part all|tuned|held-out] [--seeds 3] [--peer darts]
-[--json FILE]``.
+Run: ``python -P benchmarks/forecasts.py [--quick] [--part all|tuned|held-out] [--seeds 3] [--new]
+[--peer darts] [--json FILE]``.
 
 The series are those of `forecast_series`. The end of each is forecast, of the longer ones from three origins one after
 another, by a new fit each time; the net's seed is the number of the origin. AutoETS (statsforecast) is told the season,
@@ -14,7 +14,7 @@ the forecaster is not; it is left out where it is not installed. Printed for eac
 - the median ratio of the mean widths to those of AutoETS.
 
 Constants of `pylstm.forecasting` were chosen on half of these series, drawn otherwise than the halves of ``--part``, so
-that both hold series that were tuned on; new are simulated ones with seeds from 3 on.
+that both hold series that were tuned on, some on simulated ones of the seeds 100 to 103. New are those of ``--new``.
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--quick", action="store_true", help="every sixth series, one origin: a look, not a result")
     parser.add_argument("--part", choices=("all", "tuned", "held-out"), default="all")
     parser.add_argument("--seeds", type=int, default=3, help="of the simulated series")
+    parser.add_argument("--new", action="store_true", help="simulated series alone, of the seeds 3 to 11")
     parser.add_argument("--peer", choices=("darts",), help="also the LSTM of this library, see forecast_peers")
     parser.add_argument("--json", metavar="FILE")
     options = parser.parse_args(arguments)
@@ -63,7 +64,10 @@ def series_of(options: argparse.Namespace) -> list[Any]:
         sys.path.insert(0, folder)
     from forecast_series import of_packages, simulated
 
-    found = [*of_packages(), *(each for seed in range(options.seeds) for each in simulated(seed))]
+    if options.new:
+        found = [each for seed in range(3, 12) for each in simulated(seed)]
+    else:
+        found = [*of_packages(), *(each for seed in range(options.seeds) for each in simulated(seed))]
     if options.part != "all":
         found = [each for each in found if is_tuned(each.name) == (options.part == "tuned")]
     return found[::6] if options.quick else found

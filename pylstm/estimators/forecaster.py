@@ -55,7 +55,7 @@ class Forecaster(Estimator, kind="forecaster"):
         Steps of a season, for smoothing and the seasonal naive forecast; 0 for none.
     combine : bool or "auto"
         False: the forecast is that of the net alone, and so are the intervals; so it is by default where the loss says
-        a distribution.
+        a distribution, whose levels are then those that a back-test on the steps held out finds.
     joint : bool
         The columns of y (T, K) are K values of one step, forecast together; otherwise they are K series.
     id, time : str or int, optional
@@ -91,7 +91,8 @@ class Forecaster(Estimator, kind="forecaster"):
     ----------
     model_ : ForecastModel
     method_ : list of str
-        Of each series: what its forecast is made of, such as ``"0.60 smoothing + 0.40 naive"``.
+        Of each series: what its forecast is made of, such as ``"0.60 smoothing + 0.40 naive"``, or that of a
+        distribution the naive forecast was better.
     settings_ : dict
         Log, season, difference, cycle and window, as given or chosen.
     n_iter_ : int

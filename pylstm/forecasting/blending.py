@@ -323,8 +323,8 @@ def _read(says: Entries) -> Column:
     above = None if says.get("above") is None else says.number("above")
     counts: dict[str, Any] = {name: says.integer(name) for name in COUNTS}
     calibration = Calibration(scores, weights, **numbers, **counts)
-    flags = [says.flag(name) for name in ("log", "median", "seasonal")]
-    return Column(*flags, share, net, above, gain, calibration)
+    log, median, seasonal = (says.flag(name) for name in ("log", "median", "seasonal"))
+    return Column(log, median, seasonal, share, net, above, gain, calibration)
 
 
 def _scaled(values: np.ndarray, log: bool) -> np.ndarray:

@@ -14,6 +14,7 @@ from pylstm.forecasting.blending import LONGEST, Blend
 from pylstm.forecasting.combining import fit_blend, residuals_of
 from pylstm.forecasting.predictions import Predictions
 from pylstm.forecasting.preparation import Preparation
+from pylstm.forecasting.recalibration import Recalibration, fit_recalibration
 from pylstm.forecasting.series import as_extras, as_series, pairs_of, stride_of, windows_of
 from pylstm.hints import explained
 from pylstm.models.body import check_head_sizes
@@ -79,6 +80,8 @@ class ForecastModel(Predictions, FittedModel, kind="forecast_model"):
         Of the standardised series at the validation steps; without these there are none, and no intervals.
     blend : Blend or None
         With `combine`: the shares and the intervals of every series; ``blend.describe()`` says them.
+    recalibration : Recalibration or None
+        Of a `loss` that says a distribution, fitted with validation: what its levels really hold.
 
     Raises
     ------
@@ -129,6 +132,7 @@ class ForecastModel(Predictions, FittedModel, kind="forecast_model"):
         self.cycle = check_size("cycle", cycle, 0)
         self._check_head()
         self.blend: Blend | None = None
+        self.recalibration: Recalibration | None = None
         net: dict[str, Any] = {
             "num_layers": check_size("num_layers", num_layers),
             "dropout": float(check_share("dropout", dropout)),
@@ -209,8 +213,11 @@ class ForecastModel(Predictions, FittedModel, kind="forecast_model"):
         self.residuals = np.zeros((0, h, self.K))
         if judged and not self.head.spread:
             self.residuals = residuals_of(self.net, h, self.K, *judged)
+        self.recalibration = None
         if self.combine:
             self.blend = fit_blend(self, series, extras, cuts)
+        elif judged and self.head.spread:
+            self.recalibration = fit_recalibration(self, series, extras, cuts)
 
     def _check_head(self) -> None:
         """Refuse settings that do not go with the head."""
@@ -272,6 +279,7 @@ class ForecastModel(Predictions, FittedModel, kind="forecast_model"):
             "arrays": {name: np.asarray(getattr(self, name)).tolist() for name in ("residuals", "extra_scale")},
             "lists": {name: [each.tolist() for each in getattr(self, name)] for name in LISTS},
             "blend": None if self.blend is None else self.blend.metadata,
+            "recalibration": None if self.recalibration is None else self.recalibration.metadata,
         }
 
     @classmethod
@@ -290,6 +298,9 @@ class ForecastModel(Predictions, FittedModel, kind="forecast_model"):
         model._set_arrays(says.entries("arrays"), says.entries("lists"))
         if model.combine:
             model.blend = Blend.from_metadata(says.entries("blend"), len(model.tails) * model.K)
+        if says.get("recalibration") is not None:
+            columns = len(model.tails) * model.K
+            model.recalibration = Recalibration.from_metadata(says.entries("recalibration"), columns)
         return model
 
     def _set_arrays(self, arrays: Entries, lists: Entries) -> None:
@@ -312,13 +323,16 @@ class ForecastModel(Predictions, FittedModel, kind="forecast_model"):
     def describe(self) -> list[str]:
         """What the forecast of each series is made of, in the order of the columns."""
         self._need_net()
-        return ["net"] * (len(self.tails) * self.K) if self.blend is None else self.blend.describe()
+        if self.blend is not None:
+            return self.blend.describe()
+        worse = [False] * (len(self.tails) * self.K) if self.recalibration is None else self.recalibration.worse
+        return ["net, naive was better in the back-test" if each else "net" for each in worse]
 
     def __repr__(self) -> str:
         return f"ForecastModel({self.cell!r}, {self.hidden_size}, window={self.window}, horizon={self.horizon})"
 
 
-FILED = ("cell", "options", "net", "form", "widths", "arrays", "lists", "blend")
+FILED = ("cell", "options", "net", "form", "widths", "arrays", "lists", "blend", "recalibration")
 """Entries of the metadata."""
 FORMS = ("one", "columns", "list")
 LISTS = ("tails", "extra_tails", "scales")

@@ -21,6 +21,7 @@ class Predictions:
     """What a fitted model says of the steps to come; `ForecastModel` inherits it."""
 
     blend: Any
+    recalibration: Any
     head: Any
     form: str
     joint: bool
@@ -115,8 +116,9 @@ class Predictions:
         With `combine` they are conformal, from the errors of forecasts at every origin of the back-test inside the
         series: absolute errors by their recent size and by their growth with the horizon, pooled, in the finite-sample
         quantile of ``origins / h`` scores h steps ahead (see the notes). Otherwise they are quantiles of simulated
-        continuations: drawn from the distributions that the net says, or with the residuals of the validation steps;
-        where these have a bias, an interval reaches to the forecast.
+        continuations: drawn from the distributions that the net says, with levels as a back-test on the validation
+        steps found them, or with the residuals of these steps; where these have a bias, an interval reaches to the
+        forecast.
 
         Parameters
         ----------
@@ -245,7 +247,8 @@ class Predictions:
             found, form = self._blended(n, history, exogenous, rescale, None, paths, generator(seed))
             return [self._as_given(each, form) for each in found]
         self._need_net()
-        drawn, form = self._paths(n, history, exogenous, rescale, paths, generator(seed))
+        rows = paths if self.recalibration is None else max(paths, DRAWN)
+        drawn, form = self._paths(n, history, exogenous, rescale, rows, generator(seed))
         return [self._as_given([each[row] for each in drawn], form) for row in range(paths)]
 
     def _points(self, n: int, history: Any, exogenous: Any, rescale: bool) -> tuple[list[np.ndarray], str]:
@@ -308,7 +311,10 @@ class Predictions:
                 "(a Forecaster: validation_fraction=0.2; `pylstm train forecast`: --validation 0.2)"
             )
         series, extras, scales, form = self._given(n, history, exogenous, rescale)
-        return [continue_series(self, n, *each, rows, rng) for each in zip(series, extras, scales)], form
+        found = [continue_series(self, n, *each, rows, rng) for each in zip(series, extras, scales)]
+        if rng is not None and self.recalibration is not None:
+            found = [self.recalibration.apply(each) for each in found]
+        return [np.rint(each) for each in found] if self.head.counts else found, form
 
     def _given(
         self, n: int, history: Any, exogenous: Any, rescale: bool
