@@ -12,6 +12,14 @@ if TYPE_CHECKING:
     from pylstm.models.classify_model import ClassifyModel
 
 SAVE = "pylstm-classify.safetensors"
+EXAMPLES = (
+    "pylstm train classify digits",
+    "pylstm train classify walks.csv --label kind --id who --columns speed,slope",
+    "pylstm train classify digits --cell lstm --epochs 30",
+    "pylstm train classify beats.csv --label kind --test other-beats.csv --save beats.safetensors",
+    "pylstm train classify steps.csv --label kind --id who --time-column t --sort",
+)
+REMARK = "The classes of new sequences: pylstm predict pylstm-classify.safetensors new.csv"
 OF_TRAINED = (
     "--cell", "--size", "--option", "--layers", "--dropout", "--bidirectional", "--read", "--epochs", "--batch-size",
     "--lr", "--validation", "--patience", "--checkpoint", "--resume",
@@ -31,14 +39,7 @@ def add_parser(tasks: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
         "--id, or a row for each sequence and no --id. Where no option asks for a trained net, it is chosen as "
         "SequenceClassifier() does, on sequences left out: one whose recurrent weights stay as they are drawn, or a "
         "trained one. The same seed yields the same numbers.",
-        **with_examples(
-            "pylstm train classify digits",
-            "pylstm train classify walks.csv --label kind --id who --columns speed,slope",
-            "pylstm train classify digits --cell lstm --epochs 30",
-            "pylstm train classify beats.csv --label kind --test other-beats.csv --save beats.safetensors",
-            "pylstm train classify steps.csv --label kind --id who --time-column t --sort",
-            remark="The classes of new sequences: pylstm predict pylstm-classify.safetensors new.csv",
-        ),
+        **with_examples(*EXAMPLES, remark=REMARK),
     )
     options = Options(parser)
     options.add("data", metavar="DATA", help="digits (8 rows of 8 pixels), japanese-vowels (ragged), or a CSV file")
