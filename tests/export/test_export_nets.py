@@ -110,12 +110,12 @@ def test_estimators(kit, one):
     odds = np.exp(logits) / np.exp(logits).sum()
     assert np.abs(odds - classifier.predict_proba(X[:1])[0]).max() < 1e-12
     series = np.sin(np.arange(80) / 3) * 4 + 10
-    options = {"combine": False, "log": False, "season": 0, "difference": 0}
-    forecaster = Forecaster(hidden_size=5, epochs=1, **options).fit(series)
+    forecaster = Forecaster(hidden_size=5, epochs=1, combine=False, log=False, season=0, difference=0).fit(series)
     library = one(forecaster)
     assert library.start() == 0
-    window = series[-forecaster.model_.window :]  # the steps that `predict` reads
-    assert kit.same(library.feed(window, np.empty((len(window), 1)))[-1], forecaster.model_.predict(1))
+    x = series[-forecaster.model_.window :]  # the steps that `predict` reads, then its own forecasts
+    steps = [x := library.feed(x, np.empty((len(x), 1)))[-1] for _ in range(4)]
+    assert kit.same(np.concatenate(steps), forecaster.model_.predict(4))
     with pytest.raises(ValueError, match="the SequenceRegressor is not fitted: call fit first"):
         export.c(SequenceRegressor(), "unfitted.c")
 
