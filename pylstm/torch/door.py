@@ -31,8 +31,8 @@ TRANSFORMED = (
 )
 RECORDED = (
     "torch.jit.trace and torch.onnx.export(dynamo=False) record pylstm.torch.LSTM, GRU and RNN only, called with input "
-    "and hx, without dropout between layers (module.eval()) and learned initial states: for other cells pass "
-    "module.to_pylstm() to pylstm.interop.onnx.export, or use torch.export"
+    "and hx, without dropout between layers (module.eval()): for other cells pass module.to_pylstm() to "
+    "pylstm.interop.onnx.export, or use torch.export"
 )
 LOST = (
     "the tape of a pylstm.torch module was copied, and cannot be used: leave it out of hooks on saved tensors, such as "

@@ -24,22 +24,24 @@ CELLS = {
 def differentiable(engine: Engine, passed: Passed) -> bool:
     """Whether PyTorch has an operation for such a call."""
     found = engine.description
-    return found.torch_names and not found.learn_initial and all(name.startswith("initial.") for name in passed.names)
+    return found.torch_names and all(name.startswith("initial.") for name in passed.names)
 
 
 def outputs(engine: Engine, passed: Passed, inputs: Sequence[Any]) -> tuple[Any, ...]:
     """y and the final states of `inputs`, x, weights and given initial states."""
     found, x = engine.description, inputs[0]
-    count = len(inputs) - 1 - len(passed.names)
-    given = dict(zip(passed.names, inputs[1 + count :]))
+    weights = dict(zip(engine.shape_of, inputs[1:]))
+    given = dict(zip(passed.names, inputs[1 + len(weights) :]))
     states = []
     for name in engine.states:
         shape = (len(engine.leaves), x.shape[1], engine.widths[name])
-        states.append(given[f"initial.{name}"] if f"initial.{name}" in given else x.new_zeros(shape))
+        learned = [each for key, each in weights.items() if key.startswith(f"initial_{name}_l")]
+        first = torch.stack(learned)[:, None].expand(shape) if learned else x.new_zeros(shape)
+        states.append(given.get(f"initial.{name}", first))
     return CELLS[found.cell.name](
         x,
         states if len(states) > 1 else states[0],
-        list(inputs[1 : 1 + count]),
+        [each for key, each in weights.items() if not key.startswith("initial_")],
         found.bias,
         found.num_layers,
         0.0,

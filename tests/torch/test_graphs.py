@@ -162,7 +162,8 @@ def around(model):
 
 @pytest.mark.parametrize("name", ["LSTM", "GRU", "RNN"])
 def test_a_trace_is_a_program_of_torch(name):
-    model, x = around(getattr(pylstm.torch, name)(I, H, 2, bidirectional=True, dropout=0.5))
+    model, x = around(getattr(pylstm.torch, name)(I, H, 2, bidirectional=True, dropout=0.5, learn_initial=True))
+    torch.nn.init.normal_(model[1].initial_h_l1_reverse)
     file = io.BytesIO()
     torch.jit.save(torch.jit.trace(model, x), file)
     file.seek(0)

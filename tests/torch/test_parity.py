@@ -153,6 +153,22 @@ def test_gradients_of_gradients(name, hx):
         close(a, b, 1e-10)
 
 
+@pytest.mark.parametrize("learned", [True, ["h"]])
+@pytest.mark.parametrize("name", ["LSTM", "GRU", "RNN"])
+def test_gradients_of_gradients_reach_learned_initial_states(name, learned):
+    module = getattr(pylstm.torch, name)(I, 3, 2, bidirectional=True, learn_initial=learned, dtype=torch.float64)
+    names, weights = zip(*module.named_parameters())
+    for weight in weights:
+        torch.nn.init.normal_(weight, 0, 0.5)
+
+    def function(x, *weights):
+        y, last = torch.func.functional_call(module, dict(zip(names, weights)), (x,))
+        return (y, *tensors(last))
+
+    x = torch.randn(3, 2, I, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradgradcheck(function, (x, *weights))
+
+
 def test_strided_inputs_and_cotangents_are_taken_as_they_are():
     ours, theirs = pair("LSTM")
     x = torch.randn(I, 4, 7, dtype=torch.float64, requires_grad=True)

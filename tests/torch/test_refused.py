@@ -141,7 +141,6 @@ def test_a_second_derivative_with_lengths_or_dropout_is_refused():
     for module, given in (
         (pylstm.torch.GRU(I, H), {"lengths": [7, 1, 2, 3]}),
         (pylstm.torch.GRU(I, H, 2, dropout=0.5), {}),
-        (pylstm.torch.GRU(I, H, learn_initial=True), {}),
     ):
         (grad,) = torch.autograd.grad(module(x, **given)[0].square().sum(), x, create_graph=True)
         with pytest.raises(NotImplementedError, match="LSTM, GRU and RNN only"):
