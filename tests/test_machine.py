@@ -118,6 +118,42 @@ def test_whole_rows(name, width, level, dtype):
     np.testing.assert_array_equal(whole_row(MACHINES[level], name, x[3:4], to, groups)[0], got[3])
 
 
+PAIRS = {
+    "row_dot": (lambda a, b: across.row_sum(a * b, 3), 36, 36, 3, 3),
+    "matvec": (lambda a, b: across.contract(a, b, 3), 36 * 5, 15, 36, 3),
+    "vecmat": (lambda a, b: across.contract(a, b, 3), 36, 36 * 5, 15, 3),
+    "outer": (lambda a, b: across.outer(a, b, 3), 36, 15, 36 * 5, 3),
+}
+"""Operation of two whole rows -> what it is, the widths of its operands and its result, its groups."""
+
+
+@every_level
+@every_dtype
+@pytest.mark.parametrize("name", PAIRS)
+def test_pairs_of_whole_rows(name, level, dtype):
+    """As NumPy's, and the bits of a product that is made first: a row alone, too."""
+    machine, (expected, *widths, groups) = MACHINES[level], PAIRS[name]
+    rng = np.random.default_rng(0)
+    a, b = (strided(rng.normal(size=(7, width)).astype(dtype)) for width in widths[:2])
+
+    def run(a, b):
+        kinds = [machine.KINDS.index(kind) for kind in ("gates", "gates", "emissions")]
+        slots = [("wide block", kind, k % 2) for k, kind in enumerate(kinds)]
+        code = [(name, False, 2, [0, 1], groups)]
+        program = dict(slots=slots, registers=0, constants=[], code=code, phases=[(0, 1, -1)], widths=widths)
+        counts = dict.fromkeys(("keep", "params", "aux"), 0) | {"gates": 2, "emissions": 1, "states": 1}
+        result, state = strided(np.full((len(a), widths[2]), np.nan, dtype)), np.zeros((len(a), 1), dtype)
+        capsule = machine.build("one", counts, [(program, program)])
+        _hooks.run_stage(capsule, 0, False, dict(gates=[a, b], emissions=[result], prev=[state], states=[state.copy()]))
+        return result
+
+    got, wanted = run(a, b), expected(a.astype("float64"), b.astype("float64"))
+    np.testing.assert_allclose(got, wanted, rtol=0, atol=100 * np.finfo(dtype).eps)
+    np.testing.assert_array_equal(run(a[3:4], b[3:4])[0], got[3])
+    if name == "row_dot":
+        np.testing.assert_array_equal(got, whole_row(machine, "sums", a * b, 3, 1))
+
+
 def test_whole_rows_longer_than_a_piece_and_more_than_the_stack_holds():
     """An element-wise instruction takes pieces; registers beyond 32 KiB are allocated."""
     width, machine = 5003, MACHINES[LEVELS[-1]]
@@ -135,7 +171,7 @@ def test_whole_rows_longer_than_a_piece_and_more_than_the_stack_holds():
 
 
 def test_every_operation_has_an_expectation():
-    assert set(EXPECTED) | set(ACROSS) | {"fill", "row_sum"} == set(MACHINES["v1"].opcodes())
+    assert set(EXPECTED) | set(ACROSS) | set(PAIRS) | {"fill", "row_sum"} == set(MACHINES["v1"].opcodes())
 
 
 def run_one(machine, name, adds, operands, result, target=None):

@@ -23,7 +23,7 @@
 # Measured (benchmarks/formulas.py; AVX-512, float32, one thread), training time of the LSTM as a formula to that of the
 # bundled kernel: 1.26 at (B, T, H) = (1, 100, 8), 1.11 at (1, 100, 32), 1.03 at (1, 100, 128), 1.08 at (32, 100, 32),
 # 1.02 to 1.04 at (32, 100, 64), (32, 100, 128), (64, 50, 256). The Python twin: 166 at (1, 100, 8).
-#    Fused operations (B, `PATTERNS`): without them 1.28 in place of 1.15 at (1, 100, 8), 1.10 in place of 1.06 at
+#    Fused operations (B, `PATTERNS` of fusion.py): without them 1.28 in place of 1.15 at (1, 100, 8), 1.10 in place of 1.06 at
 #    (32, 100, 32). Rows that follow one another as one long row (C): 6 percent at (32, 100, 8). CHUNK (D), one backward
 #    hook at B = 64, H = 256: 512 is 5 percent slower in float32, 2048 is 5 percent slower in float32, 14 in float64.
 #    Not used: `restrict` in the loops, since a result may replace its operand (PYLSTM_INDEPENDENT in machine.h).

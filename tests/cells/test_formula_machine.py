@@ -16,7 +16,7 @@ from pylstm import Cell, sigmoid, tanh
 from pylstm.cells.auditing import reference
 from pylstm.cells.certification.certificate import CertificationError
 from pylstm.cells.certification.certify import certify
-from pylstm.cells.formula import derive, machine
+from pylstm.cells.formula import derive, fusion, machine
 from pylstm.cells.kernels import load_kernel
 from pylstm.engine import levels
 
@@ -265,7 +265,7 @@ def test_random_formulas():
         certificate = certify(cell, raise_=False)
         assert certificate.ok, (seed, str(certificate.failures)[:500])
         used.update(operations(random_formula(seed)))
-    assert {name for name, _, _ in machine.PATTERNS} <= used
+    assert {name for name, _, _ in fusion.PATTERNS} <= used
 
 
 def test_gates_may_change_places():

@@ -34,7 +34,7 @@ from pylstm.cells import (
     tanh,
     tile,
 )
-from pylstm.cells.formula import rules
+from pylstm.cells.formula import machine, rules
 from pylstm.cells.formula.emission import c, cython
 from pylstm.cells.widths import evaluated, product, quotient
 
@@ -241,6 +241,33 @@ def test_in_onnx(cell, tmp_path):
     session = runtime.InferenceSession(tmp_path / "a.onnx", providers=["CPUExecutionProvider"])
     got = session.run(None, {session.get_inputs()[0].name: x})[0]
     np.testing.assert_allclose(got, layer(x).y, rtol=2e-5, atol=2e-6)
+
+
+def codes(cell):
+    """The operations in the code of a cell."""
+    contract = cell.contract
+    sizes = contract.resolve(3, 6).sizes
+    programs = [each for stage in derive(cell).stages.values() for each in (stage.forward, stage.backward)]
+    return [{op for op, *_ in machine.encode(each, contract, sizes)["code"]} for each in programs]
+
+
+def test_products_are_not_made_before_they_are_summed():
+    _, keys, forward, backward = codes(rc.Memory)
+    assert {"outer", "vecmat", "row_dot"} <= forward and not {"tile", "fold"} & forward
+    assert {"matvec", "outer", "vecmat"} <= backward | keys
+    assert "matvec" in codes(rc.Product)[0]
+
+
+def test_the_bits_are_those_of_products_that_are_made(monkeypatch):
+    layer = pylstm.Recurrent(rc.Memory, 3, 6, seed=0)
+    x = RNG.normal(size=(7, 2, 3)).astype("float32")
+    run = layer(x)
+    monkeypatch.setattr(machine, "fuse_rows", lambda values, stored: values)
+    plain = pylstm.Recurrent(type("Plain", (rc.Memory,), {"name": "memory"}), 3, 6, seed=0)
+    other = plain(x)
+    np.testing.assert_array_equal(run.y, other.y)
+    dy = np.ones_like(run.y)
+    np.testing.assert_array_equal(run.backward(dy).params.flat, other.backward(dy).params.flat)
 
 
 def test_a_c_file_is_refused(tmp_path):

@@ -12,11 +12,11 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from pylstm.cells.contract import Contract
 from pylstm.cells.formula.derivation import StageDerivation
+from pylstm.cells.formula.fusion import Value, fuse, fuse_rows
 from pylstm.cells.formula.graph import ACROSS, FILL, FOLD, REDUCTION
 from pylstm.cells.formula.program import Block, Program, Store
 from pylstm.cells.widths import Width, evaluated
@@ -28,66 +28,9 @@ OPCODES: dict[str, tuple[int, bool, bool]] = engine.opcodes()
 BEFORE, AFTER, WHOLE = 0, -1, -2
 """The phases of values of one element per row; the only one of a program of whole rows."""
 
-Pattern = tuple[Any, ...] | str | int
+Phases = dict[Width, list[Value]]
 Instruction = tuple[Any, ...]
 """As `engine.build` takes it."""
-
-PATTERNS: list[tuple[str, str, tuple[Any, ...]]] = [
-    ("mul_mul_dtanh_add", "abce", ("add", "e", ("mul", ("mul", "a", "b"), ("dtanh_from_y", "c")))),
-    ("mul_diff_dsigmoid", "abce", ("mul", ("mul", "a", ("sub", "b", "c")), ("dsigmoid_from_y", "e"))),
-    ("mul_mul_dsigmoid", "abc", ("mul", ("mul", "a", "b"), ("dsigmoid_from_y", "c"))),
-    ("mul_mul_dtanh", "abc", ("mul", ("mul", "a", "b"), ("dtanh_from_y", "c"))),
-    ("mix", "abc", ("add", ("mul", "a", "b"), ("mul", ("sub", 1, "a"), "c"))),
-    ("mul_dsigmoid", "ab", ("mul", "a", ("dsigmoid_from_y", "b"))),
-    ("mul_dtanh", "ab", ("mul", "a", ("dtanh_from_y", "b"))),
-    ("mul_add_mul", "abce", ("add", ("mul", "a", "b"), ("mul", "c", "e"))),
-    ("mul_sub_mul", "abce", ("sub", ("mul", "a", "b"), ("mul", "c", "e"))),
-    ("mul_add", "abc", ("add", ("mul", "a", "b"), "c")),
-    ("mul_sub", "abc", ("sub", ("mul", "a", "b"), "c")),
-    ("sub_mul", "abc", ("sub", "c", ("mul", "a", "b"))),
-    ("mul_complement", "ab", ("mul", "a", ("sub", 1, "b"))),
-    ("mul_diff", "abc", ("mul", "a", ("sub", "b", "c"))),
-    ("mul_mul", "abc", ("mul", ("mul", "a", "b"), "c")),
-]
-"""Fused operation, its operands in order, what it computes: letters are operands, numbers are constants. Largest first.
-The operands of `add` and `mul` may come in either order."""
-
-
-@dataclass(eq=False)
-class Value:
-    """One operand and, unless it is a ``load`` or a ``const``, one instruction; equal only to itself.
-
-    Attributes
-    ----------
-    op : str
-        ``load``, ``const``, an operation of the program, one of `PATTERNS`, or ``copy``.
-    args : list of Value
-    width : str or int
-    place : Block, Value or None
-        Where it is: a block, the register of another value, or a register of its own.
-    adds : bool
-        It is added to what its place holds.
-    number : float
-        Of a ``const``.
-    groups : str or int
-        Of an operation across the units of a row.
-    """
-
-    op: str
-    args: list[Value]
-    width: Width
-    place: Block | Value | None = None
-    adds: bool = False
-    number: float = 0.0
-    groups: Width = 1
-
-    @property
-    def across(self) -> bool:
-        """Whether units of a row meet in it."""
-        return self.op in (FILL, *ACROSS)
-
-
-Phases = dict[Width, list[Value]]
 
 
 def kernel(contract: Contract, stages: list[StageDerivation], sizes: Mapping[str, int] | None = None) -> Any:
@@ -114,7 +57,7 @@ def encode(program: Program, contract: Contract, sizes: Mapping[str, int] | None
     """The program as `pylstm.engine.machine.build` takes it."""
     values, sources = _values(program, sizes or {})
     if program.sized:
-        phases = _Placement(program, {WHOLE: fuse(values, sources)}, sources).phases
+        phases = _Placement(program, {WHOLE: fuse(fuse_rows(values, sources), sources)}, sources).phases
         return _WholeRows(program, contract, sizes or {}).encode(phases)
     phases = _Placement(program, _phases(fuse(values, sources)), sources).phases
     return _Encoder(program, contract).encode(phases)
@@ -166,47 +109,6 @@ def _folded(op: str, args: list[Value]) -> float | None:
         return float(FOLD[op](*(arg.number for arg in args)))
     except (ArithmeticError, ValueError):
         return None
-
-
-def fuse(values: list[Value], stored: list[Value]) -> list[Value]:
-    """`values` with groups that fit a pattern made one; those in `stored` stay. Largest groups, last values first."""
-    gone: set[Value] = set()
-    uses = Counter(arg for value in values for arg in value.args) + Counter(stored)
-    for root in reversed(values):
-        if root in gone:
-            continue
-        for op, letters, pattern in PATTERNS:
-            found: dict[str, Value] = {}
-            inner: list[Value] = []
-            if root.op == pattern[0] and _match(pattern, root, root, uses, found, inner):
-                gone.update(inner)
-                for value in (root, *inner):
-                    uses.subtract(value.args)
-                root.op, root.args = op, [found[letter] for letter in letters]
-                uses.update(root.args)
-                break
-    return [value for value in values if value not in gone]
-
-
-def _match(
-    pattern: Pattern, value: Value, root: Value, uses: Counter[Value], found: dict[str, Value], inner: list[Value]
-) -> bool:
-    """Whether `value` has the form of `pattern`; `found` gets its operands, `inner` what would disappear."""
-    if isinstance(pattern, str):
-        return found.setdefault(pattern, value) is value
-    if isinstance(pattern, int):
-        return value.op == "const" and value.number == pattern
-    op, *parts = pattern
-    if value.op != op or (value is not root and (uses[value] > 1 or value.width != root.width)):
-        return False
-    orders = [value.args, value.args[::-1]] if op in ("add", "mul") else [value.args]
-    for args in orders:
-        bound, below = dict(found), list(inner)
-        if all(_match(part, arg, root, uses, bound, below) for part, arg in zip(parts, args, strict=True)):
-            found.update(bound)
-            inner[:] = below if value is root else [*below, value]
-            return True
-    return False
 
 
 def _phases(values: list[Value]) -> Phases:

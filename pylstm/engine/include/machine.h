@@ -59,6 +59,7 @@ typedef struct {
 #define OP(name, operands, expression) {#name, operands, BOTH(set_##name), BOTH(add_##name), 0},
 #define COSTLY(name, operands, expression) {#name, operands, BOTH(set_##name), {NULL, NULL}, 0},
 #define ACROSS(name, function) {#name, 1, BOTH(set_##name), {NULL, NULL}, 1},
+#define ACROSS2(name, function, which) {#name, 2, BOTH(set_##name), {NULL, NULL}, 1},
 static const pylstm_opcode pylstm_opcodes[] = {
 #include "machine_ops.h"
     {"fill", 1, BOTH(set_fill), {NULL, NULL}, 0},
@@ -67,6 +68,7 @@ static const pylstm_opcode pylstm_opcodes[] = {
 #undef OP
 #undef COSTLY
 #undef ACROSS
+#undef ACROSS2
 #undef BOTH
 enum { PYLSTM_OPCODES = sizeof pylstm_opcodes / sizeof *pylstm_opcodes };
 

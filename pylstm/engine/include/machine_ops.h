@@ -1,5 +1,6 @@
 /* Every operation of the expression machine: OP(name, number of operands, result at one element), of the operands
-   a, b, c, e. COSTLY: only written, never added to what is there. ACROSS: a function of pylstm/rows.h, of whole rows.
+   a, b, c, e. COSTLY: only written, never added to what is there. ACROSS: a function of pylstm/rows.h, of whole rows; ACROSS2: of
+   two operands, and which of them has the width that it takes.
    Included by machine.h, once per use of the table. */
 OP(copy, 1, a)
 OP(add, 2, a + b)
@@ -66,3 +67,7 @@ ACROSS(rcumsum, rcumsum)
 ACROSS(repeat, repeat)
 ACROSS(tile, tile)
 ACROSS(fold, fold)
+ACROSS2(row_dot, row_dot, 0)
+ACROSS2(matvec, matvec, 0)
+ACROSS2(vecmat, vecmat, 1)
+ACROSS2(outer, outer, 1)

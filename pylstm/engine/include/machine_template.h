@@ -39,10 +39,19 @@
             MATH(function)((REAL *)d->data + r * d->stride, (const REAL *)a->data + r * a->stride, d->width, a->width, \
                            i->groups);                                                                                 \
     }
+#define ACROSS2(name, function, which)                                                                                 \
+    static void TYPED(set_##name)(const pylstm_operand *o, const pylstm_code *i, ptrdiff_t rows, ptrdiff_t width) {    \
+        const pylstm_operand *const d = o + i->d, *const a = o + i->a, *const b = o + i->b;                            \
+        (void)width;                                                                                                   \
+        for (ptrdiff_t r = 0; r < rows; r++)                                                                           \
+            MATH(function)((REAL *)d->data + r * d->stride, (const REAL *)a->data + r * a->stride,                     \
+                           (const REAL *)b->data + r * b->stride, d->width, (which ? b : a)->width, i->groups);        \
+    }
 #include "machine_ops.h"
 #undef OP
 #undef COSTLY
 #undef ACROSS
+#undef ACROSS2
 #undef LOOP
 
 /* Between the two widths. fill: the one element of a row, repeated. */

@@ -119,3 +119,68 @@ static inline void ROW(fold)(REAL *d, const REAL *a, ptrdiff_t to, ptrdiff_t fro
                 d[k] += a[k];
     }
 }
+
+/* ---- of two rows: what is made of a product in between, with the same roundings and the same order ---- */
+
+/* As sum_of, of the products. */
+static inline REAL ROW(dot_of)(const REAL *a, const REAL *b, ptrdiff_t n) {
+    REAL sums[16] = {0};
+    ptrdiff_t k = 0;
+    for (; k + 16 <= n; k += 16)
+        for (int m = 0; m < 16; m++) {
+            const REAL product = a[k + m] * b[k + m];
+            sums[m] += product;
+        }
+    for (int m = 0; k + m < n; m++) {
+        const REAL product = a[k + m] * b[k + m];
+        sums[m] += product;
+    }
+    for (int half = 8; half > 0; half /= 2)
+        for (int m = 0; m < half; m++)
+            sums[m] += sums[m + half];
+    return sums[0];
+}
+
+/* row_sum of a times b, of the same width. */
+static inline void ROW(row_dot)(REAL *d, const REAL *a, const REAL *b, ptrdiff_t to, ptrdiff_t from, ptrdiff_t groups) {
+    const ptrdiff_t n = from / to;
+    for (ptrdiff_t g = 0; g < to; g++)
+        d[g] = ROW(dot_of)(a + g * n, b + g * n, n);
+    (void)groups;
+}
+
+/* row_sum of the matrix a (`from` elements) times the tiled vector b. */
+static inline void ROW(matvec)(REAL *d, const REAL *a, const REAL *b, ptrdiff_t to, ptrdiff_t from, ptrdiff_t groups) {
+    const ptrdiff_t n = from / to, rows = to / groups;
+    for (ptrdiff_t g = 0; g < groups; g++, b += n)
+        for (ptrdiff_t i = 0; i < rows; i++, a += n)
+            *d++ = ROW(dot_of)(a, b, n);
+}
+
+/* fold of the repeated vector a times the matrix b (`from` elements). */
+static inline void ROW(vecmat)(REAL *d, const REAL *a, const REAL *b, ptrdiff_t to, ptrdiff_t from, ptrdiff_t groups) {
+    const ptrdiff_t n = to / groups, rows = from / to;
+    for (ptrdiff_t g = 0; g < groups; g++, d += n) {
+        for (ptrdiff_t k = 0; k < n; k++)
+            d[k] = a[0] * b[k];
+        a++, b += n;
+        for (ptrdiff_t i = 1; i < rows; i++, a++, b += n) {
+            const REAL factor = *a;
+            for (ptrdiff_t k = 0; k < n; k++) {
+                const REAL product = factor * b[k];
+                d[k] += product;
+            }
+        }
+    }
+}
+
+/* The repeated vector a times the tiled vector b of `from` elements. */
+static inline void ROW(outer)(REAL *d, const REAL *a, const REAL *b, ptrdiff_t to, ptrdiff_t from, ptrdiff_t groups) {
+    const ptrdiff_t n = from / groups, rows = to / from;
+    for (ptrdiff_t g = 0; g < groups; g++, b += n)
+        for (ptrdiff_t i = 0; i < rows; i++, d += n) {
+            const REAL factor = *a++;
+            for (ptrdiff_t k = 0; k < n; k++)
+                d[k] = factor * b[k];
+        }
+}
