@@ -70,13 +70,14 @@ class Described(Kinded, Hinted):
         lines = [] if layers[0][0] == "" else [type(self).__name__]
         for prefix, layer, params in layers:
             lines.append(f"{prefix}: {layer!r}" if prefix else repr(layer))
-            marks = {n: "  frozen" for n in params.frozen}
+            marks = {n: "  frozen" for n in params.frozen} | {n: "  constant" for n in params.constants}
             lines += [
                 f"  {n:{name}}  {a.shape!s:{shape}}  {a.size:{number},}{marks.get(n, '')}" for n, a in params.items()
             ]
-        size, nbytes = sum(each.size for each in blocks), sum(each.flat.nbytes for each in blocks)
-        trained = sum(each.trained_size for each in blocks)
+        constant, nbytes = sum(each.constant_size for each in blocks), sum(each.flat.nbytes for each in blocks)
+        size, trained = sum(each.size for each in blocks) - constant, sum(each.trained_size for each in blocks)
         held = f" ({trained:,} trained)" if trained < size else ""
+        held += f", {constant:,} constants" if constant else ""
         return Summary("\n".join([*lines, f"{size:,} parameters{held}, {nbytes:,} bytes"]))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -78,6 +79,31 @@ class Held:
         return tuple(name for name, rows in self._constants.items() if rows == ((0, self._shapes[name][0]),))
 
     @property
+    def constant_rows(self) -> dict[str, tuple[tuple[int, int], ...]]:
+        """Name -> rows, from the first to before the last, that are constants of a cell."""
+        return dict(self._constants)
+
+    @property
+    def constant_size(self) -> int:
+        """Number of elements that are constants of a cell."""
+        each = (
+            (last - first, self._shapes[name][1:]) for name, rows in self._constants.items() for first, last in rows
+        )
+        return sum(count * math.prod(row) for count, row in each)
+
+    def _check_constants(self, name: str, values: Array, present: Array) -> None:
+        """Refuse other values of constants than those that the cell declares."""
+        for first, last in self._constants.get(name, ()):
+            mine, new = present[first:last], values[first:last]
+            most = abs(mine).max(initial=0) * (1e-5 if mine.itemsize == 4 else 1e-10)
+            if not (abs(mine - new) <= most).all():
+                differs = abs(mine - new).max()
+                raise ValueError(
+                    f"parameter {name!r}: rows {first} to {last - 1} are a constant of the cell, and these differ by "
+                    f"{differs:.3g}: change `constants` of the cell, or derive one with its own"
+                )
+
+    @property
     def trained_size(self) -> int:
         """Number of elements that training changes."""
         return sum(piece.stop - piece.start for _, piece in self.trained_pieces())
@@ -120,12 +146,19 @@ class Held:
             at = piece.stop
         flat[at:] = value
 
+    def set_trained(self, name: str, array: Array) -> None:
+        """Set a parameter but for its rows that are constants."""
+        piece, values = self._pieces[name], array.reshape(-1)
+        for at, end in self._gaps(name, piece):
+            self.flat[at:end] = values[at - piece.start : end - piece.start]
+
     def set_frozen(self, names: Iterable[str]) -> None:
         """Freeze these, by their full names, and no others."""
         marked = set(names)
         if unknown := marked - self._shapes.keys():
             raise KeyError(self._unknown(min(unknown)))
-        self._marks[:] = bytes(name in marked for name in self._shapes)
+        constant = self.constants
+        self._marks[:] = bytes(name in marked and name not in constant for name in self._shapes)
 
     def _mark(self, names: tuple[Any, ...], mark: int) -> None:
         chosen = {full for name in names for full in chosen_by(name, self._shapes, self._unknown)}

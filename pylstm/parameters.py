@@ -141,7 +141,7 @@ class Parameters(Held, Hinted, Mapping[str, Array], hints="parameters"):
     def copy(self) -> Parameters:
         """The same values in a buffer of their own, the same ones frozen."""
         new = self.zeros_like()
-        new.flat[...], new._marks[:] = self.flat, self._marks
+        new.flat[...], new._constants, new._marks[:] = self.flat, self._constants, self._marks
         return new
 
     def zeros_like(self) -> Parameters:
@@ -167,7 +167,7 @@ class Parameters(Held, Hinted, Mapping[str, Array], hints="parameters"):
         new = object.__new__(Parameters)
         new._dtype, new._shapes, new._pieces = self._dtype, self._shapes, self._pieces
         new._flat, new._views = flat, {}
-        new._constants, new._marks = self._constants, memoryview(bytearray(len(self._shapes)))
+        new._begin({})  # what a gradient holds is not a constant
         return new
 
     def move_to(self, flat: Array, marks: memoryview | None = None) -> None:
@@ -304,7 +304,10 @@ class Parameters(Held, Hinted, Mapping[str, Array], hints="parameters"):
     def _checked(self, name: str, value: Any) -> Array:
         if name not in self._shapes:
             raise KeyError(self._unknown(name))
-        return check_array(f"parameter {name!r}", value, self._shapes[name], self._dtype)
+        checked = check_array(f"parameter {name!r}", value, self._shapes[name], self._dtype)
+        if self._constants:
+            self._check_constants(name, checked, self[name])
+        return checked
 
 
 def _checked_shape(name: Any, shape: Any) -> tuple[int, ...]:

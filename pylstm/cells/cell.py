@@ -49,6 +49,10 @@ class Cell:
     options : dict of str to (float, int or bool)
         Numbers of the cell that belong to a layer, and their defaults: ``{"dt": 0.1}``. ``forward`` reads them as
         ``o.dt``, ``Recurrent("cornn", 3, 5, dt=0.01)`` sets them; see `with_options`.
+    constants : dict of str to (number, array or function)
+        Arrays that are saved with a layer and never trained: one number per unit under a name of its own, read as
+        ``p.name``; ``weight_<source>``, or ``weight_<source>.<gate>`` for the rows of one gate. A function gets the
+        sizes of the layer, ``size.hidden_size``, and returns the array.
     output : str
         The state that is the output.
     domain : dict of str to (number or None, number or None)
@@ -130,6 +134,7 @@ class Cell:
     widths: ClassVar[dict[str, str | int]] = {}
     sizes: ClassVar[dict[str, int | str | None]] = {}
     options: ClassVar[dict[str, Option]] = Options()
+    constants: ClassVar[dict[str, Any]] = {}
     output: ClassVar[str] = ""
     domain: ClassVar[dict[str, tuple[float | None, float | None]]] = {}
     kernel: ClassVar[Any] = None

@@ -86,6 +86,7 @@ class Contract:
 
     Attributes have the meaning of those of `Cell`; in addition `gate_sources` maps every gate to the tuple of its
     sources, `sources` lists all sources in order of first use (``x`` first), and `emissions` all emissions in order.
+    `constants` are the names of all constants; those per unit are the last of `params`.
     """
 
     name: str
@@ -105,6 +106,7 @@ class Contract:
     output: str
     domain: dict[str, tuple[float | None, float | None]]
     elementwise: bool
+    constants: tuple[str, ...] = ()
 
     def seen_by(self, stage: Stage) -> dict[str, tuple[str, ...]]:
         """Kind -> names of all that goes into a stage, in the order of the arguments of a formula."""
@@ -132,7 +134,7 @@ class Contract:
             gate_sources=gate_sources,
             sources=tuple(sorted(used, key=lambda source: source != "x")),
             biased=gates if cell.biased is None else tuple(sorted(cell.biased, key=[*gates, *cell.biased].index)),
-            params=tuple(cell.params),
+            params=(*cell.params, *(name for name in cell.constants if not str(name).startswith("weight_"))),
             aux=tuple(cell.aux),
             keep=tuple(cell.keep),
             emissions=tuple(name for stage in stages for name in stage.emits),
@@ -143,7 +145,9 @@ class Contract:
             output=cell.output or (cell.states[0] if cell.states else ""),
             domain=dict(cell.domain),
             elementwise=len(cell.formulas) == max(len(stages), 1) if cell.elementwise is None else cell.elementwise,
+            constants=tuple(cell.constants),
         )
+        contract._check_constants(cell.constants)
         contract._check_names()
         contract._check_stages()
         contract._check_domain()
@@ -229,6 +233,8 @@ class Contract:
         biases = ("bias", *(f"bias.{gate}" for gate in self.biased)) if self.biased else ()
         known = (*self.params, *(f"weight_{source}" for source in self.sources), *biases)
         for name, value in values.items():
+            if name in self.constants:
+                self._refuse(f"{name!r} is in initial_values and in constants: leave it out of initial_values")
             if name not in known:
                 self._refuse(f"{name!r} in initial_values is not a parameter (known: {', '.join(known)})")
             if not (callable(value) or isinstance(value, int | float)):
@@ -315,6 +321,19 @@ class Contract:
                 self._refuse(f'width of {name!r}: {width!r} is no size, number or product such as "2 * hidden_size"')
             if unknown:
                 self._refuse(f"width of {name!r}: unknown size {unknown[0]!r}; declare it in `sizes`")
+
+    def _check_constants(self, values: dict[str, Any]) -> None:
+        weights = [f"weight_{source}" for source in self.sources]
+        known = [*weights, *(f"weight_{source}.{gate}" for source in self.sources for gate in self.gates_of(source))]
+        for name, value in values.items():
+            text = str(name)
+            if text.startswith("weight_") and text not in known:
+                self._refuse(f"the constant {text!r} is not a matrix of this cell ({', '.join(known)})")
+            if "." in text and text.partition(".")[0] in values:
+                self._refuse(f"the constants {text!r} and {text.partition('.')[0]!r} overlap: declare one of them")
+            kind = getattr(getattr(value, "dtype", None), "kind", "")
+            if not (callable(value) or _is_number(value) or kind in ("f", "i", "u") or isinstance(value, list | tuple)):
+                self._refuse(f"constants[{text!r}] must be a number, an array or a function(size), got {quoted(value)}")
 
     def _check_options(self) -> None:
         for name in self.options:

@@ -48,6 +48,7 @@ def _describe(entry: Entry) -> dict[str, Any]:
         "gates": dict(entry.cell.gates),
         "params": contract.params,
         "aux": contract.aux,
+        "constants": contract.constants,
         "options": contract.options,
         "kernel": _kernel(entry.cell),
         "reference": entry.cell.reference,

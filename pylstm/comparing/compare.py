@@ -18,6 +18,7 @@ from pylstm.feedforward.embedding import Embedding
 from pylstm.feedforward.linear import Linear
 from pylstm.hints import explained, explained_constructor
 from pylstm.layers.arguments import find_cell
+from pylstm.layers.constants import constant_rows
 from pylstm.layers.named import Recurrent
 from pylstm.losses.classification import softmax_cross_entropy
 from pylstm.losses.regression import squared_error
@@ -165,10 +166,12 @@ def extra_sizes(cell: Any, hidden_size: int) -> dict[str, int]:
 
 
 def count_params(cell: Any, task: Task, hidden_size: int) -> int:
-    """Number of parameters of a model of this size."""
+    """Number of parameters of a model of this size, without constants."""
     contract = cell.contract
     widths = contract.resolve(task.input_size, hidden_size, **extra_sizes(cell, hidden_size))
-    layer = sum(math.prod(shape) for shape in contract.parameter_shapes(widths).values())
+    shapes, held = contract.parameter_shapes(widths), constant_rows(contract, widths)
+    layer = sum(math.prod(shape) for shape in shapes.values())
+    layer -= sum((last - first) * math.prod(shapes[name][1:]) for name, rows in held.items() for first, last in rows)
     head = (widths[contract.output] + 1) * task.output_size
     return int(layer + head + task.vocabulary * task.input_size)
 

@@ -48,7 +48,12 @@ class Composite(Layer, Generic[_Run], hints="composite"):
         shapes = {
             prefix + name: shape for prefix, part in self.parts.items() for name, shape in part.params.shapes.items()
         }
-        self._params = Parameters(shapes, self.dtype)
+        constants = {
+            prefix + name: rows
+            for prefix, part in self.parts.items()
+            for name, rows in part.params.constant_rows.items()
+        }
+        self._params = Parameters(shapes, self.dtype, constants=constants)
         self._place()
 
     def _place(self, *pieces: Any) -> None:

@@ -46,6 +46,8 @@ def _blocks(contract: Any) -> dict[str, Any]:
     blocks: dict[str, Any] = {kind: list(getattr(contract, kind)) for kind in BLOCKS if kind != "output"}
     blocks["gates"] = [f"{gate}={'+'.join(contract.gate_sources[gate])}" for gate in contract.gates]
     blocks["output"] = [contract.output]
+    if contract.constants:
+        blocks["constants"] = list(contract.constants)
     blocks |= {
         kind: sorted(f"{name}={size}" for name, size in getattr(contract, kind).items()) for kind in ("widths", "sizes")
     }
@@ -88,7 +90,10 @@ def _cell_of(entries: Entries, wanted: Wanted) -> Any:
         ) from None
     cell = base_of(given)
     changed, now = f"the cell {name!r} has changed since", cell.__module__.partition(".")[0]
-    saved, blocks = entries.entries("blocks").only(BLOCKS), _blocks(cell.contract)
+    saved, blocks = entries.entries("blocks").only((*BLOCKS, "constants")), _blocks(cell.contract)
+    constants = saved.list("constants", str) if "constants" in saved.value else []
+    if constants != list(cell.contract.constants):
+        raise ValueError(f"{changed}: constants were {constants!r:.200}, now {list(cell.contract.constants)!r:.200}")
     for kind in BLOCKS:
         if saved.list(kind, str) != blocks[kind]:
             was, is_ = (", ".join(each[kind]) or "none" for each in (saved.value, blocks))

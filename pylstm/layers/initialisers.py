@@ -14,6 +14,7 @@ import numpy as np
 
 from pylstm.checks import check_number, generator
 from pylstm.hints import explained
+from pylstm.layers.constants import set_constants
 from pylstm.layers.protocols import SingleLayer
 
 
@@ -36,6 +37,8 @@ def single_layers(layer: Any) -> list[SingleLayer]:
 def weight_blocks(layer: SingleLayer, sources: str | Iterable[str]) -> Iterator[np.ndarray]:
     """The rows of every gate, (width of the gate, width of the source), in the matrices of some sources.
 
+    Not those that are constants of the cell.
+
     Parameters
     ----------
     layer : Recurrent
@@ -57,7 +60,8 @@ def weight_blocks(layer: SingleLayer, sources: str | Iterable[str]) -> Iterator[
             raise ValueError(f"cell {contract.name!r} has no source {source!r} (known: {', '.join(contract.sources)})")
         weight, at = layer.params[f"weight_{source}"], 0
         for gate in contract.gates_of(source):
-            yield weight[at : at + layer.widths[gate]]
+            if not {f"weight_{source}", f"weight_{source}.{gate}"} & {*contract.constants}:
+                yield weight[at : at + layer.widths[gate]]
             at += layer.widths[gate]
 
 
@@ -110,6 +114,7 @@ def uniform(layer: Any, bound: float | None = None, *, seed: Any = None) -> None
     for each in single_layers(layer):
         limit = 1 / math.sqrt(each.hidden_size) if bound is None else check_number("bound", bound)
         each.params.flat[...] = rng.uniform(-limit, limit, each.params.size)
+        set_constants(each)
 
 
 @explained()
@@ -284,6 +289,8 @@ def initialise(layer: Any, how: Any, *arguments: Any, **options: Any) -> Any:
             raise ValueError(f"initialiser must be one of {', '.join(INITIALISERS)}, or a function; got {how!r}")
         how = INITIALISERS[how]
     how(layer, *arguments, **options)
+    for each in getattr(layer, "recurrents", ()):
+        set_constants(each)
     return layer
 
 

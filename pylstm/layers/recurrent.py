@@ -22,6 +22,7 @@ from pylstm.engine.threads import allowed_threads
 from pylstm.hints import explained, refuse_call, refuse_options, takes_input
 from pylstm.layers.arguments import check_extra, find_cell
 from pylstm.layers.checkpointed import CheckpointedRun, kept, refuse_with_checkpoint, segments_of
+from pylstm.layers.constants import constant_rows, set_constants
 from pylstm.layers.given import take_given, take_initial
 from pylstm.layers.initialisers import Initialiser, initialise, set_values
 from pylstm.layers.layout import Layout
@@ -74,7 +75,8 @@ class RecurrentLayer(Layer, hints="single"):
         self.output_size = self.widths[contract.output]
         self.learn_initial = check_learned(learn_initial, contract.states)
         first = {f"initial_{name}": (self.widths[name],) for name in self.learn_initial}
-        self._params = Parameters(contract.parameter_shapes(self.widths, self.bias) | first, self.dtype)
+        shapes = contract.parameter_shapes(self.widths, self.bias) | first
+        self._params = Parameters(shapes, self.dtype, constants=constant_rows(contract, self.widths))
         self.reset_parameters(seed)
         self._prepare()
 
@@ -125,6 +127,8 @@ class RecurrentLayer(Layer, hints="single"):
         self.params.flat[: self.params.size - learned] = rng.uniform(-bound, bound, self.params.size - learned)
         if self.cell.initial_values:
             set_values(self, self.cell.initial_values, rng)
+        if self.cell.constants:
+            set_constants(self)
 
     @explained()
     def initialise(self, how: Initialiser | Callable[..., Any], *arguments: Any, **options: Any) -> Self:

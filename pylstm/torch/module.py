@@ -40,6 +40,9 @@ class RecurrentModule(torch.nn.Module):
             for name, shape in shapes.items():
                 empty = torch.empty(shape, device=device, dtype=dtype)
                 self.register_parameter(name, torch.nn.Parameter(empty))
+        for shapes, leaf in zip(self._engine.shapes, self._engine.leaves):
+            for name, own in zip(shapes, leaf.params):
+                self._parameters[name].requires_grad_(own not in leaf.params.constants)
         self.reset_parameters()
 
     @property

@@ -44,7 +44,10 @@ class OwnNames:
     def join(self, arrays: Sequence[Array], params: Parameters) -> None:
         """Set `params` of a layer from the arrays of a module."""
         for name, array in zip(params, arrays):
-            params[name][...] = array
+            if name in params.constant_rows:
+                params.set_trained(name, array)
+            else:
+                params[name][...] = array
 
     def split(self, params: Parameters) -> list[Array]:
         """The arrays, or their gradients, of a module from `params` of a layer; no two overlap."""

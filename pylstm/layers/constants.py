@@ -1,0 +1,63 @@
+"""Constants of a cell in the parameters of a layer: where they stand, and their values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+from pylstm.cells.contract import Contract
+
+Rows = dict[str, list[tuple[int, int]]]
+
+
+def _places(contract: Contract, widths: dict[str, int]) -> Iterator[tuple[str, str, int, int]]:
+    """Of every constant: its name, the parameter that it is in, and the rows, from the first to before the last."""
+    for name in contract.constants:
+        whole, _, gate = name.partition(".")
+        if not whole.startswith("weight_"):
+            yield name, whole, 0, widths[whole]
+            continue
+        at = 0
+        for each in contract.gates_of(whole.removeprefix("weight_")):
+            if gate in ("", each):
+                yield name, whole, at, at + widths[each]
+            at += widths[each]
+
+
+def constant_rows(contract: Contract, widths: dict[str, int]) -> Rows:
+    """Parameter -> rows that are constants, in order, those that meet as one."""
+    found: Rows = {}
+    for _, whole, first, last in sorted(_places(contract, widths), key=lambda place: place[1:]):
+        rows = found.setdefault(whole, [])
+        if rows and rows[-1][1] == first:
+            first = rows.pop()[0]
+        rows.append((first, last))
+    return found
+
+
+def set_constants(layer: Any) -> None:
+    """Set the constants of a layer of one cell.
+
+    Raises
+    ------
+    ValueError
+        An array of another shape than that of its place, or that is not finite.
+    """
+    contract, widths = layer.cell.contract, layer.widths
+    blocks: dict[str, list[np.ndarray]] = {}
+    for name, whole, first, last in _places(contract, widths):
+        blocks.setdefault(name, []).append(layer.params[whole][first:last])
+    for name, views in blocks.items():
+        value = layer.cell.constants[name]
+        array = np.asarray(value(SimpleNamespace(**widths.sizes)) if callable(value) else value, "float64")
+        shape = (sum(len(view) for view in views), *views[0].shape[1:])
+        if array.shape not in ((), shape) or not np.isfinite(array).all():
+            got = "values that are not finite" if array.shape in ((), shape) else f"shape {array.shape}"
+            raise ValueError(f"cell {layer.cell.name!r}: constant {name!r} must have shape {shape}, got {got}")
+        at = 0
+        for view in views:
+            view[...] = array[at : at + len(view)] if array.shape else array
+            at += len(view)

@@ -1,0 +1,177 @@
+"""Constants of a cell: saved, never trained, not counted, set again by every initialiser; wrong ones are refused."""
+
+import copy
+import pickle
+import types
+
+import numpy as np
+import pytest
+
+import pylstm
+from pylstm.cells import Cell, tanh
+from pylstm.comparing import adding
+from pylstm.comparing.compare import count_params
+from pylstm.layers.initialisers import glorot_uniform, orthogonal, uniform
+from pylstm.layers.regularisers import drop_connect, l2_penalty
+
+
+def legendre(size):
+    """The A of Voelker et al. (2019), one Euler step of 1/50."""
+    k = np.arange(size.memory)
+    q = np.where(k[:, None] < k, -1.0, (-1.0) ** (k[:, None] - k + 1)) * (2 * k[:, None] + 1)
+    return np.eye(size.memory) + q / 50
+
+
+class Memory(Cell):
+    states = ("h", "m")
+    gates = {"u": "x+h", "a": "m", "g": "x+h+m"}
+    biased = ("u", "g")
+    sizes = {"memory": 6}
+    widths = {"u": 1, "a": "memory", "m": "memory", "B": "memory"}
+    constants = {"B": lambda size: (2 * np.arange(size.memory) + 1) / 50, "weight_m.a": legendre}
+
+    def forward(z, p):
+        return {"h": tanh(z.g), "m": z.a + p.B * z.u}
+
+
+A, B = legendre(types.SimpleNamespace(memory=6)), (2 * np.arange(6) + 1) / 50
+
+
+def layer(**options):
+    return pylstm.Recurrent(Memory, 3, 5, dtype="float64", seed=0, **options)
+
+
+def holds(each):
+    return (each.params["weight_m"][:6] == A).all() and (each.params["B"] == B).all()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda each: None,
+        lambda each: each.reset_parameters(7),
+        lambda each: each.initialise("uniform", 9.0),
+        lambda each: each.initialise(lambda one: one.params.flat.fill(3.0)),
+        lambda each: [how(each, seed=0) for how in (orthogonal, uniform)],
+        lambda each: glorot_uniform(each, "all", seed=0),
+    ],
+)
+def test_initial_values(change):
+    each = layer()
+    change(each)
+    assert holds(each) and each.params.constants == ("B",)
+
+
+def test_training_leaves_them():
+    net = pylstm.SequenceModel(Memory, 3, 5, 1, dtype="float64", seed=0)
+    x = np.random.default_rng(0).normal(size=(16, 6, 3))
+    before, at = net.layer.params.copy(), net.layer.params
+    optimiser = pylstm.AdamW(net.params, lr=0.1, weight_decay=0.9)
+    pylstm.fit(net, (x, x.sum(axis=(1, 2))), epochs=2, optimiser=optimiser, progress=False)
+    assert holds(net.layer)
+    assert (at["weight_m"][6:] != before["weight_m"][6:]).all() and (at["weight_x"] != before["weight_x"]).all()
+    value, gradient = l2_penalty(at, 1.0)
+    expected = sum((at[name] ** 2).sum() for name in ("weight_x", "weight_h", "bias")) + (at["weight_m"][6:] ** 2).sum()
+    assert value == pytest.approx(expected) and not gradient["weight_m"][:6].any() and not gradient["B"].any()
+    with drop_connect(net.layer, 0.5, ("weight_m",), seed=0) as factors:
+        assert holds(net.layer) and (factors["weight_m"][6:] == 0).any()
+    at.freeze()
+    assert "B" not in at.frozen and at.trained_size == 0
+    with pytest.raises(ValueError, match="'B' is a constant of the cell"):
+        at.unfreeze("B")
+
+
+def test_counts():
+    each = layer()
+    assert each.params.constant_size == 42 and each.params.trained_size == each.params.size - 42
+    assert "84 parameters, 42 constants" in each.summary() and "constant" in each.summary()
+    model = pylstm.SequenceModel(Memory, adding().input_size, 5, adding().output_size)
+    assert count_params(Memory, adding(), 5) == sum(one.trained_size for one in model.params)
+
+
+def test_stacks_copies_and_files(tmp_path):
+    stack = pylstm.Stack([layer(), pylstm.Recurrent(Memory, 5, 4, dtype="float64", memory=3)])
+    assert stack.params.constants == ("0.B", "1.B")
+    pylstm.save(tmp_path / "stack", stack)
+    for made in (copy.deepcopy(stack), pickle.loads(pickle.dumps(stack)), pylstm.load(tmp_path / "stack", cell=Memory)):
+        assert made.params.constants == stack.params.constants
+        assert made.params.trained_size == stack.params.trained_size
+        np.testing.assert_array_equal(made.params.flat, stack.params.flat)
+
+
+def test_files_of_another_constant_are_refused(tmp_path):
+    pylstm.save(tmp_path / "layer", layer())
+    other = type("Memory", (Memory,), {"constants": Memory.constants | {"B": 0.3}})
+    with pytest.raises(ValueError, match="'B': rows 0 to 5 are a constant of the cell"):
+        pylstm.load(tmp_path / "layer", cell=other)
+    fewer = type("Memory", (Memory,), {"constants": {"B": Memory.constants["B"]}})
+    with pytest.raises(ValueError, match="constants were"):
+        pylstm.load(tmp_path / "layer", cell=fewer)
+    with pytest.raises(ValueError, match="'weight_m': rows 0 to 5 are a constant of the cell"):
+        layer().params["weight_m"] = np.zeros((11, 6))
+
+
+def test_steps_gradients_and_streams():
+    """Beside the recursion in NumPy; a constant has no gradient."""
+    each, x = layer(), np.random.default_rng(1).normal(size=(7, 2, 3))
+    run, W = each(x), each.params
+    h, m = np.zeros((2, 5)), np.zeros((2, 6))
+    for t in range(7):
+        z = x[t] @ W["weight_x"].T + h @ W["weight_h"].T + W["bias"]
+        h, m = np.tanh(z[:, 1:] + m @ W["weight_m"][6:].T), m @ A.T + B * z[:, :1]
+        np.testing.assert_allclose(run.y[t], h, rtol=1e-12)
+    grads = run.backward(run.y).params
+    assert not grads["B"].any() and not grads["weight_m"][:6].any() and grads["weight_m"][6:].all()
+    stream = each.stream(2)
+    np.testing.assert_array_equal([stream.step(x[t]) for t in range(7)], run.y)
+    assert pylstm.certify(Memory).ok
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"weight_z": 1.0}, "not a matrix of this cell"),
+        ({"B": "x"}, "must be a number, an array or a function"),
+        ({"weight_m": 1.0, "weight_m.a": 1.0}, "overlap"),
+        ({"h": 1.0}, "used twice"),
+        ({"2": 1.0}, "not a valid name"),
+        (("B",), "constants must be a dict"),
+    ],
+)
+def test_wrong_declarations(wrong, message):
+    widths = {name: width for name, width in Memory.widths.items() if name != "B"}
+    with pytest.raises(TypeError, match=message):
+        type("Wrong", (Memory,), {"constants": wrong, "widths": widths})
+
+
+@pytest.mark.parametrize("value", [[1.0, 2.0], np.full(6, np.nan), lambda size: np.ones(size.memory + 1)])
+def test_wrong_arrays(value):
+    with pytest.raises(ValueError, match=r"constant 'B' must have shape \(6,\), got"):
+        pylstm.Recurrent(type("Wrong", (Memory,), {"constants": {"B": value}}), 3, 5)
+
+
+def test_a_name_in_initial_values_too():
+    with pytest.raises(TypeError, match="leave it out of initial_values"):
+        type("Wrong", (Memory,), {"initial_values": {"B": 1.0}})
+
+
+def test_a_package_is_refused():
+    from pylstm.scaffold.package import files_of
+
+    with pytest.raises(ValueError, match="constants"):
+        files_of("memo", Memory)
+
+
+def test_torch():
+    torch = pytest.importorskip("torch")
+    import pylstm.torch
+
+    module = pylstm.torch.Recurrent(Memory, 3, 5).double()
+    assert not module.B_l0.requires_grad and module.weight_m_l0.requires_grad
+    optimiser = torch.optim.AdamW(module.parameters(), lr=0.1, weight_decay=0.9)
+    for _ in range(2):
+        module(torch.ones(4, 2, 3, dtype=torch.float64))[0].sum().backward()
+        optimiser.step()
+    made, x = module.to_pylstm(), np.ones((4, 2, 3))
+    assert holds(made) and made.params.frozen == ()
+    np.testing.assert_allclose(made(x).y, module(torch.from_numpy(x))[0].detach().numpy())
