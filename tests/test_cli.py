@@ -104,6 +104,7 @@ def test_cells_json(site, pylstm):
         "params": ["rate"],
         "options": {},
         "aux": [],
+        "constants": [],
         "kernel": "none",
         "reference": "this test",
         "status": "registered",
