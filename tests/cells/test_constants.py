@@ -162,6 +162,30 @@ def test_a_package_is_refused():
         files_of("memo", Memory)
 
 
+@pytest.mark.parametrize("form", ["numpy", "cython", "c", "latex", "markdown"])
+def test_derivations_have_them(form, tmp_path, capsys):
+    from pylstm.cli import main
+
+    cell = "class Held(Cell):\n    states = ('h',)\n    gates = {'a': 'x+h'}\n    constants = {'rho': 0.3}\n"
+    cell += "    def forward(z, prev, p):\n        return {'h': p.rho * prev.h + tanh(z.a)}\n"
+    (tmp_path / "held.py").write_text(f"from pylstm.cells import Cell, tanh\n{cell}")
+    assert main(["derive", f"{tmp_path / 'held.py'}:Held", "--format", form]) == 0
+    printed = capsys.readouterr().out
+    assert "rho" in printed
+    assert form != "markdown" or "- constants: rho" in printed
+
+
+def test_onnx(tmp_path):
+    runtime = pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnx")
+    from pylstm.interop import onnx
+
+    each, x = pylstm.Recurrent(Memory, 3, 5, seed=0), np.random.default_rng(0).normal(size=(7, 2, 3)).astype("float32")
+    onnx.export(each, tmp_path / "net.onnx")
+    session = runtime.InferenceSession(tmp_path / "net.onnx")
+    np.testing.assert_allclose(session.run(None, {session.get_inputs()[0].name: x})[0], each(x).y, rtol=0, atol=1e-6)
+
+
 def test_torch():
     torch = pytest.importorskip("torch")
     import pylstm.torch

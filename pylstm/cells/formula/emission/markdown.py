@@ -65,7 +65,8 @@ def _declaration(contract: Contract) -> str:
     lines = [f"- states: {', '.join(contract.states)} (output {contract.output})"]
     gates = ", ".join(f"{gate} ({' + '.join(contract.gate_sources[gate])})" for gate in contract.gates)
     lines.append(f"- gates: {gates or 'none'}")
-    for kind, names in (("parameters per unit", contract.params), ("aux", contract.aux)):
+    trained = [name for name in contract.params if name not in contract.constants]
+    for kind, names in (("parameters per unit", trained), ("constants", contract.constants), ("aux", contract.aux)):
         if names:
             lines.append(f"- {kind}: {', '.join(names)}")
     if contract.options:
