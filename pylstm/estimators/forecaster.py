@@ -154,7 +154,8 @@ class Forecaster(Estimator, kind="forecaster"):
         Parameters
         ----------
         y : array_like, Series or DataFrame, shape (T,) or (T, S), or list of array_like (T_i,)
-            One series; S series side by side; or series of any lengths. With `id` or `time` a table.
+            One series; S series side by side; or series of any lengths. With `id` or `time` a table. Of arrays that are
+            not in memory (mapped, h5py, zarr) the last 4,000,000 values are read, and a warning says so.
         X : array_like or DataFrame, shape (T, M), or list of such, optional
             Exogenous values, known of the steps to come, too. Needs ``horizon=1``.
 

@@ -160,7 +160,8 @@ class ForecastModel(Predictions, FittedModel, kind="forecast_model"):
         Parameters
         ----------
         y : array_like, shape (T,) or (T, S), or list of arrays (T_i,)
-            One series; S series side by side (K values of one where `joint`); or series of any lengths.
+            One series; S series side by side (K values of one where `joint`); or series of any lengths. Of arrays that
+            are not in memory (mapped, h5py, zarr) the last 4,000,000 values are read, and a warning says so.
         exogenous : array_like, shape (T, M), or list of such, optional
             What is known of every step beforehand, also of those to come: the weekday, a price. Needs ``horizon=1``.
         validation : float

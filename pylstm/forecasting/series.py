@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable
 from typing import Any
 
@@ -9,7 +10,10 @@ import numpy as np
 
 from pylstm.data.finite import real_numbers, refuse_array
 from pylstm.data.scaling import pack
+from pylstm.data.stored import Stored, lazily
 
+READ = 4_000_000
+"""Values of arrays that are not in memory, the last ones, which are read; a fit takes about 80 bytes for each."""
 WINDOWS = 8192
 """Windows to train on that are enough: many series are cut with a longer stride."""
 
@@ -32,6 +36,7 @@ def as_series(y: Any, joint: bool) -> tuple[list[np.ndarray], str]:
         Another shape; no steps; values that are not finite.
     """
     form = "list"
+    y = [_latest(each, len(y)) for each in y] if isinstance(y, list | tuple) else _latest(y, 1)
     if not (isinstance(y, list | tuple) and len(y) and np.ndim(y[0]) > 0):
         y = _numbers("y", y)
         if y.ndim not in (1, 2):
@@ -52,6 +57,28 @@ def as_series(y: Any, joint: bool) -> tuple[list[np.ndarray], str]:
     if len({each.shape[1] for each in arrays}) > 1:
         raise ValueError(f"y must be series of equal widths, got {[each.shape for each in arrays]}")
     return arrays, form
+
+
+def _latest(values: Any, share: int) -> Any:
+    """The last `READ` values, or this share of them, of an array that is not in memory; all of any other.
+
+    Warns
+    -----
+    UserWarning
+        There are more.
+    """
+    found = lazily(values) if hasattr(values, "shape") else values
+    if not isinstance(found, Stored) or found.ndim > 2:
+        return found
+    steps = max(1, READ // share // max(1, *found.shape[1:], 1))
+    if len(found) > steps:
+        warnings.warn(
+            f"of a series of {len(found)} steps that is not in memory the last {steps} are read: pass y[-n:], read "
+            "into memory, for more",
+            UserWarning,
+            stacklevel=2,
+        )
+    return np.asarray(values[max(0, len(found) - steps) :])
 
 
 def _numbers(name: str, values: Any) -> np.ndarray:

@@ -280,6 +280,27 @@ def test_noise_has_no_season():
     assert found.count(12) >= 95
 
 
+def test_series_that_are_not_in_memory(tmp_path, monkeypatch):
+    from pylstm.forecasting import series
+
+    y = np.sin(np.arange(3000) / 5) + 0.1 * np.random.default_rng(0).normal(size=3000)
+    np.save(tmp_path / "y.npy", y)
+    monkeypatch.setattr("pylstm.data.stored.SMALL", 1000)
+    monkeypatch.setattr(series, "READ", 800)
+    mapped = np.load(tmp_path / "y.npy", mmap_mode="r")
+    with pytest.warns(UserWarning, match="of a series of 3000 steps that is not in memory the last 800 are read"):
+        found, form = series.as_series(mapped, False)
+    assert form == "one" and found[0].ravel().tolist() == y[-800:].tolist()
+    with pytest.warns(UserWarning, match="the last 400 are read"):
+        found, form = series.as_series([mapped, mapped], False)
+    assert form == "list" and found[1].ravel().tolist() == y[-400:].tolist()
+    np.save(tmp_path / "y2.npy", y.reshape(-1, 2))
+    with pytest.warns(UserWarning, match="the last 400 are read"):
+        found, form = series.as_series(np.load(tmp_path / "y2.npy", mmap_mode="r"), False)
+    assert form == "columns" and found[1].ravel().tolist() == y[-799::2].tolist()
+    assert series.as_series(y, False)[0][0].ravel().tolist() == y.tolist()
+
+
 def test_a_season_is_repeated_where_that_is_clearly_better():
     rng = np.random.default_rng(3)
     season, noise = np.resize(rng.normal(size=6), 96), rng.normal(size=96)
