@@ -51,6 +51,8 @@ class Frame:
         columns = list(y.columns) if hasattr(y, "columns") else None
         if columns == []:
             raise ValueError("y must have at least one column, got none")
+        for name in columns or ():
+            _check_numbers(name, y[name])
         index = Index.of(y.index, freq) if pandas else None
         return cls("pandas" if pandas else "polars", columns, None if columns else y.name, index)
 
@@ -82,6 +84,18 @@ class Frame:
         if (index is None) != (library == "polars"):
             says.refuse("must be there for pandas alone", says.get("index"), "index")
         return cls(library, columns, name_of(says, "name"), index)
+
+
+def _check_numbers(name: Any, column: Any) -> None:
+    """Refuse a column of dates or texts, which a frame would turn into numbers beside others."""
+    values = np.asarray(column)
+    first = values.flat[0] if values.size else None
+    if values.dtype.kind in "mM" or hasattr(first, "isoformat"):
+        raise TypeError(f"the column {name!r} of y holds dates: Forecaster(time={name!r}) reads such a table")
+    if isinstance(first, str):
+        raise TypeError(
+            f"the column {name!r} of y holds texts: leave it out, or name what it is, Forecaster(time=..., id=...)"
+        )
 
 
 def imported(library: str) -> Any:

@@ -66,6 +66,13 @@ class Index:
         if not len(index):
             return cls("none", name)
         if hasattr(index, "freqstr") and dtype.kind not in "mM":
+            numbers = index.astype("int64").to_numpy()
+            if (np.diff(numbers) != 1).any():
+                row = int(np.argmax(np.diff(numbers) != 1)) + 1
+                raise ValueError(
+                    f"the index of y must have every period once, in order: {index[row]} is after {index[row - 1]}; "
+                    "sort the rows, put absent ones in, or pass y.to_numpy()"
+                )
             return cls("periods", name, last=str(index[-1]), frequency=index.freqstr)
         if dtype.kind == "M":
             own = index.freq if freq is None else None
@@ -92,6 +99,8 @@ class Index:
 
     @classmethod
     def _timed(cls, index: Any, find: Callable[[np.ndarray], Steps]) -> Index:
+        if index.hasnans:
+            raise ValueError(f"the index of y has no time in row {int(np.argmax(index.isna()))}")
         clock, times = Clock.read(index.name, index, find=find)
         steps = _even_steps(times, find, clock, index)
         return (

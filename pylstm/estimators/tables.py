@@ -288,6 +288,8 @@ class Table:
 
 
 def _names(frame: Any) -> list[Any]:
+    if hasattr(frame, "collect_schema") and hasattr(frame, "collect"):
+        raise TypeError("a LazyFrame of polars has no rows yet: pass frame.collect()")
     if not isinstance(frame, dict) and not hasattr(frame, "columns"):
         raise TypeError(f"with id= or time= a DataFrame or a dict of columns is needed, got {quoted(frame)}")
     return list(getattr(frame, "columns", frame))
@@ -351,9 +353,11 @@ def _panel(columns: Columns, values: Any, known: Any, owner: Any, times: Any, cl
         names = [*columns.target, *columns.known]
         where = f"column {names[error.column]!r}" if error.column != TIME else f"column {columns.time!r}"
         text = re.sub(r"interpolate=True \(--interpolate\) fills it", "fill it, or leave the row out", str(error))
+        text = re.sub(r" [(]--[a-z ]+[)]", "", text)
         holidays = ", freq='C' takes them for holidays" if "of business day" in text else ""
         text = text.replace(", 'none' takes the rows as equal steps", holidays)
-        raise ValueError(f"row {error.row}, {where}: {re.sub(r' [(]--[a-z ]+[)]', '', text)}") from None
+        text = text.replace("fill='none' takes the rows as equal steps", "say which, freq=..., or leave the times out")
+        raise ValueError(f"row {error.row}, {where}: {text}") from None
 
 
 def _static(

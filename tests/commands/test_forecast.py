@@ -303,7 +303,7 @@ def test_losses(run, tmp_path, loss):
     (tmp_path / "calls.csv").write_text("\n".join(["calls", *map(str, counts)]) + "\n")
     found = run("train", "forecast", "calls.csv", "--column", "calls", "--loss", loss, "--json", *SMALL).json
     assert found["model"]["loss"] == ([0.1, 0.5, 0.9] if "," in loss else loss)
-    assert found["model"]["method"] == ["net"]
+    assert found["model"]["method"] == ["net, naive was better in the back-test"] and len(found["notes"]) == 1
     done = run("predict", "pylstm-forecast.safetensors", "--interval", 0.8, "--steps", 3)
     rows = [[float(each) for each in row[1:]] for row in list(csv.reader(io.StringIO(done.out)))[1:]]
     assert done.err == "" and all(low <= point <= high for point, low, high in rows)
@@ -353,3 +353,11 @@ def test_a_baseline_that_cannot_take_so_few_steps_is_left_out(run, tmp_path, mon
     assert ("autoets" in {name.lower() for name in found["errors"]}) == there and "naive" in found["errors"]
     for name in ("statsforecast", "statsforecast.models"):
         sys.modules.pop(name, None)
+
+
+def test_a_distribution_is_back_tested_too(run, tmp_path):
+    counts = np.random.default_rng(0).poisson(5, 96)
+    (tmp_path / "calls.csv").write_text("calls\n" + "\n".join(map(str, counts)) + "\n")
+    done = run("train", "forecast", "calls.csv", "--loss", "poisson", "--epochs", 2, "--json", "--quiet", "--no-plot")
+    assert done.json["model"]["method"][0].startswith("net") and done.json["validation_losses"]
+    assert load("pylstm-forecast.safetensors").recalibration is not None

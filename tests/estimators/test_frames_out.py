@@ -151,3 +151,32 @@ def test_hours_that_are_absent_where_the_clock_is_changed():
 
 def test_texts_that_are_not_dates_have_no_dates_to_come():
     assert list(fitted(pd.Series(VALUES, index=[f"row {k}" for k in range(60)])).predict(2).index) == [0, 1]
+
+
+@pytest.mark.parametrize("library", [pd, pl])
+def test_columns_of_dates_or_texts_are_no_series(library):
+    days = np.arange("2001-01-01", "2001-03-02", dtype="M8[D]").astype("M8[us]")
+    for column, message in (
+        (days, r"the column 'd' of y holds dates: Forecaster\(time='d'\)"),
+        (days.astype(str), "texts"),
+    ):
+        with pytest.raises(TypeError, match=message):
+            fitted(library.DataFrame({"d": column, "y": VALUES}))
+
+
+def test_periods_must_follow_each_other():
+    every = pd.period_range("2001-01", periods=61, freq="M")
+    for index in (every.delete(5), every[:60][::-1]):
+        with pytest.raises(ValueError, match="the index of y must have every period once, in order: "):
+            fitted(pd.Series(VALUES, index=index))
+
+
+def test_other_refusals():
+    days = pd.date_range("2001-01-01", periods=60)
+    with pytest.raises(ValueError, match="the index of y has no time in row 3"):
+        fitted(pd.Series(VALUES, index=days.where(np.arange(60) != 3)))
+    halves = pd.DataFrame({"t": pd.date_range("2001-01-01", periods=60, freq="SMS"), "y": VALUES})
+    with pytest.raises(ValueError, match=r"most others 2 weeks: say which, freq=\.\.\., or leave the times out"):
+        Forecaster(time="t").fit(halves)
+    with pytest.raises(TypeError, match="a LazyFrame of polars has no rows yet"):
+        Forecaster(time="t").fit(pl.from_pandas(halves).lazy())

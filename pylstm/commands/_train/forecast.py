@@ -122,7 +122,7 @@ def run(args: argparse.Namespace) -> int:
     values = [each.values[: len(each.values) - hold_out] for each in read.series]
     known = [each[: len(own)] for each, own in zip(read.known, values)] if read.known[0].shape[1] else None
     model, difference, season = _model(args, values, season)
-    training = ({"validation": SHARE, "patience": PATIENCE} if model.combine else {}) | training
+    training = ({"validation": SHARE, "patience": PATIENCE} if model.combine or model.head.spread else {}) | training
     _introduce(args, read, hold_out, season, difference, model)
     train: Any = values[0] if read.single else values
     with noted() as notes:
@@ -172,7 +172,7 @@ def _chosen(model: ForecastModel) -> list[str]:
     """What the forecasts are made of, the first series of several."""
     method = model.describe()
     more = f" (and {len(method) - 4} more)" if len(method) > 4 else ""
-    return [f"method  {' | '.join(method[:4])}{more}"] if model.combine else []
+    return [f"method  {' | '.join(method[:4])}{more}"] if model.combine or model.head.spread else []
 
 
 def _model(args: argparse.Namespace, series: list[Any], season: int) -> tuple[ForecastModel, str, int]:
