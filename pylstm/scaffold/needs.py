@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
-from pylstm.cells import functions
+from pylstm.cells import functions, row_functions
 
 CONSTANTS = (bool, int, float, str, type(None))
 
@@ -149,8 +149,9 @@ class Needs:
         """Import lines for `text`: those noted, and what it calls of `pylstm.cells`."""
         from pylstm import cells
 
-        called = set(re.findall(r"(?<![.\w])([a-z]\w*)\(", text)) & set(vars(functions)) - set(self._seen)
-        called = {name for name in called if callable(getattr(functions, name)) and not name.startswith("_")}
+        called = set(re.findall(r"(?<![.\w])([a-z]\w*)\(", text)) - set(self._seen)
+        known = vars(functions) | vars(row_functions)
+        called = {name for name in called if callable(known.get(name)) and not name.startswith("_")}
         called |= self._functions
         public = {"Cell", *({"Stage"} if re.search(r"\bStage\(", text) else ()), *(called & set(cells.__all__))}
         return [*sorted(self._lines), f"from pylstm.cells import {', '.join(sorted(public))}"]

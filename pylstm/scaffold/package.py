@@ -72,11 +72,6 @@ def files_of(name: str, source: type[Cell] | None = None) -> dict[str, str]:
         return _of_formula(name, *default_source(name))[0]
     if source.formula:
         source = formula_of(source)
-    if source.constants:
-        raise ValueError(
-            f"cell {source.name!r} has constants ({', '.join(source.constants)}), which the files of a package would "
-            "lack: pass the class to the layer, or register it, pylstm.register"
-        )
     by_hand = gives_backward(source)
     try:
         texts, made = _of_formula(name, *formula_source(source, name))

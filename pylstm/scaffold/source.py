@@ -6,6 +6,8 @@ import inspect
 import textwrap
 from typing import Any
 
+import numpy as np
+
 from pylstm.cells import Cell, Contract
 from pylstm.cells.contract import hook_name
 from pylstm.cells.formula import Derivation
@@ -86,7 +88,7 @@ def _forward(needs: Needs, cell: type[Cell], stage: str) -> str:
 
 
 def _written(needs: Needs, cell: type[Cell], name: str, texts: list[str], doc: str | None) -> tuple[list[str], str]:
-    declared = {key: getattr(cell, key) for key in DECLARED} | {"initial_values": needs.values(cell.initial_values)}
+    declared = {key: getattr(cell, key) for key in DECLARED} | _values(needs, cell)
     if cell.formulas:
         declared["keep"] = cell.declared.keep
     doc = inspect.getdoc(cell) if "__doc__" in vars(cell) and cell.__doc__ else doc
@@ -104,10 +106,18 @@ def twin_source(derivation: Derivation, cell: type[Cell], name: str, package: st
     needs = Needs()
     if cell.options:  # they are numbers in what is derived
         declared["formula"] = f"{package}.formula:{class_name(name)}"
-    declared |= {"kernel": f"{package}._{name}:{name}", "initial_values": needs.values(cell.initial_values)}
+    declared |= {"kernel": f"{package}._{name}:{name}"} | _values(needs, cell)
     texts = [numpy.stage_source(stage).replace("\n\n\n", "\n\n") for stage in derivation.stages.values()]
     text = needs.before(_class(name, inspect.getdoc(cell), declared, texts))
     return needs.imports(text), text
+
+
+def _values(needs: Needs, cell: type[Cell]) -> dict[str, Any]:
+    """`Cell.initial_values` and `Cell.constants`, as they are written."""
+    constants = {
+        name: value if callable(value) else np.asarray(value).tolist() for name, value in cell.constants.items()
+    }
+    return {"initial_values": needs.values(cell.initial_values), "constants": needs.values(constants)}
 
 
 def _widths(cell: type[Cell], contract: Contract) -> dict[str, Any]:

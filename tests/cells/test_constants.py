@@ -13,6 +13,8 @@ from pylstm.comparing import adding
 from pylstm.comparing.compare import count_params
 from pylstm.layers.initialisers import glorot_uniform, orthogonal, uniform
 from pylstm.layers.regularisers import drop_connect, l2_penalty
+from pylstm.scaffold.package import files_of
+from pylstm.scaffold.texts import execute
 
 
 def legendre(size):
@@ -155,11 +157,28 @@ def test_a_name_in_initial_values_too():
         type("Wrong", (Memory,), {"initial_values": {"B": 1.0}})
 
 
-def test_a_package_is_refused():
-    from pylstm.scaffold.package import files_of
+def test_a_package_has_them(tmp_path, monkeypatch):
+    """Functions and arrays, in the formula and in the derived twin, which needs a function across units."""
+    (tmp_path / "memory_of.py").write_text(
+        "import numpy as np\nfrom pylstm.cells import Cell, tanh\n\n\n"
+        "def feed(size):\n    return (2 * np.arange(size.memory) + 1) / 50\n\n\n"
+        "class Memory(Cell):\n    states = ('h', 'm')\n    gates = {'u': 'x+h', 'a': 'm', 'g': 'x+h+m'}\n"
+        "    sizes = {'memory': 3}\n    widths = {'u': 1, 'a': 'memory', 'm': 'memory', 'B': 'memory'}\n"
+        "    constants = {'B': feed, 'weight_m.a': np.diag([0.5, 0.25, 0.125])}\n\n"
+        "    def forward(z, p):\n        return {'h': tanh(z.g), 'm': z.a + p.B * z.u}\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    from memory_of import Memory as written  # type: ignore[import-not-found]
 
-    with pytest.raises(ValueError, match="constants"):
-        files_of("memo", Memory)
+    texts = files_of("memo", written)
+    for place in ("formula", "memo"):
+        made = execute(texts[f"pylstm_memo/{place}.py"], "memo", f"{place}.py")
+        made.kernel = None
+        one, other = (pylstm.Recurrent(cell, 2, 4, dtype="float64", seed=0) for cell in (made, written))
+        assert made.contract.constants == ("B", "weight_m.a")
+        np.testing.assert_array_equal(one.params.flat, other.params.flat)
+        x = np.random.default_rng(0).normal(size=(5, 2, 2))
+        np.testing.assert_allclose(one(x).y, other(x).y, rtol=1e-13)
 
 
 @pytest.mark.parametrize("form", ["numpy", "cython", "c", "latex", "markdown"])
