@@ -171,7 +171,7 @@ class Held:
 
 
 def chosen_by(name: Any, names: Iterable[str], unknown: Any) -> list[str]:
-    """Of `names` the one that is `name`, or else those that end or begin with it.
+    """The one of `names` that is `name`, or else those that end or begin with it.
 
     Raises
     ------

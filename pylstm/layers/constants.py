@@ -14,7 +14,7 @@ Rows = dict[str, list[tuple[int, int]]]
 
 
 def _places(contract: Contract, widths: dict[str, int]) -> Iterator[tuple[str, str, int, int]]:
-    """Of every constant: its name, the parameter that it is in, and the rows, from the first to before the last."""
+    """Every constant by name, the parameter that it is in, and its rows, from the first to before the last."""
     for name in contract.constants:
         whole, _, gate = name.partition(".")
         if not whole.startswith("weight_"):
