@@ -106,6 +106,18 @@ class Estimator(EstimatorHints, BaseEstimator):
         """The attributes of `_own` and `_fitted`, from a file."""
 
 
+def _frequency(offset: Any) -> str:
+    """The name of an offset of pandas, where that says all of it."""
+    from pylstm.estimators.index import is_named
+
+    if not is_named(offset):
+        raise ValueError(
+            f"freq={offset!r} with days of its own cannot stand in a file: freq='C' takes absent business days for "
+            "holidays, and dates whose index has such a frequency need no freq"
+        )
+    return str(offset.freqstr)
+
+
 def plain(parameters: dict[str, Any]) -> dict[str, Any]:
     """Parameters as JSON can hold them: cells by name, the keys of a dict beside its values."""
     out: dict[str, Any] = {}
@@ -117,6 +129,8 @@ def plain(parameters: dict[str, Any]) -> dict[str, Any]:
             value = None
         elif name == "dtype":
             value = check_dtype(value).name
+        elif hasattr(value, "freqstr"):
+            value = _frequency(value)
         elif isinstance(value, list | tuple | np.ndarray):
             value = [simple(each) for each in value]
         elif name == "cell_options" and isinstance(value, dict):

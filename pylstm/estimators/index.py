@@ -76,7 +76,7 @@ class Index:
             return cls("periods", name, last=str(index[-1]), frequency=index.freqstr)
         if dtype.kind == "M":
             own = index.freq if freq is None else None
-            if own is not None and _is_named(own):
+            if own is not None and is_named(own):
                 return cls._with_offset(index, own.freqstr)
             try:
                 return cls._timed(index, _finder(own, freq))
@@ -160,7 +160,7 @@ def _numbered(numbers: np.ndarray) -> Steps | None:
     return Steps("number", float(f"{np.mean(apart):.9g}"), float(numbers[-1]), 1) if even else None
 
 
-def _is_named(freq: Any) -> bool:
+def is_named(freq: Any) -> bool:
     """Whether the name of an offset of pandas that goes forward says all of it; ``"C"`` does not say its holidays."""
     from pandas.tseries.frequencies import to_offset
 
@@ -174,7 +174,7 @@ def _inferred(index: Any, freq: Any) -> str | None:
     if freq is not None:
         with suppress(ValueError, TypeError, FutureWarning):
             every = pd.date_range(index[0], periods=len(index), freq=freq)
-            return every.freqstr if _is_named(every.freq) and every.equals(index) else None
+            return every.freqstr if is_named(every.freq) and every.equals(index) else None
         return None
     return pd.infer_freq(index) if len(index) > 3 and index.is_monotonic_increasing and index.is_unique else None
 

@@ -180,3 +180,17 @@ def test_other_refusals():
         Forecaster(time="t").fit(halves)
     with pytest.raises(TypeError, match="a LazyFrame of polars has no rows yet"):
         Forecaster(time="t").fit(pl.from_pandas(halves).lazy())
+
+
+def test_an_offset_as_frequency_is_saved_by_its_name(tmp_path):
+    y = pd.Series(VALUES, index=bare(pd.date_range("2001-01", periods=60, freq="BME")))
+    net = Forecaster(hidden_size=3, epochs=1, random_state=0, freq=pd.offsets.BusinessMonthEnd()).fit(y)
+    pylstm.save(tmp_path / "f", net)
+    assert pylstm.load(tmp_path / "f").freq in ("BME", "BM")
+    assert list(pylstm.load(tmp_path / "f").predict(2).index) == list(net.predict(2).index)
+    days = pd.offsets.CustomBusinessDay(holidays=["2001-01-15"])
+    net = Forecaster(hidden_size=3, epochs=1, random_state=0, freq=days).fit(
+        pd.Series(VALUES, index=pd.date_range("2001-01-01", periods=60, freq=days))
+    )
+    with pytest.raises(ValueError, match="with days of its own cannot stand in a file: freq='C' takes"):
+        pylstm.save(tmp_path / "f", net)
