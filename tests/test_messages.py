@@ -41,7 +41,10 @@ def by_hand(d):
 @pytest.mark.parametrize(
     ("forward", "message"),
     [
-        (lambda z: {"h": z.a.sum(1)}, r"test_messages\.py:\d+: .*has no sum: a formula works on one unit"),
+        (
+            lambda z: {"h": z.a.sum(1)},
+            r"test_messages\.py:\d+: .*has no sum: use the functions across the units of a row in pylstm.cells: row_sum",
+        ),
         (lambda z: {"h": z.a.T}, r"test_messages\.py:\d+: .*has no T: use operators"),
         (lambda z: {"h": z.a.real}, r"has no real: leave it out"),
         (lambda self, z: {"h": tanh(z.a)}, r"unknown argument 'self': remove it, .*static.*o \(options\)"),
@@ -65,7 +68,7 @@ def test_formulas(forward, message):
             "asks for self: remove self: the functions of a cell are static.*z, prev, .*, o",
         ),
         (lambda z, o: {"h": z.a}, "asks for o: it declares no `options`"),
-        (lambda z, q: {"h": z.a}, "asks for q: it may ask for z, prev, e, p, u, o"),
+        (lambda z, q: {"h": z.a}, "asks for q: it may ask for z, prev, e, p, u, size, o"),
     ],
 )
 def test_twins(forward, message):

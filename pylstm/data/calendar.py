@@ -215,7 +215,7 @@ def _months(times: np.ndarray) -> Steps | None:
 
 
 SHORTEST = np.timedelta64(25, "D")
-"""Below any time from a month's last business day to the next's."""
+"""Less than any time from a month's last business day to the next's."""
 ENOUGH, MOST, NEAR = 12, 0.7, 4
 
 

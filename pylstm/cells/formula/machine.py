@@ -30,7 +30,7 @@ BEFORE, AFTER, WHOLE = 0, -1, -2
 
 Phases = dict[Width, list[Value]]
 Instruction = tuple[Any, ...]
-"""As `engine.build` takes it."""
+"""One instruction as `engine.build` takes it."""
 
 
 def kernel(contract: Contract, stages: list[StageDerivation], sizes: Mapping[str, int] | None = None) -> Any:
@@ -272,7 +272,7 @@ class _WholeRows(_Encoder):
         self.widths: dict[int, int] = {}
 
     def encode(self, phases: Phases) -> dict[str, Any]:
-        """With the widths of all slots."""
+        """The code, with the widths of all slots."""
         return {**super().encode(phases), "widths": [self.widths[slot] for slot in self.slots.values()]}
 
     def _instruction(self, value: Value, last: dict[Value, Value]) -> Instruction:

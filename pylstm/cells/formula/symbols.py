@@ -96,7 +96,7 @@ class Symbol:
 
     @property
     def groups(self) -> Width:
-        """Of the result of a function across the units of a row."""
+        """How many groups a function across the units of a row has that made it."""
         return self.node.groups
 
     def size(self, width: Width) -> Symbol:

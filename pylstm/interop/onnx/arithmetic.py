@@ -216,7 +216,7 @@ def _gelu(a: Attributes, x: Any) -> Any:
 
 
 def _batch_normalisation(a: Attributes, x: Any, scale: Any, bias: Any, mean: Any, variance: Any) -> Any:
-    """By the channels, axis 1: of a net that is not being trained."""
+    """BatchNormalization by the channels, axis 1: of a net that is not being trained."""
     if a["outputs"] > 1 or a.get("training_mode"):
         raise ValueError("BatchNormalization: training_mode=1 and its other outputs are not known here")
     factor = scale / np.sqrt(variance + scale.dtype.type(a.get("epsilon", 1e-5)))
@@ -225,7 +225,7 @@ def _batch_normalisation(a: Attributes, x: Any, scale: Any, bias: Any, mean: Any
 
 
 def _layer_normalisation(a: Attributes, x: Any, scale: Any, bias: Any = None) -> Any:
-    """Over the last axes, from `axis` on."""
+    """LayerNormalization over the last axes, from `axis` on."""
     if a["outputs"] > 1:
         raise ValueError("LayerNormalization: its outputs Mean and InvStdDev are not known here")
     axes = tuple(range(a.get("axis", -1) % x.ndim, x.ndim))

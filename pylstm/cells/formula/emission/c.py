@@ -54,7 +54,7 @@ _BEFORE = """#ifndef REAL
 #include __FILE__
 """
 _ROWS = '#include "pylstm/rows.h"\n\n#include <stdlib.h>\n'
-"""In place of the header of math.h, where units of a row meet."""
+"""Headers in place of that of math.h, where units of a row meet."""
 _MODULE = """
 #ifdef PYLSTM_PYTHON_MODULE
 static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "NAME", NULL, -1, NULL};
