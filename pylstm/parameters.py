@@ -188,7 +188,7 @@ class Parameters(Held, Hinted, Mapping[str, Array], hints="parameters"):
             self._marks = marks
 
     def adopted(self, parts: Iterable[Parameters]) -> Iterator[tuple[Array, memoryview]]:
-        """For each of `parts`, in their order here, the piece of the buffer and of what is frozen, for `move_to`.
+        """Pieces of the buffer and of what is frozen, one for each of `parts` in their order here, for `move_to`.
 
         So a stack makes the parameters of its layers pieces of one buffer.
         """
