@@ -10,7 +10,7 @@ from pylstm.cells.contract import Contract, Stage, hook_name, wrong_cell
 from pylstm.cells.declaration import NoContract, check_attributes, is_base
 from pylstm.cells.formula.lazy import install
 from pylstm.cells.options import Option, Options, bound, options_of, with_options
-from pylstm.cells.unchanged import check_unchanged, remember_constants, remember_declared
+from pylstm.cells.unchanged import check_unchanged, forget_written, remember_constants, remember_declared
 
 
 class Cell:
@@ -254,6 +254,10 @@ class Cell:
     @classmethod
     def _remember_constants(cls) -> None:
         remember_constants(cls, Cell)
+
+    @classmethod
+    def _forget_written(cls) -> None:
+        forget_written(cls, Cell)
 
     @classmethod
     def _check_unchanged(cls) -> None:

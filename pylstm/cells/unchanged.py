@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dis import get_instructions
 from itertools import chain
-from types import CellType, CodeType, FunctionType
+from types import CellType, CodeType, FunctionType, ModuleType
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,25 @@ _DECLARED = (
     "output",
 )  # fmt: skip
 """What the contract is made of, when the class is; `initial_values` are read when a layer is made."""
+
+_WRITERS = frozenset(
+    (
+        "add",
+        "append",
+        "clear",
+        "extend",
+        "fill",
+        "insert",
+        "pop",
+        "popitem",
+        "remove",
+        "reverse",
+        "setdefault",
+        "sort",
+        "update",
+    )
+)
+"""Methods that change a list, a dict or an array in place."""
 
 
 def remember_declared(cell: Any) -> None:
@@ -30,6 +49,14 @@ def remember_constants(cell: Any, base: type) -> None:
     found = dict(_constants(cell, base)).items()
     cell._derived_with = {place: _copied(value) for place, value in found if place.rpartition(".")[2] in read}
     cell._derived_beside = {place: _copied(value) for place, value in _outside(cell)}
+
+
+def forget_written(cell: Any, base: type) -> None:
+    """Forget what the formula itself has changed while it was derived: a counter, a list of what it saw."""
+    now = {place: _copied(value) for place, value in chain(_constants(cell, base), _outside(cell))}
+    for known in (cell._derived_with, cell._derived_beside):
+        for place in [place for place, value in known.items() if place not in now or not _same(value, now[place])]:
+            del known[place]
 
 
 def check_unchanged(cell: Any, base: type) -> None:
@@ -69,11 +96,12 @@ def _constants(cell: Any, base: type) -> Iterator[tuple[str, Any]]:
 def _outside(cell: Any) -> Iterator[tuple[str, Any]]:
     """Plain values that the formulas read as globals or of enclosing functions, by module or function and name.
 
-    Not lists and dicts, into which a formula may write as it runs.
+    Of a class, a module or another object that they name, its attributes. Not lists and dicts where any formula writes.
     """
     seen: dict[CodeType, FunctionType] = {}
     for each in cell.formulas.values():
         _names_in(each, seen)
+    writes = any(_writes(part) for code in seen for part in _codes(code))
     for code, function in seen.items():
         module = str(function.__module__)
         if module.partition(".")[0] in ("pylstm", "numpy"):
@@ -83,9 +111,36 @@ def _outside(cell: Any) -> Iterator[tuple[str, Any]]:
         enclosing = function.__qualname__.rpartition(".<locals>")[0]
         for name, each in zip(code.co_freevars, function.__closure__ or ()):
             found[f"{enclosing}.{name}"] = _is_plain if each == CellType() else each.cell_contents
-        yield from (
-            (place, value) for place, value in found.items() if _is_plain(value) and not isinstance(value, list | dict)
-        )
+        found |= _attributes(found, {name for part in _codes(code) for name in part.co_names})
+        for place, value in found.items():
+            if _is_plain(value) and not (writes and isinstance(value, list | dict)):
+                yield place, value
+
+
+def _attributes(found: dict[str, Any], names: set[str]) -> dict[str, Any]:
+    """Those by one of `names` of the values that have some: classes, modules, settings of a user's own type.
+
+    Not of a cell, whose constants are known.
+    """
+    owners = {place: value for place, value in found.items() if not callable(value) or isinstance(value, type)}
+    return {
+        f"{place}.{name}": vars(value)[name]
+        for place, value in owners.items()
+        if not hasattr(value, "formulas") and not _is_library(value)
+        for name in sorted(names & {*getattr(value, "__dict__", ())})
+    }
+
+
+def _is_library(value: Any) -> bool:
+    """Whether it is a module or a type of pylstm or NumPy, or an object of theirs."""
+    name = value.__name__ if isinstance(value, ModuleType) else getattr(value, "__module__", "")
+    return str(name).partition(".")[0] in ("pylstm", "numpy", "math")
+
+
+def _writes(code: CodeType) -> bool:
+    """Whether it may change a list, a dict or a global."""
+    stores = {"STORE_SUBSCR", "DELETE_SUBSCR", "STORE_GLOBAL"}
+    return not _WRITERS.isdisjoint(code.co_names) or any(one.opname in stores for one in get_instructions(code))
 
 
 def _codes(code: CodeType) -> list[CodeType]:

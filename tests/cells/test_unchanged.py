@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -209,3 +210,94 @@ def test_a_global_by_the_name_of_a_gate(monkeypatch):
     first = output(cell)
     monkeypatch.setattr(f"{__name__}.a", 2.0)
     assert np.array_equal(output(cell), first)
+
+
+RATES, NAMED, COUNT, SEEN, KNOWN = [0.5, 0.25], {"rate": 0.5}, 0, [], {}
+
+
+class Settings:
+    def __init__(self, rate):
+        self.rate = rate
+
+
+SETTINGS = Settings(0.5)
+MODULE = ModuleType("settings")
+MODULE.rate = 0.5
+
+
+class Constants:
+    rate = 0.5
+
+
+def of(read):
+    """A cell of which `read` takes a number from outside."""
+
+    class Outside(Cell):
+        states, gates = ("h",), {"a": "x+h"}
+
+        def forward(z, prev):
+            return {"h": read() * prev.h + tanh(z.a)}
+
+    return Outside
+
+
+@pytest.mark.parametrize(
+    ("read", "change", "place"),
+    [
+        (lambda: RATES[0], lambda patch: RATES.__setitem__(0, 0.9), "RATES"),
+        (lambda: RATES[0], lambda patch: patch.setattr(f"{__name__}.RATES", [0.9]), "RATES"),
+        (lambda: NAMED["rate"], lambda patch: patch.setitem(NAMED, "rate", 0.9), "NAMED"),
+        (lambda: SETTINGS.rate, lambda patch: patch.setattr(SETTINGS, "rate", 0.9), "SETTINGS.rate"),
+        (lambda: SETTINGS.rate, lambda patch: patch.setattr(f"{__name__}.SETTINGS", Settings(0.9)), "SETTINGS.rate"),
+        (lambda: MODULE.rate, lambda patch: patch.setattr(MODULE, "rate", 0.9), "MODULE.rate"),
+        (lambda: Constants.rate, lambda patch: patch.setattr(Constants, "rate", 0.9), "Constants.rate"),
+    ],
+)
+def test_what_a_formula_reads_in_another_object(monkeypatch, read, change, place):
+    cell = of(read)
+    first = output(cell)
+    assert np.array_equal(output(cell), first)
+    change(monkeypatch)
+    try:
+        with pytest.raises(TypeError, match=rf"'outside': .*\.{place} was .*0\.5.* changed to .*0\.9.* does nothing"):
+            output(cell)
+        assert not np.array_equal(output(of(read)), first)
+    finally:
+        RATES[0] = 0.5
+
+
+def test_a_list_of_the_enclosing_function():
+    rates = [0.5]
+    cell = of(lambda: rates[0])
+    output(cell)
+    rates[0] = 0.9
+    with pytest.raises(TypeError, match=r"enclosing_function\.rates was"):
+        output(cell)
+
+
+def counted():
+    global COUNT
+    COUNT += 1
+    return 0.5
+
+
+def seen():
+    SEEN.append(COUNT)
+    return 0.5
+
+
+def known(key=0.5):
+    KNOWN[key] = key
+    return KNOWN[key]
+
+
+@pytest.mark.parametrize("read", [counted, seen, known])
+def test_what_a_formula_writes_is_its_own(read):
+    """A counter, a list, a dict that other formulas share."""
+    cell = of(read)
+    first = output(cell)
+    known(0.25)
+    seen()
+    for _ in range(2):
+        assert of(read).contract.states
+        assert np.array_equal(output(cell), first)

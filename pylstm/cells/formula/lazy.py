@@ -38,6 +38,7 @@ def complete(cell: Any) -> None:
 
     cell._remember_constants()
     derivation = derive(cell)
+    cell._forget_written()
     for stage in derivation.stages.values():
         forward, backward = compile_twin(derivation.contract, stage)
         setattr(cell, hook_name("forward", stage.stage.name), staticmethod(forward))
