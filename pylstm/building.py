@@ -80,7 +80,7 @@ def compile_args(level: str = "v1") -> list[str]:
     >>> "-mavx2" in compile_args("v3"), "-mavx512f" in compile_args("v4")
     (True, True)
     """
-    if level not in LEVEL_FLAGS:
+    if not isinstance(level, str) or level not in LEVEL_FLAGS:
         raise ValueError(f"level must be one of {', '.join(LEVEL_FLAGS)}, got {level!r}")
     return [f"-I{get_include()}", "-O3", *FLAGS, *LEVEL_FLAGS[level]]
 

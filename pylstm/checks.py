@@ -12,7 +12,7 @@ import numpy as np
 
 from pylstm.schema import MOST
 from pylstm.wording import ByName as ByName
-from pylstm.wording import converted, with_article
+from pylstm.wording import converted, of_unequal, with_article
 
 DTYPES = ("float32", "float64")
 
@@ -167,8 +167,8 @@ def takes_one(function: Any) -> bool:
     return True
 
 
-def as_array(name: str, value: Any) -> np.ndarray:
-    """`value` as an array of whatever dtype and shape it has.
+def as_array(name: str, value: Any, unequal: str = "") -> np.ndarray:
+    """`value` as an array of whatever dtype and shape it has; `unequal` says what to do with rows of unequal lengths.
 
     Raises
     ------
@@ -187,7 +187,7 @@ def as_array(name: str, value: Any) -> np.ndarray:
         return np.asarray(value)
     except ValueError as error:
         if "inhomogeneous" in str(error):
-            raise ValueError(f"{name}{_no_array(value)}") from None
+            raise ValueError(f"{name}{_no_array(value, unequal or of_unequal(name))}") from None
         raise ValueError(f"{name}: not an array: {error}") from None
     except (TypeError, RuntimeError) as error:
         raise TypeError(
@@ -202,16 +202,13 @@ OF_LOSS = (
 )
 
 
-def _no_array(value: Any) -> str:
+def _no_array(value: Any, unequal: str) -> str:
     """Why nested sequences are not an array: rows of unequal lengths, what a loss returned, or anything else."""
     shapes = [_shape(each) for each in value]
     if len(shapes) == 2 and shapes[0] == () and shapes[1]:
         return f" must be one array, got a pair of a number and an array: {OF_LOSS}"
     if all(shapes) and len({shape[1:] for shape in shapes}) == 1:
-        return (
-            ": rows of unequal lengths do not form an array: rows = pylstm.Sequences.of(list_of_arrays) pads them; "
-            "a SequenceModel takes rows, a layer with batch_first=True rows.padded with lengths=rows.lengths"
-        )
+        return f": rows of unequal lengths do not form an array: {unequal}"
     return f" must be one array, got {with_article(type(value).__name__)} of shapes {quoted(shapes)}"
 
 

@@ -72,6 +72,8 @@ def explained(error: OSError, path: Any) -> OSError:
 
 def open_to_read(path: Any, opener: Any = None) -> BinaryIO:
     """The file at `path`, open; an `OSError` that says what to do if it cannot be."""
+    if not isinstance(path, str | bytes | os.PathLike):  # a number would be that of an open file
+        path_text(path, "name the file")
     try:
         return open(path, "rb", opener=opener)
     except OSError as error:

@@ -54,11 +54,11 @@ def wrong_call(function: Callable[..., Any], name: str, given: tuple[Any, ...], 
         how = f" by name, {', '.join(lost)}" if lost and len(given) - len(own) > len(places) else ""
         return f"{name} needs {' and '.join(missing)}{how}: {name}({call}){cure}"
     if twice:
-        return f"{name}: {twice[0]} was given twice, by place and by name"
+        return f"{name}: {twice[0]} was given twice, by position and by name"
     by_name = ", ".join(f"{each.name}=" for each in named if each.kind is each.KEYWORD_ONLY)
     if not places:
-        return f"{name} takes no arguments by place{by_name and '; by name '}{by_name}"
-    return f"{name} takes {len(places)} argument{'s' * (len(places) > 1)} by place, " + (
+        return f"{name} takes no positional arguments{by_name and '; by name '}{by_name}"
+    return f"{name} takes {len(places)} positional argument{'s' * (len(places) > 1)}, " + (
         ", ".join(each.name for each in places) + (f"; by name {by_name}" if by_name else "")
     )
 

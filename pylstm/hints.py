@@ -166,7 +166,7 @@ def refuse_options(given: Iterable[str], known: Iterable[str], kind: str = "opti
 def refuse_call(given: Iterable[str], more: tuple[Any, ...] = ()) -> NoReturn:
     """TypeError for what the call of a layer does not take, or where it lacks x."""
     if more:
-        raise TypeError("the call of a layer takes 2 arguments by place, x and initial: help(type(layer).__call__)")
+        raise TypeError("the call of a layer takes 2 positional arguments, x and initial: help(type(layer).__call__)")
     if not given:
         raise TypeError("the call of a layer needs x: run = layer(x)")
     refuse_options(given, (), "call")
@@ -176,7 +176,9 @@ def refuse_call(given: Iterable[str], more: tuple[Any, ...] = ()) -> NoReturn:
 def refuse_backward(given: Iterable[str], more: tuple[Any, ...] = ()) -> NoReturn:
     """TypeError for what the backward pass of a run does not take."""
     if more:
-        raise TypeError("backward takes 1 argument by place, dy: help(type(run).backward) lists those that go by name")
+        raise TypeError(
+            "backward takes 1 positional argument, dy: help(type(run).backward) lists those that go by name"
+        )
     refuse_options(given, (), "backward")
     raise TypeError(f"backward has no argument {next(iter(given))}=: help(type(run).backward) lists them")
 

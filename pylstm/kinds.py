@@ -177,7 +177,7 @@ def check_remade(cls: type, ancestor: type, places: tuple[str, ...], options: It
     ancestor : type
         The base of `cls` whose arguments files hold: what its constructor takes besides is not the layer's.
     places : tuple of str
-        Arguments that `load` passes by place.
+        Arguments that `load` passes by position.
     options : iterable of str
         Those by name.
     cure : str

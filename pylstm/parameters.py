@@ -15,6 +15,7 @@ import numpy as np
 from pylstm.checks import Array, Dtype, check_array, check_dtype, quoted
 from pylstm.held import Held
 from pylstm.hints import Hinted, explained_constructor
+from pylstm.wording import with_article
 
 NOT_A_METHOD = "params is not a method: leave out the brackets, as in pylstm.Adam(model.params)"
 
@@ -160,10 +161,11 @@ class Parameters(Held, Hinted, Mapping[str, Array], hints="parameters"):
         ValueError
             Another size, dtype or number of axes.
         """
-        if flat.shape != self.flat.shape or flat.dtype != self._dtype:
-            raise ValueError(
-                f"the buffer must be ({self.flat.size},) of {self._dtype}, got {flat.shape} of {flat.dtype}"
-            )
+        right = isinstance(flat, np.ndarray)
+        if not right or flat.shape != self.flat.shape or flat.dtype != self._dtype:
+            got = f"{flat.shape} of {flat.dtype}" if right else with_article(type(flat).__name__)
+            wrong = ValueError if right else TypeError
+            raise wrong(f"flat must be an array ({self.flat.size},) of {self._dtype}, got {got}")
         new = object.__new__(Parameters)
         new._dtype, new._shapes, new._pieces = self._dtype, self._shapes, self._pieces
         new._flat, new._views = flat, {}
@@ -200,6 +202,8 @@ class Parameters(Held, Hinted, Mapping[str, Array], hints="parameters"):
 
     def same_layout(self, other: Parameters) -> bool:
         """Whether `other` has the same names, shapes, order and dtype."""
+        if not isinstance(other, Parameters):
+            raise TypeError(f"other must be Parameters, got {with_article(type(other).__name__)}")
         return list(self._shapes.items()) == list(other._shapes.items()) and self._dtype == other._dtype
 
     def __iadd__(self, other: Any) -> Parameters:

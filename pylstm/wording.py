@@ -71,3 +71,28 @@ def converted(name: str, value: Any, dtype: str) -> str:
     """
     dtype = dtype if dtype == "bool" else repr(dtype)
     return f"{name}.astype({dtype})" if isinstance(value, np.ndarray) else f"np.asarray({name}, dtype={dtype})"
+
+
+_WEIGHED = "pad them to one length, and give the steps beyond their ends weight 0, weights="
+_UNEQUAL = {
+    "target": _WEIGHED,
+    "targets": _WEIGHED,
+    "dy": "give dy the shape of run.y, 0 beyond the ends",
+    "parameter": "give every row as many numbers",
+    "weights": "give them the shape of the loss's rows and steps, 0 beyond the ends",
+}
+
+
+def of_unequal(name: str) -> str:
+    """What to do with rows of unequal lengths, by the first word of the argument's name.
+
+    Examples
+    --------
+    >>> of_unequal("parameter 'weight'")
+    'give every row as many numbers'
+    """
+    return _UNEQUAL.get(
+        name.partition(" ")[0],
+        "rows = pylstm.Sequences.of(list_of_arrays) pads them; a SequenceModel takes rows, a layer with "
+        "batch_first=True rows.padded with lengths=rows.lengths",
+    )

@@ -166,9 +166,9 @@ def test_a_map_called_with_an_option_of_a_layer(call):
 
 
 def test_too_many_arguments_and_one_given_twice():
-    with pytest.raises(TypeError, match=r"^loss takes 3 arguments by place, x, y, weights$"):
+    with pytest.raises(TypeError, match=r"^loss takes 3 positional arguments, x, y, weights$"):
         MODEL.loss(ROWS, ROWS, ROWS, ROWS)
-    with pytest.raises(TypeError, match=r"^naive: n was given twice, by place and by name$"):
+    with pytest.raises(TypeError, match=r"^naive: n was given twice, by position and by name$"):
         forecasting.naive([1.0], 3, n=3)
 
 
@@ -247,7 +247,7 @@ ONLY_MADE = {
         lambda: pylstm.Run(), lambda: pylstm.Run(3), lambda: pylstm.Run(*range(6)), lambda: pylstm.Run(*"abcdefg"),
     ],
     "the call of a layer needs x: run = layer(x)": [lambda: LSTM()],
-    "the call of a layer takes 2 arguments by place, x and initial": [lambda: LSTM(X, None, 3)],
+    "the call of a layer takes 2 positional arguments, x and initial": [lambda: LSTM(X, None, 3)],
     "x must be an array of numbers, got 'abc'": [lambda: LSTM("abc"), lambda: STACK("abc"), lambda: HEAD("abc")],
     "Stage needs name": [lambda: cells.Stage()],
     "set_num_threads needs n": [lambda: pylstm.set_num_threads()],

@@ -1,4 +1,4 @@
-"""Calls with too many arguments by place or unknown ones, of methods of every step, and of what is not called."""
+"""Calls with too many positional arguments or unknown ones, of methods of every step, and of what is not called."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ GRADS = RUN.backward(RUN.y)
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
-        (lambda: RUN.backward(Y, {}), TypeError, "backward takes 1 argument by place, dy"),
-        (lambda: STACK(X).backward(Y, {}), TypeError, "backward takes 1 argument by place, dy"),
-        (lambda: HEAD(Y).backward(None, 1), TypeError, "backward takes 1 argument by place, dy"),
-        (lambda: ADAM.step(GRADS.params, 0.1), TypeError, "optimiser.step takes 1 argument by place, grads"),
+        (lambda: RUN.backward(Y, {}), TypeError, "backward takes 1 positional argument, dy"),
+        (lambda: STACK(X).backward(Y, {}), TypeError, "backward takes 1 positional argument, dy"),
+        (lambda: HEAD(Y).backward(None, 1), TypeError, "backward takes 1 positional argument, dy"),
+        (lambda: ADAM.step(GRADS.params, 0.1), TypeError, "optimiser.step takes 1 positional argument, grads"),
         (
             lambda: ADAM.step(gradients=GRADS.params),
             TypeError,

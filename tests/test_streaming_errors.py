@@ -154,17 +154,20 @@ ROW = np.ones(3, F32)
     ("call", "message"),
     [
         (lambda s: s.step(x=ROW), r"stream\.step has no option x=: it takes x_t, out, aux, reset"),
-        (lambda s: s.step(ROW, None, None), r"stream\.step takes 2 arguments by place, x_t, out; by name aux=, reset="),
+        (
+            lambda s: s.step(ROW, None, None),
+            r"stream\.step takes 2 positional arguments, x_t, out; by name aux=, reset=",
+        ),
         (lambda s: s.step(), r"step needs x_t, the input of one step: y = stream\.step\(x_t\)"),
         (lambda s: s.feed(x=ROW), r"stream\.feed has no option x=: it takes chunk, out, aux, reset"),
-        (lambda s: s.feed([ROW], None, 1), r"stream\.feed takes 2 arguments by place, chunk, out"),
+        (lambda s: s.feed([ROW], None, 1), r"stream\.feed takes 2 positional arguments, chunk, out"),
         (lambda s: s.reset(row=0), r"reset has no option row=: it takes rows; did you mean rows=\?"),
-        (lambda s: s.reset(0, 1), r"reset takes 1 argument by place, rows"),
+        (lambda s: s.reset(0, 1), r"reset takes 1 positional argument, rows"),
         (lambda s: s.restore(), r"restore needs snapshot"),
-        (lambda s: s.restore(1, 2), r"restore takes 1 argument by place, snapshot"),
-        (lambda s: s.snapshot(1), r"snapshot takes no arguments by place"),
+        (lambda s: s.restore(1, 2), r"restore takes 1 positional argument, snapshot"),
+        (lambda s: s.snapshot(1), r"snapshot takes no positional arguments"),
         (lambda s: s.refresh(weights=1), r"refresh has no option weights=: it takes none"),
-        (lambda s: s.fork(2), r"fork takes no arguments by place"),
+        (lambda s: s.fork(2), r"fork takes no positional arguments"),
         (lambda s: s(ROW), r"Stream is not callable: stream\.step\(x_t\) makes one step, stream\.feed\(chunk\) many"),
     ],
 )
@@ -182,5 +185,5 @@ def test_a_stream_is_made_by_its_layer():
             TypeError, match=r"Stream takes layer and batch_size, .*stream = layer\.stream\(batch_size\)"
         ):
             pylstm.Stream(*given, **options)
-    with pytest.raises(TypeError, match="x_t was given twice, by place and by name"):
+    with pytest.raises(TypeError, match="x_t was given twice, by position and by name"):
         LAYER.stream().step(ROW, x_t=ROW)

@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 
 import pylstm
+from pylstm.layers import initialisers
 
 LSTM = pylstm.LSTM(2, 3, seed=0)
+X = np.ones((5, 2, 2), "float32")
 STACK = pylstm.LSTM(2, 3, num_layers=2, seed=0)
 
 
@@ -177,3 +179,116 @@ def test_weights_that_are_all_0_are_warned_of(weights):
         pylstm.fit(model, (x, y, weights), epochs=1)
     assert caught[0].filename == __file__ and np.array_equal(model.params[0].flat, before)
     pylstm.fit(model, (x, y, np.array([0, 1, 0, 0], "f4")), epochs=1)
+
+
+RAGGED = [[1.0, 2.0], [1.0]]
+Y = np.ones((2, 2), "float32")
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: pylstm.mean_squared_error(Y, RAGGED), r"target: rows of .*: pad them .* weight 0, weights=$"),
+        (lambda: pylstm.sigmoid_cross_entropy(Y, RAGGED), r"targets: rows of .*: pad them .* weight 0, weights=$"),
+        (lambda: pylstm.quantile_loss(Y, RAGGED, quantiles=[0.5]), r"target: rows of .*: pad them .* weights=$"),
+        (
+            lambda: pylstm.softmax_cross_entropy(np.zeros((5, 2, 4)), [[1, 2], [3]]),
+            r"targets: rows of .*: pad them .* weight 0, weights=$",
+        ),
+        (
+            lambda: pylstm.ctc_loss(np.zeros((5, 2, 4)), [[1, 2], [3]]),
+            r"targets: rows of .*: pad them .* with any label, target_lengths=\[2, 1, \.\.\.\]",
+        ),
+        (lambda: LSTM(X).backward(RAGGED), r"dy: rows of .*: give dy the shape of run\.y"),
+        (lambda: pylstm.mean_squared_error(Y, Y, weights=RAGGED), r"weights: rows of .*: give them the shape of"),
+        (
+            lambda: pylstm.Linear(1, 2).params.update({"weight": RAGGED}),
+            r"parameter 'weight': rows of .* as many numbers",
+        ),
+        (lambda: LSTM([[[1.0, 2.0]], [[1.0, 2.0]] * 2]), r"x: rows of .*pylstm\.Sequences\.of"),
+    ],
+)
+def test_rows_of_unequal_lengths(call, message):
+    """Not every argument is a sequence."""
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+WORDS = pylstm.text.CharModel(pylstm.datasets.Vocabulary("ab"), "gru", 4, embedding_size=3)
+MANY = pylstm.datasets.Vocabulary(map(chr, range(200, 500)))
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda: WORDS.generate(None), TypeError, "length must be an integer, got None"),
+        (lambda: WORDS.generate(2.5), TypeError, r"length must be an integer, got 2\.5"),
+        (lambda: WORDS.generate(-1), ValueError, "length must be at least 0, got -1"),
+        (
+            lambda: WORDS.logits([1, 2]),
+            ValueError,
+            r"indices must have shape \(T, B\), got \(2,\): .*indices\[:, None\]",
+        ),
+        (lambda: WORDS.bits([1, 2], [2, 1]), ValueError, r"indices must have shape \(T, B\), got \(2,\)"),
+        (lambda: MANY.encode("ab", 3), TypeError, "dtype must be one of integers, such as 'int64', got 3"),
+        (lambda: MANY.encode("ab", "float32"), TypeError, "dtype must be one of integers, .* got float32"),
+        (lambda: MANY.encode("ab", "int8"), ValueError, "dtype int8 does not hold the 301 indices: uint16 does"),
+        (lambda: LSTM.params.around(None), TypeError, r"flat must be an array \(\d+,\) of float32, got a NoneType"),
+        (lambda: LSTM.params.move_to([1.0]), TypeError, r"flat must be an array \(\d+,\) of float32, got a list"),
+        (lambda: LSTM.params.around(np.ones(3)), ValueError, r"flat must be an array .* got \(3,\) of float64"),
+        (lambda: LSTM.params.same_layout(3), TypeError, "other must be Parameters, got an int"),
+        (lambda: pylstm.stop_gradient("abc"), TypeError, "x must be a number or an array, got 'abc'"),
+        (lambda: pylstm.cells.filled("abc", np.ones(2)), TypeError, "filled: value must be an array .* got 'abc'"),
+        (lambda: pylstm.building.compile_args(["v1"]), ValueError, r"level must be one of .* got \['v1'\]"),
+        (lambda: pylstm.datasets.read_table(0), TypeError, "path must be a str, bytes or path, got int: name the file"),
+        (lambda: pylstm.datasets.read_text(0), TypeError, "path must be a str, bytes or path, got int: name the file"),
+        (
+            lambda: initialisers.initialise(LSTM, ["zeros"]),
+            ValueError,
+            r"initialiser must be one of .* got \['zeros'\]",
+        ),
+        (
+            lambda: pylstm.plots.draw_confusion(None, np.ones((2, 2)), "ab"),
+            TypeError,
+            r"axes must be those of a figure, figure\.subplots\(\), got None",
+        ),
+    ],
+)
+def test_a_wrong_value(call, error, message):
+    with pytest.raises(error, match=message):
+        call()
+
+
+def test_derivatives_of_lists_and_numbers():
+    """As the functions do that they are the derivatives of."""
+    cells = pylstm.cells
+    np.testing.assert_array_equal(cells.dsigmoid_from_y([0.5, 1.0]), [0.25, 0])
+    np.testing.assert_array_equal(cells.dtanh_from_y([0.5, 1.0]), [0.75, 0])
+    np.testing.assert_array_equal(cells.drelu_from_y([0.5, 0.0]), [1, 0])
+    assert cells.drelu_from_y(3.0) == 1 and cells.drelu_from_y(3.0).dtype == "float64"
+    np.testing.assert_array_equal(cells.row_sum([[1.0, 2.0]]), [[3.0]])
+
+
+@pytest.mark.parametrize("estimator", ["SequenceClassifier", "SequenceRegressor"])
+@pytest.mark.parametrize(
+    ("X", "y", "weights", "error", "message"),
+    [
+        (3, [0, 1], None, ValueError, r"X must be sequences, .* got 3"),
+        (np.ones((2, 4)), 3, None, ValueError, "y must have one target for each sequence, got 3"),
+        (np.ones((2, 4)), "ab", None, ValueError, "y must have one target for each sequence, got 'ab'"),
+        (np.ones((2, 4)), [0, 1], "ab", TypeError, "sample_weight must be numbers, one for each sequence, got 'ab'"),
+    ],
+)
+def test_a_fit_with_a_number_or_a_text(estimator, X, y, weights, error, message):
+    pytest.importorskip("sklearn")
+    with pytest.raises(error, match=message):
+        getattr(pylstm, estimator)(epochs=1).fit(X, y, weights)
+
+
+@pytest.mark.filterwarnings("ignore:in the back-test")
+@pytest.mark.parametrize(("n", "error"), [(0, ValueError), (-1, ValueError), (1.5, TypeError), ("3", TypeError)])
+def test_an_interval_of_no_steps(n, error):
+    model = pylstm.ForecastModel(combine=True, hidden_size=2, cycle=12)
+    model.fit(np.sin(np.arange(60.0)), epochs=1, validation=0.2)
+    with pytest.raises(error, match="n must be "):
+        model.predict_interval(n)

@@ -31,6 +31,11 @@ def of_numbers(*names: str) -> Callable[[Callable[..., Any]], Any]:
     return decorate
 
 
+def _array(x: Any) -> Any:
+    """A list as an array; numbers, arrays and symbols of a formula as they are."""
+    return np.asarray(x) if isinstance(x, list | tuple) else x
+
+
 def _function(name: str, array: Function, text: str) -> Function:
     def function(x: Any) -> Any:
         return x.apply(name, x) if isinstance(x, Symbol) else array(x)
@@ -107,19 +112,21 @@ def absolute(x: Any) -> Any:
 @of_numbers()
 def dsigmoid_from_y(y: Any) -> Any:
     """Derivative of the sigmoid from its output: y (1 - y)."""
+    y = _array(y)
     return y * (1 - y)
 
 
 @of_numbers()
 def dtanh_from_y(y: Any) -> Any:
     """Derivative of tanh from its output: 1 - y^2, as (1 - y) (1 + y): exact near 1."""
+    y = _array(y)
     return (1 - y) * (1 + y)
 
 
 @of_numbers()
 def drelu_from_y(y: Any) -> Any:
     """Derivative of relu from its output: 1 where y > 0, else 0."""
-    y = np.real(y)
+    y = np.asarray(np.real(y))
     return np.where(np.isnan(y), y, y > 0).astype(y.dtype)
 
 
@@ -129,7 +136,7 @@ def dabs_from_x(x: Any) -> Any:
     return np.sign(np.real(x))
 
 
-@explained()
+@_of_numbers
 def filled(value: Any, like: Any) -> Any:
     """`value` (a number, or one per row) in the shape and dtype of the array `like`."""
     return np.zeros_like(like) + value

@@ -117,4 +117,6 @@ def declared(x: Any, value: Any, derivative: Any) -> Any:
 
 
 def _as_array(x: Any) -> Any:
+    if isinstance(x, str | bytes):
+        raise TypeError(f"x must be a number or an array, got {quoted(x)}")
     return x if hasattr(x, "dtype") else np.asarray(x, np.float64)

@@ -175,13 +175,30 @@ class Vocabulary:
         text : str
         dtype : dtype
             Of integers that hold all indices. `smallest` is one that takes little memory for a long text.
+
+        Raises
+        ------
+        TypeError, ValueError
+            A dtype that is not of integers, or that does not hold all indices.
         """
+        dtype = self._dtype(dtype)
         index, out, at = self._index.astype(dtype), np.empty(len(text), dtype), 0
         for codes in _codes(text):
             known = codes < len(index)
             out[at : at + len(codes)] = np.where(known, index[np.where(known, codes, 0)], 0)
             at += len(codes)
         return out
+
+    def _dtype(self, dtype: Any) -> np.dtype:
+        try:
+            found = np.dtype(dtype)
+        except TypeError:
+            raise TypeError(f"dtype must be one of integers, such as 'int64', got {quoted(dtype)}") from None
+        if found.kind not in "iu":
+            raise TypeError(f"dtype must be one of integers, such as 'int64', got {found}")
+        if np.iinfo(found).max < len(self) - 1:
+            raise ValueError(f"dtype {found} does not hold the {len(self)} indices: {self.smallest} does")
+        return found
 
     @property
     def smallest(self) -> np.dtype:

@@ -14,7 +14,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils import _safe_indexing, check_consistent_length
 from sklearn.utils.validation import _check_sample_weight, _num_samples, check_is_fitted
 
-from pylstm.checks import check_number
+from pylstm.checks import check_number, quoted
 from pylstm.data.iterables import Batches, is_batches
 from pylstm.data.stored import lazily, read, stored
 from pylstm.estimators.estimator import Estimator
@@ -353,6 +353,10 @@ def counted(X: Any, y: Any, sample_weight: Any) -> tuple[Any, Any, Any]:
     refuse_other(X)
     if y is None:
         raise ValueError("y must be passed beside X, but is None")
+    if np.isscalar(y):
+        raise ValueError(f"y must have one target for each sequence, got {quoted(y)}")
+    if isinstance(sample_weight, str | bytes):
+        raise TypeError(f"sample_weight must be numbers, one for each sequence, got {quoted(sample_weight)}")
     mapped, y = stored(X), read(lazily(y))
     X = X if mapped is None else mapped
     weights = np.asarray(sample_weight)

@@ -42,6 +42,8 @@ def take(estimator: Any, X: Any, *, reset: bool) -> Any:
     if isinstance(X, Stored):
         return _take_stored(estimator, X, reset)
     X = unpacked(X)
+    if np.isscalar(X):
+        raise ValueError(f"X must be sequences, an array (N, T, I) or a list of arrays (T, I), got {quoted(X)}")
     several = _sequences_of(X)
     if several is not None:
         names = _common_names(several)

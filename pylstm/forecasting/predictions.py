@@ -155,6 +155,7 @@ class Predictions:
         """
         if not 0 < level < 1:
             raise ValueError(f"level must be between 0 and 1, got {level}")
+        n = check_size("n", n)
         if self.blend is not None:
             warn_of_level(self.blend, level, n)
         given = {"history": history, "exogenous": exogenous, "rescale": rescale, "paths": paths, "seed": seed}

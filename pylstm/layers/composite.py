@@ -41,7 +41,7 @@ class Composite(Layer, Generic[_Run], hints="composite"):
     _run: ClassVar[Any]
     """Class of its runs."""
     _remade: ClassVar[tuple[str, ...]]
-    """What `planned` passes to the constructor by place."""
+    """What `planned` passes to the constructor by position."""
 
     def _adopt(self) -> None:
         """One buffer for the parameters of all parts; theirs become pieces of it."""

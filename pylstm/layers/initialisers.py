@@ -285,7 +285,7 @@ def initialise(layer: Any, how: Any, *arguments: Any, **options: Any) -> Any:
         No initialiser of that name.
     """
     if not callable(how):
-        if how not in INITIALISERS:
+        if not isinstance(how, str) or how not in INITIALISERS:
             raise ValueError(f"initialiser must be one of {', '.join(INITIALISERS)}, or a function; got {how!r}")
         how = INITIALISERS[how]
     how(layer, *arguments, **options)

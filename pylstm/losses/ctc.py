@@ -11,6 +11,8 @@ from pylstm.engine import levels
 from pylstm.hints import Loss, explained, refuse_loss_options
 from pylstm.losses.reduction import check_floats, check_weights, reduce_losses, unwarned
 
+_UNEQUAL = "pad them to one length with any label, target_lengths=[2, 1, ...] says where each ends"
+
 
 @explained()
 @unwarned
@@ -141,7 +143,7 @@ def _lengths(name: str, values: Any, most: int, N: int) -> np.ndarray:
 
 def _check_targets(targets: Any, lengths: Any, counts: np.ndarray, V: int, blank: int) -> tuple[np.ndarray, np.ndarray]:
     """Targets (N, S) with S >= 1 and blanks beyond the ends, and their lengths: 0 in rows that do not count."""
-    targets, N = as_array("targets", targets), len(counts)
+    targets, N = as_array("targets", targets, _UNEQUAL), len(counts)
     if targets.ndim != 2 or len(targets) != N:
         raise ValueError(f"targets must have shape ({N}, S), got {targets.shape}")
     S = targets.shape[1]

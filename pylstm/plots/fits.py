@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from pylstm.checks import quoted
 from pylstm.hints import explained
 from pylstm.plots.comparison import smooth
 
@@ -86,6 +87,8 @@ def _finish_series(axes: Any, name: str, times: Sequence[str], shown: int) -> No
 @explained()
 def draw_confusion(axes: Any, matrix: np.ndarray, classes: Sequence[str]) -> None:
     """Counts by true class (rows) and predicted one (columns)."""
+    if not hasattr(axes, "imshow"):
+        raise TypeError(f"axes must be those of a figure, figure.subplots(), got {quoted(axes)}")
     axes.imshow(matrix, cmap="Blues")
     if len(classes) <= 20:
         for row, column in np.argwhere(matrix > 0):

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 
-from pylstm.checks import Integer, as_array, generator
+from pylstm.checks import Integer, as_array, check_size, generator
 from pylstm.datasets import Vocabulary
 from pylstm.feedforward.embedding import Embedding
 from pylstm.feedforward.linear import Linear
@@ -118,6 +118,9 @@ class CharModel(SequenceModel, kind="char_model"):
         logits : ndarray, shape (T, B, len(vocabulary))
         final : dict of str to ndarray
         """
+        indices = as_array("indices", indices)
+        if indices.ndim != 2:
+            raise ValueError(f"indices must have shape (T, B), got {indices.shape}: of one text take indices[:, None]")
         forward = Pass(self, indices, initial=initial, tape=False)
         return forward.out, dict(forward.run.final)
 
@@ -192,6 +195,7 @@ class CharModel(SequenceModel, kind="char_model"):
 
     def generate(self, length: int, *, prompt: str = "\n", temperature: float = 0.7, seed: Integer = 0) -> str:
         """The first `length` of `characters`, as one string; the other arguments and errors are the same."""
+        length = check_size("length", length, 0)
         return "".join(islice(self.characters(prompt=prompt, temperature=temperature, seed=seed), length))
 
 

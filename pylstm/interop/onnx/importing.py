@@ -10,6 +10,7 @@ import onnx
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from onnx import helper
 
+from pylstm.checks import quoted
 from pylstm.files import open_to_read, path_text
 from pylstm.hints import explained, explained_constructor
 from pylstm.interop.onnx.arithmetic import OPERATORS
@@ -88,6 +89,11 @@ class ImportedModel:
     """
 
     def __init__(self, proto: Any) -> None:
+        if not hasattr(proto, "graph"):
+            raise TypeError(
+                f"proto must be a ModelProto, as onnx.load(path) returns, got {quoted(proto)}: import_model(path) reads "
+                "a file"
+            )
         graph = proto.graph
         _refuse_unknown(graph)
         opset = {each.domain: each.version for each in proto.opset_import}.get("", 1)
