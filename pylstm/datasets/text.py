@@ -191,7 +191,7 @@ class Vocabulary:
 
     def _dtype(self, dtype: Any) -> np.dtype:
         try:
-            found = np.dtype(dtype)
+            found: np.dtype = np.dtype(dtype)
         except TypeError:
             raise TypeError(f"dtype must be one of integers, such as 'int64', got {quoted(dtype)}") from None
         if found.kind not in "iu":

@@ -91,8 +91,8 @@ class ImportedModel:
     def __init__(self, proto: Any) -> None:
         if not hasattr(proto, "graph"):
             raise TypeError(
-                f"proto must be a ModelProto, as onnx.load(path) returns, got {quoted(proto)}: import_model(path) reads "
-                "a file"
+                f"proto must be a ModelProto, as onnx.load(path) returns, got {quoted(proto)}: import_model(path) "
+                "reads a file"
             )
         graph = proto.graph
         _refuse_unknown(graph)
