@@ -33,9 +33,15 @@ def check(folder: Path, *command: str) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_mypy(tmp_path):
+@pytest.fixture(scope="module")
+def mypy(tmp_path_factory):
+    """One command, so that what mypy has learned of pylstm and of NumPy serves all."""
     pytest.importorskip("mypy")
-    run(tmp_path, "mypy", "--strict", "--config-file", "", "--cache-dir", str(tmp_path / "cache"))
+    return "mypy", "--strict", "--config-file", "", "--cache-dir", str(tmp_path_factory.mktemp("cache"))
+
+
+def test_mypy(tmp_path, mypy):
+    run(tmp_path, *mypy)
 
 
 def test_pyright(tmp_path):
@@ -50,29 +56,16 @@ def test_pyright(tmp_path):
     run(tmp_path, "basedpyright", "--pythonpath", sys.executable)
 
 
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory):
-    """What mypy knows of pylstm and of NumPy after the first page."""
-    return str(tmp_path_factory.mktemp("cache"))
-
-
 @pytest.mark.parametrize("page", ["README.md", "docs/write-a-cell.md"])
-def test_cells_as_pages_write_them(page, tmp_path, cache):
+def test_cells_as_pages_write_them(page, tmp_path, mypy):
     """Without annotations, in the modes that do not ask for them."""
-    pytest.importorskip("mypy")
     pytest.importorskip("basedpyright")
     blocks = re.findall(r"^```python\n(.*?)^```", (ROOT / page).read_text(), re.DOTALL | re.MULTILINE)
     cells = [each for each in blocks if "(Cell)" in each or "(pylstm.Cell)" in each]
     assert cells
-    (tmp_path / "page.py").write_text("\n".join(["import pylstm", *cells]))
-    strict = (
-        "--strict",
-        "--allow-untyped-defs",
-        "--allow-untyped-calls",
-        "--check-untyped-defs",
-        "--disable-error-code=no-redef",
-    )
-    check(tmp_path, "mypy", *strict, "--config-file", "", "--cache-dir", cache, "page.py")
+    modes = "# mypy: allow-untyped-defs, allow-untyped-calls, disable-error-code=no-redef"
+    (tmp_path / "page.py").write_text("\n".join([modes, "import pylstm", *cells]))
+    check(tmp_path, *mypy, "page.py")
     settings = {"typeCheckingMode": "standard", "reportSelfClsParameterName": False, "reportRedeclaration": False}
     (tmp_path / "pyrightconfig.json").write_text(json.dumps(settings))
     check(tmp_path, "basedpyright", "--pythonpath", sys.executable, "page.py")
