@@ -136,7 +136,7 @@ def dabs_from_x(x: Any) -> Any:
     return np.sign(np.real(x))
 
 
-@_of_numbers
+@of_numbers()
 def filled(value: Any, like: Any) -> Any:
     """`value` (a number, or one per row) in the shape and dtype of the array `like`."""
     return np.zeros_like(like) + value

@@ -21,6 +21,7 @@ Groups = Any
 
 def _parts(x: Any, groups: int) -> Any:
     """x as (..., groups, width / groups)."""
+    x = np.asarray(x)
     if groups < 1 or x.shape[-1] % groups:
         raise ValueError(f"groups={groups} does not divide a row of {x.shape[-1]} units")
     return x.reshape(*x.shape[:-1], groups, x.shape[-1] // groups)
