@@ -7,11 +7,7 @@ import importlib.util
 import io
 import itertools
 import keyword
-import os
 import re
-import shutil
-import subprocess
-import sysconfig
 import textwrap
 import tokenize
 from pathlib import Path
@@ -289,30 +285,6 @@ def test_the_core_names_no_gate():
         return [line for line in path.read_text().splitlines() if re.search("forget|gate", line, re.I)]
 
     assert not wrong([path for path in (PACKAGE / "_core.pyx", PACKAGE / "_core.pxd") if path.exists()], gates)
-
-
-COMPILER = shutil.which("cc") or shutil.which("gcc")
-
-
-@pytest.mark.skipif(COMPILER is None, reason="this machine has no C compiler")
-def test_float32_stays_float32(tmp_path):
-    """A bare number, as in `1 - z[k]`, is a double in the C that Cython writes, and so is all that it meets."""
-    compiling = pytest.importorskip("Cython.Compiler.Main")
-    options = {"language_level": 3, "include_path": [str(ROOT)]}
-    headers = [PACKAGE / "include", PACKAGE / "engine" / "include", sysconfig.get_paths()["include"]]
-    flags = ["-fsyntax-only", "-Wdouble-promotion", "-Werror=double-promotion", *(f"-I{folder}" for folder in headers)]
-
-    build = Path(os.environ.get("PYLSTM_BUILD", tmp_path))
-    built = {path.name: path for path in (*build.glob("*.p/*.pyx.c"), *build.glob("*_v1.c"))}
-
-    def promotions(path):
-        source = built.get(f"{path.name}.c") or built.get(f"{path.stem}_v1.c") or tmp_path / f"{path.stem}.c"
-        if not source.exists():
-            compiling.compile(str(path), compiling.CompilationOptions(**options, output_file=str(source)))
-        done = subprocess.run([COMPILER, *flags, str(source)], capture_output=True, text=True)
-        return done.returncode and done.stderr
-
-    assert not wrong([path for path in CYTHON if path.suffix == ".pyx"], promotions)
 
 
 def test_sizes_of_files():
