@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -131,7 +131,7 @@ class Cell:
     aux: ClassVar[tuple[str, ...]] = ()
     keep: ClassVar[tuple[str, ...]] = ()
     stages: ClassVar[tuple[Stage, ...]] = ()
-    widths: ClassVar[dict[str, str | int]] = {}
+    widths: ClassVar[Mapping[str, str | int]] = {}
     sizes: ClassVar[dict[str, int | str | None]] = {}
     options: ClassVar[dict[str, Option]] = Options()
     constants: ClassVar[dict[str, Any]] = {}
