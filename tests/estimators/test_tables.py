@@ -189,7 +189,14 @@ def test_columns_of_a_zone_whose_clock_is_changed(kind, start, freq, tmp_path):
     table = pd.DataFrame(
         {"shop": ["a"] * 59 + ["b"] * 59, "when": list(every[:59]) * 2, "flow": np.tile(series()[1][:59], 2)}
     )
-    table = pl.from_pandas(table) if kind == "polars" else table.sample(frac=1, random_state=0)
+    if kind == "polars":
+        when = pl.Series(every[:59].tz_convert("UTC").tz_localize(None).to_numpy()).dt.replace_time_zone("UTC")
+        when = when.dt.convert_time_zone("Europe/Berlin")
+        table = pl.DataFrame(
+            {"shop": list(table["shop"]), "when": pl.concat([when] * 2), "flow": table["flow"].to_numpy()}
+        )
+    else:
+        table = table.sample(frac=1, random_state=0)
     fitted = Forecaster("gru", **SMALL, id="shop", time="when").fit(table)
     pylstm.save(tmp_path / "f", fitted)
     for each in (fitted, pylstm.load(tmp_path / "f")):
