@@ -134,6 +134,19 @@ def test_units_that_are_equal_share_the_derivative():
     np.testing.assert_array_equal(run.backward(np.ones((1, 1, 4))).x, [[[0, 2, 2, 0]]])
 
 
+def test_a_product_of_sizes_is_one_divisor():
+    class Mean(Cell):
+        states = ("h", "M")
+        gates = {"a": "x"}
+        sizes = {"heads": 3, "dim": 2}
+        widths = {"M": "heads * dim"}
+
+        def forward(z, prev):
+            return {"h": z.a + row_mean(prev.M), "M": 0.5 * prev.M}
+
+    assert certify(Mean).ok
+
+
 def test_the_norm_of_nothing_has_derivative_0():
     class Norm(Cell):
         states = ("h",)

@@ -45,7 +45,8 @@ class NumpyPrinter(Printer):
 
     def expression(self, operation: Operation) -> tuple[str, int]:
         if operation.op == "size":
-            return self.size(operation.name), ATOM
+            text = self.size(operation.name)
+            return text, 4 if " * " in text else ATOM
         if operation.op == "power":  # binds closer than a sign, and to the right
             return " ** ".join(self.text(index, ATOM) for index in operation.args), 6
         return super().expression(operation)
