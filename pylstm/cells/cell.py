@@ -42,8 +42,9 @@ class Cell:
         Default: one stage that owns all gates. Every emission is emitted by exactly one stage, every gate owned by
         exactly one; the new states come from the last stage.
     widths : dict of str to (str or int)
-        Width of a gate, state, emission, kept value, parameter or aux input: ``"hidden_size"`` (the default),
-        ``"input_size"``, another size name (then a keyword of the layer), or a number.
+        Width of a gate, state, emission, kept value, parameter or aux input: ``"hidden_size"`` (the default, of aux 1),
+        ``"input_size"``, another size name (then a keyword of the layer), a number, or a product of these such as
+        ``"heads * key"``.
     sizes : dict of str to (int or str or None)
         Extra size names and their defaults: a number, another size name, or None (no default: must be given).
     options : dict of str to (float, int or bool)

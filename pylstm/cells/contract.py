@@ -318,7 +318,10 @@ class Contract:
             try:
                 unknown = [each for each in factors(width)[1] if each not in ("input_size", "hidden_size", *self.sizes)]
             except (ValueError, AttributeError):
-                self._refuse(f'width of {name!r}: {width!r} is no size, number or product such as "2 * hidden_size"')
+                self._refuse(
+                    f"the width of {name!r} must be a size, a whole number, or a product such as '2 * hidden_size', "
+                    f"got {width!r}"
+                )
             if unknown:
                 self._refuse(f"width of {name!r}: unknown size {unknown[0]!r}; declare it in `sizes`")
 

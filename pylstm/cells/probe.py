@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from pylstm.cells.contract import Stage, hook_name
+from pylstm.cells.sizes import fitting
 from pylstm.cells.twin import call, hook
 
 FAR = (5.0, 5.0, 10.0, 10.0, 20.0, 20.0, 100.0, 100.0)
@@ -66,7 +67,7 @@ def _alike(one: Any, other: Any) -> bool:
 def _values(cell: Any, positive: bool) -> Iterator[tuple[str, np.ndarray]]:
     contract = cell.contract
     needed = {name: 4 for name, default in contract.sizes.items() if default is None}
-    widths = contract.resolve(**SIZES, **needed)
+    widths = contract.resolve(**fitting(cell, SIZES | needed))
     drawn = _Numbers(positive)
     spaces: dict[str, dict[str, Any]] = {
         "prev": {name: drawn(widths[name], STATES) for name in contract.states},

@@ -7,6 +7,7 @@ arrays (..., width), real or complex, and the symbols of a formula, as those of 
 
 from __future__ import annotations
 
+import numbers
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ import numpy as np
 from pylstm.cells.formula.symbols import Symbol, refuse, width_given
 from pylstm.cells.functions import of_numbers, sqrt, where
 from pylstm.cells.widths import product, quotient
+from pylstm.checks import quoted
 
 Groups = Any
 """A number; in a formula also a size name, a product of them, or ``size.<name>``."""
@@ -21,8 +23,10 @@ Groups = Any
 
 def _parts(x: Any, groups: int) -> Any:
     """x as (..., groups, width / groups)."""
-    x = np.asarray(x)
-    if groups < 1 or x.shape[-1] % groups:
+    x = np.atleast_1d(np.asarray(x))
+    if not isinstance(groups, numbers.Integral) or groups < 1:
+        raise TypeError(f"groups of an array must be a whole number of 1 or more, got {quoted(groups)}")
+    if x.shape[-1] % groups:
         raise ValueError(f"groups={groups} does not divide a row of {x.shape[-1]} units")
     return x.reshape(*x.shape[:-1], groups, x.shape[-1] // groups)
 
@@ -87,7 +91,7 @@ def row_max(x: Any, groups: Groups = 1) -> Any:
 
 @of_numbers("x")
 def row_norm(x: Any, groups: Groups = 1) -> Any:
-    """Euclidean norm of each group: (..., W) to (..., groups). Of nothing but zeros its derivative is 0.
+    """Euclidean norm of each group: (..., W) to (..., groups). Of nothing but zeros its derivative is 0; squares may overflow.
 
     Examples
     --------
@@ -117,7 +121,7 @@ def softmax(x: Any, groups: Groups = 1) -> Any:
 
 @of_numbers("x")
 def logsumexp(x: Any, groups: Groups = 1) -> Any:
-    """log(sum(exp(x))) of each group, by the largest unit: (..., W) to (..., groups).
+    """log(sum(exp(x))) of each group, by the largest unit: (..., W) to (..., groups). Of nothing but -inf it is -inf.
 
     Examples
     --------
@@ -128,6 +132,7 @@ def logsumexp(x: Any, groups: Groups = 1) -> Any:
         return x.across("logsumexp", width_given(groups))
     parts = _parts(x, groups)
     most = np.real(parts).max(axis=-1)
+    most = np.where(np.isinf(most), most.dtype.type(0), most)
     return most + np.log(np.exp(parts - most[..., None]).sum(axis=-1))
 
 
@@ -193,6 +198,8 @@ def fold(x: Any, width: Groups, groups: Groups = 1) -> Any:
     if isinstance(x, Symbol):
         return x.across("fold", width_given(width), width_given(groups))
     parts = _parts(x, groups)
+    if width < 1 or x.shape[-1] % width or width % groups:
+        raise ValueError(f"a row of {x.shape[-1]} units in {groups} groups cannot be folded to {width}")
     pieces = parts.reshape(*parts.shape[:-1], x.shape[-1] // width, width // groups)
     return _joined(pieces.sum(axis=-2))
 
@@ -239,7 +246,13 @@ def contract(a: Any, b: Any, groups: Groups = 1) -> Any:
     """
     if isinstance(a, Symbol) and isinstance(b, Symbol):
         return _contracted(a, b, width_given(groups))
-    if a.shape[-1] >= b.shape[-1]:
+    matrix, vector = (a, b) if a.shape[-1] >= b.shape[-1] else (b, a)
+    if matrix.shape[-1] * groups % vector.shape[-1]:
+        raise ValueError(
+            f"a matrix of {matrix.shape[-1]} units cannot be contracted with a vector of {vector.shape[-1]} "
+            f"in {groups} groups"
+        )
+    if matrix is a:
         length = b.shape[-1] // groups
         matrix = _parts(a, groups).reshape(*a.shape[:-1], groups, -1, length)
         return _joined((matrix * _parts(b, groups)[..., None, :]).sum(axis=-1))

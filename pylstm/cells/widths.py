@@ -26,7 +26,7 @@ def factors(width: Width) -> tuple[int, Counter[str]]:
     Raises
     ------
     ValueError
-        Something that is no product of names and whole numbers of 1 or more.
+        Something else than a product of names and whole numbers of 1 or more.
     """
     number, names = 1, Counter[str]()
     for part in [width] if isinstance(width, int) else width.split("*"):
@@ -36,7 +36,7 @@ def factors(width: Width) -> tuple[int, Counter[str]]:
         elif text.isdigit() and int(text) > 0:
             number *= int(text)
         else:
-            raise ValueError(f"{quoted(width)} is no product of size names and whole numbers")
+            raise ValueError(f"a width must be a product of size names and whole numbers, got {quoted(width)}")
     return number, names
 
 

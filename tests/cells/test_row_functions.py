@@ -15,7 +15,6 @@ import pylstm
 from pylstm.cells import (
     Cell,
     CertificationError,
-    FormulaError,
     audit,
     certify,
     contract,
@@ -34,8 +33,9 @@ from pylstm.cells import (
     tanh,
     tile,
 )
+from pylstm.cells._hooks import run_stage
 from pylstm.cells.formula import machine, rules
-from pylstm.cells.formula.emission import c, cython
+from pylstm.cells.kernels import load_kernel
 from pylstm.cells.widths import evaluated, product, quotient
 
 spec = importlib.util.spec_from_file_location("row_cells", Path(__file__).with_name("row_cells.py"))
@@ -308,68 +308,67 @@ def test_audits_follow_the_paths_within_a_step():
     assert audit(layer, backward).faults
 
 
-class Named(Cell):
-    states = ("h",)
-    gates = {"a": "x+h"}
-    sizes = {"heads": 2}
+def test_a_file_of_groups_that_do_not_divide_three_units(tmp_path):
+    """A file holds what its cell computes at a few units."""
 
-    def forward(z):
-        return {"h": tanh(z.a) - repeat(row_mean(z.a, "heads"), "hidden_size")}
+    class Four(Cell):
+        states = ("h",)
+        gates = {"a": "x+h"}
 
+        def forward(z):
+            return {"h": softmax(z.a, 4) + tanh(z.a)}
 
-def test_sizes_that_do_not_divide():
-    assert pylstm.Recurrent(Named, 3, 8, heads=4).widths["h"] == 8
-    with pytest.raises(
-        ValueError,
-        match=r"'named': a row of hidden_size units does not fall into parts by heads \(hidden_size=7, heads=2\)",
-    ):
-        pylstm.Recurrent(Named, 3, 7)
+    layer = pylstm.Recurrent(Four, 3, 8, seed=0)
+    pylstm.save(tmp_path / "f", layer)
+    x = RNG.normal(size=(5, 2, 3)).astype("float32")
+    np.testing.assert_array_equal(pylstm.load(tmp_path / "f", cell=Four)(x).y, layer(x).y)
 
 
-def test_a_compiled_kernel_needs_a_block_of_every_size():
-    for emitter in (c, cython):
-        with pytest.raises(
-            ValueError, match="no block has the width 'heads', so that a compiled kernel cannot know it"
-        ):
-            emitter.kernel_source(derive(Named))
+def test_a_size_alone_in_a_formula():
+    class Scaled(Cell):
+        states = ("h",)
+        gates = {"a": "x+h"}
+
+        def forward(z, prev, size):
+            return {"h": tanh(z.a * size.hidden_size**-0.5) + 0.5 * prev.h}
+
+    assert certify(Scaled).ok and not Scaled.contract.elementwise
+    layer, x = pylstm.Recurrent(Scaled, 3, 256, seed=0), RNG.normal(size=(20, 1, 3)).astype("float32")
+    before, found = pylstm.get_num_threads(), []
+    try:
+        for threads in (1, 2):
+            pylstm.set_num_threads(threads)
+            run = layer(x)
+            found.append((run.y.copy(), run.backward(np.ones_like(run.y)).params.flat.copy()))
+    finally:
+        pylstm.set_num_threads(before)
+    assert all(np.array_equal(one, two) for one, two in zip(*found))
 
 
-def made(forward, **widths):
-    return type("Wrong", (Cell,), {"states": ("h",), "gates": {"a": "x"}, "widths": widths, "forward": forward})
+def test_logsumexp_of_infinities():
+    inf = np.inf
+    x = np.array([[-inf, -inf, -inf, 0], [inf, 0, -inf, -inf]])
+    wanted = [[-inf, 0], [inf, -inf]]
+    with np.errstate(divide="ignore"):  # the logarithm of 0
+        np.testing.assert_array_equal(logsumexp(x, 2), wanted)
 
+    class Logs(Cell):
+        states = ("h",)
+        gates = {"a": "x"}
+        widths = {"a": 4, "h": 2}
 
-@pytest.mark.parametrize(
-    ("forward", "says"),
-    [
-        (lambda z: {"h": repeat(row_sum(z.a, 5), 8)}, "row_sum of a row of 8 units to 5: take a width that goes into"),
-        (lambda z: {"h": repeat(z.a, 12)}, "fill of a row of 8 units to 12: take a width"),
-        (lambda z: {"h": row_sum(z.a, 0)}, "0 is no width: write a number, the name of a size"),
-        (lambda z: {"h": row_sum(z.a, z.a)}, "'z.a' is no width"),
-        (lambda z: {"h": z.a + row_sum(z.a, 2)}, "widths 8 and 2 meet in one operation: .* repeat the narrower one"),
-        (lambda z: {"h": contract(z.a, row_sum(z.a, 3 - 1) * 0 + z.a, 3)}, "contract of widths 8 and 8 in 3 groups"),
-        (lambda z: {"h": outer(z.a, z.a, 5)}, "outer of widths 8 and 8 in 5 groups: take groups that divide both"),
-        (lambda z: {"h": z.a.mean()}, "a symbol is not an array and has no mean: .*row_mean"),
-        (lambda z: {"h": z.a.sum()}, "a symbol is not an array and has no sum: .*row_sum"),
-        (lambda z, size: {"h": z.a * size.heads}, "size.heads does not exist: size has input_size, hidden_size"),
-    ],
-)
-def test_wrong_formulas(forward, says):
-    with pytest.raises(FormulaError, match=says):
-        derive(made(forward, h=8, a=8))
+        def forward(z):
+            return {"h": logsumexp(z.a, 2)}
 
-
-@pytest.mark.parametrize(
-    ("width", "says"),
-    [
-        ("heads * key", "unknown size 'heads'; declare it in `sizes`"),
-        ("2 * 0", "is no size, number or product"),
-        ("a + b", "is no size, number or product"),
-        (1.5, "is no size, number or product"),
-    ],
-)
-def test_wrong_widths(width, says):
-    with pytest.raises(TypeError, match=says):
-        made(lambda z: {"h": z.a}, h=width)
+    for dtype in ("float32", "float64"):
+        layer = pylstm.Recurrent(Logs, 4, 4, dtype=dtype, bias=False, certified=False)
+        layer.params["weight_x"][:] = 0
+        pre = np.where(np.isnan(x), 0, x).astype(dtype)
+        stage = derive(Logs).stages[""]
+        blocks = {"gates": [pre.copy()], "prev": [np.zeros((2, 2), dtype)], "states": [np.empty((2, 2), dtype)]}
+        blocks["keep"] = [np.empty((2, layer.widths[name]), dtype) for name in stage.keep]
+        run_stage(load_kernel(Logs, layer.widths.sizes), 0, False, blocks)
+        np.testing.assert_array_equal(blocks["states"][0], wanted)
 
 
 def test_products_of_sizes():

@@ -151,10 +151,12 @@ def derive_formulas(contract: Contract, formulas: Mapping[str, Callable[..., Any
     by_hand = [] if len(stages) == len(contract.stages) else [n for n in contract.keep if n not in keep]
     widths = contract.widths | {name: width for name, width in keep.items() if width != "hidden_size"}
     widths = {name: width for name, width in widths.items() if name not in contract.keep or name in (*keep, *by_hand)}
-    alone = contract.elementwise and not any(stage.forward.mixes for stage in stages.values())
-    completed = replace(contract, keep=(*by_hand, *keep), widths=widths, elementwise=alone)
+    completed = replace(contract, keep=(*by_hand, *keep), widths=widths)
     completed.check_limits()
-    return Derivation(completed, stages)
+    derivation = Derivation(completed, stages)
+    if derivation.sized:  # its code is for whole rows
+        derivation = replace(derivation, contract=replace(completed, elementwise=False))
+    return derivation
 
 
 def _derive_stage(contract: Contract, stage: Stage, function: Callable[..., Any], taken: set[str]) -> StageDerivation:

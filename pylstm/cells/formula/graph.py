@@ -92,6 +92,7 @@ class Graph:
     def __init__(self) -> None:
         self.nodes: list[Node] = []
         self.most: int | None = None
+        self.sizes: tuple[str, ...] | None = None  # names that a width may have
         self._table: dict[Key, Node] = {}
 
     def leaf(self, kind: str, name: str, width: Width) -> Node:

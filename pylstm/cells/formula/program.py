@@ -79,11 +79,6 @@ class Program:
         return tuple(dict.fromkeys(each.block for each in self.operations if each.block))
 
     @property
-    def mixes(self) -> bool:
-        """Whether units of a row meet."""
-        return any(operation.op in ACROSS for operation in self.operations)
-
-    @property
     def sized(self) -> bool:
         """Whether its code depends on sizes: units of a row meet, and not only in the sum of a cotangent over a row."""
         late: set[int] = set()

@@ -10,7 +10,7 @@ from math import inf, isfinite, log
 from typing import Any, NoReturn
 
 from pylstm.cells.formula.graph import ACTIVATIONS, NARROWING, Graph, LengthError, Node, WidthError
-from pylstm.cells.widths import Width, product
+from pylstm.cells.widths import Width, factors, product
 
 _OWN = ("pylstm.cells.formula", "pylstm.cells.functions", "pylstm.cells.row_functions", "pylstm.hint", "numpy")
 _UFUNCS = {
@@ -105,10 +105,14 @@ class Symbol:
 
     def across(self, op: str, width: Width, groups: Width = 1) -> Symbol:
         """A function across the units of a row (`graph.ACROSS`), or ``fill``."""
+        for name in [*factors(width)[1], *factors(groups)[1]]:
+            if self.graph.sizes is not None and name not in self.graph.sizes:
+                refuse(f"unknown size {name!r}", f"declare it in `sizes`; known are {', '.join(self.graph.sizes)}")
         longer, shorter = (self.width, width) if op in NARROWING else (width, self.width)
         uneven = isinstance(longer, int) and isinstance(shorter, int) and longer % shorter != 0
         if uneven or longer == 1 != shorter:
-            refuse(f"{op} of a row of {self.width} units to {width}", "take a width that goes into the other one")
+            what = "repeat" if op == "fill" else op
+            refuse(f"{what} of a row of {self.width} units to {width}", "take a width that goes into the other one")
         try:
             return Symbol(self.graph, self.graph.across(op, self.node, width, groups))
         except LengthError:
@@ -184,7 +188,7 @@ class Symbol:
         "use the functions of pylstm (pylstm.exp, pylstm.tanh, ...)",
     )
     __iter__ = __len__ = __getitem__ = _refused(
-        "a symbol has no elements: a formula works on one unit", "use one gate, state or parameter per value"
+        "a symbol has no elements", "use one gate, state or parameter per value, and row functions for groups of units"
     )
     __matmul__ = __rmatmul__ = _refused(
         "a formula has no matrix product", "declare a gate: its pre-activation is the matrix product of its sources"
@@ -244,7 +248,10 @@ def width_given(value: Any) -> Width:
             return product(value if isinstance(value, str) else int(value))
     except ValueError:
         pass
-    refuse(f"{value!r} is no width", 'write a number, the name of a size, a product of these such as "heads * key"')
+    refuse(
+        f"a width cannot be {value!r}",
+        'write a whole number of 1 or more, the name of a size, or a product such as "heads * key"',
+    )
 
 
 class Namespace:

@@ -68,7 +68,7 @@ def trace(contract: Contract, stage: Stage, function: Callable[..., Any]) -> Tra
             symbols[name] = Symbol(graph, leaves[kind, name])
         spaces[kind] = Namespace(kind, symbols)
     spaces["o"] = Namespace("o", options_of(function))
-    sizes = ("input_size", "hidden_size", *contract.sizes)
+    graph.sizes = sizes = ("input_size", "hidden_size", *contract.sizes)
     spaces["size"] = Namespace("size", {name: Symbol(graph, graph.size(name)) for name in sizes})
     here = _place(function, function.__code__.co_firstlineno)
     asked = list(inspect.signature(function).parameters)

@@ -59,8 +59,8 @@ static inline void ROW(logsumexp)(REAL *d, const REAL *a, ptrdiff_t to, ptrdiff_
     const ptrdiff_t n = from / to;
     REAL terms[64];
     for (ptrdiff_t g = 0; g < to; g++, a += n) {
-        const REAL most = ROW(max_of)(a, n);
-        REAL sum = 0;
+        REAL most = ROW(max_of)(a, n), sum = 0;
+        most = most - most == 0 || most != most ? most : 0; /* of infinities the logarithm says it */
         for (ptrdiff_t k = 0; k < n; k += 64)
             sum += ROW(exp_of)(terms, a + k, n - k < 64 ? n - k : 64, most);
         d[g] = most + MATH(log)(sum);

@@ -14,7 +14,6 @@ from pylstm.cells.formula.derivation import Derivation
 from pylstm.cells.formula.emission.cython import WORDS, position
 from pylstm.cells.formula.emission.rows import RowFunction, RowPrinter, size_texts, wrap
 from pylstm.cells.formula.graph import FROM_OUTPUT, FUNCTIONS
-from pylstm.cells.formula.program import Program
 from pylstm.cells.options import call_text
 from pylstm.cells.widths import Width
 
@@ -80,7 +79,7 @@ class CPrinter(RowPrinter):
     """Elements of type REAL."""
 
     negation = "!({})"
-    reserved = (*WORDS, *_MACROS, "I")  # I: the imaginary unit of <complex.h>
+    reserved = (*WORDS, *_MACROS, "I", "scratch")  # I: the imaginary unit of <complex.h>
 
     def const(self, value: float) -> tuple[str, int]:
         text, level = super().const(value)
@@ -121,8 +120,9 @@ def kernel_source(derivation: Derivation, twin: str = "") -> str:
     }
     body: list[str] = []
     for name, program in programs.items():
-        body += ["", *_row_function(name, CPrinter(program, contract).print())]
-        body += ["", *_hook(name, program, contract)]
+        printer = CPrinter(program, contract)
+        function = printer.print()
+        body += ["", *_row_function(name, function), "", *_hook(name, printer, function, contract)]
     text = "\n".join(body)
     where = (f" with {call_text(contract.options)}" if contract.options else "") + (f": see {twin}" if twin else "")
     head = f"/* Compiled kernel of `{contract.name}`{where}. Emitted by `pylstm derive --format c`. */\n"
@@ -165,9 +165,8 @@ def _row_function(name: str, function: RowFunction) -> list[str]:
     return [*lines, "}"]
 
 
-def _hook(name: str, program: Program, contract: Contract) -> list[str]:
-    printer = CPrinter(program, contract)
-    arrays = printer.print().arrays if program.sized else {}
+def _hook(name: str, printer: CPrinter, function: RowFunction, contract: Contract) -> list[str]:
+    arrays = function.arrays
     sizes = size_texts(printer, contract, "->")
     rows = [f"ROW(r->{position(block, contract)}, b)" for block in printer.blocks]
     lines = [f"static void TYPED({name})(const pylstm_rows *r, void *user) {{", "    (void)user;"]

@@ -29,13 +29,26 @@ _HELPERS = {
 }
 _CALLS = {"max": "maximum", "min": "minimum", "abs": "absolute", "where": "select"}
 _MATH = (*FUNCTIONS, "relu", *FROM_OUTPUT)
+_OWN = ("float32", "float64", "forward", "backward", "floating")
 
 
 class CythonPrinter(RowPrinter):
     """Elements of fused type `floating`."""
 
     negation = "(not ({}))"
-    reserved = (*WORDS, *_HELPERS, *_MATH, "float32", "float64", "forward", "backward", "floating")
+    reserved = (
+        *WORDS,
+        *_HELPERS,
+        *_MATH,
+        *ACROSS,
+        "repeat",
+        "scratch",
+        "float32",
+        "float64",
+        "forward",
+        "backward",
+        "floating",
+    )
 
     def const(self, value: float) -> tuple[str, int]:
         return f"<floating> {super().const(value)[0]}", 5  # a bare 1 is a double in the C that Cython writes
@@ -107,10 +120,12 @@ def _cell(derivation: Derivation, own: str) -> list[str]:
         for way in ("forward", "backward"):
             programs[own + hook_name(way, stage.name)] = getattr(derived, way)
     lines: list[str] = []
-    for name, program in programs.items():
-        lines += ["", "", *_row_function(name, CythonPrinter(program, contract).print())]
-    for name, program in programs.items():
-        lines += ["", "", *_hook(name, program, contract)]
+    printers = {name: CythonPrinter(program, contract) for name, program in programs.items()}
+    functions = {name: printer.print() for name, printer in printers.items()}
+    for name, function in functions.items():
+        lines += ["", "", *_row_function(name, function)]
+    for name, function in functions.items():
+        lines += ["", "", *_hook(name, printers[name], function, contract)]
     return [*lines, "", "", *_publish(contract, own)]
 
 
@@ -160,9 +175,8 @@ def position(block: Block, contract: Contract) -> str:
     return f"{block.kind}[{place(block, contract)[1]}]"
 
 
-def _hook(name: str, program: Program, contract: Contract) -> list[str]:
-    printer = CythonPrinter(program, contract)
-    arrays = printer.print().arrays if program.sized else {}
+def _hook(name: str, printer: CythonPrinter, function: RowFunction, contract: Contract) -> list[str]:
+    arrays = function.arrays
     sizes = size_texts(printer, contract, ".")
     rows = [f"row(&r.{position(block, contract)}, b, dtype)" for block in printer.blocks]
     lines = [

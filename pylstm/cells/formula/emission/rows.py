@@ -9,6 +9,7 @@ in the order of the blocks for which they are (`in_order`), as by hand.
 from __future__ import annotations
 
 import re
+from abc import abstractmethod
 from collections.abc import Container, Iterable
 from dataclasses import dataclass, field, replace
 
@@ -147,9 +148,9 @@ class RowPrinter(Printer):
             texts[0] = self.condition(args[0])
         return self.call_of(op, texts)
 
+    @abstractmethod
     def call_of(self, op: str, texts: list[str]) -> str:
         """The call of a function, or the choice of ``where``, with its arguments."""
-        raise NotImplementedError
 
     def is_named(self, operation: Operation, text: str) -> bool:
         return operation.index in self.hoisted or super().is_named(operation, text)
@@ -162,17 +163,17 @@ class RowPrinter(Printer):
             self.sizes[width] = fresh(_SIZES.get(width, _named(width)), self.taken)
         return self.sizes[width]
 
+    @abstractmethod
     def number(self, size: str) -> str:
         """A size as a number of the element type."""
-        raise NotImplementedError
 
+    @abstractmethod
     def loop(self, width: Width, lines: list[str]) -> list[str]:
         """Statements for every unit of a row."""
-        raise NotImplementedError
 
+    @abstractmethod
     def row_call(self, function: str, result: str, operand: str, widths: tuple[str, str, str]) -> str:
         """The call of a function across the units of a row: of the widths of its result and operand, and groups."""
-        raise NotImplementedError
 
     def print(self) -> RowFunction:
         """All statements, sorted into the phases of the row function."""
@@ -273,7 +274,7 @@ def size_texts(printer: RowPrinter, contract: Contract, sign: str) -> list[str]:
     Raises
     ------
     ValueError
-        A size that is no width of a block.
+        A size that no block has as its width.
     """
     blocks: dict[Width, str] = {}
     own = [(block, printer.program.widths[block]) for block in printer.blocks]
