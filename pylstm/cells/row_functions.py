@@ -91,7 +91,7 @@ def row_max(x: Any, groups: Groups = 1) -> Any:
 
 @of_numbers("x")
 def row_norm(x: Any, groups: Groups = 1) -> Any:
-    """Euclidean norm of each group: (..., W) to (..., groups). Of nothing but zeros its derivative is 0; squares may overflow.
+    """Euclidean norm of each group: (..., W) to (..., groups). Of zeros its derivative is 0; squares may overflow.
 
     Examples
     --------
