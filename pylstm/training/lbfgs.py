@@ -107,8 +107,9 @@ def fit_lbfgs(
             number, objective.history.stopped = objective.stopped(), "interrupted"
         finally:
             objective.set_best()
-    if number == signal.SIGTERM:
-        signal.raise_signal(number)
+        late = 0 if number else objective.stopped()  # after the last iteration
+    if late or number == signal.SIGTERM:
+        signal.raise_signal(late or number)
     return objective.history
 
 

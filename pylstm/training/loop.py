@@ -149,8 +149,9 @@ class Loop(Hinted, hints="trainer"):
                 self.save_checkpoint(checkpoint)
             if self.patience is not None and self._best:
                 restore_parameters(self.params, self._best)
-        if number == signal.SIGTERM:
-            signal.raise_signal(number)
+            late = 0 if number else stopped()  # after the last step
+        if late or number == signal.SIGTERM:
+            signal.raise_signal(late or number)
         return self.history
 
     def _begin(self, checkpoint: Path | None, every: float) -> None:

@@ -179,6 +179,7 @@ def test_signals_leave_a_usable_model(tmp_path, task, number):
     data = ["--label", "c"] if task == "classify" else ["--column", "a"]
     command = [*COMMAND, "train", task, "data.csv", *data, "--epochs", "1000000", "--hidden", "4", "--checkpoint", "c"]
     command += ["--checkpoint-every", "0.05", "--save", "m", "--json"]
+    command += ["--patience", "1000000", "--validation", "0.2"]  # nothing else ends it
     process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     limit = time.monotonic() + 60
     while not (tmp_path / "c").exists() and process.poll() is None and time.monotonic() < limit:

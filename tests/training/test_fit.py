@@ -196,6 +196,23 @@ def test_divergence_names_step_and_norm_and_spares_the_parameters():
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_after_the_last_step_is_sent_again(number, tmp_path, monkeypatch):
+    received, save = [], Trainer.save_checkpoint
+
+    def late(trainer, path):
+        os.kill(os.getpid(), number)
+        save(trainer, path)
+
+    monkeypatch.setattr(Trainer, "save_checkpoint", late)
+    before = signal.signal(number, lambda number, frame: received.append(number))
+    try:
+        history = fit(make(), (X, Y), epochs=2, checkpoint=tmp_path / "c", every=1e9)
+    finally:
+        signal.signal(number, before)
+    assert received == [number] and history.stopped == "epochs" and (tmp_path / "c").exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_the_fit_after_the_step(number, tmp_path):
     received = []
     before = signal.signal(signal.SIGTERM, lambda number, frame: received.append(number))

@@ -10,6 +10,7 @@ import pytest
 
 import pylstm
 from pylstm import Sequences, fit_lbfgs
+from pylstm.training import lbfgs
 from pylstm.training.divergence import TrainingDiverged
 
 pytest.importorskip("scipy")
@@ -92,6 +93,23 @@ class Interrupting(pylstm.SequenceModel):
         if self.count == 7:
             os.kill(os.getpid(), self.number)
         return super().gradients(*batch)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_after_the_last_iteration_is_sent_again(number, monkeypatch):
+    received, best = [], lbfgs._Objective.set_best
+
+    def late(objective):
+        os.kill(os.getpid(), number)
+        best(objective)
+
+    monkeypatch.setattr(lbfgs._Objective, "set_best", late)
+    before = signal.signal(number, lambda number, frame: received.append(number))
+    try:
+        history = fit_lbfgs(pylstm.SequenceModel("gru", 2, 6, 1, dtype="float64", seed=1), (X, Y), iterations=2)
+    finally:
+        signal.signal(number, before)
+    assert received == [number] and history.stopped == "iterations"
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
