@@ -133,6 +133,11 @@ def opcodes():
     return found
 
 
+def piece(registers, itemsize):
+    """Elements of a register, of a program that is not one of whole rows: so many units of a row are added up at once."""
+    return min(CHUNK, SCRATCH // (itemsize * max(1, registers))) // 16 * 16
+
+
 NUMBERS = {name: number for number, name in enumerate(opcodes())}
 
 
@@ -166,7 +171,7 @@ cdef class Machine:
         slots, constants, registers = program["slots"], program["constants"], program["registers"]
         widths = program.get("widths")
         p.n_slots, p.n_phases = len(slots), len(program["phases"])
-        p.chunk = CHUNK if widths else min(CHUNK, SCRATCH // (size * max(1, registers))) // 16 * 16
+        p.chunk = CHUNK if widths else piece(registers, size)
         if p.n_slots > OPERANDS or p.chunk == 0:
             raise ValueError(f"a formula of {p.n_slots} blocks, registers and constants: at most {OPERANDS}; "
                              f"of {registers} registers: at most {SCRATCH // (16 * size)}. "

@@ -1,19 +1,19 @@
 """`stage_code`: the row hook of a stage as C statements, from the code of the expression machine.
 
-Every product and sum is rounded as the formula says: so do the machine and the compiled kernels.
+Every product and sum is rounded as the formula says: so do the machine and the compiled kernels. `rows` does the same
+where units of a row meet.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from pylstm.cells.contract import Contract
 from pylstm.cells.formula import Block, Program
-from pylstm.cells.formula.graph import ACTIVATIONS
+from pylstm.cells.formula.graph import ACTIVATIONS, REDUCTION
 from pylstm.cells.formula.machine import encode, engine
 
 KINDS: tuple[str, ...] = engine.KINDS
@@ -58,8 +58,11 @@ PLAIN = {
 } | {name: f"@{name}({{0}})" for name in ACTIVATIONS}
 PLAIN["power"] = "@power({0}, {1})"
 """Operation of the machine (`pylstm/engine/include/machine_ops.h`) -> C; ``@`` is the prefix of the net."""
-_NAMES = {"gates": "z", "prev": "prev", "emissions": "e", "keep": "k", "states": "new", "params": "p", "aux": "u"}
-_SHORT = {"gates": "y"}
+NAMES = {"gates": "z", "prev": "prev", "emissions": "e", "keep": "k", "states": "new", "params": "p", "aux": "u"}
+"""Kind of a block -> what its values are called."""
+RESULTS = ("states", "emissions")
+"""Kinds of blocks that a stage leaves to the next, or to the next step."""
+SHORT = {"gates": "y"}
 """Names of what a block holds after a statement, where it held something before."""
 
 
@@ -75,30 +78,64 @@ def literal(value: float, dtype: np.dtype) -> str:
     return f"({text}{suffix})" if text.startswith("-") else text + suffix
 
 
+class Places(Protocol):
+    """Where the blocks of a layer are in the C file."""
+
+    def element(self, block: Block) -> str:
+        """The element of a block at unit ``k``."""
+
+    def array(self, block: Block) -> str:
+        """Where a block begins."""
+
+    def room(self, name: str) -> int:
+        """Elements of a block with its padding, which may be computed, too."""
+
+    def width(self, name: str) -> int:
+        """Those that count."""
+
+
 @dataclass
 class Statement:
-    """``name = text``, of the operands `uses`; or the store of `uses` in `block`."""
+    """``name = text``, of the values `uses`; if `store`, ``text = uses[0]``, in a block or the array `name`."""
 
     name: str
     text: str
     uses: tuple[str, ...]
-    block: Block | None = None
+    store: bool = False
 
 
 @dataclass
 class Phase:
-    """Statements of one width: of one number per row (`block` None), or in a loop as wide as `block`."""
+    """Statements of one number per row (`width` 0), or in a loop over so many units; or the `call` of one function."""
 
-    block: Block | None
+    width: int = 0
     lines: list[Statement] = field(default_factory=list)
     reads: set[str] = field(default_factory=set)
     """Previous states that it reads."""
     writes: set[str] = field(default_factory=set)
     """States that it writes."""
+    call: str = ""
 
 
-def stage_code(program: Program, contract: Contract, dtype: np.dtype, element: Callable[[Block], str]) -> list[Phase]:
-    """The phases of a stage.
+@dataclass
+class StageCode:
+    """The phases of a stage, and its arrays: name in the scratch -> elements."""
+
+    phases: list[Phase] = field(default_factory=list)
+    arrays: dict[str, int] = field(default_factory=dict)
+
+
+def block_of(code: dict[str, Any], contract: Contract, slot: int) -> Block | None:
+    """The block that an operand of the machine is."""
+    space, kind, index = code["slots"][slot]
+    if not space.endswith("block"):
+        return None
+    name = KINDS[kind]
+    return Block(name, contract.blocks["states" if name == "prev" else name][index])
+
+
+def stage_code(program: Program, contract: Contract, dtype: np.dtype, places: Places, piece: int = 0) -> StageCode:
+    """The C code of a stage whose units meet in sums of whole rows at most.
 
     Parameters
     ----------
@@ -106,42 +143,56 @@ def stage_code(program: Program, contract: Contract, dtype: np.dtype, element: C
         Its forward program.
     contract : Contract
     dtype : dtype
-    element : function
-        ``element(block)``: the C element of a block at unit ``k``.
+    places : Places
+    piece : int
+        Units whose sum is formed before it is added to that of the row; 0: as many as the machine takes.
     """
-    return _Coder(encode(program, contract), contract, dtype, element).phases()
+    code = encode(program, contract)
+    return _Coder(code, contract, dtype, places, piece or engine.piece(code["registers"], dtype.itemsize)).stage()
 
 
 class _Coder:
-    def __init__(
-        self, code: dict[str, Any], contract: Contract, dtype: np.dtype, element: Callable[[Block], str]
-    ) -> None:
-        self.contract, self.dtype, self.element = contract, dtype, element
+    def __init__(self, code: dict[str, Any], contract: Contract, dtype: np.dtype, places: Places, piece: int) -> None:
+        self.contract, self.dtype, self.places, self.piece = contract, dtype, places, piece
         self.code = code
         self.values: dict[int, str] = {}
         self.count = 0
+        self.found = StageCode()
+        self.summed = {result for _, adds, result, _ in code["code"] if adds}
 
-    def phases(self) -> list[Phase]:
-        found = []
+    def stage(self) -> StageCode:
         for first, last, slot in self.code["phases"]:
-            phase = Phase(None if slot < 0 else self._block(slot))
+            block = None if slot < 0 else block_of(self.code, self.contract, slot)
+            phase = Phase(0 if block is None else self.places.room(block.name))
+            after = Phase()
             stores: dict[Block, str] = {}
             for op, adds, result, operands in self.code["code"][first:last]:
-                assert not adds, "a forward program writes every block once"
                 names = [self._operand(each, phase) for each in operands]
-                self._write(op, result, names, phase, stores)
-            for block, name in stores.items():
-                phase.lines.append(Statement("", self.element(block), (name,), block))
-                if block.kind == "states":
-                    phase.writes.add(block.name)
-            found.append(phase)
-        return _needed(found)
+                if adds:
+                    assert op == REDUCTION and block is not None, "a forward program adds nothing but sums over rows"
+                    self._sum(result, names[0], phase, after, self.places.width(block.name))
+                else:
+                    self._write(op, result, names, phase, stores)
+            _store(stores, phase, self.places)
+            self.found.phases += [phase, after]
+        needed = _needed(self.found.phases)
+        self.found.phases = [phase for phase in self.found.phases if phase.lines]
+        self.found.arrays = {name: room for name, room in self.found.arrays.items() if name in needed}
+        return self.found
 
-    def _block(self, slot: int) -> Block:
-        space, kind, index = self.code["slots"][slot]
-        assert space.endswith("block")
-        name = KINDS[kind]
-        return Block(name, self.contract.blocks["states" if name == "prev" else name][index])
+    def _sum(self, slot: int, name: str, phase: Phase, after: Phase, width: int) -> None:
+        """The values of a row go to an array, and are added up `after` the loop."""
+        array = f"sum{len(self.found.arrays)}"
+        self.found.arrays[array] = phase.width
+        place = f"net->scratch.{array}"
+        phase.lines.append(Statement(array, f"{place}[k]", (name,), store=True))
+        text = f"@sum_of({place}, {width})" if width <= self.piece else f"@sum_in({place}, {width}, {self.piece})"
+        self.count += 1
+        self.values[slot] = f"t{self.count}"
+        after.lines.append(Statement(self.values[slot], text, (array,)))
+        block = block_of(self.code, self.contract, slot)
+        if block is not None and block.kind in RESULTS:
+            _store({block: self.values[slot]}, after, self.places)
 
     def _operand(self, slot: int, phase: Phase) -> str:
         """The C name of an operand, which is loaded at its first use."""
@@ -149,35 +200,45 @@ class _Coder:
         if space == "constant":
             return literal(self.code["constants"][number], self.dtype)
         if slot not in self.values:
-            block = self._block(slot)
+            block = block_of(self.code, self.contract, slot)
+            assert block is not None, "a register is written before it is read"
             if block.kind == "prev":
                 phase.reads.add(block.name)
-            name = f"{_NAMES[block.kind]}_{block.name}"
-            phase.lines.append(Statement(name, self.element(block), ()))
+            name = f"{NAMES[block.kind]}_{block.name}"
+            phase.lines.append(Statement(name, self.places.element(block), ()))
             self.values[slot] = name
         return self.values[slot]
 
     def _write(self, op: str, slot: int, names: list[str], phase: Phase, stores: dict[Block, str]) -> None:
-        block = self._block(slot) if self.code["slots"][slot][0].endswith("block") else None
+        block = block_of(self.code, self.contract, slot)
         if op in ("copy", "fill"):
             name = names[0]
         else:
             self.count += 1
-            name = f"t{self.count}" if block is None else f"{_SHORT.get(block.kind, _NAMES[block.kind])}_{block.name}"
+            name = f"t{self.count}" if block is None else f"{SHORT.get(block.kind, NAMES[block.kind])}_{block.name}"
             phase.lines.append(Statement(name, PLAIN[op].format(*names), tuple(names)))
         self.values[slot] = name
-        if block is not None and block.kind in ("states", "emissions"):
+        sums = op == "copy" and slot in self.summed  # 0, to which the machine adds
+        if block is not None and block.kind in RESULTS and not sums:
             stores[block] = name
 
 
-def _needed(phases: list[Phase]) -> list[Phase]:
-    """The phases without what only the backward pass would read."""
+def _store(stores: dict[Block, str], phase: Phase, places: Places) -> None:
+    """Values that go to blocks."""
+    for block, name in stores.items():
+        phase.lines.append(Statement("", places.element(block), (name,), store=True))
+        if block.kind == "states":
+            phase.writes.add(block.name)
+
+
+def _needed(phases: list[Phase]) -> set[str]:
+    """Drop what only the backward pass would read; the names that remain."""
     needed: set[str] = set()
     for phase in reversed(phases):
         kept = []
         for line in reversed(phase.lines):
-            if line.block is not None or line.name in needed:
+            if line.name in needed or not line.name:
                 needed.update(line.uses)
                 kept.append(line)
         phase.lines = kept[::-1]
-    return [phase for phase in phases if phase.lines]
+    return needed

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -13,7 +12,8 @@ from pylstm.cells import FormulaError, derive
 from pylstm.cells.contract import Contract
 from pylstm.cells.formula import Block, Program
 from pylstm.cells.kernels import load_kernel
-from pylstm.export.formula import Phase, stage_code
+from pylstm.export.formula import Phase, Places, StageCode, stage_code
+from pylstm.export.rows import row_code
 from pylstm.layers.recurrent import RecurrentLayer
 
 GROUP_BYTES = 32
@@ -60,9 +60,13 @@ class LayerCode:
         """Elements of a block of so many: whole groups."""
         return -(-width // self.group) * self.group
 
+    def width(self, name: str) -> int:
+        """Units of a state, emission, parameter or per-step input."""
+        return int(self.layer.widths[name])
+
     def room(self, name: str) -> int:
-        """Elements of a state, emission, parameter or per-step input."""
-        return self.padded(self.layer.widths[name])
+        """The same with padding."""
+        return self.padded(self.width(name))
 
     def _columns(self) -> dict[str, int]:
         columns, at = {}, 0
@@ -149,6 +153,9 @@ class LayerCode:
         """Name -> elements that live during a step only."""
         found = {f"e_{name}": self.room(name) for name in self.contract.emissions}
         found |= {f"u_{name}": self.room(name) for name in self.aux}
+        for stage in self.stages:
+            for name, room in stage.arrays.items():
+                found[name] = max(found.get(name, 0), room)
         return found | {f"new_{name}": self.room(name) for name in self._shadowed}
 
     @property
@@ -158,19 +165,22 @@ class LayerCode:
 
     # --- the step ----------------------------------------------------------------------------------------------
 
-    def _element(self, block: Block) -> str:
+    def element(self, block: Block) -> str:
+        """The element of a block at unit ``k``."""
         narrow = any(program.widths.get(block) == 1 for program in self.programs)
         at = "0" if narrow else "k"
         if block.kind == "gates":
             column = self.columns[block.name]
             return f"z[{column}]" if narrow else f"z[{column} + k]" if column else "z[k]"
-        if block.kind == "aux" and block.name == "x":
-            return f"x[{at}]"
-        return f"{self._array(block)}[{at}]"
+        return f"{self.array(block)}[{at}]"
 
-    def _array(self, block: Block) -> str:
-        if block.kind == "x":
+    def array(self, block: Block) -> str:
+        """Where a block begins."""
+        if block.name == "x" and block.kind in ("x", "aux"):
             return "x"
+        if block.kind == "gates":
+            column = self.columns[block.name]
+            return f"z + {column}" if column else "z"
         if block.kind == "params":
             return f"@{self.name}_{block.name}"
         if block.kind == "prev":
@@ -181,21 +191,26 @@ class LayerCode:
 
     @cached_property
     def _shadowed(self) -> set[str]:
-        """States of which the old values are read after the new ones are there."""
+        """States of which the old values are read after the new ones are there, or while a function writes them."""
         written, found = set[str](), set[str]()
         for program in self.programs:
-            for phase in self._coded(program, lambda block: block.name):
+            for phase in self._coded(program, _Anywhere()).phases:
                 found |= written & phase.reads
                 written |= phase.writes
+                found |= phase.writes & phase.reads if phase.call else set()
         return found
 
     @cached_property
-    def phases(self) -> list[list[Phase]]:
-        """The phases of every stage."""
-        return [self._coded(program, self._element) for program in self.programs]
+    def stages(self) -> list[StageCode]:
+        """The code of every stage."""
+        return [self._coded(program, self) for program in self.programs]
 
-    def _coded(self, program: Program, element: Callable[[Block], str]) -> list[Phase]:
-        return stage_code(program, self.derivation.contract, self.dtype, element)
+    def _coded(self, program: Program, places: Places) -> StageCode:
+        contract = self.derivation.contract
+        if program.sized:
+            return row_code(program, contract, self.dtype, places, self.layer.widths.sizes)
+        piece = 0 if self.layer.cell.kernel is None else 1  # printed kernels add the units one after another
+        return stage_code(program, contract, self.dtype, places, piece)
 
     def step(self) -> list[str]:
         """The C function ``@layer0(net, x)``: all that happens in a step."""
@@ -206,9 +221,9 @@ class LayerCode:
             lines += self._pre_activations()
         if not any(each.source.kind == "x" for each in self.products) and "x" not in self.contract.aux:
             lines.append("    (void)x;")
-        for number, phases in enumerate(self.phases):
+        for number, code in enumerate(self.stages):
             lines += self._products(lambda each, number=number: each.stage == number)
-            lines += self._stage(number, phases)
+            lines += self._stage(number, code.phases)
         for name in sorted(self._shadowed):
             lines += [
                 f"    for (int k = 0; k < {self.room(name)}; k++)",
@@ -235,7 +250,7 @@ class LayerCode:
         for number, product in enumerate(self.products):
             if not wanted(product):
                 continue
-            source, weight = self._array(product.source), f"@{self._weight_name(number)}"
+            source, weight = self.array(product.source), f"@{self._weight_name(number)}"
             rows, terms = product.weight.shape
             z = f"z + {product.column}" if product.column else "z"
             lines += product_calls(self.packed, self.group, source, terms, weight, z, rows)
@@ -245,20 +260,36 @@ class LayerCode:
         stage = self.contract.stages[number]
         lines = [f"    /* stage {stage.name} */"] if stage.name else []
         lines += ["    @FENCE"] if self.packed and self.z else []
+        apart = len(self.stages) > 1 and any(not phase.width for phase in phases)  # names outside of loops
+        outer = "        " if apart else "    "
+        lines += ["    {"] if apart else []
         for phase in phases:
-            indent = "    "
-            if phase.block is not None:
-                width = self.room(phase.block.name)
-                lines.append(f"    for (int k = 0; k < {width}; k++) {{")
-                indent = "        "
+            indent = outer + "    " if phase.width else outer
+            lines += [f"{outer}for (int k = 0; k < {phase.width}; k++) {{"] if phase.width else []
             for line in phase.lines:
-                if line.block is not None:
+                if line.store:
                     lines.append(f"{indent}{line.text} = {line.uses[0]};")
                 else:
                     lines.append(f"{indent}const @real {line.name} = {line.text};")
-            if phase.block is not None:
-                lines.append("    }")
-        return lines
+            lines += [f"{indent}{phase.call};"] if phase.call else []
+            lines += [f"{outer}}}"] if phase.width else []
+        return [*lines, "    }"] if apart else lines
+
+
+class _Anywhere:
+    """Places that do not matter: what is read and written is wanted."""
+
+    def element(self, block: Block) -> str:
+        return block.name
+
+    def array(self, block: Block) -> str:
+        return block.name
+
+    def room(self, name: str) -> int:
+        return 1
+
+    def width(self, name: str) -> int:
+        return 1
 
 
 def c_name(name: str) -> str:
@@ -305,12 +336,7 @@ def _derivation(layer: RecurrentLayer) -> Any:
             f"the cell {cell.name!r} cannot be exported: its forward function is not a formula of the functions of "
             f"pylstm.cells ({error}): write it as one (see the guide of formula cells)"
         ) from None
-    if derivation.sized:
-        raise TypeError(
-            f"the cell {cell.name!r} cannot be exported: units of a row meet in its formula (softmax, row_sum, outer, "
-            "...): `pylstm derive --format c` writes its row hooks, pylstm.interop.onnx.export the whole net"
-        )
-    if load_kernel(cell) is None:
+    if load_kernel(cell, layer.widths.sizes) is None:
         raise TypeError(
             f"the cell {cell.name!r} cannot be exported: it runs as NumPy functions, which round as NumPy does: "
             "leave out backward, which is then derived, or give the cell a compiled kernel"

@@ -1,4 +1,4 @@
-"""`functions`: the activations of `pylstm/include/pylstm/math.h` as functions of the C file.
+"""`functions`: the activations of `pylstm/include/pylstm/math.h`, and the functions of rows.h, as those of the C file.
 
 The text is that of the headers which the library itself is built with, its macros replaced: one formula, the same bits.
 """
@@ -14,6 +14,23 @@ _BLOCK = re.compile(
     r"(?:^/\*(?:(?!\*/).)*\*/\n)?^(?:PYLSTM_INLINE|typedef struct)[^\n]*?(?:\}[^\n]*;?\n|\{\n.*?^\}\n)", re.S | re.M
 )
 _NAMED = re.compile(r"(?:PYLSTM_INLINE \w+(?:\(split\))? F\((\w+)\)\(|typedef struct .* F\((\w+)\);)")
+_COPY = """
+PYLSTM_INLINE void F(copy_of)(REAL *d, const REAL *a, ptrdiff_t n) {
+    for (ptrdiff_t k = 0; k < n; k++)
+        d[k] = a[k];
+}
+"""
+"""In the place of memcpy, which is in the C library."""
+_PIECES = """
+/* The sum of a row in pieces of so many units. */
+PYLSTM_INLINE REAL F(sum_in)(const REAL *a, ptrdiff_t n, ptrdiff_t piece) {
+    REAL sum = 0;
+    for (ptrdiff_t k = 0; k < n; k += piece)
+        sum += F(sum_of)(a + k, n - k < piece ? n - k : piece);
+    return sum;
+}
+"""
+"""The sum over a row, as the machine forms it."""
 _LEAST = {"float": ("0x7f800000u", "0x7fc00000u"), "double": ("0x7ff0000000000000u", "0x7ff8000000000000u")}
 
 
@@ -51,7 +68,7 @@ def _blocks(real: str) -> dict[str, str]:
     found = {}
     for tail in ("exp_tail", "log_tail"):
         (found[tail],) = (b for b in _BLOCK.findall(header) if re.search(rf"pylstm_{tail}{suffix}\({real} ", b))
-    template = (FOLDER / "math_template.h").read_text(encoding="utf-8")
+    template = (FOLDER / "math_template.h").read_text(encoding="utf-8") + _COPY + _rows_template() + _PIECES
     for block in _BLOCK.findall(template):
         block = _chosen(block, real)
         name = _NAMED.search(block)
@@ -67,6 +84,13 @@ def _blocks(real: str) -> dict[str, str]:
             re.sub(r"LIBM\((\w+)\)", r"\1", found[name]) for name in ("sin", "cos", "power")
         )
     return found
+
+
+def _rows_template() -> str:
+    """The functions of rows.h, written as those of math.h."""
+    text = (FOLDER / "rows_template.h").read_text(encoding="utf-8").replace("static inline", "PYLSTM_INLINE")
+    text = re.sub(r"\b(?:ROW|MATH)\((\w+)\)", r"F(\1)", text)
+    return re.sub(r"memcpy\((.*), \(size_t\)(\w+) \* sizeof\(REAL\)\)", r"F(copy_of)(\1, \2)", text)
 
 
 def _chosen(block: str, real: str) -> str:

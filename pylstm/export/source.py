@@ -16,6 +16,7 @@ from pylstm.export.formula import literal
 from pylstm.export.layers import blocks_of
 from pylstm.export.maths import functions
 from pylstm.export.parts import Parts
+from pylstm.export.rows import FUNCTIONS
 from pylstm.export.stepping import initialisation, run, step
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
@@ -107,9 +108,10 @@ class Source(Parts):
 
     @property
     def _used(self) -> set[str]:
-        """Functions of math.h that are called."""
+        """Functions of math.h and rows.h that are called."""
         code = "\n".join(line for layer in self.layers for line in layer.step())
-        found = {name for name in (*ACTIVATIONS, *FROM_OUTPUT) if re.search(rf"@{name}\(", code)}
+        names = (*ACTIVATIONS, *FROM_OUTPUT, *FUNCTIONS.values(), "sum_of", "sum_in")
+        found = {name for name in names if re.search(rf"@{name}\(", code)}
         return found | ({self.net.activation} if self.net.activation else set())
 
     def _constants(self) -> Iterable[str]:

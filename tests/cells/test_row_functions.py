@@ -283,13 +283,6 @@ def test_the_bits_are_those_of_products_that_are_made(monkeypatch):
     np.testing.assert_array_equal(run.backward(dy).params.flat, other.backward(dy).params.flat)
 
 
-def test_a_c_file_is_refused(tmp_path):
-    with pytest.raises(
-        TypeError, match=r"cell 'ordered' cannot be exported: units of a row meet .* `pylstm derive --format c`"
-    ):
-        pylstm.export.c(pylstm.Recurrent(rc.Ordered, 3, 4), tmp_path / "a.c")
-
-
 @every_cell
 def test_pages_show_them(cell):
     page = derivation_page(derive(cell))
