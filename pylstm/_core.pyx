@@ -42,8 +42,8 @@ from pylstm.engine.products cimport add_cotangents, add_products, backward_produ
 from pylstm.engine.ragged cimport (
     add_dy, align_states, gather_x, clear_beyond, keep_final, scatter_y, steps_with_rows, take_given)
 from pylstm.engine.table cimport (
-    arrays_t, call_backward, carry_states, exchange_states, next_ragged_step, next_step, param_width, span_t, table_t,
-    tabulate, tabulate_cotangents)
+    arrays_t, call_backward, carry_states, exchange_states, next_ragged_step, next_step, no_arrays, param_width, span_t,
+    table_t, tabulate, tabulate_cotangents)
 from pylstm.engine.team cimport COLUMNS, ROWS, ROWS_LONG, UNITS, meet, next_share, part, run_team, team_t
 from pylstm.engine.units cimport units_of_chunk
 from pylstm.kernel cimport floating
@@ -93,7 +93,7 @@ def forward(Plan layout not None, workspace, flat, x, initial, given, *, bint pa
     cdef Py_ssize_t size = core.itemsize, rows = plan.rows
     cdef const char *weights = address(flat, core.n_parameters * size, False)
     cdef int k
-    memset(&a, 0, sizeof(a))
+    no_arrays(&a, core)
     a.base = line_up(address(workspace, plan.nbytes, True))
     if plan.offsets != NULL:
         a.x, a.out = a.base + plan.x, a.base + plan.y
@@ -168,7 +168,7 @@ def backward(Plan layout not None, workspace, cotangents, gradients, given, back
     dy, dfinal, dstates = cotangents
     dflat, dx, dinitial = gradients
     daux, dpre, dblend, dorigin = back.aux, back.pre, back.blend, back.origin
-    memset(&a, 0, sizeof(a))
+    no_arrays(&a, core)
     a.base = line_up(address(workspace, plan.nbytes, True))
     a.x = a.base + plan.x
     take_given_steps(&a, plan, given)
@@ -325,7 +325,7 @@ cdef int take_given_steps(arrays_t *a, const plan_t *plan, given) except -1:
     cdef const core_t *core = plan.core
     cdef Py_ssize_t rows = plan.rows, size = core.itemsize
     cdef int k
-    if not plan.scaled and not plan.blended and core.aux.n == (core.aux_x >= 0):    # nothing but x, as in most calls
+    if not plan.modified and core.aux.n == (core.aux_x >= 0):    # nothing but x, as in most calls
         if core.aux_x >= 0:
             a.aux[core.aux_x] = a.x
         return 0
@@ -334,11 +334,11 @@ cdef int take_given_steps(arrays_t *a, const plan_t *plan, given) except -1:
     for k in range(core.aux.n):
         a.aux[k] = a.x if k == core.aux_x else address(aux[k], rows * core.aux.width[k] * size, False)
     for k in range(core.states.n):
-        if plan.scaled >> k & 1:
+        if plan.scaled[k]:
             a.pre[k] = optional(pre, k, rows * core.states.width[k] * size, False)
         if reset is not None:
             a.origin[k] = address(origin[k], core.states.width[k] * size, False)
-        if plan.blended >> k & 1:
+        if plan.blended[k]:
             a.blend[k] = address(blend[k], rows * core.states.width[k] * size, False)
     return 0
 
@@ -358,13 +358,13 @@ cdef void forward_steps(const plan_t *plan, const arrays_t *a, const span_t *spa
     # (1) all steps of the chunk:  z = b + x W_x^T
     start_from_input(plan, a, span, steps, dtype)
     tabulate(&table, plan, a, span, span.first, 1)
-    if not (plan.scaled or plan.blended or team.columns or ragged or core.emissions.n):
+    if not (plan.modified or team.columns or ragged or core.emissions.n):
         plain_steps(plan, a, span, steps, &table)
         return
     for t in range(span.first, span.first + steps):
         # (2) previous states, after reset and pre
         for k in range(core.states.n):
-            if own and plan.scaled >> k & 1:
+            if own and plan.scaled[k]:
                 scale_state(plan, a, &table, span, t, k, dtype)
         if team.columns:
             meet(team)
@@ -383,7 +383,7 @@ cdef void forward_steps(const plan_t *plan, const arrays_t *a, const span_t *spa
                 meet(team)
         # (5) s_t = s_{t-1} + k (s_t - s_{t-1})
         for k in range(core.states.n):
-            if own and plan.blended >> k & 1:
+            if own and plan.blended[k]:
                 blend_state(plan, a, &table, span, t, k, dtype)
         if not ragged:
             next_step(&table)
@@ -431,7 +431,7 @@ cdef void backward_steps(const plan_t *plan, const arrays_t *a, const span_t *sp
             for k in range(core.states.n):
                 add_given(plan, a, span, &table, t, k, dtype)
                 clear(&table.rows.dprev[k], table.rows.rows, dtype)
-                if plan.blended >> k & 1:
+                if plan.blended[k]:
                     unblend_state(plan, a, &table, span, t, k, dtype)
             for k in range(core.emissions.n):
                 clear(&table.rows.demissions[k], table.rows.rows, dtype)
@@ -449,7 +449,7 @@ cdef void backward_steps(const plan_t *plan, const arrays_t *a, const span_t *sp
         if team.columns:
             meet(team)
         for k in range(core.states.n):                      # (2)
-            if own and plan.scaled >> k & 1:
+            if own and plan.scaled[k]:
                 unscale_state(plan, a, &table, span, t, k, dtype)
         if ragged:
             next_ragged_step(&table, plan, a.base, span, t, t - 1)

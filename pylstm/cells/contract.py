@@ -20,7 +20,7 @@ LAYER_ARGUMENTS = (
     "dtype", "seed", "learn_initial", "certified",
 )  # fmt: skip
 """Keywords of `Recurrent` and of stacks, which no option of a cell can be called."""
-MAX_BLOCKS, MAX_MAPS = 32, 96
+MAX_BLOCKS, MAX_MAPS = 128, 384
 """What the time loop holds: blocks of one kind, linear maps (`pylstm/engine/plan.pxd`)."""
 _WIDER = "make one wider block (`widths`) of several"
 _LIMITS = {

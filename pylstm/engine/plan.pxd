@@ -10,8 +10,8 @@ from pylstm.kernel cimport stage_t
 # 1.15 to 1.5. A second thread that has to be woken is there after 50 to 200 microseconds, and finds the weights in another
 # cache: passes of 10 million multiply-adds, 3 ms apart, 0.9 to 1.2.
 cdef enum:
-    MAX_BLOCKS = 32            # of one kind
-    MAX_PRODUCTS = 96
+    MAX_BLOCKS = 128           # of one kind
+    MAX_PRODUCTS = 384
     PARAM_ROWS = 16            # rows that share an accumulator of per-unit parameters
     FORWARD_ROWS = 128         # rows of a chunk
     BACKWARD_ROWS = 256
@@ -90,7 +90,9 @@ cdef struct plan_t:             # a run
     Py_ssize_t outer_size                                 # of the scratch of one thread
     Py_ssize_t nbytes
     bint taped
-    unsigned long long scaled, blended      # bit k: state k has a pre or reset, a blend
+    bint modified                           # any of these
+    bint scaled[MAX_BLOCKS]                 # state k has a pre or reset
+    bint blended[MAX_BLOCKS]                # a blend
     # offsets in the workspace, in bytes
     Py_ssize_t x, z, bias, params, packed, packed_back
     Py_ssize_t inner                                 # of what follows the weights: packed, bias, params come first

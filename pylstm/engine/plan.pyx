@@ -145,7 +145,9 @@ cdef class Plan:
         cdef int k
         cdef const core_t *core = &layer.c
         self.core, self.p.core, self.number = layer, core, next(numbers)
-        self.p.taped, self.p.scaled, self.p.blended = taped, scaled, blended
+        self.p.taped, self.p.modified = taped, bool(scaled or blended)
+        for k in range(core.states.n):
+            self.p.scaled[k], self.p.blended[k] = scaled >> k & 1, blended >> k & 1
         size, at = core.itemsize, _Cursor(core.itemsize)
         largest = max([core.z_columns, core.input_size] + [core.states.width[k] for k in range(core.states.n)])
         if (T + 1) * max(B, 1) * largest * size > sys.maxsize // 16:
@@ -172,10 +174,10 @@ cdef class Plan:
         for k in range(core.states.n):
             whole = taped or k == core.output
             self.p.states[k] = at.take(((self.p.rows if whole else kept) + B) * core.states.width[k])
-            self.p.prev[k] = at.take(kept * core.states.width[k]) if scaled >> k & 1 else -1
-            if counts is not None and taped and not scaled >> k & 1 and feeds_product(core, k):
+            self.p.prev[k] = at.take(kept * core.states.width[k]) if self.p.scaled[k] else -1
+            if counts is not None and taped and not self.p.scaled[k] and feeds_product(core, k):
                 self.p.prev[k] = at.take(largest_chunk(&self.p, True) * core.states.width[k])
-            self.p.made[k] = at.take(kept * core.states.width[k]) if blended >> k & 1 else -1
+            self.p.made[k] = at.take(kept * core.states.width[k]) if self.p.blended[k] else -1
             self.p.final[k] = -1 if counts is None else at.take(B * core.states.width[k])
         self.p.z = at.take(kept * core.z_columns)
         for k in range(core.emissions.n):
@@ -237,7 +239,7 @@ cdef class Plan:
         """Into how many parts the units can be cut; 1 where a hook, or a modifier of the loop, needs all of a row."""
         cdef const core_t *core = self.p.core
         cdef Py_ssize_t w = core.states.width[0]
-        if not core.elementwise or self.p.offsets != NULL or self.p.scaled or self.p.blended or core.n_stages > 64:
+        if not core.elementwise or self.p.offsets != NULL or self.p.modified or core.n_stages > 64:
             return 1
         if not (all_of(&core.z, w) and all_of(&core.states, w) and all_of(&core.emissions, w) and all_of(&core.keep, w)
                 and all_of(&core.params, w) and all_of(&core.aux, w)):

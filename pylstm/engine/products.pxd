@@ -151,7 +151,7 @@ cdef inline void backward_products(const plan_t *plan, const arrays_t *a, int nu
                               + plan.packed_back + own.packed * size, NULL if k == starts_dx(plan) else to, to, NULL)
         elif p.source == FROM_STATE:
             A = a.base + (plan.states[p.index] if plan.prev[p.index] < 0 else plan.prev[p.index])
-            if plan.offsets != NULL and not plan.scaled >> p.index & 1:
+            if plan.offsets != NULL and not plan.scaled[p.index]:
                 row = 0                        # align_states
         else:
             A = a.base + plan.emissions[p.index]

@@ -135,7 +135,7 @@ cdef inline void align_states(const plan_t *plan, char *base, const table_t *tab
     cdef Py_ssize_t width
     cdef int k
     for k in range(core.states.n):
-        if plan.prev[k] >= 0 and not plan.scaled >> k & 1:
+        if plan.prev[k] >= 0 and not plan.scaled[k]:
             width = core.states.width[k] * core.itemsize
             memcpy(base + plan.prev[k] + (plan.offsets[t] - plan.offsets[span.first] + span.b0) * width,
                    table.rows.prev[k].data, table.rows.rows * width)

@@ -1,6 +1,6 @@
 # The blocks of a step as the row hooks see them: where they start for some rows and a step, and how far each moves, in
 # bytes, to the next step (where rows end early: for each row of the step).
-from libc.string cimport memcpy
+from libc.string cimport memcpy, memset
 
 from pylstm.engine.plan cimport MAX_BLOCKS, PARAM_ROWS, core_t, kind_t, plan_t, row_of, rows_at, state_row
 from pylstm.engine.team cimport team_t
@@ -12,24 +12,35 @@ cdef struct arrays_t:          # the arrays of a call, in and out; NULL where ab
     const char *flat           # parameters
     const char *x
     const unsigned char *reset
-    const char *origin[MAX_BLOCKS]         # states of one row, from which it starts at a reset
-    const char *aux[MAX_BLOCKS]
-    const char *pre[MAX_BLOCKS]
-    const char *blend[MAX_BLOCKS]
     const char *dy
-    const char *dstates[MAX_BLOCKS]
     char *dflat                            # NULL, as dx, where nobody needs it
     char *dx
-    char *dinitial[MAX_BLOCKS]
-    char *dorigin[MAX_BLOCKS]              # of every row; NULL where it is constant
-    char *daux[MAX_BLOCKS]
-    char *dpre[MAX_BLOCKS]
-    char *dblend[MAX_BLOCKS]
     # Ragged batches only.
     const char *given                      # the caller's x or dy
     Py_ssize_t given_step, given_row       # its strides in bytes, per step and per row
     char *out                              # the caller's y or dx, (T, B, w)
     const Py_ssize_t *order                # order[b]: the caller's row that is sorted row b
+    # Of each state, of each aux input: see no_arrays.
+    const char *origin[MAX_BLOCKS]         # states of one row, from which it starts at a reset
+    const char *aux[MAX_BLOCKS]
+    const char *pre[MAX_BLOCKS]
+    const char *blend[MAX_BLOCKS]
+    const char *dstates[MAX_BLOCKS]
+    char *dinitial[MAX_BLOCKS]
+    char *dorigin[MAX_BLOCKS]              # of every row; NULL where it is constant
+    char *daux[MAX_BLOCKS]
+    char *dpre[MAX_BLOCKS]
+    char *dblend[MAX_BLOCKS]
+
+cdef inline void no_arrays(arrays_t *a, const core_t *core) noexcept nogil:
+    """Sets all to NULL, as far as the cell has states and aux inputs."""
+    cdef size_t used = max(core.states.n, core.aux.n) * sizeof(void *)
+    cdef char **first = <char **> a.origin
+    cdef int k
+    memset(a, 0, <char *> first - <char *> a)
+    for k in range(10):
+        memset(first + k * MAX_BLOCKS, 0, used)
+
 
 cdef struct span_t:            # what one thread runs of a chunk: steps first .. first + steps - 1 of rows b0 .. b0 + rows - 1
     team_t *team
@@ -85,7 +96,7 @@ cdef inline void next_ragged_step(table_t *table, const plan_t *plan, char *base
     for k in range(table.n):
         table.blocks[k].data = <char *> table.blocks[k].data + table.advance[k] * passed
     for k in range(core.states.n):
-        if not plan.scaled >> k & 1:
+        if not plan.scaled[k]:
             row = state_row(plan, 0 if plan.taped or k == core.output else span.first, to) + span.b0
             (<block_t *> table.rows.prev)[k].data = base + plan.states[k] + row * core.states.width[k] * core.itemsize
     table.rows.rows = rows_at(plan, to, span.b0, span.rows)
@@ -131,9 +142,9 @@ cdef inline void tabulate(table_t *table, const plan_t *plan, const arrays_t *a,
         start = base + plan.states[k] + b0 * w * size
         place(table, &prev[k], start + state_row(plan, row, t) * w * size, w, step)
         place(table, &states[k], start + state_row(plan, row, t + 1) * w * size, w, step)
-        if plan.scaled >> k & 1:
+        if plan.scaled[k]:
             place(table, &prev[k], base + plan.prev[k] + local * w * size, w, step)
-        if plan.blended >> k & 1:
+        if plan.blended[k]:
             place(table, &states[k], base + plan.made[k] + local * w * size, w, step)
     for k in range(core.emissions.n):
         w = core.emissions.width[k]

@@ -203,31 +203,6 @@ def test_domains_that_are_none(domain, text):
         type("Bad", (Cell,), {"states": ("h",), "gates": {"a": "x"}, "domain": domain})
 
 
-def test_limits_are_told_when_the_class_is_made():
-    gates = {f"g{k}": "x" for k in range(36)}
-    with pytest.raises(TypeError, match=r"36 gates \(g0, .*g35\); at most 32 are possible: make one wider block"):
-        type("Many", (Cell,), {"states": ("h",), "gates": gates})
-    gates = {f"g{k}": "x+h+c+e" for k in range(25)}
-    with pytest.raises(TypeError, match="100 linear maps"):
-        type("Many", (Cell,), {"states": ("h", "c", "e"), "gates": gates})
-
-
-def test_limits_of_derived_values_are_told_by_certification():
-    class Deep(Cell):
-        states = ("h",)
-        gates = {"a": "x+h"}
-
-        def forward(z, prev):
-            h = prev.h
-            for _ in range(40):
-                h = tanh(1.1 * h + z.a)
-            return dict(h=h)
-
-    for use in (pylstm.certify, pylstm.register, lambda cell: pylstm.Recurrent(cell, 3, 5)):
-        with pytest.raises(TypeError, match=r"values kept for backward .* 32 are possible: write backward"):
-            use(Deep)
-
-
 def wrong_at(width, forward=lambda z: np.tanh(z.a), dtype=None):
     """A cell by hand whose backward is wrong for layers of one width."""
 

@@ -46,6 +46,30 @@ def array(z):
     return dict(h=z.a * np.ones(3))  # here
 
 
+def numbers(z):
+    return dict(h=[0.1, 0.2, 0.3] * z.a)  # here
+
+
+def mean(z):
+    return dict(h=z.a - z.a.mean())  # here
+
+
+def largest(z):
+    return dict(h=tanh(z.a).max())  # here
+
+
+def numpy_sum(z):
+    return dict(h=z.a / np.sum(z.a))  # here
+
+
+def numpy_dot(z, prev):
+    return dict(h=np.dot(z.a, prev.h))  # here
+
+
+def numpy_matrix(z):
+    return dict(h=np.ones((3, 3)) @ z.a)  # here
+
+
 def text(z):
     return dict(h=z.a + "1")  # here
 
@@ -111,11 +135,17 @@ LINES = [
     (as_float, "pylstm.tanh"),
     (numpy_function, "NumPy's tanh cannot be traced: use pylstm.tanh"),
     (numpy_where, "use pylstm.where"),
-    (array, "declare it under `params` or `aux`"),
+    (array, 'a formula cannot contain an array: declare numbers of its units as a constant, constants = {"c": ...}'),
+    (numbers, "a formula cannot contain a list: declare numbers of its units as a constant"),
+    (mean, "a symbol is not an array and has no mean: write row_mean(z.a), with the functions of pylstm.cells"),
+    (largest, "has no max: write row_max(x), with the functions of pylstm.cells"),
+    (numpy_sum, "NumPy's sum cannot be traced: write row_sum(z.a), with the functions of pylstm.cells"),
+    (numpy_dot, "NumPy's dot cannot be traced: write contract(z.a, prev.h), with the functions of pylstm.cells"),
+    (numpy_matrix, "a formula has no matrix product: declare a gate"),
     (text, "type str"),
-    (matrix, "declare a gate"),
+    (matrix, "declare a gate: its pre-activation is the matrix product of its sources; of a matrix in a state and a"),
     (element, "a symbol has no elements: use one gate, state or parameter per value"),
-    (loop, "a symbol has no elements: use one gate, state or parameter per value"),
+    (loop, "over the units of a row write row_sum(z.a) for sum(z.a)"),
     (modulo, "rounding has no derivative"),
     (unknown, "z.b does not exist: z has a"),
     (assigned, "cannot be assigned"),
@@ -135,6 +165,17 @@ def test_error_at_the_line_with_the_cure(forward, cure):
     assert message.startswith(f"{__file__}:{line}: "), message
     assert cure in message
     assert "# here" in message
+
+
+def test_numbers_of_lists_and_arrays():
+    """One by one they are numbers of the formula, whatever holds them."""
+    weights, one = np.array([0.5, 0.25]), np.array([2.0])
+
+    def forward(z, prev):
+        return dict(h=sum(w * prev.h for w in weights.tolist()) + weights[1] * z.a * one + [3.0, 4.0][1])
+
+    stage = derive(cell_of(forward)).stages[""]
+    assert {each.value for each in stage.forward.operations if each.op == "const"} == {0.5, 0.25, 2.0, 4.0}
 
 
 WRONG = [

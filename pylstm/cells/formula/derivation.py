@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Protocol
 
-from pylstm.cells.contract import Contract, Stage, hook_name, wrong_cell
+from pylstm.cells.contract import MAX_BLOCKS, Contract, Stage, hook_name, wrong_cell
 from pylstm.cells.formula import tape as tapes
 from pylstm.cells.formula.graph import ACROSS, DECLARED, FUNCTIONS, Node, without_declared
 from pylstm.cells.formula.program import Block, Program, build
@@ -140,15 +140,13 @@ def derive(cell: Declared) -> Derivation:
 
 def derive_formulas(contract: Contract, formulas: Mapping[str, Callable[..., Any]]) -> Derivation:
     """The derivation, as `derive` makes it, from a contract and the formula of each stage (stage name -> function)."""
-    taken = {name for kind in contract.blocks.values() for name in kind}
-    stages, keep = {}, dict[str, Any]()
-    for stage in contract.stages:
-        if stage.name in formulas:
-            derived = _derive_stage(contract, stage, formulas[stage.name], taken)
-            stages[stage.name] = derived
-            keep |= derived.keep
-            taken |= set(derived.keep)
-    by_hand = [] if len(stages) == len(contract.stages) else [n for n in contract.keep if n not in keep]
+    stages = _derive_stages(contract, formulas, dict.fromkeys(formulas, MAX_BLOCKS))
+    by_hand = [] if len(stages) == len(contract.stages) else list(contract.keep)
+    kept = {name: len(stage.keep) for name, stage in stages.items()}
+    if (room := MAX_BLOCKS - len(by_hand)) < sum(kept.values()):
+        stages = _derive_stages(contract, formulas, {name: n * room // sum(kept.values()) for name, n in kept.items()})
+    keep = {name: width for stage in stages.values() for name, width in stage.keep.items()}
+    by_hand = [name for name in by_hand if name not in keep]
     widths = contract.widths | {name: width for name, width in keep.items() if width != "hidden_size"}
     widths = {name: width for name, width in widths.items() if name not in contract.keep or name in (*keep, *by_hand)}
     completed = replace(contract, keep=(*by_hand, *keep), widths=widths)
@@ -159,7 +157,23 @@ def derive_formulas(contract: Contract, formulas: Mapping[str, Callable[..., Any
     return derivation
 
 
-def _derive_stage(contract: Contract, stage: Stage, function: Callable[..., Any], taken: set[str]) -> StageDerivation:
+def _derive_stages(
+    contract: Contract, formulas: Mapping[str, Callable[..., Any]], most: Mapping[str, int]
+) -> dict[str, StageDerivation]:
+    """By name; `most`: how many values each may keep."""
+    taken = {name for kind in contract.blocks.values() for name in kind}
+    stages = {}
+    for stage in contract.stages:
+        if stage.name in formulas:
+            derived = _derive_stage(contract, stage, formulas[stage.name], taken, most[stage.name])
+            stages[stage.name] = derived
+            taken |= set(derived.keep)
+    return stages
+
+
+def _derive_stage(
+    contract: Contract, stage: Stage, function: Callable[..., Any], taken: set[str], most: int
+) -> StageDerivation:
     written = trace(contract, stage, function)
     forward = list(written.graph.nodes)
     cotangents, seeds = _backward(contract, stage, written)
@@ -172,7 +186,7 @@ def _derive_stage(contract: Contract, stage: Stage, function: Callable[..., Any]
     gates = {gate: traced.leaves["z", gate] for gate in stage.gates}
     pinned = {gate: node for gate, node in traced.extra.items() if gate in gates}
     needed = [cotangents[node] for node in traced.leaves.values() if node in cotangents]
-    tape = tapes.choose(needed, free, forward, gates, pinned)
+    tape = tapes.choose(needed, free, forward, gates, pinned, most)
     traced = replace(traced, names=_distinct(traced, tape.gates))
     given = {node: name for name, node in traced.extra.items() if name in contract.keep}
     keep = _name_kept(tape.keep, traced.names | given, taken - set(given.values()))

@@ -162,15 +162,24 @@ def build(
     numbers: dict[Node, int] = {}
     operations: list[Operation] = []
 
-    def visit(node: Node) -> int:
-        if node not in numbers:
+    def visit(root: Node) -> int:
+        stack = [root]
+        while stack:
+            node = stack[-1]
             block = available.get(node)
-            args = () if block else tuple(visit(argument) for argument in node.args)
-            op = "load" if block else node.op
-            numbers[node] = len(operations)
-            name = node.name if op == "size" else names.get(node, "")
-            operations.append(Operation(len(operations), op, args, node.width, block, node.value, name, node.groups))
-        return numbers[node]
+            missing = [] if block or node in numbers else [each for each in node.args if each not in numbers]
+            stack.extend(reversed(missing))
+            if missing:
+                continue
+            stack.pop()
+            if node not in numbers:
+                args = () if block else tuple(numbers[each] for each in node.args)
+                op = "load" if block else node.op
+                numbers[node] = len(operations)
+                name = node.name if op == "size" else names.get(node, "")
+                number = Operation(len(operations), op, args, node.width, block, node.value, name, node.groups)
+                operations.append(number)
+        return numbers[root]
 
     for node in sorted(_sweep([node for _, node in outputs], available), key=lambda node: node.index):
         visit(node)

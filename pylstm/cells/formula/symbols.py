@@ -26,6 +26,35 @@ _UFUNCS = {
     "not_equal": "ne",
 }
 
+_ROWS = {
+    "sum": "row_sum({0})",
+    "mean": "row_mean({0})",
+    "average": "row_mean({0})",
+    "max": "row_max({0})",
+    "amax": "row_max({0})",
+    "min": "-row_max(-{0})",
+    "amin": "-row_max(-{0})",
+    "var": "row_mean(({0} - row_mean({0})) ** 2)",
+    "std": "sqrt(row_mean(({0} - row_mean({0})) ** 2))",
+    "norm": "row_norm({0})",
+    "cumsum": "cumsum({0})",
+    "outer": "outer({0}, {1})",
+    "repeat": "repeat({0}, width)",
+    "tile": "tile({0}, width)",
+    "dot": "contract({0}, {1})",
+    "inner": "contract({0}, {1})",
+    "vdot": "contract({0}, {1})",
+    "clip": "minimum(maximum({0}, low), high)",
+    "square": "{0} ** 2",
+    "shape": "width, or size.hidden_size: {0} has one row, of units",
+}
+"""Name of a method, of a function of NumPy -> what to write of a symbol."""
+
+_PRODUCT = (
+    "declare a gate: its pre-activation is the matrix product of its sources; of a matrix in a state and a vector "
+    "write contract(M, v)"
+)
+
 MOST_FACTORS = 1024
 """Largest exponent that is written as products, by squaring; others are left to `power`."""
 
@@ -53,9 +82,20 @@ def _binary(op: str, swapped: bool = False) -> Any:
 
 def _refused(what: str, cure: str) -> Any:
     def method(self: Symbol, *args: Any, **kwargs: Any) -> NoReturn:
-        refuse(what, cure)
+        refuse(what, cure.replace("{0}", _text(self)))
 
     return method
+
+
+def _text(value: Any) -> str:
+    """What a message calls an operand: by its name, `x` where it has none."""
+    node = getattr(value, "node", None)
+    return node.name if node is not None and node.op == "leaf" else "x" if node is not None else "v"
+
+
+def _row_text(name: str, *values: Any) -> str:
+    """What to write for a method or a function of NumPy, with the functions of pylstm.cells; '' if there is nothing."""
+    return _ROWS[name].format(*map(_text, values), "v") if name in _ROWS else ""
 
 
 class Symbol:
@@ -126,8 +166,15 @@ class Symbol:
             hasattr(value, "shape") and value.shape == () and value.dtype.kind in "fiub"
         ):
             return self.graph.const(float(value))
-        cure = "declare it under `params` or `aux`" if hasattr(value, "shape") else "use numbers and symbols"
-        refuse(f"a formula cannot contain a value of type {type(value).__name__}", cure)
+        if hasattr(value, "shape") or isinstance(value, list | tuple):
+            if hasattr(value, "reshape") and value.size == 1:
+                return self.lift(value.reshape(()))
+            refuse(
+                f"a formula cannot contain {'an array' if hasattr(value, 'shape') else 'a ' + type(value).__name__}",
+                'declare numbers of its units as a constant, constants = {"c": ...}, and read them as p.c; a single '
+                "number is taken out by its index, c[0]",
+            )
+        refuse(f"a formula cannot contain a value of type {type(value).__name__}", "use numbers and symbols")
 
     __add__, __radd__ = _binary("add"), _binary("add", True)
     __sub__, __rsub__ = _binary("sub"), _binary("sub", True)
@@ -188,10 +235,13 @@ class Symbol:
         "use the functions of pylstm (pylstm.exp, pylstm.tanh, ...)",
     )
     __iter__ = __len__ = __getitem__ = _refused(
-        "a symbol has no elements", "use one gate, state or parameter per value, and row functions for groups of units"
+        "a symbol has no elements",
+        "use one gate, state or parameter per value; over the units of a row write row_sum({0}) for sum({0}), "
+        "row_max({0}) for max({0})",
     )
     __matmul__ = __rmatmul__ = _refused(
-        "a formula has no matrix product", "declare a gate: its pre-activation is the matrix product of its sources"
+        "a formula has no matrix product",
+        _PRODUCT,
     )
     __mod__ = __rmod__ = __floordiv__ = __rfloordiv__ = __round__ = __floor__ = __ceil__ = __trunc__ = _refused(
         "rounding has no derivative", "compute it outside and pass it as aux, or use pylstm.where"
@@ -201,11 +251,8 @@ class Symbol:
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)  # what Python and NumPy ask any object for
-        if name in ("sum", "mean", "max", "min", "var", "std", "dot"):
-            row = {"dot": "contract", "min": "-row_max(-x)", "var": "row_mean", "std": "row_mean"}.get(
-                name, f"row_{name}"
-            )
-            cure = f"use the functions across the units of a row in pylstm.cells: {row}"
+        if row := _row_text(name, self):
+            cure = f"write {row}, with the functions of pylstm.cells for the units of a row"
         elif name == "real":
             cure = "leave it out: the values of a formula are real"
         else:
@@ -216,12 +263,16 @@ class Symbol:
         op = _UFUNCS.get(ufunc.__name__)
         if op and method == "__call__":  # a NumPy scalar times a symbol
             return self.apply(op, *inputs)
-        self._refuse_numpy(ufunc.__name__)
+        self._refuse_numpy(ufunc.__name__, inputs)
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> NoReturn:
-        self._refuse_numpy(function.__name__)
+        self._refuse_numpy(function.__name__, args)
 
-    def _refuse_numpy(self, name: str) -> NoReturn:
+    def _refuse_numpy(self, name: str, given: tuple[Any, ...]) -> NoReturn:
+        if name == "matmul":
+            refuse("a formula has no matrix product", _PRODUCT)
+        if row := _row_text(name, *given[:2]):
+            refuse(f"NumPy's {name} cannot be traced", f"write {row}, with the functions of pylstm.cells")
         name = {"absolute": "abs", "negative": "-", "power": "**"}.get(name, name)
         known = (
             name

@@ -6,17 +6,23 @@ cheap arithmetic on what is kept (+ - * /, comparisons, max, min, where) is comp
 parameters and narrow aux alone. A set of kept values is replaced by a cheap value, not wider than they, that covers
 more than one of them.
 The slot of a gate prefers the activation nearest to the gate, so that ``run.gates[...]`` shows the activated gate;
-what does not fit into the slots of the gates goes to the blocks of `keep`.
+what does not fit into the slots of the gates goes to the blocks of `keep`. Where these are more than there is room
+for, the values that cost the fewest operations are computed again in backward, from what is still on the tape; of a
+gate that several of them need, the slot then holds the pre-activation.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from pylstm.cells.formula.graph import ACROSS, ACTIVATIONS, Node
 
 KEPT = (*ACTIVATIONS, *(op for op in ACROSS if op != "tile"))
 """Operations whose value is kept where backward needs it."""
+
+COSTLY = 10
+"""What one of them counts where it is computed again; other operations count 1."""
 
 
 @dataclass
@@ -28,7 +34,12 @@ class Tape:
 
 
 def choose(
-    needed: list[Node], free: set[Node], forward: list[Node], gates: dict[str, Node], pinned: dict[str, Node]
+    needed: list[Node],
+    free: set[Node],
+    forward: list[Node],
+    gates: dict[str, Node],
+    pinned: dict[str, Node],
+    most: int,
 ) -> Tape:
     """The tape from which `needed` can be computed.
 
@@ -44,7 +55,17 @@ def choose(
         Gate of this stage -> its pre-activation.
     pinned : dict of str to Node
         Slots that the formula filled itself.
+    most : int
+        How many values there is room for besides the slots.
     """
+    tape = _smallest(needed, free, forward, gates, pinned)
+    return tape if len(tape.keep) <= most else _thinned(tape, needed, free, gates, pinned, most)
+
+
+def _smallest(
+    needed: list[Node], free: set[Node], forward: list[Node], gates: dict[str, Node], pinned: dict[str, Node]
+) -> Tape:
+    """The tape that holds whatever is costly."""
     known, cut, slots = set(forward), set[Node](), _Slots.of(gates, forward, pinned)
     while True:
         tape = _place(needed, free, known, cut, slots)
@@ -61,6 +82,66 @@ def choose(
         if best is None:
             return tape
         cut.add(best)
+
+
+def _thinned(
+    tape: Tape, needed: list[Node], free: set[Node], gates: dict[str, Node], pinned: dict[str, Node], most: int
+) -> Tape:
+    """The tape without the values that are cheapest to compute again, so that at most `most` are kept."""
+    slots, kept = dict(tape.gates), set(tape.keep.values())
+    done, again = _work(needed, kept, free | set(slots.values()))
+    while len(kept) > most:
+        blocking = {node: [each for each in again[node] if _is_lost(each)] for node in kept}
+        costs = {n: _cost([n, *again[n]], done) for n in kept if not blocking[n] and not _is_lost(n)}
+        if costs:
+            gone = min(costs, key=lambda node: (costs[node], node.index))
+            kept.remove(gone)
+            below = dict.fromkeys([gone, *again.pop(gone)])
+            done.update(below)
+            for node, made in again.items():
+                if any(gone in each.args for each in (node, *made)):
+                    made |= below
+            continue
+        counts = {gate: sum(leaf is each or leaf in blocking[each] for each in kept) for gate, leaf in gates.items()}
+        closed = [gate for gate, leaf in gates.items() if gate not in pinned and slots[gate] is not leaf]
+        gate = max(closed, key=counts.__getitem__, default="")
+        if not gate or not counts[gate]:
+            break
+        kept = (kept | {slots[gate]}) - {gates[gate]}
+        slots[gate] = gates[gate]
+        done, again = _work(needed, kept, free | set(slots.values()))
+    ordered = sorted(kept, key=lambda node: node.index)
+    return Tape(slots, {f"keep{k}": node for k, node in enumerate(ordered, 1)})
+
+
+def _work(needed: list[Node], kept: set[Node], free: set[Node]) -> tuple[set[Node], dict[Node, dict[Node, None]]]:
+    """What backward computes, and what it would compute for each kept value, were that not kept."""
+    on_tape = free | kept
+    return set(_computed(needed, on_tape)), {node: _computed(node.args, on_tape) for node in kept}
+
+
+def _computed(roots: Iterable[Node], on_tape: set[Node]) -> dict[Node, None]:
+    """All that is computed for `roots` where `on_tape` is there, and the pre-activations that are not."""
+    seen: dict[Node, None] = {}
+    stack = list(roots)
+    while stack:
+        node = stack.pop()
+        if node not in seen and node not in on_tape:
+            seen[node] = None
+            stack.extend(node.args)
+    return seen
+
+
+def _is_lost(node: Node) -> bool:
+    """Whether a value that is not on the tape cannot be computed: a pre-activation."""
+    return node.op == "leaf" and "z" in node.kinds
+
+
+def _cost(nodes: Iterable[Node], done: set[Node]) -> int:
+    """Of computing `nodes`, where backward has `done`."""
+    return sum(
+        COSTLY if node.op in KEPT else node.op not in ("leaf", "const", "size") for node in nodes if node not in done
+    )
 
 
 @dataclass
