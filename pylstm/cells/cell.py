@@ -54,6 +54,12 @@ class Cell:
         Arrays that are saved with a layer and never trained: one number per unit under a name of its own, read as
         ``p.name``; ``weight_<source>``, or ``weight_<source>.<gate>`` for the rows of one gate. A function gets the
         sizes of the layer, ``size.hidden_size``, and returns the array.
+    structure : dict of str to (str, array or function)
+        Of the matrix ``weight_<source>``: ``{"h": "blocks(heads)"}``. ``"blocks(n)"``: block-diagonal, stored and
+        multiplied as such; ``"diagonal"``; ``"low_rank(r)"``: ``weight_<source> @ factor_<source>``;
+        ``"antisymmetric"``: W - W^T; ``"orthogonal"``: Cayley's transform of W - W^T; ``"tied"``: one matrix for all
+        gates of the source, also before another (``"tied blocks(n)"``). An array (width of a gate, width of the source)
+        or a function of the sizes that returns it is a mask. n, r: a number, a size, or a product of these.
     output : str
         The state that is the output.
     domain : dict of str to (number or None, number or None)
@@ -136,6 +142,7 @@ class Cell:
     sizes: ClassVar[dict[str, int | str | None]] = {}
     options: ClassVar[dict[str, Option]] = Options()
     constants: ClassVar[dict[str, Any]] = {}
+    structure: ClassVar[dict[str, Any]] = {}
     output: ClassVar[str] = ""
     domain: ClassVar[dict[str, tuple[float | None, float | None]]] = {}
     kernel: ClassVar[Any] = None

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+from pylstm.cells.matrices import Matrix, Structure, read_structures
 from pylstm.cells.options import ANY, Bounds, Options, call_text, check_option
+from pylstm.cells.structures import Dense
 from pylstm.cells.widths import Widths, evaluated, factors, product
 from pylstm.checks import quoted
 from pylstm.hints import explained_constructor
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+
+PLAIN = Structure(Dense())
 
 LAYER_ARGUMENTS = (
     "cell", "input_size", "hidden_size", "num_layers", "bidirectional", "dropout", "residual", "bias", "batch_first",
@@ -86,7 +89,8 @@ class Contract:
 
     Attributes have the meaning of those of `Cell`; in addition `gate_sources` maps every gate to the tuple of its
     sources, `sources` lists all sources in order of first use (``x`` first), and `emissions` all emissions in order.
-    `constants` are the names of all constants; those per unit are the last of `params`.
+    `constants` are the names of all constants; those per unit are the last of `params`. `structure` has the sources
+    whose matrix is not a plain one.
     """
 
     name: str
@@ -107,6 +111,7 @@ class Contract:
     domain: dict[str, tuple[float | None, float | None]]
     elementwise: bool
     constants: tuple[str, ...] = ()
+    structure: dict[str, Structure] = field(default_factory=dict)
 
     def seen_by(self, stage: Stage) -> dict[str, tuple[str, ...]]:
         """Kind -> names of all that goes into a stage, in the order of the arguments of a formula."""
@@ -147,6 +152,7 @@ class Contract:
             elementwise=len(cell.formulas) == max(len(stages), 1) if cell.elementwise is None else cell.elementwise,
             constants=tuple(cell.constants),
         )
+        contract.structure.update(read_structures(cell, contract.sources))
         contract._check_constants(cell.constants)
         contract._check_names()
         contract._check_stages()
@@ -172,7 +178,7 @@ class Contract:
         TypeError
             A size that the cell does not have, or one without default that is missing.
         ValueError
-            A size below 1.
+            A size below 1; sizes that the structure of a matrix does not fit.
         """
         for name in extra:
             if name not in self.sizes:
@@ -192,9 +198,29 @@ class Contract:
                 raise ValueError(f"{name} must be at least 1, got {sizes[name]}")
         names = [name for kind in self.blocks.values() for name in kind]
         declared = {name: self.widths.get(name, "hidden_size") for name in names}
-        return Widths({"x": input_size} | {name: evaluated(width, sizes) for name, width in declared.items()}, sizes)
+        widths = Widths({"x": input_size} | {name: evaluated(width, sizes) for name, width in declared.items()}, sizes)
+        for source, matrix in self.matrices(widths).items() if self.structure else ():
+            if reason := matrix.refusal():
+                raise ValueError(
+                    f"cell {self.name!r}: weight_{source} cannot be {self.structure[source]}: {reason}; choose other "
+                    "sizes"
+                )
+        return widths
 
-    def parameter_shapes(self, widths: dict[str, int], bias: bool = True) -> dict[str, tuple[int, ...]]:
+    def matrices(self, widths: Widths) -> dict[str, Matrix]:
+        """Source -> its matrix at the sizes of a layer, in the order of `sources`."""
+        return {
+            source: Matrix(
+                source,
+                self.structure.get(source, PLAIN),
+                tuple(widths[gate] for gate in self.gates_of(source)),
+                widths[source],
+                widths.sizes,
+            )
+            for source in self.sources
+        }
+
+    def parameter_shapes(self, widths: Widths, bias: bool = True) -> dict[str, tuple[int, ...]]:
         """Shape of every parameter, in the order in which they are stored.
 
         Parameters
@@ -208,8 +234,8 @@ class Contract:
         -------
         dict of str to tuple of int
             ``weight_<source>`` (sum of the widths of the gates that it feeds, width of the source) for each source,
-            in the order of `sources`; ``bias`` (sum of the widths of the biased gates,), in gate order; then every
-            per-unit parameter (width,).
+            in the order of `sources`, or what the `structure` of the source stores; ``bias`` (sum of the widths of the
+            biased gates,), in gate order; then every per-unit parameter (width,).
 
         Examples
         --------
@@ -217,15 +243,11 @@ class Contract:
         >>> LSTM.contract.parameter_shapes(LSTM.contract.resolve(3, 5))
         {'weight_x': (20, 3), 'weight_h': (20, 5), 'bias': (20,)}
         """
-
-        def rows(gates: Iterable[str]) -> int:
-            return sum(widths[gate] for gate in gates)
-
-        shapes: dict[str, tuple[int, ...]] = {
-            f"weight_{source}": (rows(self.gates_of(source)), widths[source]) for source in self.sources
-        }
+        shapes: dict[str, tuple[int, ...]] = {}
+        for matrix in self.matrices(widths).values():
+            shapes |= matrix.shapes()
         if bias and self.biased:
-            shapes["bias"] = (rows(self.biased),)
+            shapes["bias"] = (sum(widths[gate] for gate in self.biased),)
         return shapes | {name: (widths[name],) for name in self.params}
 
     def check_initial_values(self, values: dict[str, Any]) -> None:
@@ -302,7 +324,7 @@ class Contract:
         if self.output not in self.states:
             self._refuse(f"output {self.output!r} is not a state (states: {', '.join(self.states)})")
         for name in self.params:
-            if name == "bias" or name.startswith("weight_"):
+            if name == "bias" or name.startswith(("weight_", "factor_")):
                 self._refuse(f"the parameter name {name!r} is taken by the linear maps")
         for name in self.biased:
             if name not in self.gates:
@@ -332,6 +354,9 @@ class Contract:
             text = str(name)
             if text.startswith("weight_") and text not in known:
                 self._refuse(f"the constant {text!r} is not a matrix of this cell ({', '.join(known)})")
+            source = text.removeprefix("weight_").partition(".")[0]
+            if "." in text and source in self.structure and self.structure[source].tied:
+                self._refuse(f"the gates of weight_{source} are tied: only 'weight_{source}' can be a constant")
             if "." in text and text.partition(".")[0] in values:
                 self._refuse(f"the constants {text!r} and {text.partition('.')[0]!r} overlap: declare one of them")
             kind = getattr(getattr(value, "dtype", None), "kind", "")

@@ -14,7 +14,7 @@ from pylstm.checks import quoted
 _NAMES = ("states", "params", "aux", "keep")
 _DICTS = {
     "gates": '{"a": "x+h"}', "widths": '{"a": 8}', "sizes": '{"memory_size": 8}', "options": '{"dt": 0.1}',
-    "constants": '{"A": 0.5}',
+    "constants": '{"A": 0.5}', "structure": '{"h": "blocks(4)"}',
     "domain": '{"dt": (0, None)}', "initial_values": '{"bias": 1.0}',
 }  # fmt: skip
 _TEXTS = ("name", "output", "formula", "reference")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from itertools import product
 from typing import Any
 
 INPUT_SIZE, HIDDEN_SIZE = 4, 5
-MOST_UNITS = 64
+MOST_MORE = 64
 
 
 def usual_sizes(cell: Any, **given: int) -> dict[str, int]:
@@ -16,13 +17,23 @@ def usual_sizes(cell: Any, **given: int) -> dict[str, int]:
     return sizes if "hidden_size" in given else fitting(cell, sizes)
 
 
-def fitting(cell: Any, sizes: dict[str, int]) -> dict[str, int]:
-    """The sizes, with so many units, or the next number of them, that the groups of the formula of `cell` divide."""
+def fitting(cell: Any, sizes: dict[str, int], *, inputs: bool = True) -> dict[str, int]:
+    """The sizes, with the next number of units, and of `inputs`, that fit the groups of the formula and the structures.
+
+    As they are where no number does.
+    """
     derivation = cell.__dict__.get("_derivation")
-    if derivation is None or not derivation.sized:
+    grouped = derivation is not None and derivation.sized
+    if not grouped and not cell.contract.structure:
         return sizes
-    for units in range(sizes["hidden_size"], MOST_UNITS):
-        fit = sizes | {"hidden_size": units}
-        if not derivation.wrong_groups(cell.contract.resolve(**fit).sizes):
+    units, width = sizes["hidden_size"], sizes["input_size"]
+    more = MOST_MORE if inputs and "x" in cell.contract.structure else 1
+    for H, I in product(range(units, units + MOST_MORE), range(width, width + more)):
+        fit = sizes | {"hidden_size": H, "input_size": I}
+        try:
+            resolved = cell.contract.resolve(**fit).sizes
+        except ValueError:
+            continue
+        if not grouped or not derivation.wrong_groups(resolved):
             return fit
     return sizes

@@ -13,8 +13,8 @@ import numpy as np
 from pylstm.checks import quoted
 
 _DECLARED = (
-    "states", "gates", "biased", "params", "aux", "stages", "widths", "sizes", "options", "constants", "domain",
-    "output",
+    "states", "gates", "biased", "params", "aux", "stages", "widths", "sizes", "options", "constants", "structure",
+    "domain", "output",
 )  # fmt: skip
 """What the contract is made of, when the class is; `initial_values` are read when a layer is made."""
 

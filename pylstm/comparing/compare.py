@@ -12,6 +12,7 @@ import numpy as np
 
 from pylstm.cells.cell import Cell
 from pylstm.cells.options import name_of
+from pylstm.cells.sizes import fitting
 from pylstm.checks import check_positive, listed, quoted, seeds_of
 from pylstm.comparing.tasks import TASKS, Batch, Task
 from pylstm.feedforward.embedding import Embedding
@@ -193,18 +194,25 @@ def hidden_size_for(cell: Any, task: Task, budget: int) -> int:
     >>> size, count_params(LSTM, adding(), size)
     (48, 9841)
     """
-    if count_params(cell, task, 1) > budget * (1 + TOLERANCE):
-        smallest = count_params(cell, task, 1)
-        raise ValueError(f"{budget} parameters are too few: one unit needs {smallest}, for the {task.name} task")
+
+    def fit(size: int) -> int:
+        """The next size that the groups and structures of the cell fit."""
+        sizes = {"input_size": task.input_size, "hidden_size": size, **extra_sizes(cell, size)}
+        return fitting(cell, sizes, inputs=False)["hidden_size"]
+
+    smallest = count_params(cell, task, fit(1))
+    if smallest > budget * (1 + TOLERANCE):
+        units = "one unit needs" if fit(1) == 1 else f"{fit(1)} units need"
+        raise ValueError(f"{budget} parameters are too few: {units} {smallest}, for the {task.name} task")
     low, high = 1, 2
-    while count_params(cell, task, high) < budget:
+    while count_params(cell, task, fit(high)) < budget:
         if high > budget:
             raise ValueError("its number of parameters does not grow with the hidden size")
         low, high = high, 2 * high
     while high - low > 1:
         middle = (low + high) // 2
-        low, high = (middle, high) if count_params(cell, task, middle) < budget else (low, middle)
-    return min((low, high), key=lambda size: abs(count_params(cell, task, size) - budget))
+        low, high = (middle, high) if count_params(cell, task, fit(middle)) < budget else (low, middle)
+    return min((fit(low), fit(high)), key=lambda size: abs(count_params(cell, task, size) - budget))
 
 
 Report = Callable[[str, Trace], None]

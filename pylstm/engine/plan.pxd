@@ -11,7 +11,7 @@ from pylstm.kernel cimport stage_t
 # cache: passes of 10 million multiply-adds, 3 ms apart, 0.9 to 1.2.
 cdef enum:
     MAX_BLOCKS = 128           # of one kind
-    MAX_PRODUCTS = 384
+    MAX_PRODUCTS = 512
     PARAM_ROWS = 16            # rows that share an accumulator of per-unit parameters
     FORWARD_ROWS = 128         # rows of a chunk
     BACKWARD_ROWS = 256
@@ -29,14 +29,16 @@ cdef enum:                     # what a product reads
     FROM_STATE = 1
     FROM_EMISSION = 2
 
-cdef struct product_t:         # z[:, column:column + N] += A @ W.T, with W (N, K): one run of neighbouring blocks
-    int source
+cdef struct product_t:         # z[:, column:column + N] += A[:, first:first + K] @ W.T, with W (N, K): neighbouring gates, or
+    int source                 # of a matrix that has a structure a block of one gate
     int index                  # of the state or emission
     int stage                  # the stage that needs it (emissions), -1: the start of the step
-    Py_ssize_t column
-    Py_ssize_t N
-    Py_ssize_t K
-    Py_ssize_t weight          # of W[0, 0] in the flat parameter buffer, in elements
+    Py_ssize_t column, N
+    Py_ssize_t first, K
+    Py_ssize_t width           # of A
+    Py_ssize_t weight, stride  # of W[0, 0] in the flat parameter buffer, and from row to row, in elements
+    bint diagonal              # z[:, column + n] += w[n] A[:, first + n], with K = N
+    bint adds                  # of x: to what is there, where others start from the bias
 
 cdef struct part_t:            # the columns of a product that one thread packs, and adds to if threads share columns
     Py_ssize_t first, n
@@ -80,8 +82,8 @@ cdef struct plan_t:             # a run
     int threads, columns                                  # see team_t
     bint long                                             # work enough to share rows whoever else works
     bint units                                            # threads share the units: columns of every block, and their hooks
-    bint recurs                                           # some product reads a state
-    unsigned long long waits                              # bit j: some product before stage j reads an emission
+    bint recurs                                           # some product reads other units of a state
+    unsigned long long waits                              # bit j: some product before stage j reads other units of an emission
     Py_ssize_t unit_width                                 # of all blocks, if threads share units
     int panel[MAX_PRODUCTS]                               # vectors of a panel of the packed weights, forward and back
     const part_t *parts                                   # of product k and thread i: parts[k * threads + i]
@@ -164,13 +166,20 @@ cdef inline Py_ssize_t units_grain(const core_t *core) noexcept nogil:
 
 
 cdef inline int starts_dx(const plan_t *plan) noexcept nogil:
-    """The product that is the first to write dx; -1: nothing is, dx starts from zeros."""
+    """The product that is the first to write all of dx; -1: none is, dx starts from zeros."""
+    cdef const product_t *p
     cdef int k
     if plan.offsets == NULL and plan.core.aux_x < 0:
         for k in range(plan.core.n_products):
-            if plan.core.products[k].source == FROM_X:
-                return k
+            p = &plan.core.products[k]
+            if p.source == FROM_X:
+                return k if p.K == p.width and not p.diagonal else -1
     return -1
+
+
+cdef inline Py_ssize_t terms(const product_t *p) noexcept nogil:
+    """Multiply-adds of an element of z."""
+    return 1 if p.diagonal else p.K
 
 
 cdef inline Py_ssize_t rows_at(const plan_t *plan, Py_ssize_t t, Py_ssize_t b0, Py_ssize_t rows) noexcept nogil:

@@ -27,7 +27,7 @@ cdef class Core:
         4 (float32) or 8 (float64).
     widths : six sequences of int
         Widths of the blocks of each kind, in the order of the C contract.
-    products : sequence of (source, index, stage, column, N, K, weight)
+    products : sequence of (source, index, stage, column, N, first, K, width, weight, stride, diagonal, adds)
         See `product_t`.
     bias : sequence of (column, N, weight, from_x)
         See `bias_t`; together they cover every column of z once.
@@ -65,7 +65,8 @@ cdef class Core:
         self.c.n_products, self.c.n_bias = len(products), len(bias)
         for k in range(self.c.n_products):
             p = &self.c.products[k]
-            p.source, p.index, p.stage, p.column, p.N, p.K, p.weight = products[k]
+            (p.source, p.index, p.stage, p.column, p.N, p.first, p.K, p.width, p.weight, p.stride, p.diagonal,
+             p.adds) = products[k]
         for k in range(self.c.n_bias):
             self.c.bias[k].column, self.c.bias[k].N, self.c.bias[k].weight, self.c.bias[k].from_x = bias[k]
         for k in range(self.c.params.n):
@@ -217,8 +218,8 @@ cdef class Plan:
         cdef int k
         cdef double step = 0, recurrent = 0             # multiply-adds of a row in a step
         for k in range(core.n_products):
-            step += <double> core.products[k].N * core.products[k].K
-            if core.products[k].source != FROM_X:
+            step += <double> core.products[k].N * terms(&core.products[k])
+            if core.products[k].source != FROM_X and not core.products[k].diagonal:
                 recurrent += <double> core.products[k].N * core.products[k].K
         work = step * self.p.rows
         rows = (self.p.B + rows_grain(&self.p) - 1) // rows_grain(&self.p)
@@ -252,6 +253,8 @@ cdef class Plan:
         if threads == 1:
             return
         self.p.threads, self.p.columns, self.p.units, self.p.unit_width = threads, True, True, core.states.width[0]
+        if not reads_other_units(core):
+            return
         for k in range(core.n_products):
             if core.products[k].source == FROM_STATE:
                 self.p.recurs = True
@@ -276,15 +279,16 @@ cdef class Plan:
                 forth.first, back.first = cut(&self.p, k, i), cut_back(&self.p, k, i)
                 forth.n, back.n = cut(&self.p, k, i + 1) - forth.first, cut_back(&self.p, k, i + 1) - back.first
                 forth.packed, back.packed = self.p.packed_size, self.p.packed_back_size
-                forth.pieces, back.pieces = p.N // self.p.unit_width if self.p.units else 1, 1
-                forth.piece, back.piece = core.tiles.packed_size(p.K, forth.n), core.tiles.packed_size(p.N, back.n)
+                forth.pieces, back.pieces = max(1, p.N // self.p.unit_width) if self.p.units else 1, 1
+                forth.piece = core.tiles.packed_size(terms(p), forth.n)
+                back.piece = core.tiles.packed_size(1 if p.diagonal else p.N, back.n)
                 self.p.packed_size += forth.pieces * forth.piece
                 self.p.packed_back_size += back.piece
                 mine = self.p.columns and p.source != FROM_X
                 for j in range(2):
-                    forth.matmul[j] = matmul_t(N=forth.n if mine or self.p.units else p.N, K=p.K, lda=p.K, ldc=core.z_columns,
-                                               panel=self.p.panel[k], back=j)
-                    back.matmul[j] = matmul_t(N=back.n if mine else p.K, K=p.N, lda=core.z_columns, ldc=p.K,
+                    forth.matmul[j] = matmul_t(N=forth.n if mine or self.p.units else p.N, K=p.K, lda=p.width,
+                                               ldc=core.z_columns, panel=self.p.panel[k], back=j)
+                    back.matmul[j] = matmul_t(N=back.n if mine else p.K, K=p.N, lda=core.z_columns, ldc=p.width,
                                               panel=self.p.panel[k], back=j)
                 forth, back = forth + 1, back + 1
 
@@ -303,7 +307,7 @@ cdef class Plan:
         if self.p.offsets != NULL:
             self.p.dx, self.p.dx_rows = at.take(rows * core.input_size), rows
         for k in range(core.n_products):
-            outer = max(outer, core.tiles.outer_scratch(core.products[k].N, core.products[k].K, rows))
+            outer = max(outer, core.tiles.outer_scratch(core.products[k].N, terms(&core.products[k]), rows))
         self.p.outer_size = -(-outer * core.itemsize // LINE) * LINE
         self.p.outer = at.take(outer + LINE)
         for _ in range(1, self.p.threads):
@@ -351,7 +355,7 @@ cdef class Plan:
         for k in range(self.p.core.n_products):
             p, threads = &self.p.core.products[k], []
             for _ in range(self.p.threads):
-                first = at.first + (0 if back else p.column)
+                first = at.first + (p.first if back else p.column)
                 threads.append([(first + piece * self.p.unit_width, at.n, at.packed + piece * at.piece)
                                 for piece in range(at.pieces)])
                 at += 1
@@ -426,8 +430,10 @@ cdef Py_ssize_t set_borders(Py_ssize_t *borders, const Py_ssize_t *offsets, Py_s
 cdef Py_ssize_t cut(const plan_t *plan, int k, int i) noexcept:
     """Where the part of thread i of product k starts, from the first column of the product."""
     cdef const product_t *p = &plan.core.products[k]
+    cdef Py_ssize_t unit
     if plan.units:
-        return part(plan.unit_width, units_grain(plan.core), i, plan.threads)
+        unit = part(plan.unit_width, units_grain(plan.core), i, plan.threads)
+        return unit if p.N >= plan.unit_width else min(max(unit - p.column % plan.unit_width, 0), p.N)
     if plan.columns and p.source != FROM_X:
         return min(max(owned(plan, max(p.stage, 0), i) - p.column, 0), p.N)
     return part(p.N, columns_grain(plan, k), i, plan.threads)
@@ -446,7 +452,7 @@ cdef Py_ssize_t owned(const plan_t *plan, int stage, int i) noexcept:
         if p.source != FROM_X and max(p.stage, 0) == stage:
             first, last = min(first, p.column), max(last, p.column + p.N)
             grain = max(grain, columns_grain(plan, k))
-            all_ += <double> p.N * p.K
+            all_ += <double> p.N * terms(p)
     high = (last - first) // grain
     while low < high:                                      # the nearest multiple of the grain
         middle = (low + high + 1) // 2
@@ -465,21 +471,32 @@ cdef double work_before(const plan_t *plan, int stage, Py_ssize_t column) noexce
     for k in range(plan.core.n_products):
         p = &plan.core.products[k]
         if p.source != FROM_X and max(p.stage, 0) == stage:
-            work += <double> p.K * min(max(column - p.column, 0), p.N)
+            work += <double> terms(p) * min(max(column - p.column, 0), p.N)
     return work
 
 
 cdef Py_ssize_t cut_back(const plan_t *plan, int k, int i) noexcept:
-    """Likewise backward, where the products of a source have the same columns: whole panels of all of them."""
+    """Likewise backward, from column `first` of the source: each of its columns has one owner; whole panels."""
     cdef const product_t *p = &plan.core.products[k]
     cdef Py_ssize_t grain = 1
     cdef int q
     if plan.units and p.source != FROM_X:
-        return part(plan.unit_width, units_grain(plan.core), i, plan.threads)
+        return min(max(part(plan.unit_width, units_grain(plan.core), i, plan.threads) - p.first, 0), p.K)
     for q in range(plan.core.n_products):
         if plan.core.products[q].source == p.source and plan.core.products[q].index == p.index:
             grain = max(grain, columns_grain(plan, q))
+    if plan.columns and p.source != FROM_X:
+        return min(max(part(p.width, grain, i, plan.threads) - p.first, 0), p.K)
     return part(p.K, grain, i, plan.threads)
+
+
+cdef bint reads_other_units(const core_t *core) noexcept:
+    """Whether some product of a step needs more than a unit of its own."""
+    cdef int k
+    for k in range(core.n_products):
+        if core.products[k].source != FROM_X and not core.products[k].diagonal:
+            return True
+    return False
 
 
 cdef bint feeds_product(const core_t *core, int state) noexcept:
@@ -512,12 +529,18 @@ cdef void pack(const plan_t *plan, char *base, const char *weights, int member) 
     for k in range(core.n_products):
         p = &core.products[k]
         own = &plan.parts[k * plan.threads + member]
-        for piece in range(own.pieces):
-            tiles.pack_transposed(p.K, own.n, weights + (p.weight + (own.first + piece * plan.unit_width) * p.K) * size, p.K,
-                                  base + plan.packed + (own.packed + piece * own.piece) * size, plan.panel[k])
-        if plan.taped:
-            own = &plan.parts_back[k * plan.threads + member]
-            tiles.pack(p.N, own.n, weights + (p.weight + own.first) * size, p.K,
+        for piece in range(0 if p.diagonal else own.pieces):
+            tiles.pack_transposed(p.K, own.n, weights + (p.weight + (own.first + piece * plan.unit_width) * p.stride) * size,
+                                  p.stride, base + plan.packed + (own.packed + piece * own.piece) * size, plan.panel[k])
+        if p.diagonal:
+            memcpy(base + plan.packed + own.packed * size, weights + (p.weight + own.first) * size, own.n * size)
+        if not plan.taped:
+            continue
+        own = &plan.parts_back[k * plan.threads + member]
+        if p.diagonal:
+            memcpy(base + plan.packed_back + own.packed * size, weights + (p.weight + own.first) * size, own.n * size)
+        else:
+            tiles.pack(p.N, own.n, weights + (p.weight + own.first) * size, p.stride,
                        base + plan.packed_back + own.packed * size, plan.panel[k])
     if member > 0:
         return

@@ -39,6 +39,7 @@ cdef inline void start_rows(const plan_t *plan, const arrays_t *a, const span_t 
     cdef Py_ssize_t size = sizeof(floating), b, n
     cdef int k
     cdef const product_t *p
+    cdef char *to
     cdef char *z = a.base + plan.z + (at if plan.taped else at - row_of(plan, span.first)) * core.z_columns * size
     cdef const char *x = a.x + at * core.input_size * size
     cdef const char *bias = a.base + plan.bias
@@ -50,11 +51,6 @@ cdef inline void start_rows(const plan_t *plan, const arrays_t *a, const span_t 
                    n * core.input_size * size)
         else:
             x = <const char *> memcpy(a.base + plan.x + at * core.input_size * size, x, rows * core.input_size * size)
-    for k in range(core.n_products):
-        p = &core.products[k]
-        if p.source == FROM_X:
-            multiply(plan, own_part(plan.parts, plan, span, k) if plan.units else &plan.parts[k * plan.threads], 0, rows,
-                     x, a.base + plan.packed, bias + p.column * size, z + p.column * size, NULL)
     for k in range(core.n_bias):
         if core.bias[k].from_x:
             continue
@@ -64,15 +60,25 @@ cdef inline void start_rows(const plan_t *plan, const arrays_t *a, const span_t 
                 memcpy(z + (b * core.z_columns + n) * size + span.shift, bias + n * size + span.shift,
                        (span.units if plan.units else core.bias[k].N) * size)
                 n += plan.unit_width if plan.units else core.bias[k].N
+    for k in range(core.n_products):
+        p = &core.products[k]
+        if p.source == FROM_X:
+            to = z + p.column * size
+            multiply(plan, p, own_part(plan.parts, plan, span, k) if plan.units else &plan.parts[k * plan.threads], 0, rows,
+                     x, a.base + plan.packed, to if p.adds else bias + p.column * size, to, NULL)
 
 
-cdef inline void multiply(const plan_t *plan, const part_t *own, bint back, Py_ssize_t rows, const char *A, const char *packed,
-                          const char *start, char *z, const fetch_t *ahead) noexcept nogil:
+cdef inline void multiply(const plan_t *plan, const product_t *p, const part_t *own, bint back, Py_ssize_t rows, const char *A,
+                          const char *packed, const char *start, char *z, const fetch_t *ahead) noexcept nogil:
     """z = start + A W^T, the columns of a part: of one run, or of the same units in each of its gates."""
     cdef const core_t *core = plan.core
     cdef Py_ssize_t size = core.itemsize, at = own.first * size
     cdef int _
+    A += p.first * size
     packed += own.packed * size
+    if p.diagonal:
+        core.tiles.diagonal(&own.matmul[0], rows, A + at, packed, z + at)
+        return
     core.tiles.product(&own.matmul[back], rows, A, packed, start + at, z + at, ahead)
     for _ in range(1, own.pieces):
         at += plan.unit_width * size
@@ -95,7 +101,7 @@ cdef inline void add_products(const plan_t *plan, const span_t *span, table_t *t
         p = &core.products[k]
         if p.source == source and p.stage == stage:
             z = <char *> table.rows.z[0].data - span.shift + p.column * core.itemsize
-            multiply(plan, own_part(plan.parts, plan, span, k), back, table.rows.rows,
+            multiply(plan, p, own_part(plan.parts, plan, span, k), back, table.rows.rows,
                      <char *> sources[p.index].data - span.shift, table.base + plan.packed, z, z, table.ahead)
 
 
@@ -112,10 +118,20 @@ cdef inline void add_cotangents(const plan_t *plan, const span_t *span, table_t 
     for k in range(core.n_products):
         p, own = &core.products[k], own_part(plan.parts_back, plan, span, k)
         if p.source == source and p.stage == stage:
-            dA = <char *> to[p.index].data - span.shift + own.first * core.itemsize
-            core.tiles.product(&own.matmul[0], table.rows.rows,
-                               dz + p.column * core.itemsize,
-                               table.base + plan.packed_back + own.packed * core.itemsize, dA, dA, table.ahead)
+            dA = <char *> to[p.index].data - span.shift + (p.first + own.first) * core.itemsize
+            multiply_back(plan, p, own, table.rows.rows, dz, table.base + plan.packed_back, dA, dA, table.ahead)
+
+
+cdef inline void multiply_back(const plan_t *plan, const product_t *p, const part_t *own, Py_ssize_t rows, const char *dz,
+                               const char *packed, const char *start, char *dA, const fetch_t *ahead) noexcept nogil:
+    """dA = start + dz W, the columns of a part."""
+    cdef Py_ssize_t size = plan.core.itemsize
+    dz += p.column * size
+    packed += own.packed * size
+    if p.diagonal:
+        plan.core.tiles.diagonal(&own.matmul[0], rows, dz + own.first * size, packed, dA)
+    else:
+        plan.core.tiles.product(&own.matmul[0], rows, dz, packed, start, dA, ahead)
 
 
 # --- (1) backward, and the parameters ---------------------------------------------------------------------------------
@@ -130,7 +146,6 @@ cdef inline void backward_products(const plan_t *plan, const arrays_t *a, int nu
     cdef Py_ssize_t size = core.itemsize, from_ = row_of(plan, first), rows = row_of(plan, first + steps) - from_
     cdef Py_ssize_t n, row
     cdef outer_t o
-    cdef const part_t *own
     cdef char *to
     cdef char *dz = a.base + plan.dz
     cdef const char *A
@@ -145,10 +160,9 @@ cdef inline void backward_products(const plan_t *plan, const arrays_t *a, int nu
             A = a.x
             n = share if plan.offsets != NULL else from_ + share
             if a.dx != NULL:
-                own = &plan.parts_back[k * plan.threads]
-                to = a.dx + n * p.K * size
-                tiles.product(&own.matmul[0], shared, dz + (share * core.z_columns + p.column) * size, a.base
-                              + plan.packed_back + own.packed * size, NULL if k == starts_dx(plan) else to, to, NULL)
+                to = a.dx + (n * p.width + p.first) * size
+                multiply_back(plan, p, &plan.parts_back[k * plan.threads], shared, dz + share * core.z_columns * size,
+                              a.base + plan.packed_back, NULL if k == starts_dx(plan) else to, to, NULL)
         elif p.source == FROM_STATE:
             A = a.base + (plan.states[p.index] if plan.prev[p.index] < 0 else plan.prev[p.index])
             if plan.offsets != NULL and not plan.scaled[p.index]:
@@ -159,10 +173,14 @@ cdef inline void backward_products(const plan_t *plan, const arrays_t *a, int nu
             continue
         n = part(p.N, 2 * tiles.lanes, number, plan.threads)
         o = outer_t(M=part(p.N, 2 * tiles.lanes, number + 1, plan.threads) - n, N=p.K, R=rows,
-                    A=dz + (p.column + n) * size, lda=core.z_columns, B=A + row * p.K * size, ldb=p.K,
-                    C=a.dflat + (p.weight + n * p.K) * size, ldc=p.K,
+                    A=dz + (p.column + n) * size, lda=core.z_columns, B=A + (row * p.width + p.first) * size, ldb=p.width,
+                    C=a.dflat + (p.weight + n * p.stride) * size, ldc=p.stride,
                     scratch=a.base + plan.outer + number * plan.outer_size)
-        tiles.outer(&o)
+        if p.diagonal:
+            o.B = <const char *> o.B + n * size
+            tiles.diagonal_outer(&o)
+        else:
+            tiles.outer(&o)
     if plan.offsets != NULL and a.dx != NULL:
         scatter_dx(plan, a, first, share, shared)
     for k in range(core.n_bias if a.dflat != NULL else 0):

@@ -487,7 +487,7 @@ cdef class Stream:
     def refresh(self, *more, **other):
         """Take the weights that the layer has now; the states stay. Forks keep theirs."""
         if more or other: refuse_call(Stream.refresh, (self, *more), other)
-        flat, weights = self.layer.params.flat, empty(self.plan.inner + LINE, np.uint8)
+        flat, weights = self.layer.loop_weights(), empty(self.plan.inner + LINE, np.uint8)
         start = address(flat, self.core.c.n_parameters * self.core.c.itemsize, False)
         self.hold()
         try:

@@ -61,12 +61,9 @@ from cpython.pycapsule cimport PyCapsule_New
 from libc.stdint cimport uint64_t
 from libc.string cimport memcpy, memset
 
+from pylstm.engine.diagonal cimport floating, scaled_rows, summed_products
 from pylstm.engine.line cimport LINE
 from pylstm.engine.tiles cimport fetch_t, matmul_t, outer_t, tiles_t
-
-ctypedef fused floating:
-    float
-    double
 
 cdef extern from "tile.h" nogil:
     enum:
@@ -395,11 +392,26 @@ cdef void _column_sums(Py_ssize_t R, Py_ssize_t N, const floating *A, Py_ssize_t
         n += used
 
 
+# ---- diagonals -------------------------------------------------------------------------------------------
+
+cdef void _diagonal(const matmul_t *m, Py_ssize_t M, const floating *A, const floating *w, floating *C) noexcept nogil:
+    scaled_rows(M, m.N, A, m.lda, w, C, m.ldc)
+
+
+cdef void _diagonal_outer_float(const outer_t *o) noexcept nogil:
+    summed_products(o.R, o.M, <const float *> o.A, o.lda, <const float *> o.B, o.ldb, <float *> o.C)
+
+
+cdef void _diagonal_outer_double(const outer_t *o) noexcept nogil:
+    summed_products(o.R, o.M, <const double *> o.A, o.lda, <const double *> o.B, o.ldb, <double *> o.C)
+
+
 # ---- the table -------------------------------------------------------------------------------------------
 
 ctypedef void (*pack_t)(Py_ssize_t, Py_ssize_t, const void *, Py_ssize_t, void *, int) noexcept nogil
 ctypedef void (*product_t)(const matmul_t *, Py_ssize_t, const void *, const void *, const void *, void *,
                            fetch_t *) noexcept nogil
+ctypedef void (*diagonal_t)(const matmul_t *, Py_ssize_t, const void *, const void *, void *) noexcept nogil
 ctypedef void (*sums_t)(Py_ssize_t, Py_ssize_t, const void *, Py_ssize_t, void *) noexcept nogil
 
 cdef tiles_t tables[2]
@@ -408,13 +420,15 @@ tables[0] = tiles_t(
     packed_size=_packed_size_float, pack_transposed=<pack_t> _pack_transposed[float],
     pack=<pack_t> _pack[float],
     product=<product_t> _product[float], outer_scratch=_outer_scratch_float, outer=_outer_float,
-    column_sums=<sums_t> _column_sums[float], digest=digest)
+    column_sums=<sums_t> _column_sums[float], diagonal=<diagonal_t> _diagonal[float],
+    diagonal_outer=_diagonal_outer_float, digest=digest)
 tables[1] = tiles_t(
     itemsize=sizeof(double), lanes=TILE_LANES_DOUBLE, panel=_panel,
     packed_size=_packed_size_double, pack_transposed=<pack_t> _pack_transposed[double],
     pack=<pack_t> _pack[double],
     product=<product_t> _product[double], outer_scratch=_outer_scratch_double, outer=_outer_double,
-    column_sums=<sums_t> _column_sums[double], digest=digest)
+    column_sums=<sums_t> _column_sums[double], diagonal=<diagonal_t> _diagonal[double],
+    diagonal_outer=_diagonal_outer_double, digest=digest)
 
 
 def capsule():

@@ -48,8 +48,10 @@ cdef inline void forward_units(const plan_t *plan, const arrays_t *a, span_t *sp
         start_from_input(plan, a, span, span.steps, dtype)
         if not plan.recurs and not plan.waits:              # no share reads another's: all steps
             tabulate(&table, plan, a, span, span.first, 1)
-            for _ in range(span.steps):
+            for _ in range(span.steps):                     # products, where there are any, are of diagonals
+                add_products(plan, span, &table, FROM_STATE, -1, table.rows.prev, 0)
                 for j in range(core.n_stages):
+                    add_products(plan, span, &table, FROM_EMISSION, j, table.rows.emissions, 0)
                     core.stages[j].forward(&table.rows, core.stages[j].user)
                 next_step(&table)
     if plan.recurs or plan.waits:
@@ -93,6 +95,8 @@ cdef inline void backward_units(const plan_t *plan, const arrays_t *a, span_t *s
             take_cotangents(plan, a, span, &table, t, dtype)
             for j in range(core.n_stages - 1, -1, -1):
                 call_backward(core, &table, j, table.rows.rows)
+                add_cotangents(plan, span, &table, FROM_EMISSION, j, table.rows.demissions, 0)
+            add_cotangents(plan, span, &table, FROM_STATE, -1, table.rows.dprev, 0)
             next_step(&table)
             exchange_states(&table, core.states.n)
     if not plan.recurs and not plan.waits:

@@ -92,7 +92,7 @@ class LayerCode:
         contract, found = self.contract, list[Product]()
         stage_of = {gate: number for number, stage in enumerate(contract.stages) for gate in stage.gates}
         for source in contract.sources:
-            rows = self._gate_rows(self.layer.params[f"weight_{source}"], contract.gates_of(source))
+            rows = self._gate_rows(self.layer.matrix(source), contract.gates_of(source))
             kind = "x" if source == "x" else "prev" if source in contract.states else "emissions"
             block, end = Block(kind, source), -1
             for gate, weight in rows.items():

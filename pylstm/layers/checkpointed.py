@@ -193,7 +193,7 @@ class CheckpointedRun(Run):
         self.layer, self._x, self._layout, self._given, self._segments = layer, x, layout, given, segments
         self._T, self._B = segments.T, segments.B
         self.segments, self.nbytes = segments.count, segments.nbytes
-        self._flat = layer.params.flat.copy()
+        self._flat = layer.params.flat.copy() if given.made is None else given.made.flat
         contract, dtype, B = layer.cell.contract, layer.dtype, self._B
         self._borders = [np.zeros((segments.count, B, layer.widths[name]), dtype) for name in contract.states]
         for border, first in zip(self._borders, start or ()):

@@ -9,25 +9,26 @@ from typing import Any
 import numpy as np
 
 from pylstm.cells.contract import Contract
+from pylstm.cells.widths import Widths
 
 Rows = dict[str, list[tuple[int, int]]]
 
 
-def _places(contract: Contract, widths: dict[str, int]) -> Iterator[tuple[str, str, int, int]]:
+def _places(contract: Contract, widths: Widths) -> Iterator[tuple[str, str, int, int]]:
     """Every constant by name, the parameter that it is in, and its rows, from the first to before the last."""
     for name in contract.constants:
         whole, _, gate = name.partition(".")
         if not whole.startswith("weight_"):
             yield name, whole, 0, widths[whole]
             continue
-        at = 0
-        for each in contract.gates_of(whole.removeprefix("weight_")):
+        at, source = 0, whole.removeprefix("weight_")
+        for each, rows in zip(contract.gates_of(source), contract.matrices(widths)[source].stored):
             if gate in ("", each):
-                yield name, whole, at, at + widths[each]
-            at += widths[each]
+                yield name, whole, at, at + rows
+            at += rows
 
 
-def constant_rows(contract: Contract, widths: dict[str, int]) -> Rows:
+def constant_rows(contract: Contract, widths: Widths) -> Rows:
     """Parameter -> rows that are constants, in order, those that meet as one."""
     found: Rows = {}
     for _, whole, first, last in sorted(_places(contract, widths), key=lambda place: place[1:]):

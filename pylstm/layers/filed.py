@@ -33,7 +33,7 @@ def describe_cell(layer: Any) -> dict[str, Any]:
         {
             "cell": cell.name,
             "package": package,
-            "blocks": _blocks(cell.contract),
+            "blocks": _blocks(cell.contract) | _structure(cell.contract, layer.widths),
             "probe": probe(cell),
         }
         | options
@@ -54,6 +54,12 @@ def _blocks(contract: Any) -> dict[str, Any]:
     return blocks
 
 
+def _structure(contract: Any, widths: Any) -> dict[str, list[str]]:
+    """The structures of the matrices at the sizes of a layer."""
+    matrices = contract.matrices(widths) if contract.structure else {}
+    return {"structure": [matrices[source].described for source in contract.structure]} if matrices else {}
+
+
 def plan_cell(make: Callable[..., Any], entries: Entries, dtype: str, wanted: Wanted) -> Plan:
     """The plan of the layer that `make` makes of the cell that `entries` describe, and of its arguments."""
     given = entries.entries("arguments")
@@ -68,6 +74,7 @@ def plan_cell(make: Callable[..., Any], entries: Entries, dtype: str, wanted: Wa
     given.only(("input_size", "hidden_size", "bias", "batch_first", "learn_initial", *contract.sizes))
     sizes = {name: given.integer(name) for name in given.value if name in contract.sizes}
     widths = contract.resolve(given.integer("input_size"), given.integer("hidden_size"), **sizes)
+    _check_structure(entries, contract, widths)
     given.flag("batch_first")
     learned = given.list("learn_initial", str) if "learn_initial" in given.value else []
     if len(set(learned)) != len(learned) or not set(learned) <= set(contract.states):
@@ -90,7 +97,7 @@ def _cell_of(entries: Entries, wanted: Wanted) -> Any:
         ) from None
     cell = base_of(given)
     changed, now = f"the cell {name!r} has changed since", cell.__module__.partition(".")[0]
-    saved, blocks = entries.entries("blocks").only((*BLOCKS, "constants")), _blocks(cell.contract)
+    saved, blocks = entries.entries("blocks").only((*BLOCKS, "constants", "structure")), _blocks(cell.contract)
     constants = saved.list("constants", str) if "constants" in saved.value else []
     if constants != list(cell.contract.constants):
         raise ValueError(f"{changed}: constants were {constants!r:.200}, now {list(cell.contract.constants)!r:.200}")
@@ -106,6 +113,16 @@ def _cell_of(entries: Entries, wanted: Wanted) -> Any:
         _check_probe(entries, with_options(cell, options), changed)
         return with_options(cell, options)
     return _with_options_of_file(entries, cell, options, changed)
+
+
+def _check_structure(entries: Entries, contract: Any, widths: Any) -> None:
+    saved, now = entries.entries("blocks"), _structure(contract, widths).get("structure", [])
+    was = saved.list("structure", str) if "structure" in saved.value else []
+    if was != now:
+        raise ValueError(
+            f"the cell {contract.name!r} has changed since: structure was {', '.join(was)[:200] or 'none'}, now "
+            f"{', '.join(now)[:200] or 'none'}"
+        )
 
 
 def _own_cell(name: str, package: str) -> Any:

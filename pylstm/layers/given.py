@@ -9,6 +9,7 @@ import numpy as np
 from pylstm.checks import as_array, check_array, check_names, check_reset
 from pylstm.layers.layout import Layout
 from pylstm.layers.learned import origin_of, rows_of
+from pylstm.layers.made import Made
 from pylstm.layers.protocols import SingleLayer
 
 Widths = dict[tuple[str, str], int]
@@ -29,21 +30,23 @@ class Given:
         With `reset`: what a row starts from, (width,) each, the learned states at the time of the run.
     learned : tuple of str
         States that start from the layer's parameters at step 0.
+    made : Made, or None
+        The weights, where they are made of the parameters.
     widths : dict of (kind, name) to int
         Width in which an array was given.
     scaled, blended : int
         Bit k: state k is scaled before a step (pre or reset), blended after it.
     """
 
-    __slots__ = ("aux", "blend", "blended", "learned", "origin", "pre", "reset", "scaled", "widths")
+    __slots__ = ("aux", "blend", "blended", "learned", "made", "origin", "pre", "reset", "scaled", "widths")
 
-    def __init__(self, learned: tuple[str, ...] = ()) -> None:
+    def __init__(self, learned: tuple[str, ...] = (), made: Made | None = None) -> None:
         self.aux: list[np.ndarray | None] | None = None
         self.pre: list[np.ndarray | None] | None = None
         self.blend: list[np.ndarray | None] | None = None
         self.reset: np.ndarray | None = None
         self.origin: list[np.ndarray] | None = None
-        self.learned = learned
+        self.learned, self.made = learned, made
         self.widths: dict[tuple[str, str], int] = {}
         self.scaled = self.blended = 0
 
@@ -53,7 +56,7 @@ class Given:
 
     def cut(self, piece: slice) -> Given:
         """The steps of a segment."""
-        part = Given(self.learned)
+        part = Given(self.learned, self.made)
         part.aux, part.pre, part.blend = (cut_arrays(arrays, piece) for arrays in (self.aux, self.pre, self.blend))
         part.reset = None if self.reset is None else self.reset[piece]
         part.origin, part.widths, part.scaled, part.blended = self.origin, self.widths, self.scaled, self.blended
@@ -94,24 +97,26 @@ def take_given(
     layer: SingleLayer,
     layout: Layout,
     sizes: tuple[int, int],
-    learned: tuple[str, ...],
+    taken: tuple[tuple[str, ...], Made | None],
     *,
     aux: Any,
     pre: Any,
     reset: Any,
     blend: Any,
 ) -> Given:
-    """What the caller of `layer` gives with the steps of a run of sizes (T, B); `learned` is from `take_initial`.
+    """What the caller of `layer` gives with the steps of a run of sizes (T, B).
+
+    `taken`: the states that are learned, from `take_initial`, and the weights that are made.
 
     Raises
     ------
     TypeError, ValueError
         A wrong dtype or shape, an unknown name, an aux block that is missing or outside its domain.
     """
-    contract = layer.cell.contract
-    if aux is pre is reset is blend is None and not (contract.aux or learned):
+    contract, (learned, made) = layer.cell.contract, taken
+    if aux is pre is reset is blend is None and not (contract.aux or learned or made):
         return NOTHING
-    given = Given(learned)
+    given = Given(learned, made)
     if contract.aux or aux is not None:
         given.aux = _take_aux(layer, layout, sizes, {} if aux is None else aux, given.widths)
     if pre is not None:

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from pylstm.cells.structures import LowRank, Mask
 from pylstm.checks import check_number, generator
 from pylstm.hints import explained
 from pylstm.layers.constants import set_constants
@@ -37,7 +38,8 @@ def single_layers(layer: Any) -> list[SingleLayer]:
 def weight_blocks(layer: SingleLayer, sources: str | Iterable[str]) -> Iterator[np.ndarray]:
     """The rows of every gate, (width of the gate, width of the source), in the matrices of some sources.
 
-    Not those that are constants of the cell.
+    Not those that are constants of the cell. Where the matrix has a structure: every block, every number of a diagonal
+    as a block (1, 1), the gates that are tied once, and what other kinds are made of.
 
     Parameters
     ----------
@@ -58,11 +60,34 @@ def weight_blocks(layer: SingleLayer, sources: str | Iterable[str]) -> Iterator[
     for source in [sources] if isinstance(sources, str) else sources:
         if source not in contract.sources:
             raise ValueError(f"cell {contract.name!r} has no source {source!r} (known: {', '.join(contract.sources)})")
-        weight, at = layer.params[f"weight_{source}"], 0
-        for gate in contract.gates_of(source):
+        weight, matrix, at = layer.params[f"weight_{source}"], contract.matrices(layer.widths)[source], 0
+        for gate, rows in zip(contract.gates_of(source), matrix.stored):
             if not {f"weight_{source}", f"weight_{source}.{gate}"} & {*contract.constants}:
-                yield weight[at : at + layer.widths[gate]]
-            at += layer.widths[gate]
+                step = matrix.structure.kind.rows_of_block(rows, matrix.sizes)
+                yield from (weight[first : first + step] for first in range(at, at + rows, step))
+            at += rows
+
+
+def adjust_structured(layer: SingleLayer) -> None:
+    """What was drawn as all parameters are, made right for the structure of the matrices.
+
+    The two factors of a low rank are scaled so that their product has the variance of what was drawn; what a mask takes
+    away is 0.
+    """
+    for matrix in layer.cell.contract.matrices(layer.widths).values() if layer.cell.contract.structure else ():
+        if isinstance(matrix.structure.kind, LowRank):  # of variance v: r v'^2 = v
+            for name in matrix.shapes():
+                layer.params[name] *= (3 * layer.hidden_size / matrix.structure.kind.number(matrix.sizes)) ** 0.25
+    clear_masked(layer)
+
+
+def clear_masked(layer: SingleLayer) -> None:
+    """Zeros where a mask takes the weights away: they are not read."""
+    for source, matrix in layer.cell.contract.matrices(layer.widths).items() if layer.cell.contract.structure else ():
+        kind, weight, at = matrix.structure.kind, layer.params[f"weight_{source}"], 0
+        for rows in matrix.stored if isinstance(kind, Mask) else ():
+            weight[at : at + rows] = kind.matrix(weight[at : at + rows], matrix.K, matrix.sizes)
+            at += rows
 
 
 @explained()
@@ -114,6 +139,7 @@ def uniform(layer: Any, bound: float | None = None, *, seed: Any = None) -> None
     for each in single_layers(layer):
         limit = 1 / math.sqrt(each.hidden_size) if bound is None else check_number("bound", bound)
         each.params.flat[...] = rng.uniform(-limit, limit, each.params.size)
+        clear_masked(each)
         set_constants(each)
 
 
@@ -290,6 +316,7 @@ def initialise(layer: Any, how: Any, *arguments: Any, **options: Any) -> Any:
         how = INITIALISERS[how]
     how(layer, *arguments, **options)
     for each in getattr(layer, "recurrents", ()):
+        clear_masked(each)
         set_constants(each)
     return layer
 

@@ -34,6 +34,10 @@ class SingleLayer(Protocol):
 
     def reset_parameters(self, seed: Any = None) -> None: ...
 
+    def loop_weights(self) -> np.ndarray: ...
+
+    def matrix(self, source: str) -> np.ndarray: ...
+
 
 class ComposedLayer(Protocol):
     """A layer made of layers: a `pylstm.Stack` or a `pylstm.Bidirectional`."""

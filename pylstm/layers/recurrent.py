@@ -14,7 +14,18 @@ from pylstm.cells.certification.once import ensure_certified, ensure_certified_a
 from pylstm.cells.kernels import load_kernel
 from pylstm.cells.options import changed, split
 from pylstm.cells.twin import twin_kernel
-from pylstm.checks import Dtype, Seed, as_array, as_size, check_array, check_dtype, check_flag, check_lengths, generator
+from pylstm.checks import (
+    Dtype,
+    Seed,
+    as_array,
+    as_size,
+    check_array,
+    check_dtype,
+    check_flag,
+    check_lengths,
+    check_names,
+    generator,
+)  # fmt: skip
 from pylstm.described import Layer, call_of
 from pylstm.engine.memory import Workspaces
 from pylstm.engine.stream import Stream
@@ -23,13 +34,14 @@ from pylstm.hints import explained, refuse_call, refuse_options, takes_input
 from pylstm.layers.arguments import check_extra, find_cell
 from pylstm.layers.checkpointed import CheckpointedRun, kept, refuse_with_checkpoint, segments_of
 from pylstm.layers.constants import constant_rows, set_constants
+from pylstm.layers.core import core_of
 from pylstm.layers.given import take_given, take_initial
-from pylstm.layers.initialisers import Initialiser, initialise, set_values
+from pylstm.layers.initialisers import Initialiser, adjust_structured, initialise, set_values
 from pylstm.layers.layout import Layout
 from pylstm.layers.learned import check_learned, first_states
+from pylstm.layers.made import maker_of
 from pylstm.layers.ragged import Packing, RaggedRun
 from pylstm.layers.run import Run
-from pylstm.layers.structure import core_of
 from pylstm.parameters import Parameters
 
 if TYPE_CHECKING:
@@ -88,7 +100,9 @@ class RecurrentLayer(Layer, hints="single"):
             ensure_certified_at(self.cell, self.widths)
         kernel = kernel or twin_kernel(self.cell, self.widths.sizes)
         self._compiled = not is_twin(kernel)  # a Python twin would only wait for the interpreter in several threads
-        self._core = core_of(kernel, self.cell.contract, self.widths, self.params.shapes, self.dtype)
+        self._maker = maker_of(self.cell.contract, self.widths, self.params.shapes)
+        shapes = self._maker.shapes if self._maker else self.params.shapes
+        self._core = core_of(kernel, self.cell.contract, self.widths, shapes, self.dtype)
         self.workspaces = Workspaces()
         self._layouts = (Layout(False, self.batch_first), Layout(True, self.batch_first))
 
@@ -96,6 +110,36 @@ class RecurrentLayer(Layer, hints="single"):
     def recurrents(self) -> list[RecurrentLayer]:
         """The single layers of which it is made, as of a stack: itself."""
         return [self]
+
+    def loop_weights(self) -> np.ndarray:
+        """What the time loop takes of the parameters as they are now: ``params.flat``, or a buffer made of it."""
+        return self._maker.make(self.params).flat if self._maker else self.params.flat
+
+    def matrix(self, source: str) -> np.ndarray:
+        """The matrix by which a source is multiplied, whatever its structure; a copy where it is no parameter itself.
+
+        Parameters
+        ----------
+        source : str
+            ``"x"``, or a state or emission that is a source of the cell.
+
+        Returns
+        -------
+        ndarray, shape (sum of the widths of the gates that it feeds, width of the source)
+
+        Raises
+        ------
+        ValueError
+            The cell has no such source.
+
+        Examples
+        --------
+        >>> import pylstm
+        >>> pylstm.LSTM(3, 5).matrix("h").shape
+        (20, 5)
+        """
+        check_names("source", {source: None}, self.cell.contract.sources)
+        return self.cell.contract.matrices(self.widths)[source].matrix(self.params)
 
     def tape_width(self) -> int:
         """Numbers on the tape per step and row: the input, and every gate, state, emission and kept value.
@@ -125,6 +169,7 @@ class RecurrentLayer(Layer, hints="single"):
         learned = sum(self.widths[name] for name in self.learn_initial)  # at the end; they begin at 0
         self.params.flat[...] = 0
         self.params.flat[: self.params.size - learned] = rng.uniform(-bound, bound, self.params.size - learned)
+        adjust_structured(self)
         if self.cell.initial_values:
             set_values(self, self.cell.initial_values, rng)
         if self.cell.constants:
@@ -242,7 +287,8 @@ class RecurrentLayer(Layer, hints="single"):
             tape = check_flag("tape", tape)
         source, (layout, x, T, B) = x, self._take_input(x, lengths)
         start, learned = take_initial(self, layout, B, initial)
-        given = take_given(self, layout, (T, B), learned, aux=aux, pre=pre, reset=reset, blend=blend)
+        made = self._maker.make(self.params) if self._maker else None
+        given = take_given(self, layout, (T, B), (learned, made), aux=aux, pre=pre, reset=reset, blend=blend)
         threads = allowed_threads() if self._compiled else 1
         if checkpoint is not None:
             refuse_with_checkpoint(lengths, tape)
@@ -253,7 +299,8 @@ class RecurrentLayer(Layer, hints="single"):
         plan = self._core.plan_now(*options) if lengths is None else layout.plan(self._core, *options)
         buffer = self.workspaces.take(plan.nbytes)
         again = not tape and lengths is None  # inference often finds the weights of the call before
-        _core.forward(plan, buffer, self.params.flat, x, start, given, again=again, order=layout.order)
+        flat = made.flat if made else self.params.flat
+        _core.forward(plan, buffer, flat, x, start, given, again=again, order=layout.order)
         return (Run if lengths is None else RaggedRun)(self, plan, buffer, layout, (T, B), given)
 
     def _take_input(self, x: Any, lengths: Any) -> tuple[Any, np.ndarray, int, int]:

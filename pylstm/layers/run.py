@@ -190,12 +190,7 @@ class Run(Output, hints="run"):
         flat, dx, dinitial = self._room(without)
         back = given.gradients(None if given.reset is None else rows_of_learned(layer, B))
         self._pass_back((dy, rows, steps), (flat, dx, dinitial), back)
-        params = layer.params.zeros_like() if flat is None else layer.params.around(flat)
-        if flat is not None:
-            add_learned(params, given.learned, dict(zip(names, dinitial)))
-            if given.reset is not None:
-                add_learned(params, layer.learn_initial, dict(zip(names, back.origin)))
-            layer.params.fill_held(flat, 0)
+        params = self._params_from(flat, dinitial, back)
         if "x" in without:
             dx = np.zeros((T, B, layer.input_size), dtype)
         return Gradients(
@@ -207,8 +202,20 @@ class Run(Output, hints="run"):
             blend=self._steps_given(back.blend, names, "blend"),
         )
 
+    def _params_from(self, flat: Any, dinitial: Any, back: GivenGradients) -> Parameters:
+        """Gradients of the parameters, from those of the weights of the loop; None: zeros."""
+        layer, given, names = self.layer, self._given, self.layer.cell.contract.states
+        if flat is None:
+            return layer.params.zeros_like()
+        params = layer.params.around(flat if given.made is None else given.made.pull(flat, layer.params))
+        add_learned(params, given.learned, dict(zip(names, dinitial)))
+        if given.reset is not None:
+            add_learned(params, layer.learn_initial, dict(zip(names, back.origin)))
+        layer.params.fill_held(params.flat, 0)
+        return params
+
     def _room(self, without: Collection[str]) -> tuple[Any, Any, list[Any]]:
-        """Arrays in one block for the gradients of the parameters, of x and of the initial states.
+        """Arrays in one block for the gradients of the weights, of x and of the initial states.
 
         None of what is left out, if the loop can do without.
         """
@@ -221,7 +228,8 @@ class Run(Output, hints="run"):
         if wants_x:
             shapes.insert(0, (self._T, self._B, layer.input_size))
         if wants_params:
-            shapes.insert(0, (layer.params.size,))
+            made = self._given.made
+            shapes.insert(0, (layer.params.size if made is None else made.flat.size,))
         found = layer.workspaces.arrays(layer.dtype, *shapes)
         flat = found.pop(0) if wants_params else None
         return flat, found.pop(0) if wants_x else None, found

@@ -11,6 +11,7 @@ from pylstm.cells import Cell
 from pylstm.cells.certification.certify import certify
 from pylstm.cells.contract import hook_name
 from pylstm.cells.probe import difference, probe
+from pylstm.cells.sizes import usual_sizes
 from pylstm.layers.named import Recurrent
 from pylstm.scaffold.needs import literal
 from pylstm.scaffold.source import written_source
@@ -44,32 +45,33 @@ def kept_files(name: str, source: type[Cell]) -> dict[str, str]:
     if wrong := difference(probe(source), made):
         raise ValueError(f"cell {source.name!r}: the package would compute another {wrong}")
     failures = certify(made, raise_=False).failures
+    sizes = usual_sizes(made)
     words = {
+        "sizes": literal(sizes),
         "summary": summary_of(made),
         "tools": "",
         "certified": "" if not failures else ", certified=False",
         "departs": literal(tuple(sorted({path.name for path in failures}))),
-        "expected": "\n".join(f"    {literal(key)}: {_row(value)}," for key, value in numbers(source).items()),
+        "expected": "\n".join(f"    {literal(key)}: {_row(value)}," for key, value in numbers(source, sizes).items()),
         "numbers": inspect.getsource(numbers).strip(),
     }
     return filled(COMMON | KEPT, name, **words) | {place: module}
 
 
-def numbers(cell: type[Cell]) -> dict[str, np.ndarray]:
+def numbers(cell: type[Cell], sizes: Any) -> dict[str, np.ndarray]:
     """Two sums of the output, and of each gradient, of a run on fixed numbers."""
     contract = cell.contract
 
     def wave(*shape: int) -> Any:
         return np.sin(1.0 + 7 * np.arange(np.prod(shape))).reshape(shape)
 
-    sizes: dict[str, Any] = {name: 4 for name, default in contract.sizes.items() if default is None}
-    layer = Recurrent(cell, 4, 5, dtype="float64", certified=False, **sizes)
+    layer = Recurrent(cell, **sizes, dtype="float64", certified=False)
     legal = {name: contract.domain.get(name, (None, None)) for name in (*contract.params, *contract.aux)}
     for name, array in layer.params.items():
         array[...] = np.clip(0.6 + 0.3 * wave(*array.shape), *legal[name]) if name in legal else wave(*array.shape)
     shapes = {name: (12, 3, layer.widths[name]) for name in contract.aux if name != "x"}
     aux = {name: np.clip(0.6 + 0.3 * wave(*shape), *legal[name]) for name, shape in shapes.items()}
-    run = layer(2 * wave(12, 3, 4), aux=aux)
+    run = layer(2 * wave(12, 3, layer.input_size), aux=aux)
     grads = run.backward(wave(*run.y.shape))
     arrays = {"y": run.y, "x": grads.x, **grads.initial, **dict(grads.params.items())}
     return {name: np.array([np.abs(a).sum(), a.ravel() @ wave(a.size)]) for name, a in arrays.items()}

@@ -15,7 +15,9 @@ from pylstm.cells.formula import Derivation, derive
 from pylstm.cells.formula.emission import cython
 from pylstm.cells.options import formula_of
 from pylstm.cells.probe import difference, probe
+from pylstm.cells.sizes import usual_sizes
 from pylstm.scaffold.kept import gives_backward, kept_files
+from pylstm.scaffold.needs import literal
 from pylstm.scaffold.source import default_source, formula_source, twin_source
 from pylstm.scaffold.texts import COMMON, execute, fill, filled, summary_of
 
@@ -89,7 +91,8 @@ def _of_formula(name: str, imports: list[str], text: str) -> tuple[dict[str, str
     """The files of a distribution that is derived from a formula, and the class of the formula."""
     formula = fill("formula.py.txt", name, imports="\n".join(imports), class_source="\n" + text)
     made = execute(formula, name, f"pylstm_{name}/formula.py")
-    result = filled(COMMON | DERIVED, name, summary=summary_of(made), tools='"Cython>=3.3", ')
+    sizes = literal(usual_sizes(made))
+    result = filled(COMMON | DERIVED, name, summary=summary_of(made), tools='"Cython>=3.3", ', sizes=sizes)
     return result | {f"pylstm_{name}/formula.py": formula} | derived_files(name, made), made
 
 

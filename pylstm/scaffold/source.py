@@ -113,11 +113,19 @@ def twin_source(derivation: Derivation, cell: type[Cell], name: str, package: st
 
 
 def _values(needs: Needs, cell: type[Cell]) -> dict[str, Any]:
-    """`Cell.initial_values` and `Cell.constants`, as they are written."""
+    """`Cell.initial_values`, `Cell.constants` and `Cell.structure`, as they are written."""
     constants = {
         name: value if callable(value) else np.asarray(value).tolist() for name, value in cell.constants.items()
     }
-    return {"initial_values": needs.values(cell.initial_values), "constants": needs.values(constants)}
+    structure = {
+        source: each if isinstance(each, str) or callable(each) else np.asarray(each).tolist()
+        for source, each in cell.structure.items()
+    }
+    return {
+        "initial_values": needs.values(cell.initial_values),
+        "constants": needs.values(constants),
+        "structure": needs.values(structure),
+    }
 
 
 def _widths(cell: type[Cell], contract: Contract) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from pylstm.cells.contract import hook_name
 from pylstm.cells.kernels import load_kernel
 from pylstm.cells.lstm import LSTM
 from pylstm.engine import levels
-from pylstm.layers.structure import core_of
+from pylstm.layers.core import core_of
 
 CELLS = [LSTM, RNNTanh, RNNReLU, RNNLinear, GRU, GRUResetBefore, Peephole, CIFG, LSTMLinearOutput]
 TOLERANCE = {"float32": (2e-6, 1e-5), "float64": (1e-12, 1e-11)}

@@ -152,3 +152,19 @@ def test_a_hundred_thousand_steps(kit, fused, tmp_path, flags):
         stream = layer.stream()
         right = np.array([stream.step(x_t) for x_t in x])
         assert kit.same(library.outputs(layer, name, 100_000), right)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_matrices_with_a_structure(kit, fused, tmp_path, dtype):
+    kinds = {
+        "blocks": "blocks(2)",
+        "diagonal": "diagonal",
+        "tied": "tied blocks(4)",
+        "cayley": "orthogonal",
+        "low": "low_rank(3)",
+    }
+    cells = {name: type(name, (pylstm.cells.LSTM,), {"structure": {"h": kind}}) for name, kind in kinds.items()}
+    nets = {name: pylstm.Recurrent(cell, 3, 8, dtype=dtype, seed=0) for name, cell in cells.items()}
+    library = kit.Built(kit.write_all(nets, tmp_path), kit.compiler("gcc"), "-O2")
+    for name, layer in nets.items():
+        assert kit.same(library.outputs(layer, name), kit.expected(layer)), name

@@ -20,7 +20,7 @@ def make(cell="lstm", learn=True, **options):
     layer = Recurrent(cell, I, H, dtype="float64", seed=1, learn_initial=learn, **options)
     for leaf in getattr(layer, "recurrents", [layer]):
         for name in leaf.learn_initial:
-            leaf.params[f"initial_{name}"] = RNG.normal(size=leaf.widths[name])
+            leaf.params[f"initial_{name}"] = np.random.default_rng(4).normal(size=leaf.widths[name])
     return layer
 
 
@@ -35,7 +35,7 @@ def check_gradients(layer, x=X, **options):
         learned[name][...] = "initial_" in name
     assert learned.flat.any() and grads.flat[learned.flat == 1].all()
     for mask in (1.0, learned.flat):
-        direction, values = RNG.normal(size=before.shape) * mask, []
+        direction, values = np.random.default_rng(3).normal(size=before.shape) * mask, []
         for step in (1e-6, -1e-6):
             layer.params.flat[...] = before + step * direction
             values.append(np.vdot(layer(x, **options).y, dy))

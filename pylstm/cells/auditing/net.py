@@ -41,6 +41,7 @@ class Steps:
     z: Arrays
     _rows: dict[tuple[str, str], slice] = field(repr=False)
     _output: str = field(repr=False)
+    _matrices: Arrays = field(repr=False)
 
     @property
     def dy(self) -> np.ndarray:
@@ -49,7 +50,7 @@ class Steps:
 
     def weight(self, gate: str, source: str) -> np.ndarray:
         """The matrix from `source` to `gate`, shape (width of the gate, width of the source): z = weight @ source."""
-        return self.params[f"weight_{source}"][self._rows[gate, source]]
+        return self._matrices[source][self._rows[gate, source]]
 
 
 class World:
@@ -98,7 +99,7 @@ class World:
         )
         params = {name: array.copy() for name, array in self.params.items()}
         x, output = tape.x.copy(), self.contract.output
-        return Steps(T, x, states, gates, keep, emissions, dstates, params, by_gate, self.rows, output)
+        return Steps(T, x, states, gates, keep, emissions, dstates, params, by_gate, self.rows, output, tape.matrices)
 
 
 def _check_loss(contract: Contract, loss: dict[str, str] | None) -> dict[str, str]:

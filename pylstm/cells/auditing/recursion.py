@@ -142,7 +142,7 @@ def pre_activations(tape: Tape, t: int) -> Arrays:
     z = {gate: np.zeros_like(tape.gates[gate][t]) for gate in tape.gates}
     for gate, source, rows in maps(tape.cell.contract, tape.widths):
         if source != "bias":
-            z[gate] += values[source] @ tape.params[f"weight_{source}"][rows].T
+            z[gate] += values[source] @ tape.matrices[source][rows].T
         elif "bias" in tape.params:
             z[gate] += tape.params["bias"][rows]
     return z
@@ -194,10 +194,13 @@ class Recursion:
         self.handed, self.full = ({name: np.zeros_like(new) for name, new in tape.new.items()} for _ in range(2))
         self.gates = {name: np.zeros_like(gate) for name, gate in tape.gates.items()}
         self.params = {name: np.zeros_like(param) for name, param in tape.params.items()}
+        self.matrices = {source: np.zeros_like(matrix) for source, matrix in tape.matrices.items()}
         self.x = np.zeros_like(tape.x)
         ds = {name: np.zeros_like(state) for name, state in tape.final.items()}
         for t in reversed(range(len(tape.x))):
             ds = self._step(t, {name: ds[name] + self.dstates[name][t] for name in ds})
+        for source, matrix in tape.cell.contract.matrices(tape.widths).items():
+            self.params.update(matrix.pull(self.matrices[source], tape.params))
 
     @property
     def named(self) -> Arrays:
@@ -278,9 +281,8 @@ class Recursion:
             if gate not in dz:
                 continue
             if source != "bias":
-                weight = f"weight_{source}"
-                self.params[weight][rows] += dz[gate].T @ values[source]
+                self.matrices[source][rows] += dz[gate].T @ values[source]
                 if self._open(t, "product", source, gate):
-                    to[source] += dz[gate] @ self.tape.params[weight][rows]
+                    to[source] += dz[gate] @ self.tape.matrices[source][rows]
             elif "bias" in self.params:
                 self.params["bias"][rows] += dz[gate].sum(axis=0)

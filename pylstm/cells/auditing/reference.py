@@ -33,6 +33,8 @@ class Tape:
 
     Attributes
     ----------
+    matrices : dict of str to array (rows, width of the source)
+        W_s by source, whatever its structure.
     states : dict of str to array (T+1, B, width)
         Row 0 is the initial state.
     gates, emissions, keep : dict of str to array (T, B, width)
@@ -51,6 +53,7 @@ class Tape:
     blend: Arrays
     reset: np.ndarray
     widths: Widths
+    matrices: Arrays = field(default_factory=dict)
     states: Arrays = field(default_factory=dict)
     gates: Arrays = field(default_factory=dict)
     emissions: Arrays = field(default_factory=dict)
@@ -79,6 +82,7 @@ class Gradients:
     aux: Arrays
     pre: Arrays
     blend: Arrays
+    matrices: Arrays = field(default_factory=dict)
 
 
 def infer_widths(contract: Contract, params: Arrays, input_size: int, sizes: dict[str, int] | None) -> Widths:
@@ -91,7 +95,10 @@ def infer_widths(contract: Contract, params: Arrays, input_size: int, sizes: dic
     """
     shapes = {name: array.shape for name, array in params.items()}
     for hidden_size in range(1, 1 + max((max(shape) for shape in shapes.values()), default=0)):
-        widths = contract.resolve(input_size, hidden_size, **(sizes or {}))
+        try:
+            widths = contract.resolve(input_size, hidden_size, **(sizes or {}))
+        except ValueError:  # a structure that so many units do not fit
+            continue
         if contract.parameter_shapes(widths, bias="bias" in params) == shapes:
             return widths
     raise ValueError(f"cell {contract.name!r}: no hidden_size has parameters of the shapes {shapes}")
@@ -160,7 +167,9 @@ def forward(
     reset = np.zeros((T, B), bool) if reset is None else reset
     given = (aux, pre, blend, initial, params)
     dtype = np.result_type(x, *(array for arrays in given for array in arrays.values()))
-    tape = Tape(cell, params, x, aux, pre, blend, reset, infer_widths(contract, params, x.shape[2], sizes))
+    widths = infer_widths(contract, params, x.shape[2], sizes)
+    tape = Tape(cell, params, x, aux, pre, blend, reset, widths)
+    tape.matrices.update({source: each.matrix(params) for source, each in contract.matrices(widths).items()})
 
     for store, names, steps in (
         (tape.states, contract.states, T + 1),
@@ -194,7 +203,7 @@ def _forward_step(tape: Tape, t: int) -> None:
             if gate not in stage.gates:
                 continue
             if source != "bias":
-                tape.gates[gate][t] += ({"x": tape.x[t]} | prev | e)[source] @ tape.params[f"weight_{source}"][rows].T
+                tape.gates[gate][t] += ({"x": tape.x[t]} | prev | e)[source] @ tape.matrices[source][rows].T
             elif "bias" in tape.params:
                 tape.gates[gate][t] += tape.params["bias"][rows]
         z = {gate: tape.gates[gate][t].copy() for gate in stage.gates}
@@ -242,7 +251,9 @@ def backward(tape: Tape, dy: Any = None, dfinal: Arrays | None = None, dstates: 
 
     initial = zeros(tape.final)
     grads = Gradients(
-        np.zeros(tape.x.shape, dtype), initial, *map(zeros, (tape.params, tape.aux, tape.pre, tape.blend))
+        np.zeros(tape.x.shape, dtype),
+        initial,
+        *map(zeros, (tape.params, tape.aux, tape.pre, tape.blend, tape.matrices)),
     )
     ds = {name: zero.copy() for name, zero in initial.items()}
     for name, value in (dfinal or {}).items():
@@ -255,6 +266,8 @@ def backward(tape: Tape, dy: Any = None, dfinal: Arrays | None = None, dstates: 
         ds = _backward_step(tape, grads, ds, t)
     for name, value in ds.items():
         grads.initial[name] += value
+    for source, matrix in contract.matrices(tape.widths).items():
+        grads.params.update(matrix.pull(grads.matrices[source], tape.params))
     if "x" in grads.aux:
         grads.x += grads.aux.pop("x")
     return grads
@@ -305,9 +318,8 @@ def _products(tape: Tape, grads: Gradients, stage: Stage, dz: Arrays, values: Ar
         if gate not in stage.gates:
             continue
         if source != "bias":
-            weight = f"weight_{source}"
-            grads.params[weight][rows] += dz[gate].T @ values[source]
-            cotangents[source] += dz[gate] @ tape.params[weight][rows]
+            grads.matrices[source][rows] += dz[gate].T @ values[source]
+            cotangents[source] += dz[gate] @ tape.matrices[source][rows]
         elif "bias" in tape.params:
             grads.params["bias"][rows] += dz[gate].sum(axis=0)
 

@@ -181,7 +181,7 @@ class _Step:
 
     def product(self, graph: Graph, source: str, value: str) -> str:
         """value W' for all gates that `source` feeds, plus the biases of those of which it is the first source."""
-        weight = self.layer.params[f"weight_{source}"]
+        weight = self.layer.matrix(source)
         out = graph.add("MatMul", value, graph.constant(weight.T, f"{self.prefix}weight_{source}"))
         bias = self._bias(source)
         return graph.add("Add", out, graph.constant(bias, f"{self.prefix}bias_{source}")) if bias.any() else out

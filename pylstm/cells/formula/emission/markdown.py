@@ -99,5 +99,9 @@ def _operations(derivation: Derivation) -> str:
     lines += [f"| {name} | {forward.get(name, 0)} | {backward.get(name, 0)} |" for name in names]
     lines.append(f"| all | {sum(forward.values())} | {sum(backward.values())} |")
     contract = derivation.contract
-    products = ", ".join(f"weight_{source}: {len(contract.gates_of(source))} gates" for source in contract.sources)
+    products = ", ".join(
+        f"weight_{source}: {len(contract.gates_of(source))} gates"
+        + (f", {contract.structure[source]}" if source in contract.structure else "")
+        for source in contract.sources
+    )
     return "\n".join(lines) + f"\n\nMatrix products: {products or 'none'}."

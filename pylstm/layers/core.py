@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 
 from pylstm.cells.contract import Contract
+from pylstm.cells.structures import Diagonal, Rectangle
+from pylstm.cells.widths import Widths
 from pylstm.engine.plan import SOURCES, Core
 
 FROM_X, FROM_STATE, FROM_EMISSION = SOURCES
 
 
-def core_of(
-    kernel: Any, contract: Contract, widths: dict[str, int], shapes: dict[str, tuple[int, ...]], dtype: Any
-) -> Core:
+def core_of(kernel: Any, contract: Contract, widths: Widths, shapes: dict[str, tuple[int, ...]], dtype: Any) -> Core:
     """The `Core` of a layer.
 
     Parameters
@@ -22,10 +22,11 @@ def core_of(
     kernel : PyCapsule
         The cell's row hooks.
     contract : Contract
-    widths : dict of str to int
+    widths : Widths
         What ``contract.resolve`` returned.
     shapes : dict of str to tuple
-        Shapes of the parameters in the order of the flat buffer.
+        Shapes of the arrays in the flat buffer, in their order: of the parameters, but whole matrices where they have
+        to be made (`pylstm.layers.made`).
     dtype : dtype
     """
     starts, at = {}, 0
@@ -37,7 +38,7 @@ def core_of(
         kernel,
         np.dtype(dtype).itemsize,
         [[widths[name] for name in names] for names in contract.blocks.values()],
-        _products(contract, widths, starts),
+        _products(contract, widths, starts, shapes),
         _biases(contract, widths, starts),
         [starts[name] for name in contract.params],
         input_size=widths["x"],
@@ -57,22 +58,31 @@ def _columns(contract: Contract, widths: dict[str, int]) -> dict[str, int]:
     return columns
 
 
-def _products(contract: Contract, widths: dict[str, int], starts: dict[str, int]) -> list[list[int]]:
-    """(source, index, stage, column, N, K, weight) of every linear map: neighbouring gates of a source are one."""
+def _products(
+    contract: Contract, widths: Widths, starts: dict[str, int], shapes: dict[str, tuple[int, ...]]
+) -> list[list[int]]:
+    """(source, index, stage, column, N, first, K, width, weight, stride, diagonal, adds) of every linear map.
+
+    Neighbouring gates of a plain matrix are one; of others, every rectangle of a gate is one.
+    """
     columns, products = _columns(contract, widths), list[list[int]]()
     stage_of = {gate: number for number, stage in enumerate(contract.stages) for gate in stage.gates}
-    for source in contract.sources:
+    for source, matrix in contract.matrices(widths).items():
         kind, index = _kind(contract, source)
-        K, weight = widths[source], starts[f"weight_{source}"]
-        for gate in contract.gates_of(source):
-            stage = stage_of[gate] if kind == FROM_EMISSION else -1
-            column, N = columns[gate], widths[gate]
-            last = products[-1] if products else None
+        gates, start, width = contract.gates_of(source), starts[f"weight_{source}"], widths[source]
+        stride, native = shapes[f"weight_{source}"][1], source in contract.structure and not matrix.made
+        diagonal = isinstance(matrix.structure.kind, Diagonal) and native
+        whole = [(k, sum(matrix.gates[:k]), Rectangle(0, N, 0, width)) for k, N in enumerate(matrix.gates)]
+        for number, row, part in matrix.rectangles() if native else whole:
+            stage = stage_of[gates[number]] if kind == FROM_EMISSION else -1
+            column, weight = columns[gates[number]] + part.row, start + (row + part.row) * stride + part.stored
+            last = products[-1] if products and not native else None
             if last and last[:3] == [kind, index, stage] and last[3] + last[4] == column:
-                last[4] += N
+                last[4] += part.rows
             else:
-                products.append([kind, index, stage, column, N, K, weight])
-            weight += N * K
+                adds = source == "x" and native
+                from_ = [part.column, part.columns, width]
+                products.append([kind, index, stage, column, part.rows, *from_, weight, stride, diagonal, adds])
     return products
 
 
@@ -84,12 +94,13 @@ def _kind(contract: Contract, source: str) -> tuple[int, int]:
     return FROM_EMISSION, contract.emissions.index(source)
 
 
-def _biases(contract: Contract, widths: dict[str, int], starts: dict[str, int]) -> list[list[int]]:
+def _biases(contract: Contract, widths: Widths, starts: dict[str, int]) -> list[list[int]]:
     """(column, N, weight or -1, from_x) of every run of gates with the same answer to both questions."""
     columns, biases = _columns(contract, widths), list[list[int]]()
     weight = starts.get("bias", -1)
+    adds_x = "x" in contract.structure and not contract.matrices(widths)["x"].made
     for gate in contract.gates:
-        N, from_x = widths[gate], "x" in contract.gate_sources[gate]
+        N, from_x = widths[gate], "x" in contract.gate_sources[gate] and not adds_x
         has_bias = weight >= 0 and gate in contract.biased
         last = biases[-1] if biases else None
         if last and last[3] == from_x and (last[2] >= 0) == has_bias:

@@ -1,0 +1,185 @@
+"""`Matrix`: the matrix ``weight_<source>`` of a cell at given sizes, with the `Structure` that the cell declares."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+from zlib import crc32
+
+import numpy as np
+
+from pylstm.cells.structures import (
+    MOST_RECTANGLES,
+    Antisymmetric,
+    Array,
+    Blocks,
+    Dense,
+    Diagonal,
+    LowRank,
+    Mask,
+    Orthogonal,
+    Rectangle,
+    Sizes,
+)
+from pylstm.cells.widths import factors, product
+from pylstm.checks import quoted
+
+_KINDS = {
+    "dense": Dense, "blocks": Blocks, "diagonal": Diagonal, "antisymmetric": Antisymmetric, "orthogonal": Orthogonal,
+    "low_rank": LowRank,
+}  # fmt: skip
+_WRITTEN = re.compile(r"\s*(?:(tied)(?:\s+|\Z))?(?:(\w+)\s*(?:\(([^()]*)\))?)?\s*\Z")
+_WHAT = (
+    "'blocks(n)', 'diagonal', 'low_rank(r)', 'antisymmetric', 'orthogonal', 'tied' (one matrix for all gates) or 'tied "
+    "blocks(n)' and so on, or a mask: an array of bools (width of a gate, width of the source), or a function that "
+    "gets the sizes and returns it"
+)
+
+
+@dataclass(frozen=True)
+class Structure:
+    """What ``structure = {source: ...}`` of a cell says: a kind of matrix, and whether all gates have the same."""
+
+    kind: Dense
+    tied: bool = False
+
+    def __repr__(self) -> str:
+        if not self.tied:
+            return repr(self.kind)
+        return f"tied {self.kind}" if self.special else "tied"
+
+    @property
+    def special(self) -> bool:
+        """Whether a matrix of a gate is not just stored."""
+        return type(self.kind) is not Dense
+
+    @classmethod
+    def read(cls, written: Any, names: set[str]) -> Structure:
+        """The structure that a cell declares; `names` are those of its sizes.
+
+        Raises
+        ------
+        ValueError
+            It is none: what can be written.
+        """
+        if not isinstance(written, str):
+            if callable(written) or np.ndim(written) == 2:
+                return cls(Mask(written))
+            raise ValueError(f"must be {_WHAT}; got {quoted(written)}")
+        match = _WRITTEN.match(written)
+        tied, kind, argument = match.groups() if match else (None, "?", None)
+        known = _KINDS.get(kind or ("dense" if tied else "?"))
+        if known is None or (argument is None) != (known not in (Blocks, LowRank)):
+            raise ValueError(f"must be {_WHAT}; got {quoted(written)}")
+        if argument is None:
+            return cls(known(), bool(tied))
+        try:
+            width = product(argument)
+        except ValueError:
+            raise ValueError(f"needs a size, a whole number or a product of these in {quoted(written)}") from None
+        for name in factors(width)[1]:
+            if name not in names:
+                raise ValueError(f"has the unknown size {name!r} in {quoted(written)}: declare it in `sizes`")
+        return cls(known(width), bool(tied))
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """``weight_<source>`` of a cell at given sizes: `gates` are the widths of the gates that the source feeds."""
+
+    source: str
+    structure: Structure
+    gates: tuple[int, ...]
+    K: int
+    sizes: Sizes
+
+    def refusal(self) -> str:
+        """Why the sizes do not fit the structure; ``""`` if they do."""
+        if self.structure.tied and len(set(self.gates)) > 1:
+            return f"gates of the widths {self.gates} cannot be tied"
+        return next(filter(None, (self.structure.kind.refusal(N, self.K, self.sizes) for N in self.gates)), "")
+
+    @property
+    def described(self) -> str:
+        """Source and structure in words, of a mask with a number that another mask does not have."""
+        kind = self.structure.kind
+        number = f" {crc32(np.packbits(kind.mask(self.sizes)).tobytes()):08x}" if isinstance(kind, Mask) else ""
+        return f"{self.source}={self.structure}{number}"
+
+    @property
+    def stored(self) -> tuple[int, ...]:
+        """Rows stored for each gate; of tied gates for the first."""
+        return self.gates[:1] if self.structure.tied else self.gates
+
+    @property
+    def made(self) -> bool:
+        """Whether the loop cannot multiply with what is stored."""
+        if not self.structure.special:
+            return False
+        found = [self.structure.kind.rectangles(N, self.K, self.sizes) for N in self.gates]
+        return any(each is None or len(each) > MOST_RECTANGLES for each in found)
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Shapes of the parameters."""
+        columns = self.structure.kind.columns(self.K, self.sizes)
+        found: dict[str, tuple[int, ...]] = {f"weight_{self.source}": (sum(self.stored), columns)}
+        if isinstance(self.structure.kind, LowRank):
+            found[f"factor_{self.source}"] = (columns, self.K)
+        return found
+
+    def matrix(self, params: Mapping[str, Array]) -> Array:
+        """U of all gates, (sum of their widths, K)."""
+        W, kind = params[f"weight_{self.source}"], self.structure.kind
+        if isinstance(kind, LowRank):
+            W = W @ params[f"factor_{self.source}"]
+        if self.structure.special:
+            W = np.concatenate([kind.matrix(each, self.K, self.sizes) for each in self._by_gate(W)])
+        return np.tile(W, (len(self.gates), 1)) if self.structure.tied else W
+
+    def pull(self, dU: Array, params: Mapping[str, Array]) -> dict[str, Array]:
+        """Cotangents of the parameters, from that of U."""
+        weight, factor, kind = f"weight_{self.source}", f"factor_{self.source}", self.structure.kind
+        W = params[weight]
+        if self.structure.tied:
+            dU = dU.reshape(len(self.gates), *W.shape[:1], -1).sum(axis=0)
+        if isinstance(kind, LowRank):
+            return {weight: dU @ params[factor].T, factor: W.T @ dU}
+        if self.structure.special:
+            pairs = zip(self._by_gate(dU), self._by_gate(W))
+            dU = np.concatenate([kind.pull(each, stored, self.sizes) for each, stored in pairs])
+        return {weight: dU}
+
+    def rectangles(self) -> Iterator[tuple[int, int, Rectangle]]:
+        """(number of the gate, its first row in ``weight_<source>``, rectangle) of all that the loop multiplies."""
+        at = 0
+        for number, N in enumerate(self.gates):
+            for each in self.structure.kind.rectangles(N, self.K, self.sizes) or ():
+                yield number, at, each
+            at += 0 if self.structure.tied else N
+
+    def _by_gate(self, array: Array) -> list[Array]:
+        return np.split(array, np.cumsum(self.stored)[:-1])
+
+
+def read_structures(cell: Any, sources: tuple[str, ...]) -> dict[str, Structure]:
+    """Source -> its structure, for those of `cell` that have one.
+
+    Raises
+    ------
+    TypeError
+        The source is none of the cell; it is not a structure.
+    """
+    found = {}
+    for source, each in cell.structure.items():
+        if source not in sources:
+            known = ", ".join(sources)
+            raise TypeError(
+                f"cell {cell.name!r}: structure has {source!r}, which is not a source of this cell ({known})"
+            )
+        try:
+            found[source] = Structure.read(each, {"input_size", "hidden_size", *cell.sizes})
+        except ValueError as error:
+            raise TypeError(f"cell {cell.name!r}: structure[{source!r}] {error}") from None
+    return found
