@@ -79,7 +79,7 @@ def literal(value: float, dtype: np.dtype) -> str:
 
 
 class Places(Protocol):
-    """Where the blocks of a layer are in the C file."""
+    """The places of the blocks of a layer in the C file."""
 
     def element(self, block: Block) -> str:
         """The element of a block at unit ``k``."""

@@ -138,7 +138,7 @@ class _Coder:
         return "0" if self.widths[slot] == 1 else "k"
 
     def _array(self, slot: int, phase: Phase, *, written: bool = False) -> str:
-        """Where an operand begins; the phase reads it, or it is `written`."""
+        """The place at which an operand begins; the phase reads it, or it is `written`."""
         block = self.blocks[slot]
         if block is None:
             name = f"row{self.code['slots'][slot][1]}"
