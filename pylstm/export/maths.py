@@ -20,7 +20,7 @@ PYLSTM_INLINE void F(copy_of)(REAL *d, const REAL *a, ptrdiff_t n) {
         d[k] = a[k];
 }
 """
-"""In the place of memcpy, which is in the C library."""
+"""A copy in the place of memcpy, which is in the C library."""
 _PIECES = """
 /* The sum of a row in pieces of so many units. */
 PYLSTM_INLINE REAL F(sum_in)(const REAL *a, ptrdiff_t n, ptrdiff_t piece) {

@@ -160,7 +160,7 @@ def derive_formulas(contract: Contract, formulas: Mapping[str, Callable[..., Any
 def _derive_stages(
     contract: Contract, formulas: Mapping[str, Callable[..., Any]], most: Mapping[str, int]
 ) -> dict[str, StageDerivation]:
-    """By name; `most`: how many values each may keep."""
+    """Stage by name -> its derivation; `most`: how many values each may keep."""
     taken = {name for kind in contract.blocks.values() for name in kind}
     stages = {}
     for stage in contract.stages:
