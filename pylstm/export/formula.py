@@ -85,7 +85,7 @@ class Places(Protocol):
         """The element of a block at unit ``k``."""
 
     def array(self, block: Block) -> str:
-        """Where a block begins."""
+        """The place at which a block begins."""
 
     def room(self, name: str) -> int:
         """Elements of a block with its padding, which may be computed, too."""

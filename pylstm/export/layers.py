@@ -175,7 +175,7 @@ class LayerCode:
         return f"{self.array(block)}[{at}]"
 
     def array(self, block: Block) -> str:
-        """Where a block begins."""
+        """The place at which a block begins."""
         if block.name == "x" and block.kind in ("x", "aux"):
             return "x"
         if block.kind == "gates":

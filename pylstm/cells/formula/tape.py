@@ -138,7 +138,7 @@ def _is_lost(node: Node) -> bool:
 
 
 def _cost(nodes: Iterable[Node], done: set[Node]) -> int:
-    """Of computing `nodes`, where backward has `done`."""
+    """Cost of computing `nodes`, where backward has `done`."""
     return sum(
         COSTLY if node.op in KEPT else node.op not in ("leaf", "const", "size") for node in nodes if node not in done
     )
