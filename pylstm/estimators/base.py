@@ -71,6 +71,7 @@ class SequenceEstimator(Estimator):
     optimiser: str = "adam"
     schedule: str | None = "cosine"
     warm_start: bool = False
+    frozen: Any = None
 
     @explained("estimator fit")
     @all_or_nothing
@@ -145,7 +146,7 @@ class SequenceEstimator(Estimator):
 
     def _fit_batches(self, batches: Batches, warm: Any) -> Any:
         self._begin_choice("batches")
-        if self._holds_out():
+        if self._holds_out(drawn=False):
             raise ValueError(
                 f"{self._holder()} holds out rows, which cannot be drawn of batches: pass arrays, which may be mapped"
             )
@@ -165,7 +166,25 @@ class SequenceEstimator(Estimator):
                 f"warm_start needs the same net and data as the previous fit: {warm}, got {self._identity()}"
             )
         else:
-            self.model_ = copy.deepcopy(self.model_)  # the one before stays whole if this fit fails
+            self.model_ = self._copied()
+
+    def _copied(self) -> SequenceModel:
+        """A copy of the net, which itself stays whole if this fit fails; what is frozen in it is that of now."""
+        found = copy.deepcopy(self.model_)
+        if self.frozen is not None:
+            found.params.unfreeze()
+            self._freeze(found)
+        return found
+
+    def _freeze(self, model: SequenceModel) -> None:
+        """Hold the parameters that `frozen` names."""
+        names = self.frozen
+        if names is None or (not isinstance(names, str) and not len(names)):
+            return
+        try:
+            model.params.freeze(*([names] if isinstance(names, str) else names))
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"frozen must hold names of parameters of the net: {error.args[0]}") from None
 
     def _begin_choice(self, how: str) -> None:
         """Forget what another fit chose; refuse what `how`, "batches" among others, does not allow."""
@@ -215,8 +234,8 @@ class SequenceEstimator(Estimator):
         same = (weights == weights[0]).all()  # the same result, without the products
         return (x, targets) if same else (x, targets, weights.astype(self.dtype))
 
-    def _holds_out(self) -> bool:
-        """Whether a share of the sequences is not trained on."""
+    def _holds_out(self, *, drawn: bool = True) -> bool:
+        """Whether a share of the sequences is not trained on; `drawn`: it can be drawn."""
         return self.early_stopping
 
     def _holder(self) -> str:
@@ -260,7 +279,9 @@ class SequenceEstimator(Estimator):
         options |= {"loss": self._loss(), "loss_options": self._loss_options()}
         cell, H = options.pop("cell"), options.pop("hidden_size")
         I, K = len(self.x_scaler_.mean_), self._width()
-        return SequenceModel(cell, I, H, K, **options, **(self.cell_options or {}))
+        model = SequenceModel(cell, I, H, K, **options, **(self.cell_options or {}))
+        self._freeze(model)
+        return model
 
     def _set_scalers(self, x: Any, targets: np.ndarray, weights: np.ndarray) -> None:
         """Standardise every feature over all steps; a constant one is divided by 1."""

@@ -82,6 +82,10 @@ class SequenceClassifier(ClassifierMixin, Incremental, kind="sequence_classifier
         random net always are, by sequences left out.
     warm_start : bool
         Whether another `fit` continues from the parameters of the previous one.
+    frozen : str or sequence of str, optional
+        Parameters of a trained net that stay as they are: as drawn, or with `warm_start` and in `partial_fit` as they
+        were; names as for `Parameters.freeze`, ``"weight_h"`` for those of every layer. ``()``: none; None: those that
+        are frozen in the net before.
     dtype : {"float32", "float64"}
     random_state : int, RandomState or None
     verbose : bool
@@ -287,7 +291,7 @@ class SequenceClassifier(ClassifierMixin, Incremental, kind="sequence_classifier
         factors = compute_sample_weight(self.class_weight, self.classes_[labels]) * np.repeat(weights, lengths)
         return x, targets, beside(x, factors.astype(self.dtype), lengths)
 
-    def _holds_out(self) -> bool:
+    def _holds_out(self, *, drawn: bool = True) -> bool:
         return self.early_stopping or self.calibrate
 
     def _judge(self, x: Any, targets: Any, weights: Any = None) -> None:

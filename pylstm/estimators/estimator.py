@@ -167,7 +167,8 @@ def restored(estimator: Any, says: Entries, layer: Any) -> dict[str, Any]:
             keys, values = (pair.list(each, (str, int, float)) for each in ("keys", "values"))
             out[name] = dict(zip(keys, values, strict=True))
         elif isinstance(value, list):
-            kinds = {"loss": (int, float), **dict.fromkeys(("target", "known", "static"), (str, int))}
+            kinds: dict[str, Any] = dict.fromkeys(("target", "known", "static"), (str, int))
+            kinds |= {"loss": (int, float), "frozen": str}
             found = says.list(name, kinds.get(name, int))
             out[name] = found if name == "loss" else tuple(found)
         elif not (value is None or isinstance(value, str | bool) or is_number(value)):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
@@ -79,7 +78,7 @@ class Incremental(SequenceEstimator):
             self.model_, self.n_iter_, self.loss_curve_ = self._make_model(seed_of(self.random_state)), 0, []
             self.validation_scores_, self._net_of = None, self._identity()
         else:
-            self.model_ = copy.deepcopy(self.model_)
+            self.model_ = self._copied()
             self.method_, self.scores_, self.temperature_ = "trained", {}, 1.0
             self.settings_ = self.settings_ | {"penalty": None}
             self._net_of = self._identity()

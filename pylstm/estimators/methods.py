@@ -20,7 +20,7 @@ METHODS = ("auto", "random", "trained")
 TRAINED = (
     "cell", "num_layers", "bidirectional", "dropout", "residual", "head_sizes", "activation", "read", "cell_options",
     "epochs", "batch_size", "learning_rate", "optimiser", "schedule", "clip", "early_stopping", "validation_fraction",
-    "n_iter_no_change", "warm_start",
+    "n_iter_no_change", "warm_start", "frozen",
 )  # fmt: skip
 """Parameters of a trained net and of its training."""
 

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from sklearn.metrics import r2_score
 from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from pylstm.checks import check_share, check_size
+from pylstm.checks import check_share, check_size, quoted
 from pylstm.estimators.base import SequenceEstimator, counted
+from pylstm.estimators.conformal import Conformal, read_conformal, warn_of_few
 from pylstm.estimators.scaling import fit_scaler, make_scaler
 from pylstm.estimators.scikit import RegressorMixin
 from pylstm.models.heads import Head, HeadName, check_counts, head_of
 from pylstm.schema import Entries
+
+AT_ONCE = 100_000
+"""Outputs of which samples are drawn at once."""
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
@@ -37,7 +42,11 @@ class SequenceRegressor(RegressorMixin, SequenceEstimator, kind="sequence_regres
         median.
     epochs, batch_size, learning_rate, optimiser, schedule, clip
         Of the training, as for `SequenceClassifier`.
-    early_stopping, validation_fraction, n_iter_no_change, warm_start, dtype, random_state, verbose
+    calibrate : bool or "auto"
+        Hold out `validation_fraction` of the sequences, the same as `early_stopping`, and let intervals, quantiles and
+        samples be as wide as the errors on them (`conformal_`). "auto": where `loss` says a distribution, and X is not
+        batches.
+    early_stopping, validation_fraction, n_iter_no_change, warm_start, frozen, dtype, random_state, verbose
         As for `SequenceClassifier`.
 
     Attributes
@@ -45,6 +54,8 @@ class SequenceRegressor(RegressorMixin, SequenceEstimator, kind="sequence_regres
     model_ : SequenceModel
         Of standardised inputs and targets.
     n_outputs_ : int
+    conformal_ : list of Conformal
+        Of each target; of none held out, without scores.
     n_features_in_, feature_names_in_, n_iter_, loss_curve_
         As of `SequenceClassifier`.
     validation_scores_ : list of float or None
@@ -65,9 +76,10 @@ class SequenceRegressor(RegressorMixin, SequenceEstimator, kind="sequence_regres
     """
 
     _scaled_values = ("x", "y")
-    _own = ("feature_names", "scales", "outputs", "by_column")
+    _own = ("feature_names", "scales", "outputs", "by_column", "conformal")
 
     loss: HeadName | Sequence[float] = "mean_squared_error"
+    calibrate: bool | Literal["auto"] = "auto"
 
     @property
     def _head(self) -> Head:
@@ -79,6 +91,8 @@ class SequenceRegressor(RegressorMixin, SequenceEstimator, kind="sequence_regres
 
     def predict_mean(self, X: Any) -> np.ndarray:
         """Expectations; of a skewed distribution, such as that of counts, they are not the medians.
+
+        They are the net's own, which `calibrate` does not change.
 
         Raises
         ------
@@ -116,11 +130,20 @@ class SequenceRegressor(RegressorMixin, SequenceEstimator, kind="sequence_regres
         shares = [float(check_share("quantiles", each)) for each in quantiles]
         if not all(0 < each < 1 for each in shares):
             raise ValueError(f"quantiles must be between 0 and 1, got {shares}")
-        out, exposure = self._out(X), self._exposure()
-        return [self._in_units(self._head.quantile(out, each, exposure)) for each in shares]
+        out = self._out(X)
+        return [self._in_units(self._quantile(out, np.full(self.n_outputs_, each))) for each in shares]
 
     def predict_interval(self, X: Any, level: float = 0.9) -> tuple[np.ndarray, np.ndarray]:
         """Lower and upper ends of central intervals with the probability `level`; the prediction lies in them.
+
+        Split conformal prediction (Vovk, Gammerman & Shafer 2005; normalised by the spread that the net says,
+        Papadopoulos, Gammerman & Vovk 2008): of n sequences held out, the ``level (n + 1)`` th smallest score says how
+        many normal scores of the net's own distribution an interval reaches on either side.
+
+        Warns
+        -----
+        UserWarning
+            Too few sequences were held out for the level; it says how many are needed.
 
         Raises
         ------
@@ -129,6 +152,8 @@ class SequenceRegressor(RegressorMixin, SequenceEstimator, kind="sequence_regres
         """
         if not 0 < level < 1:
             raise ValueError(f"level must be between 0 and 1, got {level}")
+        check_is_fitted(self, "model_")
+        warn_of_few(self.conformal_, level, self.validation_fraction)
         low, high = self.predict_quantiles(X, [(1 - level) / 2, (1 + level) / 2])
         return low, high
 
@@ -141,10 +166,58 @@ class SequenceRegressor(RegressorMixin, SequenceEstimator, kind="sequence_regres
             A `loss` that says no distribution.
         """
         rng = np.random.default_rng(check_random_state(random_state).randint(2**31 - 1))
-        out, exposure = self._out(X), self._exposure()
-        return np.stack(
-            [self._in_units(self._head.sample(out, rng, exposure)) for _ in range(check_size("draws", draws))]
-        )
+        out, found = self._out(X), []
+        if not self._scored:
+            exposure = self._exposure()
+            drawn = [self._head.sample(out, rng, exposure) for _ in range(check_size("draws", draws))]
+            return np.stack([self._in_units(each) for each in drawn])
+        count, most = check_size("draws", draws), max(1, AT_ONCE // out.size)
+        for start in range(0, count, most):
+            several = np.broadcast_to(out, (min(most, count - start), *out.shape))
+            shares = rng.uniform(1e-9, 1 - 1e-9, size=(*several.shape[:2], self.n_outputs_))
+            found += [self._in_units(each) for each in self._quantile(several, shares)]
+        return np.stack(found)
+
+    def _quantile(self, out: np.ndarray, shares: np.ndarray) -> np.ndarray:
+        """Quantiles (..., K) of outputs of the net, for shares (K,) or (..., K)."""
+        head = self._head
+        if not self._scored:
+            return head.quantile(out, shares, self._exposure())
+        z = [each.reach(2 * shares[..., k] - 1) for k, each in enumerate(self.conformal_)]
+        return head.at(out, np.stack(z, axis=-1), self._exposure())
+
+    @property
+    def _scored(self) -> bool:
+        return bool(self.conformal_[0].scores.size)
+
+    @property
+    def _calibrates(self) -> bool:
+        return self._head.spread if self.calibrate == "auto" else bool(self.calibrate)
+
+    def _holds_out(self, *, drawn: bool = True) -> bool:
+        return self.early_stopping or (self._calibrates and (drawn or self.calibrate != "auto"))
+
+    def _judge(self, x: Any, targets: Any, weights: Any = None) -> None:
+        """Scores of the sequences held out."""
+        if not self._calibrates:
+            return
+        K = self.n_outputs_
+        out, exposure = self.model_.predict(x).astype(np.float64), targets[:, K:] if self._head.counts else 1.0
+        scores = self._head.score(out, targets[:, :K].astype(np.float64), exposure)
+        self.conformal_ = [Conformal.of(each, weights) for each in scores.T]
+
+    def _begin_choice(self, how: str) -> None:
+        if how == "batches" and self._calibrates and self.calibrate == "auto":
+            warnings.warn(
+                "of batches none are held out: the intervals are the net's own, and may hold less than their level; "
+                "pass arrays, or calibrate=False",
+                UserWarning,
+                stacklevel=5,
+            )
+
+    def _begin(self, warm: Any, seed: int) -> None:
+        super()._begin(warm, seed)
+        self.conformal_ = [Conformal.of(np.zeros(0))] * self.n_outputs_
 
     def log_likelihood(self, X: Any, y: Any) -> np.ndarray:
         """Logarithms of the densities, or of counts the probabilities, of targets, in their own units.
@@ -259,13 +332,24 @@ class SequenceRegressor(RegressorMixin, SequenceEstimator, kind="sequence_regres
 
     def _check_parameters(self) -> None:
         super()._check_parameters()
-        head_of(self.loss)
+        head = head_of(self.loss)
+        if not isinstance(self.calibrate, bool | np.bool_) and self.calibrate != "auto":
+            raise ValueError(f"calibrate must be True, False or 'auto', got {quoted(self.calibrate)}")
+        if self.calibrate is True and not head.spread:
+            raise head.refusal("quantiles to calibrate")
 
     def _own_metadata(self) -> dict[str, Any]:
-        return super()._own_metadata() | {"outputs": self.n_outputs_, "by_column": self._by_column}
+        return super()._own_metadata() | {
+            "outputs": self.n_outputs_,
+            "by_column": self._by_column,
+            "conformal": [each.metadata for each in self.conformal_],
+        }
 
     def _set_labels(self, says: Entries) -> None:
         self.n_outputs_, self._by_column = says.integer("outputs"), says.flag("by_column")
+        self.conformal_ = [Conformal.of(np.zeros(0))] * self.n_outputs_
+        if "conformal" in says.value:
+            self.conformal_ = read_conformal(says, "conformal", self.n_outputs_)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

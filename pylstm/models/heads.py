@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import NormalDist
 from typing import Any, Literal
 
 import numpy as np
@@ -13,6 +12,7 @@ from pylstm.checks import quoted
 from pylstm.losses import likelihoods
 from pylstm.losses.regression import LOG_2PI
 from pylstm.losses.special import beta_share, gamma_share
+from pylstm.models.shares import LARGEST, SURE, count_quantile, normal_quantile, normal_share, student_quantile
 
 HeadName = Literal["mean_squared_error", "huber", "gaussian", "student_t", "poisson", "negative_binomial", "quantile"]
 """Names of heads, for type checkers."""
@@ -20,10 +20,8 @@ QUANTILES = (0.025, 0.1, 0.25, 0.5, 0.75, 0.9, 0.975)
 """Those of ``loss="quantile"``."""
 MOST_COUNTS = 1e12
 """Largest count: the spread of larger ones is lost in rounding, and a density says as much."""
-LARGEST = 34.0
-"""Largest logarithm of a mean count: beyond it float64 has no single counts."""
-SURE = 1e-12
-"""Share that a count may lack of a quantile, by rounding."""
+FAR, NUDGE = 5.0, 1e-5
+"""Normal score beyond which quantiles of counts follow a line, and what `SURE` is worth at it."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +69,33 @@ class Head:
         """Quantiles (..., K) for shares that broadcast to this shape."""
         raise self.refusal("quantiles")
 
+    def at(self, out: Any, z: Any, exposure: Any = 1.0) -> np.ndarray:
+        """Quantiles (..., K) for normal scores z, however far; that of 0 is the median."""
+        raise self.refusal("quantiles")
+
+    def score(self, out: Any, target: np.ndarray, exposure: Any = 1.0) -> np.ndarray:
+        """Least r (..., K) for which a target lies from the quantile of -r to that of r, in normal scores.
+
+        Examples
+        --------
+        >>> head_of("gaussian").score(np.array([10.0, np.log(4.0)]), np.array([7.0])).round(6)
+        array([1.5])
+        """
+        middle = self.at(out, 0.0, exposure)
+        side = np.where(target < middle, -1.0, 1.0)
+        low, high = np.zeros(middle.shape), np.ones(middle.shape)
+
+        def short(r: np.ndarray) -> np.ndarray:
+            return np.asarray(side * (target - self.at(out, side * r, exposure)) > 0)
+
+        while (out_of := short(high)).any() and high.max() < 1e12:
+            low, high = np.where(out_of, high, low), np.where(out_of, 2 * high, high)
+        for _ in range(50):
+            between = (low + high) / 2
+            out_of = short(between)
+            low, high = np.where(out_of, between, low), np.where(out_of, high, between)
+        return np.where(target == middle, 0.0, high)
+
     def sample(self, out: Any, rng: np.random.Generator, exposure: Any = 1.0) -> np.ndarray:
         """A draw (..., K) from each distribution."""
         raise self.refusal("samples")
@@ -93,8 +118,11 @@ class Gaussian(Head):
     spread = True
 
     def quantile(self, out: Any, share: Any, exposure: Any = 1.0) -> np.ndarray:
+        return self.at(out, normal_quantile(share))
+
+    def at(self, out: Any, z: Any, exposure: Any = 1.0) -> np.ndarray:
         mu, s = self.split(out)
-        return np.asarray(mu + np.exp(s / 2) * normal_quantile(share))
+        return np.asarray(mu + np.exp(s / 2) * z)
 
     def sample(self, out: Any, rng: np.random.Generator, exposure: Any = 1.0) -> np.ndarray:
         mu, s = self.split(out)
@@ -114,6 +142,17 @@ class StudentT(Head):
         mu, s, r = self.split(out)
         return np.asarray(mu + np.exp(s / 2) * student_quantile(share, likelihoods.freedom_of(r)))
 
+    def at(self, out: Any, z: Any, exposure: Any = 1.0) -> np.ndarray:
+        mu, s, r = self.split(out)
+        t = student_quantile(normal_share(-np.abs(z)), likelihoods.freedom_of(r))
+        return np.asarray(mu - np.sign(z) * np.exp(s / 2) * t)
+
+    def score(self, out: Any, target: np.ndarray, exposure: Any = 1.0) -> np.ndarray:
+        mu, s, r = self.split(out)
+        freedom, square = likelihoods.freedom_of(r), np.square(target - mu) * np.exp(-s)
+        tail = beta_share(freedom / 2, 0.5, freedom / (freedom + square)) / 2
+        return np.asarray(-normal_quantile(np.clip(tail, 1e-300, 0.5)) * (1 + 1e-9))
+
     def sample(self, out: Any, rng: np.random.Generator, exposure: Any = 1.0) -> np.ndarray:
         mu, s, r = self.split(out)
         return np.asarray(mu + np.exp(s / 2) * rng.standard_t(likelihoods.freedom_of(r)))
@@ -128,6 +167,33 @@ class Counts(Head):
 
     spread = counts = True
 
+    def below(self, out: Any, k: np.ndarray, exposure: Any) -> np.ndarray:
+        """Probabilities (..., K) of k or fewer, 0 or more."""
+        raise NotImplementedError
+
+    def quantile(self, out: Any, share: Any, exposure: Any = 1.0) -> np.ndarray:
+        return count_quantile(lambda k: self.below(out, k, exposure), self.mean(out, exposure), share)
+
+    def at(self, out: Any, z: Any, exposure: Any = 1.0) -> np.ndarray:
+        z = np.asarray(z, "float64")
+        found = self.quantile(out, normal_share(np.clip(z, -FAR, FAR)), exposure)
+        if not (np.abs(z) > FAR).any():
+            return found
+        middle = self.quantile(out, 0.5, exposure)
+        line = middle + np.sign(z) * np.maximum(np.abs(found - middle), 1) * np.abs(z) / FAR
+        beyond = np.where(z > 0, np.ceil(line - SURE * np.abs(line)), np.maximum(np.floor(line), 0))
+        return np.where(np.abs(z) > FAR, beyond, found)
+
+    def score(self, out: Any, target: np.ndarray, exposure: Any = 1.0) -> np.ndarray:
+        middle = self.quantile(out, 0.5, exposure)
+        over = target > middle
+        share = self.below(out, np.maximum(target - over, 0), exposure)
+        near = np.abs(normal_quantile(np.clip(share, 1e-15, 1 - 1e-15))) + NUDGE
+        edge = self.at(out, np.where(over, FAR, -FAR), exposure)
+        far = FAR * np.abs(target - middle) / np.maximum(np.abs(edge - middle), 1)
+        found = np.where(np.abs(target - middle) > np.abs(edge - middle), np.maximum(far, FAR + NUDGE), near)
+        return np.where(target == middle, 0.0, found)
+
     def mean(self, out: Any, exposure: Any = 1.0) -> np.ndarray:
         return np.asarray(np.exp(np.minimum(self.split(out)[0] + np.log(exposure), LARGEST)))
 
@@ -135,9 +201,8 @@ class Counts(Head):
 class Poisson(Counts):
     """Logarithms of means."""
 
-    def quantile(self, out: Any, share: Any, exposure: Any = 1.0) -> np.ndarray:
-        m = self.mean(out, exposure)
-        return count_quantile(lambda k: 1 - gamma_share(k + 1, m), m, share)
+    def below(self, out: Any, k: np.ndarray, exposure: Any) -> np.ndarray:
+        return np.asarray(1 - gamma_share(k + 1, self.mean(out, exposure)))
 
     def sample(self, out: Any, rng: np.random.Generator, exposure: Any = 1.0) -> np.ndarray:
         return rng.poisson(self.mean(out, exposure)).astype("float64")
@@ -149,9 +214,9 @@ class Poisson(Counts):
 class NegativeBinomial(Counts):
     """Logarithms of means, and dispersions."""
 
-    def quantile(self, out: Any, share: Any, exposure: Any = 1.0) -> np.ndarray:
+    def below(self, out: Any, k: np.ndarray, exposure: Any) -> np.ndarray:
         m, n = self.mean(out, exposure), 1 / likelihoods.dispersion_of(self.split(out)[1])
-        return count_quantile(lambda k: beta_share(n, k + 1, n / (n + m)), m, share)
+        return beta_share(n, k + 1, n / (n + m))
 
     def sample(self, out: Any, rng: np.random.Generator, exposure: Any = 1.0) -> np.ndarray:
         m, alpha = self.mean(out, exposure), likelihoods.dispersion_of(self.split(out)[1])
@@ -185,8 +250,12 @@ class Quantiles(Head):
         return np.asarray(np.mean([self.quantile(out, share) for share in shares], axis=0))
 
     def quantile(self, out: Any, share: Any, exposure: Any = 1.0) -> np.ndarray:
+        return self.at(out, normal_quantile(share))
+
+    def at(self, out: Any, z: Any, exposure: Any = 1.0) -> np.ndarray:
         known = np.sort(np.stack(self.split(out)), axis=0)
-        knots, z = normal_quantile(self.levels), normal_quantile(np.broadcast_to(share, known.shape[1:]))
+        knots = normal_quantile(self.levels)
+        z = np.broadcast_to(z, known.shape[1:])
         k = np.clip(np.searchsorted(knots, z, side="right") - 1, 0, len(knots) - 2)
         low, high = (np.take_along_axis(known, at[None], axis=0)[0] for at in (k, k + 1))
         weight = (z - knots[k]) / (knots[k + 1] - knots[k])
@@ -245,50 +314,6 @@ def _levels(loss: Any) -> tuple[float, ...] | None:
     levels = tuple(float(each) for each in loss)
     rising = all(a < b for a, b in zip((0.0, *levels), (*levels, 1.0)))
     return levels if rising and levels[0] <= 0.5 <= levels[-1] else None
-
-
-def normal_quantile(share: Any) -> np.ndarray:
-    """Quantiles of the normal distribution."""
-    values, at = np.unique(np.asarray(share, "float64"), return_inverse=True)
-    found = np.array([NormalDist().inv_cdf(each) for each in values.tolist()])
-    return np.asarray(found[at].reshape(np.shape(share)))
-
-
-def student_quantile(share: Any, freedom: Any) -> np.ndarray:
-    """Quantiles of Student's t with these degrees of freedom.
-
-    Examples
-    --------
-    >>> student_quantile(0.975, np.array([3.0])).round(6)
-    array([3.182446])
-    """
-    share, freedom = np.broadcast_arrays(np.asarray(share, "float64"), np.asarray(freedom, "float64"))
-    tail = np.minimum(share, 1 - share)
-    low, high = np.zeros(share.shape), np.ones(share.shape)
-
-    def above(t: np.ndarray) -> np.ndarray:
-        return beta_share(freedom / 2, 0.5, freedom / (freedom + t * t)) / 2
-
-    while (short := above(high) > tail).any() and high.max() < 1e150:
-        high = np.where(short, 2 * high, high)
-    for _ in range(70):
-        middle = (low + high) / 2
-        over = above(middle) > tail
-        low, high = np.where(over, middle, low), np.where(over, high, middle)
-    return np.asarray(np.where(share == 0.5, 0.0, np.sign(share - 0.5) * (low + high) / 2))
-
-
-def count_quantile(below: Callable[[np.ndarray], np.ndarray], mean: np.ndarray, share: Any) -> np.ndarray:
-    """The smallest counts k with ``below(k) >= share``, where `below` is the probability of k or fewer."""
-    share = np.broadcast_to(np.asarray(share, "float64"), mean.shape) * (1 - SURE)
-    low, high = np.full(mean.shape, -1.0), np.ceil(mean) + 1
-    while (short := below(high) < share).any() and high.max() < np.exp(LARGEST + 10):
-        low, high = np.where(short, high, low), np.where(short, 2 * high + 1, high)
-    while (high - low > 1).any():
-        middle = np.floor((low + high) / 2)
-        enough = (below(np.maximum(middle, 0)) >= share) & (middle >= 0)
-        low, high = np.where(enough, low, middle), np.where(enough, middle, high)
-    return np.asarray(high)
 
 
 def check_all_counts(head: Head, series: Sequence[np.ndarray]) -> None:

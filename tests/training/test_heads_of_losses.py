@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from pylstm.models.heads import HEADS, QUANTILES, check_counts, count_quantile, head_of, student_quantile
+from pylstm.models.heads import HEADS, QUANTILES, check_counts, head_of
+from pylstm.models.shares import count_quantile, student_quantile
 
 RNG = np.random.default_rng(5)
 SPREAD = [name for name, head in HEADS.items() if head.spread]
