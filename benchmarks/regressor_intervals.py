@@ -1,7 +1,7 @@
 """Share of targets within intervals of a `SequenceRegressor`, calibrated and the net's own.
 
-Six seeds, 300 sequences of 12 steps each, 2000 new ones: values with Student errors whose spread changes with the last
-step, and overdispersed counts.
+Twelve seeds, 300 sequences of 12 steps each, 2000 new ones: values with Student errors whose spread changes with the
+last step, and overdispersed counts.
 
     python -P benchmarks/regressor_intervals.py
 """
@@ -38,7 +38,7 @@ def main():
     """Print a row of the table for each loss."""
     warnings.simplefilter("ignore")
     for loss in LOSSES:
-        found = [np.mean([shares(loss, each, seed) for seed in range(6)], axis=0) for each in ("auto", False)]
+        found = [np.mean([shares(loss, each, seed) for seed in range(12)], axis=0) for each in ("auto", False)]
         cells = [", ".join(f"{100 * share:.0f}" for share in each) + " %" for each in found]
         print(f'| `"{loss}"` | {" | ".join(cells)} |', flush=True)
 

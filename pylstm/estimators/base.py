@@ -302,15 +302,18 @@ class SequenceEstimator(Estimator):
 
     def _split(self, data: tuple[Any, ...], seed: int) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
         rows = np.arange(len(data[0]))
-        if np.ceil(len(rows) * self.validation_fraction) >= len(rows):
+        share = self._share_held(len(rows))
+        if np.ceil(len(rows) * share) >= len(rows):
             raise ValueError(
                 f"{self._holder()} holds out validation_fraction={self.validation_fraction} of the sequences and "
                 f"leaves none of {len(rows)} to train on: pass more, or take {self._holder()}=False"
             )
-        kept, held = train_test_split(
-            rows, test_size=self.validation_fraction, random_state=seed, stratify=self._strata(data[1])
-        )
+        kept, held = train_test_split(rows, test_size=share, random_state=seed, stratify=self._strata(data[1]))
         return tuple(each[np.sort(kept)] for each in data), tuple(each[np.sort(held)] for each in data)
+
+    def _share_held(self, N: int) -> float:
+        """Share of N sequences that is held out."""
+        return self.validation_fraction
 
     def _strata(self, targets: np.ndarray) -> np.ndarray | None:
         return None

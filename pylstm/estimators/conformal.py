@@ -87,7 +87,7 @@ def read_conformal(says: Entries, name: str, count: int) -> list[Conformal]:
     return found
 
 
-def warn_of_few(found: Sequence[Conformal], level: float, fraction: float) -> None:
+def warn_of_few(found: Sequence[Conformal], level: float) -> None:
     """Warn where too few sequences were held out for a level, and say how many are needed."""
     edge = min(each.levels[-1] if each.levels.size else 1.0 for each in found)
     if level <= edge + 1e-12:
@@ -95,7 +95,7 @@ def warn_of_few(found: Sequence[Conformal], level: float, fraction: float) -> No
     needed = math.ceil(level / (1 - level) - 1e-9)
     warnings.warn(
         f"an interval of level {level:g} needs {needed} sequences held out, there are {round(edge / (1 - edge))}: its "
-        f"ends are extrapolated; pass more sequences, or a larger validation_fraction than {fraction:g}",
+        "ends are extrapolated; pass more sequences, or a lower level",
         UserWarning,
         stacklevel=4,
     )

@@ -20,6 +20,8 @@ from pylstm.estimators.scikit import RegressorMixin
 from pylstm.models.heads import Head, HeadName, check_counts, head_of
 from pylstm.schema import Entries
 
+LEAST = 100
+"""Sequences to hold out for intervals, if they are no more than a third: of 100, a level of 0.9 is off by 0.03."""
 AT_ONCE = 100_000
 """Outputs of which samples are drawn at once."""
 
@@ -43,9 +45,9 @@ class SequenceRegressor(RegressorMixin, SequenceEstimator, kind="sequence_regres
     epochs, batch_size, learning_rate, optimiser, schedule, clip
         Of the training, as for `SequenceClassifier`.
     calibrate : bool or "auto"
-        Hold out `validation_fraction` of the sequences, the same as `early_stopping`, and let intervals, quantiles and
-        samples be as wide as the errors on them (`conformal_`). "auto": where `loss` says a distribution, and X is not
-        batches.
+        Hold out `validation_fraction` of the sequences, the same as `early_stopping`, but at least 100 or a third of
+        them, and let intervals, quantiles and samples be as wide as the errors on them (`conformal_`). "auto": where
+        `loss` says a distribution, and X is not batches.
     early_stopping, validation_fraction, n_iter_no_change, warm_start, frozen, dtype, random_state, verbose
         As for `SequenceClassifier`.
 
@@ -153,7 +155,7 @@ class SequenceRegressor(RegressorMixin, SequenceEstimator, kind="sequence_regres
         if not 0 < level < 1:
             raise ValueError(f"level must be between 0 and 1, got {level}")
         check_is_fitted(self, "model_")
-        warn_of_few(self.conformal_, level, self.validation_fraction)
+        warn_of_few(self.conformal_, level)
         low, high = self.predict_quantiles(X, [(1 - level) / 2, (1 + level) / 2])
         return low, high
 
@@ -196,6 +198,9 @@ class SequenceRegressor(RegressorMixin, SequenceEstimator, kind="sequence_regres
 
     def _holds_out(self, *, drawn: bool = True) -> bool:
         return self.early_stopping or (self._calibrates and (drawn or self.calibrate != "auto"))
+
+    def _share_held(self, N: int) -> float:
+        return max(self.validation_fraction, min(LEAST, N // 3) / N) if self._calibrates else self.validation_fraction
 
     def _judge(self, x: Any, targets: Any, weights: Any = None) -> None:
         """Scores of the sequences held out."""

@@ -35,7 +35,7 @@ def test_intervals_hold(loss):
         rng = np.random.default_rng(seed)
         x, y = drawn(loss, rng, 300)
         new_x, new_y = drawn(loss, rng, 400)
-        net = SequenceRegressor("gru", 8, loss=loss, epochs=25, validation_fraction=0.3, random_state=seed).fit(x, y)
+        net = SequenceRegressor("gru", 8, loss=loss, epochs=25, random_state=seed).fit(x, y)
         found.append([inside(net.predict_interval(new_x, level), new_y) for level in (0.5, 0.9)])
     assert np.abs(np.mean(found, axis=0) - [0.5, 0.9]).max() < 0.05
 
@@ -53,10 +53,10 @@ def test_the_end_is_the_score_of_its_rank():
     x, y = drawn("gaussian", rng, 200)
     net = SequenceRegressor("gru", 4, loss="gaussian", epochs=2, random_state=1).fit(x, np.stack([y, -3 * y**2], 1))
     found = net.conformal_[1]
-    assert len(net.conformal_) == 2 and len(found.scores) == 20
-    np.testing.assert_allclose(found.levels, np.arange(1, 21) / 21)
+    assert len(net.conformal_) == 2 and len(found.scores) == 66
+    np.testing.assert_allclose(found.levels, np.arange(1, 67) / 67)
     s = net._out(x)[:, 2:]
-    for level, score in ((18 / 21, found.scores[17]), (0.5 / 21, found.scores[0] / 2)):
+    for level, score in ((60 / 67, found.scores[59]), (0.5 / 67, found.scores[0] / 2)):
         low, high = net.predict_interval(x, level)
         reach = score * np.exp(s / 2)[:, 1] * net.y_scale_[1]
         np.testing.assert_allclose(high[:, 1] - net.predict(x)[:, 1], reach, rtol=1e-5)
@@ -72,13 +72,13 @@ def test_weights_count_as_copies():
 
 
 def test_too_few_held_out_warn():
-    x, y = drawn("gaussian", np.random.default_rng(0), 40)
+    x, y = drawn("gaussian", np.random.default_rng(0), 24)
     net = SequenceRegressor("gru", 4, loss="gaussian", epochs=2, random_state=0).fit(x, y)
-    with pytest.warns(UserWarning, match=r"level 0\.9 needs 9 sequences held out, there are 4: .*validation_fraction"):
+    with pytest.warns(UserWarning, match=r"level 0\.9 needs 9 sequences held out, there are 8: .* extrapolated"):
         wide = net.predict_interval(x, 0.9)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        narrow = net.predict_interval(x, 0.8)
+        narrow = net.predict_interval(x, 0.85)
     assert (wide[0] < narrow[0]).all() and (narrow[1] < wide[1]).all()
 
 
