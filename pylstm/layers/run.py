@@ -288,3 +288,24 @@ class Run(Output, hints="run"):
                     array = array.sum(axis=-1, keepdims=True)
                 out[name] = self._layout.steps_out(array)
         return out
+
+
+def outputs_of(run: Run) -> list[Array]:
+    """Copies of y, (T, B, width), and of the final states, (1, B, width), of a run in the order of the loop."""
+    plan, layer, T, B = run._plan, run.layer, run._T, run._B
+    contract, dtype, width = layer.cell.contract, layer.dtype, layer.output_size
+    at = plan.offset("states", contract.states.index(contract.output)) + B * width * dtype.itemsize
+    places = [(at, (T, B, width))]
+    places += [(plan.final_offset(k), (1, B, layer.widths[name])) for k, name in enumerate(contract.states)]
+    return [np.ndarray(shape, dtype, run._buffer, run._start + at).copy() for at, shape in places]
+
+
+def bare_gradients(run: Run, dy: Array, without: Collection[str] = ()) -> tuple[Array | None, Array | None]:
+    """The gradients of the parameters, flat, and of x, None where they are left out: `Run.backward` without its checks.
+
+    For a caller that knows that `dy` is right, (T, B, width) in the order of the loop, that the layer has neither
+    constants nor learned initial states, and that nothing came with the steps.
+    """
+    flat, dx, dinitial = run._room(without)
+    run._pass_back((np.ascontiguousarray(dy), None, None), (flat, dx, dinitial), run._given.gradients(None))
+    return flat, dx

@@ -4,8 +4,9 @@ Eager code goes through an ``autograd.Function``, which costs about a quarter of
 gradient does; torch.compile, export, modes of dispatch and tensors without values see the operators
 ``pylstm::forward`` and ``pylstm::backward``; what records with `torch.jit.trace` sees PyTorch's own.
 
-Both hand the run from forward to backward as a *tape*: a tensor of one byte whose memory belongs to an array that holds
-the run. PyTorch frees the run with its saved tensors, and finds it by the address.
+The operators hand the run from forward to backward as a *tape*: a tensor of one byte whose memory belongs to an array
+that holds the run. PyTorch frees the run with its saved tensors, and finds it by the address. The Function holds it on
+its context, until the backward pass that does not keep the graph; where hooks see the saved tensors, it is a tape, too.
 """
 
 from __future__ import annotations
@@ -40,6 +41,10 @@ LOST = (
 )
 
 
+Held = tuple[Engine, Any, int]
+"""What backward needs: the engine, the run, and its steps times rows."""
+
+
 class _Tape(np.ndarray[Any, Any]):
     """One byte of memory that holds a run."""
 
@@ -49,7 +54,7 @@ class _Tape(np.ndarray[Any, Any]):
 _TAPES: weakref.WeakValueDictionary[int, _Tape] = weakref.WeakValueDictionary()
 
 
-def _keep(run: tuple[Engine, Any]) -> Any:
+def _keep(run: Held) -> Any:
     """A tensor that holds a run, and its engine, for as long as its memory lives."""
     array = np.zeros(1, np.uint8).view(_Tape)
     array.run = run
@@ -70,20 +75,40 @@ def _arrays(tensors: Sequence[Any]) -> list[Any]:
     return [None if tensor is None else tensor.numpy(force=True) for tensor in tensors]
 
 
-def _forward(engine: Engine, x: Any, weights: Sequence[Any], passed: Passed, given: Sequence[Any], tape: bool) -> Any:
-    """(y, final states, tape)."""
-    settle(engine.size * x.shape[0] * x.shape[1])
+def _run(
+    engine: Engine, x: Any, weights: Sequence[Any], passed: Passed, given: Sequence[Any], tape: bool
+) -> tuple[list[Any], Held]:
+    """(y, final states), and what backward needs."""
+    steps = x.shape[0] * x.shape[1]
+    settle(engine.size * steps)
     x, *rest = _arrays([x, *weights, *given])
     outputs, run = engine.forward(x, rest[: len(weights)], passed, rest[len(weights) :], tape)
-    held = _keep((engine, run)) if tape else torch.empty(0, dtype=torch.uint8)
-    return (*(torch.from_numpy(array) for array in outputs), held)
+    return [torch.from_numpy(array) for array in outputs], (engine, run, steps)
 
 
-def _backward(passed: Passed, tape: Any, cotangents: Sequence[Any], needs: Sequence[bool] = ()) -> list[Any]:
+def _forward(engine: Engine, x: Any, weights: Sequence[Any], passed: Passed, given: Sequence[Any], tape: bool) -> Any:
+    """(y, final states, tape)."""
+    outputs, held = _run(engine, x, weights, passed, given, tape)
+    return (*outputs, _keep(held) if tape else torch.empty(0, dtype=torch.uint8))
+
+
+def _backward(passed: Passed, held: Held, cotangents: Sequence[Any], needs: Sequence[bool] = ()) -> list[Any]:
     """Gradients of x, of the weights and of what was passed."""
-    engine, run = _kept(tape)
-    settle(2 * engine.size * (run.y.size // engine.output_size))
+    engine, run, steps = held
+    settle(2 * engine.size * steps)
     return [torch.from_numpy(array) for array in engine.backward(run, passed, _arrays(cotangents), needs)]
+
+
+_HOOKS: Any = getattr(torch._C._autograd, "_top_saved_tensors_default_hooks", None)
+_KEEPS_GRAPH: Any = getattr(torch._C._autograd, "_get_current_graph_task_keep_graph", None)
+
+
+def _on_context() -> bool:
+    """Whether the context of a Function may hold its run: PyTorch says in backward whether the graph is kept.
+
+    Not where hooks see the saved tensors, such as those of checkpointing, which drop them.
+    """
+    return _KEEPS_GRAPH is not None and _HOOKS is not None and _HOOKS(True) is None
 
 
 def _version(tensor: Any) -> int:
@@ -106,10 +131,12 @@ class _Call(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, how: tuple[Engine, Passed, bool, int], x: Any, *others: Any) -> Any:
         engine, passed, tape, count = ctx.how = how
-        *outputs, held = _forward(engine, x, others[:count], passed, others[count:], tape)
+        outputs, run = _run(engine, x, others[:count], passed, others[count:], tape)
         if tape:
             every = (x, *others)
-            ctx.save_for_backward(held, *(each for each in every if each.requires_grad))
+            ctx.held = run if _on_context() else None
+            held = [] if ctx.held is not None else [_keep(run)]
+            ctx.save_for_backward(*(each for each in every if each.requires_grad), *held)
             ctx.constants = [None if each.requires_grad else (each, _version(each)) for each in every]
             ctx.set_materialize_grads(False)
             ctx.shapes = [each.shape for each in outputs]
@@ -117,19 +144,26 @@ class _Call(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *cotangents: Any) -> Any:
-        (engine, passed, _, count), (tape, *inputs), needs = ctx.how, ctx.saved_tensors, ctx.needs_input_grad[1:]
+        (engine, passed, _, count), inputs, needs = ctx.how, ctx.saved_tensors, ctx.needs_input_grad[1:]
+        if ctx.held is None:
+            *inputs, tape = inputs
+            held = _kept(tape)
+        else:
+            held = ctx.held
+            if not _KEEPS_GRAPH():
+                ctx.held = None
         if all(each is None for each in cotangents):
             return (None,) * (1 + len(needs))
         if torch.is_grad_enabled() and differentiable(engine, passed):  # with create_graph=True
             grads = gradients(engine, passed, _every(ctx.constants, inputs), cotangents)
         elif torch.is_grad_enabled():
+            tape = _keep(held)
             every = [
-                tape.new_zeros(shape, dtype=inputs[0].dtype) if each is None else each
-                for each, shape in zip(cotangents, ctx.shapes)
+                inputs[0].new_zeros(shape) if each is None else each for each, shape in zip(cotangents, ctx.shapes)
             ]
             grads = backward_op(tape, every, inputs, engine.key, passed.text)
         else:
-            grads = _backward(passed, tape, cotangents, needs[: 1 + count])
+            grads = _backward(passed, held, cotangents, needs[: 1 + count])
         grads += [None] * (len(needs) - len(grads))
         return (None, *(grad if need else None for grad, need in zip(grads, needs)))
 
@@ -154,7 +188,7 @@ def backward_op(
     tape: torch.Tensor, cotangents: list[torch.Tensor], inputs: list[torch.Tensor], engine: str, passed: str
 ) -> list[torch.Tensor]:
     """`_backward` as an operator; `inputs` are there so that what depends on them is refused in a second backward."""
-    return _backward(passed_of(passed), tape, cotangents)
+    return _backward(passed_of(passed), _kept(tape), cotangents)
 
 
 @backward_op.register_fake
@@ -200,6 +234,9 @@ forward_op.register_vmap(_refuse_vmap)
 backward_op.register_vmap(_refuse_vmap)
 
 
+_apply = super(torch.autograd.Function, _Call).apply  # without a search for transforms, which `call` refuses
+
+
 def call(engine: Engine, x: Any, weights: Sequence[Any], given: dict[str, Any]) -> Any:
     """(y, final states) of an engine, all (T, B, ...).
 
@@ -223,4 +260,4 @@ def call(engine: Engine, x: Any, weights: Sequence[Any], given: dict[str, Any]) 
     plain = type(x) in (torch.Tensor, torch.nn.Parameter) and not x.is_meta
     if not plain or torch.compiler.is_compiling() or torch._C._len_torch_dispatch_stack():  # make_fx, FlopCounterMode
         return forward_op(x, list(weights), others, engine.key, passed, tape)[:-1]
-    return _Call.apply((engine, passed_of(passed), tape, len(weights)), x, *weights, *others)
+    return _apply((engine, passed_of(passed), tape, len(weights)), x, *weights, *others)

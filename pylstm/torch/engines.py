@@ -19,7 +19,7 @@ from pylstm.layers.composite import Composite
 from pylstm.layers.composite_run import single
 from pylstm.layers.named import Recurrent
 from pylstm.layers.protocols import SingleLayer
-from pylstm.layers.run import KINDS
+from pylstm.layers.run import KINDS, bare_gradients, outputs_of
 from pylstm.layers.stack import Stack
 from pylstm.torch.naming import naming_of, suffix_of
 
@@ -138,6 +138,10 @@ class Engine:
         self.widths, self.output_size = self.leaves[0].widths, first.output_size
         self.shapes, self.size = self._shapes(), first.params.size
         self.shape_of = {name: shape for shapes in self.shapes for name, shape in shapes.items()}
+        self.lean = not isinstance(first, Composite) and first.params.trained_whole and not first.learn_initial
+        """Whether the layers are single, with parameters that are all trained weights."""
+        shapes = first.params.shapes
+        self._pieces = [(name, piece, shapes[name]) for name, piece in first.params.trained_pieces()]
         self.layers[first.dtype].append(first)
 
     def _check_states(self, layer: Any) -> None:
@@ -172,6 +176,8 @@ class Engine:
         self, x: Array, weights: Sequence[Array], passed: Passed, given: Sequence[Array], tape: bool
     ) -> tuple[list[Array], Any]:
         """Outputs (y, final states), which share no memory with anything, and the run."""
+        if self.lean and not given:
+            return self._forward_alone(x, weights, tape)
         layer = self._take(x.dtype)
         try:
             at = 0
@@ -190,6 +196,17 @@ class Engine:
         whole = isinstance(layer, Composite)
         finals = [run.final[name] if whole else run.final[name][None].copy() for name in self.states]
         return [_own(run.y), *finals], run
+
+    def _forward_alone(self, x: Array, weights: Sequence[Array], tape: bool) -> tuple[list[Array], Any]:
+        """`forward` of one layer, with nothing but x, in few operations of Python: small layers wait for them."""
+        free = self.layers[x.dtype]
+        layer = self._take(x.dtype)
+        try:
+            self.naming.join(weights, layer.params)
+            run = layer(x, tape=tape)
+        finally:
+            free.append(layer)
+        return outputs_of(run), run
 
     def _arguments(self, layer: Any, given: Mapping[str, Array]) -> dict[str, Any]:
         """What a call of `layer` takes, of what is named as in `Passed`."""
@@ -219,6 +236,8 @@ class Engine:
         `needs` says which of x and the weights need one (none: all do); what no weight of a layer needs is zeros.
         """
         dy, *dfinals = cotangents
+        if self.lean and not passed.names and dy is not None and all(d is None for d in dfinals):
+            return self._backward_alone(run, dy, needs)
         whole = isinstance(run.layer, Composite)
         dfinal = {name: d if whole else d[0] for name, d in zip(self.states, dfinals) if d is not None}
         grads = run.backward(dy, dfinal=dfinal or None, without=self._unneeded(whole, needs))
@@ -231,6 +250,16 @@ class Engine:
             else:
                 out.append(getattr(leaves[int(rest[0])], kind)[rest[1]])
         return [np.ascontiguousarray(array) for array in out]
+
+    def _backward_alone(self, run: Any, dy: Array, needs: Sequence[bool]) -> list[Array]:
+        """`backward` of one layer, of the cotangent of y alone."""
+        without = () if all(needs) else self._unneeded(False, needs)
+        flat, dx = bare_gradients(run, dy, without)
+        T, B, _ = dy.shape
+        x = np.zeros((T, B, self.description.input_size), dy.dtype) if dx is None else dx
+        if flat is None:
+            return [x, *(np.zeros(shape, dy.dtype) for shape in self.shape_of.values())]
+        return [x, *self.naming.split({name: flat[piece].reshape(shape) for name, piece, shape in self._pieces})]
 
     def _unneeded(self, whole: bool, needs: Sequence[bool]) -> Any:
         """`without` of the run's backward: "x", and "params" of the layers of which no weight needs a gradient."""

@@ -15,7 +15,7 @@ from pylstm.hints import callers_level
 from pylstm.layers.run import KINDS
 from pylstm.torch.door import call
 from pylstm.torch.engines import Description, described, engine_for
-from pylstm.torch.refusals import as_tensor, check_bool, check_count, check_device, check_dtype, check_tensor
+from pylstm.torch.refusals import DTYPES, as_tensor, check_bool, check_count, check_device, check_dtype, check_tensor
 
 
 class RecurrentModule(torch.nn.Module):
@@ -179,13 +179,17 @@ class RecurrentModule(torch.nn.Module):
     def _run(self, x: Any, hx: Any, others: Any, single: bool, axis: int) -> list[Any]:
         """(y, final states) of arrays as the caller has them: one sequence, or with the batch along the first axis."""
         names = self._engine.shape_of
-        weights = [self._weight(name) for name in names]
+        weights = [self._parameters.get(name) for name in names]
+        if any(weight is None for weight in weights):
+            weights = [self._weight(name) for name in names]
         dtype = weights[0].dtype
-        check_dtype("the module", dtype)
+        if dtype not in DTYPES:
+            check_dtype("the module", dtype)
         for (name, shape), weight in zip(names.items(), weights):
             if weight.shape != shape or weight.dtype != dtype:  # a parameter that was replaced
                 check_tensor(name, weight, shape, dtype)
-        check_device("the module", weights[0].device)
+        if not weights[0].is_cpu:
+            check_device("the module", weights[0].device)
         if weights[0].is_meta and not x.is_meta:
             cure = "module.to_empty(device='cpu') and load_state_dict give it some"
             raise RuntimeError(f"the module is on the device 'meta', without values: {cure}")

@@ -6,7 +6,7 @@ into the parameters of the layer that computes (`join`), and takes gradients out
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -27,7 +27,7 @@ class Naming(Protocol):
     def join(self, arrays: Sequence[Array], params: Parameters) -> None:
         """Set `params` of a layer from the arrays of a module."""
 
-    def split(self, params: Parameters) -> list[Array]:
+    def split(self, params: Mapping[str, Array]) -> list[Array]:
         """The arrays, or their gradients, of a module from `params` of a layer; no two overlap."""
 
     def frozen(self, trained: Sequence[bool], leaf: SingleLayer) -> list[str]:
@@ -49,7 +49,7 @@ class OwnNames:
             else:
                 params[name][...] = array
 
-    def split(self, params: Parameters) -> list[Array]:
+    def split(self, params: Mapping[str, Array]) -> list[Array]:
         """The arrays, or their gradients, of a module from `params` of a layer; no two overlap."""
         return [params[name] for name in params]
 
@@ -80,19 +80,21 @@ class TorchNames:
 
     def join(self, arrays: Sequence[Array], params: Parameters) -> None:
         """Set `params` of a layer from the arrays of a module."""
-        given = iter(arrays)
-        params["weight_x"][...], params["weight_h"][...] = next(given), next(given)
-        if "bias" in params:
-            self._add(next(given), next(given), params["bias"])
-        for name in params:
-            if name == "weight_m" or name.startswith("initial_"):
-                params[name][...] = next(given)
+        at = 2
+        params["weight_x"][...], params["weight_h"][...] = arrays[0], arrays[1]
+        if "bias" in params.names:
+            self._add(arrays[2], arrays[3], params["bias"])
+            at = 4
+        if at < len(arrays):
+            rest = (name for name in params if name == "weight_m" or name.startswith("initial_"))
+            for name, array in zip(rest, arrays[at:]):
+                params[name][...] = array
 
-    def split(self, params: Parameters) -> list[Array]:
+    def split(self, params: Mapping[str, Array]) -> list[Array]:
         """The arrays, or their gradients, of a module from `params` of a layer; no two overlap."""
         out = [params["weight_x"], params["weight_h"]]
         if "bias" in params:
-            bias, width = params["bias"], len(params["weight_x"])
+            bias, width = params["bias"], len(out[0])
             both = self._shared(width)
             of_x = np.concatenate([bias[:both], bias[-(width - both) :]]) if self.apart else bias
             out += [of_x, bias[:width].copy()]  # never the same memory twice: a gradient may be changed in place
@@ -106,9 +108,12 @@ class TorchNames:
         return [name for name in leaf.params if name not in free]
 
     def _add(self, of_x: Array, of_h: Array, bias: Array) -> None:
+        if not self.apart:
+            np.add(of_x, of_h, out=bias)
+            return
         both, width = self._shared(len(of_x)), len(of_x)
         np.add(of_x[:both], of_h[:both], out=bias[:both])
-        bias[both:width], bias[width:] = of_h[both:], of_x[both:] if self.apart else ()
+        bias[both:width], bias[width:] = of_h[both:], of_x[both:]
 
     def _shared(self, width: int) -> int:
         """Rows, of `width`, whose biases are added."""

@@ -1,14 +1,12 @@
 """The modules as modules: state dicts, copies, pickles, hooks, conversions, memory, and what they refuse."""
 
 import copy
-import gc
 import io
 import os
 import pickle
 import subprocess
 import sys
 import threading
-import weakref
 from pathlib import Path
 
 import pytest
@@ -18,7 +16,7 @@ torch = pytest.importorskip("torch")
 import pylstm.torch  # noqa: E402  (after the skip)
 from pylstm.interop.torch import state_dict  # noqa: E402
 from pylstm.layers.composite_run import CompositeRun  # noqa: E402
-from pylstm.torch import door, spinning  # noqa: E402
+from pylstm.torch import spinning  # noqa: E402
 
 I, H, T, B = 3, 5, 7, 4
 MAKERS = {
@@ -180,48 +178,6 @@ def test_a_frozen_direction(num_layers):
     module(x)[0].square().sum().backward()
     for name, weight in module.named_parameters():
         assert weight.grad is None if name.endswith("l0_reverse") else torch.equal(weight.grad, wanted[name])
-
-
-def tapes():
-    gc.collect()
-    return len(door._TAPES)
-
-
-def test_inference_keeps_no_tape_and_training_frees_it(monkeypatch):
-    module, x, kept, keep = pylstm.torch.LSTM(I, H, 2), x_of(), [], door._keep
-    monkeypatch.setattr(door, "_keep", lambda run: kept.append(type(run)) or keep(run))
-    before = tapes()
-    with torch.no_grad():
-        module(x)
-    module.requires_grad_(False)(x)
-    assert not kept
-    module.requires_grad_(True)
-    y = module(x)[0]
-    assert tapes() == before + 1
-    loss = y.sum()
-    loss.backward(retain_graph=True)
-    first = module.weight_hh_l1.grad.clone()
-    loss.backward()
-    torch.testing.assert_close(module.weight_hh_l1.grad, 2 * first, rtol=0, atol=0)
-    assert tapes() == before  # though y and loss are alive
-    with pytest.raises(RuntimeError, match="second time"):
-        loss.backward()
-
-
-def test_layers_and_workspaces_go_with_the_last_module_and_run():
-    module, copied = pylstm.torch.LSTM(I, 6), None
-    engine = weakref.ref(module._engine)
-    copied = copy.deepcopy(module)
-    assert copied._engine is module._engine is pylstm.torch.LSTM(I, 6)._engine
-    loss = module(x_of())[0].sum()
-    weight = module.weight_hh_l0
-    del module, copied
-    gc.collect()
-    loss.backward()  # the run holds what it needs
-    assert weight.grad.abs().max() > 0
-    del loss, weight
-    gc.collect()
-    assert engine() is None
 
 
 def test_both_biases_have_gradients_of_their_own():
