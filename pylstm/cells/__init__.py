@@ -5,7 +5,9 @@ from typing import TYPE_CHECKING
 from pylstm.cells.cell import Cell
 from pylstm.cells.contract import Contract, Stage
 from pylstm.cells.functions import (
+    abs2,
     absolute,
+    conj,
     cos,
     dabs_from_x,
     drelu_from_y,
@@ -26,6 +28,7 @@ from pylstm.cells.functions import (
     tanh,
     where,
 )
+from pylstm.cells.lags import lag
 from pylstm.cells.lstm import LSTM
 from pylstm.cells.row_functions import (
     contract,
@@ -65,9 +68,11 @@ __all__ = [
     "Derivation",
     "FormulaError",
     "Stage",
+    "abs2",
     "absolute",
     "audit",
     "certify",
+    "conj",
     "contract",
     "cos",
     "cumsum",
@@ -82,6 +87,7 @@ __all__ = [
     "expm1",
     "filled",
     "fold",
+    "lag",
     "log",
     "log1p",
     "logsumexp",

@@ -28,7 +28,8 @@ class Cell:
         State names. The first is the output unless `output` says otherwise.
     gates : dict of str to str
         Gate name -> its sources, joined by ``+``: ``x``, the name of a state (its previous value) or of an emission
-        of an earlier stage. Gates of one source share the matrix ``weight_<source>``, rows in gate order.
+        of an earlier stage, or in a formula ``lag(h, 4)``, a state so many steps ago. Gates of one source share the
+        matrix ``weight_<source>``, rows in gate order.
     biased : tuple of str, optional
         Gates that have a bias; default all.
     params : tuple of str
@@ -38,6 +39,9 @@ class Cell:
         input itself (width ``input_size``).
     keep : tuple of str
         Values that forward leaves on the tape for backward, besides gates, states and emissions.
+    complex : tuple of str
+        Those states, gates, emissions, parameters, constants and aux inputs that are complex: two blocks of the layer,
+        ``<name>_re`` and ``<name>_im``, and one value of a formula. As a source both parts feed a gate.
     stages : tuple of Stage
         Default: one stage that owns all gates. Every emission is emitted by exactly one stage, every gate owned by
         exactly one; the new states come from the last stage.
@@ -137,6 +141,7 @@ class Cell:
     params: ClassVar[tuple[str, ...]] = ()
     aux: ClassVar[tuple[str, ...]] = ()
     keep: ClassVar[tuple[str, ...]] = ()
+    complex: ClassVar[tuple[str, ...]] = ()
     stages: ClassVar[tuple[Stage, ...]] = ()
     widths: ClassVar[Mapping[str, str | int]] = {}
     sizes: ClassVar[dict[str, int | str | None]] = {}
@@ -189,6 +194,11 @@ class Cell:
             return
         remember_declared(cls)
         declared = Contract.of(cls)
+        if declared.lags and declared.stages[-1].name not in cls.formulas:
+            raise TypeError(
+                f"cell {cls.name!r}: lag(...) in gates needs a formula as the last stage, which fills the states that "
+                "remember: leave out its backward, or declare these states and return them"
+            )
         declared.check_initial_values(cls.initial_values)
         if cls.formulas:
             cls.declared = declared

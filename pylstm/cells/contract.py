@@ -7,6 +7,8 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
+from pylstm.cells.expansion import expanded, parts_of
+from pylstm.cells.limits import beyond_limits
 from pylstm.cells.matrices import Matrix, Structure, read_structures
 from pylstm.cells.options import ANY, Bounds, Options, call_text, check_option
 from pylstm.cells.structures import Dense
@@ -23,20 +25,6 @@ LAYER_ARGUMENTS = (
     "dtype", "seed", "learn_initial", "certified",
 )  # fmt: skip
 """Keywords of `Recurrent` and of stacks, which no option of a cell can be called."""
-MAX_BLOCKS, MAX_MAPS = 128, 384
-"""What the time loop holds: blocks of one kind, linear maps (`pylstm/engine/plan.pxd`)."""
-_WIDER = "make one wider block (`widths`) of several"
-_LIMITS = {
-    "gates": ("gates", _WIDER),
-    "states": ("states", _WIDER),
-    "emissions": ("emissions", f"emit only what later stages read, or {_WIDER}"),
-    "keep": (
-        "values kept for backward",
-        "write backward by hand and compute cheap ones again, or split the stage and emit some of them",
-    ),
-    "params": ("parameters", _WIDER),
-    "aux": ("aux inputs", _WIDER),
-}
 
 
 def _is_number(value: Any) -> bool:
@@ -90,7 +78,8 @@ class Contract:
     Attributes have the meaning of those of `Cell`; in addition `gate_sources` maps every gate to the tuple of its
     sources, `sources` lists all sources in order of first use (``x`` first), and `emissions` all emissions in order.
     `constants` are the names of all constants; those per unit are the last of `params`. `structure` has the sources
-    whose matrix is not a plain one.
+    whose matrix is not a plain one. Every block is real: of a name in `complex` there are ``<name>_re``
+    and ``<name>_im``. The last states are those of lags (state -> the deepest).
     """
 
     name: str
@@ -112,6 +101,8 @@ class Contract:
     elementwise: bool
     constants: tuple[str, ...] = ()
     structure: dict[str, Structure] = field(default_factory=dict)
+    complex: tuple[str, ...] = ()
+    lags: dict[str, int] = field(default_factory=dict)
 
     def seen_by(self, stage: Stage) -> dict[str, tuple[str, ...]]:
         """Kind -> names of all that goes into a stage, in the order of the arguments of a formula."""
@@ -127,20 +118,20 @@ class Contract:
     @classmethod
     def of(cls, cell: Any) -> Contract:
         """Complete and check the declaration of the `Cell` subclass `cell`; `TypeError` names what is wrong."""
-        gates = tuple(cell.gates)
-        gate_sources = {gate: tuple(s.strip() for s in text.split("+")) for gate, text in cell.gates.items()}
-        stages = tuple(cell.stages) or (Stage("", gates=gates),)
+        parts = expanded(cell)
+        gates, gate_sources = tuple(parts.gates), parts.gates
+        stages = parts.stages or (Stage("", gates=gates),)
         used = dict.fromkeys(source for gate in gates for source in gate_sources[gate])
-        declared = {name: "input_size" if name == "x" else 1 for name in cell.aux} | dict(cell.widths)
+        declared = {name: "input_size" if name == "x" else 1 for name in parts.aux} | parts.widths
         contract = cls(
             name=cell.name,
-            states=tuple(cell.states),
+            states=parts.states,
             gates=gates,
             gate_sources=gate_sources,
             sources=tuple(sorted(used, key=lambda source: source != "x")),
-            biased=gates if cell.biased is None else tuple(sorted(cell.biased, key=[*gates, *cell.biased].index)),
-            params=(*cell.params, *(name for name in cell.constants if not str(name).startswith("weight_"))),
-            aux=tuple(cell.aux),
+            biased=gates if parts.biased is None else tuple(sorted(parts.biased, key=[*gates, *parts.biased].index)),
+            params=(*parts.params, *(name for name in parts.constants if not str(name).startswith("weight_"))),
+            aux=parts.aux,
             keep=tuple(cell.keep),
             emissions=tuple(name for stage in stages for name in stage.emits),
             stages=stages,
@@ -148,9 +139,11 @@ class Contract:
             sizes=dict(cell.sizes),
             options=Options(cell.options),
             output=cell.output or (cell.states[0] if cell.states else ""),
-            domain=dict(cell.domain),
+            domain=parts.domain,
             elementwise=len(cell.formulas) == max(len(stages), 1) if cell.elementwise is None else cell.elementwise,
-            constants=tuple(cell.constants),
+            constants=parts.constants,
+            complex=tuple(cell.complex),
+            lags=parts.lags,
         )
         contract.structure.update(read_structures(cell, contract.sources))
         contract._check_constants(cell.constants)
@@ -264,16 +257,8 @@ class Contract:
 
     def check_limits(self) -> None:
         """`TypeError` where the cell has more blocks of one kind, or linear maps, than the time loop holds."""
-        for kind, names in self.blocks.items():
-            if len(names) > MAX_BLOCKS:
-                what, cure = _LIMITS[kind]
-                self._refuse(f"{len(names)} {what} ({', '.join(names)}); at most {MAX_BLOCKS} are possible: {cure}")
-        maps = [f"{gate} of {source}" for gate, sources in self.gate_sources.items() for source in sources]
-        if len(maps) > MAX_MAPS:
-            self._refuse(
-                f"{len(maps)} linear maps ({', '.join(maps)}); at most {MAX_MAPS} are possible: let gates have fewer "
-                "sources, or make one wider gate (`widths`) of several"
-            )
+        if beyond := beyond_limits(self.blocks, self.gate_sources):
+            self._refuse(beyond)
 
     def check_aux(self, name: str, values: Any) -> None:
         """`ValueError` where values of the aux input `name` are outside its domain, as NaN is."""
@@ -321,6 +306,8 @@ class Contract:
                 self._refuse(f"the name {name!r} is used twice (all blocks of a cell share one namespace)")
             if name == "x" and "x" not in self.aux:
                 self._refuse("the name 'x' is the input; only aux may list it")
+        if self.output in self.complex:
+            self._refuse(f"the output {self.output!r} is complex: let a real state be the output, made of its .real")
         if self.output not in self.states:
             self._refuse(f"output {self.output!r} is not a state (states: {', '.join(self.states)})")
         for name in self.params:
@@ -332,6 +319,9 @@ class Contract:
         for name in self.widths:
             if name not in names:
                 self._refuse(f"{name!r} in widths is not a block of this cell")
+        for name in self.complex:
+            if name == "x" or not set(parts_of(name, self.complex)) <= {*names}:
+                self._refuse(f"{name!r} in complex is not a block of this cell, or is its input x, which is real")
         self._check_options()
         self._check_widths()
 
@@ -360,6 +350,8 @@ class Contract:
             if "." in text and text.partition(".")[0] in values:
                 self._refuse(f"the constants {text!r} and {text.partition('.')[0]!r} overlap: declare one of them")
             kind = getattr(getattr(value, "dtype", None), "kind", "")
+            if name in self.complex and (kind == "c" or isinstance(value, complex)):
+                continue
             if not (callable(value) or _is_number(value) or kind in ("f", "i", "u") or isinstance(value, list | tuple)):
                 self._refuse(f"constants[{text!r}] must be a number, an array or a function(size), got {quoted(value)}")
 

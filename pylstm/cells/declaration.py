@@ -11,7 +11,7 @@ from pylstm.cells.contract import Stage, hook_name
 from pylstm.cells.formula.lazy import Lazy
 from pylstm.checks import quoted
 
-_NAMES = ("states", "params", "aux", "keep")
+_NAMES = ("states", "params", "aux", "keep", "complex")
 _DICTS = {
     "gates": '{"a": "x+h"}', "widths": '{"a": 8}', "sizes": '{"memory_size": 8}', "options": '{"dt": 0.1}',
     "constants": '{"A": 0.5}', "structure": '{"h": "blocks(4)"}',

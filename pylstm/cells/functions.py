@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from pylstm.cells.formula.pairs import Pair
 from pylstm.cells.formula.symbols import Symbol
 from pylstm.cells.surrogates import declared as declared
 from pylstm.cells.surrogates import stop_gradient as stop_gradient
@@ -38,6 +39,8 @@ def _array(x: Any) -> Any:
 
 def _function(name: str, array: Function, text: str) -> Function:
     def function(x: Any) -> Any:
+        if isinstance(x, Pair):
+            return getattr(x, name)()
         return x.apply(name, x) if isinstance(x, Symbol) else array(x)
 
     function.__name__ = function.__qualname__ = name
@@ -106,7 +109,33 @@ def where(condition: Any, a: Any, b: Any) -> Any:
 @of_numbers()
 def absolute(x: Any) -> Any:
     """x where x >= 0, else -x; of a symbol the same as ``abs``."""
-    return abs(x) if isinstance(x, Symbol) else np.where(np.real(x) < 0, -x, x)
+    return abs(x) if isinstance(x, Symbol | Pair) else np.where(np.real(x) < 0, -x, x)
+
+
+@of_numbers()
+def conj(x: Any) -> Any:
+    """Complex conjugate, of a complex value of a formula or an array.
+
+    Examples
+    --------
+    >>> conj(np.array([1 + 2j]))
+    array([1.-2.j])
+    """
+    return x.conj() if isinstance(x, Pair) else x if isinstance(x, Symbol) else np.conj(x)
+
+
+@of_numbers()
+def abs2(x: Any) -> Any:
+    """Square of the modulus: real^2 + imag^2.
+
+    Examples
+    --------
+    >>> abs2(np.array([3 + 4j]))
+    array([25.])
+    """
+    if isinstance(x, Symbol | Pair):
+        return x.abs2() if isinstance(x, Pair) else x * x
+    return np.real(x) ** 2 + np.imag(x) ** 2
 
 
 @of_numbers()

@@ -14,7 +14,7 @@ from pylstm.checks import quoted
 
 _DECLARED = (
     "states", "gates", "biased", "params", "aux", "stages", "widths", "sizes", "options", "constants", "structure",
-    "domain", "output",
+    "domain", "output", "complex",
 )  # fmt: skip
 """What the contract is made of, when the class is; `initial_values` are read when a layer is made."""
 

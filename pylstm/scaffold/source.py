@@ -16,7 +16,7 @@ from pylstm.scaffold.needs import Needs, literal
 
 DECLARED = (
     "states", "gates", "biased", "params", "aux", "keep", "stages", "widths", "sizes", "options", "output", "domain",
-    "reference",
+    "reference", "complex",
 )  # fmt: skip
 DEFAULT = '''
 class {class_name}(Cell):
@@ -103,6 +103,8 @@ def twin_source(derivation: Derivation, cell: type[Cell], name: str, package: st
         "keep": contract.keep,
         "widths": _widths(cell, contract),
     }
+    if contract.lags:  # the twin says itself what goes into their states
+        declared |= {"states": contract.states, "gates": {k: "+".join(v) for k, v in contract.gate_sources.items()}}
     needs = Needs()
     if cell.options:  # they are numbers in what is derived
         declared["formula"] = f"{package}.formula:{class_name(name)}"

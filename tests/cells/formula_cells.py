@@ -9,10 +9,13 @@ import numpy as np
 from pylstm.cells import (
     Cell,
     Stage,
+    abs2,
     absolute,
+    conj,
     cos,
     exp,
     expm1,
+    lag,
     log,
     log1p,
     maximum,
@@ -142,6 +145,33 @@ class Near(Cell):
         near = z.a * z.a - z.b > prev.s
         return dict(h=where(near, tanh(z.a), 0) + where(~near, tanh(z.b), 0), s=prev.s + 1)
 
+
+class Lagging(Cell):
+    """States of several steps ago, of a formula and of its gates."""
+
+    states = ("h", "c")
+    gates = dict(a="x+lag(h, 4)", b="c+lag(h, 2)")
+
+    def forward(z, prev):
+        c = tanh(z.b) - 0.5 * lag("c", 3)
+        return dict(h=tanh(z.a + c) + 0.3 * lag("h", 5), c=c)
+
+
+class Spinning(Cell):
+    """Complex values, some of several steps ago."""
+
+    states = ("h", "s")
+    complex = ("s", "u", "turn")
+    gates = dict(u="x+h+lag(s, 2)")
+    params = ("turn",)
+
+    def forward(z, prev, p):
+        s = exp(1j * p.turn.real - 0.5) * prev.s + z.u / (1 + abs2(z.u)) + 0.2 * lag("s", 3) * conj(p.turn)
+        return dict(h=tanh(s.real - s.imag), s=s)
+
+
+WRITTEN_OUT = [Lagging, Spinning]
+"""Cells whose declarations are written out (`pylstm.cells.expansion`): their formulas do not run on plain blocks."""
 
 CELLS = [Near, FormulaPeephole, ResetBefore, ExponentialGates, Timed, Everything, Linear, Projected]
 

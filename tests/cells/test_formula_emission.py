@@ -152,8 +152,8 @@ def test_emitted_c_agrees(cell, tmp_path):
     certify_compiled(cell, capsule)
 
 
-@pytest.mark.parametrize("cell", rc.CELLS, ids=lambda cell: cell.name)
-def test_emitted_c_of_whole_rows_is_certified(cell, tmp_path):
+@pytest.mark.parametrize("cell", [*rc.CELLS, *fc.WRITTEN_OUT], ids=lambda cell: cell.name)
+def test_emitted_c_is_certified(cell, tmp_path):
     source = c.kernel_source(derive(cell))
     certify_compiled(cell, compile_c(source, cell.name, tmp_path, "-DPYLSTM_PYTHON_MODULE", "-Wall", "-Werror"))
 
@@ -161,10 +161,10 @@ def test_emitted_c_of_whole_rows_is_certified(cell, tmp_path):
 @pytest.mark.skipif(importlib.util.find_spec("Cython") is None, reason="needs Cython")
 @pytest.mark.parametrize(
     "cell",
-    [rc.Memory, *(pytest.param(cell, marks=pytest.mark.slow) for cell in rc.CELLS[:3])],
+    [rc.Memory, *(pytest.param(cell, marks=pytest.mark.slow) for cell in (*rc.CELLS[:3], *fc.WRITTEN_OUT))],
     ids=lambda cell: cell.name,
 )
-def test_emitted_cython_of_whole_rows_is_certified(cell, tmp_path):
+def test_emitted_cython_is_certified(cell, tmp_path):
     certify_compiled(cell, compile_cython(cython.kernel_source(derive(cell)), cell.name, tmp_path))
 
 

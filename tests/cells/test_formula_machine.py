@@ -30,7 +30,7 @@ spec.loader.exec_module(rc)
 
 LEVELS = levels.LEVELS[: levels.LEVELS.index(levels.level) + 1]
 GRADIENTS = {"float64": 1e-11, "float32": 1e-5}
-every_cell = pytest.mark.parametrize("cell", [*fc.CELLS, *rc.CELLS], ids=lambda cell: cell.name)
+every_cell = pytest.mark.parametrize("cell", [*fc.CELLS, *fc.WRITTEN_OUT, *rc.CELLS], ids=lambda cell: cell.name)
 every_dtype = pytest.mark.parametrize("dtype", GRADIENTS)
 
 
@@ -102,7 +102,7 @@ def test_as_the_numpy_executor(cell, sizes):
     truth = reference.backward(tape, back["dy"], back["dfinal"])
     run = layer(x, **call)
     grads = run.backward(**back)
-    pairs = [(run.states[name], tape.states[name]) for name in layer.cell.states]
+    pairs = [(run.states[name], tape.states[name]) for name in layer.cell.contract.states]
     pairs += [(grads.x, truth.x)] + [(grads.params[name], truth.params[name]) for name in layer.params]
     pairs += [(grads.aux[name], truth.aux[name]) for name in layer.cell.aux]
     for got, expected in pairs:

@@ -9,12 +9,14 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Protocol
 
-from pylstm.cells.contract import MAX_BLOCKS, Contract, Stage, hook_name, wrong_cell
+from pylstm.cells.contract import Contract, Stage, hook_name, wrong_cell
+from pylstm.cells.expansion import with_lags
 from pylstm.cells.formula import tape as tapes
 from pylstm.cells.formula.graph import ACROSS, DECLARED, FUNCTIONS, Node, without_declared
 from pylstm.cells.formula.program import Block, Program, build
 from pylstm.cells.formula.rules import reverse
-from pylstm.cells.formula.tracing import Trace, results_of, trace, width_of
+from pylstm.cells.formula.tracing import DeeperLags, Trace, results_of, trace, width_of
+from pylstm.cells.limits import MAX_BLOCKS
 from pylstm.cells.widths import Width, evaluated, factors
 from pylstm.hints import explained, explained_constructor
 
@@ -140,7 +142,13 @@ def derive(cell: Declared) -> Derivation:
 
 def derive_formulas(contract: Contract, formulas: Mapping[str, Callable[..., Any]]) -> Derivation:
     """The derivation, as `derive` makes it, from a contract and the formula of each stage (stage name -> function)."""
-    stages = _derive_stages(contract, formulas, dict.fromkeys(formulas, MAX_BLOCKS))
+    try:
+        stages = _derive_stages(contract, formulas, dict.fromkeys(formulas, MAX_BLOCKS))
+    except DeeperLags as more:
+        deeper = {name: max(steps, contract.lags.get(name, 1)) for name, steps in more.args[0].items()}
+        longer: Contract = with_lags(contract, contract.lags | deeper)
+        longer.check_limits()
+        return derive_formulas(longer, formulas)
     by_hand = [] if len(stages) == len(contract.stages) else list(contract.keep)
     kept = {name: len(stage.keep) for name, stage in stages.items()}
     if (room := MAX_BLOCKS - len(by_hand)) < sum(kept.values()):

@@ -5,12 +5,16 @@ from __future__ import annotations
 import linecache
 import numbers
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextvars import ContextVar
 from math import inf, isfinite, log
-from typing import Any, NoReturn
+from typing import Any, ClassVar, NoReturn, cast
 
 from pylstm.cells.formula.graph import ACTIVATIONS, NARROWING, Graph, LengthError, Node, WidthError
 from pylstm.cells.widths import Width, factors, product
+
+READER: ContextVar[Callable[[str, int], Any] | None] = ContextVar("reader", default=None)
+"""Returns the state of this name, so many steps ago, of the formula that is traced."""
 
 _OWN = ("pylstm.cells.formula", "pylstm.cells.functions", "pylstm.cells.row_functions", "pylstm.hint", "numpy")
 _UFUNCS = {
@@ -98,6 +102,21 @@ def _row_text(name: str, *values: Any) -> str:
     return _ROWS[name].format(*map(_text, values), "v") if name in _ROWS else ""
 
 
+class Compound:
+    """Base of the class of values that are several symbols, `kind` (`pylstm.cells.formula.pairs`)."""
+
+    __slots__ = ()
+    kind: ClassVar[Any]
+
+    def __init_subclass__(cls) -> None:
+        Compound.kind = cls
+
+
+def is_complex(value: Any) -> bool:
+    """Whether it is a complex value of the formula, or a complex number."""
+    return isinstance(value, Compound) or (isinstance(value, numbers.Complex) and not isinstance(value, numbers.Real))
+
+
 class Symbol:
     """A value of the formula: arithmetic and comparisons on it build the expression graph."""
 
@@ -110,7 +129,9 @@ class Symbol:
         return repr(self.node)
 
     def apply(self, op: str, *values: Any) -> Symbol:
-        """`op` of `values`: symbols and numbers."""
+        """`op` of `values`: symbols and numbers; complex where one of them is."""
+        if any(map(is_complex, values)):
+            return cast(Symbol, Compound.kind.combined(op, *values))
         try:
             return Symbol(self.graph, self.graph.make(op, *(self.lift(value) for value in values)))
         except LengthError:
@@ -253,8 +274,8 @@ class Symbol:
             raise AttributeError(name)  # what Python and NumPy ask any object for
         if row := _row_text(name, self):
             cure = f"write {row}, with the functions of pylstm.cells for the units of a row"
-        elif name == "real":
-            cure = "leave it out: the values of a formula are real"
+        elif name in ("real", "imag", "conj"):
+            cure = "leave it out: this value is real; complex ones are declared, complex = (...,)"
         else:
             cure = "use operators and the functions of pylstm.cells (exp, tanh, where, ...)"
         refuse(f"a symbol is not an array and has no {name}", cure)

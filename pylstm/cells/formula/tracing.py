@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from types import FrameType
 from typing import Any
 
 from pylstm.cells.contract import Contract, Stage
+from pylstm.cells.expansion import lag_name, lagged, parts_of
 from pylstm.cells.formula.graph import Graph, Node
-from pylstm.cells.formula.symbols import FormulaError, Namespace, Symbol
+from pylstm.cells.formula.pairs import Pair
+from pylstm.cells.formula.symbols import READER, FormulaError, Namespace, Symbol, is_complex, refuse
 from pylstm.cells.options import options_of
 from pylstm.cells.widths import Width
 
@@ -60,13 +63,13 @@ def trace(contract: Contract, stage: Stage, function: Callable[..., Any]) -> Tra
         and what to write instead. Whatever else the formula raises, with its line.
     """
     graph = Graph()
-    leaves, spaces = {}, {}
+    leaves, spaces = dict[tuple[str, str], Node](), {}
     for kind, names in zip(MEANING, contract.seen_by(stage).values()):  # in this order
         symbols = {}
         for name in names:
             leaves[kind, name] = graph.leaf(kind, name, width_of(contract, name))
             symbols[name] = Symbol(graph, leaves[kind, name])
-        spaces[kind] = Namespace(kind, symbols)
+        spaces[kind] = Namespace(kind, symbols | _pairs(contract, symbols))
     spaces["o"] = Namespace("o", options_of(function))
     graph.sizes = sizes = ("input_size", "hidden_size", *contract.sizes)
     spaces["size"] = Namespace("size", {name: Symbol(graph, graph.size(name)) for name in sizes})
@@ -78,14 +81,74 @@ def trace(contract: Contract, stage: Stage, function: Callable[..., Any]) -> Tra
             cure = "remove it, the functions of a cell are static; " if name == "self" else ""
             raise FormulaError(f"{here}: unknown argument {name!r}: {cure}a formula may ask for {known}")
     graph.most = MOST_OPERATIONS
-    returned, local = _run(function, [spaces[name] for name in asked])
+    deeper: dict[str, int] = {}
+    token = READER.set(partial(_lagged, contract, graph, deeper))
+    try:
+        returned, local = _run(function, [spaces[name] for name in asked])
+    finally:
+        READER.reset(token)
+    if deeper:
+        raise DeeperLags(deeper)
     graph.most = None
+    returned = _with_parts(contract, stage, returned, graph, here)
     results, extra = _results(contract, stage, returned, graph, here)
     named: dict[Node, str] = {}
-    for name, value in local.items():
+    shown = {part: each for name, value in local.items() for part, each in _named_parts(name, value)}
+    for name, value in shown.items():
         if isinstance(value, Symbol) and value.node.op not in ("leaf", "const") and name.strip("_"):
             named.setdefault(value.node, name)
     return Trace(graph, leaves, results, extra, named)
+
+
+class DeeperLags(Exception):
+    """The formula reads states longer ago than the contract remembers; the only argument: state -> steps."""
+
+
+def _lagged(contract: Contract, graph: Graph, deeper: dict[str, int], state: str, steps: int) -> Any:
+    """What `pylstm.cells.lag` returns; `deeper` gets what the contract does not have yet."""
+    registers = lagged(contract.lags)
+    symbols = []
+    for name in parts_of(state, contract.complex):
+        if name not in contract.states or name in registers:
+            known = ", ".join(_written(contract, [each for each in contract.states if each not in registers]))
+            refuse(f"lag({state!r}, {steps}): {state!r} is not a state", f"the states are {known}")
+        if steps > contract.lags.get(name, 1):
+            deeper[name] = max(steps, deeper.get(name, 1))
+        symbols.append(Symbol(graph, graph.leaf("prev", lag_name(name, steps), width_of(contract, name))))
+    return Pair(*symbols) if len(symbols) > 1 else symbols[0]
+
+
+def _pairs(contract: Contract, symbols: Mapping[str, Symbol]) -> dict[str, Pair]:
+    """The complex values of which `symbols` has the parts."""
+    parts = {name: parts_of(name, contract.complex) for name in contract.complex}
+    return {name: Pair(*(symbols[part] for part in each)) for name, each in parts.items() if each[0] in symbols}
+
+
+def _named_parts(name: str, value: Any) -> list[tuple[str, Any]]:
+    return [(f"{name}_re", value.real), (f"{name}_im", value.imag)] if isinstance(value, Pair) else [(name, value)]
+
+
+def _with_parts(contract: Contract, stage: Stage, returned: Any, graph: Graph, here: str) -> Any:
+    """What a formula returned, by real blocks, and what goes into the states that remember others."""
+    if not isinstance(returned, dict):
+        return returned
+    parts: dict[str, Any] = {}
+    for name, value in returned.items():
+        if name in contract.complex:
+            value = Pair.of(value)
+        elif is_complex(value):
+            raise FormulaError(f"{here}: {name} is real, and is returned complex: return its .real, or declare complex")
+        parts |= _named_parts(name, value)
+    if stage is contract.stages[-1]:
+        for name, before in lagged(contract.lags).items():
+            parts[name] = Symbol(graph, graph.leaf("prev", before, width_of(contract, before)))
+    return parts
+
+
+def _written(contract: Contract, names: Iterable[str]) -> list[str]:
+    """Names as the cell declares them: without lags, complex ones whole."""
+    whole = {part: name for name in contract.complex for part in parts_of(name, contract.complex)}
+    return list(dict.fromkeys(whole.get(name, name) for name in names if name not in lagged(contract.lags)))
 
 
 def _run(function: Callable[..., Any], arguments: list[Namespace]) -> tuple[Any, dict[str, Any]]:
@@ -127,15 +190,16 @@ def _results(
     what = "new states" if stage is contract.stages[-1] else f"emissions of stage {stage.name!r}"
     if not isinstance(returned, dict):
         raise FormulaError(
-            f"{here}: returned {type(returned).__name__}: return a dict of the {what}: {', '.join(wanted)}"
+            f"{here}: returned {type(returned).__name__}: return a dict of the {what}: "
+            f"{', '.join(_written(contract, wanted))}"
         )
     missing = [name for name in wanted if name not in returned]
     unknown = [name for name in returned if name not in (*wanted, *stage.gates, *contract.keep)]
     if missing or unknown:
-        wrong = [f"without {', '.join(missing)}"] * bool(missing) + [f"with {', '.join(map(str, unknown))}"] * bool(
-            unknown
-        )
-        raise FormulaError(f"{here}: returned a dict {' and '.join(wrong)}: the {what} are {', '.join(wanted)}")
+        wrong = [f"without {', '.join(_written(contract, missing))}"] * bool(missing)
+        wrong += [f"with {', '.join(map(str, unknown))}"] * bool(unknown)
+        known = ", ".join(_written(contract, wanted))
+        raise FormulaError(f"{here}: returned a dict {' and '.join(wrong)}: the {what} are {known}")
     lift = Symbol(graph, graph.const(0)).lift
     nodes = {name: lift(value) for name, value in returned.items()}
     for name, node in nodes.items():
