@@ -68,10 +68,11 @@ class RecurrentModule(torch.nn.Module):
         >>> bool((layer(x.numpy()).y == module(x)[0].detach().numpy()).all())
         True
         """
-        dtype = str(next(self.parameters()).dtype).removeprefix("torch.")
+        every = self.all_weights
+        dtype = str(every[0][0].dtype).removeprefix("torch.")
         options = {"dropout": self.dropout} if self.num_layers > 1 else {}
         layer = self._description.layer(dtype, batch_first=self.batch_first, **options)
-        for leaf, weights in zip(layer.recurrents, self.all_weights, strict=True):
+        for leaf, weights in zip(layer.recurrents, every, strict=True):
             self._engine.naming.join([each.detach().numpy() for each in weights], leaf.params)
             leaf.params.set_frozen(self._engine.naming.frozen([each.requires_grad for each in weights], leaf))
         if options:
@@ -291,7 +292,7 @@ class RecurrentModule(torch.nn.Module):
 
     def _apply(self, fn: Any, recurse: bool = True) -> Any:
         """What ``.to``, ``.double``, ``.cuda`` and so on do to all tensors."""
-        probe = torch.empty(0, dtype=next(self.parameters()).dtype)
+        probe = torch.empty(0, dtype=next((each.dtype for each in self.parameters()), None))
         try:
             probe = fn(probe)
         except (AssertionError, RuntimeError) as error:

@@ -24,7 +24,7 @@ class _Torch(RecurrentModule):
         with torch.no_grad():
             for shapes in self._engine.shapes:
                 for name in shapes:
-                    weight = getattr(self, name)
+                    weight = self._weight(name)
                     weight.zero_() if name.startswith("initial_") else weight.uniform_(-bound, bound)
 
     def __setstate__(self, state: dict[str, Any]) -> None:

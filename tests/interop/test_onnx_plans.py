@@ -279,3 +279,23 @@ def test_silero_as_a_sequence_and_in_a_thousand_streams(silero):
         assert np.array_equal(probability, made["speech_probs"][k : k + 1])
     assert np.array_equal(h, made["hn"]) and np.array_equal(c, made["cn"])
     np.testing.assert_allclose(made["speech_probs"], alone[:, 0], rtol=0, atol=1e-5)
+
+
+def test_inputs_and_outputs_go_by_position_too(tmp_path):
+    layer = pylstm.LSTM(3, 5, seed=0)
+    ours.export(layer, tmp_path / "net.onnx", lengths=True, states=True)
+    model = ours.import_model(tmp_path / "net.onnx")
+    x = np.random.default_rng(0).standard_normal((6, 2, 3)).astype("float32")
+    given = {"x": x, "lengths": np.array([6, 4], "int32")}
+    given |= {name: np.ones((2, 5), "float32") for name in model.inputs if name not in given}
+    named, placed = model(given), model(*(given[name] for name in model.inputs))
+    for k, name in enumerate(model.outputs):
+        np.testing.assert_array_equal(placed[k], named[name])
+        np.testing.assert_array_equal(placed[k - len(model.outputs)], named[name])
+    with pytest.raises(IndexError, match=rf"the model has {len(model.outputs)} outputs \(y, .*\), and none at 9"):
+        placed[9]
+    with pytest.raises(KeyError, match=r"unknown name 'z' \(known: y, "):
+        placed["z"]
+    for wrong in ((), (x,), (*given.values(), x), (given, x)):
+        with pytest.raises(ValueError, match="the model takes x, lengths.*, in this order or as a dict, got"):
+            model(*wrong)

@@ -30,6 +30,12 @@ def deleted(module, name="weight_ih_l0"):
     return module
 
 
+def without_any(module):
+    for name, _ in list(module.named_parameters()):
+        delattr(module, name)
+    return module.to(torch.float64)
+
+
 LSTM = pylstm.torch.LSTM(I, H)
 PACKED = torch.nn.utils.rnn.pack_padded_sequence(x_of(), [7, 4, 4, 1])
 REFUSED = {
@@ -84,6 +90,12 @@ REFUSED = {
         RuntimeError,
         "no parameter bias_hh",
     ),
+    "deleted, drawn anew": (
+        deleted(pylstm.torch.RNN(I, H), "weight_hh_l0").reset_parameters,
+        RuntimeError,
+        "no parameter weight_hh_l0, which was deleted or set to None",
+    ),
+    "all deleted": (without_any(pylstm.torch.LSTM(I, H)).to_pylstm, RuntimeError, "no parameter weight_ih_l0"),
     "wide weight": (
         call(replaced("weight_hh_l0", 1, H), x_of()),
         ValueError,

@@ -17,6 +17,7 @@ from pylstm.interop.onnx.arithmetic import OPERATORS
 from pylstm.interop.onnx.nodes import Nodes
 from pylstm.interop.onnx.parametric import PARAMETRIC
 from pylstm.interop.onnx.plan import Plan
+from pylstm.wording import ByName
 
 MOST_PLANS = 8  # kept, of inputs of other shapes
 MOST_BYTES = 1 << 22  # of inputs whose plan is kept
@@ -74,6 +75,17 @@ def import_model(path: Any) -> ImportedModel:
 
 
 @explained_constructor
+class Outputs(ByName):
+    """The outputs of a model by name; a number that is no name is a position."""
+
+    def __missing__(self, name: Any) -> Any:
+        if not isinstance(name, int):
+            return super().__missing__(name)
+        if not -len(self) <= name < len(self):
+            raise IndexError(f"the model has {len(self)} outputs ({', '.join(self)}), and none at {name}")
+        return list(self.values())[name]
+
+
 class ImportedModel:
     """The graph of an ONNX file: its nodes in order, each a function of arrays.
 
@@ -106,23 +118,29 @@ class ImportedModel:
         self.layers: list[Any] = list(self._nodes.layers)
         self._plans: dict[Any, list[Plan]] = {}
 
-    def __call__(self, x: Any) -> dict[str, np.ndarray]:
-        """All outputs by name.
+    def __call__(self, *inputs: Any) -> Outputs:
+        """All outputs, by name and by position.
 
         Parameters
         ----------
-        x : array_like, or dict of str to array_like
-            The input, or all inputs by name where there are several.
+        *inputs : array_like, or one dict of str to array_like
+            The inputs in the order of the file, or all by name.
+
+        Returns
+        -------
+        dict of str to ndarray
+            In the order of the file; ``model(x)[0]`` is the first, too.
 
         Raises
         ------
         TypeError, ValueError
             Other inputs than those of the file; another dtype or shape.
         """
-        given = x if isinstance(x, Mapping) else {self.inputs[0]: x} if len(self.inputs) == 1 else {}
-        if given.keys() != self._wanted.keys():
-            got = ", ".join(given) if isinstance(x, Mapping) else type(x).__name__
-            raise ValueError(f"the model takes a dict of {', '.join(self.inputs)}, got {got}")
+        by_name = len(inputs) == 1 and isinstance(inputs[0], Mapping)
+        given = inputs[0] if by_name else dict(zip(self.inputs, inputs))
+        if given.keys() != self._wanted.keys() or not (by_name or len(inputs) == len(self.inputs)):
+            got = ", ".join(map(str, given)) if by_name else f"{len(inputs)} without names"
+            raise ValueError(f"the model takes {', '.join(self.inputs)}, in this order or as a dict, got {got or 'none'}")
         arrays = [_check_input(name, np.asarray(given[name]), *kind) for name, kind in self._wanted.items()]
         with np.errstate(all="ignore"):
             key = tuple([array.shape for array in arrays]), self._choosing(arrays)
@@ -135,7 +153,7 @@ class ImportedModel:
                 made = plan.run(arrays)
         if sum([array.nbytes for array in arrays]) <= MOST_BYTES:
             self._plans.setdefault(key, []).append(plan)
-        return dict(zip(self.outputs, made))
+        return Outputs(zip(self.outputs, made))
 
     def refresh(self) -> None:
         """Take the parameters that the layers have now."""
