@@ -297,5 +297,5 @@ def test_inputs_and_outputs_go_by_position_too(tmp_path):
     with pytest.raises(KeyError, match=r"unknown name 'z' \(known: y, "):
         placed["z"]
     for wrong in ((), (x,), (*given.values(), x), (given, x)):
-        with pytest.raises(ValueError, match="the model takes x, lengths.*, in this order or as a dict, got"):
+        with pytest.raises(ValueError, match=r"the model takes x, lengths.*, in this order or as a dict, got"):
             model(*wrong)

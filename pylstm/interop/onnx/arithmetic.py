@@ -10,6 +10,7 @@ import numpy as np
 from onnx import helper
 
 from pylstm.cells.functions import relu, sigmoid, softplus
+from pylstm.interop.onnx.pooling import POOLING
 
 Attributes = dict[str, Any]
 """Those of the node; ``opset`` beside them is the version of the operators in the file."""
@@ -237,6 +238,7 @@ def _layer_normalisation(a: Attributes, x: Any, scale: Any, bias: Any = None) ->
 
 _NAMED = ("Exp", "Log", "Sqrt", "Sin", "Cos", "Tan", "Sinh", "Cosh", "Tanh", "Floor", "Ceil", "Sign")
 OPERATORS: dict[str, Callable[..., Any]] = {
+    **POOLING,
     **{name: _elementwise(getattr(np, name.lower())) for name in _NAMED},
     "Round": _elementwise(np.rint),
     "Softsign": _elementwise(lambda x: x / (1 + np.abs(x))),

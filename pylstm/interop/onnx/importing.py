@@ -140,7 +140,8 @@ class ImportedModel:
         given = inputs[0] if by_name else dict(zip(self.inputs, inputs))
         if given.keys() != self._wanted.keys() or not (by_name or len(inputs) == len(self.inputs)):
             got = ", ".join(map(str, given)) if by_name else f"{len(inputs)} without names"
-            raise ValueError(f"the model takes {', '.join(self.inputs)}, in this order or as a dict, got {got or 'none'}")
+            wanted = ", ".join(self.inputs)
+            raise ValueError(f"the model takes {wanted}, in this order or as a dict, got {got or 'none'}")
         arrays = [_check_input(name, np.asarray(given[name]), *kind) for name, kind in self._wanted.items()]
         with np.errstate(all="ignore"):
             key = tuple([array.shape for array in arrays]), self._choosing(arrays)
