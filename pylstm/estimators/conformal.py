@@ -40,7 +40,7 @@ class Conformal:
 
     @classmethod
     def of(cls, scores: np.ndarray, weights: np.ndarray | None = None) -> Conformal:
-        """Of the scores of sequences held out, and their weights.
+        """Intervals from the scores of sequences held out, and their weights.
 
         Examples
         --------
