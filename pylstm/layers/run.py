@@ -308,4 +308,5 @@ def bare_gradients(run: Run, dy: Array, without: Collection[str] = ()) -> tuple[
     """
     flat, dx, dinitial = run._room(without)
     run._pass_back((np.ascontiguousarray(dy), None, None), (flat, dx, dinitial), run._given.gradients(None))
-    return flat, dx
+    made = run._given.made
+    return flat if flat is None or made is None else made.pull(flat, run.layer.params), dx
