@@ -371,3 +371,23 @@ def test_products_of_sizes():
     assert quotient("a", 2) is None
     assert evaluated("2 * a * a", {"a": 3}) == 18
     assert pylstm.Recurrent(rc.Memory, 3, 4, heads=3, key=2, value=5).widths["S"] == 30
+
+
+def test_a_sum_across_a_row_is_added_to_a_parameter_and_an_aux_input():
+    """Rows share their cotangents: one that went straight to its block replaced what the row before had left."""
+
+    class Scaled(Cell):
+        states = ("h", "S")
+        widths = dict(S="hidden_size * hidden_size", scale=1)
+        gates = dict(a="x+h")
+        params = ("scale", "turn")
+        aux = ("dt",)
+
+        def forward(z, prev, p, u):
+            wide = "hidden_size * hidden_size"
+            scale, dt = repeat(p.scale, wide), repeat(u.dt, wide)
+            written = tile(tanh(z.a), wide)
+            S = scale * repeat(p.turn, wide) * prev.S - scale * written + dt * prev.S + dt * tanh(written)
+            return dict(h=contract(S, z.a), S=S)
+
+    assert certify(Scaled).ok

@@ -158,14 +158,10 @@ class _Placement:
         block, adds = store.block, store.adds
         at = self.position.get(value)
         before, after = self._phase(block, BEFORE), self._phase(block, AFTER)
-        if at is not None and adds and self.uses[value] == 1 and OPCODES[value.op][2]:
+        across = self.whole and value.across  # such a function reads rows while it writes, and never adds
+        if at is not None and adds and self.uses[value] == 1 and OPCODES[value.op][2] and not across:
             value.place, value.adds = block, True
-        elif (
-            at is not None
-            and not adds
-            and value.place is None
-            and self.last_read.get(block, -1) < at + (not value.across or not self.whole)
-        ):
+        elif at is not None and not adds and value.place is None and self.last_read.get(block, -1) < at + (not across):
             value.place = block
         elif at is not None:
             self.final[after].append(Value("copy", [value], value.width, block, adds))
