@@ -133,7 +133,8 @@ class Source(Parts):
 
     def _templates_of_products(self) -> str:
         if self.header:
-            return self._template("rows")
+            used = self.net.maps or any(layer.products for layer in self.layers)
+            return self._template("rows") if used else ""
         single = self.real == "float"
         text = self._template("vectors", GROUP=str(self.group), S="s" if single else "d", D="" if single else "d")
         rows = [len(product.weight) for layer in self.layers for product in layer.products]

@@ -134,17 +134,21 @@ class _Whole:
             lines += self.printer.loop(operation.width, [line]) if whole else [line]
 
 
-def known_size(width: Width, blocks: dict[Width, str]) -> str | None:
+def known_size(width: Width, blocks: dict[Width, str], asked: tuple[Width, ...] = ()) -> str | None:
     """A width as an expression of those of blocks (width -> its text); None where these do not say it."""
     number, names = factors(width)
     if not names or width in blocks:
         return blocks.get(width, str(number))
+    if width in asked:
+        return None
+    asked = *asked, width
     if number > 1 or names.total() > 1:
-        parts = [known_size(each, blocks) for each in ([number] if number > 1 else []) + list(names.elements())]
-        return None if None in parts else f"({' * '.join(map(str, parts))})"
+        parts = [known_size(each, blocks, asked) for each in ([number] if number > 1 else []) + list(names.elements())]
+        if None not in parts:
+            return f"({' * '.join(map(str, parts))})"
     for other, text in blocks.items():
         rest = None if other == 1 else quotient(other, width)
-        found = known_size(rest, blocks) if rest is not None and product(rest) != other else None
+        found = known_size(rest, blocks, asked) if rest is not None and product(rest) != other else None
         if found is not None:
             return f"({text} / {found})"
     return None
