@@ -2,10 +2,11 @@
 
     python -P benchmarks/memories.py [--cells NAME,...] [--sizes BxTxH,...] [--rounds N]
 
-One head, keys and values as wide as the hidden size. Outputs and gradients of all are compared first. A pass is forward
-and backward from the input on, float32, one thread; contestants take turns, medians. By chunks of 16, 32 or 64 steps,
-whichever is fastest: products of matrices in a chunk, a loop over chunks, as in Yang et al. (2024), Gated linear
-attention, and Yang, Kautz & Hatamizadeh (2025), Gated delta networks. A step: `stream.step` of one row.
+Cells of the zoo with one head, keys and values as wide as the hidden size (of retnet: pairs of keys). Outputs and
+gradients of those with a loop in PyTorch are compared first. A pass is forward and backward from the input on, float32,
+one thread; contestants take turns, medians. By chunks of 16, 32 or 64 steps, whichever is fastest: products of matrices
+in a chunk, a loop over chunks, as in Yang et al. (2024), Gated linear attention, and Yang, Kautz & Hatamizadeh (2025),
+Gated delta networks. A step: `stream.step` of one row.
 """
 
 from __future__ import annotations
@@ -24,81 +25,18 @@ import numpy as np
 from contest.choices import chosen, sizes, whole
 
 import pylstm
-from pylstm.cells import (
-    Cell,
-    absolute,
-    contract,
-    exp,
-    maximum,
-    outer,
-    repeat,
-    row_sum,
-    sigmoid,
-    softplus,
-    sqrt,
-)
 
-KEY, VALUE, MATRIX = "heads * key", "heads * value", "heads * key * value"
+CELLS = ("gla", "gated_deltanet", "mlstm", "hgrn2", "retnet", "deltanet", "rwkv7")
+"""Those of the zoo; the first three have loops in PyTorch here, the first two also forms by chunks."""
 
 
-class GatedLinearAttention(Cell):
-    """S = a S- + k v', a = sigmoid of a gate for each key; h = q S / sqrt(key)."""
-
-    name = "gla"
-    states = ("h", "S")
-    sizes = {"heads": 1, "key": "hidden_size", "value": "hidden_size"}
-    widths = {"q": KEY, "k": KEY, "a": KEY, "v": VALUE, "h": VALUE, "S": MATRIX}
-    gates = {"q": "x", "k": "x", "v": "x", "a": "x"}
-
-    def forward(z, prev, size):
-        S = repeat(sigmoid(z.a), MATRIX) * prev.S + outer(z.k, z.v, "heads")
-        return {"h": contract(z.q * size.key**-0.5, S, "heads"), "S": S}
-
-
-class GatedDelta(Cell):
-    """S = a S- + b k (v - k a S-)', k of length 1, a and b sigmoids; h = q S / sqrt(key)."""
-
-    name = "delta"
-    states = ("h", "S")
-    sizes = {"heads": 1, "key": "hidden_size", "value": "hidden_size"}
-    widths = {"q": KEY, "k": KEY, "a": "heads", "b": "heads", "v": VALUE, "h": VALUE, "S": MATRIX}
-    gates = {"q": "x", "k": "x", "v": "x", "a": "x", "b": "x"}
-
-    def forward(z, prev, size):
-        k = z.k / repeat(sqrt(row_sum(z.k * z.k, "heads") + 1e-6), KEY)
-        S = repeat(sigmoid(z.a), MATRIX) * prev.S
-        new = repeat(sigmoid(z.b), VALUE) * (z.v - contract(k, S, "heads"))
-        S = S + outer(k, new, "heads")
-        return {"h": contract(z.q * size.key**-0.5, S, "heads"), "S": S}
-
-
-class MatrixLSTM(Cell):
-    """The mLSTM (Beck et al. 2024) with its stabiliser m: S = f S- + i k v', n = f n- + i k."""
-
-    name = "mlstm"
-    states = ("h", "S", "n", "m")
-    sizes = {"heads": 1, "key": "hidden_size", "value": "hidden_size"}
-    widths = {"q": KEY, "k": KEY, "n": KEY, "v": VALUE, "o": VALUE, "h": VALUE, "S": MATRIX}
-    widths |= {"i": "heads", "f": "heads", "m": "heads"}
-    gates = {"q": "x", "k": "x", "v": "x", "i": "x", "f": "x", "o": "x"}
-
-    def forward(z, prev, size):
-        log_f = -softplus(-z.f)
-        m = maximum(log_f + prev.m, z.i)
-        f, i = exp(log_f + prev.m - m), exp(z.i - m)
-        k = repeat(i, KEY) * z.k * size.key**-0.5
-        S = repeat(f, MATRIX) * prev.S + outer(k, z.v, "heads")
-        n = repeat(f, KEY) * prev.n + k
-        least = maximum(absolute(row_sum(n * z.q, "heads")), exp(-m))
-        return {"h": sigmoid(z.o) * contract(z.q, S, "heads") / repeat(least, VALUE), "S": S, "n": n, "m": m}
-
-
-CELLS = {"gla": GatedLinearAttention, "delta": GatedDelta, "mlstm": MatrixLSTM}
+TAU = 16
+"""Of the decays of gla."""
 
 
 def gla_loop(torch: Any, z: dict[str, Any]) -> Any:
     """Step by step; all (T, B, H)."""
-    q, k, v, a = z["q"] * z["q"].shape[-1] ** -0.5, z["k"], z["v"], z["a"].sigmoid()
+    q, k, v, a = z["q"] * z["q"].shape[-1] ** -0.5, z["k"], z["v"], (torch.nn.functional.logsigmoid(z["a"]) / TAU).exp()
     S, out = torch.zeros(*q.shape[1:], q.shape[-1]), []
     for t in range(len(q)):
         S = a[t, :, :, None] * S + k[t, :, :, None] * v[t, :, None]
@@ -112,7 +50,7 @@ def gla_chunks(torch: Any, z: dict[str, Any], size: int) -> Any:
     S, out = torch.zeros(len(q), q.shape[-1], q.shape[-1]), []
     for t in range(0, q.shape[1], size):
         one = slice(t, t + size)
-        b = torch.nn.functional.logsigmoid(a[:, one]).cumsum(1)
+        b = torch.nn.functional.logsigmoid(a[:, one]).cumsum(1) / TAU
         queries, keys = q[:, one] * q.shape[-1] ** -0.5 * b.exp(), k[:, one] * (-b).exp()
         out.append((queries @ keys.transpose(1, 2)).tril() @ v[:, one] + queries @ S)
         last = b[:, -1:]
@@ -121,14 +59,20 @@ def gla_chunks(torch: Any, z: dict[str, Any], size: int) -> Any:
 
 
 def _delta(torch: Any, z: dict[str, Any]) -> tuple[Any, ...]:
-    q, k = z["q"] * z["q"].shape[-1] ** -0.5, z["k"]
-    return q, k / (k.square().sum(-1, keepdim=True) + 1e-6).sqrt(), z["v"], z["a"], z["b"].sigmoid()
+    """q, k, v, the logarithm of the decay, and b."""
+
+    def unit(x: Any) -> Any:
+        x = torch.nn.functional.silu(x)
+        return x / (x.square().sum(-1, keepdim=True) + 1e-6).sqrt()
+
+    decay = -z["rate"].exp() * torch.nn.functional.softplus(z["a"])
+    return unit(z["q"]) * z["q"].shape[-1] ** -0.5, unit(z["k"]), z["v"], decay, z["b"].sigmoid()
 
 
 def delta_loop(torch: Any, z: dict[str, Any]) -> Any:
     """Step by step."""
     q, k, v, a, b = _delta(torch, z)
-    a = a.sigmoid()
+    a = a.exp()
     S, out = torch.zeros(*q.shape[1:], q.shape[-1]), []
     for t in range(len(q)):
         S = a[t, :, :, None] * S
@@ -144,7 +88,7 @@ def delta_chunks(torch: Any, z: dict[str, Any], size: int) -> Any:
     S, out = torch.zeros(len(q), q.shape[-1], q.shape[-1]), []
     for t in range(0, q.shape[1], size):
         one = slice(t, t + size)
-        g = torch.nn.functional.logsigmoid(a[:, one]).cumsum(1)
+        g = a[:, one].cumsum(1)
         decay = (g - g.transpose(1, 2)).tril().exp().tril()
         keys, system = k[:, one] * b[:, one], torch.eye(g.shape[1])
         system = system + ((keys @ k[:, one].transpose(1, 2)) * decay).tril(-1)
@@ -163,7 +107,7 @@ def mlstm_loop(torch: Any, z: dict[str, Any]) -> Any:
     S, n, m = torch.zeros(*q.shape[1:], q.shape[-1]), torch.zeros(q.shape[1:]), torch.zeros(q.shape[1], 1)
     log_f, out = torch.nn.functional.logsigmoid(f), []
     for t in range(len(q)):
-        before, m = m, torch.maximum(log_f[t] + m, i[t])
+        before, m = m, torch.maximum(log_f[t] + m, i[t]).clamp(min=0)
         decay = (log_f[t] + before - m).exp()
         write = (i[t] - m).exp() * k[t] * q.shape[-1] ** -0.5
         S = decay[..., None] * S + write[..., None] * v[t, :, None]
@@ -173,8 +117,8 @@ def mlstm_loop(torch: Any, z: dict[str, Any]) -> Any:
     return torch.stack(out)
 
 
-LOOPS = {"gla": gla_loop, "delta": delta_loop, "mlstm": mlstm_loop}
-CHUNKS = {"gla": gla_chunks, "delta": delta_chunks}
+LOOPS = {"gla": gla_loop, "gated_deltanet": delta_loop, "mlstm": mlstm_loop}
+CHUNKS = {"gla": gla_chunks, "gated_deltanet": delta_chunks}
 
 
 class Peer:
@@ -186,14 +130,18 @@ class Peer:
         torch.set_num_threads(1)
         self.torch, self.recurrence, self.more = torch, recurrence, more
         self.weight = torch.tensor(layer.params["weight_x"], requires_grad=True)
-        self.bias = torch.tensor(layer.params["bias"], requires_grad=True)
         self.widths = {gate: layer.widths[gate] for gate in layer.cell.contract.gates}
+        biased = np.repeat([gate in layer.cell.contract.biased for gate in self.widths], list(self.widths.values()))
+        bias = np.zeros(len(biased), x.dtype)
+        bias[biased] = layer.params["bias"]
+        self.bias = torch.tensor(bias, requires_grad=True)
+        self.own = {name: torch.tensor(layer.params[name], requires_grad=True) for name in layer.cell.contract.params}
         self.x, self.dy = torch.tensor(x, requires_grad=True), torch.tensor(dy)
 
     def __call__(self) -> tuple[Any, Any]:
         self.weight.grad = self.bias.grad = self.x.grad = None
         parts = self.torch.nn.functional.linear(self.x, self.weight, self.bias).split(list(self.widths.values()), -1)
-        y = self.recurrence(self.torch, dict(zip(self.widths, parts)), *self.more)
+        y = self.recurrence(self.torch, dict(zip(self.widths, parts)) | self.own, *self.more)
         y.backward(self.dy)
         return y, self.weight.grad
 
@@ -213,12 +161,12 @@ def case(name: str, B: int, T: int, H: int, rounds: int) -> str:
     """One row of the table."""
     rng = np.random.default_rng(0)
     x, dy = (rng.normal(size=(T, B, H)).astype("float32") for _ in range(2))
-    layer, lstm = pylstm.Recurrent(CELLS[name], H, H, seed=0), pylstm.LSTM(H, H, seed=0)
+    layer, lstm = pylstm.Recurrent(name, H, H, seed=0), pylstm.LSTM(H, H, seed=0)
     works: dict[str, Callable[[], Any]] = {
         "pylstm": lambda: layer(x).backward(dy),
         "lstm": lambda: lstm(x).backward(dy),
-        "loop": Peer(layer, x, dy, LOOPS[name]),
     }
+    works |= {"loop": Peer(layer, x, dy, LOOPS[name])} if name in LOOPS else {}
     works |= {f"chunks of {size}": Peer(layer, x, dy, CHUNKS[name], size) for size in (16, 32, 64) if name in CHUNKS}
     run = layer(x)
     gradient = run.backward(dy).params["weight_x"]
@@ -233,7 +181,8 @@ def case(name: str, B: int, T: int, H: int, rounds: int) -> str:
     stream = layer.stream(1)
     step = min(measured({"step": lambda: [stream.step(each) for each in x[:50, :1]]}, 20).values()) / min(T, 50)
     ours, chunks = times["pylstm"], [each for key, each in times.items() if key.startswith("chunks")]
-    cells = [f"{ours * 1e3:.2f}", f"{ours / times['lstm']:.1f}", f"{times['loop'] / ours:.1f}"]
+    cells = [f"{ours * 1e3:.2f}", f"{ours / times['lstm']:.1f}"]
+    cells += [f"{times['loop'] / ours:.1f}" if "loop" in times else ""]
     cells += [f"{min(chunks) / ours:.2f}" if chunks else "", f"{step * 1e6:.1f}"]
     return f"| {name} | {B} | {T} | {H} | {' | '.join(cells)} |"
 
@@ -246,7 +195,7 @@ def main(arguments: list[str] | None = None) -> int:
     args = parser.parse_args(arguments)
     pylstm.set_num_threads(1)
     print("| cell | B | T | H | training, ms | / LSTM | loop / it | best chunks / it | a step, us |\n|" + " --- |" * 9)
-    for name in chosen(parser, "--cells", args.cells, tuple(CELLS)):
+    for name in chosen(parser, "--cells", args.cells, CELLS):
         for size in args.sizes or [(32, 100, 64), (1, 100, 32), (1, 1000, 64), (8, 1000, 64)]:
             print(case(name, *size, args.rounds), flush=True)
     return 0

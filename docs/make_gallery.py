@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import inspect
 import itertools
+import math
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,9 @@ Sum = Counter[tuple[str, ...]]
 def width(contract: Any, name: str) -> Sum:
     """Width of a block as a polynomial."""
     declared = "input_size" if name == "x" else contract.widths.get(name, "hidden_size")
-    return Counter({(): declared}) if isinstance(declared, int) else Counter({(declared,): 1})
+    factors = [each.strip() for each in str(declared).split("*")]
+    names = tuple(sorted(each for each in factors if not each.isdigit()))
+    return Counter({names: math.prod(int(each) for each in factors if each.isdigit())})
 
 
 def total(contract: Any, names: Any) -> Sum:
@@ -51,7 +54,7 @@ def text(polynomial: Sum) -> str:
 
 
 def parameters(contract: Any) -> dict[str, tuple[tuple[str, ...], Sum]]:
-    """Name of a parameter -> its gates, and its number of elements."""
+    """Name of a parameter or constant -> its gates, and its number of elements."""
     found = {}
     for source in contract.sources:
         gates = contract.gates_of(source)
@@ -65,17 +68,17 @@ def number_of_parameters(contract: Any) -> int:
     """At the sizes of the index; a size that has no default is 32."""
     needed = {name: 32 for name, default in contract.sizes.items() if default is None}
     shapes = contract.parameter_shapes(contract.resolve(**SIZES, **needed))
-    return sum(shape[0] * (shape[1] if len(shape) > 1 else 1) for shape in shapes.values())
+    return sum(math.prod(shape) for name, shape in shapes.items() if name not in contract.constants)
 
 
 def parameter_table(contract: Any) -> str:
     lines = ["## Parameters", "", "| parameter | gates, in the order of the rows | elements |", "| --- | --- | --- |"]
     found = parameters(contract)
-    lines += [
-        f"| `{name}` | {', '.join(gates) or 'per unit'} | {text(size)} |" for name, (gates, size) in found.items()
-    ]
+    for name, (gates, size) in found.items():
+        kind = "constant" if name in contract.constants else "per unit"
+        lines.append(f"| `{name}` | {', '.join(gates) or kind} | {text(size)} |")
     recurrent = [size for name, (_, size) in found.items() if name.startswith("weight_") and name != "weight_x"]
-    everything = sum((size for _, size in found.values()), Counter())
+    everything = sum((size for name, (_, size) in found.items() if name not in contract.constants), Counter())
     loop = "No product inside the time loop."
     if recurrent:
         loop = f"Multiplications of the products inside the time loop, per step: {text(sum(recurrent, Counter()))}."

@@ -1,9 +1,41 @@
 """The zoo: published recurrent cells as formulas, one module per family; `modifiers` has helpers."""
 
 from pylstm import Cell, hookimpl
-from pylstm_zoo import ablations, deep, dynamical, elementwise, exponential, gated, timed
+from pylstm_zoo import (
+    ablations,
+    deep,
+    dynamical,
+    elementwise,
+    exponential,
+    gated,
+    hydrology,
+    hyper,
+    lagged,
+    liquid,
+    memory,
+    normalised,
+    spiking,
+    statespace,
+    timed,
+)
 
-FAMILIES = (ablations, gated, elementwise, dynamical, deep, exponential, timed)
+FAMILIES = (
+    ablations,
+    gated,
+    elementwise,
+    dynamical,
+    deep,
+    normalised,
+    hyper,
+    exponential,
+    memory,
+    statespace,
+    lagged,
+    liquid,
+    timed,
+    hydrology,
+    spiking,
+)
 CELLS = tuple(
     cell
     for family in FAMILIES

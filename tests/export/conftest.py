@@ -56,7 +56,10 @@ def layers(dtype: str) -> dict[str, pylstm.Recurrent]:
         sizes = {"proj_size": 4} if name.startswith("lstmp") else {}
         inputs = 5 if name in ("sru", "intersection_rnn") else 3
         layer = pylstm.Recurrent(name, inputs, 5, dtype=dtype, seed=1, certified=False, **sizes)
+        fixed = {each: layer.params[each].copy() for each in layer.params.constants}
         layer.params.flat[...] = np.random.default_rng(5).standard_normal(layer.params.size) * 0.6
+        for each, values in fixed.items():
+            layer.params[each][...] = values
         found[name] = layer
     return found
 

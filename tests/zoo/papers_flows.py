@@ -1,6 +1,6 @@
 """One step of every cell of `elementwise` and `dynamical`, written from the papers for one row (see `papers_gated`)."""
 
-from numpy import abs, exp, maximum, sign, sqrt, tanh
+from numpy import abs, exp, maximum, sign, sqrt, tanh, where
 
 
 def sig(v):
@@ -43,6 +43,33 @@ def mingru(L, p, x, s, u):
 def minlstm(L, p, x, s, u):
     f, i = sig(L("f", x=x)), sig(L("i", x=x))
     return dict(h=f / (f + i) * s.h + i / (f + i) * L("n", x=x))
+
+
+def positive(v):
+    return where(v >= 0, v + 0.5, sig(v))
+
+
+def mingru_log(L, p, x, s, u):
+    z = sig(L("u", x=x))
+    return dict(h=(1 - z) * s.h + z * positive(L("n", x=x)))
+
+
+def minlstm_log(L, p, x, s, u):
+    f, i = sig(L("f", x=x)), sig(L("i", x=x))
+    return dict(h=f / (f + i) * s.h + i / (f + i) * positive(L("n", x=x)))
+
+
+def paragru(L, p, x, s, u):
+    """As in ``gru_diag_mh.py`` of apple/ml-pararnn, with one head."""
+    z, r = sig(p.a_u * s.h + L("u", x=x)), sig(p.a_r * s.h + L("r", x=x))
+    return dict(h=(1 - z) * s.h + z * tanh(p.a_n * (s.h * r) + L("n", x=x)))
+
+
+def paralstm(L, p, x, s, u):
+    """As in ``lstm_cifg_diag_mh.py`` of apple/ml-pararnn, with one head."""
+    f = sig(p.a_f * s.h + L("f", x=x) + p.p_f * s.c)
+    c = f * s.c + (1 - f) * tanh(p.a_g * s.h + L("g", x=x))
+    return dict(h=sig(p.a_o * s.h + L("o", x=x) + p.p_o * c) * tanh(c), c=c)
 
 
 def rg_lru(L, p, x, s, u):
@@ -126,6 +153,14 @@ def ct_rnn(L, p, x, s, u):
     return dict(v=s.v + u.dt * slope)
 
 
+def momentum_lstm(L, p, x, s, u):
+    """As in ``momentumnet.py`` of minhtannguyen/MomentumRNN, one bias."""
+    v = {k: 0.6 * getattr(s, f"v_{k}") + 0.6 * L(f"{k}_x", x=x) for k in "ifgo"}
+    i, f, g, o = (v[k] + L(k, h=s.h) for k in "ifgo")
+    c = sig(f) * s.c + sig(i) * tanh(g)
+    return dict(h=sig(o) * tanh(c), c=c, **{f"v_{k}": v[k] for k in "ifgo"})
+
+
 def cfc(L, p, x, s, u):
     b = 1.7159 * tanh(0.666666666666666666 * L("backbone", x=x, h=s.h))
     f, g, h = L("f", b=b), tanh(L("g", b=b)), tanh(L("n", b=b))
@@ -158,4 +193,5 @@ NO_BIAS = dict(
     lmu="s linear a",
     modrelu_rnn="a",
     goru="m n",
+    momentum_lstm="i_x f_x g_x o_x",
 )

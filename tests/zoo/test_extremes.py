@@ -23,8 +23,10 @@ mp = mpmath.mp.clone()
 mp.dps = DIGITS
 number = np.frompyfunc(lambda v: v if isinstance(v, mp.mpf) else mp.mpf(float(v)), 1, 1)
 FUNCTIONS = {name: np.frompyfunc(getattr(mp, name), 1, 1) for name in ("exp", "log", "sqrt", "tanh", "sign")}
-FUNCTIONS |= {"abs": np.abs, "maximum": np.frompyfunc(max, 2, 1), "e": mp.e}
-GAUGED = {"slstm": ("c", "n", "m"), "rwkv4": ("a", "b", "m")}
+FUNCTIONS |= {"abs": np.abs, "maximum": np.frompyfunc(max, 2, 1), "e": mp.e, "pi": mp.pi}
+FUNCTIONS |= {name: np.frompyfunc(lambda v, part=name: getattr(v, part), 1, 1) for name in ("real", "imag")}
+FUNCTIONS |= {name: getattr(np, name) for name in ("arange", "concatenate", "cumsum", "mean", "where")}
+GAUGED = {"slstm": ("c", "n", "m"), "rwkv4": ("a", "b", "m"), "mlstm": ("S", "n", "m")}
 """Sum, normaliser and running maximum, which may be any: only the sums times exp(maximum) are those of the paper."""
 
 
@@ -54,9 +56,13 @@ def drawn(name, scale, dtype):
     cell = CELLS[name]
     sizes = {key: 4 + k for k, key in enumerate(cell.contract.sizes)}
     layer = pylstm.Recurrent(cell, input_size=I, hidden_size=H, dtype=dtype, seed=1, **sizes)
+    fixed = {each: layer.params[each].copy() for each in layer.params.constants}
     layer.params.flat[:] = random.choice([-0.75, -0.5, -0.25, 0.25, 0.5, 0.75], layer.params.size)
+    for each, values in fixed.items():
+        layer.params[each][...] = values
     x = (scale * np.array([1.0, 0.3125]) * random.choice([-1.0, 1.0], (T, B, I))).astype(dtype)
-    aux = {key: random.choice([0.25, 0.5, 1.25], (T, B, 1)).astype(dtype) for key in cell.aux if key != "x"}
+    shapes = {key: (T, B, layer.widths[key]) for key in cell.aux if key != "x"}
+    aux = {key: random.choice([0.25, 0.5, 1.25], shape).astype(dtype) for key, shape in shapes.items()}
     reset = np.zeros((T, B), bool)
     reset[CUT, ::2] = True
     return layer, x, aux, reset
@@ -70,7 +76,7 @@ class Linear:
         for kind in (*contract.sources, "bias"):
             gates = contract.biased if kind == "bias" else contract.gates_of(kind)
             rows = np.cumsum([0] + [layer.widths[gate] for gate in gates])
-            matrix = number(layer.params["bias" if kind == "bias" else f"weight_{kind}"]) if gates else None
+            matrix = number(layer.params["bias"] if kind == "bias" else layer.matrix(kind)) if gates else None
             for gate, first, last in zip(gates, rows, rows[1:]):
                 (self.bias if kind == "bias" else self.maps)[gate, kind] = matrix[first:last]
 
@@ -81,7 +87,7 @@ class Linear:
 
 def of_paper(name, layer, x, aux, reset):
     """State -> (T, B, width) of mpmath numbers; `true`: what has no running maximum."""
-    linear, params = Linear(layer), SimpleNamespace(**{n: number(layer.params[n]) for n in layer.cell.params})
+    linear, params = Linear(layer), SimpleNamespace(**{n: number(layer.params[n]) for n in layer.cell.contract.params})
     out = {}
     for row in range(x.shape[1]):
         for t in range(len(x)):
@@ -105,7 +111,7 @@ def expected_of(name, layer, x, aux, reset):
 
     pairs = [(lambda run, s=s: run.states[s][1:], collect(lambda f, t, row, s=s: f[s, t, row]))
              for s in layer.cell.states if s not in gauge]  # fmt: skip
-    if gauge:
+    if gauge and name != "mlstm":  # whose sums are matrices: its h says enough
         c, n, m = gauge
         pairs.append((lambda run: run.states[c][1:] / run.states[n][1:],
                       collect(lambda f, t, row: f["true", t, row][0] / f["true", t, row][1])))  # fmt: skip

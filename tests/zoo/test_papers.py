@@ -33,19 +33,22 @@ CELLS = {cell.name: cell for cell in pylstm_zoo.CELLS}
 each_cell = pytest.mark.parametrize("name", CELLS)
 
 _NAMES = """
-antisymmetric_rnn atr augru brc cfc cfn cifg_peephole clockwork_rnn cornn ct_rnn deep_transition_rnn fastgrnn fastrnn
-gated_antisymmetric_rnn goru gru_d gru_ode hgrn indrnn intersection_rnn janet jordan_rnn leaky_rnn lem lightru ligru
-lipschitz_rnn lmu lru lstm_1997 lstm_fgr lstm_nfg lstm_niaf lstm_nig lstm_noaf lstm_nog lstmp lstmp_peephole mgu
-mgu_after mi_lstm mi_rnn mingru minimalrnn minlstm modrelu_rnn mogrifier_lstm multiplicative_lstm multiplicative_rnn
-mut1 mut2 mut3 nas nbrc nested_lstm neural_hawkes phased_lstm qrnn_f qrnn_fo qrnn_ifo ran reslstm rg_lru rhn2 rhn3
-rwkv4 scrn sgrn slstm sru star tgru time_aware_lstm tlstm trnn ugrnn unicornn wmc_lstm
+alif antisymmetric_rnn atr augru brc cfc cfn cifg_peephole clockwork_rnn cornn ct_rnn deep_transition_rnn deltanet
+dilated_gru ea_lstm fastgrnn fastrnn gated_antisymmetric_rnn gated_deltanet gla goru gru_d gru_ode hgrn hgrn2
+hyper_lstm indrnn intersection_rnn janet jordan_rnn leaky_rnn lem lif lightru ligru linoss_im linoss_imex
+lipschitz_rnn lmu ln_gru ln_lstm lrcssm lru lstm_1997 lstm_fgr lstm_nfg lstm_niaf lstm_nig lstm_noaf lstm_nog lstmp
+lstmp_peephole ltc mamba mc_lstm mgu mgu_after mi_lstm mi_rnn mingru mingru_log minimalrnn minlstm minlstm_log mist
+mlstm modrelu_rnn mogrifier_lstm momentum_lstm multiplicative_lstm multiplicative_rnn mut1 mut2 mut3 nas nbrc
+nested_lstm neural_hawkes on_lstm paragru paralstm phased_lstm qrnn_f qrnn_fo qrnn_ifo ran reslstm retnet rg_lru rhn2
+rhn3 rmsnorm_lstm rwkv4 rwkv7 s4d s5 scrn sgrn slstm snu sru star tau_gru tgru time_aware_lstm tlstm trnn ugrnn
+unicornn wmc_lstm
 """
 NAMES = _NAMES.split()
 
 
 def test_the_cells_of_the_zoo():
     assert sorted(CELLS) == NAMES
-    assert len(NAMES) == 78
+    assert len(NAMES) == 110
     assert set(NAMES) <= set(plugins.registry().names())
     assert set(STEPS) == set(NAMES)
 
@@ -59,7 +62,7 @@ class Linear:
         for source in contract.sources:
             rows = np.cumsum([0] + [layer.widths[gate] for gate in contract.gates_of(source)])
             for gate, first, last in zip(contract.gates_of(source), rows, rows[1:]):
-                self.maps[gate, source] = layer.params[f"weight_{source}"][first:last]
+                self.maps[gate, source] = layer.matrix(source)[first:last]
         rows = np.cumsum([0] + [layer.widths[gate] for gate in contract.biased])
         for gate, first, last in zip(contract.biased, rows, rows[1:]):
             self.bias[gate] = layer.params["bias"][first:last]
@@ -75,10 +78,14 @@ def drawn(name, steps=3, rows=2, dtype="float64"):
     cell = CELLS[name]
     sizes = {key: 4 + k for k, key in enumerate(cell.contract.sizes)}
     layer = pylstm.Recurrent(cell, input_size=2, hidden_size=3, dtype=dtype, seed=1, **sizes)
+    fixed = {each: layer.params[each].copy() for each in layer.params.constants}
     layer.params.flat[:] = random.uniform(-0.9, 0.9, layer.params.size)
+    for each, values in fixed.items():
+        layer.params[each][...] = values
     x = random.uniform(-1, 1, (steps, rows, 2)).astype(dtype)
     initial = {state: random.uniform(0.2, 0.8, (rows, layer.widths[state])).astype(dtype) for state in cell.states}
-    aux = {key: random.uniform(0.2, 1.5, (steps, rows, 1)).astype(dtype) for key in cell.aux if key != "x"}
+    shapes = {key: (steps, rows, layer.widths[key]) for key in cell.aux if key != "x"}
+    aux = {key: random.uniform(0.2, 1.5, shape).astype(dtype) for key, shape in shapes.items()}
     return layer, x, initial, aux
 
 
@@ -86,7 +93,7 @@ def drawn(name, steps=3, rows=2, dtype="float64"):
 def test_three_steps_are_those_of_the_paper(name):
     layer, x, initial, aux = drawn(name)
     run = layer(x, initial, aux=aux or None)
-    linear, params = Linear(layer), SimpleNamespace(**{each: layer.params[each] for each in layer.cell.params})
+    linear, params = Linear(layer), SimpleNamespace(**{each: layer.params[each] for each in layer.cell.contract.params})
     assert set(layer.cell.contract.gates) - set(layer.cell.contract.biased) == NO_BIAS.get(name, set())
     for row in range(2):
         states = SimpleNamespace(**{key: value[row] for key, value in initial.items()})
@@ -121,7 +128,10 @@ def test_a_few_steps_of_adam(name, dtype):
     assert losses[-1] < 0.8 * losses[0]
 
 
-_WITHOUT = "brc hgrn indrnn mingru minlstm qrnn_f qrnn_fo qrnn_ifo rg_lru rwkv4 sru trnn unicornn"
+_WITHOUT = (
+    "brc deltanet gated_deltanet gla hgrn hgrn2 indrnn mingru mingru_log minlstm minlstm_log mlstm paragru paralstm "
+    "qrnn_f qrnn_fo qrnn_ifo retnet rg_lru rwkv4 s4d sru trnn unicornn"
+)
 
 
 def test_cells_without_a_recurrent_product_have_none():
