@@ -51,6 +51,8 @@ def _step_words(parts: Parts) -> str:
     words = "One step: x has @INPUTS numbers, y gets @OUTPUTS."
     if parts.net.table is not None:
         words += " @OUT_OF_RANGE: no such index; nothing has\n   happened then."
+    if parts.net.series is not None and parts.net.series.lost:
+        words += f" There is no forecast, y is NaN,\n   before step {parts.net.series.lost + 1}."
     return words
 
 
@@ -77,6 +79,12 @@ def _struct(parts: Parts) -> list[str]:
             rest = f" /* the first {width} */" if width < room else ""
             lines.append(f"        {parts.real} {c_name(name)}[{room}];{rest}")
         lines.append(f"    }} layer{layer.number};")
+    if parts.net.series is not None:
+        series = parts.net.series
+        past = "".join(f" double past{k}[{lag * series.width}];" for k, lag in enumerate(series.lags))
+        lines.append(
+            f"    struct {{ uint64_t seen;{past} }} series; /* steps, and the values before each difference */"
+        )
     if parts.counts:
         lines.append(
             f"    {parts.real} read[{parts.padded(parts.features)}]; /* sum or maximum of the outputs so far */"
@@ -95,12 +103,14 @@ def _nbytes(parts: Parts) -> int:
     """The size of the struct: its 8-byte members stand on multiples of 8."""
     size = parts.dtype.itemsize
     at = sum(room for layer in parts.layers for room, _ in layer.states().values()) * size
+    if parts.net.series is not None:
+        at = _aligned(at) + 8 * (1 + parts.net.series.lost * parts.net.series.width)
     if parts.counts:
         at = _aligned(at + parts.padded(parts.features) * size) + 8
     at += sum(room for _, room in parts.fields()) * size
     if parts.beside:
         at = _aligned(at) + 8
-    return _aligned(at) if parts.beside or parts.counts else at
+    return _aligned(at) if parts.beside or parts.counts or parts.net.series is not None else at
 
 
 def _aligned(at: int) -> int:

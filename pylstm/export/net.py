@@ -14,8 +14,34 @@ from pylstm.layers.recurrent import RecurrentLayer
 from pylstm.layers.stack import Stack
 from pylstm.wording import named
 
+NET = "model.net (of a Forecaster model.model_.net)"
 Scale = tuple[np.ndarray, np.ndarray]
 """Mean and deviation."""
+
+
+@dataclass
+class Series:
+    """What a forecast does to its series of `width` values a step, and undoes behind the head.
+
+    Attributes
+    ----------
+    log : bool
+        Logarithms come first.
+    lags : list of int
+        Of the differences, in their order.
+    least : ndarray or None
+        What no value of a forecast falls below.
+    """
+
+    width: int
+    log: bool
+    lags: list[int]
+    least: np.ndarray | None
+
+    @property
+    def lost(self) -> int:
+        """Steps before the first that has all differences."""
+        return sum(self.lags)
 
 
 @dataclass
@@ -39,6 +65,8 @@ class Net:
         As of a `SequenceModel`; ``"every"`` without one.
     maps : list of Linear
         The head, with `activation` between its maps.
+    series : Series or None
+        Of a forecast whose series is prepared.
     """
 
     title: str
@@ -51,6 +79,7 @@ class Net:
     read: str = "every"
     maps: list[Linear] = field(default_factory=list)
     activation: str = ""
+    series: Series | None = None
     classes: list[str] = field(default_factory=list)
 
     @property
@@ -117,17 +146,18 @@ def _inner(model: Any) -> Any:
 
 
 def _check_forecast(model: Any) -> None:
-    """A forecast whose series are prepared needs their past, which a step does not have; so does smoothing."""
-    if model.combine:
+    """`TypeError` where a forecast is not that of the net."""
+    model._need_net()
+    if model.head.spread:
         raise TypeError(
-            "a ForecastModel with combine=True forecasts with smoothing, too: fit one with combine=False (a "
-            "Forecaster: also log=False, season=0, difference=0), or export model.net"
+            f"loss={model.head.name!r}: the forecast is the median of paths that are drawn, which the file cannot "
+            f"have: export {NET}, which says the distribution of the standardised series"
         )
-    prepared = [name for name in ("log", "season", "difference") if getattr(model.preparation, name)]
-    if prepared:
+    columns = [] if model.blend is None else model.blend.columns
+    if others := [each for each, column in zip(model.describe(), columns) if column.share * column.net != 1]:
         raise TypeError(
-            f"a ForecastModel with {', '.join(prepared)} prepares the whole series before the net sees it: export "
-            "model.net, whose input is the prepared and standardised series, and prepare it in your program"
+            f"the forecast is {others[0]}, and the file holds a net alone: fit with combine=False (the command: "
+            f"pylstm train forecast --net-alone), or export {NET}, whose input is the prepared and standardised series"
         )
 
 
@@ -175,6 +205,14 @@ def _take_series_scale(net: Net, model: Any) -> None:
     scale, extra = model.scales[0], model.extra_scale
     net.x_scale = np.concatenate([scale[0], extra[0]]), np.concatenate([scale[1], extra[1]])
     net.y_scale = np.tile(scale[0], model.horizon), np.tile(scale[1], model.horizon)
+    least = None if model.blend is None else np.array([_least(each) for each in model.blend.columns])
+    if model.preparation.log or model.preparation.lags or (least is not None and least.max() > -np.inf):
+        net.series = Series(model.K, model.preparation.log, model.preparation.lags, least)
+
+
+def _least(column: Any) -> float:
+    """What no forecast of a column falls below: of logarithms, which are clipped to -700, what `exp` makes of that."""
+    return float(np.exp(-700)) if column.log else -np.inf if column.above is None else float(column.above)
 
 
 def _check_finite(net: Net) -> None:

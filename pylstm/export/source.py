@@ -100,8 +100,9 @@ class Source(Parts):
         arm = f"(defined(__ARM_FP) && (__ARM_FP & {4 if single else 8}))"
         values = {"F": "F" if single else "", "ARM": arm}
         text = "#ifndef @DECLARE\n#ifndef @IMPLEMENTED\n#define @IMPLEMENTED\n\n"
-        if self._used & {"sin", "cos", "power"}:
-            text += "#include <math.h> /* sin, cos and powers, which are those of the C library: link with -lm */\n\n"
+        if self._used & {"sin", "cos", "power"} or (self.net.series is not None and self.net.series.log):
+            what = "sin, cos and powers" if self.net.series is None else "logarithms of a series"
+            text += f"#include <math.h> /* {what}, which are those of the C library: link with -lm */\n\n"
         text += self._template("microcontroller", **values) if self.header else ""
         text += self._template("compiler", **values) + self._template(f"fma_{self.real}")
         return text + (self._template(f"sqrt_{self.real}") if "sqrt" in self._used else "")
@@ -130,6 +131,9 @@ class Source(Parts):
             if scale is not None:
                 yield _array("double", f"@{name}_mean", np.asarray(scale[0], float), np.dtype("float64"))
                 yield _array("double", f"@{name}_scale", np.asarray(scale[1], float), np.dtype("float64"))
+        if self.net.series is not None and self.net.series.least is not None:
+            least = np.maximum(self.net.series.least, -np.finfo(float).max)
+            yield _array("double", "@y_least", least, np.dtype("float64"))
 
     def _templates_of_products(self) -> str:
         if self.header:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pylstm.export.layers import product_calls
 from pylstm.export.parts import Parts
+from pylstm.export.series import prepared, undone
 
 
 def initialisation(parts: Parts) -> str:
@@ -24,6 +25,11 @@ def _reset(parts: Parts) -> str:
         for name, (room, _) in layer.states().items():
             first = f"@{layer.name}_initial_{name}[k]" if name in layer.layer.learn_initial else "0"
             lines += [f"    for (int k = 0; k < {room}; k++)", f"        {layer.state(name)}[k] = {first};"]
+    if parts.net.series is not None:
+        lines.append("    net->series.seen = 0;")
+        for number, lag in enumerate(parts.net.series.lags):
+            count = lag * parts.net.series.width
+            lines += [f"    for (int k = 0; k < {count}; k++)", f"        net->series.past{number}[k] = 0;"]
     if parts.counts:
         lines += [f"    for (int k = 0; k < {parts.padded(parts.features)}; k++)", "        net->read[k] = 0;"]
         lines += ["    net->steps = 0;"]
@@ -113,6 +119,8 @@ def _entered(parts: Parts) -> tuple[list[str], str]:
     if not parts.copies_input:
         return lines, source
     value = _element(source)
+    if net.series is not None:
+        return lines + prepared(net.series, parts), "net->scratch.x"
     if net.x_scale is not None:
         value = f"({parts.real})((x[k] - @x_mean[k]) / @x_scale[k])"
     lines += [
@@ -145,7 +153,8 @@ def _answer(parts: Parts) -> list[str]:
     if net.y_scale is not None:
         cast = "" if parts.real == "double" else "(double)"
         value = f"{cast}{source}[k] * @y_scale[k] + @y_mean[k]"
-    return [*lines, f"    for (int k = 0; k < {net.outputs}; k++)", f"        y[k] = {value};"]
+    lines += [f"    for (int k = 0; k < {net.outputs}; k++)", f"        y[k] = {value};"]
+    return lines if net.series is None else lines + undone(net.series, parts)
 
 
 def run(parts: Parts) -> str:

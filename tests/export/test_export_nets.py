@@ -293,8 +293,7 @@ class Numpy(Cell):
     ("make", "words"),
     [
         (lambda: pylstm.LSTM(2, 3, bidirectional=True), "two directions reads every sequence from its end"),
-        (lambda: ForecastModel("lstm", 3, combine=True), "combine=True forecasts with smoothing, too.*model.net"),
-        (lambda: ForecastModel("lstm", 3, difference=1), "with difference prepares the whole series.*model.net"),
+        (lambda: ForecastModel("lstm", 3, difference=1), "fit"),
         (lambda: pylstm.Recurrent(ByHand, 2, 3, certified=False), "runs as NumPy functions.*leave out backward"),
         (lambda: pylstm.Recurrent(Numpy, 2, 3, certified=False), "not a formula of the functions of pylstm.cells"),
         (lambda: SequenceModel("ct_rnn", 2, 3, 1), "takes per-step inputs.*export model.layer"),
