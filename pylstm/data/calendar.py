@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -111,6 +111,21 @@ class Steps:
 
 def _counted(count: float, unit: str) -> str:
     return unit if count == 1 else f"{count:g} {unit}{'s' if unit[-1] not in 's' and unit != 'min' else ''}"
+
+
+TOLD = 6
+"""Times from which business days differ from days."""
+
+
+def same_step(one: Sequence[Any], other: Sequence[Any]) -> bool:
+    """Whether two pairs of the kind and the size of a step are one, but for the jitter of a clock.
+
+    Examples
+    --------
+    >>> same_step(["time", 60e6], ["time", 60.1e6]), same_step(["time", 86400e6], ["business day", 1.0])
+    (True, False)
+    """
+    return bool(one[0] == other[0] and abs(one[1] - other[1]) <= 0.05 * max(one[1], other[1]))
 
 
 class UnevenTimes(ValueError):

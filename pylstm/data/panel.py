@@ -202,7 +202,7 @@ def panel_of(
             panel.steps.append(steps)
             panel.filled += steps.absent
             end = last if steps.positions is None or last == len(own) else int(steps.positions[last])
-            own, more = _placed(own, steps, fill), _placed(more, steps, fill)
+            own, more = placed(own, steps, fill), placed(more, steps, fill)
             last = len(own) if last == count else end
         panel.missing += missing
         panel.values.append(own[:last])
@@ -282,15 +282,21 @@ def _taken_as_even(own: np.ndarray) -> Steps:
     return Steps("row", 1, 1, len(own))
 
 
-def _placed(own: np.ndarray, steps: Steps, fill: str | None) -> np.ndarray:
-    """Rows at their steps, absent ones filled."""
+def placed(own: np.ndarray, steps: Steps, fill: str | None) -> np.ndarray:
+    """Rows at their steps, absent ones filled.
+
+    Examples
+    --------
+    >>> placed(np.array([[1.0], [5.0], [4.0]]), steps_of(np.array([0.0, 1.0, 3.0])), "previous").ravel().tolist()
+    [1.0, 5.0, 5.0, 4.0]
+    """
     if steps.positions is None or not own.size:
         return own if steps.positions is None else np.empty((int(steps.positions[-1]) + 1, 0))
     at, every = steps.positions, np.arange(steps.positions[-1] + 1)
     if fill == "zero":
-        placed = np.zeros((len(every), own.shape[1]))
-        placed[at] = own
-        return placed
+        full = np.zeros((len(every), own.shape[1]))
+        full[at] = own
+        return full
     if fill == "previous":
         found: np.ndarray = own[np.searchsorted(at, every, side="right") - 1]
         return found

@@ -103,7 +103,7 @@ def looks_like_date(text: str) -> bool:
     return not text.isdecimal() and any(_regex(form).fullmatch(text) for form in FORMS)
 
 
-def read_dates(texts: np.ndarray, pattern: str | None = None) -> tuple[np.ndarray, DateForm]:
+def read_dates(texts: np.ndarray, pattern: str | None = None, utc: bool = False) -> tuple[np.ndarray, DateForm]:
     """Dates of a column, all of one form.
 
     Parameters
@@ -111,11 +111,13 @@ def read_dates(texts: np.ndarray, pattern: str | None = None) -> tuple[np.ndarra
     texts : ndarray of bytes or str, shape (T,)
     pattern : str, optional
         The form, as of `datetime.strptime`; default: the one of `FORMS` that all rows have.
+    utc : bool
+        Whether offsets are applied.
 
     Returns
     -------
     dates : ndarray of datetime64[us], shape (T,)
-        As they are written: a time zone is not applied, where all rows have the same.
+        As they are written: an offset is not applied, where all rows have the same; with `utc` of UTC.
     form : DateForm
 
     Raises
@@ -128,7 +130,7 @@ def read_dates(texts: np.ndarray, pattern: str | None = None) -> tuple[np.ndarra
     if pattern is None and (quick := _read_iso(texts)) is not None:
         return quick
     lower = _lower(texts)
-    bare, zone, digits, fraction = _without_ends(lower)
+    bare, zone, digits, rest = _without_ends(lower, utc)
     forms = [pattern] if pattern else _forms_of(bare)
     read: list[tuple[str, np.ndarray]] = []
     errors: list[DateError] = []
@@ -143,10 +145,10 @@ def read_dates(texts: np.ndarray, pattern: str | None = None) -> tuple[np.ndarra
         read = _even(read)
     form, dates = read[0]
     sample = [str(each) for each in texts[:1].astype(str)]
-    return dates + fraction, DateForm(form, _is_padded(bare, form), digits, zone, *_spelling(sample[0]))
+    return dates + rest, DateForm(form, _is_padded(bare, form), digits, zone, *_spelling(sample[0]))
 
 
-def read_times(texts: np.ndarray, pattern: str | None = None) -> tuple[np.ndarray, DateForm | None]:
+def read_times(texts: np.ndarray, pattern: str | None = None, utc: bool = False) -> tuple[np.ndarray, DateForm | None]:
     """Times of a column: numbers as float64, where all are, otherwise the result of `read_dates`.
 
     Numbers of eight digits such as 20010203 are dates where all are days of the years 1800 to 2199.
@@ -160,7 +162,7 @@ def read_times(texts: np.ndarray, pattern: str | None = None) -> tuple[np.ndarra
         try:
             numbers = texts.astype(np.float64)
         except ValueError:
-            return read_dates(texts)
+            return read_dates(texts, utc=utc)
         if ((numbers >= 18000101) & (numbers <= 21991231)).all() and (numbers == np.rint(numbers)).all():
             with suppress(ValueError):
                 return read_dates(texts, "%Y%m%d")
@@ -168,7 +170,7 @@ def read_times(texts: np.ndarray, pattern: str | None = None) -> tuple[np.ndarra
             row = int(np.argmin(np.isfinite(numbers)))
             raise DateError(row, f"{texts[row : row + 1].astype(str)[0]!r} is neither a number nor a date")
         return numbers, None
-    return read_dates(texts, pattern)
+    return read_dates(texts, pattern, utc)
 
 
 def written(times: np.ndarray, form: DateForm | None) -> list[str]:
@@ -224,21 +226,30 @@ def _bare(text: str) -> tuple[str, str, str]:
     return (text[: fraction.start()] if fraction else text), zone[0] if zone else "", fraction[1] if fraction else ""
 
 
-def _without_ends(lower: list[str]) -> tuple[list[str], str, int, np.ndarray]:
-    """Texts without zones and fractions; the zone, the digits of a fraction, the fractions."""
+def _without_ends(lower: list[str], utc: bool) -> tuple[list[str], str, int, np.ndarray]:
+    """Texts without zones and fractions; the zone, the digits of a fraction, the fractions, of UTC less the offsets."""
     none = np.zeros(1, "m8[us]")
     if not any(":" in each for each in (lower[0], lower[-1])):
         return lower, "", 0, none
     parts = [_bare(each) for each in lower]
     zones, digits = {zone for _, zone, _ in parts}, max(len(fraction) for *_, fraction in parts)
-    if len(zones) > 1:
+    if len(zones) > 1 and not (utc and "" not in zones):
         row = next(k for k, part in enumerate(parts) if part[1] != parts[0][1])
-        raise DateError(
-            row, f"{lower[row]!r} is of another time zone than {lower[0]!r}: convert all rows to one, such as UTC"
-        )
+        cure = "write one to each" if "" in zones else "utc=True (--utc) takes all as of UTC"
+        raise DateError(row, f"{lower[row]!r} has another offset than {lower[0]!r}: {cure}")
     zone = next(iter(zones)).upper()
-    fraction = np.array([int(part[2].ljust(6, "0")[:6]) for part in parts], "m8[us]") if digits else none
-    return [part[0] for part in parts], zone, min(digits, 6), fraction
+    rest = np.array([int(part[2].ljust(6, "0")[:6]) for part in parts], "m8[us]") if digits else none
+    if utc and zone:
+        offsets = {each: _offset(each) for each in zones}
+        rest, zone = rest - np.array([offsets[part[1]] for part in parts]), "Z"
+    return [part[0] for part in parts], zone, min(digits, 6), rest
+
+
+def _offset(zone: str) -> np.timedelta64:
+    """``"+01:00"`` as a time."""
+    hours, minutes = (0, 0) if zone == "z" else (int(zone[1:3]), int(zone[-2:]))
+    size = np.timedelta64((60 * hours + minutes) * 60_000_000, "us")
+    return -size if zone[0] == "-" else size
 
 
 def _forms_of(lower: list[str]) -> list[str]:

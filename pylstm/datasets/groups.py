@@ -46,6 +46,7 @@ def grouped(
     columns: Iterable[str] | None = None,
     time: str | None = None,
     date_format: str | None = None,
+    utc: bool = False,
     sort: bool = False,
     interpolate: bool = False,
 ) -> Groups:
@@ -65,6 +66,8 @@ def grouped(
         Column of numbers or dates that rise within an id; it is not one of the features.
     date_format : str, optional
         How dates are written, as of `datetime.strptime`; default: found.
+    utc : bool
+        Take dates that have offsets as of UTC; default: all must have the same.
     sort : bool
         Sort the rows of an id by time, rather than refuse those that do not rise.
     interpolate : bool
@@ -108,7 +111,7 @@ def grouped(
         return _one_for_each_row(table, values, list(labels), columns, interpolate)
     if time is None:
         _refuse_scrambled(table, values, columns, text[id])
-    order = None if time is None else times_of(table, time, text[time], date_format)[0]
+    order = None if time is None else times_of(table, time, text[time], date_format, utc)[0]
     try:
         rows, ids = grouped_rows(text[id], order, sort=sort)
     except RowError as error:
@@ -144,7 +147,9 @@ def _label_of(table: Table, label: str, id: str, name: str, rows: np.ndarray, la
     return first
 
 
-def times_of(table: Table, name: str, texts: np.ndarray, form: str | None) -> tuple[np.ndarray, DateForm | None]:
+def times_of(
+    table: Table, name: str, texts: np.ndarray, form: str | None, utc: bool = False
+) -> tuple[np.ndarray, DateForm | None]:
     """Numbers or dates of a column, and how the dates are written.
 
     Raises
@@ -153,9 +158,9 @@ def times_of(table: Table, name: str, texts: np.ndarray, form: str | None) -> tu
         A field that is neither: with its place.
     """
     try:
-        return read_times(texts, form)
+        return read_times(texts, form, utc)
     except DateError as error:
-        cure = "" if form else "; --date-format says how dates are written"
+        cure = "" if form or "offset" in str(error) else "; --date-format says how dates are written"
         raise ValueError(f"{table.place(table.line(error.row), table.position(name))}: {error}{cure}") from None
     except ValueError as error:
         raise ValueError(f"{table.path}, column {name!r}: {error}") from None

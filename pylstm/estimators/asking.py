@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from pylstm.checks import quoted
-from pylstm.estimators.frames import Frame
+from pylstm.data.calendar import TOLD, Steps, same_step
+from pylstm.data.panel import FILLS
+from pylstm.estimators.frames import Frame, is_indexed, with_steps
 from pylstm.estimators.index import is_storable
 from pylstm.estimators.tables import Columns, Table
 from pylstm.schema import Entries
@@ -31,14 +33,19 @@ class Asked:
     def of(cls, forecaster: Any, frame: Any, n: int, X: Any, history: Any, rescale: Any = False) -> Asked:
         """The question that `Forecaster.predict` is asked by its arguments; `frame` is that of the fit."""
         if not isinstance(frame, Table):
-            history = in_order(frame, history, rescale)
+            history = without_gaps(forecaster, in_order(frame, history, rescale))
+            X = X if history is None else without_gaps(forecaster, X)
             own = frame if history is None else Frame.of(history, forecaster.freq)
+            if history is not None and not rescale:
+                _refuse_step(_step_of(frame), _step_of(own))
             return cls({"history": numbers(history), "exogenous": numbers(X)}, own)
         joint, table = forecaster.joint, frame
         if history is not None:
             table = Table.read(history, frame.columns, frame)
             if not rescale and table.ids != frame.ids:
                 _refuse_names("ids", frame.ids, table.ids)
+            if not rescale:
+                _refuse_step(_step_of(frame), _step_of(table))
         inputs = table.inputs(joint, table.ahead(n, X), history is not None)
         return cls({"history": None if history is None else table.arrays(joint), "exogenous": inputs}, table)
 
@@ -59,10 +66,33 @@ def frame_of(forecaster: Any, y: Any, X: Any) -> Any:
     """
     columns = Columns.of(forecaster)
     if columns is None:
-        return Frame.of(y, forecaster.freq)
+        frame = Frame.of(y, forecaster.freq)
+        if frame is None and forecaster.fill is not None:
+            raise ValueError(
+                "fill needs dates, which say what is absent: those of a table, time=..., or of the index of a Series "
+                "or DataFrame"
+            )
+        return frame
     if X is not None:
         raise ValueError(f"X: with id= or time= inputs are columns of the table, known=[...], got {quoted(X)}")
     return Table.read(y, columns)
+
+
+def without_gaps(forecaster: Any, values: Any) -> Any:
+    """What has dates without absent steps, where `forecaster` says how to fill them; anything else as it is.
+
+    Raises
+    ------
+    ValueError
+        Another `fill`.
+    """
+    if forecaster.fill is None or Columns.of(forecaster) is not None:
+        return values
+    if forecaster.fill not in FILLS[:3]:
+        raise ValueError(f"fill must be one of {', '.join(FILLS[:3])}, got {quoted(forecaster.fill)}")
+    if isinstance(values, list | tuple):
+        return [without_gaps(forecaster, each) for each in values] if any(map(is_indexed, values)) else values
+    return with_steps(values, forecaster.fill, forecaster.freq) if is_indexed(values) else values
 
 
 def in_order(frame: Any, history: Any, rescale: Any = False) -> Any:
@@ -80,6 +110,26 @@ def in_order(frame: Any, history: Any, rescale: Any = False) -> Any:
     if len(names) == len(columns) and set(names) == set(columns):
         return history[columns]
     return history if rescale else _refuse_names("columns", columns, names)
+
+
+def _step_of(frame: Any) -> Steps | None:
+    """The step of the times of a table or a frame, of several the first that has one."""
+    if isinstance(frame, Table):
+        return next((each for each in frame.steps if frame.clock is not None and frame.clock.kind != "numbers"), None)
+    frames = frame if isinstance(frame, list) else [frame]
+    indices = [each.index for each in frames if isinstance(each, Frame) and each.index is not None]
+    return next((each for each in (index.step for index in indices) if each is not None), None)
+
+
+def _refuse_step(fitted: Steps | None, given: Steps | None) -> None:
+    """Refuse a history whose dates have another step than those of the fit."""
+    if fitted is None or given is None or not (fitted.known and given.known) or given.count < TOLD:
+        return
+    if not same_step((fitted.kind, fitted.step), (given.kind, given.step)):
+        raise ValueError(
+            f"history must have steps of a {fitted}, as the fit, got those of a {given}: rescale=True forecasts other "
+            "series, and history.to_numpy() takes the rows as such steps"
+        )
 
 
 def _refuse_names(what: str, fitted: list[Any], given: list[Any]) -> NoReturn:

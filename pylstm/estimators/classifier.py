@@ -20,7 +20,7 @@ from pylstm.estimators.calibration import cool, temperature_of
 from pylstm.estimators.choosing import compared, fit_random, merged
 from pylstm.estimators.estimator import simple
 from pylstm.estimators.incremental import Incremental
-from pylstm.estimators.inputs import seed_of, take
+from pylstm.estimators.inputs import explained_values, seed_of, take
 from pylstm.estimators.methods import CHOSEN, asked, check_asked, check_class_weight, read_chosen, said
 from pylstm.estimators.scikit import ClassifierMixin
 from pylstm.estimators.stepwise import beside, each, inside, labels_of_steps
@@ -249,8 +249,10 @@ class SequenceClassifier(ClassifierMixin, Incremental, kind="sequence_classifier
         if self.read == "every":
             labels, lengths = labels_of_steps(y)
             return beside(x, self._numbers(labels, known=known), lengths)
+        _refuse_none(y)
         y = column_or_1d(y, warn=True)
-        assert_all_finite(y, input_name="y")
+        with explained_values("y", y):
+            assert_all_finite(y, input_name="y")
         return self._numbers(y, known=known)
 
     def _numbers(self, labels: np.ndarray, *, known: bool) -> np.ndarray:
@@ -360,6 +362,12 @@ class SequenceClassifier(ClassifierMixin, Incremental, kind="sequence_classifier
             ) from None
         if len(set(labels)) != len(labels) or len(labels) < 1:
             classes.refuse("must be different from each other", labels, "labels")
+
+
+def _refuse_none(y: Any) -> None:
+    values = np.asarray(y) if not isinstance(y, list | tuple) or None in y else np.empty(0)
+    if values.dtype == object and any(each is None for each in values.ravel().tolist()):
+        raise ValueError("y contains None where a label is missing: leave such sequences out")
 
 
 def _of_steps(weights: Any, steps: np.ndarray) -> np.ndarray:

@@ -10,7 +10,7 @@ import numpy as np
 
 from pylstm.data.calendar import Steps, UnevenTimes, steps_of, zoned_steps
 from pylstm.data.panel import grouped_rows
-from pylstm.data.timestamps import DateForm, read_times, written
+from pylstm.data.timestamps import DateError, DateForm, read_times, written
 from pylstm.schema import Entries
 
 KINDS = ("dates", "days", "periods", "texts", "numbers", "timedeltas")
@@ -106,7 +106,11 @@ class Clock:
         if values.dtype.kind == "O" and len(values) and hasattr(values[0], "year"):
             kind = "dates" if hasattr(values[0], "hour") else "days"
             return cls(kind, "us"), values.astype("M8[us]")
-        times, form = read_times(np.array([str(each) for each in values.tolist()]))
+        try:
+            times, form = read_times(np.array([str(each) for each in values.tolist()]))
+        except DateError as error:
+            text = str(error).replace("utc=True (--utc) takes", "pandas.to_datetime(column, utc=True) takes")
+            raise DateError(error.row, text) from None
         return cls("texts", form=form), times
 
     def written(self, times: np.ndarray, library: str) -> Any:

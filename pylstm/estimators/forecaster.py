@@ -12,7 +12,7 @@ from sklearn.metrics import r2_score
 from sklearn.utils.validation import check_is_fitted
 
 from pylstm.checks import quoted
-from pylstm.estimators.asking import Asked, frame_metadata, frame_of, in_order, numbers, read_frame
+from pylstm.estimators.asking import Asked, frame_metadata, frame_of, in_order, numbers, read_frame, without_gaps
 from pylstm.estimators.estimator import Estimator
 from pylstm.estimators.inputs import seed_of
 from pylstm.estimators.tables import Columns, Table
@@ -68,7 +68,8 @@ class Forecaster(Estimator, kind="forecaster"):
         The step of the dates, such as ``"MS"``, ``"BME"`` or ``"15min"``; ``"C"`` takes absent business days for
         holidays, as an offset of pandas says them. Default: the step that the dates have.
     fill : {"linear", "previous", "zero"}, optional
-        What stands in the absent steps of a table; default: they are refused.
+        What stands in the absent steps of a table, or of a Series or DataFrame of pandas with dates; default: they are
+        refused.
     loss : str or list of float
         What the net says: ``"mean_squared_error"`` or ``"huber"``, values; ``"gaussian"``, ``"student_t"``, of counts
         ``"poisson"`` or ``"negative_binomial"``, distributions; a list of quantiles, or ``"quantile"``, these, sorted
@@ -168,6 +169,7 @@ class Forecaster(Estimator, kind="forecaster"):
         TypeError, ValueError, TrainingDiverged
             As `ForecastModel.fit`.
         """
+        y, X = without_gaps(self, y), without_gaps(self, X)
         frame = frame_of(self, y, X)
         if isinstance(frame, Table):
             y, X = frame.arrays(self.joint), frame.inputs(self.joint)

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from pylstm.estimators.index import Index, name_of
+from pylstm.data.panel import placed
+from pylstm.estimators.index import Index, all_steps, name_of
 from pylstm.schema import Entries
 
 LIBRARIES = ("pandas", "polars", "dict")
@@ -84,6 +85,27 @@ class Frame:
         if (index is None) != (library == "polars"):
             says.refuse("must be there for pandas alone", says.get("index"), "index")
         return cls(library, columns, name_of(says, "name"), index)
+
+
+def is_indexed(values: Any) -> bool:
+    """Whether it is a Series or DataFrame of pandas."""
+    return hasattr(values, "to_numpy") and hasattr(values, "index") and hasattr(values, "reindex")
+
+
+def with_steps(values: Any, fill: str, freq: Any = None) -> Any:
+    """A Series or DataFrame of pandas with the absent steps of its dates put in; without dates as it is."""
+    found = all_steps(values.index, freq)
+    if found is None:
+        return values
+    steps, index = found
+    try:
+        rows = np.asarray(values, "float64").reshape(len(values), -1)
+    except (TypeError, ValueError):  # refused with the name of the column
+        return values
+    full, library = placed(rows, steps, fill), imported("pandas")
+    if hasattr(values, "columns"):
+        return library.DataFrame(full, index=index, columns=values.columns)
+    return library.Series(full[:, 0], index=index, name=values.name)
 
 
 def _check_numbers(name: Any, column: Any) -> None:

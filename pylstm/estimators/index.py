@@ -71,7 +71,7 @@ class Index:
                 row = int(np.argmax(np.diff(numbers) != 1)) + 1
                 raise ValueError(
                     f"the index of y must have every period once, in order: {index[row]} is after {index[row - 1]}; "
-                    "sort the rows, put absent ones in, or pass y.to_numpy()"
+                    "sort the rows, put absent ones in (Forecaster(fill='linear')), or pass y.to_numpy()"
                 )
             return cls("periods", name, last=str(index[-1]), frequency=index.freqstr)
         if dtype.kind == "M":
@@ -124,6 +124,16 @@ class Index:
         return pd.Index(times if self.clock is None else self.clock.written(times, "pandas"), name=self.name)
 
     @property
+    def step(self) -> Steps | None:
+        """Its step; None where it has none, or one that has no name."""
+        if self.kind not in ("offsets", "periods"):
+            return self.steps if self.kind == "times" else None
+        times = self.future(8)
+        with suppress(ValueError):
+            return steps_of(Clock.read(self.name, times)[1])
+        return None
+
+    @property
     def metadata(self) -> dict[str, Any]:
         """Entries of a file."""
         texts = {name: getattr(self, name) for name in ("kind", "name", "last", "unit", "zone", "frequency")}
@@ -141,6 +151,35 @@ class Index:
         if (steps is None) != (kind not in ("times", "numbers")) or (clock is None) != (kind != "times"):
             says.refuse("must have the steps and the clock of its kind", kind, "kind")
         return cls(kind, name_of(says, "name"), steps, clock, unit=unit, **texts)
+
+
+def all_steps(index: Any, freq: Any = None) -> tuple[Steps, Any] | None:
+    """The steps of the dates of a pandas index, and an index of all of them; None where none is absent.
+
+    What does not rise, or has no step, is left to `Index.of` to refuse.
+    """
+    import pandas as pd
+
+    if not len(index) or getattr(index, "nlevels", 1) > 1:
+        return None
+    dtype = getattr(index, "dtype", np.dtype(object))
+    if hasattr(index, "freqstr") and dtype.kind not in "mM":
+        numbers = index.astype("int64").to_numpy()
+        positions = numbers - numbers[0]
+        if (np.diff(positions) < 1).any() or positions[-1] + 1 == len(positions):
+            return None
+        every = pd.period_range(index[0], periods=int(positions[-1]) + 1, freq=index.freqstr, name=index.name)
+        return Steps("number", 1.0, 0.0, len(index), positions), every
+    if dtype.kind not in "mM" and not _is_dated(index):
+        return None
+    find = _finder(None, freq)
+    with suppress(ValueError):
+        clock, times = Clock.read(index.name, index, find=find)
+        steps = find(times)
+        if steps.absent and steps.positions is not None:
+            every = clock.written(steps.at(np.arange(steps.positions[-1] + 1)), "pandas")
+            return steps, pd.Index(every, name=index.name)
+    return None
 
 
 def _finder(offset: Any, freq: Any) -> Callable[[np.ndarray], Steps]:
@@ -207,8 +246,8 @@ def _even_steps(times: np.ndarray, find: Callable[[np.ndarray], Steps], clock: C
         first = clock.shown(steps.at([steps.first_absent])[0])
         freq = ", take them for holidays, freq='C'" if steps.kind == "business day" else ""
         raise ValueError(
-            f"{steps.absent} steps (of {steps}) are absent from the index of y, the first {first}: put them in, as "
-            f"y.asfreq(...).interpolate(){freq}, or pass y.to_numpy()"
+            f"{steps.absent} steps (of {steps}) are absent from the index of y, the first {first}: "
+            f"Forecaster(fill='linear') puts them in, as does y.asfreq(...).interpolate(){freq}; or pass y.to_numpy()"
         )
     return steps
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import numpy as np
@@ -9,6 +12,7 @@ from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import validate_data
 
 from pylstm.checks import quoted
+from pylstm.data.finite import first_not_finite
 from pylstm.data.sequences import Sequences
 from pylstm.data.stored import Stored, lazily, stored
 from pylstm.estimators.refusing import refuse_other
@@ -41,6 +45,34 @@ def take(estimator: Any, X: Any, *, reset: bool) -> Any:
     X = _lazily(X)
     if isinstance(X, Stored):
         return _take_stored(estimator, X, reset)
+    if hasattr(X, "__len__") and not isinstance(X, str | bytes) and not len(X):
+        raise ValueError("X has no sequences (0 sample(s)), a minimum of 1 is required: pass at least one")
+    with explained_values("X", X):
+        return _take_present(estimator, X, reset)
+
+
+@contextmanager
+def explained_values(name: str, values: Any) -> Iterator[None]:
+    """Scikit-learn's words for a value that is not finite, with its place, and what to do in place of its advice."""
+    try:
+        yield
+    except ValueError as error:
+        found = _NOT_FINITE.match(str(error))
+        if found is None:
+            raise
+        at = None
+        with suppress(TypeError, ValueError):
+            at = first_not_finite(np.asarray(values, "float64"))
+        place = "" if at is None else f", first at index {at[0] if len(at) == 1 else at}"
+        cure = "fill the gaps, or leave such sequences out" if name == "X" else "leave such sequences out"
+        raise ValueError(f"{found[1] or name} contains {found[2]}{place}: {cure}") from None
+
+
+_NOT_FINITE = re.compile(r"Input (?:(\S+) )?contains (NaN|infinity)")
+
+
+def _take_present(estimator: Any, X: Any, reset: bool) -> Any:
+    """`take` of what is in memory."""
     X = unpacked(X)
     if np.isscalar(X):
         raise ValueError(f"X must be sequences, an array (N, T, I) or a list of arrays (T, I), got {quoted(X)}")

@@ -15,6 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 from pylstm.checks import check_share, check_size, quoted
 from pylstm.estimators.base import SequenceEstimator, counted
 from pylstm.estimators.conformal import Conformal, read_conformal, warn_of_few
+from pylstm.estimators.inputs import explained_values
 from pylstm.estimators.scaling import fit_scaler, make_scaler
 from pylstm.estimators.scikit import RegressorMixin
 from pylstm.models.heads import Head, HeadName, check_counts, head_of
@@ -274,7 +275,8 @@ class SequenceRegressor(RegressorMixin, SequenceEstimator, kind="sequence_regres
 
     def _take_targets(self, y: Any, x: Any = None, *, known: bool = False) -> np.ndarray:
         try:
-            y = check_array(y, dtype=np.float64, ensure_2d=False, input_name="y", estimator=self)
+            with explained_values("y", y):
+                y = check_array(y, dtype=np.float64, ensure_2d=False, input_name="y", estimator=self)
         except ValueError as error:
             if "could not convert" not in str(error):
                 raise

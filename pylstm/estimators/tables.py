@@ -56,8 +56,8 @@ class Columns:
         lists = {name: _listed(getattr(forecaster, name)) for name in ("target", "known", "static")}
         if forecaster.id is None and forecaster.time is None:
             named = [name for name, value in lists.items() if value]
-            if named or forecaster.fill is not None:
-                raise ValueError(f"{(named or ['fill'])[0]} is for tables: name a column, time=... or id=...")
+            if named:
+                raise ValueError(f"{named[0]} is for tables: name a column, time=... or id=...")
             return None
         if forecaster.fill not in (None, *FILLS):
             raise ValueError(f"fill must be one of {', '.join(FILLS)} or None, got {quoted(forecaster.fill)}")

@@ -137,3 +137,40 @@ def test_as_many_steps_as_inputs_are_known_of(run, shops):
     options = ["--id", "shop", "--column", "sold", "--known", "price", "--sort", "--horizon", 5, *SMALL]
     assert run("train", "forecast", shops, *options).status == 0
     assert len(rows_of(run("predict", SAVED).out)) == 1 + 2 * 3
+
+
+def dated(path, days, columns="date,y"):
+    """A file of values that do not repeat, on these days."""
+    values = 50 + 9 * np.sin(np.arange(len(days))) + np.random.default_rng(3).normal(size=len(days))
+    lines = [f"{day},{value:.4f}" for day, value in zip(days.astype("M8[D]"), values)]
+    path.write_text("\n".join([columns, *lines]) + "\n")
+    return path
+
+
+def test_a_file_of_another_step_is_refused(run, tmp_path):
+    days = np.datetime64("2020-01-01") + np.arange(60)
+    work = np.busday_offset("2020-01-01", np.arange(60))
+    daily, business = dated(tmp_path / "daily.csv", days), dated(tmp_path / "business.csv", work)
+    few = dated(tmp_path / "few.csv", work[3:8])  # a week from Monday: such days may be either
+    assert (
+        run("train", "forecast", daily, "--hidden", 2, "--epochs", 1, "--no-plot", "--save", "d.safetensors").status
+        == 0
+    )
+    text = "has steps of a business day, the model was trained on those of a day: --fill none takes the rows"
+    for command in ("predict", "evaluate"):
+        done = run(command, "d.safetensors", business)
+        assert done.status == 2 and text in done.err and done.out == ""
+    assert run("predict", "d.safetensors", business, "--steps", 1, "--fill", "none").status == 0
+    assert (
+        run("predict", "d.safetensors", daily).status == run("predict", "d.safetensors", few, "--steps", 1).status == 0
+    )
+
+
+def test_blocks_of_texts_may_be_series(run, tmp_path):
+    path = tmp_path / "blocks.csv"
+    values = np.random.default_rng(0).normal(size=60).round(3)
+    path.write_text("shop,y\n" + "".join(f"{'ABC'[k // 20]},{value}\n" for k, value in enumerate(values)))
+    options = ("--hidden", 2, "--epochs", 1, "--no-plot", "--column", "y")
+    done = run("train", "forecast", path, *options)
+    assert "note: the column 'shop' is not read: --id shop reads a series for each" in done.err
+    assert "is not read" not in run("train", "forecast", path, *options, "--id", "shop").err

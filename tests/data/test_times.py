@@ -57,9 +57,23 @@ def test_forms(texts, pattern, expected):
 
 
 def test_zones_must_be_one():
-    with pytest.raises(DateError, match="of another time zone") as caught:
+    with pytest.raises(DateError, match=r"has another offset than .*: utc=True \(--utc\) takes") as caught:
         read_dates(packed(["2001-01-01T00:00+01:00", "2001-01-01T01:00+02:00"]))
     assert caught.value.row == 1
+    with pytest.raises(DateError, match=r"has another offset than .*: write one to each"):
+        read_dates(packed(["2001-01-01T00:00+01:00", "2001-01-01T01:00"]), utc=True)
+
+
+def test_offsets_are_applied_where_all_are_of_utc():
+    texts = ["2001-01-01T00:00:00.25+01:00", "2001-01-01T01:30:00.50+02:30", "2000-12-31T20:30:00.75-0330"]
+    dates, form = read_dates(packed([*texts, "2001-01-01T02:00:01.00Z"]), utc=True)
+    expected = ["2000-12-31T23:00:00.25", "2000-12-31T23:00:00.50", "2001-01-01T00:00:00.75", "2001-01-01T02:00:01.00"]
+    assert dates.tolist() == np.array(expected, "M8[us]").tolist()
+    assert form.write(dates[:1]) == ["2000-12-31T23:00:00.25Z"]
+    same, form = read_dates(packed(["2001-01-01T00:00+01:00", "2001-01-02T00:00+01:00"]), utc=True)
+    assert form.write(same) == ["2000-12-31T23:00Z", "2001-01-01T23:00Z"]
+    plain, form = read_dates(packed(["2001-01-01T00:00", "2001-01-02T00:00"]), utc=True)
+    assert form.zone == "" and str(plain[0]) == "2001-01-01T00:00:00.000000"
 
 
 @pytest.mark.parametrize(

@@ -172,9 +172,9 @@ def nan_at(array, at):
 
 
 REFUSED = {
-    "Input X contains NaN": lambda: net().fit(nan_at(X, (0, 0, 0)), Y),
-    "Input X contains infinity": lambda: net().fit(X.reshape(40, 12) / 0.0, Y),
-    r"Input X\[3\] contains NaN": lambda: net().fit([*RAGGED[:3], nan_at(RAGGED[3], 0), *RAGGED[4:]], Y),
+    "X contains NaN": lambda: net().fit(nan_at(X, (0, 0, 0)), Y),
+    "X contains infinity": lambda: net().fit(X.reshape(40, 12) / 0.0, Y),
+    r"X\[3] contains NaN": lambda: net().fit([*RAGGED[:3], nan_at(RAGGED[3], 0), *RAGGED[4:]], Y),
     "Complex data not supported": lambda: net().fit(X * 1j, Y),
     "could not convert string": lambda: net().fit(np.full((40, 4), "a", dtype=object), Y),
     "Found input variables with inconsistent numbers of samples": lambda: net().fit(X, Y[:-1]),
@@ -183,7 +183,7 @@ REFUSED = {
     "all data frames must have the same columns": lambda: net().fit(
         [pd.DataFrame(X[0], columns=["a", "b"]), pd.DataFrame(X[1], columns=["b", "a"])], Y[:2]
     ),
-    "Found array with 0 sample": lambda: net().fit(X[:0], Y[:0]),
+    "X has no sequences": lambda: net().fit(X[:0], Y[:0]),
     "requires y to be passed": lambda: net().fit(X, None),
     "Expected 2D array, got 1D array": lambda: net().fit(X[:, 0, 0], Y),
     "Unknown label type: continuous": lambda: net().fit(X, X[:, 0, 0]),
@@ -195,7 +195,7 @@ REFUSED = {
     "schedule must be": lambda: net(schedule="none").fit(X, Y),
     "validation_fraction must be between": lambda: net(validation_fraction=1).fit(X, Y),
     "loss must be one of": lambda: SequenceRegressor(loss="l1").fit(X, X[:, 0, 0]),
-    "Input y contains NaN": lambda: SequenceRegressor().fit(X, nan_at(X[:, 0, 0], 3)),
+    "y contains NaN": lambda: SequenceRegressor().fit(X, nan_at(X[:, 0, 0], 3)),
 }
 
 

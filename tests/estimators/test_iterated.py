@@ -110,7 +110,7 @@ GAP[12, 4, 1] = np.nan
             "X can be read once, as it is a list_iterator, but it",
         ),
         (batches(X), ValueError, r"X, batch 0: a batch must be \(x, y\) or \(x, y, sample_weight\), got 1 arrays"),
-        (batches(GAP, LABELS), ValueError, "X, batch 1: Input X contains NaN"),
+        (batches(GAP, LABELS), ValueError, "X, batch 1: X contains NaN, first at index"),
         ([*batches(X, LABELS), (X[:, :, :2], LABELS)], ValueError, "X, batch 12: X has 2 features at a step, but Seq"),
         (batches(X, LABELS, -WEIGHTS), ValueError, "X, batch 0: sample_weight must be 0 or more"),
         (batches(X, LABELS, 0 * WEIGHTS), ValueError, "all sample weights are zero"),

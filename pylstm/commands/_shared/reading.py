@@ -13,7 +13,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pylstm.datasets import Table
 
-TABLE = ("delimiter", "decimal", "thousands", "comment", "header", "interpolate", "time_column", "date_format", "sort")
+TABLE = (
+    "delimiter", "decimal", "thousands", "comment", "header", "interpolate", "time_column", "date_format", "utc",
+    "sort",
+)  # fmt: skip
 """Options of all commands that read a CSV file; a saved model has those of its training."""
 
 
@@ -52,6 +55,7 @@ def add_table_options(parser: argparse.ArgumentParser, *, fill: bool) -> None:
     )
     add("--time-column", metavar="NAME", help="column of numbers or dates; default: the first of dates, or a year")
     add("--date-format", metavar="FORM", help="how dates are written, such as %%d/%%m/%%Y; default: detected")
+    add("--utc", action="store_true", default=None, help="take dates with offsets as of UTC; default: one offset only")
     add("--sort", action="store_true", default=None, help="sort the rows by time; default: they must rise")
     if fill:
         add(

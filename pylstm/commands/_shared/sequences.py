@@ -87,6 +87,7 @@ def read_groups(path: str, reading: dict[str, Any], *, labelled: bool = True) ->
         columns=columns,
         time=time,
         date_format=reading.get("date_format"),
+        utc=bool(reading.get("utc")),
         sort=bool(reading.get("sort")),
         interpolate=bool(reading.get("interpolate")),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 NAMES = ("co2", "sunspots")
 READ = ("column", "id", "known", *TABLE, "fill", "every")
 """Options of what is read; the saved model records them."""
+FIRST = 5000
+"""Rows that are looked at for ids."""
 CYCLE = 11
 """Years of a solar cycle, about: season of the baseline of the sunspots."""
 
@@ -143,6 +146,32 @@ def _set_steps(found: Read, texts: np.ndarray) -> None:
     found.steps = [steps_of(times)]
 
 
+def step_of(read: Read) -> list[Any] | None:
+    """Kind and size of the step of the times, for the file of a model; None where they say none."""
+    if not read.steps or not read.steps[0].known:
+        return None
+    return [read.steps[0].kind, float(read.steps[0].step)]
+
+
+def check_step(read: Read, about: dict[str, Any], fill: str | None) -> None:
+    """Refuse series of another step than those of the training; ``fill="none"`` takes their rows as equal steps.
+
+    Raises
+    ------
+    ValueError
+    """
+    from pylstm.data.calendar import TOLD, Steps, same_step
+
+    before, now = about.get("step"), step_of(read)
+    if fill == "none" or not before or now is None or read.steps[0].count < TOLD or same_step(before, now):
+        return
+    own, other = (Steps(each[0], each[1], 0.0, 1) for each in (now, before))
+    raise ValueError(
+        f"{read.source}: has steps of a {own}, the model was trained on those of a {other}: --fill none takes the rows "
+        "as such steps"
+    )
+
+
 SEASONS = {"month": 12, "quarter": 4, "week": 52, "day": 7, "business day": 5, "hour": 24, "30 min": 48, "15 min": 96}
 """Steps of a season by the step of the dates."""
 
@@ -169,7 +198,7 @@ def digest_of(*several: Series) -> str:
 def _read_file(path: str, options: dict[str, Any]) -> Read:
     from pylstm.data.panel import RowError, panel_of
     from pylstm.data.timestamps import written
-    from pylstm.datasets.groups import at_row, times_of
+    from pylstm.datasets.groups import at_row
 
     table = open_table(path, options, NAMES)
     known, owner = list(options.get("known") or ()), options.get("id")
@@ -182,10 +211,11 @@ def _read_file(path: str, options: dict[str, Any]) -> Read:
     for k, name in enumerate(columns):
         if name in (*columns[:k], *known, time, owner):
             raise ValueError(f"{path}: the column {name!r} is named twice")
+    _note_ids(table, (*columns, *known), time, owner)
     texts = [name for name in (time, owner) if name]
     read = table.read([*columns, *known], texts, gaps=bool(options.get("interpolate") or known))
     text = dict(zip(texts, read.texts))
-    times, form = times_of(table, time, text[time], options.get("date_format")) if time else (None, None)
+    times, form = _times(table, time, text, options) if time else (None, None)
     try:
         panel = panel_of(
             read.numbers[:, : len(columns)],
@@ -236,9 +266,50 @@ def _as_read(
 def _only_column(table: Table, used: tuple[str | None, ...]) -> str:
     """The column of the series where no other can be meant."""
     others = [name for name in table.names if name not in used]
-    if len(others) != 1:
-        raise ValueError(f"{table.path}: name the column of the series: --column {' or '.join(others)}")
-    return others[0]
+    if len(others) == 1:
+        return others[0]
+    numbers, ids = _kinds(table, others)
+    text = f"{table.path}: name the column of the series: --column {' or '.join(numbers or others)}"
+    if ids and used[1] is None:
+        text += f"; if several series stand below each other, also what tells them apart: --id {' or '.join(ids)}"
+    raise ValueError(text)
+
+
+def _times(table: Table, time: str, text: dict[str, Any], options: dict[str, Any]) -> tuple[Any, DateForm | None]:
+    from pylstm.datasets.groups import times_of
+
+    return times_of(table, time, text[time], options.get("date_format"), bool(options.get("utc")))
+
+
+def _note_ids(table: Table, used: tuple[str, ...], time: str | None, owner: str | None) -> None:
+    """Say so where a column of texts that is not read has blocks of rows: one below another may stand series."""
+    import sys
+
+    head = table.head(FIRST) if time is None and owner is None else []
+    for at, name in enumerate(table.names):
+        fields = [row[at] for row in head]
+        blocks = 1 + sum(before != after for before, after in pairwise(fields))
+        if name not in used and 1 < blocks == len(set(fields)) <= len(fields) // 4 and not any(map(_is_number, fields)):
+            print(f"note: the column {name!r} is not read: --id {name} reads a series for each", file=sys.stderr)
+            return
+
+
+def _kinds(table: Table, names: list[str]) -> tuple[list[str], list[str]]:
+    """Columns of numbers, and columns that may be ids: texts or integers of which most come again."""
+    head, numbers, ids = table.head(FIRST), [], []
+    for name in names:
+        fields = [row[table.position(name)] for row in head]
+        numeric = any(map(_is_number, fields))
+        if numeric:
+            numbers.append(name)
+        repeated = len(set(fields)) <= max(1, len(fields) // 2)
+        if repeated and (not numeric or all(field.lstrip("-").isdecimal() for field in fields)):
+            ids.append(name)
+    return numbers, ids
+
+
+def _is_number(field: str) -> bool:
+    return bool(field) and field.translate(str.maketrans("", "", "+-.,eE_ '")).isdecimal()
 
 
 def _with_cure(table: Table, placed: ValueError, error: RowError, used: tuple[str | None, ...]) -> ValueError:

@@ -161,11 +161,11 @@ def _named(read: Read) -> Any:
 
 def _about(args: argparse.Namespace, read: Read, reading: dict[str, Any]) -> dict[str, Any]:
     """The file's record of the training data, for `pylstm evaluate` and `pylstm predict`."""
-    from pylstm.commands._shared.series import NAMES, digest_of
+    from pylstm.commands._shared.series import NAMES, digest_of, step_of
 
     data = args.series if args.series in NAMES else os.path.abspath(args.series)
     about = {"task": "forecast", "data": data, "digest": digest_of(*read.series), "reading": reading}
-    return about | {"columns": list(read.columns)}
+    return about | {"columns": list(read.columns), "step": step_of(read)}
 
 
 def _chosen(model: ForecastModel) -> list[str]:
