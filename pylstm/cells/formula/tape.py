@@ -96,11 +96,7 @@ def _thinned(
         if costs:
             gone = min(costs, key=lambda node: (costs[node], node.index))
             kept.remove(gone)
-            below = dict.fromkeys([gone, *again.pop(gone)])
-            done.update(below)
-            for node, made in again.items():
-                if any(gone in each.args for each in (node, *made)):
-                    made |= below
+            done |= {gone, *again[gone]}  # at no cost for others from now on
             continue
         counts = {gate: sum(leaf is each or leaf in blocking[each] for each in kept) for gate, leaf in gates.items()}
         closed = [gate for gate, leaf in gates.items() if gate not in pinned and slots[gate] is not leaf]
