@@ -157,6 +157,27 @@ def test_a_package(cell):
     assert certify(twin).ok
 
 
+def test_the_modulus_of_zero():
+    """Its derivative is 0, as that of `row_norm`: the first step of every sequence is there."""
+
+    class Modulus(Cell):
+        states = ("h", "s")
+        complex = ("s", "a")
+        gates = {"a": "x"}
+
+        def forward(z, prev):
+            return {"h": abs(prev.s) + prev.h, "s": z.a + 0.5 * prev.s}
+
+    assert certify(Modulus).ok
+    layer = pylstm.Recurrent(Modulus, 2, 3, dtype="float64", seed=0)
+    x = np.random.default_rng(0).standard_normal((3, 1, 2))
+    grads = layer(x).backward(np.ones((3, 1, 3)))
+    assert np.isfinite(grads.x).all()
+    assert grads.x[:2].all()
+    assert not grads.x[2].any()
+    assert not layer(x[:1]).backward(np.ones((1, 1, 3))).initial["s_re"].any()
+
+
 def test_no_operation_for_nothing():
     """A real value times a complex one is two products, a conjugate none."""
 
