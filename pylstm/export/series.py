@@ -7,7 +7,7 @@ from pylstm.export.parts import Parts
 
 
 def prepared(series: Series, parts: Parts) -> list[str]:
-    """From x to the input of the first layer; the net waits until there is a value for every difference."""
+    """The way from x to the input of the first layer; the net waits until there is a value for every difference."""
     K, value = series.width, "log(x[k])" if series.log else "x[k]"
     lines = [f"    double level[{K}];", f"    for (int k = 0; k < {K}; k++)", f"        level[k] = {value};"]
     for number, lag in enumerate(series.lags):
@@ -31,7 +31,7 @@ def prepared(series: Series, parts: Parts) -> list[str]:
 
 
 def undone(series: Series, parts: Parts) -> list[str]:
-    """From the forecast of the prepared series, in y, to that of the series."""
+    """The way from the forecast of the prepared series, in y, to that of the series."""
     count, K, lines = parts.net.outputs, series.width, list[str]()
     for number, lag in reversed(list(enumerate(series.lags))):
         before = f"net->series.past{number}[k]"
