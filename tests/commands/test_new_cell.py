@@ -18,6 +18,7 @@ from pylstm import cli, plugins
 from pylstm.cells.certification.once import ensure_certified
 from pylstm.cells.formula import derive
 from pylstm.cells.formula.emission import cython
+from pylstm.cells.sizes import usual_sizes
 from pylstm.scaffold import package
 from pylstm.scaffold.package import files_of
 from pylstm.scaffold.texts import execute, fill
@@ -101,7 +102,7 @@ def test_tests_and_benchmark_of_the_package_fit_every_cell(name, monkeypatch):
     monkeypatch.setitem(sys.modules, "pylstm_copied", made)
     monkeypatch.setattr(made, "formula", made, raising=False)
     tests, benchmark = {}, {}
-    exec(fill("test.py.txt", "copied"), tests)
+    exec(fill("test.py.txt", "copied", sizes=repr(usual_sizes(made.Copied))), tests)
     tests["test_the_kernel_is_that_of_the_formula"]()
     tests["test_it_learns"]()
     exec(fill("bench.py.txt", "copied"), benchmark)

@@ -139,24 +139,25 @@ def snu(L, p, x, s, u):
 
 def history(s, h, most):
     """The states of the next step: each what the one before it was."""
-    past = [s.h] + [getattr(s, f"h{k}") for k in range(2, most)]
-    return dict(h=h) | {f"h{k}": past[k - 2] for k in range(2, most + 1)}
+    past = [s.h] + [getattr(s, f"h_lag{k}") for k in range(2, most)]
+    return dict(h=h) | {f"h_lag{k}": past[k - 2] for k in range(2, most + 1)}
 
 
 def dilated_gru(L, p, x, s, u):
-    r, z = sig(L("r", x=x, h4=s.h4)), sig(L("u", x=x, h4=s.h4))
-    return history(s, (1 - z) * s.h4 + z * tanh(L("n", x=x) + r * L("m", h4=s.h4)), 4)
+    g = s.h_lag4
+    r, z = sig(L("r", x=x, h_lag4=g)), sig(L("u", x=x, h_lag4=g))
+    return history(s, (1 - z) * g + z * tanh(L("n", x=x) + r * L("m", h_lag4=g)), 4)
 
 
 def tau_gru(L, p, x, s, u):
-    new, gate, weight = tanh(L("u", x=x, h=s.h)), sig(L("g", x=x, h=s.h)), sig(L("a", x=x, h=s.h))
-    return history(s, (1 - gate) * s.h + gate * (new + weight * tanh(L("z", x=x, h4=s.h4))), 4)
+    new, gate, weight = tanh(L("u", x=x, h=s.h)), sig(L("k", x=x, h=s.h)), sig(L("a", x=x, h=s.h))
+    return history(s, (1 - gate) * s.h + gate * (new + weight * tanh(L("z", x=x, h_lag4=s.h_lag4))), 4)
 
 
 def mist(L, p, x, s, u):
     """As ``MISTLayer`` of rdipietro/mist-rnns."""
     a = softmax(concatenate([L(f"a{k}", x=x, h=s.h) for k in range(4)]))
-    mixed = a[0] * s.h + a[1] * s.h2 + a[2] * s.h4 + a[3] * s.h8
+    mixed = a[0] * s.h + a[1] * s.h_lag2 + a[2] * s.h_lag4 + a[3] * s.h_lag8
     return history(s, tanh(L("n", x=x, mixed=sig(L("r", x=x, h=s.h)) * mixed)), 8)
 
 

@@ -92,7 +92,7 @@ def of_paper(name, layer, x, aux, reset):
     for row in range(x.shape[1]):
         for t in range(len(x)):
             if t == 0 or reset[t, row]:
-                states = {state: number(np.zeros(layer.widths[state])) for state in layer.cell.states}
+                states = {state: number(np.zeros(layer.widths[state])) for state in layer.cell.contract.states}
             u = SimpleNamespace(**{key: number(value[t, row]) for key, value in aux.items()})
             states = STEPS[name](linear, params, number(x[t, row]), SimpleNamespace(**states), u)
             for state, value in states.items():
@@ -110,7 +110,7 @@ def expected_of(name, layer, x, aux, reset):
         return np.array([[[float(v) for v in each] for each in step] for step in rows])
 
     pairs = [(lambda run, s=s: run.states[s][1:], collect(lambda f, t, row, s=s: f[s, t, row]))
-             for s in layer.cell.states if s not in gauge]  # fmt: skip
+             for s in layer.cell.contract.states if s not in gauge]  # fmt: skip
     if gauge and name != "mlstm":  # whose sums are matrices: its h says enough
         c, n, m = gauge
         pairs.append((lambda run: run.states[c][1:] / run.states[n][1:],

@@ -83,7 +83,9 @@ def drawn(name, steps=3, rows=2, dtype="float64"):
     for each, values in fixed.items():
         layer.params[each][...] = values
     x = random.uniform(-1, 1, (steps, rows, 2)).astype(dtype)
-    initial = {state: random.uniform(0.2, 0.8, (rows, layer.widths[state])).astype(dtype) for state in cell.states}
+    initial = {
+        state: random.uniform(0.2, 0.8, (rows, layer.widths[state])).astype(dtype) for state in cell.contract.states
+    }
     shapes = {key: (steps, rows, layer.widths[key]) for key in cell.aux if key != "x"}
     aux = {key: random.uniform(0.2, 1.5, shape).astype(dtype) for key, shape in shapes.items()}
     return layer, x, initial, aux
@@ -100,7 +102,7 @@ def test_three_steps_are_those_of_the_paper(name):
         for t in range(3):
             u = SimpleNamespace(**{key: value[t, row] for key, value in aux.items()})
             states = SimpleNamespace(**STEPS[name](linear, params, x[t, row], states, u))
-            for state in layer.cell.states:
+            for state in layer.cell.contract.states:
                 np.testing.assert_allclose(
                     run.states[state][t + 1, row], getattr(states, state), rtol=0, atol=1e-12, err_msg=state
                 )
