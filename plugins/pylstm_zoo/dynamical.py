@@ -192,7 +192,7 @@ class MomentumLSTM(Cell):
     gates = {f"{gate}_x": "x" for gate in "ifgo"} | {gate: "h" for gate in "ifgo"}
     biased = ("i", "f", "g", "o")
     options = {"mu": 0.6, "step": 0.6}
-    domain = {"mu": (0, 1), "step": (0, None)}
+    domain = {"mu": (0, 1), "step": (0, 1)}
     reference = (
         "Nguyen, Baraniuk, Bertozzi, Osher & Wang (2020), MomentumRNN: integrating momentum into recurrent neural "
         "networks, arXiv:2006.06919"

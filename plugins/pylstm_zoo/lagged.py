@@ -49,6 +49,7 @@ class TauGRU(Cell):
     states = ("h",)
     gates = {"u": "x+h", "z": "x+lag(h, 4)", "k": "x+h", "a": "x+h"}
     options = {"alpha": 1.0, "beta": 1.0}
+    domain = {"alpha": (0, 1), "beta": (0, 1)}
     reference = (
         "Erichson, Lim & Mahoney (2025), Gated recurrent neural networks with weighted time-delay feedback, "
         "arXiv:2212.00228"

@@ -124,7 +124,7 @@ class GLA(Cell):
     gates = {"q": "x", "k": "x", "v": "x", "a": "x"}
     biased = ("a",)
     options = {"tau": 16.0}
-    domain = {"tau": (1e-3, None)}
+    domain = {"tau": (1, 1000)}
     reference = (
         "Yang, Wang, Shen, Panda & Kim (2024), Gated linear attention transformers with hardware-efficient training, "
         "arXiv:2312.06635"

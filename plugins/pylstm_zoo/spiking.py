@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pylstm.cells import Cell, absolute, relu, surrogate, tanh
 
-SHARE = (0, 1)
+SHARE, STRENGTH = (0, 1), (0.001, 1000)
 
 
 def spikes(over, dampening):
@@ -24,7 +24,7 @@ class LIF(Cell):
     gates = {"i": "x+s"}
     biased = ()
     options = {"decay": 0.95, "threshold": 1.0, "dampening": 0.3}
-    domain = {"decay": SHARE, "threshold": (1e-3, None), "dampening": (0, None)}
+    domain = {"decay": SHARE, "threshold": STRENGTH, "dampening": STRENGTH}
     reference = (
         "Bellec, Scherr, Subramoney, Hajek, Salaj, Legenstein & Maass (2020), A solution to the learning dilemma for "
         "recurrent networks of spiking neurons, doi:10.1038/s41467-020-17236-y"
@@ -46,7 +46,7 @@ class ALIF(Cell):
     gates = {"i": "x+s"}
     biased = ()
     options = LIF.options | {"memory": 0.99, "lift": 0.07}
-    domain = LIF.domain | {"memory": SHARE, "lift": (0, None)}
+    domain = LIF.domain | {"memory": SHARE, "lift": (0, 1000)}
     reference = LIF.reference
 
     def forward(z, prev, o):
