@@ -36,7 +36,7 @@ from pylstm.engine.buffers cimport address, line_up, optional
 from pylstm.engine.memory cimport Memory, stamp_t
 from pylstm.engine.modifiers cimport add_given, blend_state, clear, scale_state, unblend_state, unscale_state
 from pylstm.engine.plan cimport (
-    FROM_EMISSION, FROM_STATE, PARAM_ROWS, Plan, border, core_t, pack, plan_t, rows_at, rows_grain, starts_dx)
+    FROM_EMISSION, FROM_STATE, PARAM_ROWS, Plan, border, core_t, own_memory, pack, plan_t, rows_at, rows_grain, starts_dx)
 from pylstm.engine.prefetch cimport prefetch_forward, prefetch_backward
 from pylstm.engine.products cimport add_cotangents, add_products, backward_products, start_from_input
 from pylstm.engine.ragged cimport (
@@ -92,7 +92,7 @@ def forward(Plan layout not None, workspace, flat, x, initial, given, *, bint pa
     cdef const core_t *core = plan.core
     cdef Py_ssize_t size = core.itemsize, rows = plan.rows
     cdef const char *weights = address(flat, core.n_parameters * size, False)
-    cdef int k
+    cdef int k, n
     no_arrays(&a, core)
     a.base = line_up(address(workspace, plan.nbytes, True))
     if plan.offsets != NULL:
@@ -109,6 +109,8 @@ def forward(Plan layout not None, workspace, flat, x, initial, given, *, bint pa
             memset(a.base + plan.states[k], 0, step)
         else:
             memcpy(a.base + plan.states[k], address(first, step, False), step)
+        for n in range(1, plan.threads if plan.own_states[k] else 1):
+            memcpy(a.base + plan.states[k] + own_memory(plan, n), a.base + plan.states[k], step)
         if plan.offsets != NULL:
             memcpy(a.base + plan.final[k], a.base + plan.states[k], step)    # of rows without steps
     cdef stamp_t stamp

@@ -124,6 +124,8 @@ cdef class Plan:
         Whether they share the columns of every product; otherwise its rows.
     units : bool
         Whether these are the columns of some units, whose hooks each thread runs as well.
+    apart : int
+        Bytes from what one thread alone works with to what the next one does; 0 if nothing is kept apart.
     chunk_back : int
         Steps of a chunk of the backward pass.
 
@@ -174,17 +176,26 @@ cdef class Plan:
             self.plan_backward(at)
         for k in range(core.states.n):
             whole = taped or k == core.output
-            self.p.states[k] = at.take(((self.p.rows if whole else kept) + B) * core.states.width[k])
+            self.p.own_states[k] = self.p.units and not whole and not feeds_product(core, k)
+            if not self.p.own_states[k]:
+                self.p.states[k] = at.take(((self.p.rows if whole else kept) + B) * core.states.width[k])
             self.p.prev[k] = at.take(kept * core.states.width[k]) if self.p.scaled[k] else -1
             if counts is not None and taped and not self.p.scaled[k] and feeds_product(core, k):
                 self.p.prev[k] = at.take(largest_chunk(&self.p, True) * core.states.width[k])
             self.p.made[k] = at.take(kept * core.states.width[k]) if self.p.blended[k] else -1
             self.p.final[k] = -1 if counts is None else at.take(B * core.states.width[k])
-        self.p.z = at.take(kept * core.z_columns)
         for k in range(core.emissions.n):
             self.p.emissions[k] = at.take(kept * core.emissions.width[k])
+        shared = at.bytes
+        self.p.z = at.take(kept * core.z_columns)
         for k in range(core.keep.n):
             self.p.keep[k] = at.take(kept * core.keep.width[k])
+        for k in range(core.states.n):
+            if self.p.own_states[k]:
+                self.p.states[k] = at.take((kept + B) * core.states.width[k])
+        if self.p.units and not taped:
+            self.p.apart = -(-(at.bytes - shared) // PAGE) * PAGE + PAGE
+            at.take((self.p.threads - 1) * self.p.apart // size)
         if counts is not None:
             self.p.y = at.take(self.p.given_T * B * core.states.width[core.output])
         if taped or counts is not None:
@@ -332,6 +343,10 @@ cdef class Plan:
     @property
     def units(self):
         return bool(self.p.units)
+
+    @property
+    def apart(self):
+        return self.p.apart
 
     @property
     def chunk_back(self):

@@ -3,7 +3,7 @@
 from libc.string cimport memcpy
 
 from pylstm.engine.plan cimport (
-    FROM_STATE, FROM_X, ROWS_GRAIN, core_t, part_t, plan_t, product_t, row_of, rows_at, starts_dx)
+    FROM_STATE, FROM_X, ROWS_GRAIN, core_t, own_memory, part_t, plan_t, product_t, row_of, rows_at, starts_dx)
 from pylstm.engine.ragged cimport scatter_dx
 from pylstm.engine.table cimport arrays_t, span_t, table_t
 from pylstm.engine.team cimport part
@@ -40,9 +40,10 @@ cdef inline void start_rows(const plan_t *plan, const arrays_t *a, const span_t 
     cdef int k
     cdef const product_t *p
     cdef char *to
-    cdef char *z = a.base + plan.z + (at if plan.taped else at - row_of(plan, span.first)) * core.z_columns * size
+    cdef char *z = a.base + own_memory(plan, span.number) + plan.z
     cdef const char *x = a.x + at * core.input_size * size
     cdef const char *bias = a.base + plan.bias
+    z += (at if plan.taped else at - row_of(plan, span.first)) * core.z_columns * size
     if plan.taped and plan.offsets == NULL:
         if plan.units:                         # all threads read all rows: each keeps its share for backward
             b = part(rows, ROWS_GRAIN, span.number, plan.threads)

@@ -2,7 +2,7 @@
 # bytes, to the next step (where rows end early: for each row of the step).
 from libc.string cimport memcpy, memset
 
-from pylstm.engine.plan cimport MAX_BLOCKS, PARAM_ROWS, core_t, kind_t, plan_t, row_of, rows_at, state_row
+from pylstm.engine.plan cimport MAX_BLOCKS, PARAM_ROWS, core_t, kind_t, own_memory, plan_t, row_of, rows_at, state_row
 from pylstm.engine.team cimport team_t
 from pylstm.engine.tiles cimport fetch_t
 from pylstm.kernel cimport block_t, floating, rows_t
@@ -118,6 +118,7 @@ cdef inline void tabulate(table_t *table, const plan_t *plan, const arrays_t *a,
     cdef Py_ssize_t local = row_of(plan, t) - (0 if plan.taped else row_of(plan, span.first)) + b0
     cdef Py_ssize_t passed = direction * (plan.B if plan.offsets == NULL else 1)
     cdef char *base = a.base
+    cdef char *own = base + own_memory(plan, span.number)
     cdef char *start
     cdef int k
     cdef block_t *z
@@ -132,14 +133,14 @@ cdef inline void tabulate(table_t *table, const plan_t *plan, const arrays_t *a,
     keep, states = put(table, &core.keep), put(table, &core.states)
     params, aux = put(table, &core.params), put(table, &core.aux)
     for k in range(core.z.n):
-        start = base + plan.z + (local * core.z_columns + column) * size
+        start = own + plan.z + (local * core.z_columns + column) * size
         place(table, &z[k], start, core.z_columns, passed * core.z_columns * size)
         column += core.z.width[k]
     for k in range(core.states.n):
         w = core.states.width[k]
         step = passed * w * size
         row = 0 if plan.taped or k == core.output else span.first
-        start = base + plan.states[k] + b0 * w * size
+        start = (own if plan.own_states[k] else base) + plan.states[k] + b0 * w * size
         place(table, &prev[k], start + state_row(plan, row, t) * w * size, w, step)
         place(table, &states[k], start + state_row(plan, row, t + 1) * w * size, w, step)
         if plan.scaled[k]:
@@ -151,7 +152,7 @@ cdef inline void tabulate(table_t *table, const plan_t *plan, const arrays_t *a,
         place(table, &emissions[k], base + plan.emissions[k] + local * w * size, w, passed * w * size)
     for k in range(core.keep.n):
         w = core.keep.width[k]
-        place(table, &keep[k], base + plan.keep[k] + local * w * size, w, passed * w * size)
+        place(table, &keep[k], own + plan.keep[k] + local * w * size, w, passed * w * size)
     start = base + plan.params
     for k in range(core.params.n):
         place(table, &params[k], start, 0, 0)
@@ -260,6 +261,8 @@ cdef inline void carry_states(const plan_t *plan, char *base, const span_t *span
         if k != core.output:
             w = core.states.width[k]
             states = base + plan.states[k] + b0 * w * size
+            if plan.own_states[k]:
+                states += own_memory(plan, span.number)
             if plan.units:
                 for b in range(rows):
                     memcpy(states + b * w * size + span.shift,

@@ -1,13 +1,16 @@
 # A chunk of steps for a team that shares the units of an elementwise cell: the products into their columns of every gate,
 # and their hooks. What others have made is read by products only, so a step has a phase for each source: one, or two where a
 # later stage reads an emission. Nothing waits for a thread that sleeps: see `own_share`.
+from libc.string cimport memcpy
+
 from pylstm.engine.modifiers cimport add_given, clear
-from pylstm.engine.plan cimport FROM_EMISSION, FROM_STATE, border, core_t, plan_t, units_grain
+from pylstm.engine.plan cimport (
+    FROM_EMISSION, FROM_STATE, border, core_t, own_memory, plan_t, state_row, units_grain)
 from pylstm.engine.products cimport add_cotangents, add_products, start_from_input
 from pylstm.engine.table cimport (
     arrays_t, call_backward, carry_states, exchange_states, next_step, span_t, table_t, tabulate, tabulate_cotangents)
 from pylstm.engine.team cimport own_share, part, team_t
-from pylstm.kernel cimport floating
+from pylstm.kernel cimport block_t, floating
 
 
 cdef inline void set_units(const plan_t *plan, span_t *span, int share) noexcept nogil:
@@ -19,14 +22,42 @@ cdef inline void set_units(const plan_t *plan, span_t *span, int share) noexcept
 
 cdef inline void turn_to(const plan_t *plan, span_t *span, table_t *table, int share) noexcept nogil:
     """The blocks of another share."""
-    cdef Py_ssize_t shift = span.shift
+    cdef Py_ssize_t shift = span.shift, own = own_memory(plan, share) - own_memory(plan, span.number)
     cdef int k
     if span.number == share:
         return
     set_units(plan, span, share)
     for k in range(table.n):
-        table.blocks[k].data = <char *> table.blocks[k].data + (span.shift - shift)
+        move_block(&table.blocks[k], span.shift - shift)
         table.blocks[k].width = span.units
+    if own == 0:
+        return
+    for k in range(plan.core.z.n):
+        move_block(&table.rows.z[k], own)
+    for k in range(plan.core.keep.n):
+        move_block(&table.rows.keep[k], own)
+    for k in range(plan.core.states.n):
+        if plan.own_states[k]:
+            move_block(&table.rows.prev[k], own)
+            move_block(&table.rows.states[k], own)
+
+
+cdef inline void move_block(const block_t *block, Py_ssize_t nbytes) noexcept nogil:
+    (<block_t *> block).data = <char *> block.data + nbytes
+
+
+cdef inline void gather_states(const plan_t *plan, char *base, const span_t *span) noexcept nogil:
+    """The last states of this thread's units, from its own memory to where all can be read."""
+    cdef const core_t *core = plan.core
+    cdef Py_ssize_t size = core.itemsize, w, b
+    cdef int k
+    cdef char *final
+    for k in range(core.states.n if span.number else 0):
+        if plan.own_states[k]:
+            w = core.states.width[k]
+            final = base + plan.states[k] + state_row(plan, span.first, span.first + span.steps) * w * size + span.shift
+            for b in range(plan.B):
+                memcpy(final + b * w * size, final + own_memory(plan, span.number) + b * w * size, span.units * size)
 
 
 cdef inline bint waits_for(const plan_t *plan, int stage) noexcept nogil:
@@ -73,9 +104,12 @@ cdef inline void forward_units(const plan_t *plan, const arrays_t *a, span_t *sp
                         core.stages[j].forward(&table.rows, core.stages[j].user)
                 stage = end
             next_step(&table)
-    while not plan.taped and span.first + span.steps < plan.T and own_share(team, number, phase, &share, False):
+    while not plan.taped and own_share(team, number, phase, &share, False):
         set_units(plan, span, share)
-        carry_states(plan, a.base, span)
+        if span.first + span.steps < plan.T:
+            carry_states(plan, a.base, span)
+        else:
+            gather_states(plan, a.base, span)
 
 
 # --- backward ------------------------------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """Few rows of an elementwise cell, whose units threads share: who does what, and the bits of one thread."""
 
 import itertools
+import time
 
 import numpy as np
 import pytest
@@ -153,6 +154,33 @@ def test_every_unit_has_one_owner(cell, threads):
             assert [(at - start, size) for at, size, _ in pieces] == [(first + 200 * g, n) for g in range(gates)]
     packed = [(at, n) for *_, parts in plan.parts() for pieces in parts for _, n, at in pieces]
     assert all(after >= at + n for (at, n), (after, _) in itertools.pairwise(packed))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_without_a_tape_threads_write_pages_apart(dtype):
+    layer, T = layer_and_steps(pylstm.LSTM(1, 1).cell, dtype, 2, 2, 64)
+    plan, taped = (layer._core.plan(T, 2, tape, 0, 0, 2) for tape in (False, True))
+    z, c, kept = plan.offset("z"), plan.offset("states", 1), plan.offset("keep")
+    first, last = min(z, c, kept), max(z, c, kept)
+    assert plan.units and plan.apart >= last - first + 4096 and plan.apart % 4096 == 0
+    assert last + plan.apart < plan.nbytes
+    assert plan.offset("states", 0) < first  # of the output all threads read all
+    assert taped.apart == 0
+
+
+@pytest.mark.parametrize("threads", [2, 3])
+def test_shares_that_another_thread_begins(threads):
+    layer, T = layer_and_steps(pylstm.LSTM(1, 1).cell, "float32", 2, threads, 64, 96)
+    x, given, _ = problem(layer, T, 2)
+    pylstm.set_num_threads(1)
+    expected = layer(x, **given, tape=False)
+    expected = [array.copy() for array in (expected.y, *expected.final.values())]
+    pylstm.set_num_threads(threads)
+    for _ in range(5):
+        time.sleep(0.02)  # the others fall asleep: thread 0 does the first steps for all
+        run = layer(x, **given, tape=False)
+        for array, wanted in zip((run.y, *run.final.values()), expected, strict=True):
+            np.testing.assert_array_equal(array, wanted)
 
 
 @pytest.mark.parametrize(
