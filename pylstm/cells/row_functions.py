@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from pylstm.cells.formula.symbols import Symbol, refuse, width_given
-from pylstm.cells.functions import of_numbers, sqrt, where
+from pylstm.cells.functions import absolute, of_numbers, sqrt, stop_gradient, where
 from pylstm.cells.widths import product, quotient
-from pylstm.checks import quoted
+from pylstm.checks import check_flag, quoted
 
 Groups = Any
 """A number; in a formula also a size name, a product of them, or ``size.<name>``."""
@@ -75,7 +75,7 @@ def row_mean(x: Any, groups: Groups = 1) -> Any:
 
 @of_numbers("x")
 def row_max(x: Any, groups: Groups = 1) -> Any:
-    """The largest unit of each group: (..., W) to (..., groups). Units that are equal share the derivative.
+    """The largest unit of each group: (..., W) to (..., groups), NaN where one is. Equal units share the derivative.
 
     Examples
     --------
@@ -91,16 +91,20 @@ def row_max(x: Any, groups: Groups = 1) -> Any:
 
 @of_numbers("x")
 def row_norm(x: Any, groups: Groups = 1) -> Any:
-    """Euclidean norm of each group: (..., W) to (..., groups). Of zeros its derivative is 0; squares may overflow.
+    """Euclidean norm of each group, by the largest unit: (..., W) to (..., groups). Of zeros its derivative is 0.
 
     Examples
     --------
-    >>> row_norm(np.array([[3.0, 4.0]]))
-    array([[5.]])
+    >>> row_norm(np.array([[3.0, 4.0]])), row_norm(np.array([[3e200, 4e200]]))
+    (array([[5.]]), array([[5.e+200]]))
     """
-    square = row_sum(x * x, groups)
+    most = stop_gradient(row_max(absolute(x), groups))  # the norm does not depend on what its terms are divided by
+    finite = 1 / where(most > 1, most, 1) > 0
+    scale = where((most > 0) & finite, most, 1)
+    part = x / repeat(scale, x.width if isinstance(x, Symbol) else x.shape[-1])
+    square = row_sum(part * part, groups)
     some = square != 0
-    return where(some, sqrt(where(some, square, 1)), 0)
+    return scale * where(some, sqrt(where(some, square, 1)), 0)
 
 
 @of_numbers("x")
@@ -146,6 +150,7 @@ def cumsum(x: Any, groups: Groups = 1, reverse: bool = False) -> Any:
     >>> cumsum(x), cumsum(x, 2, reverse=True)
     (array([[ 1.,  3.,  6., 12.]]), array([[3., 2., 9., 6.]]))
     """
+    reverse = check_flag("reverse", reverse)
     if isinstance(x, Symbol):
         return x.across("rcumsum" if reverse else "cumsum", x.width, width_given(groups))
     parts = _parts(x, groups)
@@ -210,6 +215,14 @@ def _times(x: Any, width: int) -> int:
     return int(width // x.shape[-1])
 
 
+def _symbols(what: str, a: Any, b: Any) -> bool:
+    """Whether both are symbols; refuses one of each."""
+    both = [isinstance(each, Symbol) for each in (a, b)]
+    if any(both) and not all(both):
+        refuse(f"{what} of a value of the cell and {quoted(a if both[1] else b)}", "a number multiplies: 2 * z.a")
+    return all(both)
+
+
 @of_numbers("a", "b")
 def outer(a: Any, b: Any, groups: Groups = 1) -> Any:
     """Products of each unit of `a` with each of `b`, in each group, row by row: a matrix for a state.
@@ -222,7 +235,7 @@ def outer(a: Any, b: Any, groups: Groups = 1) -> Any:
     >>> outer(np.array([[1.0, 2.0]]), np.array([[3.0, 4.0, 5.0]]))
     array([[ 3.,  4.,  5.,  6.,  8., 10.]])
     """
-    if isinstance(a, Symbol) and isinstance(b, Symbol):
+    if _symbols("outer", a, b):
         groups = width_given(groups)
         width = quotient(product(a.width, b.width), groups)
         if width is None:
@@ -244,10 +257,11 @@ def contract(a: Any, b: Any, groups: Groups = 1) -> Any:
     >>> contract(M, np.array([[1.0, 1.0, 1.0]])), contract(np.array([[1.0, 1.0]]), M)
     (array([[12., 24.]]), array([[ 9., 12., 15.]]))
     """
-    if isinstance(a, Symbol) and isinstance(b, Symbol):
+    if _symbols("contract", a, b):
         return _contracted(a, b, width_given(groups))
+    a, b = np.atleast_1d(np.asarray(a)), np.atleast_1d(np.asarray(b))
     matrix, vector = (a, b) if a.shape[-1] >= b.shape[-1] else (b, a)
-    if matrix.shape[-1] * groups % vector.shape[-1]:
+    if vector.shape[-1] % groups or matrix.shape[-1] * groups % vector.shape[-1]:
         raise ValueError(
             f"a matrix of {matrix.shape[-1]} units cannot be contracted with a vector of {vector.shape[-1]} "
             f"in {groups} groups"

@@ -6,7 +6,20 @@ import numpy as np
 import pytest
 
 import pylstm
-from pylstm.cells import Cell, FormulaError, contract, derive, fold, outer, repeat, row_mean, row_sum, softmax, tanh
+from pylstm.cells import (
+    Cell,
+    FormulaError,
+    contract,
+    cumsum,
+    derive,
+    fold,
+    outer,
+    repeat,
+    row_mean,
+    row_sum,
+    softmax,
+    tanh,
+)
 from pylstm.cells.formula.emission import c, cython
 
 
@@ -32,6 +45,11 @@ class Named(Cell):
             "a matrix of 6 units cannot be contracted",
         ),
         (lambda: repeat(np.ones((2, 5)), 7), "5 units cannot be repeated up to 7"),
+        (lambda: cumsum(np.ones((2, 4)), 1, "yes"), "reverse must be True or False, got 'yes'"),
+        (
+            lambda: contract(2.0, np.ones((2, 4)), 2),
+            "a matrix of 4 units cannot be contracted with a vector of 1 in 2 groups",
+        ),
         (lambda: outer(np.ones((2, 3)), np.ones((2, 3)), 2), "groups=2 does not divide a row of 3 units"),
     ],
 )
@@ -76,6 +94,9 @@ def made(forward, **widths):
         (lambda z: {"h": z.a + row_sum(z.a, 2)}, "widths 8 and 2 meet in one operation: .* repeat the narrower one"),
         (lambda z: {"h": contract(z.a, row_sum(z.a, 3 - 1) * 0 + z.a, 3)}, "contract of widths 8 and 8 in 3 groups"),
         (lambda z: {"h": outer(z.a, z.a, 5)}, "outer of widths 8 and 8 in 5 groups: take groups that divide both"),
+        (lambda z: {"h": contract(2.0, z.a)}, "contract of a value of the cell and 2.0: a number multiplies: 2 . z.a"),
+        (lambda z: {"h": outer(z.a, 2.0)}, "outer of a value of the cell and 2.0: a number multiplies"),
+        (lambda z, size: {"h": z.a * (size.hidden_size // 2)}, "a part of a size is a size of its own, sizes = "),
         (lambda z: {"h": z.a.mean()}, "a symbol is not an array and has no mean: write row_mean.z.a.,"),
         (lambda z: {"h": z.a.sum()}, "a symbol is not an array and has no sum: write row_sum.z.a.,"),
         (lambda z, size: {"h": z.a * size.heads}, "size.heads does not exist: size has input_size, hidden_size"),
@@ -90,6 +111,8 @@ def test_wrong_formulas(forward, says):
     ("width", "says"),
     [
         ("heads * key", "unknown size 'heads'; declare it in `sizes`"),
+        ("hidden * 2", "unknown size 'hidden'; did you mean 'hidden_size'. Or declare it in `sizes`"),
+        (True, "of 'h' must be a size, a whole number, or a product such as '2 . hidden_size', got True"),
         ("2 * 0", "of 'h' must be a size, a whole number, or a product"),
         ("a + b", "of 'h' must be a size, a whole number, or a product"),
         (1.5, "of 'h' must be a size, a whole number, or a product"),

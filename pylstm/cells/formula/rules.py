@@ -11,7 +11,6 @@ from collections.abc import Callable
 
 from pylstm.cells.formula.graph import ACROSS, FILL, LOGICAL, REDUCTION, Graph, Node
 from pylstm.cells.formula.symbols import Symbol
-from pylstm.cells.widths import Width
 
 Rule = Callable[..., Symbol]
 
@@ -20,10 +19,11 @@ def _where(condition: Symbol, a: Symbol | float, b: Symbol | float) -> Symbol:
     return condition.apply("where", condition, a, b)
 
 
-def _shared(c: Symbol, condition: Symbol, width: Width) -> Symbol:
-    """c / n to those n units of a group where `condition` is true."""
-    count = _where(condition, 1, 0).across("row_sum", c.width)
-    return _where(condition, (c / count).across("fill", width), 0)
+def _shared(c: Symbol, y: Symbol, a: Symbol) -> Symbol:
+    """c / n to those n units of a group that are the largest, y; NaN to all where y is."""
+    less = a < y.across("fill", a.width)
+    count = _where(y == y, _where(less, 0, 1).across("row_sum", c.width), y)
+    return _where(less, 0, (c / count).across("fill", a.width))
 
 
 RULES: dict[str, tuple[Rule | None, ...]] = {
@@ -53,7 +53,7 @@ RULES: dict[str, tuple[Rule | None, ...]] = {
     "cos": (lambda c, y, a: c * -a.apply("sin", a),),
     "fill": (lambda c, y, a: c if a.width == 1 else c.across("row_sum", a.width),),
     "row_sum": (lambda c, y, a: c.across("fill", a.width),),
-    "row_max": (lambda c, y, a: _shared(c, a == y.across("fill", a.width), a.width),),
+    "row_max": (lambda c, y, a: _shared(c, y, a),),
     "logsumexp": (lambda c, y, a: c.across("fill", a.width) * a.across("softmax", a.width, y.groups),),
     "softmax": (lambda c, y, a: y * (c - (c * y).across("row_sum", y.groups).across("fill", a.width)),),
     "cumsum": (lambda c, y, a: c.across("rcumsum", a.width, y.groups),),

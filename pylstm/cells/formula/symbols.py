@@ -265,7 +265,9 @@ class Symbol:
         _PRODUCT,
     )
     __mod__ = __rmod__ = __floordiv__ = __rfloordiv__ = __round__ = __floor__ = __ceil__ = __trunc__ = _refused(
-        "rounding has no derivative", "compute it outside and pass it as aux, or use pylstm.where"
+        "rounding has no derivative",
+        "compute it outside and pass it as aux, or use pylstm.where; a part of a size is a size of its own, "
+        'sizes = {"half": 4}',
     )
     __array__ = _refused("a symbol is not an array", "use the functions of pylstm in place of NumPy's")
 
