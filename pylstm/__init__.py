@@ -69,6 +69,7 @@ if TYPE_CHECKING:  # what `__getattr__` finds, for checkers
     from pylstm import data as data
     from pylstm import datasets as datasets
     from pylstm import estimators as estimators
+    from pylstm import export as export
     from pylstm import feedforward as feedforward
     from pylstm import forecasting as forecasting
     from pylstm import hookspecs as hookspecs

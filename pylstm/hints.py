@@ -23,6 +23,7 @@ from pylstm.hint_calls import explained_constructor as explained_constructor
 from pylstm.hint_calls import takes_input as takes_input
 from pylstm.hint_texts import HINTS
 from pylstm.kinds import Kinded
+from pylstm.wording import OF_LAYERS
 
 
 class Hint:
@@ -233,7 +234,8 @@ def absent(module: str, later: Mapping[str, str] = MappingProxyType({})) -> Call
             return found if later[name] == f"{module}.{name}" else getattr(found, name)
         cure = HINTS["module"].get(name, "") or _meant(name, module)
         if module != "pylstm" and name in getattr(sys.modules.get("pylstm"), "__all__", ()):
-            cure = f"pylstm.{name} is it"
+            layer = module == "pylstm.cells" and name in OF_LAYERS
+            cure = f"pylstm.{name} is the layer, {OF_LAYERS[name]!r} its cell" if layer else f"pylstm.{name} is it"
         raise AttributeError(f"module {module!r} has no attribute {name!r}{cure and ': '}{cure}")
 
     def listed() -> list[str]:

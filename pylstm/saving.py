@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -314,7 +315,9 @@ def _refuse_unused(cells: Mapping[str, Any], described: Any) -> None:
     text = json.dumps(described)
     for name in cells:
         if f'"cell": {json.dumps(name)}' not in text:
-            raise ValueError(f"the file has no layer of the cell {name!r}, which was passed as cell=")
+            found = ", ".join(sorted(set(re.findall(r'"cell": ("(?:[^"\\]|\\.)*")', text)))).replace('"', "'")
+            holds = f"its cells are {found:.200}" if found else "it has no recurrent layer"
+            raise ValueError(f"the file has no layer of the cell {name!r}, which was passed as cell=: {holds}")
 
 
 def _plans(described: Mapping[str, Entries], wanted: Wanted) -> dict[str, Plan]:

@@ -96,3 +96,22 @@ def of_unequal(name: str) -> str:
         "rows = pylstm.Sequences.of(list_of_arrays) pads them; a SequenceModel takes rows, a layer with "
         "batch_first=True rows.padded with lengths=rows.lengths",
     )
+
+
+OF_LAYERS = {"LSTM": "lstm", "GRU": "gru", "RNN": "rnn_tanh"}
+"""Class of a layer -> its cell."""
+
+
+def layer_in_place(cell: Any) -> str:
+    """Why a layer, or a class of layers, is not a cell, and which cell it has; "" of anything else."""
+    cls = cell if isinstance(cell, type) else type(cell)
+    if not any(f"{each.__module__}.{each.__name__}" == "pylstm.described.Layer" for each in cls.__mro__):
+        return ""
+    name = cls.__name__
+    if cls is not cell:
+        own = getattr(getattr(cell, "cell", None), "name", None)
+        return f"{cell!r} is a layer, not a cell" + (f": its cell is {own!r}" if own else "")
+    own = next((OF_LAYERS[each.__name__] for each in cls.__mro__ if each.__name__ in OF_LAYERS), None)
+    if own is None:
+        return f"{name} is a layer, not a cell, which is a name such as 'lstm' or a class derived from pylstm.Cell"
+    return f"{name} is a layer, not a cell: its cell is {own!r}"

@@ -6,7 +6,11 @@ import numpy as np
 import pytest
 
 import pylstm
+from pylstm.forecasting import ForecastModel
 from pylstm.losses import gaussian_likelihood, mean_squared_error, quantile_loss, sigmoid_cross_entropy
+from pylstm.models.heads import HEADS, head_of
+from pylstm.models.sequence_model import LOSSES
+from pylstm.text import CharModel
 
 X, Y = np.ones((20, 5, 3), "float32"), np.ones((20, 2), "float32")
 
@@ -82,6 +86,22 @@ MESSAGES = {
         lambda: pylstm.save("x", kept(pylstm.LSTM)(3, 4)),
         r"load would return an LSTM: give it a kind of its own, class LSTM\(LSTM, kind=\.\.\.\)$",
     ),
+    "a layer of a stack that cannot be streamed": (
+        lambda: pylstm.Bidirectional(pylstm.LSTM(3, 4), pylstm.GRU(3, 4)).stream(),
+        r"^a Bidirectional cannot be streamed: its reverse direction needs the whole sequence: ",
+    ),
+    "a text in place of its vocabulary": (
+        lambda: CharModel("abc"),
+        r"^vocabulary must be a pylstm\.datasets\.Vocabulary, got 'abc': pass Vocabulary\.of\('abc'\)$",
+    ),
+    "a size of another cell": (
+        lambda: pylstm.SequenceModel("lstm", 3, 4, 2, proj_size=2),
+        r"\(its extra sizes: none; its options: none\): cell 'lstmp' and 'lstmp_peephole' have it$",
+    ),
+    "an option of another library": (
+        lambda: pylstm.Recurrent("gru", 3, 4, reset_after=False),
+        r": of cell 'gru' it is True; cell 'gru_reset_before' is the other one$",
+    ),
 }
 
 
@@ -103,3 +123,74 @@ def test_a_loss_has_no_layer_to_make_anew(loss):
         with pytest.raises(TypeError) as caught:
             call()
         assert "layer" not in str(caught.value)
+
+
+TAKING_CELLS = {
+    "SequenceModel": lambda cell: pylstm.SequenceModel(cell, 3, 4, 2),
+    "Recurrent": lambda cell: pylstm.Recurrent(cell, 3, 4),
+    "certify": pylstm.certify,
+    "ForecastModel": lambda cell: ForecastModel(cell, 2).fit(np.sin(np.arange(300.0))),
+    "estimator": lambda cell: pylstm.SequenceClassifier(cell).fit(X.swapaxes(0, 1), [0, 1, 0, 1, 1]),
+    "load": lambda cell: pylstm.load("absent", cell=cell),
+}
+
+
+@pytest.mark.parametrize("taking", TAKING_CELLS.values(), ids=TAKING_CELLS)
+@pytest.mark.parametrize(
+    "layer, cell", [(pylstm.LSTM, "lstm"), (pylstm.GRU, "gru"), (pylstm.RNN, "rnn_tanh"), (pylstm.GRU(2, 3), "gru")]
+)
+def test_a_layer_is_not_a_cell(taking, layer, cell):
+    with pytest.raises(TypeError, match=rf"is a layer, not a cell: .*'{cell}'"):
+        taking(layer)
+
+
+def test_recurrent_has_no_cell_of_its_own():
+    with pytest.raises(AttributeError, match=r"pylstm\.RNN is the layer, 'rnn_tanh' its cell$"):
+        pylstm.cells.RNN  # noqa: B018
+    for taking in (TAKING_CELLS["SequenceModel"], pylstm.certify):
+        with pytest.raises(TypeError, match=r"^Recurrent is a layer, not a cell, which is a name such as 'lstm' or a"):
+            taking(pylstm.Recurrent)
+
+
+@pytest.mark.parametrize(
+    "called, name",
+    [("rnn", "rnn_tanh"), ("Elman", "rnn_tanh"), ("SimpleRNN", "rnn_tanh"), ("RNN-ReLU", "rnn_relu"), ("LSTM", "lstm")],
+)
+def test_names_of_other_libraries(called, name):
+    with pytest.raises(LookupError, match=rf"^no cell is named '{called}'; did you mean '{name}'\? "):
+        pylstm.SequenceModel(called, 3, 4, 2)
+
+
+def test_one_name_of_a_loss_goes_everywhere():
+    assert len(HEADS) == 7
+    for name, head in HEADS.items():
+        assert head_of(name) is head_of(head.loss) is head
+        model = pylstm.SequenceModel("gru", 3, 4, 9 if name == "quantile" else 6, loss=name)
+        assert model.loss_name == head.loss and head.loss in LOSSES
+        assert pylstm.SequenceModel.of(pylstm.GRU(3, 4), 6, loss=head.loss).loss_name == head.loss
+    with pytest.raises(ValueError, match=r"got 'mse': take mean_squared_error$"):
+        head_of("mse")
+
+
+def test_a_budget_of_a_stack_is_that_of_the_caller():
+    x = np.ones((20, 5, 3), "float32")
+    layers = pylstm.LSTM(3, 4, num_layers=2, bidirectional=True)
+    message = r"^checkpoint: a budget of 4,000 bytes, of which 1,000 are for LSTM\(3, 4"
+    with pytest.raises(ValueError, match=message) as one:
+        layers(x, checkpoint="4 kB")
+    least = _least(one.value)
+    with pytest.raises(ValueError, match=r" is too small for 20 steps, batch size 5: the least possible is "):
+        layers(x, checkpoint=least - 4)
+    with pytest.raises(ValueError, match=r" for LSTM\(8, 4") as two:
+        layers(x, checkpoint=least)  # the second has more inputs
+    assert layers(x, checkpoint=_least(two.value)).y.shape == (20, 5, 8)
+
+
+def _least(error):
+    return int(str(error).split("possible is ")[1].split(" ")[0].replace(",", ""))
+
+
+def test_the_cells_of_a_file_are_named(tmp_path):
+    pylstm.save(tmp_path / "a.safetensors", pylstm.LSTM(3, 4))
+    with pytest.raises(ValueError, match=r"cell 'gru', which was passed as cell=: its cells are 'lstm'$"):
+        pylstm.load(tmp_path / "a.safetensors", cell=pylstm.GRU(3, 4).cell)

@@ -47,6 +47,7 @@ def test_refused(bad):
     ("variables", "expected"),
     [
         ({"PYLSTM_NUM_THREADS": "3", "OMP_NUM_THREADS": "1"}, "3"),
+        ({"PYLSTM_NUM_THREADS": "", "OMP_NUM_THREADS": "3"}, "3"),
         ({"OMP_NUM_THREADS": "1"}, "1"),
         ({"OMP_NUM_THREADS": "none"}, None),
         ({}, None),

@@ -15,6 +15,7 @@ from pylstm.cells.structures import Dense
 from pylstm.cells.widths import Widths, evaluated, factors, product
 from pylstm.checks import quoted
 from pylstm.hints import explained_constructor
+from pylstm.wording import layer_in_place
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 
@@ -34,13 +35,15 @@ def _is_number(value: Any) -> bool:
 def _product(width: Any) -> Any:
     """The one form of a width; what is none is refused with the names (`Contract._check_widths`)."""
     try:
-        return product(width) if isinstance(width, str | int) else width
+        return product(width) if isinstance(width, str | int) and not isinstance(width, bool) else width
     except ValueError:
         return width
 
 
 def wrong_cell(cell: Any) -> str:
     """Why something is not a class of cells, and what to pass."""
+    if layer := layer_in_place(cell):
+        return layer
     cure = ""
     if isinstance(cell, str):
         cure = ": pylstm.plugins.registry().get(name) returns the class of a name that `pylstm cells` lists"
@@ -326,16 +329,23 @@ class Contract:
         self._check_widths()
 
     def _check_widths(self) -> None:
+        known = ("input_size", "hidden_size", *self.sizes)
         for name, width in self.widths.items():
             try:
-                unknown = [each for each in factors(width)[1] if each not in ("input_size", "hidden_size", *self.sizes)]
+                if isinstance(width, bool):
+                    raise ValueError
+                unknown = [each for each in factors(width)[1] if each not in known]
             except (ValueError, AttributeError):
                 self._refuse(
                     f"the width of {name!r} must be a size, a whole number, or a product such as '2 * hidden_size', "
                     f"got {width!r}"
                 )
             if unknown:
-                self._refuse(f"width of {name!r}: unknown size {unknown[0]!r}; declare it in `sizes`")
+                import difflib
+
+                close = difflib.get_close_matches(unknown[0], known, 1)
+                meant = f"did you mean {close[0]!r}? Or " if close else ""
+                self._refuse(f"width of {name!r}: unknown size {unknown[0]!r}; {meant}declare it in `sizes`")
 
     def _check_constants(self, values: dict[str, Any]) -> None:
         weights = [f"weight_{source}" for source in self.sources]

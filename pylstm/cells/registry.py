@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +11,10 @@ from dataclasses import dataclass
 from pylstm.cells.cell import Cell, check_cell
 from pylstm.cells.certification.once import ensure_certified, remembered
 from pylstm.checks import quoted
+
+CALLED = dict.fromkeys(("rnn", "elman", "elmanrnn", "simplernn", "vanilla", "vanillarnn", "rnntanh"), "rnn_tanh")
+CALLED |= {"rnnrelu": "rnn_relu", "irnn": "rnn_relu"}
+"""What other libraries call a cell, in small letters and digits alone, and its name."""
 
 
 @dataclass(frozen=True)
@@ -150,7 +155,10 @@ class Registry:
         if entry is None:
             import difflib
 
-            close = difflib.get_close_matches(str(name).lower(), self.names(), cutoff=0.5)
+            known, folded = self.names(), str(name).lower()
+            close = difflib.get_close_matches(folded, known, cutoff=0.5)
+            called = CALLED.get(re.sub("[^a-z0-9]", "", folded), folded)
+            close = [called] if called in known else close
             hint = f"; did you mean {' or '.join(map(repr, close))}?" if close else "."
             raise LookupError(
                 f"no cell is named {quoted(name)}{hint} `pylstm cells` lists the cells; `pylstm plugins` shows a "

@@ -134,7 +134,7 @@ class Records:
                 line = (starts[-1] if starts else before) + 1
                 if "field limit" in str(error):
                     raise ValueError(self._too_long(line)) from None
-                raise ValueError(f"{self._path}, line {line}: {error}") from None
+                raise ValueError(f"{self._path}, line {line}: {_wrong_quote(str(error))}") from None
             ended = len(rows) < BLOCK
             self._show()
             yield from _without_blank([before + 1, *(line + 1 for line in starts[:-1])], rows)
@@ -157,6 +157,15 @@ class Records:
     def _reader(self, lines: Iterable[str] | None = None, *, strict: bool = True) -> Any:
         options: dict[str, Any] = {"strict": strict, "skipinitialspace": True}
         return csv.reader(self._lines() if lines is None else lines, delimiter=self._delimiter, **options)
+
+
+def _wrong_quote(problem: str) -> str:
+    """What the module csv says of a record, in words of the file, and what to do."""
+    if "unexpected end of data" in problem:
+        return 'a field of this record begins with a quote " that is never closed: close or remove it'
+    if "expected after" in problem:
+        return 'text follows the closing quote of a field: write a quote inside of a quoted field twice, ""'
+    return problem
 
 
 def _width(row: list[str]) -> int:

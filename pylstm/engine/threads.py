@@ -50,8 +50,8 @@ def _read(path: str) -> str:
 def _default() -> int:
     """PYLSTM_NUM_THREADS; else OMP_NUM_THREADS, which joblib and dask set in their workers; else the processors."""
     for variable in ("PYLSTM_NUM_THREADS", "OMP_NUM_THREADS"):
-        text = os.environ.get(variable)
-        if text is None:
+        text = os.environ.get(variable, "")
+        if not text.strip():  # not set, or to nothing
             continue
         try:
             return _checked(int(text.split(",")[0]))

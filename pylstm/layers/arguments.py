@@ -11,6 +11,7 @@ from pylstm.cells.cell import Cell
 from pylstm.cells.options import call_text
 from pylstm.checks import check_flag, check_share, check_size, quoted
 from pylstm.hints import callers_level, refuse_options
+from pylstm.wording import layer_in_place
 
 
 class CellOptions(TypedDict, total=False):
@@ -77,7 +78,7 @@ def find_cell(cell: str | type[Cell]) -> type[Cell]:
         from pylstm.plugins import registry
 
         return registry().get(cell, certified=False)  # the layer asks for it
-    raise TypeError(f"cell must be a registered name or a Cell subclass, got {quoted(cell)}")
+    raise TypeError(layer_in_place(cell) or f"cell must be a registered name or a Cell subclass, got {quoted(cell)}")
 
 
 def is_registered(cell: type[Cell]) -> bool:
@@ -85,6 +86,20 @@ def is_registered(cell: type[Cell]) -> bool:
     from pylstm.plugins import registry
 
     return cell in [entry.cell for entry in registry().entries()]
+
+
+def _cells_with(name: str, cell: type[Cell]) -> str:
+    """Which registered cells have a size or an option of that name, nearest first."""
+    import difflib
+
+    from pylstm.plugins import registry
+
+    if name == "reset_after":
+        return ": of cell 'gru' it is True; cell 'gru_reset_before' is the other one"
+    cells = [each.cell for each in registry().entries()]
+    having = [each.name for each in cells if name in each.contract.sizes or name in each.options]
+    near = difflib.get_close_matches(cell.name, having, 3, 0)
+    return f": cell {' and '.join(map(repr, near))} ha{'ve' if len(near) > 1 else 's'} it" if near else ""
 
 
 def check_extra(
@@ -115,8 +130,8 @@ def check_extra(
         if name not in own and name not in arguments:
             import difflib
 
-            close = difflib.get_close_matches(name.lower(), sorted(own | arguments), 1)
-            hint = f": did you mean {close[0]}=?" if close else ""
+            close = difflib.get_close_matches(name.lower(), sorted(own | arguments), 1, 0.7)
+            hint = _cells_with(name, cell) or (f": did you mean {close[0]}=?" if close else "")
             sizes, options = ", ".join(cell.contract.sizes) or "none", call_text(cell.options) or "none"
             raise TypeError(
                 f"{what} has no option {name!r}, and cell {cell.name!r} has neither a size nor an option {name!r} (its "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any, Never
 
 from pylstm.kinds import Plan, Wanted
 from pylstm.layers.bidirectional_run import BidirectionalRun
@@ -74,6 +74,15 @@ class Bidirectional(Composite[BidirectionalRun], kind="bidirectional"):
             )
         self.output_size = forward.output_size + reverse.output_size
         self._adopt()
+
+    if not TYPE_CHECKING:  # a checker reports what uses it
+
+        def stream(self, batch_size: int = 1) -> Never:
+            """TypeError: the reverse direction begins at the end of the sequence."""
+            raise TypeError(
+                "a Bidirectional cannot be streamed: its reverse direction needs the whole sequence: call "
+                "layer(x), or stream layer.forward alone"
+            )
 
     def __repr__(self) -> str:
         return f"Bidirectional({self.forward!r}, {self.reverse!r})"

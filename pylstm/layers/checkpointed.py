@@ -62,7 +62,21 @@ def parse_checkpoint(checkpoint: Any) -> int | None:
         raise TypeError(f"checkpoint must be an int or a str, got {checkpoint!r}: {cure}")
     if checkpoint < 1:
         raise ValueError(f"checkpoint must be at least 1 byte, got {checkpoint}")
-    return operator.index(checkpoint)
+    return checkpoint if isinstance(checkpoint, Share) else operator.index(checkpoint)
+
+
+class Share(int):
+    """What a part of a stack gets of a budget: that has `total` bytes, for so many single `layers`."""
+
+    total: int
+    layers: int
+
+    @classmethod
+    def of(cls, nbytes: int, total: int, layers: int) -> Share:
+        """A share of `nbytes`."""
+        share = cls(nbytes)
+        share.total, share.layers = total, layers
+        return share
 
 
 def shares(checkpoint: Any, leaves: list[int]) -> list[Any]:
@@ -73,8 +87,11 @@ def shares(checkpoint: Any, leaves: list[int]) -> list[Any]:
     >>> shares("1 kB", [2, 1, 1]), shares("sqrt", [1, 1])
     ([500, 250, 250], ['sqrt', 'sqrt'])
     """
-    budget = None if checkpoint is None else parse_checkpoint(checkpoint)
-    return [checkpoint if budget is None else max(1, budget // sum(leaves)) * n for n in leaves]
+    budget, count = None if checkpoint is None else parse_checkpoint(checkpoint), sum(leaves)
+    if budget is None:
+        return [checkpoint] * len(leaves)
+    total, layers = (budget.total, budget.layers) if isinstance(budget, Share) else (budget, count)
+    return [Share.of(max(1, budget // count) * n, total, layers) for n in leaves]
 
 
 class Segments:
@@ -115,9 +132,13 @@ class Segments:
             self.steps = self._least()
             self.count = -(-self.T // self.steps)
             if self._nbytes(self.steps, self.count) > budget:
+                least = self._nbytes(self.steps, self.count)
+                total, layers = (budget.total, budget.layers) if isinstance(budget, Share) else (budget, 1)
+                shared = f", of which {budget:,} are" if layers > 1 else ""
                 raise ValueError(
-                    f"checkpoint: a budget of {budget:,} bytes for {self._layer!r} is too small for {self.T} steps, "
-                    f"batch size {self.B}: the least possible is {self._nbytes(self.steps, self.count):,} bytes"
+                    f"checkpoint: a budget of {total:,} bytes{shared} for {self._layer!r} is too small for {self.T} "
+                    f"steps, batch size {self.B}: the least possible is {least * layers:,} bytes"
+                    + (f", {least:,} for this layer" if layers > 1 else "")
                 )
         low, high = 1, self.count
         while low < high:

@@ -18,6 +18,7 @@ from pylstm.layers.filed import describe_cell, plan_cell
 from pylstm.layers.recurrent import RecurrentLayer
 from pylstm.layers.stack import stack_of
 from pylstm.schema import Entries
+from pylstm.wording import OF_LAYERS, layer_in_place
 
 
 def _is_factory(cls: Any) -> bool:
@@ -137,8 +138,9 @@ class Recurrent(RecurrentLayer, kind="recurrent"):
                 f"cell must be a registered name or a Cell subclass, got {cell}: write Recurrent('lstm', 3, 8)"
             )
         if isinstance(cell, type) and issubclass(cell, RecurrentLayer):
-            name = cell.__name__
-            raise TypeError(f"{name} is a layer, not a cell: {name}(3, 8), or Recurrent({name.lower()!r}, 3, 8)")
+            name, own = cell.__name__, OF_LAYERS.get(cell.__name__)
+            cure = f": {name}(3, 8), or Recurrent({own!r}, 3, 8)" if own else ""
+            raise TypeError(f"{layer_in_place(cell).partition(':')[0]}{cure}")
         refuse_sizes(cls, (input_size, hidden_size), more, options, f"Recurrent({cell!r}, 3, 8")
         if several(num_layers, bidirectional, dropout):
             return stack_of(partial(cls, cell), input_size, hidden_size, num_layers, bidirectional, dropout, **options)

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 from pylstm.checks import quoted
+from pylstm.hint_texts import HINTS
 from pylstm.losses import likelihoods
 from pylstm.losses.regression import LOG_2PI
 from pylstm.losses.special import beta_share, gamma_share
@@ -281,7 +282,7 @@ HEADS: dict[str, Head] = {
 
 
 def head_of(loss: Any) -> Head:
-    """The head of a name of `HEADS`, or of a list of quantiles.
+    """The head of a name of `HEADS`, or of the function that it minimises, or of a list of quantiles.
 
     Raises
     ------
@@ -290,13 +291,17 @@ def head_of(loss: Any) -> Head:
 
     Examples
     --------
-    >>> head_of("gaussian").parts, head_of([0.1, 0.5, 0.9]).parts
-    (2, 3)
+    >>> head_of("gaussian").parts, head_of("gaussian_likelihood").parts, head_of([0.1, 0.5, 0.9]).parts
+    (2, 2, 3)
     """
-    if isinstance(loss, str) and loss in HEADS:
-        return HEADS[loss]
+    if isinstance(loss, str):
+        short = loss.removesuffix("_likelihood").removesuffix("_loss")
+        if short in HEADS:
+            return HEADS[short]
     if isinstance(loss, str) or not isinstance(loss, Sequence | np.ndarray):
-        raise ValueError(f"loss must be one of {', '.join(HEADS)}, or a list of quantiles, got {quoted(loss)}")
+        meant = HINTS["loss name"].get(loss, "") if isinstance(loss, str) else ""
+        cure = f": take {meant}" if meant in HEADS else ""
+        raise ValueError(f"loss must be one of {', '.join(HEADS)}, or a list of quantiles, got {quoted(loss)}{cure}")
     levels = _levels(loss)
     if levels is None:
         raise ValueError(

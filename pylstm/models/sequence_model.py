@@ -182,7 +182,7 @@ class SequenceModel(Trainable, kind="sequence_model"):
     def _set(self, embedding: Any, layer: Any, head: Any, read: str, loss: str, loss_options: dict[str, Any]) -> None:
         if read not in READS:
             raise ValueError(f"read must be one of {', '.join(READS)}, got {read!r}")
-        check_loss(loss, read, loss_options, head.out_features)
+        loss = check_loss(loss, read, loss_options, head.out_features)
         self.embedding, self.layer, self.head = embedding, layer, head
         self.read, self.loss_name, self.loss_options = read, loss, dict(loss_options)
         self._rng: np.random.Generator | None = None

@@ -58,8 +58,14 @@ OF_COUNTS = ("poisson_likelihood", "negative_binomial_likelihood")
 """Losses whose targets may have exposures behind them."""
 
 
-def check_loss(loss: Any, read: str, options: Mapping[str, Any], outputs: int) -> None:
-    """Reject an unknown loss or option, a value that the loss does not take, and a read-out that does not suit it.
+SHORT = {name.removesuffix("_likelihood").removesuffix("_loss"): name for name in LOSSES} | {"ctc_loss": "ctc"}
+"""Other names of losses, such as those of the estimators, and the name."""
+
+
+def check_loss(loss: Any, read: str, options: Mapping[str, Any], outputs: int) -> str:
+    """Its name, of `LOSSES` or `ALIGNED`, of a name of either or of `SHORT`; rejects what does not go together.
+
+    These are an unknown loss or option, a value that the loss does not take, and a read-out that does not suit it.
 
     Raises
     ------
@@ -70,6 +76,8 @@ def check_loss(loss: Any, read: str, options: Mapping[str, Any], outputs: int) -
         own = loss in known.values()
         cure = f": pass its name: loss={loss.__name__.removesuffix('_loss')!r}" if own else ""
         raise TypeError(f"loss must be one of {', '.join(known)}, got the function {quoted(loss)}{cure}")
+    if isinstance(loss, str):
+        loss = SHORT.get(loss, loss)
     if not isinstance(loss, str) or loss not in known:
         cure = f": take {HINTS['loss name'][loss]}" if isinstance(loss, str) and loss in HINTS["loss name"] else ""
         raise ValueError(f"loss must be one of {', '.join(known)}, got {loss!r}{cure}")
@@ -88,6 +96,7 @@ def check_loss(loss: Any, read: str, options: Mapping[str, Any], outputs: int) -
             known[loss](*_example(loss, options, outputs), **options)
         except (TypeError, ValueError) as error:
             raise type(error)(f"loss_options: {error}") from None
+    return loss
 
 
 def _example(loss: str, options: Mapping[str, Any], outputs: int) -> tuple[np.ndarray, np.ndarray]:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 
-from pylstm.checks import Integer, as_array, check_size, generator
+from pylstm.checks import Integer, as_array, check_number, check_size, generator, quoted
 from pylstm.datasets import Vocabulary
 from pylstm.feedforward.embedding import Embedding
 from pylstm.feedforward.linear import Linear
@@ -76,6 +76,9 @@ class CharModel(SequenceModel, kind="char_model"):
         dtype: Any = "float32",
         seed: Integer = 0,
     ) -> None:
+        if not isinstance(vocabulary, Vocabulary):
+            cure = f": pass Vocabulary.of({quoted(vocabulary)})" if isinstance(vocabulary, str) else ""
+            raise TypeError(f"vocabulary must be a pylstm.datasets.Vocabulary, got {quoted(vocabulary)}{cure}")
         count, self.vocabulary = len(vocabulary), vocabulary
         options = MADE_WITH | {"vocabulary": count, "dtype": dtype, "seed": seed}
         super().__init__(cell, embedding_size, hidden_size, count, **options)
@@ -169,7 +172,7 @@ class CharModel(SequenceModel, kind="char_model"):
         Raises
         ------
         ValueError
-            An empty prompt; a negative temperature.
+            An empty prompt; a temperature that is negative, NaN or infinite.
 
         Examples
         --------
@@ -181,8 +184,8 @@ class CharModel(SequenceModel, kind="char_model"):
         """
         if not prompt:
             raise ValueError("prompt must have at least one character")
-        if not temperature >= 0:
-            raise ValueError(f"temperature must be 0 or more, got {temperature}")
+        if not 0 <= check_number("temperature", temperature) < np.inf:
+            raise ValueError(f"temperature must be 0 or more and finite, got {temperature}")
         return self._characters(self.vocabulary.encode(prompt), temperature, generator(seed))
 
     def _characters(self, before: np.ndarray, temperature: float, rng: np.random.Generator) -> Iterator[str]:

@@ -57,7 +57,7 @@ def test_a_delimiter_can_be_given(tmp_path):
         ("x,y,x\n1,2,3\n", "line 1, column 3: the header has the name 'x' twice"),
         ("x,y\n1,2\n3\n", "line 3, column 2: 1 fields, but the header in line 1 has 2"),
         ("x,y\n1,2\n\n3,4,5\n", "line 4, column 3: 3 fields, but the header in line 1 has 2"),
-        ('x,y\n1,2\n"3,4\n5,6\n', "line 3: unexpected end of data"),
+        ('x,y\n1,2\n"3,4\n5,6\n', "line 3: a field of this record begins with a quote"),
         (b"x,y\n1,2\n1,\xff\n", "not UTF-8: byte 0xff at position 10, in line 3, column 3"),
         (b"x,y\n\xc3\xa4,\xff\n", "in line 2, column 3"),
         (b"\xff\xfex\x00", "UTF-16"),

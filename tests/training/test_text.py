@@ -258,7 +258,9 @@ def test_learning_rate_rises_then_falls():
         (lambda: TextSettings(lr=0), "lr must be above 0"),
         (lambda: TextTrainer("abc" * 5, SMALL.__class__(batch_size=30)), "too short: 15 characters for 30 streams"),
         (lambda: train(1).model.generate(3, prompt=""), "prompt must have"),
-        (lambda: train(1).model.generate(3, temperature=-1), "temperature must be 0 or more"),
+        (lambda: train(1).model.generate(3, temperature=-1), "temperature must be 0 or more and finite, got -1"),
+        (lambda: train(1).model.generate(3, temperature=np.inf), "temperature must be 0 or more and finite, got inf"),
+        (lambda: train(1).model.generate(3, temperature=np.nan), "temperature must be 0 or more and finite, got nan"),
     ],
 )
 def test_refusals(call, message):

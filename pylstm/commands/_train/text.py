@@ -84,8 +84,8 @@ def run(args: argparse.Namespace) -> int:
     check_distinct(**{"FILE": args.file, "--save": args.save, "--plot": args.plot, "the checkpoint": args.checkpoint})
     if not args.checkpoint_every >= 0:
         raise ValueError("--checkpoint-every must be 0 or more")
-    if not (args.temperature >= 0 and args.sample >= 0):
-        raise ValueError("--temperature and --sample must be 0 or more")
+    if not (0 <= args.temperature < float("inf") and args.sample >= 0):
+        raise ValueError("--temperature and --sample must be 0 or more, and finite")
     no_limit = args.minutes is args.epochs is args.steps is None
     budget = Budget(MINUTES if no_limit else args.minutes, args.epochs, args.steps)
     text = manual_topics() if args.file is None else read_text(args.file)
