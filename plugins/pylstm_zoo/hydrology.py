@@ -20,7 +20,8 @@ class EALSTM(Cell):
     stages = (Stage("entity", emits=("given",)), Stage("cell", gates=("i", "f", "g", "o")))
     reference = (
         "Kratzert, Klotz, Shalev, Klambauer, Hochreiter & Nearing (2019), Towards learning universal, regional, and "
-        "local hydrological behaviors via machine learning applied to large-sample datasets"
+        "local hydrological behaviors via machine learning applied to large-sample datasets, "
+        "doi:10.5194/hess-23-5089-2019"
     )
 
     def forward_entity(u):
@@ -48,7 +49,7 @@ class MCLSTM(Cell):
     stages = (Stage("shares", emits=("share",)), Stage("flow", gates=("i", "o", "r")))
     reference = (
         "Hoedt, Kratzert, Klotz, Halmich, Holzleitner, Nearing, Hochreiter & Klambauer (2021), MC-LSTM: "
-        "mass-conserving LSTM"
+        "mass-conserving LSTM, arXiv:2101.05186"
     )
 
     def forward_shares(prev):
