@@ -92,7 +92,7 @@ def check(layer, T, B, counts, **options):
 
 def test_most_cells_are_elementwise():
     names = {cell.name for cell in ELEMENTWISE}
-    assert {"lstm", "gru", "gru_reset_before", "peephole", "rnn_tanh", "mingru", "sru", "slstm"} <= names
+    assert {"lstm", "gru", "gru_reset_before", "peephole", "rnn_tanh", "mingru", "sru", "cifg"} <= names
 
 
 @pytest.mark.parametrize("cell", [TwoStages, *ELEMENTWISE], ids=lambda cell: cell.name)
