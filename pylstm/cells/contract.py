@@ -9,7 +9,7 @@ from typing import Any
 
 from pylstm.cells.expansion import expanded, parts_of
 from pylstm.cells.limits import beyond_limits
-from pylstm.cells.matrices import Matrix, Structure, read_structures
+from pylstm.cells.matrices import Matrix, Structure, factors_of, read_structures
 from pylstm.cells.options import ANY, Bounds, Options, call_text, check_option
 from pylstm.cells.structures import Dense
 from pylstm.cells.widths import Widths, evaluated, factors, product
@@ -133,7 +133,10 @@ class Contract:
             gate_sources=gate_sources,
             sources=tuple(sorted(used, key=lambda source: source != "x")),
             biased=gates if parts.biased is None else tuple(sorted(parts.biased, key=[*gates, *parts.biased].index)),
-            params=(*parts.params, *(name for name in parts.constants if not str(name).startswith("weight_"))),
+            params=(
+                *parts.params,
+                *(name for name in parts.constants if not str(name).startswith(("weight_", "factor_"))),
+            ),
             aux=parts.aux,
             keep=tuple(cell.keep),
             emissions=tuple(name for stage in stages for name in stage.emits),
@@ -174,7 +177,7 @@ class Contract:
         TypeError
             A size that the cell does not have, or one without default that is missing.
         ValueError
-            A size below 1; sizes that the structure of a matrix does not fit.
+            A size below 1.
         """
         for name in extra:
             if name not in self.sizes:
@@ -194,14 +197,7 @@ class Contract:
                 raise ValueError(f"{name} must be at least 1, got {sizes[name]}")
         names = [name for kind in self.blocks.values() for name in kind]
         declared = {name: self.widths.get(name, "hidden_size") for name in names}
-        widths = Widths({"x": input_size} | {name: evaluated(width, sizes) for name, width in declared.items()}, sizes)
-        for source, matrix in self.matrices(widths).items() if self.structure else ():
-            if reason := matrix.refusal():
-                raise ValueError(
-                    f"cell {self.name!r}: weight_{source} cannot be {self.structure[source]}: {reason}; choose other "
-                    "sizes"
-                )
-        return widths
+        return Widths({"x": input_size} | {name: evaluated(width, sizes) for name, width in declared.items()}, sizes)
 
     def matrices(self, widths: Widths) -> dict[str, Matrix]:
         """Source -> its matrix at the sizes of a layer, in the order of `sources`."""
@@ -249,7 +245,7 @@ class Contract:
     def check_initial_values(self, values: dict[str, Any]) -> None:
         """`TypeError` for a name in `Cell.initial_values` that is not a parameter, or a value that cannot be one."""
         biases = ("bias", *(f"bias.{gate}" for gate in self.biased)) if self.biased else ()
-        known = (*self.params, *(f"weight_{source}" for source in self.sources), *biases)
+        known = (*self.params, *(f"weight_{source}" for source in self.sources), *factors_of(self.structure), *biases)
         for name, value in values.items():
             if name in self.constants:
                 self._refuse(f"{name!r} is in initial_values and in constants: leave it out of initial_values")
@@ -350,9 +346,10 @@ class Contract:
     def _check_constants(self, values: dict[str, Any]) -> None:
         weights = [f"weight_{source}" for source in self.sources]
         known = [*weights, *(f"weight_{source}.{gate}" for source in self.sources for gate in self.gates_of(source))]
+        known += factors_of(self.structure)
         for name, value in values.items():
             text = str(name)
-            if text.startswith("weight_") and text not in known:
+            if text.startswith(("weight_", "factor_")) and text not in known:
                 self._refuse(f"the constant {text!r} is not a matrix of this cell ({', '.join(known)})")
             source = text.removeprefix("weight_").partition(".")[0]
             if "." in text and source in self.structure and self.structure[source].tied:

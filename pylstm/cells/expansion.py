@@ -56,6 +56,13 @@ def with_lags(declared: Any, lags: Mapping[str, int]) -> Any:
     return replace(declared, states=(*states, *found), widths=widths, domain=domain, lags=dict(lags))
 
 
+def written_source(cell: Any, name: str) -> tuple[str, ...]:
+    """The sources that a name of a declaration stands for: parts of complex values, states of lags."""
+    match = _LAG.match(name)
+    state, steps = (match[1], int(match[2])) if match else (name, 1)
+    return tuple(lag_name(part, steps) for part in parts_of(state, cell.complex))
+
+
 def expanded(cell: Any) -> Expanded:
     """The declaration of the `Cell` subclass `cell`."""
     pairs = tuple(cell.complex)
@@ -71,11 +78,10 @@ def expanded(cell: Any) -> Expanded:
         found: list[str] = []
         for source in map(str.strip, text.split("+")):
             match = _LAG.match(source)
-            name, steps = (match[1], int(match[2])) if match else (source, 1)
-            for part in parts_of(name, pairs):
-                if steps > 1 and name in cell.states:
-                    lags[part] = max(steps, lags.get(part, 1))
-                found.append(lag_name(part, steps))
+            if match and match[1] in cell.states and int(match[2]) > 1:
+                for part in parts_of(match[1], pairs):
+                    lags[part] = max(int(match[2]), lags.get(part, 1))
+            found += written_source(cell, source)
         return tuple(found)
 
     declared = Expanded(

@@ -10,6 +10,7 @@ from zlib import crc32
 
 import numpy as np
 
+from pylstm.cells.expansion import written_source
 from pylstm.cells.structures import (
     MOST_RECTANGLES,
     Antisymmetric,
@@ -27,7 +28,7 @@ from pylstm.cells.widths import factors, product
 from pylstm.checks import quoted
 
 _KINDS = {
-    "dense": Dense, "blocks": Blocks, "diagonal": Diagonal, "antisymmetric": Antisymmetric, "orthogonal": Orthogonal,
+    "blocks": Blocks, "diagonal": Diagonal, "antisymmetric": Antisymmetric, "orthogonal": Orthogonal,
     "low_rank": LowRank,
 }  # fmt: skip
 _WRITTEN = re.compile(r"\s*(?:(tied)(?:\s+|\Z))?(?:(\w+)\s*(?:\(([^()]*)\))?)?\s*\Z")
@@ -65,12 +66,12 @@ class Structure:
             It is none: what can be written.
         """
         if not isinstance(written, str):
-            if callable(written) or np.ndim(written) == 2:
+            if callable(written) or (isinstance(written, np.ndarray | list) and np.ndim(written) == 2):
                 return cls(Mask(written))
             raise ValueError(f"must be {_WHAT}; got {quoted(written)}")
         match = _WRITTEN.match(written)
         tied, kind, argument = match.groups() if match else (None, "?", None)
-        known = _KINDS.get(kind or ("dense" if tied else "?"))
+        known = _KINDS.get(kind) if kind else Dense if tied else None
         if known is None or (argument is None) != (known not in (Blocks, LowRank)):
             raise ValueError(f"must be {_WHAT}; got {quoted(written)}")
         if argument is None:
@@ -81,7 +82,9 @@ class Structure:
             raise ValueError(f"needs a size, a whole number or a product of these in {quoted(written)}") from None
         for name in factors(width)[1]:
             if name not in names:
-                raise ValueError(f"has the unknown size {name!r} in {quoted(written)}: declare it in `sizes`")
+                raise ValueError(
+                    f"has the unknown size {name!r} in {quoted(written)}: declare it in `sizes` (not in `options`)"
+                )
         return cls(known(width), bool(tied))
 
 
@@ -99,7 +102,10 @@ class Matrix:
         """Why the sizes do not fit the structure; ``""`` if they do."""
         if self.structure.tied and len(set(self.gates)) > 1:
             return f"gates of the widths {self.gates} cannot be tied"
-        return next(filter(None, (self.structure.kind.refusal(N, self.K, self.sizes) for N in self.gates)), "")
+        try:
+            return next(filter(None, (self.structure.kind.refusal(N, self.K, self.sizes) for N in self.gates)), "")
+        except ValueError as error:  # of a mask
+            return str(error)
 
     @property
     def described(self) -> str:
@@ -163,6 +169,19 @@ class Matrix:
         return np.split(array, np.cumsum(self.stored)[:-1])
 
 
+def factors_of(structures: Mapping[str, Structure]) -> list[str]:
+    """Names of the second factors of matrices of low rank."""
+    return [f"factor_{source}" for source, each in structures.items() if isinstance(each.kind, LowRank)]
+
+
+def misfit(cell: str, matrices: Mapping[str, Matrix]) -> str:
+    """The matrix whose structure the sizes of a layer do not fit: a sentence; ``""`` if all do."""
+    for source, matrix in matrices.items():
+        if reason := matrix.refusal():
+            return f"cell {cell!r}: weight_{source} cannot have the structure {matrix.structure}: {reason}"
+    return ""
+
+
 def read_structures(cell: Any, sources: tuple[str, ...]) -> dict[str, Structure]:
     """Source -> its structure, for those of `cell` that have one.
 
@@ -172,14 +191,15 @@ def read_structures(cell: Any, sources: tuple[str, ...]) -> dict[str, Structure]
         The source is none of the cell; it is not a structure.
     """
     found = {}
-    for source, each in cell.structure.items():
-        if source not in sources:
-            known = ", ".join(sources)
-            raise TypeError(
-                f"cell {cell.name!r}: structure has {source!r}, which is not a source of this cell ({known})"
-            )
-        try:
-            found[source] = Structure.read(each, {"input_size", "hidden_size", *cell.sizes})
-        except ValueError as error:
-            raise TypeError(f"cell {cell.name!r}: structure[{source!r}] {error}") from None
+    for written, each in cell.structure.items():
+        for source in written_source(cell, str(written)):
+            if source not in sources:
+                known = ", ".join(sources)
+                raise TypeError(
+                    f"cell {cell.name!r}: structure has {written!r}, which is not a source of this cell ({known})"
+                )
+            try:
+                found[source] = Structure.read(each, {"input_size", "hidden_size", *cell.sizes})
+            except ValueError as error:
+                raise TypeError(f"cell {cell.name!r}: structure[{written!r}] {error}") from None
     return found

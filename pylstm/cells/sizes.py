@@ -5,6 +5,8 @@ from __future__ import annotations
 from itertools import product
 from typing import Any
 
+from pylstm.cells.matrices import misfit
+
 INPUT_SIZE, HIDDEN_SIZE = 4, 5
 MOST_MORE = 64
 
@@ -30,10 +32,8 @@ def fitting(cell: Any, sizes: dict[str, int], *, inputs: bool = True) -> dict[st
     more = MOST_MORE if inputs and "x" in cell.contract.structure else 1
     for H, I in product(range(units, units + MOST_MORE), range(width, width + more)):
         fit = sizes | {"hidden_size": H, "input_size": I}
-        try:
-            resolved = cell.contract.resolve(**fit).sizes
-        except ValueError:
-            continue
-        if not grouped or not derivation.wrong_groups(resolved):
+        widths = cell.contract.resolve(**fit)
+        wrong = misfit(cell.name, cell.contract.matrices(widths))
+        if not wrong and not (grouped and derivation.wrong_groups(widths.sizes)):
             return fit
     return sizes

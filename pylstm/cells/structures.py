@@ -126,15 +126,52 @@ class Mask(Dense):
     def __repr__(self) -> str:
         return "mask"
 
+    def __init__(self, argument: Any = None) -> None:
+        super().__init__(argument)
+        self._known: dict[tuple[tuple[str, int], ...], Array] = {}
+
     def mask(self, sizes: Sizes) -> Array:
-        """The mask, as bools."""
-        given = self.argument(SimpleNamespace(**sizes)) if callable(self.argument) else self.argument
-        mask: Array = np.asarray(given) != 0
-        return mask
+        """The mask, as bools, made once for each sizes.
+
+        Raises
+        ------
+        ValueError
+            The function fails or gives another mask the second time; values other than 0 and 1.
+        """
+        key = tuple(sizes.items())
+        if key not in self._known:
+            mask = self._made(sizes)
+            if not np.array_equal(mask, self._made(sizes)):
+                raise ValueError(
+                    "the function of its mask gives another one at every call: make its generator in the function, "
+                    "from a number, np.random.default_rng(0)"
+                )
+            mask.flags.writeable = False
+            self._known[key] = mask
+        return self._known[key]
+
+    def _made(self, sizes: Sizes) -> Array:
+        given = self.argument
+        if callable(given):
+            try:
+                given = given(SimpleNamespace(**sizes))
+            except Exception as error:  # of the user's function
+                raise ValueError(
+                    f"the function of its mask gets the sizes ({', '.join(sizes)}), read as size.hidden_size, and "
+                    f"failed ({type(error).__name__}: {error})"
+                ) from error
+        mask = np.asarray(given)
+        if mask.dtype.kind not in "biuf" or not np.isin(mask, (0, 1)).all():
+            raise ValueError(
+                "its mask must hold only 0 and 1, or bools: a matrix that is not trained is a constant, "
+                'constants = {"weight_h": matrix}'
+            )
+        found: Array = mask != 0
+        return found
 
     def refusal(self, N: int, K: int, sizes: Sizes) -> str:
         shape = self.mask(sizes).shape
-        return f"its mask has the shape {shape}, that of a gate must have {(N, K)}" if shape != (N, K) else ""
+        return f"the mask has the shape {shape}, that of a gate must have {(N, K)}" if shape != (N, K) else ""
 
     def matrix(self, W: Array, K: int, sizes: Sizes) -> Array:
         return np.where(self.mask(sizes), W, W.dtype.type(0))

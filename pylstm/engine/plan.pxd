@@ -66,8 +66,8 @@ cdef struct core_t:             # a layer
     kind_t z, states, emissions, keep, params, aux
     Py_ssize_t z_columns, input_size, n_parameters
     Py_ssize_t param_weight[MAX_BLOCKS]
-    product_t products[MAX_PRODUCTS]
-    bias_t bias[MAX_PRODUCTS]
+    product_t *products
+    bias_t *bias
 
 cdef struct plan_t:             # a run
     const core_t *core
@@ -87,7 +87,7 @@ cdef struct plan_t:             # a run
     unsigned long long waits                              # bit j: some product before stage j reads other units of an emission
     Py_ssize_t apart                                      # see `own_memory`
     Py_ssize_t unit_width                                 # of all blocks, if threads share units
-    int panel[MAX_PRODUCTS]                               # vectors of a panel of the packed weights, forward and back
+    int *panel                                            # vectors of a panel of the packed weights, forward and back
     const part_t *parts                                   # of product k and thread i: parts[k * threads + i]
     const part_t *parts_back
     Py_ssize_t packed_size, packed_back_size              # elements
@@ -95,26 +95,27 @@ cdef struct plan_t:             # a run
     Py_ssize_t nbytes
     bint taped
     bint modified                           # any of these
-    bint scaled[MAX_BLOCKS]                 # state k has a pre or reset
-    bint blended[MAX_BLOCKS]                # a blend
-    bint own_states[MAX_BLOCKS]             # state k lies in each thread's own memory
+    bint *scaled                            # state k has a pre or reset
+    bint *blended                           # a blend
+    bint *own_states                        # state k lies in each thread's own memory
     # offsets in the workspace, in bytes
     Py_ssize_t x, z, bias, params, packed, packed_back
     Py_ssize_t inner                                 # of what follows the weights: packed, bias, params come first
-    Py_ssize_t states[MAX_BLOCKS]
-    Py_ssize_t prev[MAX_BLOCKS]                      # previous states after pre and reset; or see align_states
-    Py_ssize_t final[MAX_BLOCKS]                     # with offsets: every row's states after its last step
-    Py_ssize_t made[MAX_BLOCKS]                      # new states before blend
-    Py_ssize_t emissions[MAX_BLOCKS]
-    Py_ssize_t keep[MAX_BLOCKS]
+    Py_ssize_t *states
+    Py_ssize_t *prev                                 # previous states after pre and reset; or see align_states
+    Py_ssize_t *final                                # with offsets: every row's states after its last step
+    Py_ssize_t *made                                 # new states before blend
+    Py_ssize_t *emissions
+    Py_ssize_t *keep
     Py_ssize_t y, dx, dx_rows                        # with offsets: all of y as the caller has it, a chunk of dx
     Py_ssize_t dz, dparams, outer
-    Py_ssize_t dstates[MAX_BLOCKS]
-    Py_ssize_t dprev[MAX_BLOCKS]
-    Py_ssize_t demissions[MAX_BLOCKS]
+    Py_ssize_t *dstates
+    Py_ssize_t *dprev
+    Py_ssize_t *demissions
 
 cdef class Core:
     cdef core_t c
+    cdef bytearray maps                              # products and bias
     cdef object capsules, plans
     cdef take_kernel(self, kernel)
 
@@ -124,6 +125,8 @@ cdef class Plan:
     cdef Py_ssize_t number                           # of this plan among all, from 1
     cdef bytearray steps                             # offsets and borders
     cdef bytearray tables                            # parts
+    cdef bytearray places                            # what a plan has for each state, emission, kept value and product
+    cdef take_places(self)
     cdef take_steps(self, const Py_ssize_t[::1] counts)
     cdef share(self, int threads, bint segment)
     cdef Py_ssize_t units_to_share(self) except -1

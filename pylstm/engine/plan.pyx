@@ -63,6 +63,9 @@ cdef class Core:
         if len(products) > MAX_PRODUCTS or len(bias) > MAX_PRODUCTS:
             raise ValueError(f"a cell can have at most {MAX_PRODUCTS} linear maps, this one has {len(products)}")
         self.c.n_products, self.c.n_bias = len(products), len(bias)
+        self.maps = bytearray(self.c.n_products * sizeof(product_t) + self.c.n_bias * sizeof(bias_t))
+        self.c.products = <product_t *> PyByteArray_AS_STRING(self.maps)
+        self.c.bias = <bias_t *> (self.c.products + self.c.n_products)
         for k in range(self.c.n_products):
             p = &self.c.products[k]
             (p.source, p.index, p.stage, p.column, p.N, p.first, p.K, p.width, p.weight, p.stride, p.diagonal,
@@ -148,6 +151,7 @@ cdef class Plan:
         cdef int k
         cdef const core_t *core = &layer.c
         self.core, self.p.core, self.number = layer, core, next(numbers)
+        self.take_places()
         self.p.taped, self.p.modified = taped, bool(scaled or blended)
         for k in range(core.states.n):
             self.p.scaled[k], self.p.blended[k] = scaled >> k & 1, blended >> k & 1
@@ -201,6 +205,23 @@ cdef class Plan:
         if taped or counts is not None:
             self.p.x = at.take(self.p.rows * core.input_size)
         self.p.nbytes = at.bytes + LINE                   # room to line up the first array
+
+    cdef take_places(self):
+        """Room for what there is one of for each block: a checkpointed run has a plan for each segment."""
+        cdef const core_t *core = self.p.core
+        cdef Py_ssize_t S = core.states.n, E = core.emissions.n
+        cdef Py_ssize_t *at
+        cdef int *flags
+        offsets = 6 * S + 2 * E + core.keep.n
+        self.places = bytearray(offsets * sizeof(Py_ssize_t) + (core.n_products + 3 * S) * sizeof(int))
+        at = <Py_ssize_t *> PyByteArray_AS_STRING(self.places)
+        flags = <int *> (at + <Py_ssize_t> offsets)
+        self.p.states, self.p.prev, self.p.final, self.p.made = at, at + S, at + 2 * S, at + 3 * S
+        self.p.dstates, self.p.dprev, at = at + 4 * S, at + 5 * S, at + 6 * S
+        self.p.emissions, self.p.demissions, self.p.keep = at, at + E, at + 2 * E
+        self.p.panel, flags = flags, flags + core.n_products
+        self.p.scaled, self.p.blended = <bint *> flags, <bint *> (flags + S)
+        self.p.own_states = <bint *> (flags + 2 * S)
 
     cdef take_steps(self, const Py_ssize_t[::1] counts):
         """Offsets and borders of chunks, from the rows of each step."""

@@ -18,6 +18,10 @@ def _places(contract: Contract, widths: Widths) -> Iterator[tuple[str, str, int,
     """Every constant by name, the parameter that it is in, and its rows, from the first to before the last."""
     for name in contract.constants:
         whole, _, gate = name.partition(".")
+        if whole.startswith("factor_"):
+            matrix = contract.matrices(widths)[whole.removeprefix("factor_")]
+            yield name, whole, 0, matrix.shapes()[whole][0]
+            continue
         if not whole.startswith("weight_"):
             yield name, whole, 0, widths[whole]
             continue

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from pylstm.cells.limited import at_most
+from pylstm.cells.matrices import misfit
 from pylstm.cells.options import base_of, with_options
 from pylstm.cells.probe import difference, probe
 from pylstm.kinds import Plan, Wanted
@@ -74,6 +75,8 @@ def plan_cell(make: Callable[..., Any], entries: Entries, dtype: str, wanted: Wa
     given.only(("input_size", "hidden_size", "bias", "batch_first", "learn_initial", *contract.sizes))
     sizes = {name: given.integer(name) for name in given.value if name in contract.sizes}
     widths = contract.resolve(given.integer("input_size"), given.integer("hidden_size"), **sizes)
+    if wrong := misfit(contract.name, contract.matrices(widths) if contract.structure else {}):
+        given.refuse(f"must fit the cell ({wrong})", given.value)
     _check_structure(entries, contract, widths)
     given.flag("batch_first")
     learned = given.list("learn_initial", str) if "learn_initial" in given.value else []

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from pylstm.cells.structures import LowRank, Mask
+from pylstm.cells.structures import Antisymmetric, LowRank, Mask
 from pylstm.checks import check_number, generator
 from pylstm.hints import explained
 from pylstm.layers.constants import set_constants
@@ -39,7 +39,7 @@ def weight_blocks(layer: SingleLayer, sources: str | Iterable[str]) -> Iterator[
     """The rows of every gate, (width of the gate, width of the source), in the matrices of some sources.
 
     Not those that are constants of the cell. Where the matrix has a structure: every block, every number of a diagonal
-    as a block (1, 1), the gates that are tied once, and what other kinds are made of.
+    as a block (1, 1), the gates that are tied once, the second factor of a low rank, and what other kinds are made of.
 
     Parameters
     ----------
@@ -53,11 +53,7 @@ def weight_blocks(layer: SingleLayer, sources: str | Iterable[str]) -> Iterator[
         A source that the cell does not have.
     """
     contract = layer.cell.contract
-    if sources == "all":
-        sources = contract.sources
-    elif sources == "recurrent":
-        sources = [source for source in contract.sources if source != "x"]
-    for source in [sources] if isinstance(sources, str) else sources:
+    for source in _sources_of(layer, sources):
         if source not in contract.sources:
             raise ValueError(f"cell {contract.name!r} has no source {source!r} (known: {', '.join(contract.sources)})")
         weight, matrix, at = layer.params[f"weight_{source}"], contract.matrices(layer.widths)[source], 0
@@ -66,6 +62,17 @@ def weight_blocks(layer: SingleLayer, sources: str | Iterable[str]) -> Iterator[
                 step = matrix.structure.kind.rows_of_block(rows, matrix.sizes)
                 yield from (weight[first : first + step] for first in range(at, at + rows, step))
             at += rows
+        factor = f"factor_{source}"
+        if factor in layer.params and factor not in contract.constants:
+            yield layer.params[factor]
+
+
+def _sources_of(layer: SingleLayer, sources: str | Iterable[str]) -> list[str]:
+    """The names that `sources` of `weight_blocks` stands for."""
+    known = layer.cell.contract.sources
+    if sources in ("all", "recurrent"):
+        return [source for source in known if sources == "all" or source != "x"]
+    return [sources] if isinstance(sources, str) else list(sources)
 
 
 def adjust_structured(layer: SingleLayer) -> None:
@@ -207,11 +214,20 @@ def identity(layer: Any, sources: str | Iterable[str] = "recurrent", *, gain: fl
     sources : "all", "recurrent", or names
     gain : float
 
+    Raises
+    ------
+    ValueError
+        A matrix that is antisymmetric by its structure: none is the identity.
+
     Notes
     -----
     Le, Jaitly and Hinton (2015), A simple way to initialize recurrent networks of rectified linear units, with the
     cell ``rnn_relu``; they set the biases to 0, too.
     """
+    for each in single_layers(layer):
+        for source, structure in each.cell.contract.structure.items():
+            if type(structure.kind) is Antisymmetric and source in _sources_of(each, sources):
+                raise ValueError(f"weight_{source} of {each!r} is antisymmetric: it cannot be the identity")
     for block in all_blocks(layer, sources):
         block[...] = check_number("gain", gain) * np.eye(*block.shape)
 

@@ -12,6 +12,7 @@ from pylstm.cells._twin import is_twin
 from pylstm.cells.cell import Cell
 from pylstm.cells.certification.once import ensure_certified, ensure_certified_at
 from pylstm.cells.kernels import load_kernel
+from pylstm.cells.matrices import misfit
 from pylstm.cells.options import changed, split
 from pylstm.cells.twin import twin_kernel
 from pylstm.checks import (
@@ -84,6 +85,8 @@ class RecurrentLayer(Layer, hints="single"):
         self.dtype = check_dtype(dtype)
         contract = self.cell.contract
         self.widths = contract.resolve(self.input_size, self.hidden_size, **self.sizes)
+        if wrong := misfit(contract.name, contract.matrices(self.widths) if contract.structure else {}):
+            raise ValueError(f"{wrong}; choose other sizes, or another structure")
         self.output_size = self.widths[contract.output]
         self.learn_initial = check_learned(learn_initial, contract.states)
         first = {f"initial_{name}": (self.widths[name],) for name in self.learn_initial}

@@ -56,7 +56,7 @@ class StackStream:
 
     def __init__(self, layer: StackedLayers, batch_size: int = 1) -> None:
         for k, each in enumerate(layer.layers):
-            if not hasattr(each, "stream"):
+            if hasattr(each, "reverse"):
                 raise TypeError(f"layer {k} has two directions: it needs the whole sequence and cannot be streamed")
         self._layer, self._batch_size = layer, batch_size
         self.layers: list[Stream] = [each.stream(batch_size) for each in layer.layers]

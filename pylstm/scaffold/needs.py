@@ -18,6 +18,11 @@ from pylstm.cells import functions, row_functions
 CONSTANTS = (bool, int, float, str, type(None))
 
 
+def _is_numbers(value: Any) -> bool:
+    """Whether a list or tuple holds plain numbers alone."""
+    return type(value) in (list, tuple) and all(type(each) in (bool, int, float) for each in value)
+
+
 def literal(value: Any) -> str:
     """``repr`` with double quotes; numbers of NumPy as plain ones."""
     if isinstance(value, str):
@@ -107,7 +112,7 @@ class Needs:
             self._helpers.append(self._surrogate(name, user))
         elif isinstance(value, FunctionType) and inspect.unwrap(value).__module__ == user.__module__:
             self._helpers.append(self.function(value, name).strip())
-        elif isinstance(value, CONSTANTS):
+        elif isinstance(value, CONSTANTS) or _is_numbers(value):
             self._constants.append(f"{name} = {literal(value)}")
         elif getattr(value, "__module__", None) and getattr(value, "__name__", None):
             self._import(name, value, user)

@@ -66,7 +66,7 @@ def layered(depth, unused):
 
 
 Layered = layered(2, 5.0)
-TABLE = [1.0, 2.0]
+TABLE = {1: 2.0}
 
 
 class Table(Cell):

@@ -210,36 +210,6 @@ def test_what_a_mask_takes_away_is_zero_and_stays_so():
         assert not layer.matrix("h")[~mask].any()
 
 
-@pytest.mark.parametrize(
-    ("structure", "reason"),
-    [
-        ({"y": "blocks(2)"}, "structure has 'y', which is not a source of this cell (x, h)"),
-        ({"h": "block(2)"}, "'blocks(n)', 'diagonal'"),
-        ({"h": "blocks"}, "got 'blocks'"),
-        ({"h": "diagonal(2)"}, "got 'diagonal(2)'"),
-        ({"h": "blocks(heads)"}, "unknown size 'heads'"),
-        ({"h": "blocks(0)"}, "blocks(0)"),
-        ({"h": "blocks(-1)"}, "-1"),
-        ({"h": 3}, "got 3"),
-        ({"h": ""}, "got ''"),
-        ("blocks(2)", "structure must be a dict"),
-    ],
-)
-def test_what_is_no_structure_is_refused_with_the_class(structure, reason):
-    with pytest.raises(TypeError) as caught:
-        type("Wrong", (LSTM,), {"structure": structure})
-    assert reason in str(caught.value)
-
-
-def test_sizes_that_do_not_fit_are_refused_with_the_layer():
-    with pytest.raises(ValueError, match=r"weight_h cannot be blocks\(2\): 2 blocks do not divide its shape \(5, 5\)"):
-        Recurrent(structured("blocks"), 3, 5)
-    with pytest.raises(ValueError, match=r"weight_x cannot be diagonal: its shape \(8, 3\) is not square"):
-        Recurrent(structured("diagonal", ("x",)), 3, 8)
-    with pytest.raises(ValueError, match=r"its mask has the shape \(3, 3\), that of a gate must have \(8, 8\)"):
-        Recurrent(type("M", (LSTM,), {"structure": {"h": np.eye(3)}}), 3, 8)
-
-
 def test_constants_of_a_structure():
     class Held(Cell):
         states = ("h",)
@@ -351,3 +321,43 @@ def test_a_page_names_the_structure():
 
     page = derivation_page(derive(structured("orthogonal", ("rh", "h"), Staged)))
     assert "weight_h: 2 gates, orthogonal" in page and "weight_rh: 1 gates, orthogonal" in page
+
+
+def test_initialisers_of_two_factors():
+    layer = Recurrent(structured("low rank"), 3, 16, dtype="float64", seed=0).initialise("orthogonal", seed=1)
+    for gate in np.split(layer.matrix("h"), 4):
+        np.testing.assert_allclose(np.linalg.svd(gate)[1][:4], 1, rtol=1e-12)
+    with pytest.raises(ValueError, match=r"weight_h of .* is antisymmetric: it cannot be the identity"):
+        Recurrent(structured("antisymmetric"), 3, 8).initialise("identity")
+
+
+def test_a_factor_can_be_constant_or_begin_where_the_cell_says():
+    values = {"structure": {"h": "low_rank(2)"}, "constants": {"factor_h": lambda size: np.eye(2, size.hidden_size)}}
+    layer = Recurrent(type("Held", (Staged,), values), 3, 6, seed=0)
+    assert (layer.params["factor_h"] == np.eye(2, 6)).all() and layer.params.constants == ("factor_h",)
+    grads = layer(drawn((3, 2, 3), "float32")).backward(drawn((3, 2, 6), "float32"))
+    assert grads.params["weight_h"].any() and not grads.params["factor_h"].any()
+    begun = type("Begun", (Staged,), {"structure": {"h": "low_rank(2)"}, "initial_values": {"factor_h": 0.5}})
+    assert (Recurrent(begun, 3, 6).params["factor_h"] == 0.5).all()
+    with pytest.raises(TypeError, match="'factor_h' is not a matrix of this cell"):
+        type("None", (Staged,), {"constants": {"factor_h": 0.5}})
+
+
+def test_names_as_they_were_written():
+    class Late(Cell):
+        states = ("h",)
+        gates = {"a": "x+lag(h, 3)"}
+        structure = {"lag(h, 3)": "diagonal"}
+
+        def forward(z):
+            return {"h": tanh(z.a)}
+
+    assert Recurrent(Late, 3, 6).params["weight_h_lag3"].shape == (6, 1)
+
+
+def test_a_page_in_latex_names_the_structure():
+    from pylstm.cells import derive
+    from pylstm.cells.formula.emission import latex
+
+    text = latex.document(derive(structured("orthogonal", ("rh", "h"), Staged)))
+    assert "% The matrix of rh has a structure: orthogonal" in text

@@ -252,7 +252,7 @@ FITS = {
     "window must be at least 1": lambda: small(window=0),
     "horizon must be at least 1": lambda: small(horizon=0),
     "season must be at least 0, got -1": lambda: small(season=-1),
-    "loss must be one of": lambda: small(loss="quantile_loss"),
+    "loss must be one of": lambda: small(loss="quantil"),
     "log needs values above 0, got -1": lambda: small(log=True).fit(np.array([1.0, -1.0, 2.0, 3.0])),
     r"y contains NaN or infinity, first at index \(1,\): fill the gaps": lambda: small().fit(
         np.array([1.0, np.nan, 2.0])

@@ -95,10 +95,7 @@ def infer_widths(contract: Contract, params: Arrays, input_size: int, sizes: dic
     """
     shapes = {name: array.shape for name, array in params.items()}
     for hidden_size in range(1, 1 + max((max(shape) for shape in shapes.values()), default=0)):
-        try:
-            widths = contract.resolve(input_size, hidden_size, **(sizes or {}))
-        except ValueError:  # a structure that so many units do not fit
-            continue
+        widths = contract.resolve(input_size, hidden_size, **(sizes or {}))
         if contract.parameter_shapes(widths, bias="bias" in params) == shapes:
             return widths
     raise ValueError(f"cell {contract.name!r}: no hidden_size has parameters of the shapes {shapes}")

@@ -16,7 +16,14 @@ from pylstm.cells.widths import Width, factors, product
 READER: ContextVar[Callable[[str, int], Any] | None] = ContextVar("reader", default=None)
 """Returns the state of this name, so many steps ago, of the formula that is traced."""
 
-_OWN = ("pylstm.cells.formula", "pylstm.cells.functions", "pylstm.cells.row_functions", "pylstm.hint", "numpy")
+_OWN = (
+    "pylstm.cells.formula",
+    "pylstm.cells.functions",
+    "pylstm.cells.lags",
+    "pylstm.cells.row_functions",
+    "pylstm.hint",
+    "numpy",
+)
 _UFUNCS = {
     "add": "add",
     "subtract": "sub",

@@ -317,4 +317,6 @@ def document(derivation: Derivation) -> str:
             parts.append(("Local derivatives", local_derivatives(derived)))
             parts.append(("Cotangents", backward_equations(derived)))
     parts.append(("Back-propagation through time", recursion(contract, derivation)))
+    for source, structure in contract.structure.items():
+        options += f"% The matrix of {source} has a structure: {structure}\n"
     return options + "\n\n".join(f"% {title}\n\\[\n{aligned(pairs)}\n\\]" for title, pairs in parts if pairs) + "\n"
