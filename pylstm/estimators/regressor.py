@@ -191,6 +191,7 @@ class SequenceRegressor(RegressorMixin, SequenceEstimator, kind="sequence_regres
 
     @property
     def _scored(self) -> bool:
+        check_is_fitted(self, "conformal_")
         return bool(self.conformal_[0].scores.size)
 
     @property

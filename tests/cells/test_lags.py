@@ -125,9 +125,8 @@ def test_initial_states_are_the_past():
 def test_a_file_and_a_package(tmp_path):
     """A layer is saved and read with its lags; the derived twin says its states itself."""
     net, (x, _) = layer(Lagged), data()
-    pylstm.register(Lagged)
     pylstm.save(tmp_path / "lagged.safetensors", net)
-    np.testing.assert_array_equal(pylstm.load(tmp_path / "lagged.safetensors")(x).y, net(x).y)
+    np.testing.assert_array_equal(pylstm.load(tmp_path / "lagged.safetensors", cell=Lagged)(x).y, net(x).y)
     imports, text = source.twin_source(derive(Lagged), Lagged, "lagged_twin", "package")
     scope = {}
     exec("\n".join([*imports, text]).replace('kernel = "', '_kernel = "'), scope)
