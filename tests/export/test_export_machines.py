@@ -75,9 +75,7 @@ def calls_libm(layer, folder):
 def test_aarch64_under_qemu(kit, fused, tmp_path, dtype, cells):
     compiler, qemu = kit.compiler("zig aarch64-linux"), kit.need("qemu-aarch64")
     layers = kit.layers(dtype)
-    cells = [
-        name for name in (layers if dtype == "float32" else TEN) if not calls_libm(layers[name], tmp_path)
-    ]
+    cells = [name for name in (layers if dtype == "float32" else TEN) if not calls_libm(layers[name], tmp_path)]
     assert len(cells) > 9
     nets = {name: layers[name] for name in cells}
     source = kit.write_all(nets, tmp_path)
