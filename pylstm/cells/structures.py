@@ -123,12 +123,12 @@ class Diagonal(Dense):
 class Mask(Dense):
     """U = W where the mask is not 0, and 0 elsewhere."""
 
-    def __repr__(self) -> str:
-        return "mask"
-
     def __init__(self, argument: Any = None) -> None:
         super().__init__(argument)
         self._known: dict[tuple[tuple[str, int], ...], Array] = {}
+
+    def __repr__(self) -> str:
+        return "mask"
 
     def mask(self, sizes: Sizes) -> Array:
         """The mask, as bools, made once for each sizes.
