@@ -33,6 +33,7 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from libc.string cimport memcmp, memcpy, memset
 
 from pylstm.engine.buffers cimport address, line_up, optional
+from pylstm.engine.deltas cimport keep_state, keep_step
 from pylstm.engine.memory cimport Memory, stamp_t
 from pylstm.engine.modifiers cimport add_given, blend_state, clear, scale_state, unblend_state, unscale_state
 from pylstm.engine.plan cimport (
@@ -151,7 +152,8 @@ def backward(Plan layout not None, workspace, cotangents, gradients, given, back
         As given to `forward`.
     back : GivenGradients, OUT
         Writable arrays like those of `given`: `aux`, `pre`, `blend`, or None. `origin`: over the states (B, w), the sum
-        over a row's resets, or None where the state's origin is constant.
+        over a row's resets, or None where the state's origin is constant. `deltas`: None, or the cotangents of every
+        step, lists of arrays (T, B, w) over the gates (of z), the emissions and the states after the step.
     begin : bool
         The last segment. At the others `dflat` and `origin` go on, and the cotangents of the final states and the sums
         of the per-unit parameters are where the call before left them in `workspace`.
@@ -214,6 +216,8 @@ def backward(Plan layout not None, workspace, cotangents, gradients, given, back
         a.daux[k] = a.dx if k == core.aux_x else optional(daux, k, rows * core.aux.width[k] * size, True)
         if k != core.aux_x:
             memset(a.daux[k], 0, rows * core.aux.width[k] * size)
+    if back.deltas is not None:
+        take_deltas(&a, plan, back.deltas)
     run_pass(layout, &a, True)
     if not end:
         if plan.T & 1:
@@ -345,6 +349,22 @@ cdef int take_given_steps(arrays_t *a, const plan_t *plan, given) except -1:
     return 0
 
 
+cdef int take_deltas(arrays_t *a, const plan_t *plan, deltas) except -1:
+    """Where the cotangents of every step go."""
+    cdef const core_t *core = plan.core
+    cdef Py_ssize_t size = plan.rows * core.itemsize
+    cdef int k
+    gates, emissions, states = deltas
+    a.deltas = True
+    for k in range(core.z.n):
+        a.delta_z[k] = address(gates[k], core.z.width[k] * size, True)
+    for k in range(core.emissions.n):
+        a.delta_emissions[k] = address(emissions[k], core.emissions.width[k] * size, True)
+    for k in range(core.states.n):
+        a.delta_states[k] = address(states[k], core.states.width[k] * size, True)
+    return 0
+
+
 # --- forward -------------------------------------------------------------------------------------------------------
 
 cdef void forward_steps(const plan_t *plan, const arrays_t *a, const span_t *span, floating *dtype) noexcept nogil:
@@ -432,6 +452,7 @@ cdef void backward_steps(const plan_t *plan, const arrays_t *a, const span_t *sp
             # (5) of forward, and room for what this step sends back
             for k in range(core.states.n):
                 add_given(plan, a, span, &table, t, k, dtype)
+                keep_state(plan, a, span, &table, t, k)
                 clear(&table.rows.dprev[k], table.rows.rows, dtype)
                 if plan.blended[k]:
                     unblend_state(plan, a, &table, span, t, k, dtype)
@@ -446,6 +467,8 @@ cdef void backward_steps(const plan_t *plan, const arrays_t *a, const span_t *sp
             add_cotangents(plan, span, &table, FROM_EMISSION, j, table.rows.demissions, 0)
             if team.columns and j > 0:
                 meet(team)
+        if own:
+            keep_step(plan, a, span, &table, t)
         # (3) ds_{t-1} += dz W_s
         add_cotangents(plan, span, &table, FROM_STATE, -1, table.rows.dprev, 0)
         if team.columns:

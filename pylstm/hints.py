@@ -126,7 +126,7 @@ class GradientsBase(Hinted, hints="gradients"):
 
     def __repr__(self) -> str:
         own: Any = self  # of a class that is a dataclass
-        values = ((each.name, getattr(self, each.name)) for each in dataclasses.fields(own))
+        values = ((each.name, getattr(self, each.name)) for each in dataclasses.fields(own) if each.name[0] != "_")
         return f"{type(self).__name__}({', '.join(f'{name}={_shapes(value)}' for name, value in values)})"
 
 

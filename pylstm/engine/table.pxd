@@ -15,6 +15,7 @@ cdef struct arrays_t:          # the arrays of a call, in and out; NULL where ab
     const char *dy
     char *dflat                            # NULL, as dx, where nobody needs it
     char *dx
+    bint deltas                            # the last three are given
     # Ragged batches only.
     const char *given                      # the caller's x or dy
     Py_ssize_t given_step, given_row       # its strides in bytes, per step and per row
@@ -31,6 +32,9 @@ cdef struct arrays_t:          # the arrays of a call, in and out; NULL where ab
     char *daux[MAX_BLOCKS]
     char *dpre[MAX_BLOCKS]
     char *dblend[MAX_BLOCKS]
+    char *delta_z[MAX_BLOCKS]              # of all steps; not set where nobody wants them
+    char *delta_emissions[MAX_BLOCKS]
+    char *delta_states[MAX_BLOCKS]
 
 cdef inline void no_arrays(arrays_t *a, const core_t *core) noexcept nogil:
     """Sets all to NULL, as far as the cell has states and aux inputs."""

@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING
 from pylstm.hints import absent
 from pylstm.layers.bidirectional import Bidirectional
 from pylstm.layers.checkpointed import CheckpointedRun
+from pylstm.layers.gradients import Gradients
 from pylstm.layers.named import GRU, LSTM, RNN, Recurrent
 from pylstm.layers.ragged import RaggedRun
-from pylstm.layers.run import Gradients, Run
+from pylstm.layers.run import Run
 from pylstm.layers.stack import Stack
 
 if TYPE_CHECKING:

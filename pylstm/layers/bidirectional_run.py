@@ -71,13 +71,13 @@ class BidirectionalRun(CompositeRun):
         return moved
 
     def _backward(
-        self, dy: np.ndarray, dfinal: list[Any], dstates: list[Any], without: list[Any]
+        self, dy: np.ndarray, dfinal: list[Any], dstates: list[Any], options: list[dict[str, Any]]
     ) -> CompositeGradients:
         width = self.layer.forward.output_size
         turned_over = dstates[1] and {name: self._flip(as_array(name, value)) for name, value in dstates[1].items()}
-        forward = self.forward.backward(dy[..., :width], dfinal=dfinal[0], dstates=dstates[0], without=without[0])
+        forward = self.forward.backward(dy[..., :width], dfinal=dfinal[0], dstates=dstates[0], **options[0])
         dy = self._flip(dy[..., width:])
-        reverse = self.reverse.backward(dy, dfinal=dfinal[1], dstates=turned_over, without=without[1])
+        reverse = self.reverse.backward(dy, dfinal=dfinal[1], dstates=turned_over, **options[1])
         reverse.x = self._flip(reverse.x)
         for kind in KINDS:
             setattr(reverse, kind, {name: self._flip(array) for name, array in getattr(reverse, kind).items()})

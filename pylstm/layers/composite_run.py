@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any, Never
 
 import numpy as np
 
-from pylstm.checks import Array, ByName, as_array, check_array, check_names
+from pylstm.checks import Array, ByName, as_array, check_array, check_flag, check_names
 from pylstm.hints import GradientsBase, Output, refuse_backward
 from pylstm.layers.checkpointed import shares
+from pylstm.layers.gradients import Gradients
 from pylstm.layers.protocols import ComposedLayer
-from pylstm.layers.run import KINDS, Gradients, check_without
+from pylstm.layers.run import KINDS, check_without
 from pylstm.parameters import Parameters
 
 if TYPE_CHECKING:
@@ -37,8 +38,8 @@ class CompositeGradients(GradientsBase):
     params : Parameters
         Of all parameters, laid out as those of the stack.
     layers : list of Gradients
-        Of every layer; of a `Bidirectional` the two directions, all arrays in the order of the steps of `x`. Their
-        `params` are pieces of `params`.
+        Of every layer; of a `Bidirectional` the two directions, `x` and what was given in the order of the input,
+        `gates`, `states` and `emissions` as the run of the direction has them. Their `params` are pieces of `params`.
     """
 
     x: Array
@@ -82,6 +83,7 @@ class CompositeRun(Output, hints="composite run"):
         dfinal: States | None = None,
         dstates: Sequence[Any] | None = None,
         without: Collection[Any] = (),
+        steps: bool = False,
         **other: Never,
     ) -> CompositeGradients:
         """Back-propagate through all layers; of two directions the forward one stands before the reverse.
@@ -99,6 +101,8 @@ class CompositeRun(Output, hints="composite run"):
             What needs no gradient, as of `Run.backward`: of all layers, or a list of what each may leave out (a list of
             two for two directions), as where some are frozen. "x" is the input of the whole; layers after the first
             pass on the gradient of theirs.
+        steps : bool, optional
+            Keep the cotangents of every step, in the gradients of every layer.
 
         Raises
         ------
@@ -108,11 +112,14 @@ class CompositeRun(Output, hints="composite run"):
         if more or other:
             refuse_backward(other, more)
         finals = split(self.layer, "dfinal", dfinal)
-        steps = by_layer("dstates", dstates, len(self.layers))
-        if dy is None and not any(finals) and not any(steps):
+        inner = by_layer("dstates", dstates, len(self.layers))
+        if dy is None and not any(finals) and not any(inner):
             raise ValueError("backward needs a cotangent: dy, dfinal or dstates")
         dy = np.zeros_like(self.y) if dy is None else check_array("dy", dy, self.y.shape, self.layer.dtype)
-        return self._backward(dy, finals, steps, self._left_out(without))
+        steps = check_flag("steps", steps)
+        return self._backward(
+            dy, finals, inner, [{"without": each, "steps": steps} for each in self._left_out(without)]
+        )
 
     def _left_out(self, without: Any) -> list[Any]:
         """What each part leaves out."""
@@ -124,7 +131,7 @@ class CompositeRun(Output, hints="composite run"):
         return [tuple(without)] * len(self.layers)
 
     def _backward(
-        self, dy: np.ndarray, dfinal: list[Any], dstates: list[Any], without: list[Any]
+        self, dy: np.ndarray, dfinal: list[Any], dstates: list[Any], options: list[dict[str, Any]]
     ) -> CompositeGradients:
         raise NotImplementedError
 

@@ -72,17 +72,21 @@ class GivenGradients:
         As those of the `Given`.
     origin : list of ndarray by state, or None
         (B, width) each, the sums over the resets of a row; None where a state starts from a constant.
+    deltas : tuple of three lists of ndarray, or None
+        Cotangents of every step: of the gates, of the emissions and of the states after it, as the loop has per-step
+        arrays.
     """
 
-    __slots__ = ("aux", "blend", "origin", "pre")
+    __slots__ = ("aux", "blend", "deltas", "origin", "pre")
 
-    def __init__(self, aux: Any, pre: Any, blend: Any, origin: Any) -> None:
-        self.aux, self.pre, self.blend, self.origin = aux, pre, blend, origin
+    def __init__(self, aux: Any, pre: Any, blend: Any, origin: Any, deltas: Any = None) -> None:
+        self.aux, self.pre, self.blend, self.origin, self.deltas = aux, pre, blend, origin, deltas
 
     def cut(self, piece: slice) -> GivenGradients:
         """The steps of a segment."""
         aux, pre, blend = (cut_arrays(arrays, piece) for arrays in (self.aux, self.pre, self.blend))
-        return GivenGradients(aux, pre, blend, self.origin)
+        deltas = self.deltas and tuple(cut_arrays(arrays, piece) for arrays in self.deltas)
+        return GivenGradients(aux, pre, blend, self.origin, deltas)
 
 
 NOTHING = Given()  # of most runs: nobody may write to it

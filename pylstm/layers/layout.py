@@ -29,6 +29,10 @@ class Layout:
             return array[:, 0]
         return array.swapaxes(0, 1) if self.batch_first else array
 
+    def states_out(self, array: np.ndarray, T: int, B: int) -> np.ndarray:
+        """What the caller has of a state, from its B initial rows and those of all steps: (T + 1, B, width)."""
+        return self.steps_out(array.reshape(T + 1, B, array.shape[1]))
+
     given_in, whole_out = steps_in, steps_out  # x and dy as the time loop takes them, y and dx as it leaves them
 
     def steps_shape(self, T: int, B: int, *rest: int) -> tuple[int, ...]:

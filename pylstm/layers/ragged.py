@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from pylstm.checks import Array, ByName
+from pylstm.checks import Array
 from pylstm.engine.packing import pack_rows, sort_rows, unpack_rows
 from pylstm.layers.layout import Layout
 from pylstm.layers.run import Run
@@ -111,6 +111,12 @@ class Packing(Layout):
             unpack_rows(array, self.order, self.counts, out)
         return super().steps_out(out)
 
+    def states_out(self, array: np.ndarray, T: int, B: int) -> np.ndarray:
+        """What the caller has of a state, 0 beyond the ends, from its rows."""
+        axis, width = int(self.batch_first), array.shape[1]
+        first = np.expand_dims(self.rows_out(array[:B]), axis)
+        return np.concatenate([first, self.steps_out(array[B:].reshape(self.packed_shape(self.last, B, width)))], axis)
+
     def rows_in(self, array: np.ndarray) -> np.ndarray:
         """(B, w) in the order of the loop, longest first."""
         return np.ascontiguousarray(array if self.order is None else array[self.order])
@@ -156,20 +162,11 @@ class RaggedRun(Run):
             return super().y
         return self._layout.whole_out(self._view(self._plan.offset("y"), (self._T, self._B, self.layer.output_size)))
 
-    @cached_property
-    def states(self) -> dict[str, Array]:
-        self._need_tape("states")
-        return ByName((name, self._with_initial(k, name)) for k, name in enumerate(self.layer.cell.contract.states))
+    def _state(self, offset: int, width: int) -> np.ndarray:
+        return _read_only(super()._state(offset, width))
 
-    def _with_initial(self, k: int, name: str) -> np.ndarray:
-        B, w, offset = self._B, self.layer.widths[name], self._plan.offset("states", k)
-        first = self._layout.rows_out(self._view(offset, (B, w)))
-        rest = self._steps(offset + B * w * self._buffer_itemsize, self._T, w)
-        axis = 1 if self._layout.batch_first else 0
-        return _read_only(np.concatenate([np.expand_dims(first, axis), rest], axis))
-
-    def _steps(self, offset: int, steps: int, width: int) -> np.ndarray:
-        return _read_only(super()._steps(offset, steps, width))
+    def _steps(self, offset: int, width: int) -> np.ndarray:
+        return _read_only(super()._steps(offset, width))
 
 
 def _read_only(array: np.ndarray) -> np.ndarray:

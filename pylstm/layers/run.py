@@ -1,19 +1,20 @@
-"""What a layer returns: `Run`, with every inner quantity, and the `Gradients` of its backward pass."""
+"""What a layer returns: `Run`, with every inner quantity, and its backward pass."""
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Collection
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Never
 
 import numpy as np
 
 from pylstm import _core
-from pylstm.checks import Array, ByName, check_array, check_names
-from pylstm.hints import GradientsBase, Output, refuse_backward
+from pylstm.checks import Array, ByName, check_array, check_flag, check_names
+from pylstm.hints import Output, refuse_backward
 from pylstm.layers.given import Given, GivenGradients
+from pylstm.layers.gradients import Deltas, Gradients
 from pylstm.layers.layout import Layout
 from pylstm.layers.learned import add_learned, rows_of_learned
 from pylstm.layers.protocols import SingleLayer
@@ -24,30 +25,6 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
 KINDS = ("aux", "pre", "blend")  # per-step inputs that have gradients
-
-
-@dataclass(slots=True, repr=False)
-class Gradients(GradientsBase):
-    """Gradients of a loss with respect to everything that went into a run.
-
-    Attributes
-    ----------
-    x : ndarray
-        Of the input, in its shape.
-    initial : dict of str to ndarray
-        Of the states at step 0, (B, width) each, given or not; exactly 0 in rows with a reset at step 0.
-    params : Parameters
-        Of the layer's parameters, by the same names.
-    aux, pre, blend : dict of str to ndarray
-        Of the per-step inputs that were given, in the shape in which they were given.
-    """
-
-    x: Array
-    initial: dict[str, Array]
-    params: Parameters
-    aux: dict[str, Array]
-    pre: dict[str, Array]
-    blend: dict[str, Array]
 
 
 def check_without(without: Any) -> None:
@@ -110,7 +87,7 @@ class Run(Output, hints="run"):
     def y(self) -> Array:
         contract = self.layer.cell.contract
         k, w = contract.states.index(contract.output), self.layer.output_size
-        return self._steps(self._plan.offset("states", k) + self._B * w * self._buffer_itemsize, self._T, w)
+        return self._steps(self._plan.offset("states", k) + self._B * w * self._buffer_itemsize, w)
 
     @cached_property
     def final(self) -> dict[str, Array]:
@@ -121,21 +98,25 @@ class Run(Output, hints="run"):
 
     @cached_property
     def states(self) -> dict[str, Array]:
-        return self._blocks("states", self._T + 1)
+        self._need_tape("states")
+        offsets = enumerate(self.layer.cell.contract.states)
+        return ByName(
+            (name, self._state(self._plan.offset("states", k), self.layer.widths[name])) for k, name in offsets
+        )
 
     @cached_property
     def emissions(self) -> dict[str, Array]:
-        return self._blocks("emissions", self._T)
+        return self._blocks("emissions")
 
     @cached_property
     def kept(self) -> dict[str, Array]:
-        return self._blocks("keep", self._T)
+        return self._blocks("keep")
 
     @cached_property
     def gates(self) -> dict[str, Array]:
         self._need_tape("gates")
         widths = [self.layer.widths[name] for name in self.layer.cell.contract.gates]
-        z = self._steps(self._plan.offset("z"), self._T, sum(widths))
+        z = self._steps(self._plan.offset("z"), sum(widths))
         ends = np.cumsum(widths)
         names = self.layer.cell.contract.gates
         return ByName((name, z[..., end - width : end]) for name, width, end in zip(names, widths, ends))
@@ -147,6 +128,7 @@ class Run(Output, hints="run"):
         dfinal: dict[str, Any] | None = None,
         dstates: dict[str, Any] | None = None,
         without: Collection[str] = (),
+        steps: bool = False,
         **other: Never,
     ) -> Gradients:
         """Back-propagate through time.
@@ -162,6 +144,8 @@ class Run(Output, hints="run"):
         without : collection of "x" and "params", optional
             What needs no gradient, such as data: it is not computed, and stands as zeros. Parameters that are frozen
             have a gradient of zeros anyway.
+        steps : bool, optional
+            Keep the cotangents of every step: the `gates`, `states` and `emissions` of the gradients.
 
         Returns
         -------
@@ -175,6 +159,17 @@ class Run(Output, hints="run"):
             Another dtype than the layer's.
         RuntimeError
             The run was made with ``tape=False``.
+
+        Examples
+        --------
+        The cotangent of a cell's output is what the loss sends, and what the next step sends back:
+
+        >>> import numpy as np, pylstm
+        >>> run = pylstm.RNN(1, 1, dtype="float64", seed=0)(np.array([[0.5], [-0.5], [0.25]]))
+        >>> grads = run.backward(np.ones((3, 1)), steps=True)
+        >>> (weight,) = run.layer.params["weight_h"].ravel()
+        >>> bool(np.allclose(grads.states["h"][1:3], 1 + weight * grads.gates["a"][1:]))
+        True
         """
         if more or other:
             refuse_backward(other, more)
@@ -184,12 +179,16 @@ class Run(Output, hints="run"):
         if dy is not None:
             dy = layout.given_in(check_array("dy", dy, layout.steps_shape(T, B, layer.output_size), dtype))
         rows = self._of_states("dfinal", dfinal, lambda w: layout.rows_shape(B, w), layout.rows_in)
-        steps = self._of_states("dstates", dstates, lambda w: layout.steps_shape(T, B, w), layout.steps_in)
+        inner = self._of_states("dstates", dstates, lambda w: layout.steps_shape(T, B, w), layout.steps_in)
         if dy is None and not dfinal and not dstates:
             raise ValueError("backward needs a cotangent: dy, dfinal or dstates")
         flat, dx, dinitial = self._room(without)
         back = given.gradients(None if given.reset is None else rows_of_learned(layer, B))
-        self._pass_back((dy, rows, steps), (flat, dx, dinitial), back)
+        deltas = None
+        if check_flag("steps", steps):
+            deltas = Deltas(layer, layout, T, B)
+            back.deltas = deltas.rooms
+        self._pass_back((dy, rows, inner), (flat, dx, dinitial), back)
         params = self._params_from(flat, dinitial, back)
         if "x" in without:
             dx = np.zeros((T, B, layer.input_size), dtype)
@@ -200,6 +199,7 @@ class Run(Output, hints="run"):
             aux=self._steps_given(back.aux, layer.cell.contract.aux, "aux"),
             pre=self._steps_given(back.pre, names, "pre"),
             blend=self._steps_given(back.blend, names, "blend"),
+            _deltas=None if deltas is None else deltas.out(dinitial),
         )
 
     def _params_from(self, flat: Any, dinitial: Any, back: GivenGradients) -> Parameters:
@@ -255,15 +255,18 @@ class Run(Output, hints="run"):
         view.flags.writeable = False
         return view
 
-    def _steps(self, offset: int, steps: int, width: int) -> np.ndarray:
-        return self._layout.steps_out(self._view(offset, self._layout.packed_shape(steps, self._B, width)))
+    def _steps(self, offset: int, width: int) -> np.ndarray:
+        return self._layout.steps_out(self._view(offset, self._layout.packed_shape(self._T, self._B, width)))
 
-    def _blocks(self, kind: str, steps: int) -> dict[str, np.ndarray]:
+    def _state(self, offset: int, width: int) -> np.ndarray:
+        rows = self._B + math.prod(self._layout.packed_shape(self._T, self._B, 1))
+        return self._layout.states_out(self._view(offset, (rows, width)), self._T, self._B)
+
+    def _blocks(self, kind: str) -> dict[str, np.ndarray]:
         self._need_tape("kept" if kind == "keep" else kind)
         names = getattr(self.layer.cell.contract, kind)
         return ByName(
-            (name, self._steps(self._plan.offset(kind, k), steps, self.layer.widths[name]))
-            for k, name in enumerate(names)
+            (name, self._steps(self._plan.offset(kind, k), self.layer.widths[name])) for k, name in enumerate(names)
         )
 
     def _of_states(self, what: str, values: Any, shape: Any, bring: Any) -> list[np.ndarray | None] | None:

@@ -61,16 +61,16 @@ class StackRun(CompositeRun):
         return within(x, lengths, self._axis), lengths
 
     def _backward(
-        self, dy: np.ndarray, dfinal: list[Any], dstates: list[Any], without: list[Any]
+        self, dy: np.ndarray, dfinal: list[Any], dstates: list[Any], options: list[dict[str, Any]]
     ) -> CompositeGradients:
         d = dy if self._lengths is None else within(dy, self._lengths, self._axis)
         layers = []
-        for run, mask, residual, final, step, left_out in reversed(
-            list(zip(self.layers, self._masks, self._residual, dfinal, dstates, without))
+        for run, mask, residual, final, inner, option in reversed(
+            list(zip(self.layers, self._masks, self._residual, dfinal, dstates, options))
         ):
             if run is not self.layers[0]:
-                left_out = _passing_on(left_out)
-            grads = run.backward(d if mask is None else d * mask, dfinal=final, dstates=step, without=left_out)
+                option["without"] = _passing_on(option["without"])
+            grads = run.backward(d if mask is None else d * mask, dfinal=final, dstates=inner, **option)
             d = grads.x + d if residual else grads.x
             layers.append(grads)
         return self._gradients(d, layers[::-1])

@@ -73,9 +73,10 @@ def problem(layer, T, B):
 
 def bits(layer, x, given, back, **options):
     run = layer(x, **given, **options)
-    grads = run.backward(**back)
+    grads = run.backward(**back, steps=True)
     arrays = [run.y, *run.final.values(), grads.x, *grads.initial.values(), grads.params.flat]
     arrays += [grads.aux[name] for name in sorted(grads.aux or ())]
+    arrays += [*grads.gates.values(), *grads.states.values(), *grads.emissions.values()]
     free = layer(x, **given, tape=False)
     arrays += [free.y, *free.final.values()]
     return [np.ascontiguousarray(array).tobytes() for array in arrays]

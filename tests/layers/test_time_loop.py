@@ -85,9 +85,9 @@ def test_as_the_numpy_executor(cell, dtype, modified):
             for name, array in getattr(run, kind).items():
                 assert close(array, getattr(tape, kind)[name], outputs), (sizes, kind, name)
         truth = reference.backward(tape, back["dy"].astype("float64"), up(back["dfinal"]), up(back["dstates"]))
-        found = run.backward(**back)
+        found = run.backward(**back, steps=True)
         assert close(found.x, truth.x, gradients), (sizes, "x")
-        for kind in ("initial", "params", "pre", "blend"):
+        for kind in ("initial", "params", "pre", "blend", "gates", "states", "emissions"):
             for name, array in getattr(found, kind).items():
                 if name not in layer.params.constants:  # which have no gradient in a layer
                     assert close(array, getattr(truth, kind)[name], gradients), (sizes, kind, name)

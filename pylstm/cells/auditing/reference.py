@@ -83,6 +83,9 @@ class Gradients:
     pre: Arrays
     blend: Arrays
     matrices: Arrays = field(default_factory=dict)
+    gates: Arrays = field(default_factory=dict)  # of every step, as the three of the tape
+    states: Arrays = field(default_factory=dict)
+    emissions: Arrays = field(default_factory=dict)
 
 
 def infer_widths(contract: Contract, params: Arrays, input_size: int, sizes: dict[str, int] | None) -> Widths:
@@ -251,6 +254,7 @@ def backward(tape: Tape, dy: Any = None, dfinal: Arrays | None = None, dstates: 
         np.zeros(tape.x.shape, dtype),
         initial,
         *map(zeros, (tape.params, tape.aux, tape.pre, tape.blend, tape.matrices)),
+        *map(zeros, (tape.gates, tape.states, tape.emissions)),
     )
     ds = {name: zero.copy() for name, zero in initial.items()}
     for name, value in (dfinal or {}).items():
@@ -260,9 +264,12 @@ def backward(tape: Tape, dy: Any = None, dfinal: Arrays | None = None, dstates: 
             ds[name] += value[t]
         if dy is not None:
             ds[contract.output] += dy[t]
+        for name, value in ds.items():
+            grads.states[name][t + 1] = value
         ds = _backward_step(tape, grads, ds, t)
     for name, value in ds.items():
         grads.initial[name] += value
+        grads.states[name][0] = value
     for source, matrix in contract.matrices(tape.widths).items():
         grads.params.update(matrix.pull(grads.matrices[source], tape.params))
     if "x" in grads.aux:
@@ -298,6 +305,10 @@ def _backward_step(tape: Tape, grads: Gradients, ds: Arrays, t: int) -> Arrays:
             if name in out:
                 grads.aux[name][t] += out[name]
         _products(tape, grads, stage, out, values, cotangents)
+        for gate in stage.gates:
+            grads.gates[gate][t] = out[gate]
+    for name, value in de.items():
+        grads.emissions[name][t] = value
 
     # of (1)  dr = dprev held;  d held = r dprev;  ds = d held, 0 where reset
     for name in contract.states:
