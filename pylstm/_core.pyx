@@ -153,7 +153,7 @@ def backward(Plan layout not None, workspace, cotangents, gradients, given, back
     back : GivenGradients, OUT
         Writable arrays like those of `given`: `aux`, `pre`, `blend`, or None. `origin`: over the states (B, w), the sum
         over a row's resets, or None where the state's origin is constant. `deltas`: None, or the cotangents of every
-        step, lists of arrays (T, B, w) over the gates (of z), the emissions and the states after the step.
+        step, lists of arrays (T, B, w) over the blocks of z, the emissions and the states after the step.
     begin : bool
         The last segment. At the others `dflat` and `origin` go on, and the cotangents of the final states and the sums
         of the per-unit parameters are where the call before left them in `workspace`.
@@ -354,10 +354,10 @@ cdef int take_deltas(arrays_t *a, const plan_t *plan, deltas) except -1:
     cdef const core_t *core = plan.core
     cdef Py_ssize_t size = plan.rows * core.itemsize
     cdef int k
-    gates, emissions, states = deltas
+    z, emissions, states = deltas
     a.deltas = True
     for k in range(core.z.n):
-        a.delta_z[k] = address(gates[k], core.z.width[k] * size, True)
+        a.delta_z[k] = address(z[k], core.z.width[k] * size, True)
     for k in range(core.emissions.n):
         a.delta_emissions[k] = address(emissions[k], core.emissions.width[k] * size, True)
     for k in range(core.states.n):
@@ -437,7 +437,7 @@ cdef void backward_steps(const plan_t *plan, const arrays_t *a, const span_t *sp
     cdef team_t *team = span.team
     cdef Py_ssize_t first = span.first, b0 = span.b0, t, last = first + steps_with_rows(plan, span) - 1
     cdef int j, k
-    cdef bint own = span.own, ragged = plan.offsets != NULL
+    cdef bint own = span.own, ragged = plan.offsets != NULL, deltas = a.deltas
     cdef table_t table
     if last < first:
         return
@@ -452,7 +452,8 @@ cdef void backward_steps(const plan_t *plan, const arrays_t *a, const span_t *sp
             # (5) of forward, and room for what this step sends back
             for k in range(core.states.n):
                 add_given(plan, a, span, &table, t, k, dtype)
-                keep_state(plan, a, span, &table, t, k)
+                if deltas:
+                    keep_state(plan, a, span, &table, t, k)
                 clear(&table.rows.dprev[k], table.rows.rows, dtype)
                 if plan.blended[k]:
                     unblend_state(plan, a, &table, span, t, k, dtype)
@@ -467,7 +468,7 @@ cdef void backward_steps(const plan_t *plan, const arrays_t *a, const span_t *sp
             add_cotangents(plan, span, &table, FROM_EMISSION, j, table.rows.demissions, 0)
             if team.columns and j > 0:
                 meet(team)
-        if own:
+        if own and deltas:
             keep_step(plan, a, span, &table, t)
         # (3) ds_{t-1} += dz W_s
         add_cotangents(plan, span, &table, FROM_STATE, -1, table.rows.dprev, 0)

@@ -131,7 +131,8 @@ cdef inline void backward_units(const plan_t *plan, const arrays_t *a, span_t *s
             for j in range(core.n_stages - 1, -1, -1):
                 call_backward(core, &table, j, table.rows.rows)
                 add_cotangents(plan, span, &table, FROM_EMISSION, j, table.rows.demissions, 0)
-            keep_step(plan, a, span, &table, t)
+            if a.deltas:
+                keep_step(plan, a, span, &table, t)
             add_cotangents(plan, span, &table, FROM_STATE, -1, table.rows.dprev, 0)
             next_step(&table)
             exchange_states(&table, core.states.n)
@@ -159,7 +160,7 @@ cdef inline void backward_units(const plan_t *plan, const arrays_t *a, span_t *s
                     take_cotangents(plan, a, span, &table, t, dtype)
                 for j in range(end - 1, stage - 1, -1):
                     call_backward(core, &table, j, table.rows.rows)
-                if stage == 0:
+                if stage == 0 and a.deltas:
                     keep_step(plan, a, span, &table, t)
             end = stage
     while own_share(team, number, phase, &share, True):
@@ -174,7 +175,8 @@ cdef inline void take_cotangents(const plan_t *plan, const arrays_t *a, const sp
     cdef int k
     for k in range(core.states.n):
         add_given(plan, a, span, table, t, k, dtype)
-        keep_state(plan, a, span, table, t, k)
+        if a.deltas:
+            keep_state(plan, a, span, table, t, k)
         clear(&table.rows.dprev[k], table.rows.rows, dtype)
     for k in range(core.emissions.n):
         clear(&table.rows.demissions[k], table.rows.rows, dtype)

@@ -39,7 +39,7 @@ class Gradients(GradientsBase):
 
     Raises
     ------
-    RuntimeError
+    AttributeError
         `gates`, `states` or `emissions` of a pass without ``steps=True``.
     """
 
@@ -65,7 +65,7 @@ class Gradients(GradientsBase):
 
     def _of_steps(self, what: str, which: int) -> dict[str, Array]:
         if self._deltas is None:
-            raise RuntimeError(f"{what}: cotangents of every step are kept with run.backward(dy, steps=True)")
+            raise AttributeError(f"{what}: cotangents of every step are kept with run.backward(dy, steps=True)")
         return self._deltas[which]
 
 
@@ -97,7 +97,7 @@ class Deltas:
         return self._contract.gates, self._contract.emissions
 
     def out(self, dinitial: list[np.ndarray]) -> tuple[dict[str, Array], ...]:
-        """Of the gates, the states and the emissions, as the caller has per-step arrays."""
+        """What the caller has of them: by gate, by state, by emission."""
         for array, first in zip(self._states, dinitial):
             array[: self._B] = first
         gates, emissions = (
