@@ -120,6 +120,9 @@ class Passed:
 
 passed_of = functools.cache(Passed)
 
+Constant = tuple[str, int, int, Array]
+"""Rows of an array that are a constant of the cell: its name, the first and the one after the last, their values."""
+
 
 class Engine:
     """All layers of one description: each call takes one that nobody uses, so several threads may call at once.
@@ -130,9 +133,10 @@ class Engine:
     def __init__(self, description: Description) -> None:
         self.description, self.key = description, description.key
         self.layers: dict[np.dtype, list[Any]] = {np.dtype("float32"): [], np.dtype("float64"): []}
-        self.naming = naming_of(description.cell.name, description.torch_names)
         first = self._take(np.dtype("float32"))
         self.leaves: list[SingleLayer] = first.recurrents
+        names = self.leaves[0].params.constants
+        self.naming = naming_of(description.cell.name, description.torch_names, names)
         self.states: tuple[str, ...] = self.leaves[0].cell.contract.states
         self._check_states(first)
         self.widths, self.output_size = self.leaves[0].widths, first.output_size
@@ -142,6 +146,9 @@ class Engine:
         """Whether the layers are single, with parameters that are all trained weights."""
         shapes = first.params.shapes
         self._pieces = [(name, piece, shapes[name]) for name, piece in first.params.trained_pieces()]
+        self.has_constants = bool(self.leaves[0].params.constant_rows)
+        self.constant_shapes = self._constant_shapes(names)
+        self._constants: dict[str, list[Constant]] = {}
         self.layers[first.dtype].append(first)
 
     def _check_states(self, layer: Any) -> None:
@@ -159,6 +166,26 @@ class Engine:
             {name + suffix_of(k, directions): shape for name, shape in self.naming.shapes(leaf).items()}
             for k, leaf in enumerate(self.leaves)
         ]
+
+    def _constant_shapes(self, names: Sequence[str]) -> dict[str, tuple[int, ...]]:
+        directions = 1 + self.description.bidirectional
+        return {
+            name + suffix_of(k, directions): leaf.params.shapes[name]
+            for k, leaf in enumerate(self.leaves)
+            for name in names
+        }
+
+    def constants(self, dtype: str) -> list[Constant]:
+        """What is a constant of the cell in the layers, in float32 or float64."""
+        if dtype not in self._constants:
+            layer, directions = self.description.layer(dtype), 1 + self.description.bidirectional
+            self._constants[dtype] = [
+                (name + suffix_of(k, directions), first, last, leaf.params[name][first:last])
+                for k, leaf in enumerate(layer.recurrents)
+                for name, rows in leaf.params.constant_rows.items()
+                for first, last in rows
+            ]
+        return self._constants[dtype]
 
     def _take(self, dtype: np.dtype) -> Any:
         free = self.layers[dtype]

@@ -13,12 +13,13 @@ from pylstm.cells.options import changed
 from pylstm.checks import check_flag, check_names, check_share
 from pylstm.hints import callers_level
 from pylstm.layers.run import KINDS
+from pylstm.torch.constants import HoldsConstants
 from pylstm.torch.door import call
 from pylstm.torch.engines import Description, described, engine_for
 from pylstm.torch.refusals import DTYPES, as_tensor, check_bool, check_count, check_device, check_dtype, check_tensor
 
 
-class RecurrentModule(torch.nn.Module):
+class RecurrentModule(HoldsConstants):
     """A module over layers of pylstm; made as `LSTM`, `GRU`, `RNN` or `Recurrent`."""
 
     def __init__(self, description: Description, batch_first: bool, dropout: float, device: Any, dtype: Any) -> None:
@@ -40,9 +41,7 @@ class RecurrentModule(torch.nn.Module):
             for name, shape in shapes.items():
                 empty = torch.empty(shape, device=device, dtype=dtype)
                 self.register_parameter(name, torch.nn.Parameter(empty))
-        for shapes, leaf in zip(self._engine.shapes, self._engine.leaves):
-            for name, own in zip(shapes, leaf.params):
-                self._parameters[name].requires_grad_(own not in leaf.params.constants)
+        self._register_constants(device, dtype)
         self.reset_parameters()
 
     @property
@@ -114,6 +113,7 @@ class RecurrentModule(torch.nn.Module):
         with torch.no_grad():
             for weight, value in zip(weights, values):
                 weight.copy_(torch.from_numpy(value))
+        self._hold_constants()
 
     def flatten_parameters(self) -> None:
         """Nothing to do: the weights are packed once in each call."""
@@ -169,6 +169,12 @@ class RecurrentModule(torch.nn.Module):
             hx = self._each_state(hx, lambda state: _permuted(state, packed.sorted_indices))
         single = packed is None and getattr(input, "ndim", 0) == 2
         axis = int(self.batch_first and packed is None and not single)
+        if (
+            self._engine.has_constants
+            and not torch.compiler.is_compiling()
+            and not torch._C._len_torch_dispatch_stack()
+        ):
+            self._hold_constants()
         run = self._run if torch._C._get_tracing_state() is None else self._recorded
         y, *finals = run(input, hx, (lengths, reset, (aux, pre, blend)), single, axis)
         if packed is not None:

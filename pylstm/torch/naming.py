@@ -6,7 +6,7 @@ into the parameters of the layer that computes (`join`), and takes gradients out
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -35,27 +35,35 @@ class Naming(Protocol):
 
 
 class OwnNames:
-    """The names and arrays of the layer itself: ``weight_x``, ``weight_h``, ``bias``, ..."""
+    """The names and arrays of the layer itself: ``weight_x``, ``weight_h``, ``bias``, ..., but for `constants`."""
+
+    def __init__(self, constants: Sequence[str]) -> None:
+        self.constants = constants
 
     def shapes(self, leaf: SingleLayer) -> Shapes:
         """Name -> shape of the arrays of a module."""
-        return leaf.params.shapes
+        shapes = leaf.params.shapes
+        return {name: shapes[name] for name in self._trained(shapes)}
 
     def join(self, arrays: Sequence[Array], params: Parameters) -> None:
         """Set `params` of a layer from the arrays of a module."""
-        for name, array in zip(params, arrays):
-            if name in params.constant_rows:
+        partly = params.constant_rows
+        for name, array in zip(self._trained(params), arrays):
+            if name in partly:
                 params.set_trained(name, array)
             else:
                 params[name][...] = array
 
     def split(self, params: Mapping[str, Array]) -> list[Array]:
         """The arrays, or their gradients, of a module from `params` of a layer; no two overlap."""
-        return [params[name] for name in params]
+        return [params[name] for name in self._trained(params)]
 
     def frozen(self, trained: Sequence[bool], leaf: SingleLayer) -> list[str]:
         """The parameters of a layer all of whose arrays are held; `trained`: which arrays of the module are not."""
-        return [name for name, each in zip(leaf.params, trained) if not each]
+        return [name for name, each in zip(self._trained(leaf.params), trained) if not each]
+
+    def _trained(self, names: Iterable[str]) -> Iterable[str]:
+        return [name for name in names if name not in self.constants] if self.constants else names
 
 
 class TorchNames:
@@ -120,9 +128,9 @@ class TorchNames:
         return width * 2 // 3 if self.apart else width
 
 
-def naming_of(cell: str, torch_names: bool) -> Naming:
-    """PyTorch's names of one of its cells, or ours."""
-    return TorchNames(apart=cell == "gru") if torch_names else OwnNames()
+def naming_of(cell: str, torch_names: bool, constants: Sequence[str]) -> Naming:
+    """PyTorch's names of one of its cells, or ours; `constants`: of the cell, which are no parameters of a module."""
+    return TorchNames(apart=cell == "gru") if torch_names else OwnNames(constants)
 
 
 def suffix_of(k: int, directions: int) -> str:

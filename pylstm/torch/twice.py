@@ -52,7 +52,12 @@ def outputs(engine: Engine, passed: Passed, inputs: Sequence[Any]) -> tuple[Any,
 
 
 def gradients(engine: Engine, passed: Passed, inputs: Sequence[Any], cotangents: Sequence[Any]) -> list[Any]:
-    """Gradients by `inputs`, x, weights and given initial states, with a graph; None of what has none."""
+    """Gradients by `inputs`, x, weights and given initial states, with a graph; None of what has none.
+
+    By views of them, that nothing but this call was made of: one input may be computed from another, or come twice, and
+    what lies behind an input is for autograd to follow, not for this call.
+    """
+    inputs = [each.view_as(each) for each in inputs]
     pairs = [(y, dy) for y, dy in zip(outputs(engine, passed, inputs), cotangents) if dy is not None]
     wanted = [each for each in inputs if each.requires_grad]
     found_grads = iter(

@@ -153,6 +153,48 @@ def test_gradients_of_gradients(name, hx):
         close(a, b, 1e-10)
 
 
+def in_two_parts(module, x):
+    y, last = module(x[:3])
+    z, last = module(x[3:], last)
+    return [y, z, *tensors(last)]
+
+
+def twice_over(module, x):
+    y, last = module(x)
+    return [*tensors(last), module(y @ torch.linspace(-1, 1, H * I, dtype=x.dtype).view(H, I), last)[0]]
+
+
+def states_from_the_input(module, x):
+    h = x.mean(0).repeat(1, 2)[None, :, :H]
+    return [module(x, (h, 2 * h) if isinstance(module, pylstm.torch.LSTM | torch.nn.LSTM) else h)[0]]
+
+
+def one_state_for_both(module, x):
+    h = x.sum() * torch.linspace(-1, 1, H, dtype=x.dtype).expand(1, x.shape[1], H)
+    return [module(x, (h, h) if isinstance(module, pylstm.torch.LSTM | torch.nn.LSTM) else h)[0]]
+
+
+def weights_tied(module, x):
+    module.weight_ih_l0 = torch.nn.Parameter(module.weight_ih_l0[:, :1].detach().repeat(1, I))
+    module.bias_hh_l0 = module.bias_ih_l0
+    return [module(x)[0]]
+
+
+@pytest.mark.parametrize("way", [in_two_parts, twice_over, states_from_the_input, one_state_for_both, weights_tied])
+@pytest.mark.parametrize("name", CLASSES)
+def test_gradients_with_a_graph_of_inputs_that_hang_together(name, way):
+    """One input of a call is computed from another, or comes twice: nothing is counted twice."""
+    found = []
+    for module in pair(name):
+        x = torch.linspace(-2, 2, 6 * 4 * I, dtype=torch.float64).sin().view(6, 4, I).requires_grad_()
+        loss = sum(each.square().sum() + each.sin().sum() for each in way(module, x))
+        leaves = [x, *module.parameters()]
+        first = torch.autograd.grad(loss, leaves, create_graph=True)
+        found.append([*first, *torch.autograd.grad(sum(grad.square().sum() for grad in first), leaves)])
+    for a, b in zip(*found, strict=True):
+        close(a, b, 1e-10)
+
+
 @pytest.mark.parametrize("learned", [True, ["h"]])
 @pytest.mark.parametrize("name", ["LSTM", "GRU", "RNN"])
 def test_gradients_of_gradients_reach_learned_initial_states(name, learned):
