@@ -2,7 +2,7 @@
 
 Eager code goes through an ``autograd.Function``, which costs about a quarter of what an operator with a registered
 gradient does; torch.compile, export, modes of dispatch and tensors without values see the operators
-``pylstm::forward`` and ``pylstm::backward``; what records with `torch.jit.trace` sees PyTorch's own.
+``pylstm::forward`` and ``pylstm::backward``; what records with `torch.jit.trace` or exports to ONNX sees PyTorch's own.
 
 The operators hand the run from forward to backward as a *tape*: a tensor of one byte whose memory belongs to an array
 that holds the run. PyTorch frees the run with its saved tensors, and finds it by the address. The Function holds it on
@@ -31,8 +31,8 @@ TRANSFORMED = (
     "whole batches: use backward() or torch.autograd.grad, and one call on (T, B, input_size) in place of vmap"
 )
 RECORDED = (
-    "torch.jit.trace and torch.onnx.export(dynamo=False) record pylstm.torch.LSTM, GRU and RNN only, called with input "
-    "and hx, without dropout between layers (module.eval()): for other cells pass module.to_pylstm() to "
+    "torch.jit.trace and torch.onnx.export record pylstm.torch.LSTM, GRU and RNN only, called with input and hx, "
+    "without dropout between layers (module.eval()): for other cells pass module.to_pylstm() to "
     "pylstm.interop.onnx.export, or use torch.export"
 )
 LOST = (
@@ -178,6 +178,8 @@ def forward_op(
 
 @forward_op.register_fake
 def _(x: Any, weights: Any, given: Any, engine: str, passed: str, tape: bool) -> list[Any]:
+    if torch.onnx.is_in_onnx_export():  # which tries in several ways, and says what the last one does not know
+        raise TypeError(RECORDED)
     found, (T, B, _) = engine_of(engine), x.shape
     finals = [x.new_empty(len(found.leaves), B, found.widths[name]) for name in found.states]
     return [x.new_empty(T, B, found.output_size), *finals, x.new_empty(int(tape), dtype=torch.uint8)]
@@ -250,7 +252,8 @@ def call(engine: Engine, x: Any, weights: Sequence[Any], given: dict[str, Any]) 
         Named as in `Passed`, those with gradients first.
     """
     passed, others = " ".join(given), list(given.values())
-    if torch._C._get_tracing_state() is not None:  # torch.jit.trace, torch.onnx.export(dynamo=False)
+    compiling = torch.compiler.is_compiling()
+    if torch._C._get_tracing_state() is not None or (compiling and torch.onnx.is_in_onnx_export()):
         if not differentiable(engine, passed_of(passed)):
             raise TypeError(RECORDED)
         return outputs(engine, passed_of(passed), [x, *weights, *others])
@@ -258,6 +261,6 @@ def call(engine: Engine, x: Any, weights: Sequence[Any], given: dict[str, Any]) 
     if torch._C._are_functorch_transforms_active():
         raise TypeError(TRANSFORMED)
     plain = type(x) in (torch.Tensor, torch.nn.Parameter) and not x.is_meta
-    if not plain or torch.compiler.is_compiling() or torch._C._len_torch_dispatch_stack():  # make_fx, FlopCounterMode
+    if not plain or compiling or torch._C._len_torch_dispatch_stack():  # make_fx, FlopCounterMode
         return forward_op(x, list(weights), others, engine.key, passed, tape)[:-1]
     return _apply((engine, passed_of(passed), tape, len(weights)), x, *weights, *others)

@@ -83,6 +83,11 @@ class RecurrentModule(HoldsConstants):
         """The parameters by single layer, as of ``torch.nn.LSTM``."""
         return [[self._weight(name) for name in shapes] for shapes in self._engine.shapes]
 
+    @property
+    def _all_weights(self) -> list[list[str]]:
+        """Their names, which scripts read that set the bias of the forget gate."""
+        return [list(shapes) for shapes in self._engine.shapes]
+
     def _weight(self, name: str) -> Any:
         """A parameter, or the tensor that a reparametrisation has put in its place."""
         found = self._parameters.get(name)

@@ -183,6 +183,23 @@ def test_a_model_goes_through_the_onnx_export_of_torch(tmp_path):
     torch.testing.assert_close(torch.from_numpy(y), model(x)[0])
 
 
+@pytest.mark.parametrize("name", ["LSTM", "GRU", "RNN"])
+def test_the_default_onnx_export_of_torch_sees_its_operators(name, monkeypatch):
+    """It converts a program of `torch.export`, which in it has to have no operator of ours."""
+    monkeypatch.setattr(torch.onnx, "is_in_onnx_export", lambda: True)
+    model, x = around(getattr(pylstm.torch, name)(I, H, 2, bidirectional=True, batch_first=True))
+    program = torch.export.export(model, (x,), strict=False)
+    called = {str(node.target) for node in program.graph.nodes if node.op == "call_function"}
+    assert called and not any("pylstm" in each for each in called)
+    torch.testing.assert_close(program.module()(x), model(x))
+    other = around(pylstm.torch.Recurrent("peephole", I, H))[0]
+    only = r"torch.onnx.export record pylstm.torch.LSTM, GRU and RNN only"
+    with pytest.raises(TypeError, match=only):
+        torch.export.export(other, (x,), strict=False)
+    with pytest.raises(TypeError, match=only):  # what tensors without values see, as those of strict=True
+        other.to("meta")(x.to("meta"))
+
+
 @pytest.mark.parametrize(
     "make", [lambda: pylstm.torch.Recurrent("peephole", I, H), lambda: pylstm.torch.LSTM(I, H, 2, dropout=0.5)]
 )

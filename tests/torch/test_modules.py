@@ -64,6 +64,7 @@ def test_signatures_are_those_of_torch():
     ):
         assert getattr(rnn, name) == getattr(theirs, name)
     assert [len(each) for each in rnn.all_weights] == [len(each) for each in theirs.all_weights]
+    assert rnn._all_weights == theirs._all_weights
     assert rnn.flatten_parameters() is None
 
 
