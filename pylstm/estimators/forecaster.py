@@ -11,7 +11,7 @@ import numpy as np
 from sklearn.metrics import r2_score
 from sklearn.utils.validation import check_is_fitted
 
-from pylstm.checks import quoted
+from pylstm.checks import check_flag, check_size, quoted
 from pylstm.estimators.asking import Asked, frame_metadata, frame_of, in_order, numbers, read_frame, without_gaps
 from pylstm.estimators.estimator import Estimator
 from pylstm.estimators.inputs import seed_of
@@ -19,7 +19,6 @@ from pylstm.estimators.tables import Columns, Table
 from pylstm.forecasting.choosing import choose
 from pylstm.forecasting.combining import columns_of
 from pylstm.forecasting.forecast_model import ForecastModel
-from pylstm.forecasting.preparation import Preparation
 from pylstm.forecasting.series import as_series
 from pylstm.hints import explained
 from pylstm.models.heads import HeadName, head_of
@@ -197,7 +196,9 @@ class Forecaster(Estimator, kind="forecaster"):
             given |= {name: given[name] or usual for name, usual in (("log", False), ("season", 0), ("difference", 0))}
         if None not in given.values():
             return given
-        Preparation(False, *(given[name] or 0 for name in ("season", "difference")))  # refuses what is out of range
+        for name, value in given.items():
+            if value is not None:
+                check_flag(name, value) if name == "log" else check_size(name, value, int(name == "window"))
         columns = columns_of(as_series(y, self.joint)[0])
         return dataclasses.asdict(choose(columns, **given))
 

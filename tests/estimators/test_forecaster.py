@@ -120,3 +120,19 @@ def test_a_sweep():
     options = {**NET, "difference": 0, "epochs": 40}
     scores = [Forecaster(**{**options, **point}).fit(ONE[:108]).score(ONE[108:]) for point in grid]
     assert list(grid)[int(np.argmax(scores))]["season"] == 12
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("season", "yes", "season must be an integer, got 'yes'"),
+        ("season", 1.5, "season must be an integer, got 1.5"),
+        ("difference", "step", "difference must be an integer, got 'step'"),
+        ("cycle", [12], r"cycle must be an integer, got \[12\]"),
+        ("window", 0, "window must be at least 1, got 0"),
+        ("log", 2, "log must be True or False, got 2"),
+    ],
+)
+def test_settings_are_checked_before_any_is_chosen(name, value, says):
+    with pytest.raises((TypeError, ValueError), match=says):
+        Forecaster(**{name: value}, epochs=1).fit(ONE)
