@@ -9,24 +9,15 @@ from typing import Any
 import numpy as np
 
 from pylstm.forecasting.conformal import Calibration, calibrate, recent_sizes
-from pylstm.forecasting.smoothing import MEMORY, roll
+from pylstm.forecasting.rolling import LONGEST, Rolled, has_zeros, medians, naive_ahead, roll_back
+from pylstm.forecasting.smoothing import roll
 from pylstm.schema import Entries
 
-LONGEST = 2000
-"""Steps of a series, the last ones, that smoothing reads."""
-LOG_GAIN = 0.85
-"""Logarithms are smoothed where their error is below this share of that of the values."""
-LOG_RANGE = 1.5
-"""Largest value over the smallest, above 0, from which logarithms are tried: below it they are nearly linear."""
-SEASONAL_GAIN = 0.9
-"""The naive forecast repeats the season where its error is below this share of that of the last value."""
 LEAST_GAIN, FULL_GAIN = 0.1, 0.4
 """Relative gains over the naive forecast: up to the first the forecast is naive, from the second not at all."""
 SMALLEST = float(np.exp(-700))
 ENOUGH = 4.0
 """Independent errors of the net, those of overlapping forecasts counted as in `conformal`, that can speak for it."""
-MEDIAN_OF = 40
-"""Values of which a running median is taken."""
 NET_SHARES = (0.25, 0.5, 0.75, 1.0)
 
 
@@ -51,6 +42,8 @@ class Column:
     gain : float
         1 - error of smoothing / error of the naive forecast.
     calibration : Calibration
+    weights : tuple of float
+        Of the known inputs, whose effect smoothing leaves out and the forecast adds; none where they have no effect.
     """
 
     log: bool
@@ -61,6 +54,7 @@ class Column:
     above: float | None
     gain: float
     calibration: Calibration
+    weights: tuple[float, ...] = ()
 
     def describe(self, cycle: int) -> str:
         """Such as ``"0.7 smoothing of logarithms + 0.3 seasonal naive (12)"``."""
@@ -72,113 +66,23 @@ class Column:
         return " + ".join(f"{share:.2f} {name}" for name, share in parts.items() if share > 0.005)
 
     def _other(self) -> str:
-        return "median" if self.median else f"smoothing{' of logarithms' if self.log else ''}"
+        log, inputs = " of logarithms" if self.log else "", " with inputs" if self.weights else ""
+        return "median" if self.median else f"smoothing{log}{inputs}"
 
+    @property
+    def reads_inputs(self) -> bool:
+        """Whether the forecast depends on the known inputs."""
+        return self.share > 0 and (self.net > 0 or (bool(self.weights) and self.net < 1))
 
-@dataclass
-class Rolled:
-    """Forecasts of one series from all its origins, (T, H) each."""
-
-    y: np.ndarray
-    smooth: np.ndarray
-    naive: np.ndarray
-    log: bool
-    median: bool
-    seasonal: bool
-    gain: float
-    first: int
-
-    def mixed(self, share: float) -> np.ndarray:
-        """Forecasts with this share of smoothing; the rest is naive."""
-        return share * self.smooth + (1 - share) * self.naive
+    def effects(self, inputs: np.ndarray, log: bool) -> np.ndarray | float:
+        """The effect (T,) of inputs (T, M), on the scale that the weights are for; 0 on another."""
+        return inputs @ np.array(self.weights) if self.weights and log == self.log else 0.0
 
 
 def horizon_of(lengths: Sequence[int], cycle: int) -> int:
     """Steps of a back-test: a season, at most 24, or 6; fewer of short series."""
     wanted = min(cycle, 24) if cycle > 1 else 6
     return max(1, min(wanted, (min(lengths) - 3) // 2))
-
-
-def naive_ahead(y: np.ndarray, cycle: int, H: int) -> np.ndarray:
-    """Seasonal naive forecasts (T, S, H) of y (T, S) after every step; of cycle 1, naive ones."""
-    steps = np.arange(1, H + 1)
-    at = np.arange(len(y))[:, None] + steps - cycle * ((steps - 1) // cycle + 1)
-    return np.swapaxes(y[np.maximum(at, 0)], 1, 2)
-
-
-def has_zeros(y: np.ndarray) -> Any:
-    """Which series (T, S), or whether one (T,), are counts or amounts of which at least a tenth are 0."""
-    return (y >= 0).all(axis=0) & ((y == 0).mean(axis=0) >= 0.1)
-
-
-def medians(y: np.ndarray) -> np.ndarray:
-    """Medians of the last `MEDIAN_OF` values of y (T, S) at every step: where many are 0, their mean errs more.
-
-    Examples
-    --------
-    >>> medians(np.array([[0.0], [4.0], [0.0], [0.0]])).ravel().tolist()
-    [0.0, 2.0, 0.0, 0.0]
-    """
-    padded = np.concatenate([np.full((MEDIAN_OF - 1, y.shape[1]), np.nan), y])
-    windows = np.lib.stride_tricks.sliding_window_view(padded, MEDIAN_OF, axis=0)
-    return np.asarray(np.nanmedian(windows, axis=-1))
-
-
-def loss_of(y: np.ndarray, forecasts: np.ndarray, first: int) -> np.ndarray:
-    """Weighted mean absolute errors (S,) of forecasts (T, S, H) from origins of `first` on; late ones count more."""
-    T, total = len(y), np.zeros(y.shape[1])
-    for h in range(1, forecasts.shape[2] + 1):
-        origins = np.arange(first, T - h)
-        if len(origins):
-            errors = np.abs(y[origins + h] - forecasts[origins, :, h - 1])
-            total += MEMORY ** (T - origins) @ errors / len(origins) / np.sqrt(h)
-    return total
-
-
-def roll_back(columns: Sequence[np.ndarray], cycle: int, H: int) -> list[Rolled]:
-    """Forecasts of every series after each of its steps, those of one length side by side."""
-    found: list[Any] = [None] * len(columns)
-    groups: dict[int, list[int]] = {}
-    for k, each in enumerate(columns):
-        groups.setdefault(min(len(each), LONGEST), []).append(k)
-    for length, members in groups.items():
-        side_by_side = np.stack([columns[k][-length:] for k in members], axis=1)
-        for k, rolled in zip(members, _roll_group(side_by_side, cycle, H)):
-            found[k] = rolled
-    return found
-
-
-def _roll_group(y: np.ndarray, cycle: int, H: int) -> list[Rolled]:
-    T, S = y.shape
-    m = cycle if 1 < cycle <= T - 2 else 1
-    first = min(max(2, m, T // 4), max(T - 2, 0))
-    smooth, losses = roll(y, m, H)[0], {}
-    losses["smooth"] = loss_of(y, smooth, first)
-    positive = np.flatnonzero((y.min(axis=0) > 0) & (y.max(axis=0) > LOG_RANGE * y.min(axis=0)))
-    log = np.zeros(S, bool)
-    if len(positive):
-        other = np.exp(np.clip(roll(np.log(y[:, positive]), m, H)[0], -700, 700))
-        better = loss_of(y[:, positive], other, first)
-        log[positive] = better < LOG_GAIN * losses["smooth"][positive]
-        smooth[:, log], losses["smooth"][log] = other[:, log[positive]], better[log[positive]]
-    median = np.zeros(S, bool)
-    zeros = np.flatnonzero(has_zeros(y))
-    if len(zeros):
-        other = np.repeat(medians(y[:, zeros])[..., None], H, axis=2)
-        better = loss_of(y[:, zeros], other, first)
-        median[zeros] = better < losses["smooth"][zeros]
-        smooth[:, median], losses["smooth"][median] = other[:, median[zeros]], better[median[zeros]]
-    kinds = [naive_ahead(y, each, H) for each in dict.fromkeys((1, m))]
-    each_loss = np.stack([loss_of(y, each, first) for each in kinds])
-    best = (each_loss[-1] < SEASONAL_GAIN * each_loss[0]).astype(int)
-    naive = each_loss[best, np.arange(S)]
-    gain = np.where(naive > 0, 1 - losses["smooth"] / np.where(naive > 0, naive, 1), -1.0)
-    return [
-        Rolled(
-            y[:, s], smooth[:, s], kinds[best[s]][:, s], bool(log[s]), bool(median[s]), bool(best[s]), gain[s], first
-        )
-        for s in range(S)
-    ]
 
 
 def share_of(gain: float) -> float:
@@ -208,6 +112,7 @@ class Blend:
         cycle: int,
         nets: Sequence[tuple[np.ndarray, np.ndarray]] | float,
         horizon: int,
+        inputs: Sequence[np.ndarray] | None = None,
     ) -> Blend:
         """Back-test on all series.
 
@@ -219,8 +124,10 @@ class Blend:
             Of each series: origins (O,) behind what the net was trained on, and its forecasts (O, horizon) from there.
             Or the share of the net, as other series had it.
         horizon : int
+        inputs : sequence of ndarray (T_i, M), optional
+            Known inputs of each.
         """
-        rolled = roll_back(columns, cycle, horizon)
+        rolled = roll_back(columns, cycle, horizon, inputs)
         if isinstance(nets, float):
             none = np.zeros(0, int), np.zeros((0, horizon))
             return cls(cycle, horizon, [_column(r, *none, nets) for r in rolled])
@@ -229,9 +136,16 @@ class Blend:
         return cls(cycle, horizon, [_column(r, *each, net) for r, each in zip(rolled, nets)])
 
     def forecast(
-        self, columns: Sequence[np.ndarray], nets: Sequence[np.ndarray], n: int
+        self,
+        columns: Sequence[np.ndarray],
+        nets: Sequence[np.ndarray],
+        n: int,
+        inputs: Sequence[np.ndarray] | None = None,
     ) -> tuple[list[np.ndarray], list[float]]:
-        """The n steps after every series (T_i,), where the net forecasts `nets` (n,); and the sizes of late errors."""
+        """The n steps after every series (T_i,), where the net forecasts `nets` (n,); and the sizes of late errors.
+
+        `inputs` (T_i + n, M) are those of its steps and of the n to come.
+        """
         points: list[Any] = [None] * len(columns)
         sizes = [0.0] * len(columns)
         groups: dict[tuple[int, bool, bool], list[int]] = {}
@@ -241,11 +155,16 @@ class Blend:
         for (length, log, median), members in groups.items():
             y = np.stack([columns[k][-length:] for k in members], axis=1)
             if median:
-                rolled = medians(y)[..., None]
-                last = np.repeat(rolled[-1], n, axis=1)
+                smooth = medians(y)
+                ahead = np.repeat(smooth[-1:].T, n, axis=1)
             else:
-                rolled, last = roll(np.log(y) if log else y, self.cycle, self.horizon, n)
-            smooth, ahead = (np.exp(np.clip(each, -700, 700)) if log else each for each in (rolled[..., 0], last))
+                effects = np.zeros((length + n, len(members)))
+                for s, k in enumerate(members if inputs is not None else ()):
+                    effects[:, s] = self.columns[k].effects((inputs or [])[k][-length - n :], log)
+                scaled = np.log(y) if log else y
+                rolled, last = roll(scaled - effects[:length], self.cycle, self.horizon, n)
+                smooth, ahead = rolled[..., 0] + effects[1 : length + 1], last + effects[length:].T
+                smooth, ahead = (np.exp(np.clip(each, -700, 700)) if log else each for each in (smooth, ahead))
             for s, k in enumerate(members):
                 points[k], sizes[k] = self._mix(self.columns[k], y[:, s], smooth[:, s], ahead[s], nets[k])
         return points, sizes
@@ -295,16 +214,17 @@ class Blend:
             found = each.calibration
             entry |= {name: getattr(found, name) for name in (*NUMBERS, *COUNTS)}
             entry |= {name: getattr(found, name).tolist() for name in ("scores", "weights")}
+            entry["inputs"] = list(each.weights)
         return {"cycle": self.cycle, "horizon": self.horizon, "columns": says}
 
     @classmethod
-    def from_metadata(cls, says: Entries, columns: int) -> Blend:
-        """The inverse of `metadata`, for this number of series."""
+    def from_metadata(cls, says: Entries, columns: int, inputs: int = 0) -> Blend:
+        """The inverse of `metadata`, for this number of series, and of inputs of each."""
         says.only(("cycle", "horizon", "columns"))
         found = [Entries(each, f"{says.where}.columns") for each in says.list("columns", dict)]
         if len(found) != columns:
             says.refuse(f"must have one entry for each of {columns} series", len(found), "columns")
-        return cls(says.integer("cycle", 0), says.integer("horizon"), [_read(each) for each in found])
+        return cls(says.integer("cycle", 0), says.integer("horizon"), [_read(each, inputs) for each in found])
 
 
 SHARES = ("share", "net", "gain")
@@ -312,8 +232,8 @@ NUMBERS = ("growth", "unit", "link")
 COUNTS = ("origins", "horizon")
 
 
-def _read(says: Entries) -> Column:
-    says.only(("log", "median", "seasonal", *SHARES, "above", *NUMBERS, *COUNTS, "scores", "weights"))
+def _read(says: Entries, inputs: int) -> Column:
+    says.only(("log", "median", "seasonal", *SHARES, "above", *NUMBERS, *COUNTS, "scores", "weights", "inputs"))
     scores, weights = (says.array(name, (None,)) for name in ("scores", "weights"))
     if not len(scores) == len(weights) > 0 or not (np.diff(scores) >= 0).all() or not (weights >= 0).all():
         says.refuse("must be rising numbers with as many weights from 0", len(scores), "scores")
@@ -324,7 +244,10 @@ def _read(says: Entries) -> Column:
     counts: dict[str, Any] = {name: says.integer(name) for name in COUNTS}
     calibration = Calibration(scores, weights, **numbers, **counts)
     log, median, seasonal = (says.flag(name) for name in ("log", "median", "seasonal"))
-    return Column(log, median, seasonal, share, net, above, gain, calibration)
+    found = says.array("inputs", (None,))
+    if len(found) not in (0, inputs):
+        says.refuse(f"must be empty or have {inputs} numbers", len(found), "inputs")
+    return Column(log, median, seasonal, share, net, above, gain, calibration, tuple(found.tolist()))
 
 
 def _scaled(values: np.ndarray, log: bool) -> np.ndarray:
@@ -380,4 +303,5 @@ def _column(r: Rolled, origins: np.ndarray, forecasts: np.ndarray, net: float) -
     sizes = recent_sizes(single, unit)
     calibration = calibrate(errors, sizes[used], unit)
     above = 0.0 if has_zeros(r.y) else None
-    return Column(r.log, r.median, r.seasonal, share, net if share else 0.0, above, float(gain), calibration)
+    net, weights = net if share else 0.0, tuple(r.weights.tolist())
+    return Column(r.log, r.median, r.seasonal, share, net, above, float(gain), calibration, weights)

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from pylstm.data.sequences import Sequences
-from pylstm.forecasting.blending import LONGEST, Blend, horizon_of
+from pylstm.forecasting.blending import Blend, horizon_of
 from pylstm.forecasting.conformal import needed_origins
+from pylstm.forecasting.rolling import LONGEST
 
 KEPT_RESIDUALS = 2000
 """Most residuals that a model keeps to draw intervals from."""
@@ -81,8 +82,10 @@ def fit_blend(model: Any, series: list[np.ndarray], extras: list[np.ndarray], cu
             for row, each in zip(forecasts, found):
                 row[: len(each)] = each[:, column]
             nets.append((origins, forecasts))
-    blend = Blend.fit(columns_of(series), model.cycle, nets, steps)
+    inputs = [extra for extra in extras for _ in range(model.K)]
+    blend = Blend.fit(columns_of(series), model.cycle, nets, steps, inputs)
     warn_of_naive(blend)
+    warn_of_inputs(blend, inputs)
     return blend
 
 
@@ -90,13 +93,15 @@ def forecast_blend(model: Any, n: int, given: Sequence[Any], rescale: bool) -> t
     """The blend, the points (n,) of all columns, and the sizes of their late errors."""
     series, extras, scales = given
     blend, K = model.blend, model.K
+    inputs = [extra for extra in extras for _ in range(K)]
     if rescale:
-        blend = Blend.fit(columns_of(series), model.cycle, float(blend.columns[0].net), blend.horizon)
+        known = [each[: len(each) - n] for each in inputs]
+        blend = Blend.fit(columns_of(series), model.cycle, float(blend.columns[0].net), blend.horizon, known)
     nets: list[np.ndarray] = []
     for k, each in enumerate(zip(series, extras, scales)):
         needed = any(column.net for column in blend.columns[k * K : (k + 1) * K])
         nets += list(continue_series(model, n, *each, 1, None)[0].T if needed else np.zeros((K, n)))
-    return blend, *blend.forecast(columns_of(series), nets, n)
+    return blend, *blend.forecast(columns_of(series), nets, n, inputs)
 
 
 def residuals_of(net: Any, horizon: int, K: int, x: Any, y: Any, mask: Any = None) -> np.ndarray:
@@ -123,6 +128,20 @@ def warn_of_naive(blend: Blend) -> None:
     of = "" if len(blend.columns) == 1 else f" of {len(beaten)} of {len(blend.columns)} series"
     warnings.warn(
         f"in the back-test nothing was better by 10 % than the naive forecast{of}, {kind}: that is the forecast",
+        UserWarning,
+        stacklevel=7,
+    )
+
+
+def warn_of_inputs(blend: Blend, inputs: Sequence[np.ndarray]) -> None:
+    """Warn where inputs that vary have no share in a forecast."""
+    vary = [bool(len(each)) and bool(np.ptp(each, axis=0).any()) for each in inputs]
+    blind = [varies and not each.reads_inputs for each, varies in zip(blend.columns, vary)]
+    if not any(blind):
+        return
+    of = "" if len(blind) == 1 else f" of {sum(blind)} of {len(blind)} series"
+    warnings.warn(
+        f"in the back-test the known inputs did not lower the error{of}: the forecast does not depend on them",
         UserWarning,
         stacklevel=7,
     )

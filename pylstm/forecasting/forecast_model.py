@@ -10,11 +10,12 @@ import numpy as np
 
 from pylstm.checks import Dtype, Integer, check_flag, check_share, check_size
 from pylstm.data.scaling import scale_of
-from pylstm.forecasting.blending import LONGEST, Blend
+from pylstm.forecasting.blending import Blend
 from pylstm.forecasting.combining import fit_blend, residuals_of
 from pylstm.forecasting.predictions import Predictions
 from pylstm.forecasting.preparation import Preparation
 from pylstm.forecasting.recalibration import Recalibration, fit_recalibration
+from pylstm.forecasting.rolling import LONGEST
 from pylstm.forecasting.series import as_extras, as_series, pairs_of, stride_of, windows_of
 from pylstm.hints import explained
 from pylstm.models.body import check_head_sizes
@@ -298,7 +299,7 @@ class ForecastModel(Predictions, FittedModel, kind="forecast_model"):
             raise ValueError(f"metadata.widths {widths} and horizon {model.horizon} do not fit {model.net!r}")
         model._set_arrays(says.entries("arrays"), says.entries("lists"))
         if model.combine:
-            model.blend = Blend.from_metadata(says.entries("blend"), len(model.tails) * model.K)
+            model.blend = Blend.from_metadata(says.entries("blend"), len(model.tails) * model.K, model.M)
         if says.get("recalibration") is not None:
             columns = len(model.tails) * model.K
             model.recalibration = Recalibration.from_metadata(says.entries("recalibration"), columns)

@@ -14,8 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from pylstm.forecasting.blending import LONGEST, horizon_of, naive_ahead
+from pylstm.forecasting.blending import horizon_of
 from pylstm.forecasting.combining import JUDGED, ORIGINS, continue_series
+from pylstm.forecasting.rolling import LONGEST, naive_ahead
 from pylstm.schema import Entries
 
 TRUST = 2.0

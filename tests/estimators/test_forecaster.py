@@ -71,6 +71,7 @@ def test_forms(form):
     np.testing.assert_array_equal(single.predict(5, history=one(TWO[:120])), expected[1].predict(5, history=ONE[:120]))
 
 
+@pytest.mark.filterwarnings("ignore:in the back-test:UserWarning")
 def test_exogenous_frames():
     extra = np.random.default_rng(1).normal(size=(120, 2))
     frame = pd.DataFrame(extra, columns=["price", "heat"])

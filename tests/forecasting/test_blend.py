@@ -8,18 +8,10 @@ import pytest
 
 import pylstm
 from pylstm.forecasting import ForecastModel, naive, seasonal_naive
-from pylstm.forecasting.blending import (
-    FULL_GAIN,
-    LEAST_GAIN,
-    MEMORY,
-    Blend,
-    horizon_of,
-    loss_of,
-    medians,
-    naive_ahead,
-    share_of,
-)
+from pylstm.forecasting.blending import FULL_GAIN, LEAST_GAIN, Blend, horizon_of, share_of
 from pylstm.forecasting.choosing import choose, find_cycle, grows
+from pylstm.forecasting.rolling import loss_of, medians, naive_ahead
+from pylstm.forecasting.smoothing import MEMORY
 
 RNG = np.random.default_rng(11)
 NONE = np.zeros(0, int)
