@@ -10,6 +10,7 @@ from pylstm.data.calendar import TOLD, Steps, same_step
 from pylstm.data.panel import FILLS
 from pylstm.estimators.frames import Frame, is_indexed, with_steps
 from pylstm.estimators.index import is_storable
+from pylstm.estimators.pairing import matched
 from pylstm.estimators.tables import Columns, Table
 from pylstm.schema import Entries
 
@@ -30,14 +31,17 @@ class Asked:
     frame: Any
 
     @classmethod
-    def of(cls, forecaster: Any, frame: Any, n: int, X: Any, history: Any, rescale: Any = False) -> Asked:
-        """The question that `Forecaster.predict` is asked by its arguments; `frame` is that of the fit."""
+    def of(
+        cls, forecaster: Any, frame: Any, n: int, X: Any, history: Any, rescale: Any = False, names: Any = None
+    ) -> Asked:
+        """The question that `Forecaster.predict` is asked; `frame`, and `names` of the inputs, are those of the fit."""
         if not isinstance(frame, Table):
             history = without_gaps(forecaster, in_order(frame, history, rescale))
             X = X if history is None else without_gaps(forecaster, X)
             own = frame if history is None else Frame.of(history, forecaster.freq)
             if history is not None and not rescale:
                 _refuse_step(_step_of(frame), _step_of(own))
+            X = matched(names, own, n, X, history)
             return cls({"history": numbers(history), "exogenous": numbers(X)}, own)
         joint, table = forecaster.joint, frame
         if history is not None:

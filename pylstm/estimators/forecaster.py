@@ -15,6 +15,7 @@ from pylstm.checks import check_flag, check_size, quoted
 from pylstm.estimators.asking import Asked, frame_metadata, frame_of, in_order, numbers, read_frame, without_gaps
 from pylstm.estimators.estimator import Estimator
 from pylstm.estimators.inputs import seed_of
+from pylstm.estimators.pairing import check_fit
 from pylstm.estimators.tables import Columns, Table
 from pylstm.forecasting.choosing import choose
 from pylstm.forecasting.combining import columns_of
@@ -120,7 +121,7 @@ class Forecaster(Estimator, kind="forecaster"):
 
     _model = ForecastModel
     _judged = "validation_loss_curve_"
-    _own = ("frame",)
+    _own = ("frame", "inputs")
 
     hidden_size: int = 32
     _: KW_ONLY
@@ -170,6 +171,7 @@ class Forecaster(Estimator, kind="forecaster"):
         """
         y, X = without_gaps(self, y), without_gaps(self, X)
         frame = frame_of(self, y, X)
+        names = None if isinstance(frame, Table) else check_fit(y, X)
         if isinstance(frame, Table):
             y, X = frame.arrays(self.joint), frame.inputs(self.joint)
         seed, y = seed_of(self.random_state), numbers(y)
@@ -186,7 +188,7 @@ class Forecaster(Estimator, kind="forecaster"):
         )
         if self.verbose:
             print(f"{self.settings_}; {' | '.join(self.method_[:5])}")
-        self._frame = frame.trimmed() if isinstance(frame, Table) else frame
+        self._frame, self._inputs = frame.trimmed() if isinstance(frame, Table) else frame, names
         return self._fitted_by(history, history.validation_loss)
 
     def _choose(self, y: Any) -> dict[str, Any]:
@@ -299,17 +301,19 @@ class Forecaster(Estimator, kind="forecaster"):
     def _asked(self, n: int, X: Any, history: Any, rescale: Any = False, **_: Any) -> Asked:
         """What the model is given for a forecast of n steps, and the form of its answer."""
         check_is_fitted(self, "model_")
-        return Asked.of(self, getattr(self, "_frame", None), n, X, history, rescale)
+        frame = getattr(self, "_frame", None)
+        return Asked.of(self, frame, n, X, history, rescale, getattr(self, "_inputs", None))
 
     def _in_order(self, values: Any) -> Any:
         """A DataFrame with its columns as in the fit."""
         return in_order(getattr(self, "_frame", None), values)
 
     def _own_metadata(self) -> dict[str, Any]:
-        return {"frame": frame_metadata(getattr(self, "_frame", None))}
+        return {"frame": frame_metadata(getattr(self, "_frame", None)), "inputs": getattr(self, "_inputs", None)}
 
     def _set_own(self, says: Entries, fitted: Entries) -> None:
         self._frame = read_frame(says, self)
+        self._inputs = None if says.get("inputs") is None else says.list("inputs", str)
 
     @property
     def task_model(self) -> ForecastModel:

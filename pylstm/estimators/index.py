@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -89,6 +90,7 @@ class Index:
             return cls._timed(index, _finder(None, freq))
         if dtype.kind in "iuf" and np.isfinite(numbers := index.to_numpy()).all():
             steps = _numbered(numbers)
+            _warn_of_numbers(numbers)
             return cls("none" if steps is None else "numbers", name, steps)
         return cls("none", name)
 
@@ -190,13 +192,31 @@ def _finder(offset: Any, freq: Any) -> Callable[[np.ndarray], Steps]:
 
 
 def _numbered(numbers: np.ndarray) -> Steps | None:
-    """Steps after the last of these numbers; those of integers that are not even are 1."""
-    apart = np.diff(numbers)
+    """Steps after the last of these numbers; those of integers that rise unevenly are 1."""
+    apart = np.diff(numbers.astype("int64") if numbers.dtype.kind == "u" else numbers)
     if numbers.dtype.kind in "iu":
+        if (apart <= 0).any():
+            return None
         step = int(apart[-1]) if len(apart) else 1
-        return Steps("number", step if step > 0 and (apart == step).all() else 1, int(numbers[-1]), 1)
+        return Steps("number", step if (apart == step).all() else 1, int(numbers[-1]), 1)
     even = len(apart) > 0 and apart[0] > 0 and np.allclose(apart, apart[0], rtol=1e-6, atol=0)
     return Steps("number", float(f"{np.mean(apart):.9g}"), float(numbers[-1]), 1) if even else None
+
+
+def _warn_of_numbers(numbers: np.ndarray) -> None:
+    """Warn of an index of numbers that fall, repeat, or leave some out, as dates are refused that do."""
+    apart = np.diff(numbers.astype("float64"))
+    if not len(apart) or (apart[0] > 0 and np.allclose(apart, apart[0], rtol=1e-6, atol=0)):
+        return
+    wrong = apart <= 0
+    row = int(np.argmax(wrong if wrong.any() else ~np.isclose(apart, apart.min(), rtol=1e-6))) + 1
+    what = "numbers that do not rise" if wrong.any() else "numbers with uneven steps"
+    warnings.warn(
+        f"the index of y has {what}, {numbers[row]} after {numbers[row - 1]}: the rows are taken as equal steps in "
+        "their order; sort them (y.sort_index()), put absent ones in, or pass y.reset_index(drop=True)",
+        UserWarning,
+        stacklevel=6,
+    )
 
 
 def is_named(freq: Any) -> bool:

@@ -86,7 +86,7 @@ class SktimeForecaster(BaseForecaster):
 
     def _fit(self, y: Any, X: Any = None, fh: Any = None) -> SktimeForecaster:
         self.forecaster_ = Forecaster() if self.forecaster is None else clone(self.forecaster)
-        self.forecaster_.fit(_values(y), None if X is None else _values(X))
+        self.forecaster_.fit(_values(y), None if X is None else _values(_at(X, y.index)))
         return self
 
     def _predict(self, fh: Any, X: Any = None) -> Any:
@@ -110,6 +110,7 @@ class SktimeForecaster(BaseForecaster):
         n = int(ahead.max())
         if X is None:
             return ahead - 1, n, None
+        _at(X, self._times(fh))
         every = type(fh)(range(1, n + 1), is_relative=True).to_absolute_index(self.cutoff)
         return ahead - 1, n, _values(X.reindex(every).ffill().bfill())
 
@@ -180,6 +181,20 @@ class SktimeClassifier(BaseClassifier):
             {"classifier": SequenceClassifier("gru", 3, epochs=1, random_state=0)},
             {"classifier": SequenceClassifier("rnn_tanh", 3, epochs=2, num_layers=2, random_state=0)},
         ]
+
+
+def _at(X: Any, times: Any) -> Any:
+    """The rows of inputs X at these times.
+
+    Raises
+    ------
+    ValueError
+        X has no row at one of them.
+    """
+    absent = ~times.isin(X.index)
+    if absent.any():
+        raise ValueError(f"X must have a row at every time that is asked for, none at {times[int(absent.argmax())]}")
+    return X.loc[times]
 
 
 def _values(frame: Any) -> np.ndarray:

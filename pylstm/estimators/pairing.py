@@ -1,0 +1,100 @@
+"""`check_fit` and `matched`: inputs beside the series by their dates and names, which NumPy would pair by position."""
+
+from __future__ import annotations
+
+from typing import Any, NoReturn
+
+import numpy as np
+
+from pylstm.data.timestamps import looks_like_date
+from pylstm.estimators.frames import Frame, is_indexed
+
+CURE = "X.to_numpy() pairs them by position"
+
+
+def check_fit(y: Any, X: Any) -> list[Any] | None:
+    """Names of the columns of inputs X; of several series those of the first.
+
+    Raises
+    ------
+    ValueError
+        Both have dates, which differ; the inputs of several series have different names.
+    """
+    if not isinstance(X, list | tuple):
+        beside = y[0] if isinstance(y, list | tuple) and y else y
+        _check_dates(X, beside.index if is_indexed(beside) else None, "those of y")
+        return _names(X)
+    if isinstance(y, list | tuple):
+        for series, inputs in zip(y, X):
+            _check_dates(inputs, series.index if is_indexed(series) else None, "those of y")
+    names = [_names(each) for each in X]
+    for each in names[1:]:
+        if each is not None and names[0] is not None and each != names[0]:
+            _refuse_names(names[0], each)
+    return names[0] if names else None
+
+
+def matched(names: list[Any] | None, frame: Any, n: int, X: Any, history: Any) -> Any:
+    """The inputs of a forecast of n steps, with their columns in the order of the fit.
+
+    Raises
+    ------
+    ValueError
+        Other columns; dates that are not those of the n steps to come, behind those of `history`.
+    """
+    if isinstance(X, list | tuple):
+        several = isinstance(frame, list) and len(frame) == len(X)
+        pasts = history if isinstance(history, list | tuple) and len(history) == len(X) else [history] * len(X)
+        return [
+            matched(names, own, n, each, past)
+            for own, each, past in zip(frame if several else [frame] * len(X), X, pasts)
+        ]
+    found = _names(X)
+    if names is not None and found is not None and found != names:
+        if len(found) != len(names) or set(found) != set(names):
+            _refuse_names(names, found)
+        X = X[names]
+    own = frame if isinstance(frame, Frame) else None
+    if own is not None and own.index is not None and own.index.kind in ("times", "offsets", "periods"):
+        ahead = own.index.future(n)
+        if history is None:
+            _check_dates(X, ahead, "those of the steps to come")
+        elif is_indexed(history):
+            _check_dates(X, history.index.append(ahead), "those of history and of the steps to come")
+    return X
+
+
+def _names(X: Any) -> list[Any] | None:
+    """Names of the columns of a frame; None where they are numbers, or it has none."""
+    names = list(X.columns) if hasattr(X, "columns") and hasattr(X, "to_numpy") else None
+    return names if names and all(isinstance(each, str) for each in names) else None
+
+
+def _refuse_names(expected: list[Any], got: list[Any]) -> NoReturn:
+    wanted, found = (", ".join(map(repr, each)) for each in (expected, got))
+    raise ValueError(f"X must have the columns of the fit, {wanted}; got {found}: X.to_numpy() takes them in order")
+
+
+def _check_dates(X: Any, expected: Any, whose: str) -> None:
+    """Refuse dates of X that are not the expected ones; what has none is paired by position."""
+    if not is_indexed(X) or expected is None or len(X) != len(expected) or not (_dated(X.index) and _dated(expected)):
+        return
+    try:
+        same = np.asarray(X.index == expected, bool)
+    except TypeError:  # of one with a time zone and one without
+        same = np.zeros(len(X), bool)
+    if same.shape == (len(X),) and same.all():
+        return
+    row = int(np.argmin(same)) if same.shape == (len(X),) else 0
+    raise ValueError(
+        f"the dates of X must be {whose}: row {row} must be that of {expected[row]}, got {X.index[row]}; {CURE}"
+    )
+
+
+def _dated(index: Any) -> bool:
+    """Whether it is an index of dates, periods, or texts that are dates."""
+    kind = getattr(index.dtype, "kind", "O")
+    if kind == "M" or hasattr(index, "freqstr"):
+        return True
+    first = index[0] if len(index) else None
+    return hasattr(first, "isoformat") or (isinstance(first, str) and looks_like_date(first))
