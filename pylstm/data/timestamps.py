@@ -130,6 +130,17 @@ def read_dates(texts: np.ndarray, pattern: str | None = None, utc: bool = False)
     if pattern is None and (quick := _read_iso(texts)) is not None:
         return quick
     lower = _lower(texts)
+    try:
+        return _read_lower(texts, lower, pattern, utc)
+    except DateError as error:  # of the file's own letters
+        message = str(error)
+        for row in {error.row, 0}:
+            message = message.replace(repr(lower[row]), repr(str(texts[row : row + 1].astype(str)[0])))
+        raise DateError(error.row, message) from None
+
+
+def _read_lower(texts: np.ndarray, lower: list[str], pattern: str | None, utc: bool) -> tuple[np.ndarray, DateForm]:
+    """The result of `read_dates` for texts in lower case."""
     bare, zone, digits, rest = _without_ends(lower, utc)
     forms = [pattern] if pattern else _forms_of(bare)
     read: list[tuple[str, np.ndarray]] = []
@@ -269,7 +280,7 @@ def _regex(form: str) -> re.Pattern[str]:
     if form not in _REGEX:
         parts = re.split("(%.)", form)
         text = "".join(f"({FIELDS[each[1]]})" if each[:1] == "%" else re.escape(each.lower()) for each in parts)
-        _REGEX[form] = re.compile(text)
+        _REGEX[form] = re.compile(text, re.ASCII)
     return _REGEX[form]
 
 

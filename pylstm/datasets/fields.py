@@ -17,6 +17,14 @@ SPACES = "\u00a0\u202f\u2009"
 """Spaces that part thousands in print: those that do not break, and the thin one."""
 
 
+MINUS = "\u2212"
+"""The sign that print has for a minus, read as one."""
+_AMOUNT = re.compile(r"(?P<before>[^\d+\-.,(]*)(?P<number>[+-]?\d[\d.,' ]*?(?:[eE][+-]?\d+)?)(?P<after>[^\d]*)")
+
+
+LONGEST_UNIT = 8
+
+
 @dataclass(frozen=True)
 class NumberStyle:
     """How numbers are written.
@@ -96,6 +104,7 @@ class NumberStyle:
     def _read(self, field: str) -> float | None:
         if self.thousands == " ":
             field = _with_plain_spaces(field)
+        field = field.replace(MINUS, "-")
         try:
             if self == PLAIN:
                 return None if "_" in field else float(field)
@@ -112,7 +121,7 @@ class NumberStyle:
             for style in STYLES
             if style._is_used_in(field) and (value := style._read(field)) is not None and math.isfinite(value)
         ]
-        return f": {', '.join(found)}" if found else ""
+        return f": {', '.join(found)}" if found else _without_unit(field)
 
     def _is_used_in(self, field: str) -> bool:
         """Whether the field has all the signs that this style has and the plain one has not."""
@@ -139,6 +148,15 @@ STYLES = tuple(
 
 def _with_plain_spaces(field: str) -> str:
     return field.translate(dict.fromkeys(map(ord, SPACES), " "))
+
+
+def _without_unit(field: str) -> str:
+    """What to do with a number in brackets, or with a unit; nothing for another text."""
+    if re.fullmatch(r"\(\d[\d.,]*\)", field):
+        return f": write -{field[1:-1]} for a number in brackets"
+    found = _AMOUNT.fullmatch(field)
+    units = [each.strip() for each in (found["before"], found["after"]) if each.strip()] if found else []
+    return f": write it without the unit {units[0]!r}" if len(units) == 1 and len(units[0]) <= LONGEST_UNIT else ""
 
 
 def _is_number(field: str) -> bool:

@@ -147,6 +147,10 @@ def _label_of(table: Table, label: str, id: str, name: str, rows: np.ndarray, la
     return first
 
 
+COMMENTS = ("#", "%", "//", ";")
+"""Signs before lines that were commented out."""
+
+
 def times_of(
     table: Table, name: str, texts: np.ndarray, form: str | None, utc: bool = False
 ) -> tuple[np.ndarray, DateForm | None]:
@@ -161,6 +165,10 @@ def times_of(
         return read_times(texts, form, utc)
     except DateError as error:
         cure = "" if form or "offset" in str(error) else "; --date-format says how dates are written"
+        field = str(texts[error.row : error.row + 1].astype(str)[0])
+        sign = next((sign for sign in COMMENTS if field.startswith(sign)), None)
+        if sign:
+            cure = f"; comment={sign!r} (--comment '{sign}') leaves such lines out"
         raise ValueError(f"{table.place(table.line(error.row), table.position(name))}: {error}{cure}") from None
     except ValueError as error:
         raise ValueError(f"{table.path}, column {name!r}: {error}") from None

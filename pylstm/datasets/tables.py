@@ -90,10 +90,17 @@ class Table:
             or len(row) < max(2, N)
             or not all(re.fullmatch(r"\s*-?\d+\s*", e) for e in row[-2:])
         ):
+            if records.header and line <= records.header + 3 and len(row) > N and self._same_below(line, len(row)):
+                return f"{found}; if the header is in line {line}, delete the lines above it"
             return found
         if self._style.decimal == ",":
             return f"{found}: put numbers with a decimal comma in quotes, or part the fields by ;"
         return f"{found}; if its commas are those of numbers, decimal=',' (--decimal ,) reads them"
+
+    def _same_below(self, line: int, fields: int) -> bool:
+        """Whether all rows of the first block have so many fields from a line on."""
+        lines, rows = next(iter(self._records.blocks()))
+        return all(len(row) == fields for at, row in zip(lines, rows) if at >= line)
 
     def position(self, name: str) -> int:
         """Number of a column, from 0.
@@ -180,7 +187,9 @@ class Table:
             try:
                 found.append(self._style.number(field.strip(), gaps=gaps))
             except ValueError as error:
-                raise ValueError(f"{self.place(line, at)}: {error}") from None
+                parted = len(self.names) == 1 and re.search(r"\S\s+\S", field.strip())
+                cure = "; delimiter=' ' (--delimiter ' ') parts fields at spaces" if parted else ""
+                raise ValueError(f"{self.place(line, at)}: {error}{cure}") from None
         return found
 
     def interpolated(self, values: np.ndarray, names: Iterable[str], rows: Sequence[int] | None = None) -> np.ndarray:

@@ -69,5 +69,12 @@ def check_series(case, found):
     assert {name: shown[name] for name in asked} == {name: case[name] for name in asked}
 
 
+def test_a_column_of_times_that_is_not_read_is_told_of(run):
+    small = ("--column", "flow", "--hidden", 2, "--epochs", 1, "--quiet", "--no-plot")
+    done = run("train", "forecast", TABLES / "months_in_french.csv", *small)
+    assert done.status == 0
+    assert "note: the column 'date' is not read as times, it begins with 'janv. 2001': the rows are taken" in done.err
+
+
 def test_there_are_enough_of_them():
     assert len(list(TABLES.glob("*.csv"))) >= 60

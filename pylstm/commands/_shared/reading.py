@@ -24,6 +24,8 @@ AFTER = 1.0
 """Seconds of reading before it shows how far it is."""
 TIMES = ("year", "date", "day", "datetime", "time", "timestamp", "ds")
 """Names of columns of numbers that are times where they rise or fall."""
+MOSTLY = 0.75
+"""Share of dates among the first fields of a column of dates: of the others a message names the line."""
 
 
 def character(text: str) -> str:
@@ -116,20 +118,36 @@ def reader_of(path: str) -> Callable[[float], None] | None:
 
 
 def time_column_of(table: Table, reading: Mapping[str, Any], others: tuple[str, ...]) -> str | None:
-    """The column of times: the one that was named, else the index of a frame, else the first column of dates."""
+    """The column of times: the one that was named, else the first of dates, else the index of a frame."""
     from pylstm.data.timestamps import looks_like_date
 
     named = reading.get("time_column")
     if named is not None:
         table.position(named)
         return str(named)
-    if table.unnamed and table.names[0] not in others:
-        return table.names[0]
     head = table.head(20)
     columns = [(name, [row[at] for row in head]) for at, name in enumerate(table.names) if name not in others]
-    dates = (name for name, fields in columns if all(map(looks_like_date, fields)))
-    counted = (name for name, fields in columns if name.lower() in TIMES and _counts(fields))
-    return next(dates, None) or next(counted, None)
+    dates = [name for name, fields in columns if sum(map(looks_like_date, fields)) > max(1, MOSTLY * len(fields))]
+    counted = [name for name, fields in columns if name.lower() in TIMES and _counts(fields)]
+    index = [table.names[0]] if table.unnamed and table.names[0] not in others else []
+    return next(iter([*dates, *index, *counted]), None)
+
+
+def note_times(table: Table, time: str | None, used: tuple[str | None, ...]) -> None:
+    """Say so where no column is read as times, and one that is not used has the name of such."""
+    if time is not None:
+        return
+    name = next((name for name in table.names if name not in used and name.lower() in TIMES), None)
+    first = table.head(1)
+    if name is None or not first:
+        return
+    field = first[0][table.position(name)]
+    cure = "" if field.isdecimal() else f"; --time-column {name} --date-format FORM reads dates of a form"
+    print(
+        f"note: the column {name!r} is not read as times, it begins with {field!r}: the rows are taken as equal "
+        f"steps{cure}",
+        file=sys.stderr,
+    )
 
 
 def _counts(fields: list[str]) -> bool:

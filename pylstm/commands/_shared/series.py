@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pylstm.commands._shared.reading import TABLE, open_table, time_column_of
+from pylstm.commands._shared.reading import TABLE, TIMES, note_times, open_table, time_column_of
 
 if TYPE_CHECKING:
     from pylstm.data.calendar import Steps
@@ -22,6 +23,7 @@ READ = ("column", "id", "known", *TABLE, "fill", "every")
 """Options of what is read; the saved model records them."""
 FIRST = 5000
 """Rows that are looked at for ids."""
+_CLOCK = re.compile(r"\d{1,2}:\d\d(:\d\d([.,]\d+)?)?( ?[ap]m)?")
 CYCLE = 11
 """Years of a solar cycle, about: season of the baseline of the sunspots."""
 
@@ -208,6 +210,7 @@ def _read_file(path: str, options: dict[str, Any]) -> Read:
     columns = [columns] if isinstance(columns, str) else list(columns)
     time = time_column_of(table, options, (*columns, *known, *([owner] if owner else ())))
     columns = columns or [_only_column(table, (time, owner, *known))]
+    note_times(table, time, (*columns, *known, owner))
     for k, name in enumerate(columns):
         if name in (*columns[:k], *known, time, owner):
             raise ValueError(f"{path}: the column {name!r} is named twice")
@@ -265,7 +268,8 @@ def _as_read(
 
 def _only_column(table: Table, used: tuple[str | None, ...]) -> str:
     """The column of the series where no other can be meant."""
-    others = [name for name in table.names if name not in used]
+    index = table.names[:1] if table.unnamed and used[0] is not None else ()
+    others = [name for name in table.names if name not in (*used, *index)]
     if len(others) == 1:
         return others[0]
     numbers, ids = _kinds(table, others)
@@ -297,7 +301,7 @@ def _note_ids(table: Table, used: tuple[str, ...], time: str | None, owner: str 
 def _kinds(table: Table, names: list[str]) -> tuple[list[str], list[str]]:
     """Columns of numbers, and columns that may be ids: texts or integers of which most come again."""
     head, numbers, ids = table.head(FIRST), [], []
-    for name in names:
+    for name in (each for each in names if each.lower() not in TIMES):
         fields = [row[table.position(name)] for row in head]
         numeric = any(map(_is_number, fields))
         if numeric:
@@ -320,10 +324,12 @@ def _with_cure(table: Table, placed: ValueError, error: RowError, used: tuple[st
         return placed
     head = table.head(error.row + 1)
     before, row = head[-2:]
+    start = str(placed).partition(": not after")[0].partition(": the same time")[0].partition(": is ")[0]
     for at, name in enumerate(table.names):
+        if name not in used and _CLOCK.fullmatch(row[at].lower()):
+            return ValueError(f"{start}: the time of day is in the column {name!r}: write both into one column")
         several = len({fields[at] for fields in head})
         if name not in used and row[at] != before[at] and "." not in row[at] and several <= max(2, len(head) // 2):
-            start = str(placed).partition(": not after")[0].partition(": the same time")[0].partition(": is ")[0]
             return ValueError(
                 f"{start}: another series may begin here: --id {name} reads one for each {name!r}, --sort sorts rows"
             )
