@@ -12,7 +12,8 @@ from sklearn.metrics import r2_score
 from sklearn.utils.validation import check_is_fitted
 
 from pylstm.checks import check_flag, check_size, quoted
-from pylstm.estimators.asking import Asked, frame_metadata, frame_of, in_order, numbers, read_frame, without_gaps
+from pylstm.estimators.asking import Asked, frame_metadata, frame_of, numbers, read_frame, without_gaps
+from pylstm.estimators.backtested import as_arrays
 from pylstm.estimators.estimator import Estimator
 from pylstm.estimators.inputs import seed_of
 from pylstm.estimators.pairing import check_fit
@@ -304,9 +305,9 @@ class Forecaster(Estimator, kind="forecaster"):
         frame = getattr(self, "_frame", None)
         return Asked.of(self, frame, n, X, history, rescale, getattr(self, "_inputs", None))
 
-    def _in_order(self, values: Any) -> Any:
-        """A DataFrame with its columns as in the fit."""
-        return in_order(getattr(self, "_frame", None), values)
+    def _for_backtest(self, values: Any, X: Any) -> tuple[Forecaster, Any, Any]:
+        """A forecaster of arrays that forecasts as this one, its series, and known inputs of their steps."""
+        return as_arrays(self, getattr(self, "_frame", None), values, X, getattr(self, "_inputs", None))
 
     def _own_metadata(self) -> dict[str, Any]:
         return {"frame": frame_metadata(getattr(self, "_frame", None)), "inputs": getattr(self, "_inputs", None)}

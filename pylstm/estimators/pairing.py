@@ -49,11 +49,7 @@ def matched(names: list[Any] | None, frame: Any, n: int, X: Any, history: Any) -
             matched(names, own, n, each, past)
             for own, each, past in zip(frame if several else [frame] * len(X), X, pasts)
         ]
-    found = _names(X)
-    if names is not None and found is not None and found != names:
-        if len(found) != len(names) or set(found) != set(names):
-            _refuse_names(names, found)
-        X = X[names]
+    X = named(names, X)
     own = frame if isinstance(frame, Frame) else None
     if own is not None and own.index is not None and own.index.kind in ("times", "offsets", "periods"):
         ahead = own.index.future(n)
@@ -62,6 +58,24 @@ def matched(names: list[Any] | None, frame: Any, n: int, X: Any, history: Any) -
         elif is_indexed(history):
             _check_dates(X, history.index.append(ahead), "those of history and of the steps to come")
     return X
+
+
+def named(names: list[Any] | None, X: Any) -> Any:
+    """Inputs with their columns in the order of these names.
+
+    Raises
+    ------
+    ValueError
+        Other columns.
+    """
+    if isinstance(X, list | tuple):
+        return [named(names, each) for each in X]
+    found = _names(X)
+    if names is None or found is None or found == names:
+        return X
+    if len(found) != len(names) or set(found) != set(names):
+        _refuse_names(names, found)
+    return X[names]
 
 
 def _names(X: Any) -> list[Any] | None:

@@ -5,19 +5,18 @@ from __future__ import annotations
 import copy
 import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from pylstm.checks import check_size
 from pylstm.data.finite import real_numbers, refuse_array
 from pylstm.forecasting.baselines import naive, seasonal_naive
+from pylstm.forecasting.choosing import find_cycle
 from pylstm.hints import explained, explained_constructor
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from numpy.typing import ArrayLike
 
 MODEL, NAIVE, SEASONAL = "model", "naive", "seasonal naive"
 """Names of the forecasts of a `Backtest`."""
@@ -30,12 +29,12 @@ class Backtest:
 
     Attributes
     ----------
-    measured : ndarray, shape (hold_out,)
-    forecasts : dict of str to ndarray, shape (hold_out,)
+    measured : ndarray, shape (hold_out,) or (hold_out, S)
+    forecasts : dict of str to ndarray, of this shape
         ``"model"``, ``"naive"`` and, where there is a season, ``"seasonal naive"``.
     horizon : int
         Steps of one forecast; the next begins with what was measured until then.
-    ends : ndarray, shape (2, hold_out), or None
+    ends : ndarray, shape (2, hold_out) or (2, hold_out, S), or None
         Of the model's intervals, where a level was asked for.
     """
 
@@ -67,7 +66,7 @@ class Backtest:
             ratio = f"{ratios[name]:14.3f}" if name in ratios else ""
             lines.append(f"{name:16}{error['mae']:10.4g}{error['rmse']:12.4g}{ratio}")
         if self.ends is not None:
-            lines.append(f"{100 * float(self.coverage or 0):.1f} % of {len(self.measured)} values within the intervals")
+            lines.append(f"{100 * float(self.coverage or 0):.1f} % of {self.measured.size} values within the intervals")
         return "\n".join(lines)
 
     def errors(self) -> dict[str, dict[str, float]]:
@@ -95,11 +94,12 @@ class Backtest:
 @explained()
 def backtest(
     model: Any,
-    values: ArrayLike,
+    values: Any,
+    exogenous: Any = None,
     *,
     hold_out: int,
     horizon: int,
-    season: int = 0,
+    season: int | Literal["auto"] = "auto",
     refit: bool = False,
     sliding: int | None = None,
     level: float | None = None,
@@ -112,10 +112,13 @@ def backtest(
     ----------
     model : ForecastModel or Forecaster
         Fitted on values before those, for the result to mean anything; with `refit` it is left as it is.
-    values : array_like, shape (T,)
+    values : array_like, shape (T,) or (T, S), or list of array_like (T_i,)
+        Of lists the last `hold_out` of each. Of a Forecaster with `id` or `time` a table, with its known inputs.
+    exogenous : array_like, shape (T, M), or list of such, optional
+        Known inputs of every step, where the model reads them.
     hold_out, horizon : int
-    season : int
-        Steps of the season of the baseline; 0 for none.
+    season : int or "auto"
+        Steps of the season of the baseline; 0 for none; ``"auto"``: those of the model, or of the values before.
     refit : bool
         Fit a copy of the model before each forecast, on what was measured before.
     sliding : int, optional
@@ -141,32 +144,101 @@ def backtest(
     >>> sorted(backtest(model, values, hold_out=12, horizon=6, season=12).forecasts)
     ['model', 'naive', 'seasonal naive']
     """
-    if hasattr(model, "_in_order"):
-        values = model._in_order(values)
-    values = real_numbers("values", values)
-    refuse_array("values", values, "fill the gaps, or leave the end out")
-    _check(model, len(values), hold_out, horizon, season, sliding, bool(fit_options) and not refit)
-    start = len(values) - hold_out
+    if hasattr(model, "_for_backtest"):
+        model, values, exogenous = model._for_backtest(values, exogenous)
+    several = isinstance(values, list | tuple) and len(values) > 0 and np.ndim(values[0]) > 0
+    parts = _finite("values", values if several else [values])
+    inputs = _inputs(exogenous, parts, several)
+    season = _season(season, model, parts, hold_out, sliding)
+    _check(model, min(map(len, parts)), hold_out, horizon, season, sliding, bool(fit_options) and not refit)
     ends: list[np.ndarray] = []
     pieces: dict[str, list[np.ndarray]] = {name: [] for name in (MODEL, NAIVE, *([SEASONAL] if season else []))}
-    for begin in range(start, len(values), horizon):
-        before, n = values[max(0, begin - sliding) if sliding else 0 : begin], min(horizon, len(values) - begin)
+    for held in range(hold_out, 0, -horizon):
+        n = min(horizon, held)
         if progress:
-            print(f"\rforecast {(begin - start) // horizon + 1} of {-(-hold_out // horizon)}", end="", file=sys.stderr)
+            _show((hold_out - held) // horizon + 1, -(-hold_out // horizon))
+        before, known = _window(parts, inputs, held, n, sliding)
         if refit:
             model = copy.deepcopy(model)
-            model.fit(before, **(fit_options or {}))
-        given = {} if refit else {"history": before}
-        pieces[MODEL].append(model.predict(n, **given))
-        if level is not None:
-            ends.append(np.array(model.predict_interval(n, level, **given)))
-        pieces[NAIVE].append(naive(before, n))
+            model.fit(*_alike(several, before, [x[:-n] for x in known]), **(fit_options or {}))
+        found = _ask(model, n, *_alike(several, before, known), refit=refit, level=level)
+        pieces[MODEL].append(found[0])
+        ends += found[1:]
+        pieces[NAIVE].append(_beside([naive(each, n) for each in before], n))
         if season:
-            pieces[SEASONAL].append(seasonal_naive(before, n, season))
-    if progress:
-        print(file=sys.stderr)
-    found = {name: np.concatenate(each) for name, each in pieces.items()}
-    return Backtest(values[start:], found, horizon, np.concatenate(ends, axis=1) if ends else None)
+            pieces[SEASONAL].append(_beside([seasonal_naive(each, n, season) for each in before], n))
+    measured = _beside([each[len(each) - hold_out :] for each in parts], hold_out)
+    forecasts = {name: np.concatenate(each).reshape(measured.shape) for name, each in pieces.items()}
+    return Backtest(measured, forecasts, horizon, np.concatenate(ends, axis=1) if ends else None)
+
+
+def _show(number: int, count: int) -> None:
+    print(f"\rforecast {number} of {count}", end="\n" if number == count else "", file=sys.stderr)
+
+
+def _window(
+    parts: list[np.ndarray], inputs: list[np.ndarray] | None, held: int, n: int, sliding: int | None
+) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Each series without its last `held` steps, and the inputs of these steps and of the n after them."""
+    begins = [max(0, len(each) - held - sliding) if sliding else 0 for each in parts]
+    before = [each[begin : len(each) - held] for each, begin in zip(parts, begins)]
+    return before, [x[begin : len(y) - held + n] for x, y, begin in zip(inputs or (), parts, begins)]
+
+
+def _ask(model: Any, n: int, before: Any, known: Any = None, *, refit: bool, level: float | None) -> list[np.ndarray]:
+    """The forecast of the n steps after `before`, and with a level the ends of its intervals."""
+    inner, given = getattr(model, "task_model", model), {} if refit else {"history": before}
+    if known is not None:
+        last = [each[-n:] for each in known] if isinstance(known, list) else known[-n:]
+        given["exogenous"] = last if refit else known
+    found = [_beside(inner.predict(n, **given), n)]
+    if level is not None:
+        found.append(np.array([_beside(each, n) for each in inner.predict_interval(n, level, **given)]))
+    return found
+
+
+def _finite(name: str, values: Any) -> list[np.ndarray]:
+    found = [real_numbers(name, each) for each in values]
+    for each in found:
+        refuse_array(name, each, "fill the gaps, or leave the end out")
+    return found
+
+
+def _alike(several: bool, *of_each: list[np.ndarray]) -> list[Any]:
+    """Lists for several series, otherwise the one array of each; what is empty is left out."""
+    return [each if several else each[0] for each in of_each if each]
+
+
+def _beside(values: Any, n: int) -> np.ndarray:
+    """Values (n,), or of several series (n, S) side by side."""
+    if not isinstance(values, list | tuple):
+        return np.asarray(values)
+    columns = [np.reshape(each, (n, -1)) for each in values]
+    return np.hstack(columns) if len(columns) > 1 or np.ndim(values[0]) > 1 else columns[0][:, 0]
+
+
+def _inputs(exogenous: Any, parts: list[np.ndarray], several: bool) -> list[np.ndarray] | None:
+    """Inputs of every step of each series; None where there are none."""
+    if exogenous is None:
+        return None
+    found = _finite("exogenous", exogenous if several else [exogenous])
+    lengths = [len(each) for each in parts]
+    if [len(each) for each in found] != lengths:
+        raise ValueError(f"exogenous must have as many steps as values, {lengths}, got {[len(each) for each in found]}")
+    return found
+
+
+def _season(season: Any, model: Any, parts: list[np.ndarray], hold_out: int, sliding: int | None) -> int:
+    """Steps of the season as given, or of a fitted model, or of the values before the hold-out; 0 of fewer."""
+    if not (isinstance(season, str) and season == "auto"):
+        return check_size("season", season, 0)
+    inner = getattr(model, "task_model", model)
+    cycle = getattr(inner, "cycle", 0) or getattr(getattr(inner, "preparation", None), "season", 0)
+    before = [each[: max(0, len(each) - int(hold_out))] for each in parts]
+    if isinstance(cycle, str):  # of a forecaster that is not fitted
+        columns = [column for each in before for column in each.reshape(len(each), -1).T]
+        cycle = find_cycle(columns) if min(map(len, before)) else 0
+    return int(cycle) if 1 < cycle <= min([*map(len, before), sliding or len(before[0])]) else 0
 
 
 def _check(

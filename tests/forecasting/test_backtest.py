@@ -97,3 +97,67 @@ def test_a_real_model():
 def test_refusals(options, message):
     with pytest.raises(ValueError, match=message):
         backtest(fitted(), VALUES, **{"hold_out": 12, "horizon": 5} | options)
+
+
+class Adds(Model):
+    """Forecasts the last value and adds the input of each step."""
+
+    def fit(self, y, exogenous, bias=0.0):
+        assert len(y) == len(exogenous)
+        super().fit(y, bias)
+
+    def predict(self, n, history=None, exogenous=None):
+        last = self.y[-1] if history is None else history[-1]
+        assert len(exogenous) == n + (0 if history is None else len(history))
+        return last + exogenous[-n:, 0]
+
+
+@pytest.mark.parametrize("refit", [False, True])
+@pytest.mark.parametrize("sliding", [None, 6])
+def test_known_inputs_are_those_of_the_steps(refit, sliding):
+    inputs = np.random.default_rng(4).normal(size=(40, 2))
+    model = Adds()
+    model.fit(VALUES, inputs)
+    test = backtest(model, VALUES, inputs, hold_out=12, horizon=5, refit=refit, sliding=sliding)
+    expected = np.concatenate([VALUES[b - 1] + inputs[b : b + n, 0] for b, n in ((28, 5), (33, 5), (38, 2))])
+    np.testing.assert_array_equal(test.forecasts["model"], expected)
+    with pytest.raises(ValueError, match="exogenous must have as many steps as values"):
+        backtest(model, VALUES, inputs[1:], hold_out=12, horizon=5)
+
+
+@pytest.mark.parametrize("refit", [False, True])
+def test_series_of_any_lengths(refit):
+    first, second = VALUES, VALUES[:25] + 7
+    model = ForecastModel("gru", 3, window=6, seed=1)
+    model.fit([first[:28], second[:13]], epochs=1)
+    options = {"refit": True, "fit_options": {"epochs": 1}} if refit else {}
+    test = backtest(model, [first, second], hold_out=12, horizon=5, **options)
+    assert test.measured.shape == (12, 2)
+    np.testing.assert_array_equal(test.measured, np.stack([first[-12:], second[-12:]], axis=1))
+    np.testing.assert_array_equal(test.forecasts["naive"][:, 1], np.repeat(second[[12, 17, 22]], [5, 5, 2]))
+    if not refit:
+        np.testing.assert_array_equal(
+            test.forecasts["model"][5:10], np.stack(model.predict(5, history=[first[:33], second[:18]]), axis=1)
+        )
+
+
+def test_columns_are_counted_each():
+    model = ForecastModel("gru", 3, window=6, seed=1)
+    both = np.stack([VALUES, VALUES[::-1]], axis=1)
+    model.fit(both[:28], epochs=1, validation=0.2)
+    test = backtest(model, both, hold_out=12, horizon=6, level=0.8)
+    assert test.table().endswith("of 24 values within the intervals") and test.ends.shape == (2, 12, 2)
+
+
+def test_the_season_is_that_of_the_model():
+    wave = np.sin(np.arange(60) * np.pi / 3) + 0.1 * VALUES[np.arange(60) % 40]
+    model = ForecastModel("gru", 3, window=6, season=6, seed=1)
+    model.fit(wave[:48], epochs=1)
+    found = backtest(model, wave, hold_out=12, horizon=6)
+    np.testing.assert_array_equal(found.forecasts["seasonal naive"], wave[42:54])
+    assert "seasonal naive" not in backtest(model, wave, hold_out=12, horizon=6, season=0).forecasts
+    other = fitted()
+    other.cycle = 6
+    for sliding in (None, 5, 6):
+        names = backtest(other, VALUES, hold_out=12, horizon=6, sliding=sliding).forecasts
+        assert ("seasonal naive" in names) == (sliding != 5)

@@ -1,0 +1,34 @@
+"""`as_arrays`: a forecaster and series of any form as `pylstm.forecasting.backtest` cuts them, arrays."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+from pylstm.checks import quoted
+from pylstm.estimators.asking import in_order, numbers, without_gaps
+from pylstm.estimators.pairing import check_fit, named
+from pylstm.estimators.tables import Columns, Table
+
+
+def as_arrays(forecaster: Any, frame: Any, values: Any, X: Any, names: Any) -> tuple[Any, Any, Any]:
+    """A forecaster of arrays that forecasts as this one, its series, and the known inputs of their steps.
+
+    Raises
+    ------
+    ValueError
+        Inputs beside a table; as `Table.read` and `check_fit`.
+    """
+    columns, bare = Columns.of(forecaster), copy.copy(forecaster)
+    bare.fill = bare.freq = bare._frame = bare._inputs = None
+    if columns is None:
+        values, X = without_gaps(forecaster, in_order(frame, values)), without_gaps(forecaster, X)
+        check_fit(values, X)
+        return bare, numbers(values), numbers(named(names, X))
+    if X is not None:
+        raise ValueError(f"exogenous: with id= or time= inputs are columns of the table, got {quoted(X)}")
+    fitted = frame if isinstance(frame, Table) else None
+    table = Table.read(values, columns if fitted is None else fitted.columns, fitted)
+    bare.id = bare.time = bare.target = None
+    bare.known = bare.static = ()
+    return bare, table.arrays(forecaster.joint), table.inputs(forecaster.joint)
