@@ -6,6 +6,7 @@ from a cell (twin, program, certificate) holds them as constants.
 
 from __future__ import annotations
 
+import ast
 import copyreg
 import importlib
 import math
@@ -87,6 +88,37 @@ def _of_kind(name: str, value: Any, default: Option) -> Option:
 def call_text(options: Mapping[str, Option]) -> str:
     """``dt=0.01, gamma=2.0``: options as they are passed."""
     return ", ".join(f"{name}={value!r}" for name, value in options.items())
+
+
+def called(text: str) -> tuple[str, dict[str, Option]]:
+    """Name and values of a cell as it is written, ``mlstm(heads=4)``; of a name alone, no values.
+
+    Raises
+    ------
+    ValueError
+        Something else in the parentheses than names and numbers.
+
+    Examples
+    --------
+    >>> called("cornn(dt=0.01)"), called("lstm")
+    (('cornn', {'dt': 0.01}), ('lstm', {}))
+    """
+    name, opened, inside = text.partition("(")
+    if not opened:
+        return text, {}
+    try:
+        call = ast.parse(f"f({inside}", mode="eval").body
+        if not isinstance(call, ast.Call) or call.args or not call.keywords:
+            raise ValueError
+        values = {str(each.arg): ast.literal_eval(each.value) for each in call.keywords}
+        if None in [each.arg for each in call.keywords] or not all(isinstance(v, Option) for v in values.values()):
+            raise ValueError
+    except (SyntaxError, ValueError):
+        raise ValueError(
+            f"{quoted(text)} must be a name of a cell, or a name with options and sizes in parentheses, such as "
+            f"{name.strip() or 'mlstm'}(heads=4)"
+        ) from None
+    return name.strip(), values
 
 
 def bound(function: Callable[..., Any], options: Mapping[str, Option]) -> Callable[..., Any]:

@@ -31,13 +31,14 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def run(args: argparse.Namespace) -> int:
     from pylstm.cells.certification.certify import certify
-    from pylstm.commands._shared.cells import find
+    from pylstm.commands._shared.cells import find_with
     from pylstm.commands._shared.output import print_json
 
-    cells = [cell for name in args.names for cell in find(name)] + (_registered() if args.all else [])
+    cells = [each for name in args.names for each in find_with(name)]
+    cells += [(cell, {}) for cell in _registered()] if args.all else []
     if not cells:
         raise ValueError("nothing to check: pass names of cells, or --all")
-    certificates = [certify(cell, raise_=False) for cell in cells]
+    certificates = [certify(cell, raise_=False, **sizes) for cell, sizes in cells]
     if args.json:
         print_json([certificate.as_dict() for certificate in certificates])
     else:

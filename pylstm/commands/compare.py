@@ -26,10 +26,15 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "held-out data. With --steps, the same command prints the same losses.",
         **with_examples(
             "pylstm compare lstm,gru --task adding",
+            'pylstm compare "lstm,mlstm(heads=4),cornn(dt=0.02)" --task adding',
             "pylstm compare lstm,mycell.py:MyCell --task copy --length 50 --minutes 1 --plot copy.png",
         ),
     )
-    parser.add_argument("cells", metavar="CELLS", help="names, module:Class or file.py:Class, separated by commas")
+    parser.add_argument(
+        "cells",
+        metavar="CELLS",
+        help="names, module:Class or file.py:Class, separated by commas; options and sizes in parentheses",
+    )
     parser.add_argument("--task", choices=TASKS, required=True, help="task to learn")
 
     def add(name: str, help: str, **options: Any) -> None:
@@ -51,7 +56,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def run(args: argparse.Namespace) -> int:
     """Run the command; the exit status: 0, or 1 if no cell was trained to the end."""
-    from pylstm.commands._shared.cells import find
+    from pylstm.commands._shared.cells import find_with, names_in
     from pylstm.commands._shared.files import check_plot
     from pylstm.commands._shared.output import print_json
     from pylstm.comparing.compare import Settings, compare
@@ -61,7 +66,7 @@ def run(args: argparse.Namespace) -> int:
     check_plot(args.plot)
     steps = 500 if args.steps is args.minutes is None else args.steps
     settings = Settings(args.params, steps, args.minutes, args.seeds, args.lr, dtype=args.dtype)
-    cells = [cell for name in args.cells.split(",") if name for cell in find(name.strip())]
+    cells = [each for name in names_in(args.cells) for each in find_with(name)]
     if not cells:
         raise ValueError("at least one cell is needed: pass its name")
     task = factories[args.task](args.length)
@@ -96,7 +101,7 @@ def _reporter(progress: Progress, settings: Settings, cells: int) -> Any:
 
 def _print(results: list[Result], task: Task, settings: Settings) -> None:
     from pylstm.commands._shared.output import print_table
-    from pylstm.comparing.compare import TOLERANCE
+    from pylstm.comparing.sizing import TOLERANCE
 
     rows = []
     for result in results:
@@ -105,8 +110,9 @@ def _print(results: list[Result], task: Task, settings: Settings) -> None:
         rows.append(
             (
                 result.cell,
-                str(result.hidden_size or ""),
+                _sizes(result),
                 f"{result.params:,}" if result.params else "",
+                f"{result.state:,}" if result.state else "",
                 f"{sum(losses) / len(losses):.4g}" if losses else "",
                 f"{min(losses):.4g}..{max(losses):.4g}" if losses else "",
                 " ".join(map(str, dict.fromkeys(steps))),
@@ -114,8 +120,14 @@ def _print(results: list[Result], task: Task, settings: Settings) -> None:
                 result.status,
             )
         )
-    print_table(("cell", "hidden", "params", "loss", "seeds", "steps", "ms/step", "status"), rows)
+    print_table(("cell", "hidden", "params", "state", "loss", "seeds", "steps", "ms/step", "status"), rows)
     print(f"task {task.name}: held-out loss in {task.unit}; {task.trivial}: {task.baseline:.4g}")
     far = [r.cell for r in results if r.params and abs(r.params / settings.params - 1) > TOLERANCE]
     if far:
-        print(f"note: more than 5 % off {settings.params:,} parameters, no hidden size is nearer: {', '.join(far)}")
+        print(f"note: more than 5 % off {settings.params:,} parameters, no size is nearer: {', '.join(far)}")
+
+
+def _sizes(result: Result) -> str:
+    """The hidden size, and the size of its own by which the cell has its parameters."""
+    chosen = [f"{name}={size}" for name, size in result.sizes.items() if f"{name}={size}" not in result.cell]
+    return " ".join([*([str(result.hidden_size)] if result.hidden_size else []), *chosen])

@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
 
 from pylstm.cells.cell import Cell
-from pylstm.cells.options import name_of
-from pylstm.cells.sizes import fitting
 from pylstm.checks import check_positive, listed, quoted, seeds_of
+from pylstm.comparing.sizing import Entry, count_params, entry_of, extra_sizes, sizes_for, state_size
 from pylstm.comparing.tasks import TASKS, Batch, Task
 from pylstm.feedforward.embedding import Embedding
 from pylstm.feedforward.linear import Linear
 from pylstm.hints import explained, explained_constructor
 from pylstm.layers.arguments import find_cell
-from pylstm.layers.constants import constant_rows
 from pylstm.layers.named import Recurrent
 from pylstm.losses.classification import softmax_cross_entropy
 from pylstm.losses.regression import squared_error
@@ -31,9 +29,6 @@ from pylstm.training.divergence import TrainingDiverged
 from pylstm.training.following import Follower, followed
 from pylstm.training.loop import Loop
 from pylstm.training.sources import Source
-
-TOLERANCE = 0.05
-"""How far from the budget the number of parameters may be without a note."""
 
 
 @explained_constructor
@@ -102,8 +97,13 @@ class Result:
     Attributes
     ----------
     cell : str
+        Name, with the options and sizes that were given: ``mlstm(heads=4)``.
     hidden_size, params : int
         0 where the cell could not be tried.
+    sizes : dict
+        Its other sizes that are not the defaults.
+    state : int
+        How many numbers a row of the batch remembers.
     traces : list of Trace
     problem : str
         Why it could not be tried; ``""`` otherwise.
@@ -112,6 +112,8 @@ class Result:
     cell: str
     hidden_size: int = 0
     params: int = 0
+    sizes: dict[str, int] = field(default_factory=dict)
+    state: int = 0
     traces: list[Trace] = field(default_factory=list)
     problem: str = ""
 
@@ -134,6 +136,7 @@ class Result:
         """The comparison as JSON can hold it."""
         traces = [vars(trace) | {"held_out": _finite(trace.held_out)} for trace in self.traces]
         head = {"cell": self.cell, "hidden_size": self.hidden_size, "params": self.params, "status": self.status}
+        head |= {"sizes": self.sizes, "state": self.state}
         return head | {"traces": [each | {"losses": [_finite(x) for x in each["losses"]]} for each in traces]}
 
 
@@ -141,78 +144,19 @@ def _finite(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def make_model(cell: Any, task: Task, hidden_size: int, dtype: Any, seed: int) -> SequenceModel:
+def make_model(
+    cell: Any, task: Task, hidden_size: int, dtype: Any, seed: int, sizes: Mapping[str, int] | None = None
+) -> SequenceModel:
     """``[Embedding ->] Recurrent -> Linear``, for a task."""
     seeds = seeds_of(seed, 3)
     parts: dict[str, Any] = {}
     if task.vocabulary:
         parts["embedding"] = Embedding(task.vocabulary, task.input_size, dtype=dtype, seed=seeds[0])
-    sizes: dict[str, Any] = {**extra_sizes(find_cell(cell), hidden_size)}
-    layer = parts["layer"] = Recurrent(cell, task.input_size, hidden_size, dtype=dtype, seed=seeds[1], **sizes)
+    extra: dict[str, Any] = {**extra_sizes(find_cell(cell), hidden_size), **(sizes or {})}
+    layer = parts["layer"] = Recurrent(cell, task.input_size, hidden_size, dtype=dtype, seed=seeds[1], **extra)
     parts["head"] = Linear(layer.output_size, task.output_size, dtype=dtype, seed=seeds[2])
     loss = {"classes": "softmax_cross_entropy", "numbers": "mean_squared_error"}[task.kind]
     return SequenceModel.from_parts(parts, {"read": "every", "loss": loss, "loss_options": {}})
-
-
-def extra_sizes(cell: Any, hidden_size: int) -> dict[str, int]:
-    """The sizes that a cell has no default for (``proj_size`` of ``lstmp``): half of the hidden size, at least 1.
-
-    Examples
-    --------
-    >>> from pylstm import plugins
-    >>> extra_sizes(plugins.registry().get("lstmp"), 25)
-    {'proj_size': 12}
-    """
-    return {name: max(1, hidden_size // 2) for name, default in cell.contract.sizes.items() if default is None}
-
-
-def count_params(cell: Any, task: Task, hidden_size: int) -> int:
-    """Number of parameters of a model of this size, without constants."""
-    contract = cell.contract
-    widths = contract.resolve(task.input_size, hidden_size, **extra_sizes(cell, hidden_size))
-    shapes, held = contract.parameter_shapes(widths), constant_rows(contract, widths)
-    layer = sum(math.prod(shape) for shape in shapes.values())
-    layer -= sum((last - first) * math.prod(shapes[name][1:]) for name, rows in held.items() for first, last in rows)
-    head = (widths[contract.output] + 1) * task.output_size
-    return int(layer + head + task.vocabulary * task.input_size)
-
-
-@explained()
-def hidden_size_for(cell: Any, task: Task, budget: int) -> int:
-    """The hidden size whose model is nearest to `budget` parameters; of two equally near, the smaller.
-
-    Raises
-    ------
-    ValueError
-        Even the smallest model has more than `budget` parameters (beyond the tolerance of 5 %).
-
-    Examples
-    --------
-    >>> from pylstm.cells import LSTM
-    >>> from pylstm.comparing import adding
-    >>> size = hidden_size_for(LSTM, adding(), 10_000)
-    >>> size, count_params(LSTM, adding(), size)
-    (48, 9841)
-    """
-
-    def fit(size: int) -> int:
-        """The next size that the groups and structures of the cell fit."""
-        sizes = {"input_size": task.input_size, "hidden_size": size, **extra_sizes(cell, size)}
-        return fitting(cell, sizes, inputs=False)["hidden_size"]
-
-    smallest = count_params(cell, task, fit(1))
-    if smallest > budget * (1 + TOLERANCE):
-        units = "one unit needs" if fit(1) == 1 else f"{fit(1)} units need"
-        raise ValueError(f"{budget} parameters are too few: {units} {smallest}, for the {task.name} task")
-    low, high = 1, 2
-    while count_params(cell, task, fit(high)) < budget:
-        if high > budget:
-            raise ValueError("its number of parameters does not grow with the hidden size")
-        low, high = high, 2 * high
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (middle, high) if count_params(cell, task, fit(middle)) < budget else (low, middle)
-    return min((fit(low), fit(high)), key=lambda size: abs(count_params(cell, task, size) - budget))
 
 
 Report = Callable[[str, Trace], None]
@@ -220,7 +164,7 @@ Report = Callable[[str, Trace], None]
 
 @explained("compare option")
 def compare(
-    cells: Iterable[str | type[Cell]],
+    cells: Iterable[str | type[Cell] | tuple[str | type[Cell], Mapping[str, Any]]],
     task: Task | Literal["copy", "adding", "digits", "text"],
     settings: Settings | None = None,
     report: Report = lambda cell, trace: None,
@@ -229,7 +173,8 @@ def compare(
 
     Parameters
     ----------
-    cells : sequence of str or Cell subclasses
+    cells : sequence of str, Cell subclasses or pairs
+        A name, ``"mlstm(heads=4)"`` with options and sizes, a class, or ``(MyCell, {"heads": 4})``.
     task : Task or {"copy", "adding", "digits", "text"}
     settings : Settings, optional
     report : callable
@@ -251,7 +196,7 @@ def compare(
     >>> [(r.cell, r.hidden_size, r.params, r.status) for r in results]
     [('lstm', 21, 2038, 'ok'), ('gru', 24, 1993, 'ok')]
     """
-    found = list(map(find_cell, listed("cells", cells, "names or classes of cells, such as ['lstm', 'gru']")))
+    found = list(map(entry_of, listed("cells", cells, "names or classes of cells, such as ['lstm', 'gru']")))
     settings = settings or Settings()
     if isinstance(task, str):
         if task not in TASKS:
@@ -261,12 +206,12 @@ def compare(
         raise TypeError(f"task must be a Task, or one of {', '.join(TASKS)}, got {quoted(task)}")
     if not isinstance(settings, Settings):
         raise TypeError(f"settings must be a Settings: Settings(steps=100), got {quoted(settings)}")
-    results = [(_prepare(cell, task, settings), cell) for cell in found]
+    results = [(_prepare(each, task, settings), each.cell) for each in found]
     for seed in range(settings.seeds):
         runs = []
         for result, cell in results:
             if not result.problem:
-                run = Run(cell, task, result.hidden_size, settings, seed)
+                run = Run(cell, task, result, settings, seed)
                 result.traces.append(run.trace)
                 runs.append((run.turns(), run))
         while runs:  # in turn, step by step: what else the machine does meets all of them alike
@@ -274,19 +219,20 @@ def compare(
     return [result for result, _ in results]
 
 
-def _prepare(cell: Any, task: Task, settings: Settings) -> Result:
+def _prepare(entry: Entry, task: Task, settings: Settings) -> Result:
     """The sizes of a cell's models, or why there can be none."""
-    result = Result(name_of(cell))
+    result, cell = Result(entry.name), entry.cell
     needed = [name for name in cell.contract.aux if name != "x"]
     if needed:
         result.problem = f"needs aux {', '.join(needed)}, which the task does not have"
         return result
     try:
-        result.hidden_size = hidden_size_for(cell, task, settings.params)
+        result.hidden_size, result.sizes = sizes_for(entry, task, settings.params)
     except (TypeError, ValueError) as error:
         result.problem = str(error)
         return result
-    result.params = count_params(cell, task, result.hidden_size)
+    result.params = count_params(cell, task, result.hidden_size, result.sizes)
+    result.state = state_size(cell, task, result.hidden_size, result.sizes)
     return result
 
 
@@ -339,10 +285,10 @@ class Run(Loop):
 
     source: Drawn
 
-    def __init__(self, cell: Any, task: Task, hidden_size: int, settings: Settings, seed: int) -> None:
-        model = make_model(cell, task, hidden_size, settings.dtype, seed)
+    def __init__(self, cell: Any, task: Task, result: Result, settings: Settings, seed: int) -> None:
+        model = make_model(cell, task, result.hidden_size, settings.dtype, seed, result.sizes)
         super().__init__(model, Drawn(task, seed), Adam(model.params, settings.lr), clip=settings.clip)
-        self.cell, self.trace, self.budget = name_of(cell), Trace(seed, self.history.steps), settings.budget
+        self.cell, self.trace, self.budget = result.cell, Trace(seed, self.history.steps), settings.budget
 
     def turns(self) -> Iterator[None]:
         """A step at each `next`; at the end the loss on held-out data."""

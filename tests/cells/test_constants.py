@@ -10,7 +10,7 @@ import pytest
 import pylstm
 from pylstm.cells import Cell, tanh
 from pylstm.comparing import adding
-from pylstm.comparing.compare import count_params
+from pylstm.comparing.sizing import count_params
 from pylstm.layers.initialisers import glorot_uniform, orthogonal, uniform
 from pylstm.layers.regularisers import drop_connect, l2_penalty
 from pylstm.scaffold.package import files_of

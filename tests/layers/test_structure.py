@@ -275,7 +275,7 @@ def test_a_file_knows_the_structure(tmp_path):
 
 def test_compared_with_the_parameters_that_it_has():
     from pylstm.comparing import adding
-    from pylstm.comparing.compare import count_params, hidden_size_for
+    from pylstm.comparing.sizing import count_params, hidden_size_for
 
     cell = structured("as many blocks as heads")
     size = hidden_size_for(cell, adding(), 10_000)

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from pylstm import cli, plugins
-from pylstm.cells import Cell, tanh
-from pylstm.comparing.compare import Drawn, Settings, compare, count_params, hidden_size_for, make_model
+from pylstm.cells import Cell, contract, outer, tanh
+from pylstm.comparing.compare import Drawn, Settings, compare, make_model
+from pylstm.comparing.sizing import count_params, entry_of, growing, hidden_size_for
 from pylstm.comparing.tasks import TASKS, Batch, Task, adding, copy, digits, text
 from pylstm.losses.regression import squared_error
 from pylstm.plots.comparison import curves, plot
@@ -44,6 +45,20 @@ class NeedsTime(Cell):
         return dict(h=prev.h + u.dt * (tanh(z.a) - prev.h))
 
 
+class Heads(Cell):
+    """A matrix for each head; nothing has the hidden size."""
+
+    states = ("h", "S")
+    gates = {"q": "x", "k": "x", "v": "x"}
+    sizes = {"key": 3, "heads": 2, "value": 4}
+    widths = dict.fromkeys("qk", "heads * key") | dict.fromkeys("vh", "heads * value") | {"S": "heads * key * value"}
+    options = {"keep": 0.9}
+
+    def forward(z, prev, o):
+        S = o.keep * prev.S + outer(z.k, z.v, "heads")
+        return {"h": contract(z.q, S, "heads"), "S": S}
+
+
 @pytest.mark.parametrize("name", sorted(TASKS))
 def test_small_runs_of_every_task_finish(name):
     if name == "digits":
@@ -73,6 +88,52 @@ def test_the_budget_is_kept_within_5_percent(cell, task, budget):
     assert abs(exact - budget) <= 0.05 * budget
     for other in (size - 1, size + 1):
         assert abs(count_params(cell, task, other) - budget) >= abs(exact - budget)
+
+
+def test_a_cell_of_heads_grows_by_heads():
+    whole = (Heads, {"heads": 4, "value": 4, "key": 2})
+    given = [Heads, (Heads, {"key": 5, "keep": 0.5}), (Heads, {"heads": 4}), whole]
+    assert [growing(entry_of(each), adding()) for each in given] == ["heads", "heads", "value", ""]
+    results = compare([*given, "mlstm(heads=4)"], adding(6), QUICK)
+    assert [each.status for each in results] == ["ok"] * 5
+    names = ["heads", "heads(keep=0.5, key=5)", "heads(heads=4)", "heads(heads=4, value=4, key=2)", "mlstm(heads=4)"]
+    assert [each.cell for each in results] == names
+    for each in (*results[:3], results[4]):
+        assert abs(each.params - 1500) <= 75
+    first = results[0]
+    assert first.hidden_size == 4 * first.sizes["heads"] and first.state == (4 + 3 * 4) * first.sizes["heads"]
+    model = make_model(Heads, adding(6), first.hidden_size, "float32", 0, first.sizes)
+    assert sum(params.size for params in model.params) == first.params
+    assert results[3].params == 4 * (2 + 2 + 4) * 3 + 17 and results[3].as_dict()["sizes"]["key"] == 2
+
+
+@pytest.mark.parametrize(
+    ("cell", "message"),
+    [
+        ("mlstm(head=4)", "cell 'mlstm' has neither a size nor an option 'head'"),
+        ("mlstm(4)", r"'mlstm\(4\)' must be a name of a cell, or a name with .* mlstm\(heads=4\)"),
+        ("mlstm(heads=4", "must be a name of a cell"),
+        ("mlstm(heads=four)", "must be a name of a cell"),
+        ("mlstm(heads=2.5)", "heads must be an integer, got 2.5"),
+        ("mlstm(heads=0)", "heads must be at least 1, got 0"),
+        ("mlstm(hidden_size=3)", "hidden_size cannot be given: the task and the number of parameters decide it"),
+        ("cornn(dt='a')", "must be a name of a cell"),
+    ],
+)
+def test_options_that_cannot_be_given(cell, message):
+    with pytest.raises((TypeError, ValueError), match=message):
+        compare([cell], adding(6), QUICK)
+
+
+def test_the_command_takes_options_and_sizes(capsys):
+    names = "lstm, mlstm(heads=2, key=3),cornn(dt=0.2)"
+    assert cli.main(["compare", names, "--task", "adding", "--steps", "1", "--params", "900", "--seeds", "1"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split()[:4] == ["cell", "hidden", "params", "state"]
+    assert [line.split("  ")[0] for line in lines[1:4]] == ["lstm", "mlstm(heads=2, key=3)", "cornn(dt=0.2)"]
+    assert cli.main(["check", "mlstm(heads=2, key=3)"]) == 0
+    assert cli.main(["check", "mlstm(heeds=2)"]) == 2
+    assert "neither a size nor an option 'heeds'" in capsys.readouterr().err
 
 
 def test_sizes_without_default_are_half_of_the_hidden_size():
@@ -202,14 +263,14 @@ def test_the_table(capsys, tmp_path):
     arguments = ["--task", "adding", "--params", "600", "--steps", "3", "--seeds", "2", "--length", "6"]
     assert cli.main(["compare", f"lstm,{file}:Mine", *arguments]) == 0
     header, lstm, mine, about = capsys.readouterr().out.splitlines()
-    assert header.split() == ["cell", "hidden", "params", "loss", "seeds", "steps", "ms/step", "status"]
+    assert header.split() == ["cell", "hidden", "params", "state", "loss", "seeds", "steps", "ms/step", "status"]
     assert lstm.split()[0] == "lstm" and lstm.split()[-1] == "ok" and mine.split()[0] == "mine"
     assert about == "task adding: held-out loss in squared error; always the mean: 0.1667"
     assert cli.main(["compare", "lstm", *arguments, "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["settings"]["seeds"] == 2 and len(found["cells"][0]["traces"][1]["losses"]) == 3
     mean = np.mean([trace["held_out"] for trace in found["cells"][0]["traces"]])
-    assert lstm.split()[3] == f"{mean:.4g}"
+    assert lstm.split()[4] == f"{mean:.4g}"
 
 
 def test_what_is_refused_before_training(capsys):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import re
 import sys
 import traceback
 from pathlib import Path
@@ -53,6 +54,36 @@ def find(name: str) -> list[type[Cell]]:
     if not _is_cell(getattr(module, attribute)):
         raise TypeError(f"{name} is not a subclass of pylstm.Cell")
     return [getattr(module, attribute)]
+
+
+def find_with(name: str) -> list[tuple[type[Cell], dict[str, Any]]]:
+    """The cells that `name` means, each with the options and sizes in its parentheses: ``file.py:Class(heads=4)``.
+
+    Raises
+    ------
+    LookupError, TypeError, ImportError, ValueError
+        Those of `find`; something else in the parentheses than names and numbers.
+
+    Examples
+    --------
+    >>> [(cell.name, given) for cell, given in find_with("mlstm(heads=4)")]
+    [('mlstm', {'heads': 4})]
+    """
+    from pylstm.cells.options import called
+
+    name, given = called(name)
+    return [(cell, given) for cell in find(name)]
+
+
+def names_in(text: str) -> list[str]:
+    """The names in a list with commas, those in parentheses apart.
+
+    Examples
+    --------
+    >>> names_in("lstm, mlstm(heads=4, key=8),gru")
+    ['lstm', 'mlstm(heads=4, key=8)', 'gru']
+    """
+    return [name.strip() for name in re.findall(r"(?:[^,(]|\([^)]*\)?)+", text) if name.strip()]
 
 
 def find_one(name: str) -> type[Cell]:
