@@ -81,11 +81,31 @@ class Needs:
         return re.sub(r"^def \w+", f"def {name}", _enclosed(source, function), count=1, flags=re.MULTILINE)
 
     def values(self, values: dict[str, Any]) -> dict[str, Any]:
-        """`Cell.initial_values` as it is written: functions by their names, their sources noted."""
-        for function in (value for value in values.values() if callable(value)):
-            if self._is_new(function.__name__, function, "initial_values"):
-                self._helpers.append(self.function(function, function.__name__).strip())
-        return {name: _Name(value.__name__) if callable(value) else value for name, value in values.items()}
+        """`Cell.initial_values` as it is written: functions by their names, their sources noted; lambdas in place."""
+        return {name: self._value(name, each) if callable(each) else each for name, each in values.items()}
+
+    def _value(self, name: str, function: Any) -> _Name:
+        if not isinstance(function, FunctionType):
+            raise ValueError(f"the value of {name!r} is not a plain function: write it with def")
+        if function.__name__ == "<lambda>":
+            return _Name(self._lambda(name, function))
+        if self._is_new(function.__name__, function, "initial_values"):
+            self._helpers.append(self.function(function, function.__name__).strip())
+        return _Name(function.__name__)
+
+    def _lambda(self, name: str, function: FunctionType) -> str:
+        """The expression of a lambda, as it was written; what it uses is noted."""
+        source = "".join(linecache.getlines(function.__code__.co_filename))
+        found = {text for node, text in _lambdas(source) if _is_of(function.__code__, node)}
+        if len(found) != 1 or function.__code__.co_freevars:
+            raise ValueError(
+                f"the value of {name!r} is a lambda that cannot be written into a file: write a function with def, "
+                "at the top of the module"
+            )
+        for used in sorted(_globals(function.__code__)):
+            if used in function.__globals__:
+                self._note(used, function.__globals__[used], function)
+        return found.pop()
 
     def _is_new(self, name: str, value: Any, user: str) -> bool:
         """Whether `name` has not been met; one name means one thing in one file."""
@@ -106,7 +126,7 @@ class Needs:
             return
         if isinstance(value, ModuleType):
             self._lines.add(f"import {value.__name__} as {name}" if value.__name__ != name else f"import {name}")
-        elif getattr(functions, name, None) is value:
+        elif any(getattr(module, name, None) is value for module in (functions, row_functions)):
             self._functions.add(name)
         elif isinstance(value, FunctionType) and hasattr(value, "derivative"):
             self._helpers.append(self._surrogate(name, user))
@@ -160,6 +180,21 @@ class Needs:
         called |= self._functions
         public = {"Cell", *({"Stage"} if re.search(r"\bStage\(", text) else ()), *(called & set(cells.__all__))}
         return [*sorted(self._lines), f"from pylstm.cells import {', '.join(sorted(public))}"]
+
+
+def _lambdas(source: str) -> Iterator[tuple[ast.Lambda, str]]:
+    """The lambdas of a module and their texts, on one line each."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Lambda):
+            text = ast.get_source_segment(source, node) or ""
+            yield node, ast.unparse(node) if "\n" in text else text
+
+
+def _is_of(code: CodeType, node: ast.Lambda) -> bool:
+    """Whether `code` is that of a lambda: of its line, and of the columns that its body has there."""
+    body = node.body
+    place = (body.lineno, body.end_lineno, body.col_offset, body.end_col_offset)
+    return node.lineno == code.co_firstlineno and place in code.co_positions()
 
 
 def _targets(statement: ast.Assign) -> set[str]:

@@ -181,6 +181,70 @@ def test_a_package_has_them(tmp_path, monkeypatch):
         np.testing.assert_allclose(one(x).y, other(x).y, rtol=1e-13)
 
 
+LAMBDAS = """import numpy as np
+from pylstm.cells import Cell, contract, outer, tanh
+
+START = 0.5
+
+
+def scaled(array):
+    return 2 * array
+
+
+class Made(Cell):
+    states = ("h", "S")
+    gates = {"a": "x+h", "k": "x"}
+    sizes = {"key": 3}
+    widths = {"k": "key", "S": "hidden_size * key"}
+    constants = {
+        "b": lambda size: scaled(np.arange(size.hidden_size)) / 50, "c": lambda size: START,
+        "eye": lambda size: np.eye(size.hidden_size)[
+            :, 0
+        ],
+    }
+    params = ("r",)
+    initial_values = {"r": lambda rng, shape: rng.uniform(0, START, shape)}
+
+    def forward(z, prev, p):
+        S = 0.5 * prev.S + outer(z.k, tanh(z.a))
+        return {"h": p.b * contract(z.k, S) + p.c * p.eye + p.r * prev.h, "S": S}
+"""
+
+
+def test_a_package_has_lambdas(tmp_path, monkeypatch):
+    """In place, of several in a line the right one, with what they use; functions across units as they were imported."""
+    (tmp_path / "lambdas_of.py").write_text(LAMBDAS)
+    monkeypatch.syspath_prepend(tmp_path)
+    from lambdas_of import Made as written  # type: ignore[import-not-found]
+
+    texts = files_of("made", written)
+    formula = texts["pylstm_made/formula.py"]
+    assert '"c": lambda size: START' in formula and formula.count("def scaled") == 1
+    assert "from pylstm.cells import Cell, contract, outer, tanh\n" in formula and "row_functions" not in formula
+    for place in ("formula", "made"):
+        made = execute(texts[f"pylstm_made/{place}.py"], "made", f"{place}.py")
+        made.kernel = None
+        one, other = (pylstm.Recurrent(cell, 2, 4, dtype="float64", seed=0) for cell in (made, written))
+        np.testing.assert_array_equal(one.params.flat, other.params.flat)
+        assert (one.params["b"] == [0, 0.04, 0.08, 0.12]).all() and (one.params["c"] == 0.5).all()
+
+
+def test_a_lambda_of_a_function_around_is_refused(tmp_path, monkeypatch):
+    text = (
+        "from pylstm.cells import Cell, tanh\n\n\ndef make(number):\n    class Around(Cell):\n        states = ('h',)\n"
+    )
+    text += "        gates = {'a': 'x'}\n        constants = {'b': lambda size: number}\n\n"
+    text += "        def forward(z, p):\n            return {'h': p.b * tanh(z.a)}\n\n    return Around\n"
+    (tmp_path / "around_of.py").write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    from around_of import make  # type: ignore[import-not-found]
+
+    with pytest.raises(
+        ValueError, match="the value of 'b' is a lambda that cannot be written into a file: write a fun"
+    ):
+        files_of("around", make(3))
+
+
 @pytest.mark.parametrize("form", ["numpy", "cython", "c", "latex", "markdown"])
 def test_derivations_have_them(form, tmp_path, capsys):
     from pylstm.cli import main
