@@ -46,6 +46,22 @@ def test_a_registered_cell(capsys):
     assert len(numbers) == 3 and max(numbers) < 1e-5  # twin, and two dtypes of the kernel
 
 
+def test_a_line_for_all_that_is_not_a_local_derivative(file, capsys):
+    """With the largest of their numbers; a path that is wrong keeps its line, and `--paths` shows every path."""
+    assert main(["check", "lstm"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert all(line.startswith(("d h / d ", "d c / d ")) for line in lines[2:14]) and len(lines) <= 17
+    (others,) = [line.split() for line in lines if " others: --paths " in line]
+    assert main(["check", "lstm", "--paths"]) == 0
+    every = capsys.readouterr().out.splitlines()
+    assert int(lines[0].split()[2]) > len(every) - 2 > 100
+    named = (line.split()[-4] for line in every[2:] if not line.startswith("note") and line not in lines)
+    most = max(float(number) for number in named if number not in ("-", "ok"))
+    assert float(others[3]) == most > 0
+    assert main(["check", file(WRONG)]) == 1
+    assert "d all outputs / d gate a " in capsys.readouterr().out
+
+
 def test_all(capsys):
     assert main(["check", "--all"]) == 0
     lines = capsys.readouterr().out.splitlines()

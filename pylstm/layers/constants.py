@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
+from pylstm.cells.constants import constant_value
 from pylstm.cells.contract import Contract
 from pylstm.cells.widths import Widths
 
@@ -43,14 +43,6 @@ def constant_rows(contract: Contract, widths: Widths) -> Rows:
     return found
 
 
-def _constant(cell: Any, name: str, sizes: dict[str, int]) -> Any:
-    """Value of a constant; of a part of a complex one, that part."""
-    declared = name if name in cell.constants else name[:-3]
-    value = cell.constants[declared]
-    value = value(SimpleNamespace(**sizes)) if callable(value) else value
-    return value if declared == name else np.real(value) if name.endswith("_re") else np.imag(value)
-
-
 def set_constants(layer: Any) -> None:
     """Set the constants of a layer of one cell.
 
@@ -64,7 +56,7 @@ def set_constants(layer: Any) -> None:
     for name, whole, first, last in _places(contract, widths):
         blocks.setdefault(name, []).append(layer.params[whole][first:last])
     for name, views in blocks.items():
-        array = np.asarray(_constant(layer.cell, name, widths.sizes), "float64")
+        array = np.asarray(constant_value(layer.cell, name, widths.sizes), "float64")
         shape = (sum(len(view) for view in views), *views[0].shape[1:])
         if array.shape not in ((), shape) or not np.isfinite(array).all():
             got = "values that are not finite" if array.shape in ((), shape) else f"shape {array.shape}"

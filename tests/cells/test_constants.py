@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import pylstm
-from pylstm.cells import Cell, tanh
+from pylstm.cells import Cell, contract, outer, repeat, row_sum, tanh
 from pylstm.comparing import adding
 from pylstm.comparing.sizing import count_params
 from pylstm.layers.initialisers import glorot_uniform, orthogonal, uniform
@@ -181,6 +181,66 @@ def test_a_package_has_them(tmp_path, monkeypatch):
         np.testing.assert_allclose(one(x).y, other(x).y, rtol=1e-13)
 
 
+def test_certification_takes_them_as_declared():
+    """At all widths and in all ranges; with a domain anywhere in it; an array for other sizes is varied."""
+    seen: dict[str, list[np.ndarray]] = {"b": [], "inside": [], "five": [], "free": []}
+
+    class Told(Cell):
+        states = ("h",)
+        gates = {"a": "x+h"}
+        params = ("free",)
+        constants = {"b": lambda size: 1 / np.arange(1, size.hidden_size + 1), "inside": 0.3, "five": np.ones(5)}
+        domain = {"inside": (0.1, 0.4)}
+
+        def forward(z, p):
+            for name, values in seen.items():
+                values.append(np.array(getattr(p, name), complex).real)
+            return {"h": p.b * tanh(z.a) * p.inside * p.five * p.free}
+
+        def backward(d, y, p):
+            scale, slope = p.b * p.inside * p.five, tanh(y.a)
+            out = {name: d.h * scale * p.free * slope / getattr(p, name) for name in ("b", "inside", "five")}
+            out["free"] = d.h * scale * slope
+            return {"a": d.h * scale * p.free * (1 - slope**2)} | out
+
+    assert pylstm.certify(Told).ok
+    assert {each.shape[-1] for each in seen["b"]} > {5, 16, 35}
+    for each in seen["b"]:
+        np.testing.assert_allclose(
+            each[..., :], np.broadcast_to(1 / np.arange(1, each.shape[-1] + 1), each.shape), 1e-3
+        )
+    assert all((each > 0.09).all() and (each < 0.41).all() for each in seen["inside"])
+    assert np.ptp(np.concatenate([each.ravel() for each in seen["inside"]])) > 0.1
+    assert any(np.ptp(each) > 0.1 for each in seen["five"]) and any((each[..., :5] == 1).all() for each in seen["five"])
+
+
+class Mesa(Cell):
+    """P = (P-' + k k')^-1 by Sherman and Morrison: sums cancel where k is large, and P is far out unless eye is 1."""
+
+    states = ("h", "R", "S")
+    gates = {"q": "x", "k": "x", "v": "x"}
+    sizes = {"heads": 2, "key": 4, "value": 3}
+    widths = dict.fromkeys("qk", "heads * key") | dict.fromkeys("vh", "heads * value")
+    widths |= {"R": "heads * key * key", "S": "heads * key * value", "eye": "heads * key * key"}
+    constants = {"eye": lambda size: np.tile(np.eye(size.key).ravel(), size.heads)}
+
+    def forward(z, prev, p):
+        P = p.eye - prev.R
+        Pk = contract(P, z.k, "heads")
+        P = P - outer(Pk / repeat(1 + row_sum(z.k * Pk, "heads"), "heads * key"), Pk, "heads")
+        S = prev.S + outer(z.k, z.v, "heads")
+        return {"h": contract(contract(P, z.q, "heads"), S, "heads"), "R": p.eye - P, "S": S}
+
+
+def test_a_derived_twin_is_certified_where_sums_cancel():
+    """Complex steps are believed in rows where the rounding of forward is what differences see."""
+    certificate = pylstm.certify(Mesa)
+    assert certificate.ok and "central differences" not in str(certificate.notes)
+    made = execute(files_of("mesa", Mesa)["pylstm_mesa/mesa.py"], "mesa", "mesa.py")
+    made.kernel = None
+    assert pylstm.certify(made).ok
+
+
 LAMBDAS = """import numpy as np
 from pylstm.cells import Cell, contract, outer, tanh
 
@@ -212,7 +272,7 @@ class Made(Cell):
 
 
 def test_a_package_has_lambdas(tmp_path, monkeypatch):
-    """In place, of several in a line the right one, with what they use; functions across units as they were imported."""
+    """In place, of several in a line the right one, with what they use; row functions as they were imported."""
     (tmp_path / "lambdas_of.py").write_text(LAMBDAS)
     monkeypatch.syspath_prepend(tmp_path)
     from lambdas_of import Made as written  # type: ignore[import-not-found]

@@ -5,9 +5,10 @@ A row of a problem is a batch row. Rows do not see each other, so one call looks
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import product
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -164,8 +165,11 @@ def draw(
     params: str = "moderate",
     remark: str = "",
     seed: int = 0,
+    held: Mapping[str, np.ndarray] = MappingProxyType({}),
 ) -> Problem:
     """Random numbers at `places`. Kinds in `positive` are positive; declared domains are kept to everywhere.
+
+    Parameters in `held` are constants: they have these values.
 
     A problem with a remark has no exact 0 among its mixed numbers: forward may have a kink there.
     """
@@ -190,6 +194,8 @@ def draw(
         sizes = [place.get(kind, "moderate") for place in places]
         for name in names:
             inputs[kind, name] = numbers(kind, name, [params])[0] if kind == "param" else numbers(kind, name, sizes)
+            if kind == "param" and name in held:
+                inputs[kind, name] = held[name].copy()
             inputs[kind, name].flags.writeable = False  # a twin that works in place is told so
     d = {}
     for name in contract.states if stage is contract.stages[-1] else stage.emits:

@@ -18,6 +18,7 @@ import numpy as np
 
 from pylstm.cells.certification.anchors import Anchors
 from pylstm.cells.certification.problem import Inputs, Key, Problem
+from pylstm.cells.twin import call
 
 COMPLEX_STEP = 1e-30
 BESIDE = 1e10
@@ -25,6 +26,8 @@ BESIDE = 1e10
 STEP = 1e-7
 COARSE = 1e-3
 KINK = 1e-3
+CANCELLED = 1e15
+"""Size of the terms of a sum, in units of its rounding error."""
 
 Forward = Callable[..., dict[str, Any]]
 Jacobians = dict[str, dict[Key, np.ndarray]]
@@ -109,7 +112,7 @@ def derivatives(problem: Problem, forward: Forward, long: bool = False, elementw
     respond = partial(_responses, problem, partial(anchors.call, forward), elementwise)
     exact = _complex(problem, respond, (np.clongdouble(1j), 1j) if long else (1j,))
     beside = _beside(problem, respond) if long and exact is not None else []
-    sides = Sides(problem, respond, out, STEP)
+    sides, sizes = Sides(problem, respond, out, STEP), _sizes(problem, forward, out)
     finer: Sides | None = None
     coarse: Coarse | None = None
     truth: Truth = {}
@@ -120,7 +123,7 @@ def derivatives(problem: Problem, forward: Forward, long: bool = False, elementw
             value = None if exact is None else exact[output][key]
             at_zero = _column(problem.inputs[key]) == 0
             others = [each[output][key] for each in beside if at_zero.any()]
-            bounds, doubtful, kink = _bounds(value, left, right, np.abs(out[output]), h, at_zero, others)
+            bounds, doubtful, kink = _bounds(value, left, right, sizes[output], h, at_zero, others)
             if (kink | doubtful).any():
                 finer = finer or Sides(problem, respond, out, STEP / 8)
                 moves = _moves(left, right, *finer.of(output, key))
@@ -136,6 +139,21 @@ def derivatives(problem: Problem, forward: Forward, long: bool = False, elementw
                 )
             truth[output][key] = _contracted(bounds, d)
     return truth, "complex steps" if coarse is None else "differences"
+
+
+def _sizes(problem: Problem, forward: Forward, out: dict[str, Any]) -> dict[str, np.ndarray]:
+    """The outputs without sign, and where sums cancel in a row the terms that did: as large as their rounding says."""
+    inputs = {key: array.astype(np.longdouble) for key, array in problem.inputs.items()}
+    try:
+        wide = call(forward, **problem.spaces(inputs))
+        off = {name: np.abs(np.asarray(out[name] - wide[name], np.float64)) for name in problem.d}
+    except Exception:  # a twin that takes float64 alone
+        off = {}
+    sizes = {}
+    for name in problem.d:
+        lost = np.max(off.get(name, np.zeros((1, 1))), axis=-1, keepdims=True, initial=0.0)
+        sizes[name] = np.maximum(np.abs(out[name]), np.where(np.isfinite(lost), CANCELLED * lost, 0))
+    return sizes
 
 
 class Sides:

@@ -25,6 +25,7 @@ from pylstm.cells.certification.problem import CORE, DOMAINS, RANGES, Inputs, Pr
 from pylstm.cells.certification.rounding import GRADIENTS, follows, rounding, total
 from pylstm.cells.certification.shaken import steady
 from pylstm.cells.certification.truth import Bounds, along, derivatives
+from pylstm.cells.constants import held_constants
 from pylstm.cells.contract import Stage, hook_name
 from pylstm.cells.twin import call, hook
 from pylstm.cells.widths import Widths
@@ -36,7 +37,7 @@ class TwinChecks:
     """The functions of one stage of a cell's twin, and where they are looked at."""
 
     def __init__(self, certificate: Certificate, cell: Any, stage: Stage) -> None:
-        self.certificate, self.contract, self.stage = certificate, cell.contract, stage
+        self.certificate, self.cell, self.contract, self.stage = certificate, cell, cell.contract, stage
         self.forward, self.backward = (hook(cell, way, stage.name) for way in ("forward", "backward"))
         self.names = [hook_name(way, stage.name) for way in ("forward", "backward")]
         self.positive: tuple[str, ...] = ()
@@ -74,7 +75,8 @@ class TwinChecks:
         self, widths: Widths, places: list[Any], seed: int, params: str = "moderate", remark: str = ""
     ) -> Problem:
         seed = 20240 + 100 * self.contract.stages.index(self.stage) + seed
-        return problems.draw(self.contract, self.stage, widths, places, self.positive, params, remark, seed)
+        held = held_constants(self.cell, widths)
+        return problems.draw(self.contract, self.stage, widths, places, self.positive, params, remark, seed, held)
 
     def _first_problem(self, widths: Widths) -> Problem | None:
         problem = self.choose_domain(widths)
