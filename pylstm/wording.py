@@ -8,9 +8,11 @@ import numpy as np
 
 
 class ByName(dict[str, Any]):
-    """Arrays by name; of a name that is not there it says which are."""
+    """Arrays by name; of a name that is not there it says which are. ``s`` of ``s_re`` and ``s_im`` is complex."""
 
     def __missing__(self, name: Any) -> Any:
+        if f"{name}_re" in self and f"{name}_im" in self:
+            return self[f"{name}_re"] + 1j * self[f"{name}_im"]
         raise KeyError(f"unknown name {name!r} (known: {', '.join(self) or 'none'})")
 
     if not TYPE_CHECKING:  # a checker reports what uses it

@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from pylstm.checks import ByName, check_array, check_names
+from pylstm.checks import ByName, check_array, check_names, in_parts
 from pylstm.hint_calls import takes_input, wrong_call
 
 
@@ -72,6 +72,7 @@ def check_rows(x_t: Any, batch_size: int, width: int) -> None:
 def pack_states(layer: Any, batch_size: int, values: Any) -> bytes:
     """The states `values`, by name, one after the other as the loop has them."""
     names = layer.cell.contract.states
+    values = in_parts("state", values, layer.cell.contract.complex)
     check_names("state", values, names)
     missing = [name for name in names if values.get(name) is None]
     if missing:

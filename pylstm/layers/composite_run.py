@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Never
 
 import numpy as np
 
-from pylstm.checks import Array, ByName, as_array, check_array, check_flag, check_names
+from pylstm.checks import Array, ByName, as_array, check_array, check_flag, check_names, in_parts
 from pylstm.hints import GradientsBase, Output, refuse_backward
 from pylstm.layers.checkpointed import shares
 from pylstm.layers.gradients import Gradients
@@ -184,6 +184,7 @@ def split(layer: ComposedLayer, what: str, values: Any, x: Any = None) -> list[A
             got = "a pair" if pair else "an array"
             raise TypeError(f"{what} must be a dict by name, {{{example}}}, of arrays ({count}, B, width); got {got}")
         return by_layer(what, values, len(parts))
+    values = in_parts(what, values, layer.recurrents[0].cell.contract.complex)
     check_names(what, values, layer.state_names)
     arrays = {name: as_array(f"{what}[{name!r}]", value) for name, value in values.items() if value is not None}
     count, rows = len(layer.recurrents), getattr(x, "shape", ())[0 if layer.batch_first else 1 :][:1]

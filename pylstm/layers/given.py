@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from pylstm.checks import as_array, check_array, check_names, check_reset
+from pylstm.checks import as_array, check_array, check_names, check_reset, in_parts
 from pylstm.layers.layout import Layout
 from pylstm.layers.learned import origin_of, rows_of
 from pylstm.layers.made import Made
@@ -148,6 +148,7 @@ def take_initial(
     if initial is None and not layer.learn_initial:
         return None, ()
     states, initial = layer.cell.contract.states, {} if initial is None else initial
+    initial = in_parts("initial", initial, layer.cell.contract.complex)
     check_names("initial", initial, states)
     learned = tuple(name for name in layer.learn_initial if initial.get(name) is None)
     start: list[np.ndarray | None] = []
@@ -173,6 +174,7 @@ def _take_aux(
     layer: SingleLayer, layout: Layout, sizes: tuple[int, int], aux: Any, widths: Widths
 ) -> list[np.ndarray | None]:
     names = tuple(name for name in layer.cell.contract.aux if name != "x")
+    aux = in_parts("aux", aux, layer.cell.contract.complex)
     check_names("aux", aux, names)
     for name in names:
         if aux.get(name) is None:

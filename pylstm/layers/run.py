@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Never
 import numpy as np
 
 from pylstm import _core
-from pylstm.checks import Array, ByName, check_array, check_flag, check_names
+from pylstm.checks import Array, ByName, check_array, check_flag, check_names, in_parts
 from pylstm.hints import Output, refuse_backward
 from pylstm.layers.given import Given, GivenGradients
 from pylstm.layers.gradients import Deltas, Gradients
@@ -274,6 +274,7 @@ class Run(Output, hints="run"):
         if values is None:
             return None
         states, widths = self.layer.cell.contract.states, self.layer.widths
+        values = in_parts(what, values, self.layer.cell.contract.complex)
         check_names(what, values, states)
         return [
             bring(check_array(f"{what}[{name!r}]", values[name], shape(widths[name]), self.layer.dtype))

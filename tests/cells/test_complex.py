@@ -121,6 +121,42 @@ def test_a_loop_of_complex_arrays():
         np.testing.assert_allclose(run.states["s_re"][t + 1] + 1j * run.states["s_im"][t + 1], s, rtol=1e-12)
 
 
+def test_complex_states_in_and_out():
+    """By the complex name or by its two parts, of layers, streams and stacks; gradients in the parts, too."""
+    layer, rng = pylstm.Recurrent(Rotation, 3, 5, modes=6, dtype="float64", seed=2), np.random.default_rng(1)
+    x, dy = rng.standard_normal((7, 2, 3)), rng.standard_normal((7, 2, 5))
+    s, ds = (rng.standard_normal((2, 6)) + 1j * rng.standard_normal((2, 6)) for _ in range(2))
+    parts = {"s_re": s.real, "s_im": s.imag}
+    one, other = layer(x, initial={"s": s}), layer(x, initial=parts)
+    np.testing.assert_array_equal(one.y, other.y)
+    assert one.final["s"].dtype == complex and one.states["s"].shape == (8, 2, 6)
+    np.testing.assert_array_equal(one.final["s"], other.final["s_re"] + 1j * other.final["s_im"])
+    grads = one.backward(dy, dfinal={"s": ds}), other.backward(dy, dfinal={"s_re": ds.real, "s_im": ds.imag})
+    np.testing.assert_array_equal(grads[0].params.flat, grads[1].params.flat)
+    assert grads[0].initial["s"].imag.all() and (grads[0].initial["s"].real == grads[1].initial["s_re"]).all()
+    stream = layer.stream(batch_size=2)
+    stream.state = {"h": np.zeros((2, 5)), "s": s}
+    np.testing.assert_array_equal(stream.state["s"], s)
+    np.testing.assert_allclose(stream.step(x[0]), one.y[0], rtol=1e-13)
+    stack = pylstm.Stack([layer, pylstm.Recurrent(Rotation, 5, 5, modes=6, dtype="float64", seed=3)])
+    both = stack(x, initial={"s": np.stack([s, 2 * s])}), stack(x, initial=[{"s": s}, {"s": 2 * s}])
+    np.testing.assert_array_equal(both[0].y, both[1].y)
+    np.testing.assert_array_equal(stack(x, initial=[parts, None]).y, stack(x, initial=[{"s": s}, None]).y)
+    narrow = pylstm.Recurrent(Rotation, 3, 5, modes=6, seed=2)
+    run = narrow(x.astype("float32"), initial={"s": s.astype("complex64")})
+    assert run.final["s"].dtype == "complex64"
+    for wrong, message in (
+        ({"s": s} | parts, "initial has both 's' and 's_re'"),
+        ({"s": "abc"}, r"initial\['s'\] must be a complex array, got 'abc'"),
+        ({"s": s[:1]}, r"initial\['s_re'\] must have shape \(2, 6\), got \(1, 6\)"),
+        ({"t": s}, "unknown name 't'"),
+    ):
+        with pytest.raises((TypeError, ValueError), match=message):
+            layer(x, initial=wrong)
+    with pytest.raises(KeyError, match="unknown name 't'"):
+        one.final["t"]
+
+
 def test_the_formula_on_complex_arrays(monkeypatch):
     """The formula is plain NumPy too: on complex arrays it computes what its twin does on the parts."""
     rng = np.random.default_rng(3)

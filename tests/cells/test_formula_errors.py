@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 
 import numpy as np
@@ -151,6 +152,47 @@ LINES = [
     (assigned, "cannot be assigned"),
     (power, "positive base"),
 ]
+
+
+BAD = float("nan")
+
+
+def times_nan(z, prev):
+    a = tanh(z.a)
+    return dict(h=a * BAD + prev.h)  # here
+
+
+def below_inf(z):
+    return dict(h=functions.maximum(z.a, -np.inf))  # here
+
+
+def overflowing(z):
+    rate = 1e200 * 1e200
+    return dict(h=functions.where(z.a > 0, z.a, rate))  # here
+
+
+@pytest.mark.parametrize(
+    ("forward", "number"), [(times_nan, "nan"), (below_inf, "-inf"), (overflowing, "inf")], ids=lambda each: str(each)
+)
+def test_numbers_that_are_not_finite(forward, number):
+    with pytest.raises(FormulaError) as caught:
+        derive(cell_of(forward))
+    first = forward.__code__.co_firstlineno
+    line = first + next(k for k, text in enumerate(inspect.getsource(forward).splitlines()) if "# here" in text)
+    cure = "it comes from 0 / 0" if number == "nan" else "write a finite one, such as 1e30"
+    assert f"{__file__}:{line}: a formula cannot contain the number {number}: {cure}" in str(caught.value)
+
+
+def test_a_result_that_is_not_finite():
+    with pytest.raises(FormulaError, match=r"test_formula_errors.py:\d+: .*: h is the number nan: it comes from"):
+        derive(cell_of(lambda z: {"h": BAD}))
+
+
+def test_numbers_of_the_formula_that_overflow():
+    """Left to the arithmetic of the arrays, as before any 1 / 0: not a number that no source can be written for."""
+    cell = cell_of(lambda z, size: {"h": tanh(z.a) / (size.hidden_size * 1e300 * 1e300)})
+    derivation = derive(cell)
+    assert derivation is not None
 
 
 @pytest.mark.parametrize("forward, cure", LINES, ids=[each.__name__ for each, _ in LINES])

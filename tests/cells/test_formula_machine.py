@@ -292,6 +292,11 @@ def test_a_large_formula_is_refused_with_a_cure():
 
     with pytest.raises(ValueError, match=r"at most 512.*stages"):
         load_kernel(Large)
+    heading = r"^cell 'large' cannot run: a formula of \d+ blocks, .* at most 512.*several stages.*compiled kernel$"
+    with pytest.raises(ValueError, match=heading):
+        pylstm.Recurrent(Large, 2, 3)
+    certificate = certify(Large, raise_=False)
+    assert [path.name for path in certificate.paths] == ["blocks and ABI"] and not certificate.ok
 
 
 def test_a_capsule_keeps_its_programs():

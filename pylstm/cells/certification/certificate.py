@@ -16,6 +16,10 @@ SMALLEST_SCALE = 1e-2
 """Rows whose largest element is below this are compared as if it were this: a zero path has no scale of its own."""
 
 
+UNLOADED = "blocks and ABI"
+"""Name of the path of a kernel that cannot be loaded, or made."""
+
+
 class CertificationError(ValueError):
     """A cell is not what it declares; the message names every wrong path.
 
@@ -96,6 +100,8 @@ class Certificate:
         failures = self.failures
         if not failures:
             return f"cell {self.cell!r}: certified, {len(self.paths)} paths"
+        if [path.name for path in failures] == [UNLOADED] and not failures[0].detail:
+            return f"cell {self.cell!r} cannot run: {failures[0].fault.removeprefix(f'cell {self.cell!r}: ')}"
         verb = "is" if len(failures) == 1 else "are"
         head = f"cell {self.cell!r}: {len(failures)} of {len(self.paths)} paths {verb} wrong"
         return "\n  ".join([head, *map(str, failures)])

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from pylstm.cells.cell import Cell, check_cell
-from pylstm.cells.certification.certificate import Certificate, CertificationError
+from pylstm.cells.certification.certificate import UNLOADED, Certificate, CertificationError
 from pylstm.cells.certification.kernel_checks import certify_kernel
 from pylstm.cells.certification.twin_checks import TwinChecks
 from pylstm.cells.kernels import load_kernel, runs_on_machine
@@ -64,6 +64,13 @@ def certify(cell: type[Cell], *, raise_: bool = True, dtype: str | None = None, 
     contract = cell.contract
     sizes = usual_sizes(cell, **sizes)
     widths = contract.resolve(**sizes)
+    if runs_on_machine(cell):
+        _kernel(certificate, cell, widths.sizes)  # a formula that is too large is not certified for a minute first
+        if not certificate.ok and raise_:
+            raise CertificationError(certificate)
+        if not certificate.ok:
+            return certificate
+        certificate = Certificate(certificate.cell)
     checks = [TwinChecks(certificate, cell, stage) for stage in contract.stages]
     with np.errstate(all="ignore"):
         found = [each.run(widths) for each in checks]
@@ -89,12 +96,12 @@ def _kernel(certificate: Certificate, cell: Any, sizes: dict[str, int]) -> tuple
     try:
         capsule = load_kernel(cell, sizes)
     except (ImportError, TypeError, ValueError) as error:
-        certificate.fail("kernel", "blocks and ABI", str(error))
+        certificate.fail("kernel", UNLOADED, str(error))
         return None, ""
     if runs_on_machine(cell):
         certificate.notes.append("the kernel is the formula on the expression machine")
     if capsule is not None:
-        certificate.check("kernel", "blocks and ABI", True, "")
+        certificate.check("kernel", UNLOADED, True, "")
         return capsule, "kernel"
     ways = [hook(cell, way, stage.name) for stage in cell.contract.stages for way in ("forward", "backward")]
     if not all(ways):

@@ -152,9 +152,12 @@ class Graph:
         args = self._typed(op, args)
         if op in FOLD and all(arg.op == "const" for arg in args):
             try:
-                return self.const(FOLD[op](*(arg.value for arg in args)))
+                value = FOLD[op](*(arg.value for arg in args))
             except (ArithmeticError, ValueError):
-                pass  # 1/0, log(-1): left to the arithmetic of the arrays
+                value = math.nan
+            if math.isfinite(value):
+                return self.const(value)
+            # 1/0, log(-1), 1e200 * 1e200: left to the arithmetic of the arrays
         rule = _SIMPLIFY.get(op)
         simple = rule(self, *args) if rule else None
         if simple is not None:

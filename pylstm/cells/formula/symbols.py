@@ -70,6 +70,13 @@ MOST_FACTORS = 1024
 """Largest exponent that is written as products, by squaring; others are left to `power`."""
 
 
+def not_finite(number: float) -> str:
+    """Where a number that is not finite comes from, or what to write in its place."""
+    if number != number:
+        return "it comes from 0 / 0, inf - inf or the log of a negative number"
+    return "write a finite one, such as 1e30, or a limit with pylstm.where(condition, a, b)"
+
+
 class FormulaError(TypeError):
     """A formula that cannot be traced or derived. The message names file, line and cure."""
 
@@ -193,6 +200,8 @@ class Symbol:
         if isinstance(value, numbers.Real) or (
             hasattr(value, "shape") and value.shape == () and value.dtype.kind in "fiub"
         ):
+            if not isfinite(value):
+                refuse(f"a formula cannot contain the number {float(value)}", not_finite(float(value)))
             return self.graph.const(float(value))
         if hasattr(value, "shape") or isinstance(value, list | tuple):
             if hasattr(value, "reshape") and value.size == 1:
@@ -228,14 +237,15 @@ class Symbol:
 
     def __pow__(self, exponent: Any) -> Any:
         """Natural numbers by products, ``x ** -1`` by division, ``x ** 0.5`` by the root, others by `power`."""
+        if isinstance(exponent, numbers.Real) and not isfinite(exponent):
+            refuse(
+                f"the exponent {float(exponent)} of a power is not finite",
+                "write its limit with pylstm.where(condition, a, b)",
+            )
         node = self.lift(exponent)
         if node.op != "const":
             return self.apply("power", self, exponent)
         number = node.value
-        if not isfinite(number):
-            refuse(
-                f"the exponent {number} of a power is not finite", "write its limit with pylstm.where(condition, a, b)"
-            )
         if 0 <= number <= MOST_FACTORS and number == int(number):
             return self._product(int(number))
         if number == -1:
@@ -249,7 +259,7 @@ class Symbol:
         return half * half * self if count % 2 else half * half
 
     def __rpow__(self, base: Any) -> Symbol:
-        number = self.lift(base).value
+        number = float(base) if isinstance(base, numbers.Real) else self.lift(base).value
         if not 0 < number < inf:
             refuse(f"the base {number} of a power is not positive and finite", "write the power with a positive base")
         return self.apply("exp", log(number) * self)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import inspect
+import math
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from numbers import Real
 from types import FrameType
 from typing import Any
 
@@ -14,7 +16,7 @@ from pylstm.cells.contract import Contract, Stage
 from pylstm.cells.expansion import lag_name, lagged, parts_of
 from pylstm.cells.formula.graph import Graph, Node
 from pylstm.cells.formula.pairs import Pair
-from pylstm.cells.formula.symbols import READER, FormulaError, Namespace, Symbol, is_complex, refuse
+from pylstm.cells.formula.symbols import READER, FormulaError, Namespace, Symbol, is_complex, not_finite, refuse
 from pylstm.cells.options import options_of
 from pylstm.cells.widths import Width
 
@@ -201,6 +203,9 @@ def _results(
         known = ", ".join(_written(contract, wanted))
         raise FormulaError(f"{here}: returned a dict {' and '.join(wrong)}: the {what} are {known}")
     lift = Symbol(graph, graph.const(0)).lift
+    for name, value in returned.items():
+        if isinstance(value, Real) and not math.isfinite(value):
+            raise FormulaError(f"{here}: {name} is the number {float(value)}: {not_finite(float(value))}")
     nodes = {name: lift(value) for name, value in returned.items()}
     for name, node in nodes.items():
         width = width_of(contract, name)
