@@ -12,7 +12,7 @@ import numpy as np
 
 from pylstm.schema import MOST
 from pylstm.wording import ByName as ByName
-from pylstm.wording import converted, of_unequal, with_article
+from pylstm.wording import converted, of_unequal, some_of, with_article
 
 DTYPES = ("float32", "float64")
 
@@ -298,36 +298,7 @@ def check_names(what: str, values: Any, names: tuple[str, ...]) -> None:
         raise TypeError(f"{what} must be a dict by name, {example}{pair}; got {type(values).__name__}")
     for name in values:
         if name not in names:
-            raise ValueError(f"{what}: unknown name {name!r} (known: {', '.join(names) or 'none'})")
-
-
-def in_parts(what: str, values: Any, pairs: tuple[str, ...]) -> Any:
-    """`values` by name, those of complex names as the arrays of their two parts; what is no dict stays as it is.
-
-    Examples
-    --------
-    >>> in_parts("initial", {"s": [1 + 2j], "h": None}, ("s",))
-    {'h': None, 's_re': array([1.]), 's_im': array([2.])}
-    """
-    if not pairs or not isinstance(values, Mapping):
-        return values
-    found = {name: value for name, value in values.items() if name not in pairs}
-    for name in pairs:
-        value = values.get(name)
-        if value is None:
-            continue
-        parts = (f"{name}_re", f"{name}_im")
-        twice = [part for part in parts if values.get(part) is not None]
-        if twice:
-            raise ValueError(f"{what} has both {name!r} and {twice[0]!r}: pass the complex array, or its two parts")
-        try:
-            array = np.asarray(value)
-            if array.dtype.kind not in "biufc":
-                raise TypeError
-        except (TypeError, ValueError):
-            raise TypeError(f"{what}[{name!r}] must be a complex array, got {quoted(value)}") from None
-        found |= dict(zip(parts, (np.real(array), np.imag(array))))
-    return found
+            raise ValueError(f"{what}: unknown name {name!r} (known: {some_of(names, str(name)) or 'none'})")
 
 
 def as_size(name: str, value: Any) -> int:

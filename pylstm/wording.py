@@ -1,10 +1,35 @@
-"""Pieces of messages: `with_article`, `named`, `converted`; and `ByName`, a dict that says which names it has."""
+"""Pieces of messages: `with_article`, `named`, `converted`; and `ByName`, a dict that says which names it has.
+
+`in_parts` takes what is given under the name of a complex value apart.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Never
 
 import numpy as np
+
+SHOWN, MOST_SHOWN = 8, 16
+"""Names of a long list that are shown, and how long a list is shown as a whole."""
+
+
+def some_of(names: Iterable[str], near: str = "") -> str:
+    """Names of a list: all up to 16, of more the 8 nearest to `near`, or the first, and how many there are besides.
+
+    Examples
+    --------
+    >>> some_of(["h", "c"]), some_of(f"g{k}" for k in range(80))
+    ('h, c', 'g0, g1, g2, g3, g4, g5, g6, g7 and 72 more')
+    """
+    names = list(map(str, names))
+    if len(names) <= MOST_SHOWN:
+        return ", ".join(names)
+    if near:
+        import difflib
+
+        names.sort(key=lambda name: -difflib.SequenceMatcher(None, near, name).ratio())
+    return f"{', '.join(names[:SHOWN])} and {len(names) - SHOWN} more"
 
 
 class ByName(dict[str, Any]):
@@ -13,13 +38,42 @@ class ByName(dict[str, Any]):
     def __missing__(self, name: Any) -> Any:
         if f"{name}_re" in self and f"{name}_im" in self:
             return self[f"{name}_re"] + 1j * self[f"{name}_im"]
-        raise KeyError(f"unknown name {name!r} (known: {', '.join(self) or 'none'})")
+        raise KeyError(f"unknown name {name!r} (known: {some_of(self, str(name)) or 'none'})")
 
     if not TYPE_CHECKING:  # a checker reports what uses it
 
         def __getattr__(self, name: str) -> Never:
             cure = f': it is a dict, write ["{name}"]' if name in self else ""
             raise AttributeError(f"a dict of arrays by name has no attribute {name}{cure}", name=name, obj=self)
+
+
+def in_parts(what: str, values: Any, pairs: tuple[str, ...]) -> Any:
+    """`values` by name, those of complex names as the arrays of their two parts; what is no dict stays as it is.
+
+    Examples
+    --------
+    >>> in_parts("initial", {"s": [1 + 2j], "h": None}, ("s",))
+    {'h': None, 's_re': array([1.]), 's_im': array([2.])}
+    """
+    if not pairs or not isinstance(values, Mapping):
+        return values
+    found = {name: value for name, value in values.items() if name not in pairs}
+    for name in pairs:
+        value = values.get(name)
+        if value is None:
+            continue
+        parts = (f"{name}_re", f"{name}_im")
+        twice = [part for part in parts if values.get(part) is not None]
+        if twice:
+            raise ValueError(f"{what} has both {name!r} and {twice[0]!r}: pass the complex array, or its two parts")
+        try:
+            array = np.asarray(value)
+            if array.dtype.kind not in "biufc":
+                raise TypeError
+        except (TypeError, ValueError):
+            raise TypeError(f"{what}[{name!r}] must be a complex array, got {type(value).__name__}") from None
+        found |= dict(zip(parts, (np.real(array), np.imag(array))))
+    return found
 
 
 def with_article(noun: str) -> str:

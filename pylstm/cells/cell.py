@@ -111,6 +111,7 @@ class Cell:
     p      per-unit parameters, shape (width,)
     u      aux inputs
     o      options: plain numbers, so that `if` and `range` may depend on them
+    size   sizes of the layer, ``size.hidden_size``: numbers; in a formula symbols
     y      what forward left on the tape at this step: this stage's gates, kept values and emissions, and in the
            last stage the new states                                                    (backward only)
     d      cotangents of this stage's emissions, or of the new states in the last stage (backward only)

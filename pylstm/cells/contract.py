@@ -15,7 +15,7 @@ from pylstm.cells.structures import Dense
 from pylstm.cells.widths import Widths, evaluated, factors, product
 from pylstm.checks import quoted
 from pylstm.hints import explained_constructor
-from pylstm.wording import layer_in_place
+from pylstm.wording import layer_in_place, some_of
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 
@@ -250,7 +250,7 @@ class Contract:
             if name in self.constants:
                 self._refuse(f"{name!r} is in initial_values and in constants: leave it out of initial_values")
             if name not in known:
-                self._refuse(f"{name!r} in initial_values is not a parameter (known: {', '.join(known)})")
+                self._refuse(f"{name!r} in initial_values is not a parameter (known: {some_of(known, str(name))})")
             if not (callable(value) or isinstance(value, int | float)):
                 self._refuse(f"initial_values[{name!r}] must be a number or a function(rng, shape), got {value!r}")
 
@@ -277,7 +277,7 @@ class Contract:
             if name not in known:
                 self._refuse(
                     f"{name!r} in domain is not a state, parameter, aux input or option of this cell "
-                    f"({', '.join(known)})"
+                    f"({some_of(known, str(name))})"
                 )
             pair = isinstance(bounds, tuple | list) and len(bounds) == 2
             if not pair or not all(bound is None or _is_number(bound) for bound in bounds):
@@ -308,7 +308,7 @@ class Contract:
         if self.output in self.complex:
             self._refuse(f"the output {self.output!r} is complex: let a real state be the output, made of its .real")
         if self.output not in self.states:
-            self._refuse(f"output {self.output!r} is not a state (states: {', '.join(self.states)})")
+            self._refuse(f"output {self.output!r} is not a state (states: {some_of(self.states, self.output)})")
         for name in self.params:
             if name == "bias" or name.startswith(("weight_", "factor_")):
                 self._refuse(f"the parameter name {name!r} is taken by the linear maps")
@@ -350,7 +350,7 @@ class Contract:
         for name, value in values.items():
             text = str(name)
             if text.startswith(("weight_", "factor_")) and text not in known:
-                self._refuse(f"the constant {text!r} is not a matrix of this cell ({', '.join(known)})")
+                self._refuse(f"the constant {text!r} is not a matrix of this cell ({some_of(known, text)})")
             source = text.removeprefix("weight_").partition(".")[0]
             if "." in text and source in self.structure and self.structure[source].tied:
                 self._refuse(f"the gates of weight_{source} are tied: only 'weight_{source}' can be a constant")
@@ -392,6 +392,6 @@ class Contract:
                     if source not in available:
                         self._refuse(
                             f"gate {gate!r}: source {source!r} is neither x, nor a state, nor emitted by a stage "
-                            f"before its own (available: {', '.join(available)})"
+                            f"before its own (available: {some_of(available, source)})"
                         )
             available += stage.emits

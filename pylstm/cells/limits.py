@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from pylstm.wording import some_of
+
 MAX_BLOCKS, MAX_MAPS = 128, 384
 """What the time loop holds: blocks of one kind, linear maps (`pylstm/engine/plan.pxd`)."""
 _WIDER = "make one wider block (`widths`) of several"
@@ -25,11 +27,11 @@ def beyond_limits(blocks: Mapping[str, tuple[str, ...]], gate_sources: Mapping[s
     for kind, names in blocks.items():
         if len(names) > MAX_BLOCKS:
             what, cure = _LIMITS[kind]
-            return f"{len(names)} {what} ({', '.join(names)}); at most {MAX_BLOCKS} are possible: {cure}"
+            return f"{len(names)} {what} ({some_of(names)}); at most {MAX_BLOCKS} are possible: {cure}"
     maps = [f"{gate} of {source}" for gate, sources in gate_sources.items() for source in sources]
     if len(maps) <= MAX_MAPS:
         return ""
     return (
-        f"{len(maps)} linear maps ({', '.join(maps)}); at most {MAX_MAPS} are possible: let gates have fewer sources, "
+        f"{len(maps)} linear maps ({some_of(maps)}); at most {MAX_MAPS} are possible: let gates have fewer sources, "
         "or make one wider gate (`widths`) of several"
     )

@@ -10,6 +10,10 @@ if TYPE_CHECKING:
     from pylstm.cells.registry import Entry
 
 
+WIDEST = 30
+"""Characters of a column; the whole lists are in the output of --json."""
+
+
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     from pylstm.commands._shared.examples import with_examples
 
@@ -21,7 +25,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
             "pylstm cells --json",
         ),
     )
-    parser.add_argument("--json", action="store_true", help="machine-readable output")
+    parser.add_argument("--json", action="store_true", help="machine-readable output, with whole lists")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -67,4 +71,10 @@ def _kernel(cell: type[Cell]) -> str:
 
 
 def _text(field: Any) -> str:
-    return field if isinstance(field, str) else " ".join(field)
+    """A field of the table; of a long list its first words, and how many there are besides."""
+    if isinstance(field, str):
+        return field
+    words, shown = list(field), list(field)
+    while len(" ".join(shown)) > WIDEST and len(shown) > 1:
+        shown.pop()
+    return " ".join([*shown, *([f"+{len(words) - len(shown)}"] if len(shown) < len(words) else [])])

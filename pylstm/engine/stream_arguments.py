@@ -7,8 +7,9 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from pylstm.checks import ByName, check_array, check_names, in_parts
+from pylstm.checks import ByName, check_array, check_names
 from pylstm.hint_calls import takes_input, wrong_call
+from pylstm.wording import in_parts
 
 
 def refuse_layer(layer: Any) -> NoReturn:

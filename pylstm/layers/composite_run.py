@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any, Never
 
 import numpy as np
 
-from pylstm.checks import Array, ByName, as_array, check_array, check_flag, check_names, in_parts
+from pylstm.checks import Array, ByName, as_array, check_array, check_flag, check_names
 from pylstm.hints import GradientsBase, Output, refuse_backward
 from pylstm.layers.checkpointed import shares
 from pylstm.layers.gradients import Gradients
 from pylstm.layers.protocols import ComposedLayer
 from pylstm.layers.run import KINDS, check_without
 from pylstm.parameters import Parameters
+from pylstm.wording import in_parts
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike

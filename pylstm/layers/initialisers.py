@@ -103,6 +103,19 @@ def all_blocks(layer: Any, sources: str | Iterable[str]) -> list[np.ndarray]:
     return [block for each in single_layers(layer) for block in weight_blocks(each, sources)]
 
 
+def gained_blocks(layer: Any, sources: str | Iterable[str], gain: float) -> list[tuple[np.ndarray, float]]:
+    """`all_blocks` and the gain of each: 1 of the second factor of a low rank, whose first has that of the product."""
+    check_number("gain", gain)
+    seconds = [
+        each.params[f"factor_{source}"]
+        for each in single_layers(layer)
+        for source in each.cell.contract.sources
+        if f"factor_{source}" in each.params and f"weight_{source}" not in each.cell.contract.constants
+    ]
+    blocks = all_blocks(layer, sources)
+    return [(block, 1.0 if any(np.may_share_memory(block, one) for one in seconds) else gain) for block in blocks]
+
+
 @explained()
 def bias_of(layer: SingleLayer, gate: str) -> np.ndarray:
     """The bias of a gate, (width,), a view.
@@ -167,8 +180,8 @@ def glorot_uniform(layer: Any, sources: str | Iterable[str] = "x", *, gain: floa
     take the matrix of all gates for one block have smaller limits.
     """
     rng = generator(seed)
-    for block in all_blocks(layer, sources):
-        limit = check_number("gain", gain) * math.sqrt(6 / sum(block.shape))
+    for block, factor in gained_blocks(layer, sources, gain):
+        limit = factor * math.sqrt(6 / sum(block.shape))
         block[...] = rng.uniform(-limit, limit, block.shape)
 
 
@@ -198,10 +211,10 @@ def orthogonal(layer: Any, sources: str | Iterable[str] = "recurrent", *, gain: 
     True
     """
     rng = generator(seed)
-    for block in all_blocks(layer, sources):
+    for block, factor in gained_blocks(layer, sources, gain):
         q, r = np.linalg.qr(rng.standard_normal((max(block.shape), min(block.shape))))
         q *= np.where(np.diag(r) < 0, -1, 1)
-        block[...] = check_number("gain", gain) * (q if block.shape[0] >= block.shape[1] else q.T)
+        block[...] = factor * (q if block.shape[0] >= block.shape[1] else q.T)
 
 
 @explained()
@@ -228,8 +241,8 @@ def identity(layer: Any, sources: str | Iterable[str] = "recurrent", *, gain: fl
         for source, structure in each.cell.contract.structure.items():
             if type(structure.kind) is Antisymmetric and source in _sources_of(each, sources):
                 raise ValueError(f"weight_{source} of {each!r} is antisymmetric: it cannot be the identity")
-    for block in all_blocks(layer, sources):
-        block[...] = check_number("gain", gain) * np.eye(*block.shape)
+    for block, factor in gained_blocks(layer, sources, gain):
+        block[...] = factor * np.eye(*block.shape)
 
 
 @explained()

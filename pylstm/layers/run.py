@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Never
 import numpy as np
 
 from pylstm import _core
-from pylstm.checks import Array, ByName, check_array, check_flag, check_names, in_parts
+from pylstm.checks import Array, ByName, check_array, check_flag, check_names
 from pylstm.hints import Output, refuse_backward
 from pylstm.layers.given import Given, GivenGradients
 from pylstm.layers.gradients import Deltas, Gradients
@@ -19,7 +19,7 @@ from pylstm.layers.layout import Layout
 from pylstm.layers.learned import add_learned, rows_of_learned
 from pylstm.layers.protocols import SingleLayer
 from pylstm.parameters import Parameters
-from pylstm.wording import with_article
+from pylstm.wording import in_parts, with_article
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike

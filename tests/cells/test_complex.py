@@ -147,7 +147,7 @@ def test_complex_states_in_and_out():
     assert run.final["s"].dtype == "complex64"
     for wrong, message in (
         ({"s": s} | parts, "initial has both 's' and 's_re'"),
-        ({"s": "abc"}, r"initial\['s'\] must be a complex array, got 'abc'"),
+        ({"s": "abc"}, r"initial\['s'\] must be a complex array, got str"),
         ({"s": s[:1]}, r"initial\['s_re'\] must have shape \(2, 6\), got \(1, 6\)"),
         ({"t": s}, "unknown name 't'"),
     ):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
+import numpy as np
 import pytest
 
 import pylstm
@@ -171,3 +172,28 @@ def test_the_check_derives_nothing():
     parent = declare(**GOOD)
     child = declare((parent,), params=("w",))
     assert type(vars(parent)["keep"]) is type(vars(child)["keep"]) is type(vars(parent)["contract"]) is not tuple
+
+
+def many(count):
+    def step(z, prev):
+        return {f"h{k}": tanh(z.a) * getattr(prev, f"h{k}") for k in range(count)}
+
+    return {"states": tuple(f"h{k}" for k in range(count)), "gates": {"a": "x+h0"}, "forward": step}
+
+
+def test_long_lists_of_names_are_cut():
+    """In messages of limits the first names, of what is unknown the nearest, and how many there are besides."""
+    with pytest.raises(TypeError, match=r"200 states \(h0, h1, h2, h3, h4, h5, h6, h7 and 192 more\); at most 128"):
+        declare(**many(200))
+    with pytest.raises(TypeError, match=r"400 linear maps \(a0 of x, .* and 392 more\); at most 384"):
+        declare(**many(4) | {"gates": {f"a{k}": "x+h0+h1+h2+h3" for k in range(80)}})
+    with pytest.raises(TypeError, match=r"output 'h118x' is not a state \(states: h118, .* and 112 more\)"):
+        declare(**many(120), output="h118x")
+    layer = Recurrent(declare(**many(60)), 2, 3, certified=False)
+    with pytest.raises(ValueError, match=r"initial: unknown name 'h57_' \(known: h57, .* and 52 more\)"):
+        layer(np.zeros((2, 1, 2), "float32"), initial={"h57_": np.zeros((1, 3))})
+    with pytest.raises(KeyError, match=r"unknown name 'hh41' \(known: h41, .* and 52 more\)"):
+        layer(np.zeros((2, 1, 2), "float32")).final["hh41"]
+    body = many(40) | {"forward": lambda z: {"h0": z.a}}
+    with pytest.raises(TypeError, match=r"without h1, h2, h3, h4, h5, h6, h7, h8 and 31 more: the new states are h0"):
+        declare(**body).contract  # noqa: B018

@@ -331,6 +331,20 @@ def test_initialisers_of_two_factors():
         Recurrent(structured("antisymmetric"), 3, 8).initialise("identity")
 
 
+@pytest.mark.parametrize("how", ["orthogonal", "glorot_uniform", "identity"])
+def test_a_gain_counts_once_for_two_factors(how):
+    """The whole matrix is gain times that of gain 1; where the first factor is a constant, the second has the gain."""
+    held = {"constants": {"weight_h": lambda size: np.ones((4 * size.hidden_size, 6))}}
+    for more in ({}, held):
+        cell = type("Low", (LSTM,), {"structure": {"h": "low_rank(6)"}} | more)
+        layers = [Recurrent(cell, 3, 8, dtype="float64") for _ in range(2)]
+        for layer, gain in zip(layers, (1.0, 3.0)):
+            layer.initialise(how, "all", gain=gain, **({} if how == "identity" else {"seed": 0}))
+        np.testing.assert_allclose(layers[1].matrix("h"), 3 * layers[0].matrix("h"), rtol=1e-13)
+        np.testing.assert_allclose(layers[1].params["weight_x"], 3 * layers[0].params["weight_x"], rtol=1e-13)
+        assert layers[0].matrix("h").any()
+
+
 def test_a_factor_can_be_constant_or_begin_where_the_cell_says():
     values = {"structure": {"h": "low_rank(2)"}, "constants": {"factor_h": lambda size: np.eye(2, size.hidden_size)}}
     layer = Recurrent(type("Held", (Staged,), values), 3, 6, seed=0)

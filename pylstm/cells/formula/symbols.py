@@ -12,6 +12,7 @@ from typing import Any, ClassVar, NoReturn, cast
 
 from pylstm.cells.formula.graph import ACTIVATIONS, NARROWING, Graph, LengthError, Node, WidthError
 from pylstm.cells.widths import Width, factors, product
+from pylstm.wording import some_of
 
 READER: ContextVar[Callable[[str, int], Any] | None] = ContextVar("reader", default=None)
 """Returns the state of this name, so many steps ago, of the formula that is traced."""
@@ -355,7 +356,7 @@ class Namespace:
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
-        known = ", ".join(each for each in self.__dict__ if not each.startswith("__")) or "nothing"
+        known = some_of((each for each in self.__dict__ if not each.startswith("__")), name) or "nothing"
         refuse(f"{self.__dict__['__kind']}.{name} does not exist", f"{self.__dict__['__kind']} has {known}")
 
     def __setattr__(self, name: str, value: Any) -> None:

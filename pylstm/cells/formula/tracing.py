@@ -19,6 +19,7 @@ from pylstm.cells.formula.pairs import Pair
 from pylstm.cells.formula.symbols import READER, FormulaError, Namespace, Symbol, is_complex, not_finite, refuse
 from pylstm.cells.options import options_of
 from pylstm.cells.widths import Width
+from pylstm.wording import some_of
 
 MOST_OPERATIONS = 1000
 """Largest number of operations in the formula of one stage: several times what the expression machine holds."""
@@ -112,7 +113,7 @@ def _lagged(contract: Contract, graph: Graph, deeper: dict[str, int], state: str
     symbols = []
     for name in parts_of(state, contract.complex):
         if name not in contract.states or name in registers:
-            known = ", ".join(_written(contract, [each for each in contract.states if each not in registers]))
+            known = some_of(_written(contract, [each for each in contract.states if each not in registers]), state)
             refuse(f"lag({state!r}, {steps}): {state!r} is not a state", f"the states are {known}")
         if steps > contract.lags.get(name, 1):
             deeper[name] = max(steps, deeper.get(name, 1))
@@ -193,14 +194,14 @@ def _results(
     if not isinstance(returned, dict):
         raise FormulaError(
             f"{here}: returned {type(returned).__name__}: return a dict of the {what}: "
-            f"{', '.join(_written(contract, wanted))}"
+            f"{some_of(_written(contract, wanted))}"
         )
     missing = [name for name in wanted if name not in returned]
     unknown = [name for name in returned if name not in (*wanted, *stage.gates, *contract.keep)]
     if missing or unknown:
-        wrong = [f"without {', '.join(_written(contract, missing))}"] * bool(missing)
-        wrong += [f"with {', '.join(map(str, unknown))}"] * bool(unknown)
-        known = ", ".join(_written(contract, wanted))
+        wrong = [f"without {some_of(_written(contract, missing))}"] * bool(missing)
+        wrong += [f"with {some_of(unknown)}"] * bool(unknown)
+        known = some_of(_written(contract, wanted))
         raise FormulaError(f"{here}: returned a dict {' and '.join(wrong)}: the {what} are {known}")
     lift = Symbol(graph, graph.const(0)).lift
     for name, value in returned.items():
