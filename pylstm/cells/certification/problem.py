@@ -167,9 +167,7 @@ def draw(
     seed: int = 0,
     held: Mapping[str, np.ndarray] = MappingProxyType({}),
 ) -> Problem:
-    """Random numbers at `places`. Kinds in `positive` are positive; declared domains are kept to everywhere.
-
-    Parameters in `held` are constants: they have these values.
+    """Random numbers at `places`. Kinds in `positive` are positive; domains are kept to; those in `held` are so.
 
     A problem with a remark has no exact 0 among its mixed numbers: forward may have a kink there.
     """
@@ -193,9 +191,8 @@ def draw(
     for kind, names in contract.seen_by(stage).items():
         sizes = [place.get(kind, "moderate") for place in places]
         for name in names:
-            inputs[kind, name] = numbers(kind, name, [params])[0] if kind == "param" else numbers(kind, name, sizes)
-            if kind == "param" and name in held:
-                inputs[kind, name] = held[name].copy()
+            drawn = numbers(kind, name, [params])[0] if kind == "param" else numbers(kind, name, sizes)
+            inputs[kind, name] = held[name].copy() if kind == "param" and name in held else drawn
             inputs[kind, name].flags.writeable = False  # a twin that works in place is told so
     d = {}
     for name in contract.states if stage is contract.stages[-1] else stage.emits:

@@ -72,7 +72,7 @@ MOST_FACTORS = 1024
 
 
 def not_finite(number: float) -> str:
-    """Where a number that is not finite comes from, or what to write in its place."""
+    """The cure of a number that is not finite: how nan is made, what to write for inf."""
     if number != number:
         return "it comes from 0 / 0, inf - inf or the log of a negative number"
     return "write a finite one, such as 1e30, or a limit with pylstm.where(condition, a, b)"
