@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Self, cast
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Protocol, Self, cast
 
 from pylstm.hints import Hinted
 from pylstm.kinds import Kinded, Plan, Shapes, Wanted, check_remade
@@ -94,6 +94,26 @@ class Layer(Described, hints="layer"):
 
     A layer of your own, ``class Gate(Layer, kind="gate")``, has ``_params``, a `Parameters`; `arguments`, those of its
     constructor but ``dtype`` as JSON can hold them; and `shapes`.
+
+    Examples
+    --------
+    >>> import os, tempfile
+    >>> import pylstm
+    >>> from pylstm.saving import Layer
+    >>> class Gain(Layer, kind="gain"):
+    ...     def __init__(self, features, dtype="float32"):
+    ...         self.features = features
+    ...         self._params = pylstm.Parameters({"gain": (features,)}, dtype)
+    ...     @property
+    ...     def arguments(self):
+    ...         return {"features": self.features}
+    ...     @classmethod
+    ...     def shapes(cls, given):
+    ...         return {"gain": (given.integer("features"),)}
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     pylstm.save(os.path.join(folder, "gain.safetensors"), Gain(3))
+    ...     pylstm.load(os.path.join(folder, "gain.safetensors")).features
+    3
     """
 
     _params: Parameters
@@ -164,7 +184,15 @@ class Layer(Described, hints="layer"):
 
 
 class Model(Described, hints="model"):
-    """Base of all models; their layers are their `parts`."""
+    """Base of all models; their layers are their `parts`.
+
+    Examples
+    --------
+    >>> import pylstm
+    >>> model = pylstm.SequenceModel("gru", 3, 4, 1)
+    >>> isinstance(model, pylstm.saving.Model), list(model.parts)
+    (True, ['layer', 'head'])
+    """
 
     option_hints = "model option"
 
@@ -175,6 +203,15 @@ class Model(Described, hints="model"):
             raise TypeError(
                 f"{with_article(type(self).__name__)} is not callable: {cure}, model.gradients(...) loss and gradients"
             )
+
+
+class HasParts(Protocol):
+    """A model of your own, as `save` takes it."""
+
+    @property
+    def parts(self) -> Mapping[str, Any]: ...
+    @property
+    def metadata(self) -> Mapping[str, Any]: ...
 
 
 class Trainable(Model, hints="trainable"):

@@ -11,14 +11,14 @@ import json
 import os
 import re
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from pylstm.cells.cell import check_cell
 from pylstm.cells.options import base_of
 from pylstm.checks import check_flag, quoted
-from pylstm.described import Layer, Model, owner_of
+from pylstm.described import HasParts, Layer, Model, owner_of
 from pylstm.files import Path, Shapes, path_text, read_file, write_file
 from pylstm.hints import absent, explained
 from pylstm.kinds import KINDS, MOST_LAYERS, Plan, Wanted, describe, kind_of, plan_of
@@ -30,15 +30,6 @@ __all__ = ["Entries", "Layer", "Model", "Plan", "Wanted", "load", "read_about", 
 
 if not TYPE_CHECKING:
     __getattr__ = absent(__name__)
-
-
-class HasParts(Protocol):
-    """A model of your own, as `save` takes it."""
-
-    @property
-    def parts(self) -> Mapping[str, Any]: ...
-    @property
-    def metadata(self) -> Mapping[str, Any]: ...
 
 
 @explained()
@@ -146,6 +137,15 @@ def load(
         that are not finite; the cell has changed since: its blocks, its output, its biases, or what it computes; an
         option with which it would run for long; a cell that fails certification; a layer made with
         ``certified=False``.
+
+    Examples
+    --------
+    >>> import os, tempfile, pylstm
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = os.path.join(folder, "net.safetensors")
+    ...     pylstm.save(path, pylstm.GRU(3, 5))
+    ...     pylstm.load(path)
+    GRU(3, 5, dtype='float32')
     """
     _check_class(model)
     wanted, plans, file = Wanted(_by_name(cell), check_flag("certified", certified)), {}, path_text(path)
@@ -185,6 +185,15 @@ def read_about(path: Path) -> dict[str, Any]:
     ------
     OSError, ValueError
         As `load`.
+
+    Examples
+    --------
+    >>> import os, tempfile, pylstm
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = os.path.join(folder, "net.safetensors")
+    ...     pylstm.save(path, pylstm.GRU(3, 5), about={"data": "flow.csv", "epochs": 20})
+    ...     pylstm.saving.read_about(path)
+    {'data': 'flow.csv', 'epochs': 20}
     """
     header, _ = read_file(path)
     with malformed(os.fsdecode(path)):

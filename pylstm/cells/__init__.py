@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from pylstm.cells.cell import Cell
-from pylstm.cells.contract import Contract, Stage
+from pylstm.cells.contracts import Contract
 from pylstm.cells.functions import (
     abs2,
     absolute,
@@ -44,6 +44,7 @@ from pylstm.cells.row_functions import (
     softmax,
     tile,
 )
+from pylstm.cells.stages import Stage
 from pylstm.cells.surrogates import declared, stop_gradient, surrogate
 from pylstm.hints import absent
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import Any
 
 from pylstm.cells.cell import Cell
-from pylstm.cells.contract import Stage
 from pylstm.cells.functions import maximum, minimum, tanh
+from pylstm.cells.stages import Stage
 
 SLOPE = (1e-3, 10)
 """Legal slopes."""
@@ -26,6 +26,13 @@ class LSTMHardSigmoid(Cell):
 
     s(z) = min(max(slope z + 1/2, 0), 1), option slope = 0.2; i, f, o = s(z_i), s(z_f), s(z_o), g = tanh(z_g),
     c = f c- + i g, h = o tanh(c).
+
+    Examples
+    --------
+    >>> import pylstm
+    >>> layer = pylstm.Recurrent(pylstm.interop.keras.LSTMHardSigmoid, 3, 5, slope=1 / 6)  # that of Keras 3
+    >>> layer.cell.name
+    'lstm_hard_sigmoid'
     """
 
     name = "lstm_hard_sigmoid"
@@ -45,6 +52,12 @@ class GRUHardSigmoid(Cell):
 
     s(z) = min(max(slope z + 1/2, 0), 1), option slope = 0.2; r, z = s(z_r), s(z_z), n = tanh(z_n + r m),
     h = (1 - z) n + z h-.
+
+    Examples
+    --------
+    >>> import pylstm
+    >>> pylstm.Recurrent(pylstm.interop.keras.GRUHardSigmoid, 3, 5, slope=1 / 6).cell.name
+    'gru_hard_sigmoid'
     """
 
     name = "gru_hard_sigmoid"
@@ -64,6 +77,12 @@ class GRUResetBeforeHardSigmoid(Cell):
 
     s(z) = min(max(slope z + 1/2, 0), 1), option slope = 0.2; r, z = s(z_r), s(z_z), n = tanh(W x + U (r h-) + b),
     h = (1 - z) n + z h-.
+
+    Examples
+    --------
+    >>> import pylstm
+    >>> pylstm.Recurrent(pylstm.interop.keras.GRUResetBeforeHardSigmoid, 3, 5, slope=1 / 6).cell.name
+    'gru_reset_before_hard_sigmoid'
     """
 
     name = "gru_reset_before_hard_sigmoid"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pylstm.commands._shared.options import above_zero, count
 
 if TYPE_CHECKING:
-    from pylstm.comparing.compare import Result, Settings, Trace
+    from pylstm.comparing.comparison import Result, Settings, Trace
     from pylstm.comparing.tasks import Task
     from pylstm.training.progress import Progress
 
@@ -59,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
     from pylstm.commands._shared.cells import find_with, names_in
     from pylstm.commands._shared.files import check_plot
     from pylstm.commands._shared.output import print_json
-    from pylstm.comparing.compare import Settings, compare
+    from pylstm.comparing.comparison import Settings, compare
     from pylstm.comparing.tasks import TASKS as factories
     from pylstm.training.progress import Progress
 

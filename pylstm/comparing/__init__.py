@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from pylstm.comparing.compare import Result, Settings, compare
+from pylstm.comparing.comparison import Result, Settings, compare
 from pylstm.comparing.sizing import hidden_size_for
 from pylstm.comparing.tasks import Task, adding, copy, digits, text
 from pylstm.hints import absent

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from pylstm.forecasting.backtest import Backtest, backtest
+from pylstm.forecasting.backtesting import Backtest, backtest
 from pylstm.forecasting.baselines import naive, seasonal_naive
 from pylstm.forecasting.forecast_model import ForecastModel
 from pylstm.hints import absent

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from pylstm.cells.contract import Contract
+from pylstm.cells.contracts import Contract
 from pylstm.cells.structures import Diagonal, Rectangle
 from pylstm.cells.widths import Widths
 from pylstm.engine.plan import SOURCES, Core

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from pylstm.cells.contract import Contract
+from pylstm.cells.contracts import Contract
 from pylstm.cells.matrices import Matrix
 from pylstm.cells.widths import Widths
 from pylstm.parameters import Parameters

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from pylstm.comparing.compare import Result
+from pylstm.comparing.comparison import Result
 from pylstm.comparing.tasks import Task
 from pylstm.hints import explained
 
@@ -50,6 +50,18 @@ def plot(results: list[Result], task: Task, path: str | os.PathLike[str]) -> Non
     ------
     ModuleNotFoundError
         matplotlib is not installed.
+
+    Examples
+    --------
+    >>> import os, tempfile
+    >>> from pylstm.comparing import Settings, adding, compare
+    >>> from pylstm.plots import plot
+    >>> task = adding(10)
+    >>> results = compare(["lstm", "gru"], task, Settings(params=500, steps=3, seeds=1))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     plot(results, task, os.path.join(folder, "adding.svg"))
+    ...     os.listdir(folder)
+    ['adding.svg']
     """
     try:
         from matplotlib.figure import Figure

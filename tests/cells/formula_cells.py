@@ -28,7 +28,7 @@ from pylstm.cells import (
     tanh,
     where,
 )
-from pylstm.cells.contract import hook_name
+from pylstm.cells.stages import hook_name
 
 
 class FormulaPeephole(Cell):

@@ -258,7 +258,7 @@ def test_models_and_estimators_take_them(tmp_path):
 
 
 def test_compare_tells_them_apart():
-    from pylstm.comparing.compare import Settings, compare
+    from pylstm.comparing.comparison import Settings, compare
 
     cells = ["cornn", dynamical.cornn(dt=0.5)]
     results = compare(cells, "adding", Settings(params=500, steps=1, seeds=1))

@@ -11,7 +11,7 @@ import pytest
 
 from pylstm import cli, plugins
 from pylstm.cells import Cell, contract, outer, tanh
-from pylstm.comparing.compare import Drawn, Settings, compare, make_model
+from pylstm.comparing.comparison import Drawn, Settings, compare, make_model
 from pylstm.comparing.sizing import count_params, entry_of, growing, hidden_size_for
 from pylstm.comparing.tasks import TASKS, Batch, Task, adding, copy, digits, text
 from pylstm.losses.regression import squared_error

@@ -9,7 +9,7 @@ import pytest
 
 import pylstm
 from pylstm import cli, plugins
-from pylstm.comparing.compare import Settings, compare
+from pylstm.comparing.comparison import Settings, compare
 from pylstm.text.settings import Budget, TextSettings
 from pylstm.text.trainer import TextTrainer
 

@@ -15,7 +15,7 @@ from pylstm.cells.auditing.reference import Arrays, Tape
 from pylstm.cells.cell import Cell, check_cell
 from pylstm.cells.certification.certify import certify
 from pylstm.cells.certification.once import ensure_certified
-from pylstm.cells.contract import hook_name
+from pylstm.cells.stages import hook_name
 from pylstm.cells.twin import call, hook
 from pylstm.checks import quoted
 from pylstm.hints import explained, explained_constructor
@@ -86,6 +86,15 @@ class Audit:
         By claimed name.
     faults : tuple of str
         Of claimed local derivatives: every wrong one, and how it is wrong.
+
+    Examples
+    --------
+    >>> import pylstm
+    >>> def last_step_only(run):
+    ...     return {"h": run.dy}
+    >>> report = pylstm.audit(pylstm.cells.LSTM, last_step_only)
+    >>> report.exact, report.wrong_from, list(report.findings)
+    (False, 2, ['h'])
     """
 
     cell: str

@@ -20,7 +20,8 @@ from typing import Any
 
 import numpy as np
 
-from pylstm.cells.contract import Contract, Stage, hook_name
+from pylstm.cells.contracts import Contract
+from pylstm.cells.stages import Stage, hook_name
 from pylstm.cells.twin import call, hook
 from pylstm.cells.widths import Widths
 

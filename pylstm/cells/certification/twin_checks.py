@@ -26,7 +26,7 @@ from pylstm.cells.certification.rounding import GRADIENTS, follows, rounding, to
 from pylstm.cells.certification.shaken import steady
 from pylstm.cells.certification.truth import Bounds, along, derivatives
 from pylstm.cells.constants import held_constants
-from pylstm.cells.contract import Stage, hook_name
+from pylstm.cells.stages import Stage, hook_name
 from pylstm.cells.twin import call, hook
 from pylstm.cells.widths import Widths
 

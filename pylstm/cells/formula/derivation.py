@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Protocol
 
-from pylstm.cells.contract import Contract, Stage, hook_name, wrong_cell
+from pylstm.cells.contracts import Contract, wrong_cell
 from pylstm.cells.expansion import with_lags
 from pylstm.cells.formula import tape as tapes
 from pylstm.cells.formula.graph import ACROSS, DECLARED, FUNCTIONS, Node, without_declared
@@ -17,6 +17,7 @@ from pylstm.cells.formula.program import Block, Program, build
 from pylstm.cells.formula.rules import reverse
 from pylstm.cells.formula.tracing import DeeperLags, Trace, results_of, trace, width_of
 from pylstm.cells.limits import MAX_BLOCKS
+from pylstm.cells.stages import Stage, hook_name
 from pylstm.cells.widths import Width, evaluated, factors
 from pylstm.hints import explained, explained_constructor
 
@@ -57,7 +58,15 @@ class StageDerivation:
 @explained_constructor
 @dataclass(frozen=True)
 class Derivation:
-    """The derivation of a cell: its completed contract (with the kept values) and one entry per derived stage."""
+    """The derivation of a cell: its completed contract (with the kept values) and one entry per derived stage.
+
+    Examples
+    --------
+    >>> from pylstm.cells import LSTM, derive
+    >>> derivation = derive(LSTM)
+    >>> derivation.contract.name, list(derivation.stages)
+    ('lstm', [''])
+    """
 
     contract: Contract
     stages: dict[str, StageDerivation]

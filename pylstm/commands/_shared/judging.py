@@ -10,7 +10,7 @@ import numpy as np
 
 if TYPE_CHECKING:
     from pylstm.commands._shared.series import Read
-    from pylstm.forecasting.backtest import Backtest
+    from pylstm.forecasting.backtesting import Backtest
 
 ETS = "AutoETS"
 MOST_ETS = 20
@@ -49,7 +49,7 @@ def judge(model: Any, read: Read, *, hold_out: int, horizon: int, season: int, e
 
     Beside the naive forecasts, AutoETS where statsforecast is installed and there are few series.
     """
-    from pylstm.forecasting.backtest import MODEL, NAIVE, SEASONAL, Backtest
+    from pylstm.forecasting.backtesting import MODEL, NAIVE, SEASONAL, Backtest
     from pylstm.forecasting.baselines import naive, seasonal_naive
 
     pieces: list[dict[str, list[np.ndarray]]] = [{} for _ in read.series]

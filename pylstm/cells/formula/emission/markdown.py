@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pylstm.cells.contract import Contract
+from pylstm.cells.contracts import Contract
 from pylstm.cells.formula.derivation import Derivation
 from pylstm.cells.formula.emission import latex
 from pylstm.cells.formula.emission.latex import aligned
@@ -27,6 +27,12 @@ def derivation_page(derivation: Derivation, title: str = "", reference: str = ""
         Default: the name of the cell.
     reference : str
         Where the equations come from.
+
+    Examples
+    --------
+    >>> from pylstm.cells import LSTM, derivation_page, derive
+    >>> derivation_page(derive(LSTM), title="The LSTM").splitlines()[0]
+    '# The LSTM'
     """
     if not isinstance(derivation, Derivation):
         raise TypeError(f"derivation must be a Derivation, got {quoted(derivation)}: derivation_page(derive(cell))")

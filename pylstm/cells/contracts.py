@@ -11,6 +11,7 @@ from pylstm.cells.expansion import expanded, parts_of
 from pylstm.cells.limits import beyond_limits
 from pylstm.cells.matrices import Matrix, Structure, factors_of, read_structures
 from pylstm.cells.options import ANY, Bounds, Options, call_text, check_option
+from pylstm.cells.stages import Stage
 from pylstm.cells.structures import Dense
 from pylstm.cells.widths import Widths, evaluated, factors, product
 from pylstm.checks import quoted
@@ -56,25 +57,6 @@ def wrong_cell(cell: Any) -> str:
 
 @explained_constructor
 @dataclass(frozen=True)
-class Stage:
-    """One stage of a step: the gates that it owns and the values that it emits.
-
-    The methods of the cell that belong to it are ``forward_<name>`` and ``backward_<name>`` (``forward`` and
-    ``backward`` where the cell has a single stage and declares none).
-    """
-
-    name: str
-    gates: tuple[str, ...] = ()
-    emits: tuple[str, ...] = ()
-
-
-def hook_name(direction: str, stage: str) -> str:
-    """Name of the method of a stage: ``forward`` of the unnamed stage, ``forward_reset`` of stage ``reset``."""
-    return f"{direction}_{stage}" if stage else direction
-
-
-@explained_constructor
-@dataclass(frozen=True)
 class Contract:
     """The declaration of a `Cell`, completed and checked.
 
@@ -83,6 +65,13 @@ class Contract:
     `constants` are the names of all constants; those per unit are the last of `params`. `structure` has the sources
     whose matrix is not a plain one. Every block is real: of a name in `complex` there are ``<name>_re``
     and ``<name>_im``. The last states are those of lags (state -> the deepest).
+
+    Examples
+    --------
+    >>> from pylstm.cells import LSTM
+    >>> contract = LSTM.contract
+    >>> contract.sources, contract.gate_sources["f"], contract.output, contract.elementwise
+    (('x', 'h'), ('x', 'h'), 'h', True)
     """
 
     name: str

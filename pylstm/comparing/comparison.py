@@ -54,6 +54,12 @@ class Settings:
     ------
     ValueError
         A number out of range; neither steps nor minutes, or both.
+
+    Examples
+    --------
+    >>> from pylstm.comparing import Settings
+    >>> Settings(params=2000, steps=None, minutes=0.5)
+    Settings(params=2000, steps=None, minutes=0.5, seeds=3, lr=0.005, clip=1.0, dtype='float32')
     """
 
     params: int = 10_000
@@ -107,6 +113,13 @@ class Result:
     traces : list of Trace
     problem : str
         Why it could not be tried; ``""`` otherwise.
+
+    Examples
+    --------
+    >>> from pylstm.comparing import Settings, compare
+    >>> (result,) = compare(["gru"], "adding", Settings(params=2000, steps=3, seeds=2))
+    >>> result.cell, result.params, len(result.traces), len(result.traces[0].losses), result.status
+    ('gru', 1993, 2, 3, 'ok')
     """
 
     cell: str

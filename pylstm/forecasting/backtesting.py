@@ -36,6 +36,14 @@ class Backtest:
         Steps of one forecast; the next begins with what was measured until then.
     ends : ndarray, shape (2, hold_out) or (2, hold_out, S), or None
         Of the model's intervals, where a level was asked for.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from pylstm.forecasting import Backtest
+    >>> test = Backtest(np.array([1.0, 4.0]), {"model": np.array([1.0, 2.0]), "naive": np.zeros(2)}, 2)
+    >>> list(test.errors()), test.forecasts["model"]
+    (['model', 'naive'], array([1., 2.]))
     """
 
     measured: np.ndarray
