@@ -53,8 +53,9 @@ None
 
 
 def _training(hook: Hook) -> Hook:
-    """Specify a training hook: its docstring continues with what all of them take and return."""
-    hook.__doc__ = f"{inspect.cleandoc(hook.__doc__ or '')}\n\n{TRAINING}"
+    """Specify a training hook: what all of them take and return stands in its docstring before the example."""
+    text, heading, example = inspect.cleandoc(hook.__doc__ or "").partition("Examples\n")
+    hook.__doc__ = f"{text.rstrip()}\n\n{TRAINING}\n{heading}{example}"
     return hookspec(hook)
 
 
@@ -75,6 +76,20 @@ def pylstm_register_cells(registry: Registry) -> None:
     -------
     None
         What an implementation returns is ignored.
+
+    Examples
+    --------
+    >>> import pylstm
+    >>> class Slow(pylstm.Cell):
+    ...     states, gates = ("h",), {"a": "x+h"}
+    ...     def forward(z, prev):
+    ...         return {"h": 0.9 * prev.h + pylstm.tanh(z.a)}
+    >>> @pylstm.hookimpl
+    ... def pylstm_register_cells(registry):
+    ...     registry.register(Slow)
+    >>> pylstm_register_cells(pylstm.plugins.registry())  # as pylstm calls the function of a plugin
+    >>> pylstm.Recurrent("slow", 3, 5)
+    Recurrent('slow', 3, 5, dtype='float32')
     """
 
 
@@ -95,6 +110,13 @@ def pylstm_register_kinds(kinds: Kinds) -> None:
     -------
     None
         What an implementation returns is ignored.
+
+    Examples
+    --------
+    >>> import pylstm
+    >>> @pylstm.hookimpl
+    ... def pylstm_register_kinds(kinds):
+    ...     kinds.later("gate", "gates.layers")
     """
 
 
@@ -103,6 +125,13 @@ def pylstm_on_fit_begin(trainer: Any) -> None:
     """Look at a fit, or change its settings, before its first step: ``trainer.optimiser``, ``trainer.callbacks``.
 
     Also at the beginning of one that is resumed, with ``trainer.step`` above 0.
+
+    Examples
+    --------
+    >>> import pylstm
+    >>> @pylstm.hookimpl
+    ... def pylstm_on_fit_begin(trainer):
+    ...     trainer.optimiser.lr = 1e-3
     """
 
 
@@ -111,6 +140,14 @@ def pylstm_on_step_end(trainer: Any) -> None:
     """Look at a fit after every step of the optimiser: ``trainer.step``, ``trainer.history.steps[-1]``.
 
     A step of `fit_lbfgs` is an iteration. Called between two steps: what it takes adds to the time of every step.
+
+    Examples
+    --------
+    >>> import pylstm
+    >>> @pylstm.hookimpl
+    ... def pylstm_on_step_end(trainer):
+    ...     if trainer.step % 100 == 0:
+    ...         print(trainer.step, trainer.history.steps[-1])
     """
 
 
@@ -120,6 +157,14 @@ def pylstm_on_epoch_end(trainer: Any) -> None:
 
     Of `fit_lbfgs` every iteration is an epoch; a comparison has none. ``trainer.stop()`` ends the fit; the
     callables in ``trainer.callbacks`` come after the hooks.
+
+    Examples
+    --------
+    >>> import pylstm
+    >>> @pylstm.hookimpl
+    ... def pylstm_on_epoch_end(trainer):
+    ...     if trainer.history.loss[-1] < 0.01:
+    ...         trainer.stop()
     """
 
 
@@ -128,6 +173,13 @@ def pylstm_on_fit_end(trainer: Any) -> None:
     """Look at a fit that has ended, when the best parameters are set: ``trainer.history.stopped`` says why.
 
     Not called when the fit ends by an exception.
+
+    Examples
+    --------
+    >>> import pylstm
+    >>> @pylstm.hookimpl
+    ... def pylstm_on_fit_end(trainer):
+    ...     print(trainer.history.stopped, trainer.step)
     """
 
 

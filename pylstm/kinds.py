@@ -27,7 +27,16 @@ Shapes = dict[str, tuple[int, ...]]
 
 @dataclass(frozen=True)
 class Plan:
-    """A layer that a file describes: its parameters, how many single layers it is made of, and how it is made."""
+    """A layer that a file describes: its parameters, how many single layers it is made of, and how it is made.
+
+    Examples
+    --------
+    >>> import pylstm
+    >>> from pylstm.saving import Plan
+    >>> plan = Plan({"weight": (2, 3), "bias": (2,)}, "float32", 1, lambda: pylstm.Linear(3, 2))
+    >>> plan.make()
+    Linear(3, 2, dtype='float32')
+    """
 
     shapes: Shapes
     dtype: str
@@ -37,7 +46,14 @@ class Plan:
 
 @dataclass(frozen=True)
 class Wanted:
-    """What `load` was asked for: classes by name that are taken in place of registered ones; whether to certify."""
+    """What `load` was asked for: classes by name that are taken in place of registered ones; whether to certify.
+
+    Examples
+    --------
+    >>> from pylstm.saving import Wanted
+    >>> Wanted(certified=False)
+    Wanted(cells={}, certified=False)
+    """
 
     cells: Mapping[str, Any] = field(default_factory=dict)
     certified: bool = True

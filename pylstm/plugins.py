@@ -43,7 +43,15 @@ HOOKS = tuple(name for name in vars(hookspecs) if name.startswith("pylstm_"))
 @explained_constructor
 @dataclass(frozen=True)
 class Record:
-    """Outcome of a plugin: `status` is ``"ok"``, ``"broken: <reason>"``, ``"disabled"`` or ``"disabled: ..."``."""
+    """Outcome of a plugin: `status` is ``"ok"``, ``"broken: <reason>"``, ``"disabled"`` or ``"disabled: ..."``.
+
+    Examples
+    --------
+    >>> import pylstm
+    >>> record = next(each for each in pylstm.plugins.status() if each.name == "pylstm_lstm")
+    >>> record.status, record.cells
+    ('ok', ('lstm',))
+    """
 
     name: str
     distribution: str

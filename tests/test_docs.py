@@ -27,7 +27,12 @@ MODULES = sorted(
     if ">>> " in path.read_text()
 )
 
-NEEDS = {"pylstm.datasets.bundled": ("sklearn", "statsmodels", "aeon")}
+NEEDS = {
+    "pylstm.comparing.tasks": ("sklearn",),
+    "pylstm.datasets.bundled": ("sklearn", "statsmodels", "aeon"),
+    "pylstm.plots.comparison": ("matplotlib",),
+    "pylstm.plots.fits": ("matplotlib",),
+}
 """Module -> packages that its examples need, and its import does not."""
 
 

@@ -81,6 +81,18 @@ def facade(room):
     return importlib.import_module(f"pylstm.{room}")
 
 
+def test_no_name_of_a_facade_hides_a_module():
+    """What ``import pylstm.cells.softmax as module`` binds is the attribute, if there is one."""
+    hidden = []
+    for room in FACADES:
+        if is_importable(f"pylstm.{room}"):
+            own = importlib.import_module(f"pylstm.{room}")
+            names = {each for each in own.__all__ if not inspect.ismodule(getattr(own, each))}
+            paths = [path for folder in getattr(own, "__path__", ()) for path in Path(folder).iterdir()]
+            hidden += [f"{room}.{path.name}" for path in paths if path.name.partition(".")[0] in names]
+    assert not hidden
+
+
 @pytest.mark.parametrize("room", FACADES)
 def test_a_facade_has_what_it_names(room):
     own = facade(room)
@@ -146,3 +158,46 @@ def test_methods_of_bases_that_are_not_in_the_reference_are_shown():
         for base in cls.__mro__ if ":members:" in options[name] else ():
             methods = [n for n, value in vars(base).items() if inspect.isfunction(value) and not n.startswith("_")]
             assert base in shown or not methods or not base.__module__.startswith("pylstm"), (name, base, methods)
+
+
+WITHOUT_EXAMPLE = {
+    "pylstm.hookimpl": "an object of pluggy, with its docstring; the hooks of pylstm.hookspecs show it",
+    "pylstm.hookspecs.hookimpl": "the same",
+    "pylstm.interop.keras.load": "needs a file that Keras wrote",
+}
+"""Public name -> why its docstring has no example."""
+
+
+def attribute(module, name):
+    """None where it needs a package that is not installed."""
+    try:
+        return getattr(module, name)
+    except ModuleNotFoundError:
+        return None
+
+
+def documented(name, value):
+    """Full names of what a public name is, or has where it is a module: classes and functions, without constants."""
+    if inspect.ismodule(value):
+        inside = [(f"{name}.{one}", attribute(value, one)) for one in value.__all__]
+        return [each for one, found in inside for each in documented(one, found)]
+    return [(name, value)] if callable(value) else []
+
+
+def names_without_example(room):
+    own = importlib.import_module(room)
+    found = [each for name in own.__all__ for each in documented(f"{room}.{name}", getattr(own, name))]
+    return [name for name, value in found if ">>> " not in inspect.getdoc(value)]
+
+
+@pytest.mark.parametrize("room", ["", *FACADES])
+def test_every_public_docstring_has_an_example(room):
+    """`tests/test_docs.py` runs them."""
+    name = facade(room).__name__ if room else "pylstm"
+    assert not {*names_without_example(name)} - {*WITHOUT_EXAMPLE}
+
+
+def test_what_has_no_example_by_the_table_has_none():
+    pytest.importorskip("h5py")
+    found = [name for room in ("pylstm", "pylstm.hookspecs", "pylstm.interop") for name in names_without_example(room)]
+    assert sorted(found) == sorted(WITHOUT_EXAMPLE)

@@ -37,14 +37,17 @@ def _array(x: Any) -> Any:
     return np.asarray(x) if isinstance(x, list | tuple) else x
 
 
-def _function(name: str, array: Function, text: str) -> Function:
+def _function(name: str, array: Function, text: str, x: str, y: str) -> Function:
+    """The function that is `array` on numbers; `x` and `y` are its example."""
+
     def function(x: Any) -> Any:
         if isinstance(x, Pair):
             return getattr(x, name)()
         return x.apply(name, x) if isinstance(x, Symbol) else array(x)
 
     function.__name__ = function.__qualname__ = name
-    function.__doc__ = text
+    example = f">>> import numpy as np\n>>> {name}(np.array({x}))\narray({y})"
+    function.__doc__ = f"{text}\n\nExamples\n--------\n{example}"
     made: Function = of_numbers()(function)
     return made
 
@@ -64,20 +67,28 @@ def _softplus(x: Any) -> Any:
     return positive + np.log1p(np.exp(-absolute(x)))
 
 
-exp: Function = _function("exp", np.exp, "e^x.")
-expm1: Function = _function("expm1", np.expm1, "e^x - 1, accurate near 0.")
-log: Function = _function("log", np.log, "Natural logarithm.")
-log1p: Function = _function("log1p", np.log1p, "log(1 + x), accurate near 0.")
-sqrt: Function = _function("sqrt", np.sqrt, "Square root.")
-tanh: Function = _function("tanh", np.tanh, "Hyperbolic tangent.")
-sin: Function = _function("sin", np.sin, "Sine.")
-cos: Function = _function("cos", np.cos, "Cosine.")
+exp: Function = _function("exp", np.exp, "e^x.", "[0.0, -np.inf]", "[1., 0.]")
+expm1: Function = _function("expm1", np.expm1, "e^x - 1, accurate near 0.", "[0.0, 1e-20]", "[0.e+00, 1.e-20]")
+log: Function = _function("log", np.log, "Natural logarithm.", "[1.0, np.inf]", "[ 0., inf]")
+log1p: Function = _function("log1p", np.log1p, "log(1 + x), accurate near 0.", "[0.0, 1e-20]", "[0.e+00, 1.e-20]")
+sqrt: Function = _function("sqrt", np.sqrt, "Square root.", "[4.0, 9.0]", "[2., 3.]")
+tanh: Function = _function("tanh", np.tanh, "Hyperbolic tangent.", "[0.0, 1000.0]", "[0., 1.]")
+sin: Function = _function("sin", np.sin, "Sine.", "[0.0, np.pi / 2]", "[0., 1.]")
+cos: Function = _function("cos", np.cos, "Cosine.", "[0.0, np.pi]", "[ 1., -1.]")
 sigmoid: Function = _function(
-    "sigmoid", _sigmoid, "1 / (1 + exp(-x)), without overflow: e / (1 + e) below 0, e = exp(-abs(x))."
+    "sigmoid",
+    _sigmoid,
+    "1 / (1 + exp(-x)), without overflow: e / (1 + e) below 0, e = exp(-abs(x)).",
+    "[0.0, 1000.0, -1000.0]",
+    "[0.5, 1. , 0. ]",
 )
-relu: Function = _function("relu", _relu, "x where x > 0, else 0.")
+relu: Function = _function("relu", _relu, "x where x > 0, else 0.", "[-2.0, 3.0]", "[0., 3.]")
 softplus: Function = _function(
-    "softplus", _softplus, "log(1 + exp(x)), without overflow: relu(x) + log1p(exp(-abs(x)))."
+    "softplus",
+    _softplus,
+    "log(1 + exp(x)), without overflow: relu(x) + log1p(exp(-abs(x))).",
+    "[1000.0, -1000.0]",
+    "[1000.,    0.]",
 )
 
 
@@ -87,28 +98,56 @@ def _symbol(*values: Any) -> Symbol | None:
 
 @of_numbers()
 def maximum(a: Any, b: Any) -> Any:
-    """The larger of `a` and `b`; the derivative at a tie belongs to `a`."""
+    """The larger of `a` and `b`; the derivative at a tie belongs to `a`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> maximum(np.array([1.0, 3.0]), 2.0)
+    array([2., 3.])
+    """
     symbol = _symbol(a, b)
     return np.maximum(a, b) if symbol is None else symbol.apply("max", a, b)
 
 
 @of_numbers()
 def minimum(a: Any, b: Any) -> Any:
-    """The smaller of `a` and `b`; the derivative at a tie belongs to `a`."""
+    """The smaller of `a` and `b`; the derivative at a tie belongs to `a`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> minimum(np.array([1.0, 3.0]), 2.0)
+    array([1., 2.])
+    """
     symbol = _symbol(a, b)
     return np.minimum(a, b) if symbol is None else symbol.apply("min", a, b)
 
 
 @of_numbers()
 def where(condition: Any, a: Any, b: Any) -> Any:
-    """`a` where `condition`, else `b`."""
+    """`a` where `condition`, else `b`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> where(np.array([True, False]), 1.0, 2.0)
+    array([1., 2.])
+    """
     symbol = _symbol(condition, a, b)
     return np.where(condition, a, b) if symbol is None else symbol.apply("where", condition, a, b)
 
 
 @of_numbers()
 def absolute(x: Any) -> Any:
-    """x where x >= 0, else -x; of a symbol the same as ``abs``."""
+    """x where x >= 0, else -x; of a symbol the same as ``abs``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> absolute(np.array([-2.0, 3.0]))
+    array([2., 3.])
+    """
     return abs(x) if isinstance(x, Symbol | Pair) else np.where(np.real(x) < 0, -x, x)
 
 
@@ -140,32 +179,68 @@ def abs2(x: Any) -> Any:
 
 @of_numbers()
 def dsigmoid_from_y(y: Any) -> Any:
-    """Derivative of the sigmoid from its output: y (1 - y)."""
+    """Derivative of the sigmoid from its output: y (1 - y).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> dsigmoid_from_y(np.array([0.5, 1.0]))
+    array([0.25, 0.  ])
+    """
     y = _array(y)
     return y * (1 - y)
 
 
 @of_numbers()
 def dtanh_from_y(y: Any) -> Any:
-    """Derivative of tanh from its output: 1 - y^2, as (1 - y) (1 + y): exact near 1."""
+    """Derivative of tanh from its output: 1 - y^2, as (1 - y) (1 + y): exact near 1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> dtanh_from_y(np.array([0.0, 0.5]))
+    array([1.  , 0.75])
+    """
     y = _array(y)
     return (1 - y) * (1 + y)
 
 
 @of_numbers()
 def drelu_from_y(y: Any) -> Any:
-    """Derivative of relu from its output: 1 where y > 0, else 0."""
+    """Derivative of relu from its output: 1 where y > 0, else 0.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> drelu_from_y(np.array([0.0, 2.0]))
+    array([0., 1.])
+    """
     y = np.asarray(np.real(y))
     return np.where(np.isnan(y), y, y > 0).astype(y.dtype)
 
 
 @of_numbers()
 def dabs_from_x(x: Any) -> Any:
-    """Derivative of abs: the sign of x, 0 at 0."""
+    """Derivative of abs: the sign of x, 0 at 0.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> dabs_from_x(np.array([-2.0, 0.0, 3.0]))
+    array([-1.,  0.,  1.])
+    """
     return np.sign(np.real(x))
 
 
 @of_numbers()
 def filled(value: Any, like: Any) -> Any:
-    """`value` (a number, or one per row) in the shape and dtype of the array `like`."""
+    """`value` (a number, or one per row) in the shape and dtype of the array `like`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> filled(2.0, np.zeros((2, 2), "float32"))
+    array([[2., 2.],
+           [2., 2.]], dtype=float32)
+    """
     return np.zeros_like(like) + value

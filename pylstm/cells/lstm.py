@@ -15,6 +15,12 @@ class LSTM(Cell):
         i_t = \sigma(z_i) \quad f_t = \sigma(z_f) \quad g_t = \tanh(z_g) \quad o_t = \sigma(z_o)
 
         c_t = f_t c_{t-1} + i_t g_t \qquad h_t = o_t \tanh(c_t)
+
+    Examples
+    --------
+    >>> from pylstm.cells import LSTM
+    >>> LSTM.states, LSTM.gates
+    (('h', 'c'), {'i': 'x+h', 'f': 'x+h', 'g': 'x+h', 'o': 'x+h'})
     """
 
     name = "lstm"

@@ -50,6 +50,13 @@ class Task:
         ``training(seed)`` yields batches without end; the same ones for the same seed.
     held_out : list of Batch
         Never trained on.
+
+    Examples
+    --------
+    >>> from pylstm.comparing import adding
+    >>> task = adding(20)
+    >>> task.name, task.input_size, task.output_size, task.kind, round(task.baseline, 3)
+    ('adding', 2, 1, 'numbers', 0.167)
     """
 
     name: str
@@ -102,6 +109,12 @@ def adding(length: int | None = None, *, batch_size: int = 32) -> Task:
     -----
     Hochreiter & Schmidhuber (1997), task 4. The numbers are uniform in 0..1, one marked in each half; always
     saying 1 has a mean squared error of 1/6.
+
+    Examples
+    --------
+    >>> batch = next(adding(20).training(0))
+    >>> batch.x.shape, batch.targets.shape, batch.x[..., 1].sum(axis=0)[:3]
+    ((20, 32, 2), (1, 32, 1), array([2., 2., 2.]))
     """
     steps = _length(length, 50)
     if steps < 2:
@@ -126,6 +139,13 @@ def digits(length: int | None = None, *, batch_size: int = 32) -> Task:
     ------
     ModuleNotFoundError
         scikit-learn is not installed.
+
+    Examples
+    --------
+    >>> task = digits()
+    >>> batch = next(task.training(0))
+    >>> batch.x.shape, batch.targets.shape, task.output_size
+    ((64, 32, 1), (1, 32), 10)
     """
     if length is not None:
         raise ValueError("the digits task has 64 steps, one for each pixel: leave length out")
@@ -148,7 +168,15 @@ def digits(length: int | None = None, *, batch_size: int = 32) -> Task:
 
 @explained()
 def text(length: int | None = None, *, batch_size: int = 16, embedding_size: int = 32) -> Task:
-    """Predict the next character of Python's manual topics, with truncated BPTT over `length` (64) steps."""
+    """Predict the next character of Python's manual topics, with truncated BPTT over `length` (64) steps.
+
+    Examples
+    --------
+    >>> task = text(32)
+    >>> first = next(task.training(0))
+    >>> first.x.shape, first.targets.shape, task.vocabulary == task.output_size
+    ((32, 16), (32, 16), True)
+    """
     from pylstm.datasets import Vocabulary, manual_topics
     from pylstm.text.bigram import bigram_bits
     from pylstm.text.streams import Streams

@@ -30,6 +30,13 @@ class Classification(NamedTuple):
         Numbers of the classes.
     classes : tuple of str
         Names of the classes.
+
+    Examples
+    --------
+    >>> from pylstm.datasets import digits
+    >>> data = digits()
+    >>> data.name, len(data.x), len(data.y) == len(data.x), data.classes[:3]
+    ('digits', 1437, True, ('0', '1', '2'))
     """
 
     name: str
@@ -82,6 +89,13 @@ class Series(NamedTuple):
         Steps of a season; 0 for none.
     filled : int
         How many of the values were missing and are on a straight line between their neighbours.
+
+    Examples
+    --------
+    >>> from pylstm.datasets import sunspots
+    >>> series = sunspots()
+    >>> series.values.shape, series.times[0], series.season, series.filled
+    ((309,), '1700', 0, 0)
     """
 
     name: str

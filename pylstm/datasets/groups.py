@@ -18,7 +18,7 @@ from pylstm.hints import explained, explained_constructor
 
 @explained_constructor
 class Groups(NamedTuple):
-    """Sequences of a table.
+    r"""Sequences of a table.
 
     Attributes
     ----------
@@ -29,6 +29,18 @@ class Groups(NamedTuple):
         Of each sequence: what the id column says, or ``in line N``.
     columns : tuple of str
         What was read as numbers: the I features, or the steps.
+
+    Examples
+    --------
+    >>> import os, tempfile
+    >>> from pylstm.datasets import grouped, read_table
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = os.path.join(folder, "walks.csv")
+    ...     with open(path, "w") as file:
+    ...         _ = file.write("who,speed,kind\na,1,up\na,2,up\nb,7,down\n")
+    ...     groups = grouped(read_table(path), label="kind", id="who")
+    >>> groups.columns, [x.shape for x in groups.x], groups.labels
+    (('speed',), [(2, 1), (1, 1)], ['up', 'down'])
     """
 
     x: list[np.ndarray]

@@ -27,7 +27,7 @@ class Read(NamedTuple):
 
 @explained_constructor
 class Table:
-    """Rows of text fields below a header. The file stays as it is; fields are read from it when they are asked for.
+    r"""Rows of text fields below a header. The file stays as it is; fields are read from it when they are asked for.
 
     Attributes
     ----------
@@ -37,6 +37,18 @@ class Table:
         Of the columns; ``column 2`` where the header has none.
     unnamed : bool
         Whether the first column has no name, as the index in a file of `DataFrame.to_csv`.
+
+    Examples
+    --------
+    >>> import os, tempfile
+    >>> from pylstm.datasets import read_table
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = os.path.join(folder, "flow.csv")
+    ...     with open(path, "w") as file:
+    ...         _ = file.write("year,flow\n1871,1120\n1872,1160\n")
+    ...     table = read_table(path)
+    ...     table.names, table.numbers(["flow"]).tolist()
+    (('year', 'flow'), [[1120.0], [1160.0]])
     """
 
     def __init__(self, path: str, records: Records, style: NumberStyle = PLAIN) -> None:

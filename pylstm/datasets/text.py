@@ -66,6 +66,16 @@ def read_text(path: str | os.PathLike[str], *, minimum: int = 1000) -> str:
         The file cannot be read.
     ValueError
         Not UTF-8 (names the byte, its line and column); fewer than `minimum` characters.
+
+    Examples
+    --------
+    >>> import os, tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = os.path.join(folder, "play.txt")
+    ...     with open(path, "wb") as file:
+    ...         _ = file.write(b"to be\r\nor not to be\r\n")
+    ...     read_text(path, minimum=10)
+    'to be\nor not to be\n'
     """
     text = read_utf8(path)
     text = text.replace("\r\n", "\n").replace("\r", "\n")

@@ -111,6 +111,15 @@ def set_num_threads(n: int) -> None:
         Not an integer.
     ValueError
         Another number.
+
+    Examples
+    --------
+    >>> import pylstm
+    >>> before = pylstm.get_num_threads()
+    >>> pylstm.set_num_threads(1)
+    >>> pylstm.get_num_threads()
+    1
+    >>> pylstm.set_num_threads(before)
     """
     global _number
     _number = _checked(n)

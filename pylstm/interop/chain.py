@@ -236,6 +236,16 @@ class ChainStream:
     chain : Chain
     batch_size : int
         Rows, each a sequence of its own.
+
+    Examples
+    --------
+    >>> import numpy as np, pylstm
+    >>> from pylstm.interop.nam import load, save
+    >>> save(pylstm.SequenceModel("lstm", 1, 8, 1, read="every", seed=0), "model.nam", sample_rate=48000)
+    >>> chain, x = load("model.nam"), np.ones((100, 1), "float32")
+    >>> stream = chain.stream()
+    >>> np.allclose(np.concatenate([stream.feed(x[:64]), stream.feed(x[64:])]), chain(x), atol=1e-6)
+    True
     """
 
     def __init__(self, chain: Chain, batch_size: int = 1) -> None:

@@ -41,6 +41,14 @@ class Gradients(GradientsBase):
     ------
     AttributeError
         `gates`, `states` or `emissions` of a pass without ``steps=True``.
+
+    Examples
+    --------
+    >>> import numpy as np, pylstm
+    >>> run = pylstm.LSTM(3, 5, seed=0)(np.ones((7, 2, 3), "float32"))
+    >>> grads = run.backward(np.ones_like(run.y), steps=True)
+    >>> grads.x.shape, grads.initial["c"].shape, grads.params["weight_h"].shape, grads.gates["f"].shape
+    ((7, 2, 3), (2, 5), (20, 5), (7, 2, 5))
     """
 
     x: Array

@@ -18,6 +18,19 @@ from pylstm.hints import explained
 from pylstm.layers.constants import set_constants
 from pylstm.layers.protocols import SingleLayer
 
+__all__ = [
+    "bias_of",
+    "chrono",
+    "gate_bias",
+    "glorot_uniform",
+    "identity",
+    "initialise",
+    "orthogonal",
+    "single_layers",
+    "uniform",
+    "weight_blocks",
+]
+
 
 @explained()
 def single_layers(layer: Any) -> list[SingleLayer]:
@@ -27,6 +40,12 @@ def single_layers(layer: Any) -> list[SingleLayer]:
     ------
     TypeError
         Neither `Recurrent` nor `Stack` nor `Bidirectional`.
+
+    Examples
+    --------
+    >>> import pylstm
+    >>> single_layers(pylstm.GRU(3, 5, num_layers=2))
+    [GRU(3, 5, dtype='float32'), GRU(5, 5, dtype='float32')]
     """
     found: list[SingleLayer] | None = getattr(layer, "recurrents", None)
     if found is None:
@@ -51,6 +70,12 @@ def weight_blocks(layer: SingleLayer, sources: str | Iterable[str]) -> Iterator[
     ------
     ValueError
         A source that the cell does not have.
+
+    Examples
+    --------
+    >>> import pylstm
+    >>> [block.shape for block in weight_blocks(pylstm.GRU(3, 5), "x")]
+    [(5, 3), (5, 3), (5, 3)]
     """
     contract = layer.cell.contract
     for source in _sources_of(layer, sources):
@@ -97,7 +122,6 @@ def clear_masked(layer: SingleLayer) -> None:
             at += rows
 
 
-@explained()
 def all_blocks(layer: Any, sources: str | Iterable[str]) -> list[np.ndarray]:
     """The `weight_blocks` of all single layers, found before the first is set: what is refused changes none."""
     return [block for each in single_layers(layer) for block in weight_blocks(each, sources)]
@@ -124,6 +148,12 @@ def bias_of(layer: SingleLayer, gate: str) -> np.ndarray:
     ------
     ValueError
         The cell has no such gate, or it has no bias.
+
+    Examples
+    --------
+    >>> import pylstm
+    >>> bias_of(pylstm.LSTM(3, 2), "f").shape
+    (2,)
     """
     contract, at = layer.cell.contract, 0
     if gate not in contract.gates:
@@ -178,6 +208,14 @@ def glorot_uniform(layer: Any, sources: str | Iterable[str] = "x", *, gain: floa
     -----
     Glorot and Bengio (2010), Understanding the difficulty of training deep feedforward neural networks. Libraries that
     take the matrix of all gates for one block have smaller limits.
+
+    Examples
+    --------
+    >>> import numpy as np, pylstm
+    >>> layer = pylstm.GRU(3, 5)
+    >>> glorot_uniform(layer, seed=0)
+    >>> bool(abs(layer.params["weight_x"]).max() <= np.sqrt(6 / (3 + 5)))
+    True
     """
     rng = generator(seed)
     for block, factor in gained_blocks(layer, sources, gain):
@@ -236,6 +274,14 @@ def identity(layer: Any, sources: str | Iterable[str] = "recurrent", *, gain: fl
     -----
     Le, Jaitly and Hinton (2015), A simple way to initialize recurrent networks of rectified linear units, with the
     cell ``rnn_relu``; they set the biases to 0, too.
+
+    Examples
+    --------
+    >>> import pylstm
+    >>> layer = pylstm.RNN(3, 2, nonlinearity="relu")
+    >>> identity(layer, gain=0.5)
+    >>> layer.params["weight_h"].tolist()
+    [[0.5, 0.0], [0.0, 0.5]]
     """
     for each in single_layers(layer):
         for source, structure in each.cell.contract.structure.items():
@@ -338,6 +384,12 @@ def initialise(layer: Any, how: Any, *arguments: Any, **options: Any) -> Any:
     ------
     ValueError
         No initialiser of that name.
+
+    Examples
+    --------
+    >>> import pylstm
+    >>> initialise(pylstm.GRU(3, 5), "orthogonal", gain=0.5, seed=0)
+    GRU(3, 5, dtype='float32')
     """
     if not callable(how):
         if not isinstance(how, str) or how not in INITIALISERS:

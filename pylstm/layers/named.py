@@ -304,6 +304,13 @@ class RNN(Named):
     Parameters
     ----------
     nonlinearity : {"tanh", "relu", "linear"}
+
+    Examples
+    --------
+    >>> import numpy as np, pylstm
+    >>> layer = pylstm.RNN(3, 5, nonlinearity="relu", seed=0)
+    >>> layer.cell.name, layer(np.ones((7, 2, 3), "float32")).y.shape
+    ('rnn_relu', (7, 2, 5))
     """
 
     kind = "recurrent"

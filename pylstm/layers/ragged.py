@@ -148,6 +148,13 @@ class RaggedRun(Run):
     lengths : ndarray of int, shape (B,)
     gates, emissions, kept, layer
         As those of a `Run`.
+
+    Examples
+    --------
+    >>> import numpy as np, pylstm
+    >>> run = pylstm.LSTM(3, 5, seed=0)(np.ones((7, 2, 3), "float32"), lengths=[7, 4])
+    >>> run.lengths, bool((run.y[4:, 1] == 0).all()), bool((run.final["h"][1] == run.y[3, 1]).all())
+    (array([7, 4]), True, True)
     """
 
     _layout: Packing

@@ -17,6 +17,8 @@ from pylstm.layers.generators import unmoved
 from pylstm.layers.recurrent import RecurrentLayer
 from pylstm.parameters import Parameters
 
+__all__ = ["activation_penalty", "drop_connect", "input_dropout", "l2_penalty", "state_dropout", "zoneout"]
+
 
 @explained()
 def zoneout(

@@ -60,6 +60,15 @@ class Run(Output, hints="run"):
     -----
     The run holds a copy of the input and of the weights it needs: `backward` returns the gradients of this forward pass
     even if the input array or the layer's parameters have changed since, and the same each time it is called.
+
+    Examples
+    --------
+    >>> import numpy as np, pylstm
+    >>> run = pylstm.LSTM(3, 5, seed=0)(np.ones((7, 2, 3), "float32"))
+    >>> run.y.shape, run.states["c"].shape, run.final["c"].shape, list(run.gates)
+    ((7, 2, 5), (8, 2, 5), (2, 5), ['i', 'f', 'g', 'o'])
+    >>> bool((run.final["h"] == run.y[-1]).all())
+    True
     """
 
     layer: SingleLayer

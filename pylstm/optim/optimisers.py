@@ -33,6 +33,13 @@ class Optimiser(Hinted, ABC, hints="optimiser"):
         Learning rate; may be set between steps. It and the other numbers are checked whenever they are set.
     steps : int
         Steps taken.
+
+    Examples
+    --------
+    >>> import pylstm
+    >>> optimiser = pylstm.Adam(pylstm.LSTM(3, 5).params, lr=1e-3)
+    >>> isinstance(optimiser, pylstm.optim.Optimiser), optimiser.lr, optimiser.steps
+    (True, 0.001, 0)
     """
 
     slots: tuple[str, ...] = ()

@@ -21,6 +21,13 @@ def new_figure(panels: int) -> tuple[Any, list[Any]]:
     ------
     ModuleNotFoundError
         matplotlib is not installed.
+
+    Examples
+    --------
+    >>> from pylstm.plots import new_figure
+    >>> figure, axes = new_figure(2)
+    >>> len(axes), len(figure.axes)
+    (2, 2)
     """
     try:
         from matplotlib.figure import Figure
@@ -34,7 +41,16 @@ def new_figure(panels: int) -> tuple[Any, list[Any]]:
 def draw_losses(
     axes: Any, steps: Sequence[float], *, per_epoch: int, validation: Sequence[float] = (), unit: str
 ) -> None:
-    """Losses of all steps, faint, their running mean, and the validation losses at the ends of the epochs."""
+    """Losses of all steps, faint, their running mean, and the validation losses at the ends of the epochs.
+
+    Examples
+    --------
+    >>> from pylstm.plots import draw_losses, new_figure
+    >>> figure, (axes,) = new_figure(1)
+    >>> draw_losses(axes, [1.0, 0.5, 0.4, 0.3], per_epoch=2, validation=[0.6, 0.5], unit="bits")
+    >>> [line.get_label() for line in axes.lines if line.get_label()[0] != "_"]
+    ['training', 'validation']
+    """
     number = np.arange(1, len(steps) + 1)
     axes.plot(number, steps, color="C0", alpha=0.25, linewidth=0.8)
     axes.plot(number, smooth(steps, max(1, len(steps) // 25)), color="C0", label="training")
@@ -52,7 +68,17 @@ def draw_losses(
 def draw_forecast(
     axes: Any, values: np.ndarray, hold_out: int, forecasts: Mapping[str, np.ndarray], name: str, times: Sequence[str]
 ) -> None:
-    """The end of a series, the hold-out shaded, and forecasts of it by name; the first is drawn strongest."""
+    """The end of a series, the hold-out shaded, and forecasts of it by name; the first is drawn strongest.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from pylstm.plots import draw_forecast, new_figure
+    >>> figure, (axes,) = new_figure(1)
+    >>> draw_forecast(axes, np.arange(20.0), 2, {"model": np.array([18.1, 18.9])}, "flow", list(map(str, range(20))))
+    >>> [line.get_label() for line in axes.lines]
+    ['measured', 'model']
+    """
     start = len(values) - hold_out
     shown = max(0, start - 4 * hold_out)
     axes.axvspan(start - 0.5, len(values) - 0.5, color="0.93", zorder=0)
@@ -67,7 +93,18 @@ def draw_forecast(
 def draw_future(
     axes: Any, values: np.ndarray, forecast: np.ndarray, ends: Any, name: str, times: Sequence[str]
 ) -> None:
-    """The end of a series and what is forecast to follow, with its interval where `ends` are low and high."""
+    """The end of a series and what is forecast to follow, with its interval where `ends` are low and high.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from pylstm.plots import draw_future, new_figure
+    >>> figure, (axes,) = new_figure(1)
+    >>> ends = np.array([[19.0, 20.0], [21.0, 22.0]])
+    >>> draw_future(axes, np.arange(20.0), np.array([20.0, 21.0]), ends, "flow", list(map(str, range(22))))
+    >>> [line.get_label() for line in axes.lines]
+    ['measured', 'forecast']
+    """
     n, T = len(forecast), len(values)
     shown, at = max(0, T - 4 * n - 10), np.arange(T, T + n)
     axes.plot(np.arange(shown, T), values[shown:], color="0.2", label="measured")
@@ -86,7 +123,17 @@ def _finish_series(axes: Any, name: str, times: Sequence[str], shown: int) -> No
 
 @explained()
 def draw_confusion(axes: Any, matrix: np.ndarray, classes: Sequence[str]) -> None:
-    """Counts by true class (rows) and predicted one (columns)."""
+    """Counts by true class (rows) and predicted one (columns).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from pylstm.plots import draw_confusion, new_figure
+    >>> figure, (axes,) = new_figure(1)
+    >>> draw_confusion(axes, np.array([[8, 1], [0, 9]]), ["down", "up"])
+    >>> [text.get_text() for text in axes.texts]
+    ['8', '1', '9']
+    """
     if not hasattr(axes, "imshow"):
         raise TypeError(f"axes must be those of a figure, figure.subplots(), got {quoted(axes)}")
     axes.imshow(matrix, cmap="Blues")
@@ -103,7 +150,18 @@ def draw_confusion(axes: Any, matrix: np.ndarray, classes: Sequence[str]) -> Non
 
 @explained()
 def write(figure: Any, path: str | os.PathLike[str]) -> None:
-    """Write a figure of `new_figure`; the suffix of `path` is the format: png, svg, pdf."""
+    """Write a figure of `new_figure`; the suffix of `path` is the format: png, svg, pdf.
+
+    Examples
+    --------
+    >>> import os, tempfile
+    >>> from pylstm.plots import new_figure, write
+    >>> figure, (axes,) = new_figure(1)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write(figure, os.path.join(folder, "losses.png"))
+    ...     os.listdir(folder)
+    ['losses.png']
+    """
     if not hasattr(figure, "savefig"):
         raise TypeError(f"figure must be a figure, as new_figure returns, got {type(figure).__name__}")
     figure.savefig(path)

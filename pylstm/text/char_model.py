@@ -61,6 +61,16 @@ class CharModel(SequenceModel, kind="char_model"):
     ------
     LookupError, TypeError, ValueError
         As `Recurrent`: an unknown cell, dtype or size.
+
+    Examples
+    --------
+    >>> from pylstm.datasets import Vocabulary
+    >>> from pylstm.text import CharModel
+    >>> vocabulary = Vocabulary.of("to be or not to be")
+    >>> model = CharModel(vocabulary, "gru", 8, embedding_size=4)
+    >>> logits, final = model.logits(vocabulary.encode("to be")[:, None])
+    >>> logits.shape == (5, 1, len(vocabulary)), final["h"].shape
+    (True, (1, 8))
     """
 
     task = "text"

@@ -40,6 +40,12 @@ class TextSettings:
     seed : int
     validation : float
         Share of the text, at its end, that is not trained on.
+
+    Examples
+    --------
+    >>> from pylstm.text import TextSettings
+    >>> TextSettings("gru", hidden_size=64).length
+    64
     """
 
     cell: Any = "lstm"

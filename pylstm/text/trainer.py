@@ -215,6 +215,15 @@ def text_bits(model: CharModel, indices: np.ndarray, *, columns: int = 8, most: 
     ------
     ValueError
         Fewer than two characters.
+
+    Examples
+    --------
+    >>> from pylstm.datasets import Vocabulary
+    >>> from pylstm.text import CharModel
+    >>> vocabulary = Vocabulary.of("abab")
+    >>> model = CharModel(vocabulary, "gru", 4, embedding_size=2)
+    >>> 1 < text_bits(model, vocabulary.encode("ab" * 100)) < 3
+    True
     """
     enough = len(indices) if most is None else most
     part = len(indices) > enough

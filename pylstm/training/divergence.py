@@ -11,7 +11,19 @@ from pylstm.parameters import Parameters
 
 
 class TrainingDiverged(FloatingPointError):
-    """The loss or the gradient is no longer a finite number."""
+    """The loss or the gradient is no longer a finite number.
+
+    Examples
+    --------
+    >>> import numpy as np, pylstm
+    >>> x = np.ones((8, 5, 1), "float32")
+    >>> model = pylstm.SequenceModel("rnn_relu", 1, 4, 1, seed=0)
+    >>> try:
+    ...     pylstm.fit(model, (x, x[:, -1]), optimiser=pylstm.SGD(model.params, lr=1e30), clip=None)
+    ... except pylstm.training.TrainingDiverged as error:
+    ...     print(str(error).partition(":")[0])
+    training diverged at step 2
+    """
 
 
 def refuse_divergence(

@@ -33,6 +33,14 @@ class History(Hinted, hints="history"):
     stopped : str
         Why the fit ended: "epochs", "early", "callback" or "interrupted"; "" while it runs. Others: see `fit_lbfgs`;
         training on a text and comparisons end with "budget", and a run of a comparison with "diverged".
+
+    Examples
+    --------
+    >>> import numpy as np, pylstm
+    >>> x = np.random.default_rng(0).normal(size=(20, 7, 3)).astype("float32")
+    >>> history = pylstm.fit(pylstm.SequenceModel("gru", 3, 4, 1, seed=0), (x, x[:, -1, :1]), epochs=2, batch_size=10)
+    >>> len(history.steps), len(history.loss), history.stopped
+    (4, 2, 'epochs')
     """
 
     steps: list[float] = field(default_factory=list)

@@ -84,6 +84,14 @@ class TruncatedStep:
     window : Window
     final : dict of str to ndarray, or list by layer
         States after its last step: what `initial` takes, to continue in another call.
+
+    Examples
+    --------
+    >>> import numpy as np, pylstm
+    >>> layer, x = pylstm.LSTM(2, 4, seed=0), np.ones((10, 3, 2), "float32")
+    >>> step = next(pylstm.truncated_bptt(layer, x, lambda y, steps: (float(y.sum()), np.ones_like(y)), 5))
+    >>> step.window, step.grads.x.shape, step.final["c"].shape
+    (Window(start=0, first=0, end=5, next=5), (5, 3, 2), (3, 4))
     """
 
     value: float

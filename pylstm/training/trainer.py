@@ -70,6 +70,16 @@ class Trainer(Loop):
     TypeError, ValueError
         Data with unequal numbers of rows or none; NaN or infinity in them, where no weight of 0 and no length excludes
         it (the array and the index are named); numbers out of range; `patience` without validation.
+
+    Examples
+    --------
+    >>> import numpy as np, pylstm
+    >>> x = np.random.default_rng(0).normal(size=(20, 7, 3)).astype("float32")
+    >>> model = pylstm.SequenceModel("gru", 3, 4, 1, seed=0)
+    >>> trainer = pylstm.Trainer(model, (x, x[:, -1, :1]), validation=0.2, epochs=2, batch_size=8)
+    >>> history = trainer.run()
+    >>> trainer.step, trainer.epoch, len(history.validation_loss)
+    (4, 2, 2)
     """
 
     spent = "epochs"

@@ -26,6 +26,21 @@ class CertificationError(ValueError):
     Attributes
     ----------
     certificate : Certificate
+
+    Examples
+    --------
+    >>> import pylstm
+    >>> class Wrong(pylstm.Cell):
+    ...     states, gates = ("h",), {"a": "x+h"}
+    ...     def forward(z):
+    ...         return {"a": pylstm.tanh(z.a), "h": pylstm.tanh(z.a)}
+    ...     def backward(d, y):
+    ...         return {"a": d.h * (1 - y.a)}  # not 1 - y.a**2
+    >>> try:
+    ...     pylstm.register(Wrong)
+    ... except pylstm.CertificationError as error:
+    ...     print(error.certificate.ok)
+    False
     """
 
     def __init__(self, certificate: Certificate) -> None:
@@ -79,6 +94,13 @@ class Certificate:
         In the order of the checks.
     notes : list of str
         What could not be checked, and why.
+
+    Examples
+    --------
+    >>> import pylstm
+    >>> certificate = pylstm.certify(pylstm.cells.LSTM)
+    >>> certificate.cell, certificate.ok, certificate.paths[0].name
+    ('lstm', True, 'forward, names and shapes')
     """
 
     cell: str

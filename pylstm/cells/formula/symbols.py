@@ -79,7 +79,21 @@ def not_finite(number: float) -> str:
 
 
 class FormulaError(TypeError):
-    """A formula that cannot be traced or derived. The message names file, line and cure."""
+    """A formula that cannot be traced or derived. The message names file, line and cure.
+
+    Examples
+    --------
+    >>> import pylstm
+    >>> class Summed(pylstm.Cell):
+    ...     states, gates = ("h",), {"a": "x+h"}
+    ...     def forward(z):
+    ...         return {"h": z.a.sum()}
+    >>> try:
+    ...     pylstm.certify(Summed)
+    ... except pylstm.cells.FormulaError as error:
+    ...     print(str(error).split(": ")[1])
+    a symbol is not an array and has no sum
+    """
 
 
 def refuse(what: str, cure: str) -> NoReturn:

@@ -98,6 +98,15 @@ class ImportedModel:
         Names, in the order of the file.
     layers : list of layer
         The pylstm layers that hold its parameters, in the order of the nodes. After a change of theirs: `refresh`.
+
+    Examples
+    --------
+    >>> import numpy as np, pylstm
+    >>> from pylstm.interop.onnx import export
+    >>> export(pylstm.GRU(3, 5, seed=0), "gru.onnx")
+    >>> model = import_model("gru.onnx")
+    >>> model.inputs, model.outputs, model.layers
+    (('x',), ('y',), [Recurrent('gru', 3, 5, dtype='float32')])
     """
 
     def __init__(self, proto: Any) -> None:
