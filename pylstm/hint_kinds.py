@@ -62,7 +62,7 @@ def _evaluated(annotation: Any, function: Any) -> Any:
         return Any if annotation is inspect.Parameter.empty else annotation
     space = vars(sys.modules[function.__module__]) if function.__module__ in sys.modules else {}
     try:
-        return eval(annotation, {"ArrayLike": np.ndarray} | space)  # of this package alone
+        return eval(annotation, {"ArrayLike": np.ndarray, "Numbers": np.ndarray} | space)  # of this package alone
     except (NameError, AttributeError, TypeError):
         return Any
 

@@ -24,6 +24,14 @@ def kept(cls):
 
 
 MESSAGES = {
+    "a text as a series": (
+        lambda: pylstm.naive("abc", 3),
+        r"^history must be an array of numbers, got 'abc'$",
+    ),
+    "a number where an initialiser takes sources": (
+        lambda: pylstm.LSTM(3, 8).initialise("orthogonal", 3),
+        r"^orthogonal: sources must be a str or an Iterable, got 3$",
+    ),
     "a list in a loss": (
         lambda: mean_squared_error([1, 2], [1, 2]),
         r"y must be float32 or float64, got int64: convert with np\.asarray\(y, dtype='float64'\)$",

@@ -8,8 +8,11 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args, get_type_hints
 
 import pytest
+
+from pylstm.models.targets import ALIGNED, LOSSES, SHORT, LossName
 
 FILES = [Path(__file__).parent / "typing" / name for name in ("right.py", "wrong.py")]
 ROOT = Path(__file__).parents[1]
@@ -54,6 +57,15 @@ def test_pyright(tmp_path):
     }
     (tmp_path / "pyrightconfig.json").write_text(json.dumps(settings))
     run(tmp_path, "basedpyright", "--pythonpath", sys.executable)
+
+
+def test_names_for_checkers_are_those_that_are_taken():
+    assert {*get_args(LossName)} == {*LOSSES, *ALIGNED, *SHORT}
+    pytest.importorskip("sklearn")
+    from pylstm.estimators.base import OPTIMISERS, SequenceEstimator
+
+    hints = get_type_hints(SequenceEstimator)
+    assert {*get_args(hints["optimiser"])} == {*OPTIMISERS}
 
 
 @pytest.mark.parametrize("page", ["README.md", "docs/write-a-cell.md"])

@@ -29,6 +29,7 @@ CYTHON_CALL = re.compile(
 FETCHED = re.compile(r"""\bgetattr \( [\w. ]+ , (['"])(import_module|__import__)\1 \)""")
 TOGETHER = {
     "ground": (
+        "arrays",
         "checks",
         "described",
         "files",

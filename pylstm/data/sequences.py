@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from os import PathLike
 from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 import numpy as np
@@ -11,10 +12,15 @@ from pylstm.checks import as_array, check_lengths, listed, quoted
 from pylstm.hints import explained
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike, DTypeLike
+    from numpy.typing import DTypeLike
+
+    from pylstm.arrays import ArrayLike, HasArray
 
 Batch: TypeAlias = "ArrayLike | Sequences"
 """Rows of a batch, for type checkers."""
+
+Rows: TypeAlias = "HasArray | Sequences | PathLike[str] | Sequence[Any]"
+"""Rows to train on, for type checkers: an array, a data frame, a list of such, or paths of .npy files."""
 
 KINDS = "biuf"
 """Kinds of dtype that a sequence can have: bool, integers, floats."""

@@ -2,7 +2,9 @@ from collections.abc import Mapping
 from typing import Any, NoReturn
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
+
+from pylstm.arrays import ArrayLike
 
 class Snapshot:
     @property

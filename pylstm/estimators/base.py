@@ -6,8 +6,9 @@ Not of `ClassifyModel`, which needs two classes that have names: scikit-learn's 
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
 from sklearn.model_selection import train_test_split
@@ -18,12 +19,14 @@ from pylstm.checks import check_number, quoted
 from pylstm.data.iterables import Batches, is_batches
 from pylstm.data.stored import lazily, read, stored
 from pylstm.estimators.estimator import Estimator
-from pylstm.estimators.inputs import ROWS, STEPS, seed_of, take
+from pylstm.estimators.inputs import ROWS, STEPS, Labels, RowsOrBatches, seed_of, take
 from pylstm.estimators.iterated import Prepared
 from pylstm.estimators.refusing import refuse_beside, refuse_other
 from pylstm.estimators.scaling import fit_steps, make_scaler, scale_steps
+from pylstm.feedforward.mlp import Activation
 from pylstm.hints import explained
 from pylstm.models.fitted import fit_net
+from pylstm.models.reading import Read
 from pylstm.models.sequence_model import SequenceModel
 from pylstm.optim.optimisers import SGD, Adam, AdamW, RMSProp
 from pylstm.optim.schedules import Plateau
@@ -64,18 +67,18 @@ class SequenceEstimator(Estimator):
 
     bidirectional: bool = False
     residual: bool = False
-    activation: str = "relu"
-    read: str = "last"
+    activation: Activation = "relu"
+    read: Read = "last"
     features_per_step: int = 1
     standardise: bool = True
-    optimiser: str = "adam"
-    schedule: str | None = "cosine"
+    optimiser: Literal["adam", "adamw", "rmsprop", "sgd"] = "adam"
+    schedule: Literal["cosine", "plateau"] | None = "cosine"
     warm_start: bool = False
-    frozen: Any = None
+    frozen: str | Sequence[str] | None = None
 
     @explained("estimator fit")
     @all_or_nothing
-    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Any:
+    def fit(self, X: RowsOrBatches, y: Labels | None = None, sample_weight: Labels | None = None) -> Self:
         """Train a net on sequences. A fit that fails leaves the estimator as it was.
 
         Parameters

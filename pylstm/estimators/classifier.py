@@ -20,7 +20,7 @@ from pylstm.estimators.calibration import cool, temperature_of
 from pylstm.estimators.choosing import compared, fit_random, merged
 from pylstm.estimators.estimator import simple
 from pylstm.estimators.incremental import Incremental
-from pylstm.estimators.inputs import explained_values, seed_of, take
+from pylstm.estimators.inputs import Labels, Rows, explained_values, seed_of, take
 from pylstm.estimators.methods import CHOSEN, asked, check_asked, check_class_weight, read_chosen, said
 from pylstm.estimators.scikit import ClassifierMixin
 from pylstm.estimators.stepwise import beside, each, inside, labels_of_steps
@@ -139,7 +139,7 @@ class SequenceClassifier(ClassifierMixin, Incremental, kind="sequence_classifier
     method: Literal["auto", "random", "trained"] = "auto"
     calibrate: bool = False
 
-    def decision_function(self, X: Any) -> Any:
+    def decision_function(self, X: Rows) -> Any:
         """Logits (N, K); of two classes, those of the second minus those of the first (N,).
 
         With ``read="every"`` these and what else is returned have an axis of the T steps behind that of the sequences,
@@ -148,19 +148,19 @@ class SequenceClassifier(ClassifierMixin, Incremental, kind="sequence_classifier
         two = len(self.classes_) == 2 if hasattr(self, "classes_") else False
         return each((lambda z: z[:, 1] - z[:, 0]) if two else np.asarray, self._out(X))
 
-    def predict_log_proba(self, X: Any) -> Any:
+    def predict_log_proba(self, X: Rows) -> Any:
         """Logarithms of the probabilities, (N, K) in the order of ``classes_``."""
         return each(log_probabilities, self._out(X))
 
-    def predict_proba(self, X: Any) -> Any:
+    def predict_proba(self, X: Rows) -> Any:
         """Probabilities, (N, K) in the order of ``classes_``."""
         return each(lambda z: np.exp(log_probabilities(z)), self._out(X))
 
-    def predict(self, X: Any) -> Any:
+    def predict(self, X: Rows) -> Any:
         """The most probable label of each sequence, (N,)."""
         return each(lambda z: self.classes_[z.argmax(axis=1)], self._out(X))
 
-    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
+    def score(self, X: Rows, y: Labels | None = None, sample_weight: Labels | None = None) -> float:
         """Share of the sequences, or steps, whose label is predicted.
 
         Parameters
@@ -176,7 +176,7 @@ class SequenceClassifier(ClassifierMixin, Incremental, kind="sequence_classifier
         found, counts = labels_of_steps(self.predict(X))
         if not np.array_equal(counts, lengths):
             raise ValueError(f"y must have as many labels as X has steps, got {lengths.tolist()} for {counts.tolist()}")
-        weights = None if sample_weight is None else np.repeat(sample_weight, lengths)
+        weights = None if sample_weight is None else np.repeat(np.asarray(sample_weight), lengths)
         return float(np.average(found == labels, weights=weights))
 
     @property

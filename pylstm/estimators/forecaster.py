@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import numpy as np
 from sklearn.metrics import r2_score
@@ -15,7 +15,7 @@ from pylstm.checks import check_flag, check_size, quoted
 from pylstm.estimators.asking import Asked, frame_metadata, frame_of, numbers, read_frame, without_gaps
 from pylstm.estimators.backtested import as_arrays
 from pylstm.estimators.estimator import Estimator
-from pylstm.estimators.inputs import seed_of
+from pylstm.estimators.inputs import Columned, Labels, seed_of
 from pylstm.estimators.pairing import check_fit
 from pylstm.estimators.tables import Columns, Table
 from pylstm.forecasting.choosing import choose
@@ -140,7 +140,7 @@ class Forecaster(Estimator, kind="forecaster"):
     known: Any = ()
     static: Any = ()
     freq: Any = None
-    fill: str | None = None
+    fill: Literal["linear", "previous", "zero"] | None = None
     loss: HeadName | Sequence[float] = "mean_squared_error"
     epochs: int | Literal["auto"] = "auto"  # type: ignore[assignment]
     batch_size: int | Literal["auto"] = "auto"  # type: ignore[assignment]
@@ -150,7 +150,7 @@ class Forecaster(Estimator, kind="forecaster"):
 
     @explained("estimator fit")
     @all_or_nothing
-    def fit(self, y: Any, X: Any = None) -> Forecaster:
+    def fit(self, y: Columned, X: Labels | None = None) -> Self:
         """Train on series. A fit that fails leaves the forecaster as it was.
 
         Parameters

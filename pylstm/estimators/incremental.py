@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.utils import column_or_1d
 
 from pylstm.estimators.base import OPTIMISERS, SequenceEstimator
-from pylstm.estimators.inputs import seed_of
+from pylstm.estimators.inputs import Labels, Rows, seed_of
 from pylstm.hints import explained
 from pylstm.models.fitted import fit_net
 from pylstm.training.refit import all_or_nothing
@@ -28,7 +28,13 @@ class Incremental(SequenceEstimator):
 
     @explained("estimator fit")
     @all_or_nothing
-    def partial_fit(self, X: Any, y: Any = None, classes: Any = None, sample_weight: Any = None) -> Self:
+    def partial_fit(
+        self,
+        X: Rows,
+        y: Labels | None = None,
+        classes: Labels | None = None,
+        sample_weight: Labels | None = None,
+    ) -> Self:
         """One pass over some sequences, from where the last fit ended, at a constant `learning_rate`.
 
         The first call makes a net that is trained and standardises by what it is given. The optimiser goes on where it

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from typing import Any
+from os import PathLike
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from sklearn.utils import check_array, check_random_state
@@ -13,9 +14,20 @@ from sklearn.utils.validation import validate_data
 
 from pylstm.checks import quoted
 from pylstm.data.finite import first_not_finite
+from pylstm.data.sequences import Rows as Rows
 from pylstm.data.sequences import Sequences
 from pylstm.data.stored import Stored, lazily, stored
 from pylstm.estimators.refusing import refuse_other
+
+if TYPE_CHECKING:
+    from pylstm.arrays import HasArray
+
+RowsOrBatches: TypeAlias = "Rows | Iterable[Any] | Callable[[], Iterable[Any]]"
+
+Labels: TypeAlias = "HasArray | PathLike[str] | Sequence[Any]"
+
+Columned: TypeAlias = "HasArray | Sequence[Any] | Mapping[Any, Any]"
+"""Series, or a table of them."""
 
 FLOATS = [np.float64, np.float32]
 

@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 from pylstm.checks import check_share, check_size, quoted
 from pylstm.estimators.base import SequenceEstimator, counted
 from pylstm.estimators.conformal import Conformal, read_conformal, warn_of_few
-from pylstm.estimators.inputs import explained_values
+from pylstm.estimators.inputs import Labels, Rows, explained_values
 from pylstm.estimators.scaling import fit_scaler, make_scaler
 from pylstm.estimators.scikit import RegressorMixin
 from pylstm.models.heads import Head, HeadName, check_counts, head_of
@@ -88,11 +88,11 @@ class SequenceRegressor(RegressorMixin, SequenceEstimator, kind="sequence_regres
     def _head(self) -> Head:
         return head_of(self.loss)
 
-    def predict(self, X: Any) -> np.ndarray:
+    def predict(self, X: Rows) -> np.ndarray:
         """The targets of each sequence: (N,), or (N, K) where those of the fit were; the medians of distributions."""
         return self._in_units(self._head.median(self._out(X), self._exposure()))
 
-    def predict_mean(self, X: Any) -> np.ndarray:
+    def predict_mean(self, X: Rows) -> np.ndarray:
         """Expectations; of a skewed distribution, such as that of counts, they are not the medians.
 
         They are the net's own, which `calibrate` does not change.
@@ -107,7 +107,7 @@ class SequenceRegressor(RegressorMixin, SequenceEstimator, kind="sequence_regres
             raise head.refusal("means")
         return self._in_units(head.mean(self._out(X), self._exposure()))
 
-    def predict_quantiles(self, X: Any, quantiles: Sequence[float]) -> list[np.ndarray]:
+    def predict_quantiles(self, X: Rows, quantiles: Sequence[float]) -> list[np.ndarray]:
         """Quantiles of the distributions, of all quantiles one after another; that of 0.5 is the prediction.
 
         Parameters
@@ -136,7 +136,7 @@ class SequenceRegressor(RegressorMixin, SequenceEstimator, kind="sequence_regres
         out = self._out(X)
         return [self._in_units(self._quantile(out, np.full(self.n_outputs_, each))) for each in shares]
 
-    def predict_interval(self, X: Any, level: float = 0.9) -> tuple[np.ndarray, np.ndarray]:
+    def predict_interval(self, X: Rows, level: float = 0.9) -> tuple[np.ndarray, np.ndarray]:
         """Lower and upper ends of central intervals with the probability `level`; the prediction lies in them.
 
         Split conformal prediction (Vovk, Gammerman & Shafer 2005; normalised by the spread that the net says,
@@ -263,7 +263,7 @@ class SequenceRegressor(RegressorMixin, SequenceEstimator, kind="sequence_regres
             y = y * self.y_scale_ + self.y_mean_  # inverse_transform would refuse an infinite one
         return y if self._by_column else y[:, 0]
 
-    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
+    def score(self, X: Rows, y: Labels | None = None, sample_weight: Labels | None = None) -> float:
         """R^2 of the predictions of X; the mean over the targets.
 
         Parameters

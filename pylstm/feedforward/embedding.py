@@ -17,7 +17,7 @@ from pylstm.parameters import Parameters
 from pylstm.schema import Entries
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike
+    from pylstm.arrays import Numbers
 
 
 @dataclass(slots=True, repr=False)
@@ -82,7 +82,7 @@ class Embedding(Layer, kind="embedding", hints="embedding"):
         return self.params.dtype
 
     @explained()
-    def __call__(self, indices: ArrayLike, **other: Never) -> EmbeddingRun:
+    def __call__(self, indices: Numbers, **other: Never) -> EmbeddingRun:
         """Look up vectors.
 
         Parameters
@@ -111,7 +111,7 @@ class Embedding(Layer, kind="embedding", hints="embedding"):
 class EmbeddingRun(Output):
     """One application of an `Embedding`: ``y`` (..., features)."""
 
-    def __init__(self, layer: Embedding, indices: ArrayLike) -> None:
+    def __init__(self, layer: Embedding, indices: Numbers) -> None:
         self.layer = layer
         self._indices = np.array(check_indices("indices", indices, layer.count), np.intp, order="C")
         self.y: Array = np.empty((*self._indices.shape, layer.features), layer.dtype)
@@ -124,7 +124,7 @@ class EmbeddingRun(Output):
         """(count, R, F): vectors of the table, indices, features."""
         return self.layer.count, self._indices.size, self.layer.features
 
-    def backward(self, dy: ArrayLike | None = None, *more: Never, **other: Never) -> EmbeddingGradients:
+    def backward(self, dy: Numbers | None = None, *more: Never, **other: Never) -> EmbeddingGradients:
         """Gradient of the table: each row is the sum of `dy` where its index was looked up, in order of position.
 
         Parameters

@@ -19,7 +19,7 @@ from pylstm.parameters import Parameters
 from pylstm.schema import Entries
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike
+    from pylstm.arrays import ArrayLike
 
 Activation = Literal["relu", "tanh"]
 ACTIVATIONS = ("relu", "tanh")

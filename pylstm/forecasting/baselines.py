@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pylstm.checks import check_size
+from pylstm.checks import as_array, check_size
 from pylstm.hints import explained
+
+if TYPE_CHECKING:
+    from pylstm.arrays import ArrayLike
 
 
 @explained()
-def naive(history: Any, n: int) -> np.ndarray:
+def naive(history: ArrayLike, n: int) -> np.ndarray:
     """The last value, repeated n times.
 
     Parameters
@@ -39,7 +42,7 @@ def naive(history: Any, n: int) -> np.ndarray:
 
 
 @explained()
-def seasonal_naive(history: Any, n: int, season: int) -> np.ndarray:
+def seasonal_naive(history: ArrayLike, n: int, season: int) -> np.ndarray:
     """The last season, repeated.
 
     Parameters
@@ -63,10 +66,12 @@ def seasonal_naive(history: Any, n: int, season: int) -> np.ndarray:
     >>> seasonal_naive([9.0, 1.0, 2.0, 3.0], 5, 3)
     array([1., 2., 3., 1., 2.])
     """
-    history = np.asarray(history)
+    past = as_array("history", history)
+    if past.ndim == 0:
+        raise ValueError(f"history must have shape (T,) or (T, K), got the number {past}")
     for name, value in {"n": n, "season": season}.items():
         check_size(name, value)
-    if len(history) < season:
-        raise ValueError(f"the history must have at least {season} steps, got {len(history)}")
-    steps: np.ndarray = history[len(history) - season + np.arange(n) % season]
+    if len(past) < season:
+        raise ValueError(f"history must have at least {season} steps, a season, got {len(past)}")
+    steps: np.ndarray = past[len(past) - season + np.arange(n) % season]
     return steps

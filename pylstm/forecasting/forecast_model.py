@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Literal, Unpack
+from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 import numpy as np
 
@@ -26,6 +26,9 @@ from pylstm.models.sequence_model import SequenceModel
 from pylstm.schema import Entries, as_array
 from pylstm.training.history import History
 from pylstm.training.refit import all_or_nothing
+
+if TYPE_CHECKING:
+    from pylstm.arrays import ArrayLike
 
 BUDGET = 8_000_000
 """Steps that a fit of ``epochs="auto"`` is trained on, at most, one in several windows or epochs counted each time."""
@@ -146,8 +149,8 @@ class ForecastModel(Predictions, FittedModel, kind="forecast_model"):
     @explained()
     def fit(
         self,
-        y: Any,
-        exogenous: Any = None,
+        y: ArrayLike | Sequence[ArrayLike],
+        exogenous: ArrayLike | Sequence[ArrayLike] | None = None,
         *,
         validation: float = 0.0,
         epochs: int | Literal["auto"] = 100,

@@ -23,7 +23,7 @@ from pylstm.models.sequence_model import SequenceModel
 from pylstm.wording import named
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike
+    from pylstm.arrays import ArrayLike
 
 
 Part = Recurrent | Linear | Activation | PReLU | Normalisation | Conv1d

@@ -20,7 +20,7 @@ from pylstm.parameters import Parameters
 from pylstm.schema import Entries
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike
+    from pylstm.arrays import ArrayLike
 
 _Run = TypeVar("_Run", bound=CompositeRun)
 _AS_IT_IS = nullcontext()

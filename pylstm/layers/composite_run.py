@@ -19,7 +19,7 @@ from pylstm.parameters import Parameters
 from pylstm.wording import in_parts
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike
+    from pylstm.arrays import ArrayLike
 
 States = dict[str, Any] | Sequence[Any]
 """States stacked by name, or by layer what the layer takes, for type checkers."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Self, overload
 
 import numpy as np
@@ -46,7 +46,7 @@ from pylstm.layers.run import Run
 from pylstm.parameters import Parameters
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike
+    from pylstm.arrays import ArrayLike
 
 
 class RecurrentLayer(Layer, hints="single"):
@@ -207,12 +207,12 @@ class RecurrentLayer(Layer, hints="single"):
     def __call__(
         self,
         x: ArrayLike,
-        initial: dict[str, Any] | None = None,
+        initial: Mapping[str, ArrayLike | None] | None = None,
         *,
-        aux: dict[str, Any] | None = None,
-        pre: dict[str, Any] | None = None,
+        aux: Mapping[str, ArrayLike] | None = None,
+        pre: Mapping[str, ArrayLike] | None = None,
         reset: ArrayLike | None = None,
-        blend: dict[str, Any] | None = None,
+        blend: Mapping[str, ArrayLike] | None = None,
         lengths: ArrayLike,
         tape: bool = True,
     ) -> RaggedRun: ...
@@ -220,12 +220,12 @@ class RecurrentLayer(Layer, hints="single"):
     def __call__(
         self,
         x: ArrayLike,
-        initial: dict[str, Any] | None = None,
+        initial: Mapping[str, ArrayLike | None] | None = None,
         *,
-        aux: dict[str, Any] | None = None,
-        pre: dict[str, Any] | None = None,
+        aux: Mapping[str, ArrayLike] | None = None,
+        pre: Mapping[str, ArrayLike] | None = None,
         reset: ArrayLike | None = None,
-        blend: dict[str, Any] | None = None,
+        blend: Mapping[str, ArrayLike] | None = None,
         lengths: ArrayLike | None = None,
         tape: bool = True,
         checkpoint: str | int | None = None,
@@ -234,12 +234,12 @@ class RecurrentLayer(Layer, hints="single"):
     def __call__(
         self,
         x: Any = ...,
-        initial: dict[str, Any] | None = None,
+        initial: Mapping[str, Any] | None = None,
         *more: Any,
-        aux: dict[str, Any] | None = None,
-        pre: dict[str, Any] | None = None,
+        aux: Mapping[str, Any] | None = None,
+        pre: Mapping[str, Any] | None = None,
         reset: Any = None,
-        blend: dict[str, Any] | None = None,
+        blend: Mapping[str, Any] | None = None,
         lengths: Any = None,
         tape: bool = True,
         checkpoint: Any = None,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Never
 
@@ -22,7 +22,7 @@ from pylstm.parameters import Parameters
 from pylstm.wording import in_parts, with_article
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike
+    from pylstm.arrays import ArrayLike
 
 KINDS = ("aux", "pre", "blend")  # per-step inputs that have gradients
 
@@ -134,8 +134,8 @@ class Run(Output, hints="run"):
         self,
         dy: ArrayLike | None = None,
         *more: Never,
-        dfinal: dict[str, Any] | None = None,
-        dstates: dict[str, Any] | None = None,
+        dfinal: Mapping[str, ArrayLike] | None = None,
+        dstates: Mapping[str, ArrayLike] | None = None,
         without: Collection[str] = (),
         steps: bool = False,
         **other: Never,

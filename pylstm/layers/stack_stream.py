@@ -16,7 +16,7 @@ from pylstm.layers.composite_run import by_layer, split
 from pylstm.layers.protocols import StackedLayers
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike
+    from pylstm.arrays import ArrayLike
 
 _NOTHING: Any = ...
 """What stands for an input that was not given, so that the message names it."""

@@ -18,7 +18,7 @@ from pylstm.hints import Loss, explained, refuse_loss_options
 from pylstm.losses.reduction import Reduction, check_floats, check_weights, reduce_losses, scale_of, unwarned
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike
+    from pylstm.arrays import Numbers
 
 TOO_FEW = "the last axis of logits, here {}, must be the number of classes"
 LEAVE_OUT = "what is to be left out needs a weight of 0: weights = targets != {}, and a fit (x, y, weights)"
@@ -27,10 +27,10 @@ LEAVE_OUT = "what is to be left out needs a weight of 0: weights = targets != {}
 @explained()
 @unwarned
 def softmax_cross_entropy(
-    logits: ArrayLike,
-    targets: ArrayLike,
+    logits: Numbers,
+    targets: Numbers,
     *,
-    weights: ArrayLike | None = None,
+    weights: Numbers | None = None,
     reduction: Reduction = "mean",
     smoothing: float = 0.0,
     **other: Never,
@@ -111,10 +111,10 @@ def _check_shape(targets: tuple[int, ...], logits: tuple[int, ...]) -> None:
 @explained()
 @unwarned
 def sigmoid_cross_entropy(
-    logits: ArrayLike,
-    targets: ArrayLike,
+    logits: Numbers,
+    targets: Numbers,
     *,
-    weights: ArrayLike | None = None,
+    weights: Numbers | None = None,
     reduction: Reduction = "mean",
     **other: Never,
 ) -> Loss:

@@ -13,7 +13,7 @@ from pylstm.losses.reduction import Reduction, check_floats, check_weights, redu
 from pylstm.losses.special import digamma, log_gamma
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike
+    from pylstm.arrays import Numbers
 
 Parts = tuple[np.ndarray, ...]
 """Derivatives by each part of y."""
@@ -41,10 +41,10 @@ def dispersion_of(r: np.ndarray) -> np.ndarray:
 @explained()
 @unwarned
 def student_t_likelihood(
-    y: ArrayLike,
-    target: ArrayLike,
+    y: Numbers,
+    target: Numbers,
     *,
-    weights: ArrayLike | None = None,
+    weights: Numbers | None = None,
     reduction: Reduction = "mean",
     **other: Never,
 ) -> Loss:
@@ -101,10 +101,10 @@ def student_t(mu: np.ndarray, s: np.ndarray, r: np.ndarray, target: np.ndarray) 
 @explained()
 @unwarned
 def poisson_likelihood(
-    y: ArrayLike,
-    target: ArrayLike,
+    y: Numbers,
+    target: Numbers,
     *,
-    weights: ArrayLike | None = None,
+    weights: Numbers | None = None,
     reduction: Reduction = "mean",
     **other: Never,
 ) -> Loss:
@@ -155,10 +155,10 @@ def poisson(eta: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, Parts]:
 @explained()
 @unwarned
 def negative_binomial_likelihood(
-    y: ArrayLike,
-    target: ArrayLike,
+    y: Numbers,
+    target: Numbers,
     *,
-    weights: ArrayLike | None = None,
+    weights: Numbers | None = None,
     reduction: Reduction = "mean",
     **other: Never,
 ) -> Loss:

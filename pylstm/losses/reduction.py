@@ -11,7 +11,7 @@ from pylstm.hints import Loss
 from pylstm.wording import converted
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike
+    from pylstm.arrays import Numbers
 
 Reduction = Literal["mean", "sum"]
 REDUCTIONS = ("mean", "sum")
@@ -29,7 +29,7 @@ def check_floats(name: str, value: Any) -> np.ndarray:
     return check_array(name, array, array.shape, array.dtype.newbyteorder("="))
 
 
-def check_weights(weights: ArrayLike | None, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray | None:
+def check_weights(weights: Numbers | None, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray | None:
     """Weights of this shape and dtype, finite and not negative; a mask becomes 0 and 1."""
     if weights is None:
         return None

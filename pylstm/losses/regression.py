@@ -12,7 +12,7 @@ from pylstm.losses.classification import leave_out
 from pylstm.losses.reduction import Reduction, check_floats, check_weights, reduce_losses, unwarned
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike
+    from pylstm.arrays import Numbers
 
 LOG_2PI = float(np.log(2 * np.pi))
 
@@ -20,10 +20,10 @@ LOG_2PI = float(np.log(2 * np.pi))
 @explained()
 @unwarned
 def mean_squared_error(
-    y: ArrayLike,
-    target: ArrayLike,
+    y: Numbers,
+    target: Numbers,
     *,
-    weights: ArrayLike | None = None,
+    weights: Numbers | None = None,
     reduction: Reduction = "mean",
     **other: Never,
 ) -> Loss:
@@ -66,11 +66,11 @@ def mean_squared_error(
 @explained()
 @unwarned
 def huber(
-    y: ArrayLike,
-    target: ArrayLike,
+    y: Numbers,
+    target: Numbers,
     *,
     delta: float = 1.0,
-    weights: ArrayLike | None = None,
+    weights: Numbers | None = None,
     reduction: Reduction = "mean",
     **other: Never,
 ) -> Loss:
@@ -117,10 +117,10 @@ def huber(
 @explained()
 @unwarned
 def gaussian_likelihood(
-    y: ArrayLike,
-    target: ArrayLike,
+    y: Numbers,
+    target: Numbers,
     *,
-    weights: ArrayLike | None = None,
+    weights: Numbers | None = None,
     reduction: Reduction = "mean",
     **other: Never,
 ) -> Loss:
@@ -176,11 +176,11 @@ def gaussian_likelihood(
 @explained()
 @unwarned
 def quantile_loss(
-    y: ArrayLike,
-    target: ArrayLike,
+    y: Numbers,
+    target: Numbers,
     *,
-    quantiles: ArrayLike = (0.5,),
-    weights: ArrayLike | None = None,
+    quantiles: Numbers = (0.5,),
+    weights: Numbers | None = None,
     reduction: Reduction = "mean",
     **other: Never,
 ) -> Loss:
@@ -249,7 +249,7 @@ def quantile_loss(
     return Loss(value, dy.swapaxes(-1, -2).reshape(shape) if several else dy)
 
 
-def _check(y: ArrayLike, target: ArrayLike, weights: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+def _check(y: Numbers, target: Numbers, weights: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
     y = check_floats("y", y)
     target, weights = (
         check_array("target", target, y.shape, y.dtype, of_layer=False),
@@ -260,7 +260,7 @@ def _check(y: ArrayLike, target: ArrayLike, weights: Any) -> tuple[np.ndarray, n
 
 @explained()
 @unwarned
-def squared_error(y: ArrayLike, target: ArrayLike, factor: float = 1.0, **other: Never) -> Loss:
+def squared_error(y: Numbers, target: Numbers, factor: float = 1.0, **other: Never) -> Loss:
     """`factor` times the sum of squared differences, over all elements.
 
     Parameters

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, Literal, Unpack
+from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from pylstm.cells.cell import Cell
 from pylstm.checks import Dtype, Integer, check_dtype, check_flag, check_share, check_size, listed
 from pylstm.data.finite import refuse_array
 from pylstm.data.scaling import pack, pieces_of, scale_of_pieces
-from pylstm.data.sequences import Sequences
+from pylstm.data.sequences import Rows, Sequences
 from pylstm.data.stored import Stored, StoredSequences, lazily
 from pylstm.data.views import VIEWS, seen
 from pylstm.hints import explained
@@ -23,6 +23,9 @@ from pylstm.models.sequence_model import SequenceModel
 from pylstm.schema import Entries, as_array
 from pylstm.training.history import History
 from pylstm.training.refit import all_or_nothing
+
+if TYPE_CHECKING:
+    from pylstm.arrays import HasArray
 
 
 class ClassifyModel(FittedModel, kind="classify_model"):
@@ -116,7 +119,14 @@ class ClassifyModel(FittedModel, kind="classify_model"):
     @all_or_nothing
     @explained()
     def fit(
-        self, x: Any, y: Any, *, epochs: int = 30, batch_size: int = 32, lr: float = 0.01, **options: Any
+        self,
+        x: Rows,
+        y: HasArray | Sequence[Any],
+        *,
+        epochs: int = 30,
+        batch_size: int = 32,
+        lr: float = 0.01,
+        **options: Any,
     ) -> History:
         """Train from new parameters. A fit that fails leaves the model as it was.
 
@@ -161,7 +171,7 @@ class ClassifyModel(FittedModel, kind="classify_model"):
         return self._fit_net(net, (self._standardised(rows), y), epochs=epochs, batch_size=batch_size, lr=lr, **options)
 
     @explained()
-    def probabilities(self, x: Any) -> np.ndarray:
+    def probabilities(self, x: Rows) -> np.ndarray:
         """Probability of each class for each sequence: float64, (N, K).
 
         Raises
@@ -179,7 +189,7 @@ class ClassifyModel(FittedModel, kind="classify_model"):
         return odds
 
     @explained()
-    def predict(self, x: Any) -> np.ndarray:
+    def predict(self, x: Rows) -> np.ndarray:
         """Numbers of the most probable classes, (N,); raises as `probabilities` does."""
         return np.asarray(self.probabilities(x).argmax(axis=1))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Literal, Self, Unpack
+from typing import Any, Self, Unpack
 
 import numpy as np
 
@@ -122,7 +122,7 @@ class SequenceModel(Trainable, kind="sequence_model"):
         head_sizes: Iterable[int] = (),
         activation: Activation = "relu",
         read: Read = "last",
-        loss: LossName | Literal["ctc"] = "mean_squared_error",
+        loss: LossName = "mean_squared_error",
         loss_options: dict[str, Any] | None = None,
         vocabulary: int = 0,
         dtype: Dtype = "float32",
@@ -149,7 +149,7 @@ class SequenceModel(Trainable, kind="sequence_model"):
         head_sizes: Iterable[int] = (),
         activation: Activation = "relu",
         read: Read = "last",
-        loss: LossName | Literal["ctc"] = "mean_squared_error",
+        loss: LossName = "mean_squared_error",
         loss_options: dict[str, Any] | None = None,
         seed: Integer = 0,
     ) -> SequenceModel:

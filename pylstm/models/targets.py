@@ -41,8 +41,15 @@ LossName = Literal[
     "quantile_loss",
     "softmax_cross_entropy",
     "sigmoid_cross_entropy",
+    "ctc",
+    "gaussian",
+    "student_t",
+    "poisson",
+    "negative_binomial",
+    "quantile",
+    "ctc_loss",
 ]
-"""The names of `LOSSES`, for type checkers."""
+"""The names of `LOSSES`, `ALIGNED` and `SHORT`, for type checkers."""
 
 ALIGNED: dict[str, Callable[..., tuple[float, np.ndarray]]] = {"ctc": ctc_loss}
 """Name -> loss of all steps of a row against a sequence of labels, for ``read="every"``."""

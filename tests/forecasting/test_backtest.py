@@ -161,3 +161,10 @@ def test_the_season_is_that_of_the_model():
     for sliding in (None, 5, 6):
         names = backtest(other, VALUES, hold_out=12, horizon=6, sliding=sliding).forecasts
         assert ("seasonal naive" in names) == (sliding != 5)
+
+
+def test_a_history_that_is_too_short():
+    with pytest.raises(ValueError, match=r"^history must have shape \(T,\) or \(T, K\), got the number 3\.0$"):
+        naive(3.0, 2)
+    with pytest.raises(ValueError, match=r"^history must have at least 3 steps, a season, got 1$"):
+        seasonal_naive([1.0], 2, 3)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, assert_type
+from pathlib import Path
+from typing import Any, Literal, assert_type
 
 import numpy as np
 from numpy.typing import NDArray
@@ -204,6 +205,51 @@ class Own:
     @property
     def metadata(self) -> dict[str, int]:
         return {"size": 3}
+
+
+class Tensor:
+    """Of another library: what NumPy makes an array of."""
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> Floats:
+        return x
+
+
+def taken_for_arrays(layer: pylstm.LSTM) -> None:
+    """Lists, tuples, ranges, numbers of NumPy, tensors."""
+    steps = [[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]
+    assert_type(layer(steps), pylstm.Run)
+    layer([steps, steps], lengths=range(1, 3))
+    layer(Tensor(), {"h": [[0.0] * 8] * 2, "c": Tensor()}, reset=[[True, False]] * 7)
+    layer([x[0], x[1]])
+    layer([np.array([1.0, 2.0, 3.0]), (4.0, 5.0, 6.0)])
+    layer.stream(2).step(((1.0, 2.0, 3.0), (4.0, 5.0, 6.0)))
+    pylstm.mean_squared_error([1.0, 2.0], (1.0, 2.5))
+    pylstm.huber(np.float32(1), 2.0)
+    pylstm.softmax_cross_entropy(x[0], [0, 1], weights=np.ones(2))
+    pylstm.Embedding(10, 4)(3)
+    pylstm.Sequences.of([[[1.0], [2.0]], np.ones((3, 1))])
+    pylstm.naive([1, 2, 3], 2)
+    pylstm.ForecastModel().fit([[1.0, 2.0], [3.0]])
+
+
+def losses() -> None:
+    """By the name of the function, and by that of estimators."""
+    names: tuple[Literal["ctc", "gaussian", "quantile_loss", "poisson_likelihood"], ...] = ("gaussian", "ctc")
+    for name in names:
+        pylstm.SequenceModel("lstm", 3, 8, 2, loss=name)
+    pylstm.SequenceRegressor(loss="student_t", read="mean", optimiser="sgd", schedule=None, frozen="weight_h")
+    pylstm.Forecaster(loss=[0.1, 0.5, 0.9], fill="previous")
+
+
+def fitted(path: Path) -> None:
+    classifier = pylstm.SequenceClassifier(cell=Leaky, read="every", activation="tanh", frozen=["weight_x"])
+    assert_type(classifier.fit(x, ["a", "b"]), pylstm.SequenceClassifier)
+    assert_type(classifier.partial_fit([x[0], x[1, :1]], [0, 1], classes=[0, 1]), pylstm.SequenceClassifier)
+    assert_type(pylstm.SequenceRegressor().fit(path, np.zeros(2), sample_weight=[1, 2]), pylstm.SequenceRegressor)
+    assert_type(pylstm.SequenceRegressor().fit(lambda: iter([(x, [0.5, 1.5])])), pylstm.SequenceRegressor)
+    assert_type(pylstm.SequenceRegressor().fit("x.npy", [0.5, 1.5]).predict(["x.npy"]), NDArray[Any])
+    assert_type(pylstm.Forecaster().fit({"t": [1, 2], "y": [3.0, 4.0]}), pylstm.Forecaster)
+    print(classifier.predict(pylstm.Sequences(x, [2, 3])), classifier.predict_proba([[[1.0]], [[2.0], [3.0]]]))
 
 
 def estimators() -> None:

@@ -59,6 +59,36 @@ pylstm.comparing.compare([3], "adding")  # type: ignore[list-item]  # pyright: i
 layer.initialise("orthogonl")  # type: ignore[arg-type]  # pyright: ignore
 layer.params = x  # type: ignore[assignment]  # pyright: ignore
 layer.input_size = "3"  # type: ignore[assignment]  # pyright: ignore
+pylstm.LSTM(3, 8, bidirectionall=True)  # type: ignore[call-overload]  # pyright: ignore
+pylstm.LSTM(3, 8, proj_size=2.5)  # type: ignore[call-overload]  # pyright: ignore
+pylstm.RNN(3, 8, proj_size=2)  # type: ignore[call-overload]  # pyright: ignore
+pylstm.SequenceClassifier(loss="softmax_cross_entropy")  # type: ignore[call-arg]  # pyright: ignore
+pylstm.SequenceClassifier(optimiser="nonsense")  # type: ignore[arg-type]  # pyright: ignore
+pylstm.SequenceClassifier(schedule="linear")  # type: ignore[arg-type]  # pyright: ignore
+pylstm.SequenceRegressor(read="first")  # type: ignore[arg-type]  # pyright: ignore
+pylstm.SequenceRegressor(activation="gelu")  # type: ignore[arg-type]  # pyright: ignore
+pylstm.SequenceRegressor(frozen=3)  # type: ignore[arg-type]  # pyright: ignore
+pylstm.Forecaster(fill="mean")  # type: ignore[arg-type]  # pyright: ignore
+
+# what is no array: texts (NumPy would take them), numbers, nothing
+layer("x")  # type: ignore[arg-type]  # pyright: ignore
+layer(3)  # type: ignore[call-overload]  # pyright: ignore
+layer(["x", "y"])  # type: ignore[list-item]  # pyright: ignore
+layer(x, {"h": "zeros"})  # type: ignore[dict-item]  # pyright: ignore
+layer(x, lengths="7")  # type: ignore[arg-type]  # pyright: ignore
+run.backward("dy")  # type: ignore[arg-type]  # pyright: ignore
+layer.stream(2).step("x")  # type: ignore[arg-type]  # pyright: ignore
+pylstm.Linear(3, 2)("x")  # type: ignore[arg-type]  # pyright: ignore
+pylstm.mean_squared_error("y", x)  # type: ignore[arg-type]  # pyright: ignore
+pylstm.softmax_cross_entropy(x, "targets")  # type: ignore[arg-type]  # pyright: ignore
+model.predict("x")  # type: ignore[arg-type]  # pyright: ignore
+pylstm.SequenceClassifier().fit(3, [0])  # type: ignore[arg-type]  # pyright: ignore
+pylstm.SequenceClassifier().fit(x, 3)  # type: ignore[arg-type]  # pyright: ignore
+pylstm.SequenceClassifier().predict(3)  # type: ignore[arg-type]  # pyright: ignore
+pylstm.SequenceRegressor().predict(run)  # type: ignore[arg-type]  # pyright: ignore
+pylstm.ClassifyModel(["a", "b"]).predict(3)  # type: ignore[arg-type]  # pyright: ignore
+pylstm.ForecastModel().fit("flow.csv")  # type: ignore[arg-type]  # pyright: ignore
+pylstm.naive("abc", 3)  # type: ignore[arg-type]  # pyright: ignore
 
 # what a run, gradients and parameters are not: a pair, an array, a dict
 y, states = layer(x)  # type: ignore[misc]  # pyright: ignore
