@@ -50,7 +50,7 @@ def save(
     path : str, bytes or path
     model : layer, model, or dict of str to layer
         A layer is a `Recurrent`, `LSTM`, `GRU`, `RNN`, `Stack`, `Bidirectional`, `Linear`, `MLP` or `Embedding`; it is
-        loaded as that, a ``Recurrent("lstm", ...)`` as an `LSTM`, and a stack in training mode. A model is one of this
+        loaded as that, and a stack in training mode. A model is one of this
         package (`CharModel`, `SequenceModel`, `ForecastModel`, `ClassifyModel`, the estimators), or of yours: an object
         with `parts`, a dict of name to layer, `metadata`, a dict that JSON can hold, and the class method
         ``from_parts(parts, metadata)``. Of an optimiser, also that of `SequenceClassifier.partial_fit`, the file has

@@ -1,7 +1,9 @@
 """Saving: round trips, files that are damaged or do not fit, whole files only."""
 
+import copy
 import json
 import os
+import pickle
 import subprocess
 import sys
 
@@ -82,12 +84,13 @@ def test_layers_of_stacks_and_models_round_trip(path, name):
     assert [type(each) for each in load(path).layer.recurrents] == [GRU, GRU]
 
 
-def test_a_recurrent_comes_back_by_the_name_of_its_cell(path):
+def test_a_recurrent_is_of_the_class_of_its_cell_and_comes_back_as_such(path):
     for cell, kind in (("lstm", LSTM), ("gru_reset_before", GRU), ("rnn_relu", RNN), ("peephole", Recurrent)):
         layer = Recurrent(cell, 3, 4, batch_first=True, seed=1)
         save(path, layer)
         loaded = load(path)
-        assert type(loaded) is kind and loaded.cell is layer.cell and loaded.batch_first
+        assert type(loaded) is type(layer) is kind and loaded.cell is layer.cell and loaded.batch_first
+        assert repr(loaded) == repr(layer) == repr(copy.deepcopy(layer)) == repr(pickle.loads(pickle.dumps(layer)))
         np.testing.assert_array_equal(loaded.params.flat, layer.params.flat)
 
 

@@ -293,7 +293,7 @@ def test_summary_is_a_table_of_all_parameters(capsys):
     count = sum(each.size for each in model.params)
     assert [line for line in lines if line[0] != " "] == [
         "SequenceModel",
-        "layer: Recurrent('lstm', 3, 4, dtype='float32')",
+        "layer: LSTM(3, 4, dtype='float32')",
         "head: MLP(4, (5,), 1, 'relu', dtype='float32')",
         f"{count} parameters, {4 * count} bytes",
     ]

@@ -191,7 +191,7 @@ def save(model: Any, path: Any) -> None:
     >>> import pylstm
     >>> save(pylstm.GRU(1, 8, num_layers=2, seed=0), "layers.json")
     >>> load("layers.json")
-    Chain([Recurrent('gru', 1, 8, dtype='float32'), Recurrent('gru', 8, 8, dtype='float32')])
+    Chain([GRU(1, 8, dtype='float32'), GRU(8, 8, dtype='float32')])
     """
     chain = chain_of(model)
     layers: list[dict[str, Any]] = []

@@ -60,7 +60,8 @@ class Recurrent(RecurrentLayer, kind="recurrent"):
     Parameters
     ----------
     cell : str or type
-        Name of a registered cell (``pylstm cells`` lists them) or a `Cell` subclass.
+        Name of a registered cell (``pylstm cells`` lists them) or a `Cell` subclass. A layer of a cell that has a class
+        of its own is one of that class: ``Recurrent("lstm", 3, 8)`` an `LSTM`.
     input_size, hidden_size : int
         Widths of the input and of the hidden blocks.
     num_layers : int
@@ -164,6 +165,8 @@ class Recurrent(RecurrentLayer, kind="recurrent"):
                 "pylstm.Bidirectional(layer, reverse) has two directions"
             )
         super().__init__(cell, input_size, hidden_size, **options)
+        if type(self) is Recurrent:
+            self.__class__ = class_of(self.cell)  # not in `__new__`: the `__init__` of that class would run
 
     def __repr__(self) -> str:
         return self._made_by(Recurrent, self.cell.name)
@@ -197,7 +200,7 @@ class Recurrent(RecurrentLayer, kind="recurrent"):
     @classmethod
     def planned(cls, says: Entries, dtype: str, wanted: Wanted) -> Plan:
         """The layer that a file describes."""
-        return plan_cell(of_cell if cls.kind == Recurrent.kind else cls._of_cell, says, dtype, wanted)
+        return plan_cell(Recurrent if cls.kind == Recurrent.kind else cls._of_cell, says, dtype, wanted)
 
 
 class Named(Recurrent):
@@ -327,9 +330,6 @@ class RNN(Named):
 _NAMED = {cell: cls for cls in (LSTM, GRU, RNN) for cell in cls.cells}
 
 
-def of_cell(cell: type[Cell], **arguments: Any) -> Recurrent:
-    """The layer of a cell: an `LSTM`, `GRU` or `RNN` where the class has this very cell, else a `Recurrent`."""
-    cls = _NAMED.get(cell.name)
-    if cls and is_registered(cell):
-        return cls(**cls.cells[cell.name], **arguments)
-    return Recurrent(cell, **arguments)
+def class_of(cell: type[Cell]) -> type[Recurrent]:
+    """`LSTM`, `GRU` or `RNN` where the class has this very cell, else `Recurrent`."""
+    return _NAMED.get(cell.name, Recurrent) if is_registered(cell) else Recurrent

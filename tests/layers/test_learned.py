@@ -133,8 +133,7 @@ def test_copies_and_files(tmp_path):
         pylstm.save(tmp_path / "m", layer)
         for again in (pylstm.load(tmp_path / "m"), copy.deepcopy(layer), pickle.loads(pickle.dumps(layer))):
             assert again.params.same_layout(layer.params)
-            shown, expected = (repr(each).replace("Recurrent('lstm', ", "LSTM(") for each in (again, layer))
-            assert shown == expected
+            assert repr(again) == repr(layer)
             np.testing.assert_array_equal(again(X).y, layer(X).y)
 
 

@@ -221,7 +221,7 @@ def test_saved_models_come_back(tmp_path, body):
     model.gradients(x, y)
     pylstm.save(tmp_path / "m", model)
     again = pylstm.load(tmp_path / "m")
-    assert repr(again) == repr(model).replace("Recurrent('gru', ", "GRU(") and again.loss(x, y) == model.loss(x, y)
+    assert repr(again) == repr(model) and again.loss(x, y) == model.loss(x, y)
     np.testing.assert_array_equal(again.predict(x), model.predict(x))
     value, grads = model.gradients(x, y)
     same, dsame = again.gradients(x, y)  # the dropout goes on where it was

@@ -106,7 +106,7 @@ class ImportedModel:
     >>> export(pylstm.GRU(3, 5, seed=0), "gru.onnx")
     >>> model = import_model("gru.onnx")
     >>> model.inputs, model.outputs, model.layers
-    (('x',), ('y',), [Recurrent('gru', 3, 5, dtype='float32')])
+    (('x',), ('y',), [GRU(3, 5, dtype='float32')])
     """
 
     def __init__(self, proto: Any) -> None:
