@@ -39,11 +39,11 @@ class Settings:
     Attributes
     ----------
     params : int
-        Number of parameters of the whole model, as near as a hidden size can bring it.
+        Parameters of the whole model; the hidden size of each cell is the one that comes nearest.
     steps : int or None
         Steps of the optimiser.
     minutes : float or None
-        Or: minutes of training, for each cell and seed.
+        In place of `steps`: minutes of training for each cell and seed.
     seeds : int
         Number of runs of each cell, with the seeds 0, 1, ...
     lr, clip : float

@@ -78,7 +78,7 @@ def copy(length: int | None = None, *, batch_size: int = 32) -> Task:
     Notes
     -----
     Hochreiter & Schmidhuber (1997) and Arjovsky, Shah & Bengio (2016), with the loss on the repeated symbols only:
-    who has remembered nothing gets log2(8) = 3 bits.
+    a net that remembers nothing has a loss of log2(8) = 3 bits.
 
     Examples
     --------
@@ -107,8 +107,8 @@ def adding(length: int | None = None, *, batch_size: int = 32) -> Task:
 
     Notes
     -----
-    Hochreiter & Schmidhuber (1997), task 4. The numbers are uniform in 0..1, one marked in each half; always
-    saying 1 has a mean squared error of 1/6.
+    Hochreiter & Schmidhuber (1997), task 4. The numbers are uniform in 0..1, one marked in each half; the
+    constant answer 1 has a mean squared error of 1/6.
 
     Examples
     --------

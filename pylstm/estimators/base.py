@@ -246,7 +246,7 @@ class SequenceEstimator(Estimator):
         return "early_stopping" if self.early_stopping else "calibrate"
 
     def _judge(self, x: Any, targets: Any, weights: Any = None) -> None:
-        """What else the sequences held out are for."""
+        """Fit what is fitted on the sequences held out: temperatures, widths of intervals."""
 
     def _rows_that_count(self, X: Any, y: Any) -> np.ndarray | None:
         """Samples that no weight of a class leaves out; None: all."""
@@ -379,7 +379,7 @@ def counted(X: Any, y: Any, sample_weight: Any) -> tuple[Any, Any, Any]:
     """
     refuse_other(X)
     if y is None:
-        raise ValueError("y must be passed beside X, but is None")
+        raise ValueError("y is None: pass the targets, one for each sequence of X")
     if np.isscalar(y):
         raise ValueError(f"y must have one target for each sequence, got {quoted(y)}")
     if isinstance(sample_weight, str | bytes):

@@ -50,7 +50,7 @@ class _Elementwise:
 
 
 class _Mapping:
-    """A `Linear` of every step alone, packed once for a step and once for more."""
+    """A `Linear` applied to each step; its weights are packed once for one step and once for several."""
 
     def __init__(self, part: Linear, rows: int) -> None:
         self._part, self._most = part, rows

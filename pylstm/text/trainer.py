@@ -202,7 +202,7 @@ def text_bits(model: CharModel, indices: np.ndarray, *, columns: int = 8, most: 
     indices : ndarray of int, shape (N,)
         Of its vocabulary; at least two.
     columns : int
-        The text is read as so many streams, each from zero states; as fewer where they had less than 100 characters.
+        Streams that the text is read as, each from zero states; fewer where each would have less than 100 characters.
     most : int, optional
         Of a longer text about so many characters: the beginning of each of 64 streams.
 

@@ -210,7 +210,7 @@ def _split(tree: Any, name: str, tensors: dict[str, np.ndarray]) -> dict[str, An
 
 
 def _join(tree: Entries, tensors: Mapping[str, np.ndarray]) -> Any:
-    """What `_split` took apart."""
+    """The tree of which `_split` made this; the inverse of it."""
     if len(tree.only(("array", "dict", "value")).value) != 1:
         tree.refuse("must have one entry: array, dict or value", list(tree.value))
     if "array" in tree.value:

@@ -108,7 +108,7 @@ def test_onnx(flat, tmp_path, rng):
 def test_onnx_of_normalised_sequences(tmp_path, rng):
     onnx = pytest.importorskip("pylstm.interop.onnx")
     net = SequenceClassifier(random_state=0).fit(scaled(X, np.exp(rng.normal(0, 4, 40))), LABELS)
-    with pytest.raises(TypeError, match="sees normalised sequences, which the file cannot have: export"):
+    with pytest.raises(TypeError, match="normalises every sequence, which an ONNX file of it cannot do: export"):
         onnx.export(net, tmp_path / "net.onnx")
 
 

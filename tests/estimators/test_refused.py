@@ -96,7 +96,7 @@ def test_batches_are_for_fit_alone():
         net.fit(list(loader), sample_weight=np.ones(60))
     with pytest.raises(TypeError, match="which fit alone takes"):
         SequenceClassifier().partial_fit(loader, classes=["d", "u"])
-    with pytest.raises(ValueError, match="y must be passed beside X"):
+    with pytest.raises(ValueError, match="y is None: pass the targets, one for each sequence of X"):
         net.score(X)
 
 

@@ -1,4 +1,4 @@
-"""`Anchors`: what differences of forward see of a derivative that is declared (`pylstm.cells.surrogates`)."""
+"""`Anchors`: what finite differences of forward can check of a declared derivative (`pylstm.cells.surrogates`)."""
 
 from __future__ import annotations
 

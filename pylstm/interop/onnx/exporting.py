@@ -163,8 +163,8 @@ def _net_of(model: Any) -> Any:
             raise ValueError(f"the {type(model).__name__} is not fitted: call fit first")
         if getattr(model, "view_", "") == "normalised":
             raise TypeError(
-                "the classifier sees normalised sequences, which the file cannot have: export model.model_, whose "
-                "input is the prepared and standardised sequence"
+                "the classifier normalises every sequence, which an ONNX file of it cannot do: export model.model_, "
+                "whose input is the prepared and standardised sequence"
             )
         return model.model_
     return model
