@@ -17,6 +17,6 @@ class HasArray(Protocol):
 Row: TypeAlias = "HasArray | float"
 
 ArrayLike: TypeAlias = "HasArray | Sequence[Row | Sequence[Row | Sequence[Row | Sequence[Row]]]]"
-"""Of one axis at least."""
+"""What has at least one axis."""
 
 Numbers: TypeAlias = "ArrayLike | float"
