@@ -12,11 +12,12 @@ from typing import Any, Literal
 
 import numpy as np
 
-from pylstm.cells.structures import Antisymmetric, LowRank, Mask
+from pylstm.cells.structures import Antisymmetric
 from pylstm.checks import check_number, generator
 from pylstm.hints import explained
 from pylstm.layers.constants import set_constants
 from pylstm.layers.protocols import SingleLayer
+from pylstm.layers.structured import clear_masked
 
 __all__ = [
     "bias_of",
@@ -98,28 +99,6 @@ def _sources_of(layer: SingleLayer, sources: str | Iterable[str]) -> list[str]:
     if sources in ("all", "recurrent"):
         return [source for source in known if sources == "all" or source != "x"]
     return [sources] if isinstance(sources, str) else list(sources)
-
-
-def adjust_structured(layer: SingleLayer) -> None:
-    """What was drawn as all parameters are, made right for the structure of the matrices.
-
-    The two factors of a low rank are scaled so that their product has the variance of what was drawn; what a mask takes
-    away is 0.
-    """
-    for matrix in layer.cell.contract.matrices(layer.widths).values() if layer.cell.contract.structure else ():
-        if isinstance(matrix.structure.kind, LowRank):  # of variance v: r v'^2 = v
-            for name in matrix.shapes():
-                layer.params[name] *= (3 * layer.hidden_size / matrix.structure.kind.number(matrix.sizes)) ** 0.25
-    clear_masked(layer)
-
-
-def clear_masked(layer: SingleLayer) -> None:
-    """Zeros where a mask takes the weights away: they are not read."""
-    for source, matrix in layer.cell.contract.matrices(layer.widths).items() if layer.cell.contract.structure else ():
-        kind, weight, at = matrix.structure.kind, layer.params[f"weight_{source}"], 0
-        for rows in matrix.stored if isinstance(kind, Mask) else ():
-            weight[at : at + rows] = kind.matrix(weight[at : at + rows], matrix.K, matrix.sizes)
-            at += rows
 
 
 def all_blocks(layer: Any, sources: str | Iterable[str]) -> list[np.ndarray]:

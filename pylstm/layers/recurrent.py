@@ -37,12 +37,13 @@ from pylstm.layers.checkpointed import CheckpointedRun, kept, refuse_with_checkp
 from pylstm.layers.constants import constant_rows, set_constants
 from pylstm.layers.core import core_of
 from pylstm.layers.given import take_given, take_initial
-from pylstm.layers.initialisers import Initialiser, adjust_structured, initialise, set_values
+from pylstm.layers.initialisers import Initialiser, initialise, set_values
 from pylstm.layers.layout import Layout
 from pylstm.layers.learned import check_learned, first_states
 from pylstm.layers.made import maker_of
 from pylstm.layers.ragged import Packing, RaggedRun
 from pylstm.layers.run import Run
+from pylstm.layers.structured import adjust_structured
 from pylstm.parameters import Parameters
 
 if TYPE_CHECKING:
