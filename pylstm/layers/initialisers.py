@@ -166,7 +166,7 @@ def uniform(layer: Any, bound: float | None = None, *, seed: Any = None) -> None
     """
     rng = generator(seed)
     for each in single_layers(layer):
-        limit = 1 / math.sqrt(each.hidden_size) if bound is None else check_number("bound", bound)
+        limit = 1 / math.sqrt(each.hidden_size) if bound is None else abs(check_number("bound", bound))
         each.params.flat[...] = rng.uniform(-limit, limit, each.params.size)
         clear_masked(each)
         set_constants(each)
@@ -198,7 +198,7 @@ def glorot_uniform(layer: Any, sources: str | Iterable[str] = "x", *, gain: floa
     """
     rng = generator(seed)
     for block, factor in gained_blocks(layer, sources, gain):
-        limit = factor * math.sqrt(6 / sum(block.shape))
+        limit = abs(factor) * math.sqrt(6 / sum(block.shape))
         block[...] = rng.uniform(-limit, limit, block.shape)
 
 

@@ -15,7 +15,7 @@ from pylstm.cells.stages import hook_name
 from pylstm.layers.named import Recurrent
 from pylstm.scaffold.needs import literal
 from pylstm.scaffold.source import written_source
-from pylstm.scaffold.texts import COMMON, execute, fill, filled, summary_of
+from pylstm.scaffold.texts import COMMON, execute, fill, filled, more_of, summary_of
 
 KEPT = {
     "meson.build": "kept_meson.build.txt",
@@ -49,6 +49,7 @@ def kept_files(name: str, source: type[Cell]) -> dict[str, str]:
     words = {
         "sizes": literal(sizes),
         "summary": summary_of(made),
+        "more": more_of(made),
         "tools": "",
         "certified": "" if not failures else ", certified=False",
         "departs": literal(tuple(sorted({path.name for path in failures}))),

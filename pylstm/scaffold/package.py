@@ -19,7 +19,7 @@ from pylstm.cells.sizes import usual_sizes
 from pylstm.scaffold.kept import gives_backward, kept_files
 from pylstm.scaffold.needs import literal
 from pylstm.scaffold.source import default_source, formula_source, twin_source
-from pylstm.scaffold.texts import COMMON, execute, fill, filled, summary_of
+from pylstm.scaffold.texts import COMMON, execute, fill, filled, more_of, summary_of
 
 DERIVED = {"meson.build": "meson.build.txt", "README.md": "README.md.txt", "tests/test_$name.py": "test.py.txt"}
 RESERVED = {"cell", "float32", "float64", "formula", "publish", "row", "pylstm", "test"}
@@ -92,7 +92,8 @@ def _of_formula(name: str, imports: list[str], text: str) -> tuple[dict[str, str
     formula = fill("formula.py.txt", name, imports="\n".join(imports), class_source="\n" + text)
     made = execute(formula, name, f"pylstm_{name}/formula.py")
     sizes = literal(usual_sizes(made))
-    result = filled(COMMON | DERIVED, name, summary=summary_of(made), tools='"Cython>=3.3", ', sizes=sizes)
+    about = {"summary": summary_of(made), "more": more_of(made)}
+    result = filled(COMMON | DERIVED, name, **about, tools='"Cython>=3.3", ', sizes=sizes)
     return result | {f"pylstm_{name}/formula.py": formula} | derived_files(name, made), made
 
 

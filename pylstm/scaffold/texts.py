@@ -8,6 +8,7 @@ from string import Template
 from typing import Any
 
 from pylstm.cells import Cell
+from pylstm.cells.options import call_text
 from pylstm.scaffold.source import class_name
 
 COMMON = {
@@ -58,3 +59,10 @@ def filled(templates: dict[str, str], name: str, **more: str) -> dict[str, str]:
 def summary_of(cell: type[Cell]) -> str:
     """The first line of its docstring."""
     return (cell.__doc__ or "").strip().splitlines()[0].strip()
+
+
+def more_of(cell: type[Cell]) -> str:
+    """``, heads=2, key=8, tau=16.0``: the sizes that are numbers, or must be given, and the options, as arguments."""
+    sizes = {name: default or 2 for name, default in cell.contract.sizes.items() if not isinstance(default, str)}
+    text = call_text({**sizes, **cell.options})
+    return f", {text}" if text else ""

@@ -65,6 +65,15 @@ def test_all_files_are_written(tmp_path, capsys):
     assert f"pip install --no-build-isolation {tmp_path}/pylstm-slow" in capsys.readouterr().out
 
 
+def test_the_readme_says_sizes_and_options(tmp_path):
+    """Those that are numbers; a size that is another by default, as the head_size of slstm, is left out."""
+    for name, more in (("cornn", ", dt=0.1, gamma=1.0, epsilon=1.0"), ("slstm", ", heads=1"), ("gru", "")):
+        assert new_cell("mine", "--from", name, "--directory", tmp_path) == 0
+        text = (tmp_path / "pylstm-mine" / "README.md").read_text()
+        assert f'layer = pylstm.Recurrent("mine", input_size=8, hidden_size=64{more})\n' in text
+        shutil.rmtree(tmp_path / "pylstm-mine")
+
+
 def run_of(cell):
     """A run on numbers that the shapes alone decide; aux inputs between 0.3 and 0.9, sizes that are needed 2."""
     sizes = {name: 2 for name, default in cell.contract.sizes.items() if default is None}

@@ -343,6 +343,9 @@ def test_a_gain_counts_once_for_two_factors(how):
         np.testing.assert_allclose(layers[1].matrix("h"), 3 * layers[0].matrix("h"), rtol=1e-13)
         np.testing.assert_allclose(layers[1].params["weight_x"], 3 * layers[0].params["weight_x"], rtol=1e-13)
         assert layers[0].matrix("h").any()
+    for layer in layers:  # of numbers on both sides of 0 the sign of the bound is none
+        layer.initialise("uniform", -0.1).initialise("glorot_uniform", gain=-1.0)
+        assert 0 < abs(layer.params["bias"]).max() <= 0.1
 
 
 def test_a_factor_can_be_constant_or_begin_where_the_cell_says():
