@@ -26,12 +26,13 @@ class HoldsConstants(torch.nn.Module):
         for name, shape in self._engine.constant_shapes.items():
             self.register_buffer(name, torch.empty(shape, device=device, dtype=dtype))
 
-    def _hold_constants(self) -> None:
-        """Give the constants their values."""
+    def _hold_constants(self, buffers: bool = True) -> None:
+        """Give the constants their values; not those of tensors that `torch.func.functional_call` has put there."""
         dtype = "float64" if self._own_dtype() == torch.float64 else "float32"
         for name, first, last, values in self._engine.constants(dtype):
-            held = self._parameters.get(name, self._buffers.get(name))
-            if type(held) not in (torch.Tensor, torch.nn.Parameter) or held.is_meta or held.is_inference():
+            held = self._parameters.get(name, self._buffers.get(name) if buffers else None)
+            own = isinstance(held, torch.nn.Parameter) or name in self._engine.constant_shapes
+            if held is None or not own or held.is_meta or held.is_inference():
                 continue
             rows, constant = held.data[first:last], torch.from_numpy(values).to(held.dtype)
             if not torch.equal(rows, constant):

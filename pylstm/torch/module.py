@@ -179,7 +179,7 @@ class RecurrentModule(HoldsConstants):
             and not torch.compiler.is_compiling()
             and not torch._C._len_torch_dispatch_stack()
         ):
-            self._hold_constants()
+            self._hold_constants(buffers=False)
         run = self._run if torch._C._get_tracing_state() is None else self._recorded
         y, *finals = run(input, hx, (lengths, reset, (aux, pre, blend)), single, axis)
         if packed is not None:

@@ -110,6 +110,19 @@ def test_a_call_gives_back_rows_that_an_optimiser_changed():
     torch.testing.assert_close(module.weight_m_l1[:M], torch.eye(M) / 3, rtol=1e-6, atol=0)
 
 
+def test_tensors_in_the_place_of_parameters_stay_as_they_are():
+    module = make()
+    given = {name: each.detach() + 0.5 for name, each in module.state_dict().items()}
+    before = {name: each.clone() for name, each in given.items()}
+    x = torch.randn(T, B, I)
+    y = torch.func.functional_call(module, given, (x,))[0]
+    assert all(torch.equal(given[name], before[name]) for name in given)
+    with torch.no_grad():
+        for name, each in module.named_parameters():
+            each.copy_(given[name])
+    assert torch.equal(module(x)[0], y)
+
+
 def test_gradients_of_a_call_before_the_rows_changed_are_taken():
     """Two calls, one backward pass, an optimiser's step between them on the rows only."""
     module = make()
