@@ -1,14 +1,36 @@
 """Pieces of messages: `with_article`, `named`, `converted`; and `ByName`, a dict that says which names it has.
 
-`in_parts` takes what is given under the name of a complex value apart.
+`in_parts` takes what is given under the name of a complex value apart; `warn` warns at the caller's line.
 """
 
 from __future__ import annotations
 
+import os
+import sys
+import warnings
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Never
 
 import numpy as np
+
+PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
+
+
+def warn(text: str) -> None:
+    """Warn at the line of the caller's own code that called this package.
+
+    Examples
+    --------
+    >>> with warnings.catch_warnings(record=True) as found:
+    ...     warn("there are too few steps")
+    >>> found[0].category.__name__, found[0].filename.startswith(PACKAGE)
+    ('UserWarning', False)
+    """
+    depth, frame = 1, sys._getframe()
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(PACKAGE):
+        depth, frame = depth + 1, frame.f_back
+    warnings.warn(text, UserWarning, stacklevel=depth)
+
 
 SHOWN, MOST_SHOWN = 8, 16
 """Names of a long list that are shown, and how long a list is shown as a whole."""

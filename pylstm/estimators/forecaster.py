@@ -21,7 +21,7 @@ from pylstm.estimators.tables import Columns, Table
 from pylstm.forecasting.choosing import choose
 from pylstm.forecasting.combining import columns_of
 from pylstm.forecasting.forecast_model import ForecastModel
-from pylstm.forecasting.series import as_series
+from pylstm.forecasting.series import as_series, latest
 from pylstm.hints import explained
 from pylstm.models.heads import HeadName, head_of
 from pylstm.schema import Entries
@@ -175,7 +175,7 @@ class Forecaster(Estimator, kind="forecaster"):
         names = None if isinstance(frame, Table) else check_fit(y, X)
         if isinstance(frame, Table):
             y, X = frame.arrays(self.joint), frame.inputs(self.joint)
-        seed, y = seed_of(self.random_state), numbers(y)
+        seed, y = seed_of(self.random_state), latest(numbers(y))
         options = {name: getattr(self, name) for name in MODEL} | self._choose(y) | (self.cell_options or {})
         options["combine"] = not head_of(self.loss).spread if is_auto(self.combine) else self.combine
         self.model_ = ForecastModel(self.cell, self.hidden_size, dtype=self.dtype, seed=seed, **options)

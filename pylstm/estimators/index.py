@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from pylstm.data.frequency import steps_every
 from pylstm.data.timestamps import looks_like_date
 from pylstm.estimators.clocks import Clock
 from pylstm.schema import Entries
+from pylstm.wording import warn
 
 INDICES = ("times", "offsets", "periods", "numbers", "none")
 KINDS = ("number", "time", "business day", "month", "row")
@@ -211,11 +211,9 @@ def _warn_of_numbers(numbers: np.ndarray) -> None:
     wrong = apart <= 0
     row = int(np.argmax(wrong if wrong.any() else ~np.isclose(apart, apart.min(), rtol=1e-6))) + 1
     what = "numbers that do not rise" if wrong.any() else "numbers with uneven steps"
-    warnings.warn(
+    warn(
         f"the index of y has {what}, {numbers[row]} after {numbers[row - 1]}: the rows are taken as equal steps in "
-        "their order; sort them (y.sort_index()), put absent ones in, or pass y.reset_index(drop=True)",
-        UserWarning,
-        stacklevel=6,
+        "their order; sort them (y.sort_index()), put absent ones in, or pass y.reset_index(drop=True)"
     )
 
 

@@ -121,7 +121,7 @@ class Table:
             others = {columns.id, columns.time, *columns.known, *columns.static}
             target = tuple(name for name in names if name not in others)
         columns = Columns(**(vars(columns) | {"target": target}))
-        _check_columns(columns, names)
+        _check_columns(columns, names, getattr(getattr(frame, "index", None), "names", ()))
         if not len(frame[target[0]]):
             raise ValueError("the table has no rows: each series needs at least one step")
         owner = None if columns.id is None else _owner(columns.id, frame[columns.id])
@@ -295,12 +295,13 @@ def _names(frame: Any) -> list[Any]:
     return list(getattr(frame, "columns", frame))
 
 
-def _check_columns(columns: Columns, names: list[Any]) -> None:
+def _check_columns(columns: Columns, names: list[Any], index: Any = ()) -> None:
     given = [each for each in (columns.id, columns.time) if each is not None]
     given += [*columns.target, *columns.known, *columns.static]
     for k, name in enumerate(given):
         if name not in names:
-            raise ValueError(f"unknown column {name!r} (known: {', '.join(map(str, names))})")
+            cure = f": frame.reset_index() makes a column of the index {name!r}" if name in index else ""
+            raise ValueError(f"unknown column {name!r} (known: {', '.join(map(str, names))}){cure}")
         if name in given[:k]:
             raise ValueError(f"the column {name!r} is named twice")
     if not columns.target:
@@ -371,6 +372,8 @@ def _static(
         each = []
         for k, rows in enumerate(panel.rows):
             own = column[rows]
+            if empty := [k for k, value in enumerate(own.tolist()) if value is None or value != value]:
+                raise ValueError(f"row {rows[empty[0]]}, column {name!r}: a missing value: a static column needs all")
             if any(value != own[0] for value in own.tolist()):
                 of = f" of {ids[k]!r}" if ids else ""
                 raise ValueError(f"the static column {name!r} must have one value in a series, it changes in that{of}")

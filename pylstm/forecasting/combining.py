@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,6 +11,7 @@ from pylstm.data.sequences import Sequences
 from pylstm.forecasting.blending import Blend, horizon_of
 from pylstm.forecasting.conformal import needed_origins
 from pylstm.forecasting.rolling import LONGEST
+from pylstm.wording import warn
 
 KEPT_RESIDUALS = 2000
 """Most residuals that a model keeps to draw intervals from."""
@@ -126,11 +126,7 @@ def warn_of_naive(blend: Blend) -> None:
     if len({each.seasonal for each in beaten}) > 1:
         kind = "the last value or season repeated"
     of = "" if len(blend.columns) == 1 else f" of {len(beaten)} of {len(blend.columns)} series"
-    warnings.warn(
-        f"in the back-test nothing was better by 10 % than the naive forecast{of}, {kind}: that is the forecast",
-        UserWarning,
-        stacklevel=7,
-    )
+    warn(f"in the back-test nothing was better by 10 % than the naive forecast{of}, {kind}: that is the forecast")
 
 
 def warn_of_inputs(blend: Blend, inputs: Sequence[np.ndarray]) -> None:
@@ -140,11 +136,7 @@ def warn_of_inputs(blend: Blend, inputs: Sequence[np.ndarray]) -> None:
     if not any(blind):
         return
     of = "" if len(blind) == 1 else f" of {sum(blind)} of {len(blind)} series"
-    warnings.warn(
-        f"in the back-test the known inputs did not lower the error{of}: the forecast does not depend on them",
-        UserWarning,
-        stacklevel=7,
-    )
+    warn(f"in the back-test the known inputs did not lower the error{of}: the forecast does not depend on them")
 
 
 def warn_of_level(blend: Blend, level: float, n: int) -> None:
@@ -153,10 +145,8 @@ def warn_of_level(blend: Blend, level: float, n: int) -> None:
     if not short:
         return
     needed = needed_origins(level, min(n, blend.horizon))
-    warnings.warn(
+    warn(
         f"an interval of level {level:g} so many steps ahead needs forecasts from {needed} origins of the back-test, "
         f"there are {min(each.origins for each in short)}: its ends are extrapolated by Student's t; take a longer "
-        "series, a lower level or fewer steps",
-        UserWarning,
-        stacklevel=4,
+        "series, a lower level or fewer steps"
     )

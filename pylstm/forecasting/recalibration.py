@@ -7,7 +7,6 @@ Few origins say little, so that `TRUST` scores as the net itself would have them
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +17,7 @@ from pylstm.forecasting.blending import horizon_of
 from pylstm.forecasting.combining import JUDGED, ORIGINS, continue_series
 from pylstm.forecasting.rolling import LONGEST, naive_ahead
 from pylstm.schema import Entries
+from pylstm.wording import warn
 
 TRUST = 2.0
 """Scores of the net's own distribution beside those of the back-test."""
@@ -136,9 +136,7 @@ def _warn(found: Recalibration) -> None:
     beaten = sum(found.worse)
     if beaten:
         of = "" if len(found.worse) == 1 else f" of {beaten} of {len(found.worse)} series"
-        warnings.warn(
+        warn(
             f"in the back-test the naive forecast{of} was better than the net, whose forecast this is: train longer, "
-            "take loss='mean_squared_error', which weighs the net beside other forecasts, or pylstm.naive",
-            UserWarning,
-            stacklevel=7,
+            "take loss='mean_squared_error', which weighs the net beside other forecasts, or pylstm.naive"
         )

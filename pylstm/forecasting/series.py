@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable
 from typing import Any
 
@@ -11,9 +10,12 @@ import numpy as np
 from pylstm.data.finite import real_numbers, refuse_array
 from pylstm.data.scaling import pack
 from pylstm.data.stored import Stored, lazily
+from pylstm.wording import warn
 
 READ = 4_000_000
 """Values of arrays that are not in memory, the last ones, which are read; a fit takes about 80 bytes for each."""
+LARGEST = 1e150
+"""Largest magnitude of a series: squares of larger ones, of which errors are made, are infinite."""
 WINDOWS = 8192
 """Windows to train on that are enough: many series are cut with a longer stride."""
 
@@ -36,7 +38,7 @@ def as_series(y: Any, joint: bool) -> tuple[list[np.ndarray], str]:
         Another shape; no steps; values that are not finite.
     """
     form = "list"
-    y = [_latest(each, len(y)) for each in y] if isinstance(y, list | tuple) else _latest(y, 1)
+    y = latest(y)
     if not (isinstance(y, list | tuple) and len(y) and np.ndim(y[0]) > 0):
         y = _numbers("y", y)
         if y.ndim not in (1, 2):
@@ -51,12 +53,21 @@ def as_series(y: Any, joint: bool) -> tuple[list[np.ndarray], str]:
         refuse_array(where, each, "fill the gaps, or cut the series there and pass a list")
         if not each.size:
             raise ValueError(f"{where} has no steps: each series needs at least one, leave those without any out")
+        if (largest := max(-float(each.min()), float(each.max()))) > LARGEST:
+            raise ValueError(
+                f"the largest magnitude of {where} must be at most {LARGEST:g}, got {largest:.3g}: divide it"
+            )
     if not arrays:
         raise ValueError("y has no series: at least one is needed")
     arrays = [each.reshape(len(each), -1) for each in arrays]
     if len({each.shape[1] for each in arrays}) > 1:
         raise ValueError(f"y must be series of equal widths, got {[each.shape for each in arrays]}")
     return arrays, form
+
+
+def latest(y: Any) -> Any:
+    """Series of which those that are not in memory are read from, the last `READ` values of all together."""
+    return [_latest(each, len(y)) for each in y] if isinstance(y, list | tuple) else _latest(y, 1)
 
 
 def _latest(values: Any, share: int) -> Any:
@@ -72,11 +83,9 @@ def _latest(values: Any, share: int) -> Any:
         return found
     steps = max(1, READ // share // max(1, *found.shape[1:], 1))
     if len(found) > steps:
-        warnings.warn(
+        warn(
             f"of a series of {len(found)} steps that is not in memory the last {steps} are read: pass y[-n:], read "
-            "into memory, for more",
-            UserWarning,
-            stacklevel=2,
+            "into memory, for more"
         )
     return np.asarray(values[max(0, len(found) - steps) :])
 

@@ -349,3 +349,15 @@ def test_names_that_a_file_cannot_hold_are_forgotten(tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         pickle.dumps(fitted)
+
+
+def test_static_columns_without_a_value_and_ids_in_an_index():
+    table = pd.DataFrame({"id": ["a"] * 20 + ["b"] * 20, "t": [*range(20)] * 2, "y": np.arange(40.0), "size": 3.0})
+    model = Forecaster("gru", 4, epochs=1, id="id", time="t", target="y", static="size")
+    table.loc[25, "size"] = np.nan
+    with pytest.raises(ValueError, match="row 25, column 'size': a missing value: a static column needs all"):
+        model.fit(table)
+    with pytest.raises(
+        ValueError, match=r"unknown column 'id' .*: frame.reset_index\(\) makes a column of the index 'id'"
+    ):
+        model.fit(table.set_index(["id", "t"]))

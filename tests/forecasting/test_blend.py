@@ -299,3 +299,38 @@ def test_a_season_is_repeated_where_that_is_clearly_better():
     none = np.zeros(0, int), np.zeros((0, 6))
     seasonal = [Blend.fit([40 + size * season + noise], 6, [none], 6).columns[0].seasonal for size in (0.0, 0.3, 3.0)]
     assert seasonal == [False, False, True]
+
+
+def test_warnings_are_said_once_where_the_user_called(tmp_path, monkeypatch):
+    sklearn = pytest.importorskip("sklearn")
+    from pylstm.forecasting import series
+
+    walk = np.cumsum(np.random.default_rng(4).normal(size=900))
+    np.save(tmp_path / "y.npy", walk)
+    monkeypatch.setattr("pylstm.data.stored.SMALL", 1000)
+    monkeypatch.setattr(series, "READ", 300)
+    mapped, options = np.load(tmp_path / "y.npy", mmap_mode="r"), {"epochs": 1, "random_state": 0}
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always")
+        net = pylstm.Forecaster("gru", 4, **options).fit(mapped)
+        net.predict_interval(2, 0.999)
+        ForecastModel("gru", 4, combine=True).fit(walk[:200], validation=0.2, epochs=1)
+    texts = [str(each.message) for each in found if each.category is UserWarning]
+    assert [" ".join(text.split()[:5]) for text in texts] == [
+        "of a series of 900",
+        "in the back-test nothing was",
+        "an interval of level 0.999",
+        "in the back-test nothing was",
+    ]
+    assert {each.filename for each in found if each.category is UserWarning} == {__file__} and sklearn
+
+
+@pytest.mark.parametrize("size", [1e160, -1e300])
+def test_magnitudes_whose_squares_are_infinite_are_refused(size):
+    y = np.array([1.0, 2.0, 3.0, 4.0, size, 6.0, 7.0])
+    with pytest.raises(ValueError, match=r"the largest magnitude of y must be at most 1e\+150, got 1e"):
+        ForecastModel("gru", 4).fit(y, epochs=1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        model = ForecastModel("gru", 4, combine=True).fit(np.arange(20) * 1e148, validation=0.2, epochs=1)
+    assert model is not None
