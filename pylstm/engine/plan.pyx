@@ -375,7 +375,7 @@ cdef class Plan:
 
     def offset(self, kind, int k=0):
         """Where array `k` of a kind starts, in bytes from the lined-up workspace; "y" is of plans with counts."""
-        return {"z": self.p.z, "y": self.p.y, "states": self.p.states[k], "emissions": self.p.emissions[k],
+        return {"x": self.p.x, "z": self.p.z, "y": self.p.y, "states": self.p.states[k], "emissions": self.p.emissions[k],
                 "keep": self.p.keep[k]}[kind]
 
     def parts(self, bint back=False):

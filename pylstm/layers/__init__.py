@@ -10,6 +10,7 @@ from pylstm.layers.named import GRU, LSTM, RNN, Recurrent
 from pylstm.layers.ragged import RaggedRun
 from pylstm.layers.run import Run
 from pylstm.layers.stack import Stack
+from pylstm.layers.tangents import Tangent
 
 if TYPE_CHECKING:
     from pylstm.layers import initialisers as initialisers
@@ -26,6 +27,7 @@ __all__ = [
     "Recurrent",
     "Run",
     "Stack",
+    "Tangent",
     "initialisers",
     "regularisers",
 ]

@@ -38,6 +38,8 @@ class SingleLayer(Protocol):
 
     def matrix(self, source: str) -> np.ndarray: ...
 
+    def beside_tangent(self, params: bool) -> tuple[Any, Any]: ...
+
 
 class ComposedLayer(Protocol):
     """A layer made of layers: a `pylstm.Stack` or a `pylstm.Bidirectional`."""

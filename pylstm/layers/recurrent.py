@@ -11,6 +11,7 @@ from pylstm import _core
 from pylstm.cells._twin import is_twin
 from pylstm.cells.cell import Cell
 from pylstm.cells.certification.once import ensure_certified, ensure_certified_at
+from pylstm.cells.formula.tangents import Tangents, tangent_cell
 from pylstm.cells.kernels import load_kernel
 from pylstm.cells.matrices import misfit
 from pylstm.cells.options import changed, split
@@ -144,6 +145,21 @@ class RecurrentLayer(Layer, hints="single"):
         """
         check_names("source", {source: None}, self.cell.contract.sources)
         return self.cell.contract.matrices(self.widths)[source].matrix(self.params)
+
+    def beside_tangent(self, params: bool) -> tuple[Tangents, RecurrentLayer]:
+        """The names of the tangents of its cell, and a layer of its sizes in which it runs beside them."""
+        tangents = tangent_cell(self.cell, params=params)
+        learned = (*self.learn_initial, *(tangents.of[name] for name in self.learn_initial))
+        options: dict[str, Any] = {
+            "bias": self.bias,
+            "batch_first": self.batch_first,
+            "dtype": self.dtype,
+            **self.sizes,
+        }
+        sizes = self.input_size, self.hidden_size
+        return tangents, RecurrentLayer(
+            tangents.cell, *sizes, learn_initial=learned, certified=False, seed=0, **options
+        )
 
     def tape_width(self) -> int:
         """Numbers on the tape per step and row: the input, and every gate, state, emission and kept value.

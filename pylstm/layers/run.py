@@ -18,6 +18,7 @@ from pylstm.layers.gradients import Deltas, Gradients
 from pylstm.layers.layout import Layout
 from pylstm.layers.learned import add_learned, rows_of_learned
 from pylstm.layers.protocols import SingleLayer
+from pylstm.layers.tangents import HasTangents
 from pylstm.parameters import Parameters
 from pylstm.wording import in_parts, with_article
 
@@ -34,7 +35,7 @@ def check_without(without: Any) -> None:
         raise ValueError(f'without must be a tuple or set of "x" and "params", got {without!r}')
 
 
-class Run(Output, hints="run"):
+class Run(HasTangents, Output, hints="run"):
     """One pass of a layer over a batch of sequences, open for inspection and for back-propagation.
 
     All arrays are read-only views of the run's tape: copy what you want to change. With `batch_first` the first two

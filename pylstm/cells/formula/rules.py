@@ -62,6 +62,10 @@ RULES: dict[str, tuple[Rule | None, ...]] = {
     "fold": (lambda c, y, a: c.across("tile", a.width, y.groups),),
     "surrogate": (lambda c, y, a, value, derivative: c * derivative, None, None),
     "stop": (None,),
+    "dsigmoid_from_y": (lambda c, y, a: c * (1 - 2 * a),),  # of y (1 - y) and of 1 - y^2, for second derivatives
+    "dtanh_from_y": (lambda c, y, a: c * (-2 * a),),
+    "drelu_from_y": (None,),
+    "dabs_from_x": (None,),
     **{name: (None, None) for name in LOGICAL if name != "not"},
     "not": (None,),
 }

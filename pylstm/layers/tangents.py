@@ -1,0 +1,239 @@
+"""Derivatives of a run along a direction: `Tangent`, and of its gradients."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pylstm.cells.matrices import Matrix
+from pylstm.cells.structures import LowRank
+from pylstm.checks import Array, ByName, check_array, check_names
+from pylstm.engine import dense
+from pylstm.engine.threads import allowed_threads
+from pylstm.layers.beside import Beside, product
+from pylstm.layers.gradients import Gradients
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+
+@dataclass(frozen=True)
+class Tangent:
+    """The derivative of a run along a direction.
+
+    Attributes
+    ----------
+    y : ndarray
+        Of the output, in its shape.
+    states : dict of str to ndarray
+        Of every state, as ``run.states``; row 0 is the direction of the initial states.
+    final : dict of str to ndarray
+        Of every state after the last step.
+    emissions : dict of str to ndarray
+        Of the values passed between the stages of a step.
+    """
+
+    y: Array
+    states: dict[str, Array]
+    final: dict[str, Array]
+    emissions: dict[str, Array]
+
+
+class HasTangents:
+    """What a run can say of directions."""
+
+    def _need_tape(self, what: str) -> None:
+        raise NotImplementedError
+
+    def jvp(
+        self,
+        dx: ArrayLike | None = None,
+        dinitial: dict[str, Any] | None = None,
+        dparams: Mapping[str, Any] | None = None,
+    ) -> Tangent:
+        """The derivative of all that this run made, along a direction of what went into it (forward mode).
+
+        Parameters
+        ----------
+        dx : array_like, optional
+            Direction of the input, in its shape.
+        dinitial : dict of str to array_like, optional
+            Directions of initial states, (B, width) each.
+        dparams : mapping of str to array_like, optional
+            Directions of parameters of the layer, such as a `Parameters` like its own. What is left out of the three is
+            held.
+
+        Returns
+        -------
+        Tangent
+
+        Raises
+        ------
+        ValueError
+            No direction; a wrong shape, an unknown name, a constant, an orthogonal matrix.
+        TypeError
+            Another dtype than the layer's.
+        RuntimeError
+            The run has no tape, or the parameters have changed since.
+
+        Examples
+        --------
+        >>> import numpy as np, pylstm
+        >>> layer, x = pylstm.LSTM(2, 3, dtype="float64", seed=0), np.ones((5, 2))
+        >>> run, dx = layer(x), np.full((5, 2), 0.3)
+        >>> difference = (layer(x + 1e-6 * dx).y - layer(x - 1e-6 * dx).y) / 2e-6
+        >>> bool(np.allclose(run.jvp(dx).y, difference, atol=1e-9))
+        True
+        """
+        self._need_tape("jvp")
+        return _tangent(self, dx, dinitial, dparams)
+
+    def hvp(
+        self,
+        dy: ArrayLike | None = None,
+        *,
+        dfinal: dict[str, Any] | None = None,
+        dstates: dict[str, Any] | None = None,
+        direction: Mapping[str, Any],
+        moved: Mapping[str, Any] | None = None,
+    ) -> Gradients:
+        """The derivative of the gradients along a direction: a product with the Hessian of the loss.
+
+        Parameters
+        ----------
+        dy, dfinal, dstates
+            As of `backward`.
+        direction : dict
+            ``dx``, ``dinitial`` and ``dparams``, as of `jvp`.
+        moved : dict, optional
+            How the cotangents move along the direction: ``dy``, ``dfinal``, ``dstates``. Of the squared error with
+            factor 1/2, whose dy is y - target, that is ``{"dy": run.jvp(**direction).y}``. Without it they are held.
+
+        Returns
+        -------
+        Gradients
+            Derivatives of `x`, `initial`, `params` and `aux` of what `backward` returns.
+
+        Raises
+        ------
+        ValueError, TypeError, RuntimeError
+            As `backward` and `jvp` do.
+
+        Examples
+        --------
+        >>> import numpy as np, pylstm
+        >>> layer, x = pylstm.GRU(2, 3, dtype="float64", seed=0), np.ones((5, 2))
+        >>> run, dx, dy = layer(x), np.full((5, 2), 0.3), np.ones((5, 3))
+        >>> up, down = layer(x + 1e-6 * dx).backward(dy), layer(x - 1e-6 * dx).backward(dy)
+        >>> along = run.hvp(dy, direction={"dx": dx})
+        >>> bool(np.allclose(along.params.flat, (up.params.flat - down.params.flat) / 2e-6, atol=1e-8))
+        True
+        """
+        self._need_tape("hvp")
+        check_names("direction", direction, ("dx", "dinitial", "dparams"))
+        check_names("moved", moved or {}, ("dy", "dfinal", "dstates"))
+        along = tuple(direction.get(name) for name in ("dx", "dinitial", "dparams"))
+        others = tuple((moved or {}).get(name) for name in ("dy", "dfinal", "dstates"))
+        return _gradient_tangent(self, (dy, dfinal, dstates), along, others)
+
+
+def _tangent(run: Any, dx: Any, dinitial: Any, dparams: Any) -> Tangent:
+    beside = Beside(run, dx, dinitial, dparams)
+    beside.check_same()
+    second, of, contract = beside.second, beside.tangents.of, beside.contract
+
+    def tangents(values: dict[str, Array], names: tuple[str, ...]) -> dict[str, Array]:
+        return ByName((name, values[of[name]]) for name in names)
+
+    return Tangent(
+        second.y,
+        tangents(second.states, contract.states),
+        tangents(second.final, contract.states),
+        tangents(second.emissions, contract.emissions),
+    )
+
+
+def _gradient_tangent(run: Any, cotangents: Any, directions: Any, moved: Any) -> Gradients:
+    """What `Run.hvp` returns: `cotangents` and `moved` are (dy, dfinal, dstates) and their own tangents."""
+    beside = Beside(run, *directions)
+    beside.check_same()
+    layer, contract = run.layer, beside.contract
+    back = _back(beside, cotangents, moved)
+    params, gates = layer.params.zeros_like(), _cotangents_of_gates(beside, back)
+    for matrix in beside.matrices.values():
+        for name, value in _pulled(beside, matrix, back, gates).items():
+            params[name][...] = value
+    for name in ("bias", *contract.params):
+        if name in params:
+            params[name][...] = back.params[name]
+    for name in layer.learn_initial:
+        params[f"initial_{name}"][...] = back.params[f"initial_{name}"]
+        if name in run._given.learned:
+            params[f"initial_{name}"] += back.initial[name].reshape(-1, layer.widths[name]).sum(axis=0)
+    layer.params.fill_held(params.flat, 0)
+    dx = back.x
+    if "x" in beside.dW:
+        product(gates, beside.dW["x"].T, None, part := np.empty_like(dx))
+        dx = dx + part
+    return Gradients(
+        x=dx,
+        initial=ByName((name, back.initial[name]) for name in contract.states),
+        params=params,
+        aux=ByName((name, back.aux[name]) for name in contract.aux if name != "x"),
+        pre={},
+        blend={},
+    )
+
+
+def _back(beside: Beside, cotangents: Any, moved: Any) -> Gradients:
+    """The backward pass of the run beside its tangent: what the tangents get are the cotangents, the values theirs."""
+    (dy, dfinal, dstates), (ddy, ddfinal, ddstates) = cotangents, moved
+    of, output, shape, dtype = beside.tangents.of, beside.contract.output, beside.run.y.shape, beside.run.layer.dtype
+    dy = None if dy is None else check_array("dy", dy, shape, dtype)
+    ends = {of[name]: value for name, value in (dfinal or {}).items()} | dict(ddfinal or {})
+    steps = {of[name]: value for name, value in (dstates or {}).items()} | dict(ddstates or {})
+    if ddy is not None:
+        ddy = check_array("ddy", ddy, shape, dtype)
+        steps[output] = steps[output] + ddy if output in steps else ddy
+    found: Gradients = beside.second.backward(dy, dfinal=ends or None, dstates=steps or None)
+    return found
+
+
+def _cotangents_of_gates(beside: Beside, back: Gradients) -> Array:
+    """What the input product sends to: the cotangents of all gates that read x, side by side."""
+    names = [beside.tangents.added[gate] for gate in beside.contract.gates_of("x")]
+    found: Array = np.concatenate([back.aux[name] for name in names], -1) if names else np.empty(0)
+    return np.ascontiguousarray(found)
+
+
+def _pulled(beside: Beside, matrix: Matrix, back: Gradients, gates: Array) -> dict[str, Array]:
+    """The tangents of the gradients of one matrix's parameters, from that of the matrix U, and its gradient."""
+    source, params, moved = matrix.source, beside.run.layer.params, beside.dparams
+    weight, factor = f"weight_{source}", f"factor_{source}"
+    low_rank = isinstance(matrix.structure.kind, LowRank) and bool(moved)
+    whole = back.params[weight]
+    if source == "x":
+        whole = whole if beside.dx is None else whole + _outer(gates, beside.dx)
+        plain = _outer(gates, beside.x) if low_rank else None
+    else:
+        rows = sum(matrix.gates)
+        plain = whole[rows:]
+        whole = whole[:rows] + back.params[f"weight_{beside.tangents.of[source]}"]
+    found = matrix.pull(whole, params)
+    if low_rank and plain is not None:  # dU F^T and W^T dU: the factors move, too
+        if factor in moved:
+            found[weight] = found[weight] + plain @ moved[factor].T
+        if weight in moved:
+            found[factor] = found[factor] + moved[weight].T @ plain
+    return found
+
+
+def _outer(dz: Array, x: Array) -> Array:
+    """The sum over all rows of dz^T x."""
+    N, K = dz.shape[-1], x.shape[-1]
+    found, x = np.empty((N, K), x.dtype), np.ascontiguousarray(x)
+    dense.backward(x, found, dz, None, found, None, (x.size // K, N, K), threads=allowed_threads())
+    return found
