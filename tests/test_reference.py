@@ -69,8 +69,21 @@ def test_every_page_is_in_the_index_once():
 
 
 FACADES = [
-    *("building", "cells", "comparing", "data", "datasets", "estimators", "export", "feedforward", "forecasting"),
-    *("hookspecs", "interop", "layers", "losses", "models", "optim", "plots", "plugins", "saving", "text", "torch"),
+    *("building", "cells", "comparing", "data", "datasets", "diagnostics", "estimators", "export", "feedforward"),
+    *(
+        "forecasting",
+        "hookspecs",
+        "interop",
+        "layers",
+        "losses",
+        "models",
+        "optim",
+        "plots",
+        "plugins",
+        "saving",
+        "text",
+        "torch",
+    ),
     "training",
 ]
 

@@ -1,0 +1,7 @@
+"""Inside a recurrent net: gradients by lag and by row, Jacobians of steps, Lyapunov exponents, fixed points."""
+
+from pylstm.diagnostics.jacobians import fixed_points, jacobians, lyapunov_spectrum
+from pylstm.diagnostics.lags import LagGradients, gradient_by_lag
+from pylstm.diagnostics.rows import row_gradients
+
+__all__ = ["LagGradients", "fixed_points", "gradient_by_lag", "jacobians", "lyapunov_spectrum", "row_gradients"]

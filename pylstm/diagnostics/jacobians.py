@@ -1,0 +1,161 @@
+"""Jacobians of the steps of a run, the Lyapunov exponents of their products, and states at which a step stays."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from pylstm.checks import Array, as_size
+from pylstm.diagnostics.steps import Steps
+from pylstm.layers import Run
+
+
+def jacobians(run: Run) -> Array:
+    """The derivative of the states after every step with respect to those before it, by all paths.
+
+    Parameters
+    ----------
+    run : Run
+        Of one layer, with a tape.
+
+    Returns
+    -------
+    ndarray, shape (T, B, N, N)
+        ``[t, b, i, j]``: of unit i after step t by unit j before it, the states of the cell side by side (N units, in
+        the order of ``run.states``). 0 beyond the end of a row. The product of the matrices of several steps, the last
+        first, is the derivative across them.
+
+    Raises
+    ------
+    TypeError
+        The run of a stack or two directions.
+    RuntimeError
+        A run without a tape.
+
+    Examples
+    --------
+    >>> import numpy as np, pylstm
+    >>> from pylstm.diagnostics import jacobians
+    >>> layer = pylstm.RNN(2, 3, dtype="float64", seed=0)
+    >>> run = layer(np.ones((6, 1, 2)))
+    >>> truth = (1 - run.y[3, 0] ** 2)[:, None] * layer.params["weight_h"]
+    >>> bool(np.allclose(jacobians(run)[3, 0], truth, atol=1e-15))
+    True
+    """
+    steps = Steps(run)
+    rows = []
+    for name, value in steps.nothing().items():
+        for unit in range(value.shape[-1]):
+            one = steps.nothing()
+            one[name][..., unit] = 1
+            rows.append(np.concatenate([steps.whole(back) for back in steps.back(one).initial.values()], -1))
+    return np.stack(rows, axis=2)
+
+
+def lyapunov_spectrum(run: Run, *, exponents: int | None = None, skip: int = 0) -> Array:
+    """Mean rates at which small differences of the states grow along a run, the largest first.
+
+    The product of the Jacobians is factored step by step, Q R = J Q: the logarithms of the diagonal of R add up
+    (Benettin, Galgani, Giorgilli and Strelcyn, 1980).
+
+    Parameters
+    ----------
+    run : Run
+        Of one layer, with a tape; rows of equal length.
+    exponents : int, optional
+        How many; default all N.
+    skip : int, optional
+        Steps at the start that turn the directions, but do not count.
+
+    Returns
+    -------
+    ndarray of float64, shape (B, exponents)
+        Per step, natural logarithms. Above 0: chaos.
+
+    Raises
+    ------
+    TypeError, ValueError
+        The run of a stack; rows that end early; no step left after `skip`.
+    RuntimeError
+        A run without a tape.
+
+    Examples
+    --------
+    >>> import numpy as np, pylstm
+    >>> from pylstm.diagnostics import lyapunov_spectrum
+    >>> run = pylstm.RNN(2, 3, dtype="float64", seed=0)(np.ones((50, 1, 2)))
+    >>> bool((lyapunov_spectrum(run) < 0).all())
+    True
+    """
+    if getattr(run, "lengths", None) is not None:
+        raise ValueError("lyapunov_spectrum needs rows of one length: run them without lengths")
+    J = jacobians(run).astype(np.float64)
+    T, B, N = J.shape[:3]
+    count = N if exponents is None else min(as_size("exponents", exponents), N)
+    if not 0 <= skip < T:
+        raise ValueError(f"skip must leave a step of {T}, got {skip!r}")
+    Q = np.broadcast_to(np.eye(N)[:, :count], (B, N, count))
+    total = np.zeros((B, count))
+    for t in range(T):
+        Q, R = np.linalg.qr(J[t] @ Q)
+        if t >= skip:
+            with np.errstate(divide="ignore"):  # a direction that is lost at once: -inf
+                total += np.log(np.abs(np.diagonal(R, axis1=1, axis2=2)))
+    found: Array = total / (T - skip)
+    return found
+
+
+def fixed_points(
+    layer: Any, starts: dict[str, Any], x: Any = None, *, tolerance: float = 1e-10, steps: int = 50
+) -> tuple[dict[str, Array], Array, Array]:
+    """States at which one step of a layer stays, from several starts at once, by Newton's method.
+
+    Sussillo and Barak (2013), Opening the black box.
+
+    Parameters
+    ----------
+    layer : Recurrent
+        One layer, best in float64.
+    starts : dict of str to array_like, shape (B, width)
+        Where to begin, such as states of a run; all states.
+    x : array_like, shape (input_size,), optional
+        The input at which it stays; default 0.
+    tolerance : float
+        Largest change of a unit in a step at which a point counts as found.
+    steps : int
+        Most steps of Newton's method.
+
+    Returns
+    -------
+    states : dict of str to ndarray, shape (B, width)
+    change : ndarray, shape (B,)
+        Largest change of a unit in a step from there: below `tolerance` where a point was found.
+    jacobian : ndarray, shape (B, N, N)
+        Of the step, there: its eigenvalues tell whether the point is stable.
+
+    Examples
+    --------
+    >>> import numpy as np, pylstm
+    >>> from pylstm.diagnostics import fixed_points
+    >>> layer = pylstm.GRU(2, 3, dtype="float64", seed=0)
+    >>> states, change, jacobian = fixed_points(layer, {"h": np.zeros((4, 3))})
+    >>> bool((change < 1e-10).all()), bool((abs(np.linalg.eigvals(jacobian)) < 1).all())
+    (True, True)
+    """
+    widths, names = layer.widths, layer.cell.contract.states
+    at = np.concatenate([np.asarray(starts[name], layer.dtype) for name in names], -1)
+    B, ends = len(at), np.cumsum([widths[name] for name in names])
+    given = np.zeros(layer.input_size) if x is None else np.asarray(x)
+    x = np.broadcast_to(given.astype(layer.dtype), (B, layer.input_size))
+    x = np.ascontiguousarray(x[:, None] if layer.batch_first else x[None])
+    for left in reversed(range(steps + 1)):
+        states = {name: np.ascontiguousarray(part) for name, part in zip(names, np.split(at, ends[:-1], axis=-1))}
+        run = layer(x, states)
+        gap = np.concatenate([run.final[name] for name in names], -1) - at
+        change, J = np.abs(gap).max(axis=1), jacobians(run)[0]
+        if left == 0 or not (change > tolerance).any():
+            break
+        moves = np.linalg.solve(np.eye(at.shape[1]) - J, gap[..., None])[..., 0]
+        at = np.where((change > tolerance)[:, None], at + moves, at).astype(layer.dtype)
+    return states, change, J

@@ -1,0 +1,136 @@
+"""`gradient_by_lag`: which steps of the past a gradient comes from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from pylstm.checks import Array, as_size
+from pylstm.diagnostics.steps import Steps
+from pylstm.layers import Run
+
+
+@dataclass(frozen=True)
+class LagGradients:
+    """The gradient of the parameters, by lag: what a loss at step t sends to step t - lag, over all t.
+
+    Attributes
+    ----------
+    lags : ndarray of int, shape (n,)
+        From 0 on.
+    params : ndarray, shape (n, number of parameters)
+        Row k is the part of lag k, laid out as ``layer.params.flat``. All lags add up to the gradient.
+    norms : ndarray, shape (n,)
+        Length of each row.
+    sent : ndarray, shape (n,)
+        Root mean square of the cotangents that arrive at the states after lag k steps.
+    direct : ndarray, shape (n,)
+        The same along the direct path alone, from state to state without the recurrent matrices: of an LSTM through
+        the forget gates.
+
+    Examples
+    --------
+    >>> import numpy as np, pylstm
+    >>> from pylstm.diagnostics import gradient_by_lag
+    >>> run = pylstm.LSTM(2, 3, dtype="float64", seed=0)(np.ones((6, 1, 2)))
+    >>> dy = np.ones((6, 1, 3))
+    >>> found = gradient_by_lag(run, dy)
+    >>> bool(np.allclose(found.params.sum(axis=0), run.backward(dy).params.flat, atol=1e-14))
+    True
+    """
+
+    lags: np.ndarray
+    params: Array
+    norms: Array
+    sent: Array
+    direct: Array
+
+    def truncation_bias(self, k: int) -> float:
+        """How far the gradient of chunks that reach `k` steps back is from that of all lags here, relative to it.
+
+        Parameters
+        ----------
+        k : int
+            Lags 0 to k - 1 are kept.
+
+        Returns
+        -------
+        float
+            0 for the exact gradient; above 1 the truncated one points elsewhere.
+        """
+        k = as_size("k", k)
+        whole = float(np.linalg.norm(self.params.sum(axis=0, dtype=np.float64)))
+        return float(np.linalg.norm(self.params[k:].sum(axis=0, dtype=np.float64))) / whole if whole else 0.0
+
+
+def gradient_by_lag(run: Run, dy: Any, lags: int | None = None) -> LagGradients:
+    """Cut the gradient of the parameters of one layer into the parts of every lag.
+
+    A loss at step t sends a cotangent to step t - 1, t - 2, and so on. All steps go back at once, one lag after the
+    other: the cost is that of a gradient for every lag.
+
+    Parameters
+    ----------
+    run : Run
+        Of one layer, with a tape.
+    dy : array_like
+        Cotangent of ``run.y``, in its shape.
+    lags : int, optional
+        How many, from 0 on; default all.
+
+    Returns
+    -------
+    LagGradients
+
+    Raises
+    ------
+    TypeError, ValueError
+        The run of a stack or two directions; a wrong shape or dtype; no steps.
+    RuntimeError
+        A run without a tape.
+    """
+    steps = Steps(run)
+    if run._T == 0 or run._B == 0:
+        raise ValueError(f"a run over {run._T} steps of {run._B} rows has no lags")
+    count = steps.T if lags is None else min(as_size("lags", lags), steps.T)
+    whole, params, sent, straight = steps.start(dy), [], [], []
+    direct = whole
+    for _ in range(count):
+        sent.append(_size(whole))
+        straight.append(_size(direct))
+        grads = steps.back(whole)
+        params.append(grads.params.flat.copy())
+        whole = _earlier({name: steps.whole(value) for name, value in grads.initial.items()})
+        direct = _earlier(_direct(steps, direct))
+    rows = np.array(params)
+    norms = np.linalg.norm(rows, axis=1)
+    return LagGradients(np.arange(count), rows, norms, np.array(sent), np.array(straight))
+
+
+def _earlier(cotangents: dict[str, Array]) -> dict[str, Array]:
+    """What was sent to the states before step t is what step t - 1 receives."""
+    return {name: np.concatenate([value[1:], np.zeros_like(value[:1])]) for name, value in cotangents.items()}
+
+
+def _direct(steps: Steps, cotangents: dict[str, Array]) -> dict[str, Array]:
+    """What a step sends back, without what comes through the recurrent matrices."""
+    grads, layer, given = steps.back(cotangents, steps=True), steps.run.layer, steps.run._given
+    contract, found = layer.cell.contract, {}
+    for k, (name, value) in enumerate(grads.initial.items()):
+        if name in contract.sources:
+            gates = [grads.gates[gate].reshape(len(value), -1) for gate in contract.gates_of(name)]
+            product = np.concatenate(gates, -1) @ layer.matrix(name)
+            if given.pre is not None and given.pre[k] is not None:
+                product = product * given.pre[k].reshape(product.shape)
+            if given.reset is not None:
+                product = np.where(given.reset.reshape(-1, 1), layer.dtype.type(0), product)
+            value = value - product
+        found[name] = steps.whole(value)
+    return found
+
+
+def _size(cotangents: dict[str, Array]) -> float:
+    count = sum(value.size for value in cotangents.values())
+    return float(np.sqrt(sum((value.astype(np.float64) ** 2).sum() for value in cotangents.values()) / count))

@@ -1,0 +1,78 @@
+"""`row_gradients`: the gradient of every row of a batch by itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from pylstm.checks import Array
+from pylstm.diagnostics.steps import by_step, check_run, input_of, resets_of
+from pylstm.layers import Run
+
+
+def row_gradients(run: Run, dy: Any) -> dict[str, Array]:
+    """Per-sample gradients of the parameters of one layer, from one backward pass.
+
+    A row's gradient of a matrix is the sum over its steps of delta times source, as the whole one is over all rows.
+
+    Parameters
+    ----------
+    run : Run
+        Of one layer, with a tape.
+    dy : array_like
+        Cotangent of ``run.y``, in its shape.
+
+    Returns
+    -------
+    dict of str to ndarray, shape (B, *shape of the parameter)
+        Of every parameter; summed over the rows it is that of ``run.backward(dy).params``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        The run of a stack or two directions; a wrong shape or dtype; parameters that are vectors per unit, a structured
+        matrix, learned initial states: their gradients are summed over rows in the loop.
+    RuntimeError
+        A run without a tape.
+
+    Examples
+    --------
+    >>> import numpy as np, pylstm
+    >>> from pylstm.diagnostics import row_gradients
+    >>> run = pylstm.GRU(2, 3, seed=0)(np.ones((6, 4, 2), "float32"))
+    >>> row_gradients(run, run.y)["weight_h"].shape
+    (4, 9, 3)
+    """
+    check_run(run)
+    layer, contract = run.layer, run.layer.cell.contract
+    trained = [name for name in contract.params if name not in contract.constants]
+    if trained or layer.learn_initial or contract.structure:
+        what = trained[0] if trained else "learn_initial" if layer.learn_initial else "structure"
+        raise ValueError(
+            f"row_gradients: cell {contract.name!r} has {what}, whose gradient the loop sums over rows: go back row by "
+            "row, layer(x[:, b : b + 1]).backward(dy[:, b : b + 1])"
+        )
+    grads = run.backward(dy, steps=True)
+    deltas = {name: by_step(run, array) for name, array in grads.gates.items()}
+    values = {"x": input_of(run)} | {name: _previous(run, k, name) for k, name in enumerate(contract.states)}
+    values |= {name: by_step(run, array) for name, array in run.emissions.items()}
+    found = {}
+    for source in contract.sources:
+        dz = np.concatenate([deltas[gate] for gate in contract.gates_of(source)], -1)
+        found[f"weight_{source}"] = dz.transpose(1, 2, 0) @ values[source].transpose(1, 0, 2)
+    if "bias" in layer.params:
+        found["bias"] = np.concatenate([deltas[gate] for gate in contract.biased], -1).sum(axis=0)
+    free = layer.params.zeros_like()
+    free.flat[...] = 1
+    layer.params.fill_held(free.flat, 0)
+    return {name: rows * free[name] for name, rows in found.items()}
+
+
+def _previous(run: Run, k: int, name: str) -> Array:
+    """State k as every step reads it, (T, B, width): after reset and pre."""
+    given, found = run._given, by_step(run, run.states[name], 1)[:-1]
+    if given.reset is not None and given.origin is not None:
+        found = np.where(resets_of(run), given.origin[k], found)
+    factor = None if given.pre is None else given.pre[k]
+    return found if factor is None else by_step(run, run._layout.steps_out(factor)) * found

@@ -1,0 +1,100 @@
+"""`Steps`: all steps of a run as the rows of one step, to go back through each by itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from pylstm.checks import Array, check_array
+from pylstm.layers import Gradients, Run
+
+
+def by_step(run: Any, array: Array, more: int = 0) -> Array:
+    """(T + more, B, width), from an array of all steps as the caller of a run has it."""
+    found = array[:, None] if run._layout.single else array.swapaxes(0, 1) if run._layout.batch_first else array
+    return found.reshape(run._T + more, run._B, array.shape[-1])
+
+
+def input_of(run: Any) -> Array:
+    """The input of a run, (T, B, input_size)."""
+    return by_step(run, run._steps(run._plan.offset("x"), run.layer.input_size))
+
+
+def resets_of(run: Any) -> Array:
+    """Which steps of a run are reset, bool (T, B, 1)."""
+    flags = run._given.reset
+    flags = flags if flags.ndim == 3 or run._layout.order is not None else flags[..., None]
+    return by_step(run, run._layout.steps_out(flags)).astype(bool)
+
+
+def check_run(run: Any) -> None:
+    """`TypeError` for what is not the run of one layer, `RuntimeError` for one without a tape."""
+    if not isinstance(run, Run):
+        raise TypeError(f"this takes the run of one layer, such as run.layers[0] of a stack; got {type(run).__name__}")
+    run._need_tape("diagnostics")
+
+
+class Steps:
+    """The steps of all rows of a run, side by side: a batch of one step, from the states before each.
+
+    Attributes
+    ----------
+    run : Run
+        Over that batch: rows of a step next to each other, without those that have ended.
+    T, B : int
+    """
+
+    def __init__(self, run: Any) -> None:
+        check_run(run)
+        self._of, self.T, self.B = run, run._T, run._B
+        lengths = getattr(run, "lengths", None)
+        inside = np.ones((self.T, self.B), bool) if lengths is None else np.arange(self.T)[:, None] < lengths
+        self._rows = np.flatnonzero(inside)
+        contract, given = run.layer.cell.contract, run._given
+        options: dict[str, Any] = {}
+        for kind, names in (("aux", contract.aux), ("pre", contract.states), ("blend", contract.states)):
+            arrays = zip(names, getattr(given, kind) or ())
+            found = {name: self._one_step(run._layout.steps_out(array)) for name, array in arrays if array is not None}
+            if found:
+                options[kind] = found
+        if given.reset is not None:
+            rows = self._taken(resets_of(run))[:, None]
+            options["reset"] = (rows if run.layer.batch_first else rows.swapaxes(0, 1))[..., 0]
+        initial = {name: self._taken(by_step(run, run.states[name], 1)[:-1]) for name in contract.states}
+        x = self._one_step(run._steps(run._plan.offset("x"), run.layer.input_size))
+        self.run = run.layer(x, initial, **options)
+
+    def _taken(self, array: Array) -> Array:
+        """The rows of a (T, B, width) array that are there."""
+        found: Array = np.ascontiguousarray(array.reshape(self.T * self.B, array.shape[-1])[self._rows])
+        return found
+
+    def _one_step(self, array: Array) -> Array:
+        """One step, from an array of all steps as the caller has it."""
+        rows = self._taken(by_step(self._of, array))
+        return rows[:, None] if self._of.layer.batch_first else rows[None]
+
+    def back(self, cotangents: dict[str, Array], *, steps: bool = False) -> Gradients:
+        """Back through every step by itself: `cotangents` of the states after it, (T, B, width)."""
+        found: Gradients = self.run.backward(dfinal={n: self._taken(v) for n, v in cotangents.items()}, steps=steps)
+        return found
+
+    def whole(self, rows: Array) -> Array:
+        """(T, B, width), 0 where a row has ended, from the rows of the batch."""
+        found = np.zeros((self.T * self.B, rows.shape[-1]), rows.dtype)
+        found[self._rows] = rows.reshape(len(self._rows), rows.shape[-1])
+        return found.reshape(self.T, self.B, -1)
+
+    def nothing(self) -> dict[str, Array]:
+        """Cotangents of the states after every step that are 0."""
+        layer = self._of.layer
+        return {n: np.zeros((self.T, self.B, layer.widths[n]), layer.dtype) for n in layer.cell.contract.states}
+
+    def start(self, dy: Any) -> dict[str, Array]:
+        """The cotangents that the loss sends to every step."""
+        run, layer = self._of, self._of.layer
+        shape = run._layout.steps_shape(self.T, self.B, layer.output_size)
+        found = self.nothing()
+        found[layer.cell.contract.output] = by_step(run, check_array("dy", dy, shape, layer.dtype))
+        return found

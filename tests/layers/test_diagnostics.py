@@ -1,0 +1,204 @@
+"""Gradients by lag and by row, Jacobians of steps, Lyapunov exponents and fixed points, beside their definitions."""
+
+import numpy as np
+import pytest
+
+import pylstm
+from pylstm.cells import Cell
+from pylstm.diagnostics import fixed_points, gradient_by_lag, jacobians, lyapunov_spectrum, row_gradients
+from pylstm.plugins import registry
+
+NAMES = registry().names()
+T, B, I, H = 6, 3, 4, 5
+
+
+def draw(*shape, seed=0, low=None):
+    rng = np.random.default_rng(seed)
+    return rng.normal(size=shape) if low is None else rng.uniform(low, 1.5, size=shape)
+
+
+def problem(cell, **options):
+    contract = (registry().get(cell) if isinstance(cell, str) else cell).contract
+    sizes = {name: H - 1 for name, default in contract.sizes.items() if default is None}
+    layer = pylstm.Recurrent(cell, I, H, dtype="float64", seed=1, **sizes, **options)
+    call = {"initial": {name: draw(B, layer.widths[name], seed=k, low=0.5) for k, name in enumerate(contract.states)}}
+    if set(contract.aux) - {"x"}:
+        call["aux"] = {name: draw(T, B, layer.widths[name], low=0.5) for name in contract.aux if name != "x"}
+    return layer, draw(T, B, I), call, draw(T, B, layer.output_size, seed=9)
+
+
+FORMS = {
+    "plain": {},
+    "reset": {"reset": np.random.default_rng(3).random((T, B)) < 0.4},
+    "ragged": {"lengths": [6, 2, 0]},
+    "pre": {"pre": {"h": draw(T, B, 1, low=0.5)}, "blend": {"h": draw(T, B, H, low=0.2)}},
+}
+
+
+@pytest.mark.parametrize("cell", NAMES)
+def test_lags_of_every_cell_add_up(cell):
+    layer, x, call, dy = problem(cell)
+    run = layer(x, **call)
+    found, grads = gradient_by_lag(run, dy), run.backward(dy)
+    truth = grads.params.flat
+    scale = max(1.0, np.abs(found.params).max())
+    assert np.abs(found.params.sum(axis=0) - truth).max() <= 1e-12 * scale
+    assert found.sent[0] == found.direct[0] > 0
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("cell", ["lstm", "gru", "gru_reset_before"])
+def test_a_lag_is_what_one_loss_sends_so_far(cell, form):
+    layer, x, call, dy = problem(cell)
+    call |= FORMS[form]
+    run = layer(x, **call)
+    found = gradient_by_lag(run, dy)
+    lengths = call.get("lengths", [T] * B)
+    truth = np.zeros_like(found.params)
+    for t in range(T):
+        alone = np.zeros_like(dy)
+        alone[t] = dy[t]
+        after = np.zeros_like(truth[0])
+        for first in range(t, -1, -1):  # of the steps from `first` on alone
+            kept = {name: value[first : t + 1] for name, value in call.items() if name == "reset"}
+            kept |= {
+                kind: {n: v[first : t + 1] for n, v in call[kind].items()} for kind in ("pre", "blend") if kind in call
+            }
+            if "lengths" in call:
+                kept["lengths"] = [max(0, min(n, t + 1) - first) for n in lengths]
+            start = {name: run.states[name][first] for name in layer.cell.contract.states}
+            part = layer(x[first : t + 1], start, **kept).backward(alone[first : t + 1]).params.flat
+            truth[t - first] += part - after
+            after = part
+    assert np.allclose(found.params, truth, rtol=1e-9, atol=1e-11)
+    few = gradient_by_lag(run, dy, 2)
+    assert np.array_equal(few.params, found.params[:2]) and list(few.lags) == [0, 1]
+    whole = found.params.sum(axis=0)
+    assert np.isclose(found.truncation_bias(2), np.linalg.norm(whole - few.params.sum(axis=0)) / np.linalg.norm(whole))
+
+
+def test_the_direct_path_of_an_lstm_is_its_forget_gate():
+    layer, x, call, _ = problem("lstm")
+    run = layer(x, **call)
+    dy = np.zeros((T, B, H))
+    dy[-1] = 1
+    found = gradient_by_lag(run, dy)
+    o, c, f = run.gates["o"], run.states["c"], run.gates["f"]
+    sent = o[-1] * (1 - np.tanh(c[-1]) ** 2) * f[-1]
+    for lag in range(1, T):
+        assert np.isclose(found.direct[lag], np.sqrt((sent**2).sum() / (2 * T * B * H)), rtol=1e-12)
+        sent = sent * f[-1 - lag]
+    assert abs(found.direct[-1] - found.sent[-1]) > 1e-6
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("cell", ["lstm", "gru", "rnn_tanh", "gru_reset_before"])
+def test_row_gradients(cell, form):
+    layer, x, call, dy = problem(cell)
+    call |= FORMS[form]
+    layer.params.freeze("weight_x")
+    run = layer(x, **call)
+    found, whole = row_gradients(run, dy), run.backward(dy).params
+    assert found.keys() == whole.keys() and not found["weight_x"].any()
+    for b in range(B):
+        n = call.get("lengths", [T] * B)[b]
+        kept = {"reset": call["reset"][:n, b]} if "reset" in call else {}
+        for kind in ("pre", "blend") if "pre" in call else ():
+            kept[kind] = {name: value[:n, b] for name, value in call[kind].items()}
+        start = {name: value[b] for name, value in call["initial"].items()}
+        alone = layer(x[:n, b], start, **kept).backward(dy[:n, b]).params
+        for name, rows in found.items():
+            assert np.allclose(rows[b], alone[name], rtol=1e-12, atol=1e-14), name
+            assert np.allclose(rows.sum(axis=0), whole[name], rtol=1e-12, atol=1e-13)
+
+
+@pytest.mark.parametrize("first", [True, False], ids=["batch first", "one sequence"])
+def test_as_the_caller_has_them(first):
+    layer, x, call, dy = problem("gru")
+    other = pylstm.GRU(I, H, dtype="float64", batch_first=first)
+    other.params.update(layer.params)
+    bring = (lambda a: a.swapaxes(0, 1)) if first else (lambda a: a[:, 1])
+    truth = layer(x, **call)
+    start = {name: value if first else value[1] for name, value in call["initial"].items()}
+    run = other(bring(x), start)
+    one = slice(None) if first else slice(1, 2)
+    assert np.allclose(jacobians(run), jacobians(truth)[:, one], rtol=1e-12)
+    assert np.allclose(row_gradients(run, bring(dy))["weight_h"], row_gradients(truth, dy)["weight_h"][one])
+    by_lag = gradient_by_lag(run, bring(dy)).params
+    alone = layer(x[:, one], {name: value[one] for name, value in call["initial"].items()})
+    assert np.allclose(by_lag, gradient_by_lag(alone, dy[:, one]).params, rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru", "mgu", "ln_gru"])
+def test_jacobians(cell):
+    layer, x, call, _ = problem(cell)
+    run = layer(x, **call)
+    found, names = jacobians(run), layer.cell.contract.states
+    for t in (0, 3):
+        columns = []
+        for name in names:
+            for unit in range(layer.widths[name]):
+                sides = []
+                for by in (1e-5, -1e-5):
+                    start = {each: run.states[each][t].copy() for each in names}
+                    start[name][:, unit] += by
+                    sides.append(np.concatenate([layer(x[t : t + 1], start).final[each] for each in names], -1))
+                columns.append((sides[0] - sides[1]) / 2e-5)
+        assert np.allclose(found[t], np.stack(columns, -1), rtol=1e-6, atol=1e-9)
+    assert np.abs(found).max() > 1e-2
+
+
+class Linear(Cell):
+    states = ("h",)
+    gates = {"a": "x+h"}
+
+    def forward(z):
+        return {"h": z.a}
+
+
+def test_the_spectrum_of_a_linear_net():
+    """Of a normal matrix: the logarithms of its singular values."""
+    layer = pylstm.Recurrent(Linear, 2, 5, dtype="float64", seed=0)
+    Q = np.linalg.qr(draw(5, 5))[0]
+    values = np.array([0.3, 0.5, 0.7, 0.9, 1.1])
+    layer.params["weight_h"][...] = Q @ np.diag(values) @ Q.T
+    found = lyapunov_spectrum(layer(draw(400, 2, 2) / 1e3), skip=250)
+    assert np.allclose(found, np.sort(np.log(values))[::-1], rtol=0, atol=1e-12)
+    few = lyapunov_spectrum(layer(draw(400, 2, 2) / 1e3), exponents=2, skip=250)
+    assert few.shape == (2, 2) and np.allclose(few, found[:, :2], atol=1e-12)
+
+
+def test_fixed_points():
+    layer = pylstm.RNN(1, 1, bias=False, dtype="float64", seed=0)
+    layer.params["weight_h"][...] = 2.0
+    states, change, J = fixed_points(layer, {"h": np.array([[2.0], [-2.0], [0.1]])})
+    h = states["h"][:, 0]
+    assert np.allclose(np.tanh(2 * h), h, atol=1e-12) and (change < 1e-10).all()
+    assert np.allclose(h, [0.9575040240772687, -0.9575040240772687, 0.0], atol=1e-9)
+    assert np.allclose(J[:, 0, 0], 2 * (1 - h**2))
+    x = np.array([0.3])
+    moved = fixed_points(pylstm.LSTM(1, 4, dtype="float64", seed=3), {"h": np.zeros((1, 4)), "c": np.zeros((1, 4))}, x)
+    layer = pylstm.LSTM(1, 4, dtype="float64", seed=3)
+    again = layer(x[None, None], moved[0])
+    assert np.allclose(again.final["c"], moved[0]["c"], atol=1e-10) and np.abs(moved[0]["c"]).max() > 1e-3
+
+
+def test_what_is_refused():
+    layer, x, call, dy = problem("lstm")
+    stack = pylstm.LSTM(I, H, num_layers=2, dtype="float64")(x)
+    for function in (lambda run: gradient_by_lag(run, dy), jacobians, lambda run: row_gradients(run, dy)):
+        with pytest.raises(TypeError, match=r"run of one layer.*got StackRun"):
+            function(stack)
+        with pytest.raises(RuntimeError, match="tape=False"):
+            function(layer(x, tape=False))
+    with pytest.raises(ValueError, match="dy must have shape"):
+        gradient_by_lag(layer(x, **call), dy[1:])
+    with pytest.raises(ValueError, match=r"0 steps of 3 rows"):
+        gradient_by_lag(layer(x[:0]), dy[:0])
+    with pytest.raises(ValueError, match="rows of one length"):
+        lyapunov_spectrum(layer(x, lengths=[6, 2, 1]))
+    with pytest.raises(ValueError, match="skip must leave a step of 6"):
+        lyapunov_spectrum(layer(x), skip=6)
+    other, x, call, dy = problem("peephole")
+    with pytest.raises(ValueError, match="go back row by row"):
+        row_gradients(other(x, **call), dy)
