@@ -69,6 +69,7 @@ if TYPE_CHECKING:  # what `__getattr__` finds, for checkers
     from pylstm import comparing as comparing
     from pylstm import data as data
     from pylstm import datasets as datasets
+    from pylstm import diagnostics as diagnostics
     from pylstm import estimators as estimators
     from pylstm import export as export
     from pylstm import feedforward as feedforward
@@ -194,9 +195,9 @@ _LATER = _ESTIMATORS | {
 """Name -> module of what is imported when it is asked for."""
 
 _ROOMS = (
-    "building", "cells", "comparing", "data", "datasets", "estimators", "export", "feedforward", "forecasting",
-    "hookspecs", "interop", "layers", "losses", "models", "optim", "plots", "plugins", "saving", "text", "torch",
-    "training",
+    "building", "cells", "comparing", "data", "datasets", "diagnostics", "estimators", "export", "feedforward",
+    "forecasting", "hookspecs", "interop", "layers", "losses", "models", "optim", "plots", "plugins", "saving", "text",
+    "torch", "training",
 )  # fmt: skip
 """The other façades, imported when they are asked for."""
 

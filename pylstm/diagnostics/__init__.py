@@ -1,7 +1,13 @@
 """Inside a recurrent net: gradients by lag and by row, Jacobians of steps, Lyapunov exponents, fixed points."""
 
+from typing import TYPE_CHECKING
+
 from pylstm.diagnostics.jacobians import fixed_points, jacobians, lyapunov_spectrum
 from pylstm.diagnostics.lags import LagGradients, gradient_by_lag
 from pylstm.diagnostics.rows import row_gradients
+from pylstm.hints import absent
 
 __all__ = ["LagGradients", "fixed_points", "gradient_by_lag", "jacobians", "lyapunov_spectrum", "row_gradients"]
+
+if not TYPE_CHECKING:
+    __getattr__ = absent(__name__)
