@@ -2,9 +2,9 @@
 
 from typing import TYPE_CHECKING
 
-from pylstm.diagnostics.jacobians import fixed_points, jacobians, lyapunov_spectrum
 from pylstm.diagnostics.lags import LagGradients, gradient_by_lag
 from pylstm.diagnostics.rows import row_gradients
+from pylstm.diagnostics.spectra import fixed_points, jacobians, lyapunov_spectrum
 from pylstm.hints import absent
 
 __all__ = ["LagGradients", "fixed_points", "gradient_by_lag", "jacobians", "lyapunov_spectrum", "row_gradients"]

@@ -90,6 +90,14 @@ def gradient_by_lag(run: Run, dy: Any, lags: int | None = None) -> LagGradients:
         The run of a stack or two directions; a wrong shape or dtype; no steps.
     RuntimeError
         A run without a tape.
+
+    Examples
+    --------
+    >>> import numpy as np, pylstm
+    >>> from pylstm.diagnostics import gradient_by_lag
+    >>> run = pylstm.GRU(2, 3, seed=0)(np.ones((6, 1, 2), "float32"))
+    >>> gradient_by_lag(run, run.y, lags=3).norms.shape
+    (3,)
     """
     steps = Steps(run)
     if run._T == 0 or run._B == 0:

@@ -34,6 +34,14 @@ class Tangent:
         Of every state after the last step.
     emissions : dict of str to ndarray
         Of the values passed between the stages of a step.
+
+    Examples
+    --------
+    >>> import numpy as np, pylstm
+    >>> run = pylstm.LSTM(2, 3, seed=0)(np.ones((5, 2), "float32"))
+    >>> along = run.jvp(np.ones((5, 2), "float32"))
+    >>> along.states["c"].shape, along.final["c"].shape
+    ((6, 3), (3,))
     """
 
     y: Array

@@ -40,7 +40,7 @@ MODES = {
 def gates_by_inputs(layer, x, options, dy):
     """The cotangents of the gates that read x: gradients of a weight whose input is 1 at one step of one row."""
     T, B, inputs = x.shape
-    wide = type(layer)(layer.cell, inputs + T * B, layer.hidden_size, dtype="float64")
+    wide = pylstm.Recurrent(layer.cell, inputs + T * B, layer.hidden_size, dtype="float64")
     for name, value in layer.params.items():
         if name == "weight_x":
             wide.params[name][...] = 0

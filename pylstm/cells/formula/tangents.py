@@ -18,11 +18,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from pylstm.cells.cell import Cell
-from pylstm.cells.contract import Contract, Stage, hook_name
+from pylstm.cells.contracts import Contract
 from pylstm.cells.formula.derivation import StageDerivation, derive
 from pylstm.cells.formula.graph import ACROSS, FILL, Graph, Node
 from pylstm.cells.formula.rules import RULES
 from pylstm.cells.formula.symbols import Symbol
+from pylstm.cells.stages import Stage, hook_name
 
 LINEAR = ("fill", "row_sum", "cumsum", "rcumsum", "tile", "fold")
 
