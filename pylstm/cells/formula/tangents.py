@@ -128,7 +128,7 @@ def _formula(derived: StageDerivation, tangents: Tangents) -> Callable[..., Any]
     traced = derived.traced
     leaves = {node: place for place, node in traced.leaves.items()}
 
-    def formula(z, prev, e, p, u):  # type: ignore[no-untyped-def]
+    def formula(z: Any, prev: Any, e: Any, p: Any, u: Any) -> dict[str, Any]:
         spaces = {"z": z, "prev": prev, "e": e, "p": p, "u": u}
         values: dict[Node, Symbol] = {}
         slopes: dict[Node, Symbol | None] = {}
