@@ -172,7 +172,9 @@ def overflowing(z):
 
 
 @pytest.mark.parametrize(
-    ("forward", "number"), [(times_nan, "nan"), (below_inf, "-inf"), (overflowing, "inf")], ids=lambda each: str(each)
+    ("forward", "number"),
+    [(times_nan, "nan"), (below_inf, "-inf"), (overflowing, "inf")],
+    ids=["nan", "below", "above"],
 )
 def test_numbers_that_are_not_finite(forward, number):
     with pytest.raises(FormulaError) as caught:
