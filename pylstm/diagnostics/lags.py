@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from pylstm.checks import Array, as_size
+from pylstm.checks import Array, check_size
 from pylstm.diagnostics.steps import Steps
 from pylstm.layers import Run
 
@@ -21,7 +21,8 @@ class LagGradients:
     lags : ndarray of int, shape (n,)
         From 0 on.
     params : ndarray, shape (n, number of parameters)
-        Row k is the part of lag k, laid out as ``layer.params.flat``. All lags add up to the gradient.
+        Row k is the part of lag k, laid out as ``layer.params.flat``. All lags add up to the gradient. What a learned
+        initial state gets belongs to the lag of the first step.
     norms : ndarray, shape (n,)
         Length of each row.
     sent : ndarray, shape (n,)
@@ -60,7 +61,7 @@ class LagGradients:
         float
             0 for the exact gradient; above 1 the truncated one points elsewhere.
         """
-        k = as_size("k", k)
+        k = check_size("k", k, 0)
         whole = float(np.linalg.norm(self.params.sum(axis=0, dtype=np.float64)))
         return float(np.linalg.norm(self.params[k:].sum(axis=0, dtype=np.float64))) / whole if whole else 0.0
 
@@ -102,15 +103,18 @@ def gradient_by_lag(run: Run, dy: Any, lags: int | None = None) -> LagGradients:
     steps = Steps(run)
     if run._T == 0 or run._B == 0:
         raise ValueError(f"a run over {run._T} steps of {run._B} rows has no lags")
-    count = steps.T if lags is None else min(as_size("lags", lags), steps.T)
+    count = steps.T if lags is None else min(check_size("lags", lags), steps.T)
     whole, params, sent, straight = steps.start(dy), [], [], []
     direct = whole
     for _ in range(count):
         sent.append(_size(whole))
         straight.append(_size(direct))
         grads = steps.back(whole)
+        before = {name: steps.whole(value) for name, value in grads.initial.items()}
+        for name in run._given.learned:  # which every row had before its first step
+            grads.params[f"initial_{name}"] += before[name][0].sum(axis=0)
         params.append(grads.params.flat.copy())
-        whole = _earlier({name: steps.whole(value) for name, value in grads.initial.items()})
+        whole = _earlier(before)
         direct = _earlier(_direct(steps, direct))
     rows = np.array(params)
     norms = np.linalg.norm(rows, axis=1)

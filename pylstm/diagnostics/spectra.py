@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from pylstm.checks import Array, as_size
+from pylstm.checks import Array, as_array, check_array, check_names, check_size
 from pylstm.diagnostics.steps import Steps
-from pylstm.layers import Run
+from pylstm.layers import Recurrent, Run
 
 
 def jacobians(run: Run) -> Array:
@@ -92,8 +92,8 @@ def lyapunov_spectrum(run: Run, *, exponents: int | None = None, skip: int = 0) 
         raise ValueError("lyapunov_spectrum needs rows of one length: run them without lengths")
     J = jacobians(run).astype(np.float64)
     T, B, N = J.shape[:3]
-    count = N if exponents is None else min(as_size("exponents", exponents), N)
-    if not 0 <= skip < T:
+    count = N if exponents is None else min(check_size("exponents", exponents), N)
+    if not 0 <= check_size("skip", skip, 0) < T:
         raise ValueError(f"skip must leave a step of {T}, got {skip!r}")
     Q = np.broadcast_to(np.eye(N)[:, :count], (B, N, count))
     total = np.zeros((B, count))
@@ -134,6 +134,13 @@ def fixed_points(
     jacobian : ndarray, shape (B, N, N)
         Of the step, there: its eigenvalues tell whether the point is stable.
 
+    Raises
+    ------
+    TypeError
+        Not one layer; an array of another dtype than the layer's.
+    ValueError
+        A state is missing or has another shape; a cell that needs aux inputs.
+
     Examples
     --------
     >>> import numpy as np, pylstm
@@ -143,19 +150,40 @@ def fixed_points(
     >>> bool((change < 1e-10).all()), bool((abs(np.linalg.eigvals(jacobian)) < 1).all())
     (True, True)
     """
-    widths, names = layer.widths, layer.cell.contract.states
-    at = np.concatenate([np.asarray(starts[name], layer.dtype) for name in names], -1)
-    B, ends = len(at), np.cumsum([widths[name] for name in names])
-    given = np.zeros(layer.input_size) if x is None else np.asarray(x)
-    x = np.broadcast_to(given.astype(layer.dtype), (B, layer.input_size))
-    x = np.ascontiguousarray(x[:, None] if layer.batch_first else x[None])
-    for left in reversed(range(steps + 1)):
+    at, x = _starts(layer, starts, x)
+    names = layer.cell.contract.states
+    ends, identity = np.cumsum([layer.widths[name] for name in names]), np.eye(at.shape[1])
+    for left in reversed(range(check_size("steps", steps) + 1)):
         states = {name: np.ascontiguousarray(part) for name, part in zip(names, np.split(at, ends[:-1], axis=-1))}
         run = layer(x, states)
         gap = np.concatenate([run.final[name] for name in names], -1) - at
         change, J = np.abs(gap).max(axis=1), jacobians(run)[0]
         if left == 0 or not (change > tolerance).any():
             break
-        moves = np.linalg.solve(np.eye(at.shape[1]) - J, gap[..., None])[..., 0]
+        moves = (np.linalg.pinv(identity - J) @ gap[..., None])[
+            ..., 0
+        ]  # the least of them, where some stay as they are
         at = np.where((change > tolerance)[:, None], at + moves, at).astype(layer.dtype)
     return states, change, J
+
+
+def _starts(layer: Any, starts: Any, x: Any) -> tuple[Array, Array]:
+    """All starts with the states side by side, and the input of each as a step."""
+    if not isinstance(layer, Recurrent):
+        raise TypeError(f"fixed_points takes one layer, such as stack.layers[0], got {type(layer).__name__}")
+    names = layer.cell.contract.states
+    check_names("starts", starts, names)
+    if missing := [name for name in names if name not in starts]:
+        raise ValueError(
+            f"starts has no {', '.join(missing)}: pass arrays (B, width) of all states, {', '.join(names)}"
+        )
+    first = as_array(f"starts[{names[0]!r}]", starts[names[0]])
+    if first.ndim != 2:
+        raise ValueError(f"starts[{names[0]!r}] must have shape (B, {layer.widths[names[0]]}), got {first.shape}")
+    B = len(first)
+    arrays = [check_array(f"starts[{name!r}]", starts[name], (B, layer.widths[name]), layer.dtype) for name in names]
+    one = (
+        np.zeros(layer.input_size, layer.dtype) if x is None else check_array("x", x, (layer.input_size,), layer.dtype)
+    )
+    rows = np.ascontiguousarray(np.broadcast_to(one, (B, layer.input_size)))
+    return np.concatenate(arrays, -1), rows[:, None] if layer.batch_first else rows[None]

@@ -202,3 +202,49 @@ def test_what_is_refused():
     other, x, call, dy = problem("peephole")
     with pytest.raises(ValueError, match="go back row by row"):
         row_gradients(other(x, **call), dy)
+
+
+@pytest.mark.parametrize("reset", [False, True])
+def test_learned_initial_states_have_their_lag(reset):
+    layer, x, _, dy = problem("lstm", learn_initial=True)
+    run = layer(x, **(FORMS["reset"] if reset else {}))
+    found, truth = gradient_by_lag(run, dy).params, run.backward(dy).params
+    assert np.allclose(found.sum(axis=0), truth.flat, rtol=1e-12, atol=1e-13)
+    assert np.abs(truth["initial_c"]).max() > 1e-3
+
+
+def test_a_step_that_stays_wherever_it_starts():
+    class Keeps(Cell):
+        states = ("h",)
+        gates = {"a": "x"}
+
+        def forward(z, prev):
+            return {"h": prev.h + z.a}
+
+    layer = pylstm.Recurrent(Keeps, 1, 2, bias=False, dtype="float64")
+    states, change, _ = fixed_points(layer, {"h": np.ones((1, 2))})
+    assert np.array_equal(states["h"], np.ones((1, 2))) and change == 0
+
+
+def test_starts_and_counts_that_do_not_fit():
+    layer, x, call, dy = problem("lstm")
+    run = layer(x, **call)
+    zeros = {"h": np.zeros((2, H)), "c": np.zeros((2, H))}
+    for starts, message in (
+        ({"h": zeros["h"]}, "starts has no c: pass arrays"),
+        (zeros | {"c": np.zeros((2, H + 1))}, r"starts\['c'\] must have shape \(2, 5\)"),
+        ({"h": np.zeros(H), "c": np.zeros(H)}, r"starts\['h'\] must have shape \(B, 5\)"),
+        (zeros | {"s": 1}, "starts"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            fixed_points(layer, starts)
+    with pytest.raises(ValueError, match=r"x must have shape \(4,\)"):
+        fixed_points(layer, zeros, np.zeros(3))
+    with pytest.raises(TypeError, match=r"one layer, such as stack\.layers\[0\], got Stack"):
+        fixed_points(pylstm.LSTM(I, H, num_layers=2), zeros)
+    with pytest.raises(ValueError, match="lags must be at least 1, got -1"):
+        gradient_by_lag(run, dy, -1)
+    with pytest.raises(ValueError, match="exponents must be at least 1, got 0"):
+        lyapunov_spectrum(run, exponents=0)
+    with pytest.raises(TypeError, match="skip must be an integer"):
+        lyapunov_spectrum(run, skip="a")
