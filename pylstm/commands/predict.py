@@ -112,11 +112,12 @@ def _forecast(
 ) -> tuple[dict[str, Any], Sequence[str], Sequence[Sequence[Any]]]:
     from pylstm.commands._shared.fitting import noted
     from pylstm.commands._shared.judging import forecast_all, intervals
-    from pylstm.commands._shared.series import NAMES, check_step, read_all
+    from pylstm.commands._shared.series import NAMES, check_step, in_order, read_all
     from pylstm.commands._shared.trained import data_of
 
     source = data_of(args, about)
     read = read_all(source, {"every": reading["every"]} if source in NAMES else reading)
+    read = in_order(read, about.get("ids"))
     check_step(read, about, reading.get("fill"))
     steps = _steps(args, about, read)
     with noted() as notes:

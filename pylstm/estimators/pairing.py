@@ -18,7 +18,7 @@ def check_fit(y: Any, X: Any) -> list[Any] | None:
     Raises
     ------
     ValueError
-        Both have dates, which differ; the inputs of several series have different names.
+        Both have dates or numbers, which differ; the inputs of several series have different names.
     """
     if not isinstance(X, list | tuple):
         beside = y[0] if isinstance(y, list | tuple) and y else y
@@ -51,7 +51,7 @@ def matched(names: list[Any] | None, frame: Any, n: int, X: Any, history: Any) -
         ]
     X = named(names, X)
     own = frame if isinstance(frame, Frame) else None
-    if own is not None and own.index is not None and own.index.kind in ("times", "offsets", "periods"):
+    if own is not None and own.index is not None and own.index.kind != "none":
         ahead = own.index.future(n)
         if history is None:
             _check_dates(X, ahead, "those of the steps to come")
@@ -90,8 +90,15 @@ def _refuse_names(expected: list[Any], got: list[Any]) -> NoReturn:
 
 
 def _check_dates(X: Any, expected: Any, whose: str) -> None:
-    """Refuse dates of X that are not the expected ones; what has none is paired by position."""
-    if not is_indexed(X) or expected is None or len(X) != len(expected) or not (_dated(X.index) and _dated(expected)):
+    """Refuse dates or numbers of X that are not the expected ones; what has none is paired by position.
+
+    So are rows that are numbered from 0, as every frame has them.
+    """
+    if not is_indexed(X) or expected is None or len(X) != len(expected):
+        return
+    dates = _dated(X.index) and _dated(expected)
+    numbers = X.index.dtype.kind in "iu" and expected.dtype.kind in "iu"
+    if not dates and not (numbers and not np.array_equal(X.index, np.arange(len(X)))):
         return
     try:
         same = np.asarray(X.index == expected, bool)
@@ -100,8 +107,9 @@ def _check_dates(X: Any, expected: Any, whose: str) -> None:
     if same.shape == (len(X),) and same.all():
         return
     row = int(np.argmin(same)) if same.shape == (len(X),) else 0
+    what = "dates" if dates else "numbers"
     raise ValueError(
-        f"the dates of X must be {whose}: row {row} must be that of {expected[row]}, got {X.index[row]}; {CURE}"
+        f"the {what} of X must be {whose}: row {row} must be that of {expected[row]}, got {X.index[row]}; {CURE}"
     )
 
 

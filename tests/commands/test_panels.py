@@ -174,3 +174,19 @@ def test_blocks_of_texts_may_be_series(run, tmp_path):
     done = run("train", "forecast", path, *options)
     assert "note: the column 'shop' is not read: --id shop reads a series for each" in done.err
     assert "is not read" not in run("train", "forecast", path, *options, "--id", "shop").err
+
+
+def test_series_are_found_by_their_ids(run, shops):
+    """A file with the series in another order has the same forecasts; one with others is refused."""
+    options = ["--id", "shop", "--column", "sold", "--known", "price", "--sort", "--horizon", 3, "--validation", 0.2]
+    run("train", "forecast", shops, *options, *SMALL)
+    head, *lines = shops.read_text().splitlines()
+    other = shops.with_name("other.csv")
+    other.write_text("\n".join([head, *sorted(lines, key=lambda line: line.split(",")[1])]) + "\n")
+    expected, found = (rows_of(run("predict", SAVED, each).out) for each in (shops, other))
+    assert sorted(found) == sorted(expected) and len({row[0] for row in found}) == 3
+    errors = [run("evaluate", SAVED, each, "--json").json["series"] for each in (shops, other)]
+    assert errors[0] == errors[1]
+    other.write_text("\n".join([head, *lines]).replace(",B,", ",C,") + "\n")
+    failed = run("predict", SAVED, other)
+    assert "holds the series 'C', 'A', and the model was trained on 'B', 'A'" in failed.err

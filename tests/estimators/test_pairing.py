@@ -102,3 +102,21 @@ def test_sktime_inputs_of_other_times_are_refused():
         net.predict(X=X[61:63])
     more = SktimeForecaster(Forecaster(**SMALL)).fit(Y[5:60].asfreq("D"), X=X.asfreq("D"), fh=[1, 2])
     np.testing.assert_allclose(more.predict(X=X), Y[60:62], atol=0.6)
+
+
+def test_inputs_of_other_numbers_are_refused():
+    years = pd.RangeIndex(1950, 2020)
+    x, y = X.set_axis(years), Y.set_axis(years)
+    net = Forecaster(**SMALL).fit(y[:60], x[:60])
+    expected = net.predict(4, x[60:64])
+    assert list(expected.index) == [2010, 2011, 2012, 2013]
+    np.testing.assert_array_equal(net.predict(4, x[60:64].reset_index(drop=True)), expected)
+    for wrong in (x[:60][::-1], x[1:61], x[:60].sample(frac=1, random_state=0)):
+        with pytest.raises(ValueError, match="the numbers of X must be those of y: row 0 must be that of 1950"):
+            Forecaster(**SMALL).fit(y[:60], wrong)
+    with pytest.raises(ValueError, match="those of the steps to come: row 0 must be that of 2010, got 2011"):
+        net.predict(4, x[61:65])
+    plain = Forecaster(**SMALL).fit(Y[:60].reset_index(drop=True), X[:60].reset_index(drop=True))
+    np.testing.assert_allclose(plain.predict(4, X.reset_index(drop=True)[60:64]), expected)
+    with pytest.raises(ValueError, match="the numbers of X must be those of y: row 0 must be that of 0, got 5"):
+        Forecaster(**SMALL).fit(Y[:60].reset_index(drop=True), X.reset_index(drop=True)[5:65])

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from pylstm.commands._shared.reading import TABLE, TIMES, note_times, open_table, time_column_of
+from pylstm.wording import some_of
 
 if TYPE_CHECKING:
     from pylstm.data.calendar import Steps
@@ -86,6 +87,33 @@ class Read:
         if steps is None or not steps.known:
             return [str(k + 1) for k in range(n)]
         return _times_after(steps, self.form, len(self.series[which].values), n)
+
+
+def in_order(read: Read, ids: list[str] | None) -> Read:
+    """The series in the order of `ids`, those of the training data: a model has a scale and a method for each.
+
+    Raises
+    ------
+    ValueError
+        The file has others.
+    """
+    if not ids or not read.ids or read.ids == ids:
+        return read
+    if sorted(read.ids) != sorted(ids):
+        known, got = (some_of(map(repr, each)) for each in (ids, read.ids))
+        raise ValueError(
+            f"{read.source}: holds the series {got}, and the model was trained on {known}: pass a file with these, or "
+            "train on the others"
+        )
+    K, places = len(read.columns), [read.ids.index(name) for name in ids]
+    order = [place * K + k for place in places for k in range(K)]
+    return replace(
+        read,
+        series=[read.series[k] for k in order],
+        known=[read.known[k] for k in order],
+        ids=list(ids),
+        steps=[read.steps[place] for place in places] if read.steps else [],
+    )
 
 
 def _times_after(steps: Steps, form: DateForm | None, T: int, n: int) -> list[str]:

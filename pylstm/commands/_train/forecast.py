@@ -165,7 +165,7 @@ def _about(args: argparse.Namespace, read: Read, reading: dict[str, Any]) -> dic
 
     data = args.series if args.series in NAMES else os.path.abspath(args.series)
     about = {"task": "forecast", "data": data, "digest": digest_of(*read.series), "reading": reading}
-    return about | {"columns": list(read.columns), "step": step_of(read)}
+    return about | {"columns": list(read.columns), "ids": read.ids, "step": step_of(read)}
 
 
 def _chosen(model: ForecastModel) -> list[str]:
