@@ -22,6 +22,7 @@ def warn(text: str) -> None:
     Examples
     --------
     >>> with warnings.catch_warnings(record=True) as found:
+    ...     warnings.simplefilter("always")
     ...     warn("there are too few steps")
     >>> found[0].category.__name__, found[0].filename.startswith(PACKAGE)
     ('UserWarning', False)

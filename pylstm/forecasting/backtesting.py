@@ -157,7 +157,7 @@ def backtest(
     several = isinstance(values, list | tuple) and len(values) > 0 and np.ndim(values[0]) > 0
     parts = _finite("values", values if several else [values])
     inputs = _inputs(exogenous, parts, several)
-    season = _season(season, model, parts, hold_out, sliding)
+    season = _season(season, model, parts, check_size("hold_out", hold_out), sliding)
     _check(model, min(map(len, parts)), hold_out, horizon, season, sliding, bool(fit_options) and not refit)
     ends: list[np.ndarray] = []
     pieces: dict[str, list[np.ndarray]] = {name: [] for name in (MODEL, NAIVE, *([SEASONAL] if season else []))}

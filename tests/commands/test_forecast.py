@@ -334,6 +334,7 @@ class AutoETS:
     def forecast(self, y, h):
         if len(y) < 5:
             raise NotImplementedError("tiny datasets")
+        np.ones(1) / np.zeros(1)  # as it does of few steps: nothing is to be said of it
         return {"mean": np.full(h, y[-1] + 1.0)}
 """
 
@@ -361,11 +362,3 @@ def test_a_distribution_is_back_tested_too(run, tmp_path):
     done = run("train", "forecast", "calls.csv", "--loss", "poisson", "--epochs", 2, "--json", "--quiet", "--no-plot")
     assert done.json["model"]["method"][0].startswith("net") and done.json["validation_losses"]
     assert load("pylstm-forecast.safetensors").recalibration is not None
-
-
-def test_a_baseline_that_divides_by_zero_is_silent(run, tmp_path):
-    pytest.importorskip("statsforecast")
-    rows = "\n".join(f"2018-0{k + 1}-01,{20 + k % 3 + 0.1 * k}" for k in range(8))
-    (tmp_path / "short.csv").write_text(f"date,flow\n{rows}\n")
-    done = run("train", "forecast", tmp_path / "short.csv", "--epochs", 1, "--hidden", 2, "--quiet", "--no-plot")
-    assert done.status == 0 and "divide" not in done.err and "AutoETS" in done.out

@@ -98,7 +98,7 @@ def drop_connect(layer, rng):
         lambda layer, rng: initialisers.chrono(layer, 9, "nothing", seed=rng),
         lambda layer, rng: initialisers.orthogonal(layer, "nothing", seed=rng),
         lambda layer, rng: initialisers.glorot_uniform(layer, ["h", "nothing"], seed=rng),
-        lambda layer, rng: initialisers.uniform(layer, -1.0, seed=rng),
+        lambda layer, rng: initialisers.uniform(layer, np.inf, seed=rng),
     ],
 )
 def test_a_refused_draw_from_a_generator_of_the_caller(call):

@@ -270,7 +270,7 @@ FITS = {
     "validation must be a share": lambda: small().fit(wave(30), validation=1.0),
     "has not been fitted": lambda: small().predict(3),
     "call fit before saving it": lambda: small().parts,
-    "at least 4 steps, got 3": lambda: seasonal_naive(np.ones(3), 2, 4),
+    "at least 4 steps, a season, got 3": lambda: seasonal_naive(np.ones(3), 2, 4),
     "n must be at least 1": lambda: naive(np.ones(3), 0),
 }
 
