@@ -68,6 +68,7 @@ def test_a_sequence_whose_steps_differ():
         taken([[[1.0], [2.0]], [[1.0], [2.0, 3.0]]])
 
 
+@pytest.mark.filterwarnings("ignore:in the back-test the known inputs did not lower")  # they have no share
 def test_inputs_of_each_series():
     y, X = [np.arange(40.0), np.arange(30.0) ** 1.1], [np.arange(42.0) % 3, np.arange(32.0) % 5]
     inputs = [each[:-2] for each in X]
