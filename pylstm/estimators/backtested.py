@@ -9,6 +9,7 @@ from pylstm.checks import quoted
 from pylstm.estimators.asking import in_order, numbers, without_gaps
 from pylstm.estimators.pairing import check_fit, named
 from pylstm.estimators.tables import Columns, Table
+from pylstm.wording import some_of
 
 
 def as_arrays(forecaster: Any, frame: Any, values: Any, X: Any, names: Any) -> tuple[Any, Any, Any]:
@@ -17,7 +18,7 @@ def as_arrays(forecaster: Any, frame: Any, values: Any, X: Any, names: Any) -> t
     Raises
     ------
     ValueError
-        Inputs beside a table; as `Table.read` and `check_fit`.
+        Inputs beside a table; a table of other series than the fit; as `Table.read` and `check_fit`.
     """
     columns, bare = Columns.of(forecaster), copy.copy(forecaster)
     bare.fill = bare.freq = bare._frame = bare._inputs = None
@@ -29,6 +30,12 @@ def as_arrays(forecaster: Any, frame: Any, values: Any, X: Any, names: Any) -> t
         raise ValueError(f"exogenous: with id= or time= inputs are columns of the table, got {quoted(X)}")
     fitted = frame if isinstance(frame, Table) else None
     table = Table.read(values, columns if fitted is None else fitted.columns, fitted)
+    if fitted is not None and fitted.ids and table.ids and table.ids != fitted.ids:
+        known, got = (some_of(map(repr, each)) for each in (fitted.ids, table.ids))
+        raise ValueError(
+            f"values must have the ids of the fit, {known}; got {got}: the model has a scale and a method for each; "
+            "for other series pass a Forecaster that is not fitted, with refit=True"
+        )
     bare.id = bare.time = bare.target = None
     bare.known = bare.static = ()
     return bare, table.arrays(forecaster.joint), table.inputs(forecaster.joint)

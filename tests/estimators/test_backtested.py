@@ -65,3 +65,13 @@ def test_the_season_of_an_unfitted_forecaster_is_found_before_the_hold_out():
     y = np.sin(np.arange(96) * np.pi / 6) * 5 + np.random.default_rng(1).normal(size=96)
     test = backtest(Forecaster(**SMALL), y, hold_out=12, horizon=12, refit=True)
     np.testing.assert_array_equal(test.forecasts["seasonal naive"], y[72:84])
+
+
+def test_tables_of_other_series_are_refused():
+    table = shops()
+    model = Forecaster(**SMALL, **NAMES).fit(table)
+    for wrong in (table.assign(shop=table["shop"].replace("b", "c")), table[table["shop"] == "a"]):
+        with pytest.raises(ValueError, match=r"values must have the ids of the fit, 'b', 'a'; got .*refit=True"):
+            backtest(model, wrong, hold_out=4, horizon=2)
+    found = backtest(Forecaster(**SMALL, **NAMES), wrong, hold_out=4, horizon=2, refit=True)
+    assert found.errors()
