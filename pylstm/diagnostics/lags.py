@@ -90,7 +90,7 @@ def gradient_by_lag(run: Run, dy: Any, lags: int | None = None) -> LagGradients:
     TypeError, ValueError
         The run of a stack or two directions; a wrong shape or dtype; no steps.
     RuntimeError
-        A run without a tape.
+        A run without a tape, or parameters that have changed since.
 
     Examples
     --------

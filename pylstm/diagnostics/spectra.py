@@ -31,7 +31,7 @@ def jacobians(run: Run) -> Array:
     TypeError
         The run of a stack or two directions.
     RuntimeError
-        A run without a tape.
+        A run without a tape, or parameters that have changed since.
 
     Examples
     --------
@@ -44,13 +44,16 @@ def jacobians(run: Run) -> Array:
     True
     """
     steps = Steps(run)
-    rows = []
-    for name, value in steps.nothing().items():
-        for unit in range(value.shape[-1]):
-            one = steps.nothing()
-            one[name][..., unit] = 1
-            rows.append(np.concatenate([steps.whole(back) for back in steps.back(one).initial.values()], -1))
-    return np.stack(rows, axis=2)
+    one = steps.nothing()
+    widths = [value.shape[-1] for value in one.values()]
+    found = np.empty((steps.T, steps.B, sum(widths), sum(widths)), run.layer.dtype)
+    units = ((value, unit) for value in one.values() for unit in range(value.shape[-1]))
+    for row, (value, unit) in enumerate(units):
+        value[..., unit] = 1
+        initial = steps.back(one).initial
+        np.concatenate([steps.whole(back) for back in initial.values()], -1, out=found[:, :, row])
+        value[..., unit] = 0
+    return found
 
 
 def lyapunov_spectrum(run: Run, *, exponents: int | None = None, skip: int = 0) -> Array:
@@ -78,7 +81,7 @@ def lyapunov_spectrum(run: Run, *, exponents: int | None = None, skip: int = 0) 
     TypeError, ValueError
         The run of a stack; rows that end early; no step left after `skip`.
     RuntimeError
-        A run without a tape.
+        A run without a tape, or parameters that have changed since.
 
     Examples
     --------
@@ -90,7 +93,7 @@ def lyapunov_spectrum(run: Run, *, exponents: int | None = None, skip: int = 0) 
     """
     if getattr(run, "lengths", None) is not None:
         raise ValueError("lyapunov_spectrum needs rows of one length: run them without lengths")
-    J = jacobians(run).astype(np.float64)
+    J = jacobians(run)
     T, B, N = J.shape[:3]
     count = N if exponents is None else min(check_size("exponents", exponents), N)
     if not 0 <= check_size("skip", skip, 0) < T:
@@ -158,12 +161,13 @@ def fixed_points(
         run = layer(x, states)
         gap = np.concatenate([run.final[name] for name in names], -1) - at
         change, J = np.abs(gap).max(axis=1), jacobians(run)[0]
-        if left == 0 or not (change > tolerance).any():
+        moving = (change > tolerance) & np.isfinite(J).all(axis=(1, 2))
+        if left == 0 or not moving.any():
             break
-        moves = (np.linalg.pinv(identity - J) @ gap[..., None])[
-            ..., 0
-        ]  # the least of them, where some stay as they are
-        at = np.where((change > tolerance)[:, None], at + moves, at).astype(layer.dtype)
+        # the least of the moves, where some units stay as they are
+        moves = np.linalg.pinv(identity - J[moving]) @ gap[moving][..., None]
+        at = at.copy()
+        at[moving] += moves[..., 0]
     return states, change, J
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from pylstm.checks import Array, check_array
 from pylstm.layers import Gradients, Run
+from pylstm.layers.beside import check_unchanged
 
 
 def by_step(run: Any, array: Array, more: int = 0) -> Array:
@@ -31,7 +32,8 @@ def resets_of(run: Any) -> Array:
 def check_run(run: Any) -> None:
     """`TypeError` for what is not the run of one layer, `RuntimeError` for one without a tape."""
     if not isinstance(run, Run):
-        raise TypeError(f"this takes the run of one layer, such as run.layers[0] of a stack; got {type(run).__name__}")
+        one = "run.forward" if hasattr(run, "forward") else "run.layers[0] of a stack"
+        raise TypeError(f"this takes the run of one layer, such as {one}; got {type(run).__name__}")
     run._need_tape("diagnostics")
 
 
@@ -64,6 +66,8 @@ class Steps:
         initial = {name: self._taken(by_step(run, run.states[name], 1)[:-1]) for name in contract.states}
         x = self._one_step(run._steps(run._plan.offset("x"), run.layer.input_size))
         self.run = run.layer(x, initial, **options)
+        for name, value in self.run.final.items():
+            check_unchanged(self._taken(by_step(run, run.states[name], 1)[1:]), value)
 
     def _taken(self, array: Array) -> Array:
         """The rows of a (T, B, width) array that are there."""
@@ -84,7 +88,7 @@ class Steps:
         """(T, B, width), 0 where a row has ended, from the rows of the batch."""
         found = np.zeros((self.T * self.B, rows.shape[-1]), rows.dtype)
         found[self._rows] = rows.reshape(len(self._rows), rows.shape[-1])
-        return found.reshape(self.T, self.B, -1)
+        return found.reshape(self.T, self.B, rows.shape[-1])
 
     def nothing(self) -> dict[str, Array]:
         """Cotangents of the states after every step that are 0."""

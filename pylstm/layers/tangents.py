@@ -184,7 +184,7 @@ def _gradient_tangent(run: Any, cotangents: Any, directions: Any, moved: Any) ->
     layer.params.fill_held(params.flat, 0)
     dx = back.x
     if "x" in beside.dW:
-        product(gates, beside.dW["x"].T, None, part := np.empty_like(dx))
+        product(gates, beside.dW["x"].T, None, part := np.empty(dx.shape, dx.dtype))
         dx = dx + part
     return Gradients(
         x=dx,
@@ -200,6 +200,9 @@ def _back(beside: Beside, cotangents: Any, moved: Any) -> Gradients:
     """The backward pass of the run beside its tangent: what the tangents get are the cotangents, the values theirs."""
     (dy, dfinal, dstates), (ddy, ddfinal, ddstates) = cotangents, moved
     of, output, shape, dtype = beside.tangents.of, beside.contract.output, beside.run.y.shape, beside.run.layer.dtype
+    given = {"dfinal": dfinal, "dstates": dstates, "moved['dfinal']": ddfinal, "moved['dstates']": ddstates}
+    for what, values in given.items():
+        check_names(what, {} if values is None else values, beside.contract.states)
     dy = None if dy is None else check_array("dy", dy, shape, dtype)
     ends = {of[name]: value for name, value in (dfinal or {}).items()} | dict(ddfinal or {})
     steps = {of[name]: value for name, value in (dstates or {}).items()} | dict(ddstates or {})

@@ -248,3 +248,35 @@ def test_starts_and_counts_that_do_not_fit():
         lyapunov_spectrum(run, exponents=0)
     with pytest.raises(TypeError, match="skip must be an integer"):
         lyapunov_spectrum(run, skip="a")
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_parameters_that_have_changed_since(form):
+    layer, x, call, dy = problem("lstm")
+    run = layer(x, **call, **FORMS[form])
+    layer.params["weight_h"] *= 1.5
+    for function in (lambda run: gradient_by_lag(run, dy), jacobians):
+        with pytest.raises(RuntimeError, match="parameters have changed since this run"):
+            function(run)
+
+
+@pytest.mark.parametrize("steps, rows", [(0, 3), (6, 0)])
+def test_no_steps_or_no_rows(steps, rows):
+    layer, x, _, _ = problem("lstm")
+    assert jacobians(layer(x[:steps, :rows])).shape == (steps, rows, 2 * H, 2 * H)
+
+
+def test_a_start_that_is_nan_and_none():
+    layer, *_ = problem("gru")
+    starts = draw(3, H)
+    starts[1] = np.nan
+    _, change, jacobian = fixed_points(layer, {"h": starts})
+    assert (change[[0, 2]] < 1e-10).all() and np.isnan(change[1]) and np.isfinite(jacobian[[0, 2]]).all()
+    assert fixed_points(layer, {"h": starts[:0]})[2].shape == (0, H, H)
+
+
+def test_the_run_of_a_direction():
+    run = pylstm.LSTM(I, H, dtype="float64", bidirectional=True)(draw(T, B, I)).layers[0]
+    with pytest.raises(TypeError, match=r"such as run\.forward; got BidirectionalRun"):
+        jacobians(run)
+    assert jacobians(run.forward).shape == (T, B, 2 * H, 2 * H)

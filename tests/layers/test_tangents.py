@@ -236,3 +236,74 @@ def test_held_parameters_have_no_second_derivative():
     layer.params.freeze("weight_x")
     curved = layer(x, **call).hvp(dy, direction=direction)
     assert not curved.params["weight_x"].any() and curved.params["weight_h"].any()
+
+
+@pytest.mark.parametrize("form", [{}, {"lengths": [5, 0, 3]}])
+def test_parameters_of_a_layer_with_the_batch_first(form):
+    layer, x, call, direction, dy = problem("lstm")
+    other = pylstm.LSTM(4, 6, dtype="float64", batch_first=True)
+    other.params.update(layer.params)
+    turned = {name: direction[name] for name in ("dinitial", "dparams")} | {"dx": direction["dx"].swapaxes(0, 1)}
+    truth = layer(x, **call, **form).hvp(dy, direction=direction)
+    found = other(x.swapaxes(0, 1), **call, **form).hvp(dy.swapaxes(0, 1), direction=turned)
+    assert close(found.x, truth.x.swapaxes(0, 1), 1e-13) and close(found.params.flat, truth.params.flat, 1e-13)
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_a_direction_that_is_nan_beyond_the_end_of_a_row(first):
+    layer, x, _, direction, dy = problem("lstm", batch_first=first)
+    x, dx, dy = (array.swapaxes(0, 1) if first else array for array in (x, direction["dx"], dy))
+    run, dparams, dirty = layer(x, lengths=[5, 0, 3]), direction["dparams"], dx.copy()
+    (dirty.swapaxes(0, 1) if first else dirty)[3:, 2] = np.nan
+    truth, found = (run.hvp(dy, direction={"dx": each, "dparams": dparams}) for each in (dx, dirty))
+    assert np.array_equal(found.params.flat, truth.params.flat) and np.array_equal(found.x, truth.x)
+    assert np.array_equal(run.jvp(dirty).y, run.jvp(dx).y)
+
+
+@pytest.mark.parametrize("hidden_by", ["a row that is NaN", "a reset at the last step"])
+def test_changed_parameters_are_seen(hidden_by):
+    layer, x, _, direction, _ = problem("lstm")
+    if reset := hidden_by.startswith("a reset"):
+        run = layer(x, reset=np.arange(len(x))[:, None] + np.zeros((1, x.shape[1]), int) == len(x) - 1)
+    else:
+        x[1, 0, 0] = np.nan
+        run = layer(x)
+    assert run.jvp(direction["dx"]).y.shape == run.y.shape and reset == np.isfinite(run.y).all()
+    layer.params["weight_h"] *= 1.5
+    with pytest.raises(RuntimeError, match="parameters have changed since this run"):
+        run.jvp(direction["dx"])
+
+
+def test_what_is_no_direction_by_name():
+    layer, x, call, direction, dy = problem("lstm")
+    run = layer(x, **call)
+    with pytest.raises(TypeError, match="dinitial must be a dict by name"):
+        run.jvp(dinitial=np.ones((3, 6)))
+    with pytest.raises(TypeError, match="dparams must be a dict by name"):
+        run.jvp(dparams=layer.params.flat)
+    for what in ("dfinal", "dstates"):
+        for options in ({what: {"q": dy}}, {"moved": {what: {"q": dy}}}):
+            with pytest.raises(ValueError, match=rf"{what}.*unknown name 'q'"):
+                run.hvp(direction={"dx": direction["dx"]}, **options)
+
+
+def test_the_bias_beside_an_orthogonal_matrix():
+    class Turned(Cell):
+        states = ("h",)
+        gates = {"a": "x+h"}
+        structure = {"h": "orthogonal"}
+
+        def forward(z, prev):
+            return {"h": tanh(z.a)}
+
+    layer, x, call, direction, dy = problem(Turned)
+    layer.params["weight_h"][...] = 0.4 * draw(np.random.default_rng(5), 6, 6)
+    direction["dparams"]["weight_h"] = np.zeros((6, 6))
+    run = layer(x, **call)
+    y, dx, params, *_ = differences(layer, x, call, direction, dy)
+    curved = run.hvp(dy, direction=direction)
+    assert close(run.jvp(**direction).y, y, 1e-7)
+    assert close(curved.x, dx, 1e-7) and close(curved.params.flat, params, 1e-7)
+    direction["dparams"]["weight_h"] = np.ones((6, 6))
+    with pytest.raises(ValueError, match="'weight_h' is orthogonal"):
+        run.jvp(**direction)
