@@ -170,7 +170,8 @@ class Beside:
         return found
 
     def check_same(self) -> None:
-        """`RuntimeError` where the layer is no longer that of the run: in chaos, last bits differ after many steps."""
+        """`RuntimeError` where the parameters of the layer have changed since the run."""
+        # of the first steps: a chaotic net makes of other last bits other states in the end
         layout = self.run._layout
         early = (slice(None),) * int(layout.batch_first and not layout.single) + (slice(EARLY),)
         for name, value in self.run.states.items():

@@ -53,8 +53,9 @@ class Tangent:
 class HasTangents:
     """What a run can say of directions."""
 
-    def _need_tape(self, what: str) -> None:
-        raise NotImplementedError
+    if TYPE_CHECKING:  # what a run has
+
+        def _need_tape(self, what: str) -> None: ...
 
     def jvp(
         self,

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from pylstm.cells.contracts import Contract, wrong_cell
 from pylstm.cells.expansion import with_lags
 from pylstm.cells.formula import tape as tapes
-from pylstm.cells.formula.graph import ACROSS, DECLARED, FUNCTIONS, Node, without_declared
+from pylstm.cells.formula.graph import ACROSS, DECLARED, FUNCTIONS, Node, below, without_declared
 from pylstm.cells.formula.program import Block, Program, build
 from pylstm.cells.formula.rules import reverse
 from pylstm.cells.formula.tracing import DeeperLags, Trace, results_of, trace, width_of
@@ -197,7 +197,7 @@ def _derive_stage(
     traced = written
     if any(node.op in DECLARED for node in forward):
         traced, cotangents = _of_values(written, cotangents)
-        forward = _below([*traced.results.values(), *traced.extra.values(), *traced.leaves.values()])
+        forward = below([*traced.results.values(), *traced.extra.values(), *traced.leaves.values()])
     free = {node for (kind, _), node in traced.leaves.items() if kind != "z"} | {seed for _, seed in seeds}
     free |= {node for node in traced.results.values() if node.op not in ("const", "leaf")}
     gates = {gate: traced.leaves["z", gate] for gate in stage.gates}
@@ -236,18 +236,6 @@ def _of_values(traced: Trace, cotangents: dict[Node, Node]) -> tuple[Trace, dict
     slopes = {node: known[each] for node, each in cotangents.items() if node.op not in DECLARED}
     plain = {node: name for node, name in names.items() if node.op not in ("leaf", "const", "size")}
     return replace(traced, results=results, extra=extra, names=plain), slopes
-
-
-def _below(roots: list[Node]) -> list[Node]:
-    """All that `roots` are made of, in the order in which it was made."""
-    seen = dict.fromkeys(roots)
-    stack = list(seen)
-    while stack:
-        for node in stack.pop().args:
-            if node not in seen:
-                seen[node] = None
-                stack.append(node)
-    return sorted(seen, key=lambda node: node.index)
 
 
 def _distinct(traced: Trace, slots: dict[str, Node]) -> dict[Node, str]:

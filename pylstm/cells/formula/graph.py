@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from pylstm.cells.widths import Width
@@ -190,6 +190,18 @@ class Graph:
             node = self._table[key] = Node(len(self.nodes), op, args, width, kinds)
             self.nodes.append(node)
         return node
+
+
+def below(roots: Iterable[Node]) -> list[Node]:
+    """All that `roots` are made of, in the order in which it was made: arguments first."""
+    seen = dict.fromkeys(roots)
+    stack = list(seen)
+    while stack:
+        for node in stack.pop().args:
+            if node not in seen:
+                seen[node] = None
+                stack.append(node)
+    return sorted(seen, key=lambda node: node.index)
 
 
 def without_declared(graph: Graph, node: Node, known: dict[Node, Node]) -> Node:

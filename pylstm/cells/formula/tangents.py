@@ -20,7 +20,7 @@ from typing import Any
 from pylstm.cells.cell import Cell
 from pylstm.cells.contracts import Contract
 from pylstm.cells.formula.derivation import StageDerivation, derive
-from pylstm.cells.formula.graph import ACROSS, FILL, Graph, Node
+from pylstm.cells.formula.graph import ACROSS, FILL, Graph, Node, below
 from pylstm.cells.formula.rules import RULES
 from pylstm.cells.formula.symbols import Symbol
 from pylstm.cells.stages import Stage, hook_name
@@ -132,7 +132,7 @@ def _formula(derived: StageDerivation, tangents: Tangents) -> Callable[..., Any]
         spaces = {"z": z, "prev": prev, "e": e, "p": p, "u": u}
         values: dict[Node, Symbol] = {}
         slopes: dict[Node, Symbol | None] = {}
-        for node in _below(traced.results.values()):
+        for node in below(traced.results.values()):
             if node.op == "leaf":
                 kind, name = leaves[node]
                 values[node] = getattr(spaces[kind], name)
@@ -156,18 +156,6 @@ def _any_graph(spaces: Mapping[str, Any]) -> Graph:
 
 def _or_zero(slope: Symbol | None) -> Any:
     return 0.0 if slope is None else slope
-
-
-def _below(roots: Iterable[Node]) -> list[Node]:
-    """All that `roots` are made of, arguments first."""
-    seen = dict.fromkeys(roots)
-    stack = list(seen)
-    while stack:
-        for node in stack.pop().args:
-            if node not in seen:
-                seen[node] = None
-                stack.append(node)
-    return sorted(seen, key=lambda node: node.index)
 
 
 def _slope_of(kind: str, name: str, spaces: Mapping[str, Any], tangents: Tangents) -> Symbol | None:
