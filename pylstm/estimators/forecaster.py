@@ -21,7 +21,7 @@ from pylstm.estimators.tables import Columns, Table
 from pylstm.forecasting.choosing import choose
 from pylstm.forecasting.combining import columns_of
 from pylstm.forecasting.forecast_model import ForecastModel
-from pylstm.forecasting.series import as_series, latest
+from pylstm.forecasting.series import as_extras, as_series, latest
 from pylstm.hints import explained
 from pylstm.models.heads import HeadName, head_of
 from pylstm.schema import Entries
@@ -175,13 +175,13 @@ class Forecaster(Estimator, kind="forecaster"):
         names = None if isinstance(frame, Table) else check_fit(y, X)
         if isinstance(frame, Table):
             y, X = frame.arrays(self.joint), frame.inputs(self.joint)
-        seed, y = seed_of(self.random_state), latest(numbers(y))
-        options = {name: getattr(self, name) for name in MODEL} | self._choose(y) | (self.cell_options or {})
+        seed, y, X = seed_of(self.random_state), latest(numbers(y)), numbers(X)
+        options = {name: getattr(self, name) for name in MODEL} | self._choose(y, X) | (self.cell_options or {})
         options["combine"] = not head_of(self.loss).spread if is_auto(self.combine) else self.combine
         self.model_ = ForecastModel(self.cell, self.hidden_size, dtype=self.dtype, seed=seed, **options)
         history = self.model_.fit(
             y,
-            numbers(X),
+            X,
             validation=self.validation_fraction,
             patience=self.n_iter_no_change if self.early_stopping else None,
             seed=seed,
@@ -192,7 +192,7 @@ class Forecaster(Estimator, kind="forecaster"):
         self._frame, self._inputs = frame.trimmed() if isinstance(frame, Table) else frame, names
         return self._fitted_by(history, history.validation_loss)
 
-    def _choose(self, y: Any) -> dict[str, Any]:
+    def _choose(self, y: Any, X: Any) -> dict[str, Any]:
         """The settings, those that are ``"auto"`` from the series."""
         given = {name: None if is_auto(getattr(self, name)) else getattr(self, name) for name in CHOSEN}
         if head_of(self.loss).counts:  # as they are
@@ -202,8 +202,10 @@ class Forecaster(Estimator, kind="forecaster"):
         for name, value in given.items():
             if value is not None:
                 check_flag(name, value) if name == "log" else check_size(name, value, int(name == "window"))
-        columns = columns_of(as_series(y, self.joint)[0])
-        return dataclasses.asdict(choose(columns, **given))
+        series = as_series(y, self.joint)[0]
+        extras = as_extras("exogenous", X, len(series), None, map(len, series))
+        inputs = [extra for extra, each in zip(extras, series) for _ in range(each.shape[1])]
+        return dataclasses.asdict(choose(columns_of(series), inputs, **given))
 
     @property
     def settings_(self) -> dict[str, Any]:

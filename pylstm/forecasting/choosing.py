@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pylstm.forecasting.effects import without_effects
+
 STEPS = 600
 """Steps of a series that are looked at, the last ones."""
 SERIES = 200
@@ -40,6 +42,7 @@ class Choice:
 
 def choose(
     columns: Sequence[np.ndarray],
+    inputs: Sequence[np.ndarray] | None = None,
     *,
     cycle: int | None = None,
     log: bool | None = None,
@@ -49,14 +52,20 @@ def choose(
 ) -> Choice:
     """Settings for series (T_i,) that one net learns; those that are given stay.
 
+    The season is looked for in what known `inputs` (T_i, M) leave of the series: their effect may hide it.
+
     Examples
     --------
     >>> t = np.arange(120)
     >>> choose([0.1 * t + np.sin(2 * np.pi * t / 12)])
     Choice(cycle=12, log=False, season=12, difference=0, window=40)
     """
-    columns = [each[-STEPS:] for each in columns[:: max(1, len(columns) // SERIES)]]
+    every = max(1, len(columns) // SERIES)
+    columns = [each[-STEPS:] for each in columns[::every]]
     shortest = min(map(len, columns))
+    if cycle is None and not season and inputs is not None and inputs[0].shape[1]:
+        known = [each[-STEPS:] for each in inputs[::every]]
+        cycle = find_cycle([without_effects(*each) for each in zip(columns, known)]) or None
     if cycle is None:
         cycle = season or find_cycle(columns)
     if log is None:

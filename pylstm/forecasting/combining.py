@@ -139,6 +139,16 @@ def warn_of_inputs(blend: Blend, inputs: Sequence[np.ndarray]) -> None:
     warn(f"in the back-test the known inputs did not lower the error{of}: the forecast does not depend on them")
 
 
+def warn_of_constants(extras: Sequence[np.ndarray]) -> None:
+    """Warn of inputs that have one value in all series."""
+    same = np.all([(each == extras[0][:1]).all(axis=0) for each in extras], axis=0)
+    if not same.any():
+        return
+    columns = np.flatnonzero(same).tolist()
+    which, one = (f"columns {columns}", "never vary") if len(columns) > 1 else (f"column {columns[0]}", "never varies")
+    warn(f"{which} of the known inputs {one} in the fit: nothing says what a change does, leave it out")
+
+
 def warn_of_level(blend: Blend, level: float, n: int) -> None:
     """Warn where the back-test has too few origins for a level n steps ahead, and say how many it needs."""
     short = [each.calibration for each in blend.columns if level > each.calibration.highest(n) + 1e-12]

@@ -4,8 +4,10 @@ Rolling-origin split conformal prediction: the scores are absolute errors of for
 are compared with, by horizon (Stankeviciute, Alaa & van der Schaar 2021, Conformal time-series forecasting), divided by
 the size of the errors before their origin (normalised conformal scores, Papadopoulos, Gammerman & Vovk 2008) and by how
 errors grow with the horizon, so that few of them can be pooled; older scores weigh less (Barber, Candes, Ramdas &
-Tibshirani 2023, Conformal prediction beyond exchangeability). Forecasts of h steps overlap those from the h - 1
-origins before, so that of n origins ``n / h`` count in the finite-sample quantile ``level (n + 1) / n``.
+Tibshirani 2023, Conformal prediction beyond exchangeability). The pooled scores of n origins say the shape, in the
+finite-sample quantile ``level (n + 1) / n``. Forecasts of h steps overlap those from the h - 1 origins before, so that
+``n / h`` count for the size h steps ahead: where they are too few for a level, Student's t with as many degrees of
+freedom is taken if it is wider.
 
 EnbPI (Xu & Xie 2021) needs an ensemble of refitted models and errors fed back after every step; adaptive conformal
 inference (Gibbs & Candes 2021) corrects the level after every step that has been seen. A forecast of n steps at once
@@ -24,6 +26,8 @@ AGE = 0.99
 """Factor of the weight of a score with every step of age."""
 PRIOR = 2.0
 """Weight of the prior growth, the root of the horizon, beside the errors."""
+SPENT = 2.0
+"""Errors that the choice of a forecast has spent: a level and a slope."""
 
 
 @dataclass(frozen=True)
@@ -68,13 +72,13 @@ class Calibration:
 
         They rise with the level.
         """
-        counts = self.counts(n)
+        counts, pooled = self.counts(n), float(self.origins)
         levels = np.broadcast_to(levels, (*np.shape(levels)[:-1], n))
-        edges = 1 - 1 / counts
-        inside = np.minimum(levels, edges) * (counts + 1) / counts
+        edge = 1 - 1 / pooled
+        inside = np.minimum(levels, edge) * (pooled + 1) / pooled
         at = np.minimum(np.searchsorted(np.cumsum(self.weights), inside - 1e-12), len(self.scores) - 1)
-        found = np.where((levels > 0) & (edges > 0), self.scores[at], 0.0)
-        beyond = levels > edges
+        found = np.where((levels > 0) & (edge > 0), self.scores[at], 0.0)
+        beyond = levels > 1 - 1 / counts
         if beyond.any():
             size = math.sqrt(float(self.weights @ np.square(self.scores)))
             freedom = np.broadcast_to(np.maximum(counts - 1, 2.0), levels.shape)
@@ -86,8 +90,14 @@ class Calibration:
         return found
 
     def widths(self, n: int, size: float) -> Any:
-        """Factors of `radius` for the next n steps, where recent errors have the mean `size`."""
-        return np.arange(1, n + 1) ** self.growth * local_size(size, self.unit)
+        """Factors of `radius` for the next n steps, where recent errors have the mean `size`.
+
+        The forecast was chosen by the errors of the back-test: of c independent ones, the square of the next is larger
+        by ``(c + SPENT) / c`` (the final prediction error of Akaike 1969), of many steps ahead more than of one.
+        """
+        counts = self.counts(n)
+        spent = np.sqrt((1 + SPENT / counts) / (1 + SPENT / counts[0]))
+        return np.arange(1, n + 1) ** self.growth * spent * local_size(size, self.unit)
 
 
 def local_size(recent: np.ndarray | float, unit: float) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -50,22 +51,52 @@ def find_effects(y: np.ndarray, x: np.ndarray, lags: Sequence[int], H: int, firs
     >>> find_effects(y, x, [1], 2, 15).weights.round(2)  # ridge regression: a little less than 3
     array([2.95])
     """
+    taken = _differences(y, x, lags)
+    if taken is None:
+        return None
+    dy, dx, varies, unit = taken
+    lost = len(y) - len(dy)
+    x = (x[:, varies] - x[:, varies].mean(axis=0)) / unit
+    weights = _recursive(dy, dx)
+    weights = weights[np.maximum(np.maximum(np.arange(len(y)), first) - lost, 0)]
+    ahead = np.minimum(np.arange(len(y))[:, None] + np.arange(1, H + 1), len(y) - 1)
+    whole = np.zeros(len(varies))
+    whole[varies] = weights[-1] / unit
+    return Effects(y - np.einsum("tm,tm->t", x, weights), np.einsum("thm,tm->th", x[ahead], weights), whole)
+
+
+def without_effects(y: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """The series y (T,) less what one regression of its differences on those of the inputs x (T, M) gives them.
+
+    Examples
+    --------
+    >>> x = np.random.default_rng(0).normal(size=(60, 1))
+    >>> y = np.sin(np.arange(60.0))
+    >>> bool(np.abs(without_effects(y + 5 * x[:, 0], x) - y).std() < 0.2)
+    True
+    """
+    taken = _differences(y, x, [1])
+    if taken is None:
+        return y
+    dy, dx, varies, unit = taken
+    dx = dx - dx.mean(axis=0)
+    weights = np.linalg.solve(dx.T @ dx + PRIOR * np.eye(dx.shape[1]), dx.T @ (dy - dy.mean()))
+    return np.asarray(y - x[:, varies] @ (weights / unit))
+
+
+def _differences(y: np.ndarray, x: np.ndarray, lags: Sequence[int]) -> Any:
+    """Differences of y (T,), those of the inputs that vary in units of their size, which inputs, and the units.
+
+    None where there are too few steps, or no input varies.
+    """
     dy, dx = y, x
     for lag in lags:
         dy, dx = dy[lag:] - dy[:-lag], dx[lag:] - dx[:-lag]
-    lost = len(y) - len(dy)
     size = np.sqrt(np.mean(np.square(dx), axis=0)) if len(dx) else np.zeros(x.shape[1])
-    varies = np.flatnonzero(size > 1e-12 * np.abs(x).max(axis=0))
-    if not 0 < len(varies) <= MOST or len(dy) < LEAST + STEPS_EACH * len(varies):
+    varies = size > 1e-12 * np.abs(x).max(axis=0)
+    if not 0 < (many := np.count_nonzero(varies)) <= MOST or len(dy) < LEAST + STEPS_EACH * many:
         return None
-    unit = size[varies]
-    x = (x[:, varies] - x[:, varies].mean(axis=0)) / unit
-    weights = _recursive(dy, dx[:, varies] / unit)
-    weights = weights[np.maximum(np.maximum(np.arange(len(y)), first) - lost, 0)]
-    ahead = np.minimum(np.arange(len(y))[:, None] + np.arange(1, H + 1), len(y) - 1)
-    whole = np.zeros(len(size))
-    whole[varies] = weights[-1] / unit
-    return Effects(y - np.einsum("tm,tm->t", x, weights), np.einsum("thm,tm->th", x[ahead], weights), whole)
+    return dy, dx[:, varies] / size[varies], varies, size[varies]
 
 
 def _recursive(dy: np.ndarray, dx: np.ndarray) -> np.ndarray:

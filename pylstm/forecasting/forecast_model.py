@@ -11,7 +11,7 @@ import numpy as np
 from pylstm.checks import Dtype, Integer, check_flag, check_share, check_size
 from pylstm.data.scaling import scale_of
 from pylstm.forecasting.blending import Blend
-from pylstm.forecasting.combining import fit_blend, residuals_of
+from pylstm.forecasting.combining import fit_blend, residuals_of, warn_of_constants
 from pylstm.forecasting.predictions import Predictions
 from pylstm.forecasting.preparation import Preparation
 from pylstm.forecasting.recalibration import Recalibration, fit_recalibration
@@ -201,6 +201,7 @@ class ForecastModel(Predictions, FittedModel, kind="forecast_model"):
             raise ValueError(f"a series of {min(map(len, series))} steps is too short: {needed} are needed{why}")
         self.scales = [self._scale_of(z[:cut]) for z, cut in zip(prepared, cuts)]
         self.extra_scale = scale_of(np.concatenate(extras)) if self.M else np.zeros((2, 0))
+        warn_of_constants(extras)
         pairs = [self._pairs(*each) for each in zip(prepared, extras, self.scales)]
         counts, stride = [cut - h for cut in cuts], stride or stride_of(self.window, map(len, prepared))
         train, judged = windows_of(pairs, counts, self.window, stride, h, validation > 0, self.net_options["dtype"])

@@ -115,10 +115,10 @@ class Predictions:
 
         With `combine` they are conformal, from the errors of forecasts at every origin of the back-test inside the
         series: absolute errors by their recent size and by their growth with the horizon, pooled, in the finite-sample
-        quantile of ``origins / h`` scores h steps ahead (see the notes). Otherwise they are quantiles of simulated
-        continuations: drawn from the distributions that the net says, with levels as a back-test on the validation
-        steps found them, or with the residuals of these steps; where these have a bias, an interval reaches to the
-        forecast.
+        quantile, and no narrower than Student's t where ``origins / h`` of them are too few (see the notes). Otherwise
+        they are quantiles of simulated continuations: drawn from the distributions that the net says, with levels as a
+        back-test on the validation steps found them, or with the residuals of these steps; where these have a bias, an
+        interval reaches to the forecast.
 
         Parameters
         ----------

@@ -8,7 +8,8 @@ import pytest
 import pylstm
 from pylstm.forecasting import ForecastModel
 from pylstm.forecasting.blending import Blend
-from pylstm.forecasting.effects import find_effects
+from pylstm.forecasting.choosing import choose
+from pylstm.forecasting.effects import find_effects, without_effects
 from pylstm.forecasting.rolling import roll_back
 
 
@@ -101,6 +102,24 @@ def test_inputs_that_say_nothing_are_told_of():
     np.testing.assert_array_equal(model.predict(3, exogenous=x[:3]), model.predict(3, exogenous=9 * x[:3]))
 
 
+def warnings_of(y, x):
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always")
+        fitted(y, x)
+    return " ".join(str(each.message) for each in found)
+
+
+def test_inputs_that_never_vary_are_told_of():
+    y, x, _ = promoted(40, "level")
+    X = np.random.default_rng(4).normal(size=(40, 3))
+    X[:, 1] = 0.5
+    assert "column 1 of the known inputs never varies" in warnings_of(y, X)
+    X[:, 0] = -3.0
+    assert "columns [0, 1] of the known inputs never vary" in warnings_of(y, X)
+    own = [np.full((40, 1), 2.0), np.full((40, 1), 3.0)]  # what one series has, and another has not
+    assert "var" not in warnings_of([y, y + x[:, 0]], own)
+
+
 def test_series_have_their_own_effects():
     pairs = [promoted(50, kind, seed) for seed, kind in enumerate(("level", "walk"))]
     columns, inputs = [y for y, _, _ in pairs], [x for _, x, _ in pairs]
@@ -150,3 +169,27 @@ def test_four_values_do_not_grow_in_percent():
         np.abs(Blend.fit([y], 0, [(np.zeros(0, int), np.zeros((0, 1)))], 1).forecast([y], [np.zeros(4)], 4)[0][0]).max()
         < 8
     )
+
+
+def test_a_season_is_found_beneath_the_effect_of_inputs():
+    t = np.arange(60)
+    for seed in range(4):
+        rng = np.random.default_rng(seed)
+        x = rng.normal(size=60)
+        y = 50 + 8 * np.sin(2 * np.pi * t / 12) + 10 * x + 0.5 * rng.normal(size=60)
+        assert choose([y[:48]]).cycle == 0
+        net = pylstm.Forecaster("gru", 4, epochs=1, random_state=0).fit(y[:48], x[:48, None])
+        assert net.settings_["cycle"] == 12
+        assert np.abs(net.predict(12, x[48:, None]) - y[48:]).mean() < 1
+
+
+def test_a_season_that_inputs_have_stays():
+    y = 20 + 6 * np.sin(2 * np.pi * np.arange(60) / 12) + np.random.default_rng(0).normal(size=60)
+    months = np.eye(12)[np.arange(60) % 12][:, 1:]
+    assert choose([y], [months]).cycle == choose([y]).cycle == 12
+
+
+def test_effects_leave_a_series_by_one_regression():
+    y, x, base = promoted(50, "walk")
+    np.testing.assert_allclose(without_effects(y, x) - base, 0, atol=1)
+    assert without_effects(y[:7], x[:7]) is not None and (without_effects(y, np.ones((50, 1))) == y).all()

@@ -121,7 +121,7 @@ def run(args: argparse.Namespace) -> int:
     horizon, hold_out = check_hold_out(args, read, season)
     values = [each.values[: len(each.values) - hold_out] for each in read.series]
     known = [each[: len(own)] for each, own in zip(read.known, values)] if read.known[0].shape[1] else None
-    model, difference, season = _model(args, values, season)
+    model, difference, season = _model(args, values, known, season)
     training = ({"validation": SHARE, "patience": PATIENCE} if model.combine or model.head.spread else {}) | training
     _introduce(args, read, hold_out, season, difference, model)
     train: Any = values[0] if read.single else values
@@ -175,7 +175,9 @@ def _chosen(model: ForecastModel) -> list[str]:
     return [f"method  {' | '.join(method[:4])}{more}"] if model.combine or model.head.spread else []
 
 
-def _model(args: argparse.Namespace, series: list[Any], season: int) -> tuple[ForecastModel, str, int]:
+def _model(
+    args: argparse.Namespace, series: list[Any], known: list[Any] | None, season: int
+) -> tuple[ForecastModel, str, int]:
     """The model, what nobody gave chosen from the series, what it sees: "none", "step" or "season", and its season.
 
     That may be what the values repeat; baselines have what the model has.
@@ -195,7 +197,7 @@ def _model(args: argparse.Namespace, series: list[Any], season: int) -> tuple[Fo
     given |= {"difference": {"auto": None, "step": 1}.get(asked, 0), "window": args.window}
     given |= {"log": False if head.counts and args.log is None else args.log}
     given |= {"cycle": (season or None) if args.season is None else season}
-    chosen = choose(series, **given)
+    chosen = choose(series, known, **given)
     difference = "season" if chosen.season else "step" if chosen.difference else "none"
     model = ForecastModel(
         args.cell,
