@@ -8,6 +8,7 @@ time; this command and `bench_import.py` (asv) do.
 
 from __future__ import annotations
 
+import argparse
 import subprocess
 import sys
 
@@ -53,6 +54,7 @@ def measure(setup: str, work: str) -> float:
 
 
 def main() -> int:
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     exceeded = 0
     for what, (limit, runs, setup, work) in BUDGETS.items():
         least = min(measure(setup, work) for _ in range(runs))

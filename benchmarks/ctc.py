@@ -7,6 +7,7 @@ the largest value in it. All rows have T steps and S labels of V classes, the bl
 
 from __future__ import annotations
 
+import argparse
 import time
 
 import numpy as np
@@ -76,6 +77,7 @@ def medians(calls):
 
 
 def main():
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     try:
         import torch
 

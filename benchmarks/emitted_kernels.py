@@ -6,6 +6,7 @@ the hand-written kernel; the bar is 1.02.
 
 from __future__ import annotations
 
+import argparse
 import importlib.util
 import subprocess
 import sys
@@ -65,6 +66,7 @@ def medians(layers, x):
 
 
 def main():
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     with tempfile.TemporaryDirectory() as folder:
         kernels = {"hand": LSTM.kernel, **emitted(Path(folder))}
         cells = {name: type("LSTM", (LSTM,), {"kernel": kernel}) for name, kernel in kernels.items()}

@@ -6,6 +6,7 @@ last step, and overdispersed counts.
     python -P benchmarks/regressor_intervals.py
 """
 
+import argparse
 import warnings
 
 import numpy as np
@@ -36,6 +37,7 @@ def shares(loss, calibrate, seed):
 
 def main():
     """Print a row of the table for each loss."""
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     warnings.simplefilter("ignore")
     for loss in LOSSES:
         found = [np.mean([shares(loss, each, seed) for seed in range(12)], axis=0) for each in ("auto", False)]

@@ -57,6 +57,14 @@ def test_every_page_that_is_cited_exists():
     assert not {name for name in cited if not (ROOT / name).exists() and not name.startswith("docs/gallery/")}
 
 
+def test_every_benchmark_that_is_a_command_takes_help():
+    """Without a parser `--help` would start minutes of work."""
+    texts = {path.name: path.read_text(encoding="utf-8") for path in ROOT.glob("benchmarks/*.py")}
+    commands = {name for name, source in texts.items() if 'if __name__ == "__main__":' in source}
+    assert len(commands) > 20
+    assert not {name for name in commands if "ArgumentParser(" not in texts[name] and "parse(" not in texts[name]}
+
+
 def test_serial_tests_are_run_by_themselves():
     """`.ci/run` finds their files by the mark."""
     marked = {path.name for path in ROOT.glob("tests/**/test_*.py") if re.search(r"mark\.serial\b", path.read_text())}

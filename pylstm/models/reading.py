@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 
-from pylstm.models.statistics import STATISTICS, Statistics
+from pylstm.models.statistics import STATISTICS, Statistics, sum_of_steps
 
 READS = ("last", "every", "mean", "max", "stats")
 
@@ -68,7 +68,7 @@ class Reading:
             self.features = y[self._last]
         elif read == "mean":
             # features = sum over t of y_t / length
-            self.features = y.sum(axis=0) / self._divisor
+            self.features = sum_of_steps(y) / self._divisor
         elif read == "last":
             self._own = self._lengths - 1, np.arange(B)  # of a row without steps, the 0 at the end of the padding
             self.features = np.concatenate([y[self._own][:, :forward], y[0, :, forward:]], axis=1)

@@ -46,10 +46,10 @@ class Statistics:
             return
         some = lengths > 0
         last = np.concatenate([y[self._end][:, :forward], y[0, :, forward:]], axis=1)
-        mean = np.where(self._inside, y, 0).sum(axis=0) / self._count
+        mean = sum_of_steps(np.where(self._inside, y, 0)) / self._count
         # s^2 = sum over t of (y_t - mean)^2 / length + LEAST
         self._centred = np.where(self._inside, y - mean, 0)
-        self._deviation = np.sqrt((self._centred**2).sum(axis=0) / self._count + y.dtype.type(LEAST))
+        self._deviation = np.sqrt(sum_of_steps(self._centred**2) / self._count + y.dtype.type(LEAST))
         self._highest = np.where(self._inside, y, -np.inf).argmax(axis=0)[None]
         self._lowest = np.where(self._inside, y, np.inf).argmin(axis=0)[None]
         most, least = (np.take_along_axis(y, at, axis=0)[0] for at in (self._highest, self._lowest))
@@ -73,3 +73,19 @@ class Statistics:
         for at, part in ((self._highest, most), (self._lowest, least)):
             np.put_along_axis(dy, at, np.take_along_axis(dy, at, axis=0) + part[None], axis=0)
         return np.where(self._inside, dy, 0)
+
+
+def sum_of_steps(y: np.ndarray) -> np.ndarray:
+    """Sum over the first axis, of each column in the order of the steps, whatever stands beside it.
+
+    NumPy adds the numbers of a lone column in pairs: a row would have other bits than in a batch.
+
+    Examples
+    --------
+    >>> sum_of_steps(np.array([[[1.0]], [[3.0]], [[7.0]]])).tolist()
+    [[11.0]]
+    """
+    if y[0].size == 1:
+        return np.repeat(y, 2, axis=-1).sum(axis=0)[..., :1]
+    total: np.ndarray = y.sum(axis=0)
+    return total

@@ -158,6 +158,18 @@ def test_weights_of_rows_count_for_all_their_steps():
     assert model.loss(x, y, weights) == model.loss(x, y, steps) != model.loss(x, y)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("units", [1, 2])
+@pytest.mark.parametrize("read", READS)
+def test_a_row_has_the_bits_that_it_has_alone(read, units, dtype):
+    """One unit, too: its outputs are one column, which NumPy would sum in pairs."""
+    x = np.random.default_rng(3).normal(size=(30, 60, 3)).astype(dtype)
+    model = SequenceModel("gru", 3, units, 4, read=read, loss="softmax_cross_entropy", dtype=dtype, seed=0)
+    for rows in (x, Sequences.of([row[: 20 + n] for n, row in enumerate(x)])):
+        together, alone = model.predict(rows), model.predict(rows, batch_size=1)
+        assert together.tobytes() == alone.tobytes()
+
+
 @pytest.mark.parametrize("size", [1, 2, 5])
 @pytest.mark.parametrize("read", READS)
 def test_prediction_in_pieces(read, size):
