@@ -85,7 +85,5 @@ def sum_of_steps(y: np.ndarray) -> np.ndarray:
     >>> sum_of_steps(np.array([[[1.0]], [[3.0]], [[7.0]]])).tolist()
     [[11.0]]
     """
-    if y[0].size == 1:
-        return np.repeat(y, 2, axis=-1).sum(axis=0)[..., :1]
-    total: np.ndarray = y.sum(axis=0)
+    total: np.ndarray = np.repeat(y, 2, axis=-1).sum(axis=0)[..., :1] if y[0].size == 1 else y.sum(axis=0)
     return total
