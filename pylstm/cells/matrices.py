@@ -34,8 +34,8 @@ _KINDS = {
 _WRITTEN = re.compile(r"\s*(?:(tied)(?:\s+|\Z))?(?:(\w+)\s*(?:\(([^()]*)\))?)?\s*\Z")
 _WHAT = (
     "'blocks(n)', 'diagonal', 'low_rank(r)', 'antisymmetric', 'orthogonal', 'tied' (one matrix for all gates) or 'tied "
-    "blocks(n)' and so on, or a mask: an array of bools (width of a gate, width of the source), or a function that "
-    "gets the sizes and returns it"
+    "blocks(n)' and so on, or a mask: an array of bools (width of a gate, width of the source), or one for all gates, "
+    "one below the other, or a function that gets the sizes and returns it"
 )
 
 
@@ -103,9 +103,15 @@ class Matrix:
         if self.structure.tied and len(set(self.gates)) > 1:
             return f"gates of the widths {self.gates} cannot be tied"
         try:
-            return next(filter(None, (self.structure.kind.refusal(N, self.K, self.sizes) for N in self.gates)), "")
+            pairs = zip(self.kinds, self.gates)
+            return next(filter(None, (kind.refusal(N, self.K, self.sizes) for kind, N in pairs)), "")
         except ValueError as error:  # of a mask
             return str(error)
+
+    @property
+    def kinds(self) -> list[Dense]:
+        """The kind of the matrix of every gate."""
+        return self.structure.kind.by_gate(self.gates, self.K, self.sizes)
 
     @property
     def described(self) -> str:
@@ -124,7 +130,7 @@ class Matrix:
         """Whether the loop cannot multiply with what is stored."""
         if not self.structure.special:
             return False
-        found = [self.structure.kind.rectangles(N, self.K, self.sizes) for N in self.gates]
+        found = [kind.rectangles(N, self.K, self.sizes) for kind, N in zip(self.kinds, self.gates)]
         return any(each is None or len(each) > MOST_RECTANGLES for each in found)
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
@@ -141,7 +147,8 @@ class Matrix:
         if isinstance(kind, LowRank):
             W = W @ params[f"factor_{self.source}"]
         if self.structure.special:
-            W = np.concatenate([kind.matrix(each, self.K, self.sizes) for each in self._by_gate(W)])
+            pairs = zip(self.kinds, self._by_gate(W))
+            W = np.concatenate([each.matrix(stored, self.K, self.sizes) for each, stored in pairs])
         return np.tile(W, (len(self.gates), 1)) if self.structure.tied else W
 
     def pull(self, dU: Array, params: Mapping[str, Array]) -> dict[str, Array]:
@@ -153,15 +160,15 @@ class Matrix:
         if isinstance(kind, LowRank):
             return {weight: dU @ params[factor].T, factor: W.T @ dU}
         if self.structure.special:
-            pairs = zip(self._by_gate(dU), self._by_gate(W))
-            dU = np.concatenate([kind.pull(each, stored, self.sizes) for each, stored in pairs])
+            triples = zip(self.kinds, self._by_gate(dU), self._by_gate(W))
+            dU = np.concatenate([each.pull(part, stored, self.sizes) for each, part, stored in triples])
         return {weight: dU}
 
     def rectangles(self) -> Iterator[tuple[int, int, Rectangle]]:
         """(number of the gate, its first row in ``weight_<source>``, rectangle) of all that the loop multiplies."""
         at = 0
-        for number, N in enumerate(self.gates):
-            for each in self.structure.kind.rectangles(N, self.K, self.sizes) or ():
+        for number, (kind, N) in enumerate(zip(self.kinds, self.gates)):
+            for each in kind.rectangles(N, self.K, self.sizes) or ():
                 yield number, at, each
             at += 0 if self.structure.tied else N
 

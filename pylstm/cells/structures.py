@@ -7,7 +7,7 @@ U to that of what is stored. Blocks, diagonals, and masks of rectangles, cost th
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
@@ -43,6 +43,10 @@ class Dense:
     def __repr__(self) -> str:
         name = re.sub("(?<!^)([A-Z])", r"_\1", type(self).__name__).lower()
         return name if self.argument is None else f"{name}({self.argument})"
+
+    def by_gate(self, gates: Sequence[int], K: int, sizes: Sizes) -> list[Dense]:
+        """The kind of every gate's matrix, for gates of these widths."""
+        return [self] * len(gates)
 
     def refusal(self, N: int, K: int, sizes: Sizes) -> str:
         """Why no matrix of this shape can be one; ``""`` if it can."""
@@ -121,11 +125,17 @@ class Diagonal(Dense):
 
 
 class Mask(Dense):
-    """U = W where the mask is not 0, and 0 elsewhere."""
+    """U = W where the mask is not 0, and 0 elsewhere; the mask of a gate, or of all gates, one below the other."""
 
     def __init__(self, argument: Any = None) -> None:
         super().__init__(argument)
         self._known: dict[tuple[tuple[str, int], ...], Array] = {}
+
+    def by_gate(self, gates: Sequence[int], K: int, sizes: Sizes) -> list[Dense]:
+        mask = self.mask(sizes)
+        if len(gates) == 1 or mask.shape != (sum(gates), K):
+            return [self] * len(gates)
+        return [Mask(part) for part in np.split(mask, np.cumsum(gates)[:-1])]
 
     def __repr__(self) -> str:
         return "mask"

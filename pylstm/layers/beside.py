@@ -1,20 +1,18 @@
 """`Beside`: a layer's run once more, beside its tangent along a direction.
 
-It starts from what the run holds (`pylstm.cells.formula.tangents` has the equations). Products with the input of the
-direction come before the loop, since they do not wait for it.
+It starts from what the run holds; `pylstm.cells.formula.tangents` has the equations.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
 from pylstm.cells.structures import LowRank, Orthogonal
 from pylstm.checks import Array, check_array, check_names
-from pylstm.engine import dense
-from pylstm.engine.threads import allowed_threads
 
 EARLY = 33
 """States, the initial one too, by which changed parameters are seen."""
@@ -43,26 +41,35 @@ class Beside:
             if value is not None
         }
         self.dparams = _checked(layer, dparams)
-        self.layer: Any
-        self.tangents, self.layer = layer.beside_tangent(bool(self.dparams))
         self.matrices = contract.matrices(layer.widths)
         self.dW = {source: self._moved(source) for source in contract.sources} if self.dparams else {}
-        self._set_parameters()
-        given = run._given
+        with _beside_tangent(layer, bool(self.dparams)) as (self.tangents, twin):
+            self._set_parameters(twin.params)
+            self.second = twin(self._input(), self._initial(shapes), tape=tape, **self._options())
+
+    def _input(self) -> Array:
+        """x beside dx."""
+        inputs = self.x.shape[-1]
+        found = np.empty((*self.x.shape[:-1], 2 * inputs), self.x.dtype)
+        found[..., :inputs] = self.x
+        found[..., inputs:] = 0 if self.dx is None else self.dx
+        return found
+
+    def _options(self) -> dict[str, Any]:
+        """What comes with the steps."""
+        run, given, layout, contract = self.run, self.run._given, self.run._layout, self.contract
+        options = {
+            "aux": self._aux(),
+            "pre": self._twice(given.pre, contract.states),
+            "blend": self._twice(given.blend, contract.states),
+        }
         lengths = getattr(run, "lengths", None)
-        options = {} if lengths is None else {"lengths": lengths}
+        if lengths is not None:
+            options["lengths"] = lengths
         if given.reset is not None:
             flags = given.reset if given.reset.ndim == 3 or layout.order is not None else given.reset[..., None]
             options["reset"] = layout.steps_out(flags)[..., 0].astype(bool)
-        self.second = self.layer(
-            np.ascontiguousarray(self.x),
-            self._initial(shapes),
-            aux=self._aux(),
-            pre=self._twice(given.pre, contract.states),
-            blend=self._twice(given.blend, contract.states),
-            tape=tape,
-            **options,
-        )
+        return options
 
     def _moved(self, source: str) -> Array:
         """The derivative of a whole matrix along the direction."""
@@ -81,23 +88,28 @@ class Beside:
         whole: Array = matrix.matrix(zeros | {name: value for name, value in moved.items() if name in zeros})
         return whole
 
-    def _set_parameters(self) -> None:
-        layer, of, params = self.run.layer, self.tangents.of, self.layer.params
+    def _set_parameters(self, params: Any) -> None:
+        layer, of, inputs = self.run.layer, self.tangents.of, self.x.shape[-1]
         for source, matrix in self.matrices.items():
-            whole = matrix.matrix(layer.params)
-            if source == "x":
-                params["weight_x"][...] = whole
+            whole, weight = matrix.matrix(layer.params), params[f"weight_{source}"]
+            rows = len(whole)
+            if source != "x":
+                weight[:rows] = params[f"weight_{of[source]}"][...] = whole
+                weight[rows:] = self.dW.get(source, 0)
                 continue
-            params[f"weight_{source}"][...] = np.concatenate([whole, self.dW[source]]) if self.dW else whole
-            params[f"weight_{of[source]}"][...] = whole
-        for name in ("bias", *self.contract.params):
-            if name in layer.params:
-                params[name][...] = layer.params[name]
-            if name in of and of[name] in params:
-                params[of[name]][...] = self.dparams.get(name, 0)
-        for name in layer.learn_initial:
-            params[f"initial_{name}"][...] = layer.params[f"initial_{name}"]
-            params[f"initial_{of[name]}"][...] = self.dparams.get(f"initial_{name}", 0)
+            weight[:rows, :inputs] = weight[rows:, inputs:] = whole
+            weight[rows:, :inputs] = self.dW.get(source, 0)
+        if "bias" in layer.params:
+            bias = layer.params["bias"]
+            params["bias"][: bias.size] = bias
+            params["bias"][bias.size :] = self.dparams.get("bias", 0)
+        learned = [f"initial_{name}" for name in layer.learn_initial]
+        for name in (*self.contract.params, *learned):
+            params[name][...] = layer.params[name]
+            state = name.removeprefix("initial_") if name in learned else ""
+            tangent = f"initial_{of[state]}" if state else of.get(name)
+            if tangent in params:
+                params[tangent][...] = self.dparams.get(name, 0)
 
     def _initial(self, shapes: Mapping[str, Any]) -> dict[str, Array]:
         """Initial states and their tangents."""
@@ -115,49 +127,17 @@ class Beside:
         return found
 
     def _aux(self) -> dict[str, Array]:
-        """The cell's aux inputs, whose tangents are 0, the input's own, and what is added to the gates."""
+        """The cell's aux inputs, whose tangents are 0 but for that of x."""
         run, contract, of = self.run, self.contract, self.tangents.of
         found: dict[str, Array] = {}
-        dx = np.zeros_like(self.x) if self.dx is None else self.dx
         for name, array in zip(contract.aux, run._given.aux or [None] * len(contract.aux)):
             if name == "x":
-                found[of["x"]] = dx
+                found[self.tangents.x] = self.x
+                found[of["x"]] = np.zeros_like(self.x) if self.dx is None else self.dx
             else:
                 found[name] = run._layout.steps_out(array)
                 found[of[name]] = np.zeros_like(found[name])
-        return found | self._added()
-
-    def _added(self) -> dict[str, Array]:
-        """W_x dx + dW_x x + db, by gate."""
-        contract, layer = self.contract, self.run.layer
-        rows = self.x.shape[:-1]
-        x, weight = self._joined()
-        db, found, at = self.dparams.get("bias"), {}, dict.fromkeys(("x", "bias"), 0)
-        for gate, name in self.tangents.added.items():
-            width = layer.widths[gate]
-            made = found[name] = np.zeros((*rows, width), layer.dtype)
-            bias = None
-            if db is not None and gate in contract.biased:
-                bias = db[at["bias"] : at["bias"] + width]
-                made += bias
-                at["bias"] += width
-            if weight is not None and gate in contract.gates_of("x"):
-                part = np.ascontiguousarray(weight[at["x"] : at["x"] + width])
-                product(x, part, bias, made)
-                at["x"] += width
         return found
-
-    def _joined(self) -> tuple[Array, Array | None]:
-        """(dx, x) and (W_x, dW_x), or of these what is not zero."""
-        pairs = []
-        if "x" in self.matrices and self.dx is not None:
-            pairs.append((self.dx, self.matrices["x"].matrix(self.run.layer.params)))
-        if "x" in self.dW and np.any(self.dW["x"]):
-            pairs.append((self.x, self.dW["x"]))
-        if not pairs:
-            return self.x, None
-        x, weight = (np.concatenate(each, -1) for each in zip(*pairs))
-        return x, weight
 
     def _twice(self, arrays: Any, names: tuple[str, ...]) -> Any:
         """The modifiers of the states, for their tangents too."""
@@ -187,11 +167,16 @@ def check_unchanged(values: Array, again: Array) -> None:
         raise RuntimeError("the parameters have changed since this run: run the layer again, run = layer(x)")
 
 
-def product(x: Array, weight: Array, bias: Array | None, y: Array) -> None:
-    """y = x W^T + b, on the products and threads of the loop."""
-    N, K = weight.shape
-    x, weight = np.ascontiguousarray(x), np.ascontiguousarray(weight)
-    dense.forward(x, weight, bias, y, (y.size // N, N, K), threads=allowed_threads())
+@contextmanager
+def _beside_tangent(layer: Any, params: bool) -> Iterator[Any]:
+    """What `beside_tangent` of the layer returns, for one call at a time; a run keeps what it needs of it."""
+    idle = layer.tangents[params]
+    try:
+        found = idle.pop()
+    except IndexError:
+        found = layer.beside_tangent(params)
+    yield found
+    idle.append(found)
 
 
 def _by_name(layer: Any, dinitial: Any, dparams: Any) -> tuple[Any, Any]:

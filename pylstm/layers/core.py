@@ -63,7 +63,7 @@ def _products(
 ) -> list[list[int]]:
     """(source, index, stage, column, N, first, K, width, weight, stride, diagonal, adds) of every linear map.
 
-    Neighbouring gates of a plain matrix are one; of others, every rectangle of a gate is one.
+    Neighbours below each other are one: gates of a plain matrix, and rectangles of the same columns.
     """
     columns, products = _columns(contract, widths), list[list[int]]()
     stage_of = {gate: number for number, stage in enumerate(contract.stages) for gate in stage.gates}
@@ -76,14 +76,19 @@ def _products(
         for number, row, part in matrix.rectangles() if native else whole:
             stage = stage_of[gates[number]] if kind == FROM_EMISSION else -1
             column, weight = columns[gates[number]] + part.row, start + (row + part.row) * stride + part.stored
-            last = products[-1] if products and not native else None
-            if last and last[:3] == [kind, index, stage] and last[3] + last[4] == column:
+            each = [kind, index, stage, column, part.rows, part.column, part.columns, width, weight, stride, diagonal]
+            last = products[-1] if products else None
+            if last and _continues(last, each):
                 last[4] += part.rows
             else:
-                adds = source == "x" and native
-                from_ = [part.column, part.columns, width]
-                products.append([kind, index, stage, column, part.rows, *from_, weight, stride, diagonal, adds])
+                products.append([*each, source == "x" and native])
     return products
+
+
+def _continues(last: list[int], each: list[int]) -> bool:
+    """Whether a product has its rows below those of `last`, of the same columns, and its weights after it."""
+    below = last[3] + last[4] == each[3] and last[8] + last[4] * last[9] == each[8]
+    return below and last[:3] == each[:3] and last[5:8] == each[5:8] and not each[10]
 
 
 def _kind(contract: Contract, source: str) -> tuple[int, int]:

@@ -109,6 +109,7 @@ class RecurrentLayer(Layer, hints="single"):
         shapes = self._maker.shapes if self._maker else self.params.shapes
         self._core = core_of(kernel, self.cell.contract, self.widths, shapes, self.dtype)
         self.workspaces = Workspaces()
+        self.tangents: dict[bool, list[Any]] = {False: [], True: []}
         self._layouts = (Layout(False, self.batch_first), Layout(True, self.batch_first))
 
     @property
@@ -147,18 +148,13 @@ class RecurrentLayer(Layer, hints="single"):
         return self.cell.contract.matrices(self.widths)[source].matrix(self.params)
 
     def beside_tangent(self, params: bool) -> tuple[Tangents, RecurrentLayer]:
-        """The names of the tangents of its cell, and a layer of its sizes in which it runs beside them."""
-        tangents = tangent_cell(self.cell, params=params)
+        """The names of the tangents of its cell, and a layer in which it runs beside them."""
+        tangents, inputs = tangent_cell(self.cell, params=params), self.input_size
         learned = (*self.learn_initial, *(tangents.of[name] for name in self.learn_initial))
-        options: dict[str, Any] = {
-            "bias": self.bias,
-            "batch_first": self.batch_first,
-            "dtype": self.dtype,
-            **self.sizes,
-        }
-        sizes = self.input_size, self.hidden_size
+        sizes = {name: self.widths.sizes[name] for name in self.cell.contract.sizes} | {tangents.inputs: inputs}
+        sizes |= {"bias": self.bias, "batch_first": self.batch_first, "learn_initial": learned, "dtype": self.dtype}
         return tangents, RecurrentLayer(
-            tangents.cell, *sizes, learn_initial=learned, certified=False, seed=0, **options
+            tangents.cell, 2 * inputs, self.hidden_size, certified=False, seed=0, **sizes
         )
 
     def tape_width(self) -> int:
@@ -388,7 +384,7 @@ class RecurrentLayer(Layer, hints="single"):
     def __getstate__(self) -> Any:
         state: Any = super().__getstate__()
         own, slots = state if isinstance(state, tuple) else (state, {})
-        own = {name: value for name, value in own.items() if name not in ("_core", "workspaces", "_layouts")}
+        own = {name: value for name, value in own.items() if name not in ("_core", "workspaces", "_layouts", "tangents")}
         return (own, slots) if slots else own
 
     def __setstate__(self, state: Any) -> None:

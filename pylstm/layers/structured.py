@@ -22,7 +22,7 @@ def adjust_structured(layer: SingleLayer) -> None:
 def clear_masked(layer: SingleLayer) -> None:
     """Zeros where a mask takes the weights away: they are not read."""
     for source, matrix in layer.cell.contract.matrices(layer.widths).items() if layer.cell.contract.structure else ():
-        kind, weight, at = matrix.structure.kind, layer.params[f"weight_{source}"], 0
-        for rows in matrix.stored if isinstance(kind, Mask) else ():
+        weight, at = layer.params[f"weight_{source}"], 0
+        for kind, rows in zip(matrix.kinds, matrix.stored) if isinstance(matrix.structure.kind, Mask) else ():
             weight[at : at + rows] = kind.matrix(weight[at : at + rows], matrix.K, matrix.sizes)
             at += rows

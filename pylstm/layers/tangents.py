@@ -11,9 +11,7 @@ import numpy as np
 from pylstm.cells.matrices import Matrix
 from pylstm.cells.structures import LowRank
 from pylstm.checks import Array, ByName, check_array, check_names
-from pylstm.engine import dense
-from pylstm.engine.threads import allowed_threads
-from pylstm.layers.beside import Beside, product
+from pylstm.layers.beside import Beside
 from pylstm.layers.gradients import Gradients
 
 if TYPE_CHECKING:
@@ -171,24 +169,22 @@ def _gradient_tangent(run: Any, cotangents: Any, directions: Any, moved: Any) ->
     beside.check_same()
     layer, contract = run.layer, beside.contract
     back = _back(beside, cotangents, moved)
-    params, gates = layer.params.zeros_like(), _cotangents_of_gates(beside, back)
+    params, inputs = layer.params.zeros_like(), layer.input_size
     for matrix in beside.matrices.values():
-        for name, value in _pulled(beside, matrix, back, gates).items():
+        for name, value in _pulled(beside, matrix, back).items():
             params[name][...] = value
-    for name in ("bias", *contract.params):
-        if name in params:
-            params[name][...] = back.params[name]
+    if "bias" in params:
+        params["bias"][...] = back.params["bias"][: params["bias"].size]
+    for name in contract.params:
+        params[name][...] = back.params[name]
     for name in layer.learn_initial:
         params[f"initial_{name}"][...] = back.params[f"initial_{name}"]
         if name in run._given.learned:
             params[f"initial_{name}"] += back.initial[name].reshape(-1, layer.widths[name]).sum(axis=0)
     layer.params.fill_held(params.flat, 0)
-    dx = back.x
-    if "x" in beside.dW:
-        product(gates, beside.dW["x"].T, None, part := np.empty(dx.shape, dx.dtype))
-        dx = dx + part
+    dx = back.x[..., :inputs]
     return Gradients(
-        x=dx,
+        x=dx + back.aux[beside.tangents.x] if beside.tangents.x else dx,
         initial=ByName((name, back.initial[name]) for name in contract.states),
         params=params,
         aux=ByName((name, back.aux[name]) for name in contract.aux if name != "x"),
@@ -214,38 +210,21 @@ def _back(beside: Beside, cotangents: Any, moved: Any) -> Gradients:
     return found
 
 
-def _cotangents_of_gates(beside: Beside, back: Gradients) -> Array:
-    """What the input product sends to: the cotangents of all gates that read x, side by side."""
-    names = [beside.tangents.added[gate] for gate in beside.contract.gates_of("x")]
-    found: Array = np.concatenate([back.aux[name] for name in names], -1) if names else np.empty(0)
-    return np.ascontiguousarray(found)
-
-
-def _pulled(beside: Beside, matrix: Matrix, back: Gradients, gates: Array) -> dict[str, Array]:
+def _pulled(beside: Beside, matrix: Matrix, back: Gradients) -> dict[str, Array]:
     """The tangents of the gradients of one matrix's parameters, from that of the matrix U, and its gradient."""
     source, params, moved = matrix.source, beside.run.layer.params, beside.dparams
     weight, factor = f"weight_{source}", f"factor_{source}"
     low_rank = isinstance(matrix.structure.kind, LowRank) and bool(moved)
-    whole = back.params[weight]
+    both, rows = back.params[weight], sum(matrix.gates)
     if source == "x":
-        whole = whole if beside.dx is None else whole + _outer(gates, beside.dx)
-        plain = _outer(gates, beside.x) if low_rank else None
+        inputs = both.shape[1] // 2
+        whole, plain = both[:rows, :inputs] + both[rows:, inputs:], both[rows:, :inputs]
     else:
-        rows = sum(matrix.gates)
-        plain = whole[rows:]
-        whole = whole[:rows] + back.params[f"weight_{beside.tangents.of[source]}"]
+        whole, plain = both[:rows] + back.params[f"weight_{beside.tangents.of[source]}"], both[rows:]
     found = matrix.pull(whole, params)
-    if low_rank and plain is not None:  # dU F^T and W^T dU: the factors move, too
+    if low_rank:  # dU F^T and W^T dU: the factors move, too
         if factor in moved:
             found[weight] = found[weight] + plain @ moved[factor].T
         if weight in moved:
             found[factor] = found[factor] + moved[weight].T @ plain
-    return found
-
-
-def _outer(dz: Array, x: Array) -> Array:
-    """The sum over all rows of dz^T x."""
-    N, K = dz.shape[-1], x.shape[-1]
-    found, x = np.empty((N, K), x.dtype), np.ascontiguousarray(x)
-    dense.backward(x, found, dz, None, found, None, (x.size // K, N, K), threads=allowed_threads())
     return found

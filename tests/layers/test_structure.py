@@ -210,6 +210,27 @@ def test_what_a_mask_takes_away_is_zero_and_stays_so():
         assert not layer.matrix("h")[~mask].any()
 
 
+def test_a_mask_for_each_gate(threads):
+    """The input gate sees the first half of a source, the forget gate the second, the others all and nothing."""
+    half = np.repeat([[1, 0]], 8, axis=0).repeat(4, axis=1)
+    mask = np.concatenate([half, 1 - half, np.ones_like(half), np.zeros_like(half)]).astype(bool)
+    for dtype in ("float32", "float64"):
+        for where in (("h",), ("x", "h")):
+            cell = type("Own", (LSTM,), {"name": "own", "structure": dict.fromkeys(where, mask)})
+            layer = Recurrent(cell, 8, 8, dtype=dtype, seed=1)
+            assert not layer.params["weight_h"][~mask].any() and layer.params["weight_h"][mask].all()
+            plain = whole(layer, LSTM)
+            x, dy = drawn((40, 5, 8), dtype), drawn((40, 5, 8), dtype, 1)
+            run, other = layer(x), plain(x)
+            assert (run.y == other.y).all()
+            ours, theirs = run.backward(dy), other.backward(dy)
+            assert (ours.x == theirs.x).all()
+            for name, value in pulled(layer, theirs).items():
+                np.testing.assert_allclose(ours.params[name], value, rtol=0, atol=1e-4 if dtype == "float32" else 1e-12)
+    with pytest.raises(TypeError, match="one below the other"):
+        type("Wrong", (LSTM,), {"name": "wrong", "structure": {"h": "all"}}).contract  # noqa: B018
+
+
 def test_constants_of_a_structure():
     class Held(Cell):
         states = ("h",)

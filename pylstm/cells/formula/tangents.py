@@ -3,19 +3,22 @@
 Of every state s, emission and gate a it has a second one, its tangent ds, da: forward mode on the graph of the formula
 (Griewank and Walther, Evaluating Derivatives, 2008, chapter 3). What a step does with products is
 
-    z  = W_x x + W_s s + b
-    dz = W_s ds + dW_s s + u,   u = W_x dx + dW_x x + db,
+    (z )   (W_x      ) (x )   (W_s      ) (s )   (b )
+    (dz) = (dW_x  W_x) (dx) + (dW_s  W_s) (ds) + (db),
 
-where u comes with the steps as an aux input, and dW_s s only where the direction has parameters. The cell is a formula
-like any other: the loop runs it forward, and its backward pass is the derivative of the gradient.
+so its input is x beside dx, and the gates are those of the cell and their tangents; the lower left blocks and db are
+there where the direction has parameters. The cell is a formula like any other: the loop runs it forward, and its
+backward pass is the derivative of the gradient.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
+
+import numpy as np
 
 from pylstm.cells.cell import Cell
 from pylstm.cells.contracts import Contract
@@ -24,6 +27,7 @@ from pylstm.cells.formula.graph import ACROSS, FILL, Graph, Node, below
 from pylstm.cells.formula.rules import RULES
 from pylstm.cells.formula.symbols import Symbol
 from pylstm.cells.stages import Stage, hook_name
+from pylstm.cells.widths import Width, factors, product
 
 LINEAR = ("fill", "row_sum", "cumsum", "rcumsum", "tile", "fold")
 
@@ -36,14 +40,17 @@ class Tangents:
     ----------
     cell : Cell subclass
     of : dict of str to str
-        Block -> its tangent: of states, gates with a product, emissions, parameters, aux inputs.
-    added : dict of str to str
-        Gate -> the aux input that is added to its tangent.
+        Block -> its tangent: of states, gates, emissions, parameters, aux inputs.
+    inputs : str
+        The size that is the number of inputs of the cell, half of those of the layer that it runs in.
+    x : str
+        The aux input that is the input x; ``""`` for none.
     """
 
     cell: type[Cell]
     of: dict[str, str]
-    added: dict[str, str]
+    inputs: str
+    x: str
 
 
 def tangent_cell(cell: type[Cell], *, params: bool) -> Tangents:
@@ -77,36 +84,51 @@ def _made(cell: type[Cell], params: bool) -> Tangents:
         taken.add(found)
         return found
 
-    def sources(gate: str) -> list[str]:
-        inner = [each for each in contract.gate_sources[gate] if each != "x"]
-        return [of[each] for each in inner] + inner * params
-
-    of = {name: fresh(name) for name in (*contract.states, *contract.emissions, *contract.aux)}
+    of = {name: fresh(name) for name in (*contract.states, *contract.gates, *contract.emissions, *contract.aux)}
     if params:
         of |= {name: fresh(name) for name in contract.params if name not in contract.constants}
-    products = [gate for gate in contract.gates if sources(gate)]
-    of |= {gate: fresh(gate) for gate in products}
-    added = {gate: fresh(f"{gate}_in") for gate in contract.gates}
+    tangents = Tangents(Cell, of, fresh("inputs"), fresh("x_value") if "x" in contract.aux else "")
     gates = {gate: "+".join(contract.gate_sources[gate]) for gate in contract.gates}
-    tangents = Tangents(Cell, of, added)
+    for gate in contract.gates:
+        inner = [source for source in contract.gate_sources[gate] if source != "x"]
+        reads = ["x"] * ("x" in contract.gate_sources[gate]) + [of[source] for source in inner] + inner * params
+        gates[of[gate]] = "+".join(reads)
+    biased = contract.biased or ()
     body: dict[str, Any] = {
         "name": f"{contract.name}_tangent",
         "states": _both(contract.states, of),
-        "gates": gates | {of[gate]: "+".join(sources(gate)) for gate in products},
-        "biased": contract.biased or (),
+        "gates": gates,
+        "biased": (*biased, *(of[gate] for gate in biased if params)),
         "params": _both(contract.params, of),
-        "aux": (*_both(contract.aux, of), *added.values()),
+        "aux": tuple(tangents.x if name == "x" else name for name in _both(contract.aux, of)),
         "stages": tuple(Stage(s.name, _both(s.gates, of), _both(s.emits, of)) for s in contract.stages),
         "widths": _widths(contract, tangents),
-        "sizes": dict(contract.sizes),
-        "domain": {name: bounds for name, bounds in contract.domain.items() if name not in contract.options},
+        "sizes": contract.sizes | {tangents.inputs: None},
+        "domain": {
+            tangents.x if name == "x" else name: bounds
+            for name, bounds in contract.domain.items()
+            if name not in contract.options
+        },
         "output": of[contract.output],
+        "structure": {"x": _halves(contract, params)} if "x" in contract.sources else {},
         "__module__": __name__,
         "__doc__": f"The cell {contract.name!r} beside its tangent.",
     }
     for stage in contract.stages:
         body[hook_name("forward", stage.name)] = _formula(derivation.stages[stage.name], tangents)
-    return Tangents(type(f"{cell.__name__}Tangent", (Cell,), body), of, added)
+    return replace(tangents, cell=type(f"{cell.__name__}Tangent", (Cell,), body))
+
+
+def _halves(contract: Contract, params: bool) -> Callable[[Any], Any]:
+    """The mask of the matrix of the input: of x for the gates, of dx for their tangents, with `params` of both."""
+
+    def mask(size: Any) -> Any:
+        inputs = size.input_size // 2
+        widths = contract.resolve(inputs, size.hidden_size, **{name: getattr(size, name) for name in contract.sizes})
+        rows = sum(widths[gate] for gate in contract.gates_of("x"))
+        return np.kron([[1, 0], [params, 1]], np.ones((rows, inputs)))
+
+    return mask
 
 
 def _both(names: Iterable[str], of: Mapping[str, str]) -> tuple[str, ...]:
@@ -114,13 +136,19 @@ def _both(names: Iterable[str], of: Mapping[str, str]) -> tuple[str, ...]:
     return (*names, *(of[name] for name in names if name in of))
 
 
-def _widths(contract: Contract, tangents: Tangents) -> dict[str, Any]:
+def _widths(contract: Contract, tangents: Tangents) -> dict[str, Width]:
     """Widths of all blocks: those of a tangent are those of what it belongs to."""
     blocks = (*contract.states, *contract.gates, *contract.emissions, *contract.params, *contract.aux)
-    own = {name: contract.widths.get(name, "hidden_size") for name in blocks}
-    found = {name: own[name] for name in blocks}
-    found |= {tangent: own[name] for name, tangent in tangents.of.items()}
-    return found | {tangent: own[gate] for gate, tangent in tangents.added.items()}
+    own = {name: _width(contract.widths.get(name, "hidden_size"), tangents) for name in blocks}
+    return {tangents.x if name == "x" else name: width for name, width in own.items()} | {
+        tangent: own[name] for name, tangent in tangents.of.items()
+    }
+
+
+def _width(width: Width, tangents: Tangents) -> Width:
+    """A width of the cell, in the sizes of the other one."""
+    number, names = factors(width)
+    return product(number, *(tangents.inputs if name == "input_size" else name for name in names.elements()))
 
 
 def _formula(derived: StageDerivation, tangents: Tangents) -> Callable[..., Any]:
@@ -135,12 +163,13 @@ def _formula(derived: StageDerivation, tangents: Tangents) -> Callable[..., Any]
         for node in below(traced.results.values()):
             if node.op == "leaf":
                 kind, name = leaves[node]
-                values[node] = getattr(spaces[kind], name)
-                slopes[node] = _slope_of(kind, name, spaces, tangents)
+                own = tangents.x if name == "x" else name
+                values[node] = getattr(spaces[kind], own)
+                slopes[node] = getattr(spaces[kind], tangents.of[name]) if name in tangents.of else None
             else:
                 graph = next(iter(values.values())).graph if values else _any_graph(spaces)
-                values[node] = _copied(graph, node, values)
-                slopes[node] = _widened(_slope(node, values, slopes), values[node])
+                values[node] = _copied(graph, node, values, tangents)
+                slopes[node] = _widened(_slope(node, values, slopes, tangents), values[node])
         found = {name: values[node] for name, node in traced.results.items()}
         return found | {tangents.of[name]: _or_zero(slopes[node]) for name, node in traced.results.items()}
 
@@ -158,30 +187,23 @@ def _or_zero(slope: Symbol | None) -> Any:
     return 0.0 if slope is None else slope
 
 
-def _slope_of(kind: str, name: str, spaces: Mapping[str, Any], tangents: Tangents) -> Symbol | None:
-    """The tangent of what a step is given."""
-    own = getattr(spaces[kind], tangents.of[name]) if name in tangents.of else None
-    if kind != "z":
-        return own
-    added: Symbol = getattr(spaces["u"], tangents.added[name])
-    return added if own is None else own + added
-
-
-def _copied(graph: Graph, node: Node, values: Mapping[Node, Symbol]) -> Symbol:
+def _copied(graph: Graph, node: Node, values: Mapping[Node, Symbol], tangents: Tangents) -> Symbol:
     """A node of another graph."""
     if node.op == "const":
         return Symbol(graph, graph.const(node.value))
     if node.op == "size":
-        return Symbol(graph, graph.size(node.name))
-    return Symbol(graph, graph.remade(node, tuple(values[each].node for each in node.args)))
+        return Symbol(graph, graph.size(_width(node.name, tangents)))
+    return _remade(node, [values[each] for each in node.args], tangents)
 
 
-def _slope(node: Node, values: Mapping[Node, Symbol], slopes: Mapping[Node, Symbol | None]) -> Symbol | None:
+def _slope(
+    node: Node, values: Mapping[Node, Symbol], slopes: Mapping[Node, Symbol | None], tangents: Tangents
+) -> Symbol | None:
     """The tangent of an operation, from those of its arguments; None where it is 0."""
     y, arguments = values[node], [values[each] for each in node.args]
     if node.op in (FILL, *ACROSS):
         slope = slopes[node.args[0]]
-        return None if slope is None else _across(node, y, arguments[0], slope)
+        return None if slope is None else _across(node, y, arguments[0], slope, tangents)
     total: Symbol | None = None
     for argument, rule in zip(node.args, RULES.get(node.op, ()), strict=False):
         slope = slopes[argument]
@@ -192,10 +214,10 @@ def _slope(node: Node, values: Mapping[Node, Symbol], slopes: Mapping[Node, Symb
     return total
 
 
-def _across(node: Node, y: Symbol, a: Symbol, slope: Symbol) -> Symbol:
+def _across(node: Node, y: Symbol, a: Symbol, slope: Symbol, tangents: Tangents) -> Symbol:
     """The tangent of an operation across the units of a row."""
     if node.op in LINEAR:
-        return _remade(node, slope)
+        return _remade(node, [slope], tangents)
     if node.op == "softmax":  # symmetric
         return RULES["softmax"][0](slope, y, a)  # type: ignore[misc]
     # the sum of the tangents, each times its derivative: what a cotangent of 1 sends back
@@ -212,5 +234,10 @@ def _widened(slope: Symbol | None, value: Symbol) -> Symbol | None:
     return Symbol(slope.graph, slope.graph.fill(slope.node, value.width))
 
 
-def _remade(node: Node, slope: Symbol) -> Symbol:
-    return Symbol(slope.graph, slope.graph.remade(node, (slope.node,)))
+def _remade(node: Node, args: Sequence[Symbol], tangents: Tangents) -> Symbol:
+    """The operation of `node` on other arguments, in the sizes of the other cell."""
+    graph, nodes = args[0].graph, tuple(each.node for each in args)
+    if node.op in (FILL, *ACROSS):
+        width, groups = _width(node.width, tangents), _width(node.groups, tangents)
+        return Symbol(graph, graph.across(node.op, nodes[0], width, groups))
+    return Symbol(graph, graph.make(node.op, *nodes))
