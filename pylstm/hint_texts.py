@@ -151,6 +151,9 @@ HINTS: dict[str, dict[str, str]] = {
         "zero_grad": _ZERO,
         "clip": "pylstm.clip_by_norm(grads.params, 1.0) clips in place",
     },
+    "composite gradients": dict.fromkeys(
+        ("gates", "states", "emissions"), "each layer has its own: run.backward(dy, steps=True).layers[0].gates"
+    ),
     "parameters list": {
         **dict.fromkeys(
             ("flat", "data", "numpy"),

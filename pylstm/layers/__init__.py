@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from pylstm.hints import absent
 from pylstm.layers.bidirectional import Bidirectional
 from pylstm.layers.checkpointed import CheckpointedRun
+from pylstm.layers.composite_tangents import CompositeTangent
 from pylstm.layers.gradients import Gradients
 from pylstm.layers.named import GRU, LSTM, RNN, Recurrent
 from pylstm.layers.ragged import RaggedRun
@@ -22,6 +23,7 @@ __all__ = [
     "RNN",
     "Bidirectional",
     "CheckpointedRun",
+    "CompositeTangent",
     "Gradients",
     "RaggedRun",
     "Recurrent",

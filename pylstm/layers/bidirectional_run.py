@@ -8,6 +8,7 @@ import numpy as np
 
 from pylstm.checks import as_array
 from pylstm.layers.composite_run import CompositeGradients, CompositeRun
+from pylstm.layers.composite_tangents import BidirectionalAlong
 from pylstm.layers.protocols import TwoDirections
 from pylstm.layers.ragged import RaggedRun, turned
 from pylstm.layers.run import KINDS, Run
@@ -69,6 +70,9 @@ class BidirectionalRun(CompositeRun):
         moved = self._flip(moved[..., None])[..., 0] if lengths else np.flip(moved, self._axis).copy()
         moved.swapaxes(0, self._axis)[:1] = False  # no boundary of the row's own: its passed-in states hold there
         return moved
+
+    def _along(self, what: str, dx: Any, dinitial: Any, dparams: Any) -> BidirectionalAlong:
+        return BidirectionalAlong(what, self, dx, dinitial, dparams)
 
     def _backward(
         self, dy: np.ndarray, dfinal: list[Any], dstates: list[Any], options: list[dict[str, Any]]

@@ -15,6 +15,7 @@ from pylstm.layers.checkpointed import shares
 from pylstm.layers.gradients import Gradients
 from pylstm.layers.protocols import ComposedLayer
 from pylstm.layers.run import KINDS, check_without
+from pylstm.layers.tangents import HasTangents
 from pylstm.parameters import Parameters
 from pylstm.wording import in_parts
 
@@ -26,7 +27,7 @@ States = dict[str, Any] | Sequence[Any]
 
 
 @dataclass(slots=True, repr=False)
-class CompositeGradients(GradientsBase):
+class CompositeGradients(GradientsBase, hints="composite gradients"):
     """Gradients of a run of a `Stack` or a `Bidirectional`.
 
     Attributes
@@ -49,7 +50,7 @@ class CompositeGradients(GradientsBase):
     layers: list[Any]
 
 
-class CompositeRun(Output, hints="composite run"):
+class CompositeRun(HasTangents, Output, hints="composite run"):
     """What the runs of `Stack` and `Bidirectional` share.
 
     Attributes

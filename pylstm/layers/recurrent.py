@@ -151,11 +151,10 @@ class RecurrentLayer(Layer, hints="single"):
         """The names of the tangents of its cell, and a layer in which it runs beside them."""
         tangents, inputs = tangent_cell(self.cell, params=params), self.input_size
         learned = (*self.learn_initial, *(tangents.of[name] for name in self.learn_initial))
-        sizes = {name: self.widths.sizes[name] for name in self.cell.contract.sizes} | {tangents.inputs: inputs}
-        sizes |= {"bias": self.bias, "batch_first": self.batch_first, "learn_initial": learned, "dtype": self.dtype}
-        return tangents, RecurrentLayer(
-            tangents.cell, 2 * inputs, self.hidden_size, certified=False, seed=0, **sizes
-        )
+        options: dict[str, Any] = {"bias": self.bias, "batch_first": self.batch_first, "learn_initial": learned}
+        options |= {name: self.widths.sizes[name] for name in self.cell.contract.sizes} | {tangents.inputs: inputs}
+        sizes = 2 * inputs, self.hidden_size
+        return tangents, RecurrentLayer(tangents.cell, *sizes, dtype=self.dtype, certified=False, seed=0, **options)
 
     def tape_width(self) -> int:
         """Numbers on the tape per step and row: the input, and every gate, state, emission and kept value.
@@ -384,7 +383,8 @@ class RecurrentLayer(Layer, hints="single"):
     def __getstate__(self) -> Any:
         state: Any = super().__getstate__()
         own, slots = state if isinstance(state, tuple) else (state, {})
-        own = {name: value for name, value in own.items() if name not in ("_core", "workspaces", "_layouts", "tangents")}
+        made = ("_core", "workspaces", "_layouts", "tangents")
+        own = {name: value for name, value in own.items() if name not in made}
         return (own, slots) if slots else own
 
     def __setstate__(self, state: Any) -> None:

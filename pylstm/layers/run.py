@@ -18,7 +18,7 @@ from pylstm.layers.gradients import Deltas, Gradients
 from pylstm.layers.layout import Layout
 from pylstm.layers.learned import add_learned, rows_of_learned
 from pylstm.layers.protocols import SingleLayer
-from pylstm.layers.tangents import HasTangents
+from pylstm.layers.tangents import Along, HasTangents
 from pylstm.parameters import Parameters
 from pylstm.wording import in_parts, with_article
 
@@ -252,6 +252,10 @@ class Run(HasTangents, Output, hints="run"):
     @property
     def _buffer_itemsize(self) -> int:
         return self.layer.dtype.itemsize
+
+    def _along(self, what: str, dx: Any, dinitial: Any, dparams: Any) -> Along:
+        self._need_tape(what)
+        return Along(self, dx, dinitial, dparams)
 
     def _need_tape(self, what: str) -> None:
         if not self._plan.taped:

@@ -8,6 +8,7 @@ import numpy as np
 
 from pylstm.checks import as_array, check_lengths
 from pylstm.layers.composite_run import CompositeGradients, CompositeRun
+from pylstm.layers.composite_tangents import StackAlong
 from pylstm.layers.protocols import StackedLayers
 from pylstm.layers.ragged import within
 
@@ -59,6 +60,9 @@ class StackRun(CompositeRun):
             return x, None  # the layer refuses lengths of a single sequence
         lengths = check_lengths(lengths, x.shape[self._axis], x.shape[1 - self._axis])
         return within(x, lengths, self._axis), lengths
+
+    def _along(self, what: str, dx: Any, dinitial: Any, dparams: Any) -> StackAlong:
+        return StackAlong(what, self, dx, dinitial, dparams)
 
     def _backward(
         self, dy: np.ndarray, dfinal: list[Any], dstates: list[Any], options: list[dict[str, Any]]

@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from pylstm.cells.matrices import Matrix
 from pylstm.cells.structures import LowRank
 from pylstm.checks import Array, ByName, check_array, check_names
@@ -53,14 +51,14 @@ class HasTangents:
 
     if TYPE_CHECKING:  # what a run has
 
-        def _need_tape(self, what: str) -> None: ...
+        def _along(self, what: str, dx: Any, dinitial: Any, dparams: Any) -> Any: ...
 
     def jvp(
         self,
         dx: ArrayLike | None = None,
         dinitial: dict[str, Any] | None = None,
         dparams: Mapping[str, Any] | None = None,
-    ) -> Tangent:
+    ) -> Any:
         """The derivative of all that this run made, along a direction of what went into it (forward mode).
 
         Parameters
@@ -68,7 +66,7 @@ class HasTangents:
         dx : array_like, optional
             Direction of the input, in its shape.
         dinitial : dict of str to array_like, optional
-            Directions of initial states, (B, width) each.
+            Directions of initial states, (B, width) each; of a stack or two directions as `initial` of the call.
         dparams : mapping of str to array_like, optional
             Directions of parameters of the layer, such as a `Parameters` like its own. What is left out of the three is
             held.
@@ -76,6 +74,7 @@ class HasTangents:
         Returns
         -------
         Tangent
+            Of a stack or two directions a `CompositeTangent`.
 
         Raises
         ------
@@ -95,8 +94,7 @@ class HasTangents:
         >>> bool(np.allclose(run.jvp(dx).y, difference, atol=1e-9))
         True
         """
-        self._need_tape("jvp")
-        return _tangent(self, dx, dinitial, dparams)
+        return self._along("jvp", dx, dinitial, dparams).tangent
 
     def hvp(
         self,
@@ -106,7 +104,7 @@ class HasTangents:
         dstates: dict[str, Any] | None = None,
         direction: Mapping[str, Any],
         moved: Mapping[str, Any] | None = None,
-    ) -> Gradients:
+    ) -> Any:
         """The derivative of the gradients along a direction: a product with the Hessian of the loss.
 
         Parameters
@@ -121,7 +119,7 @@ class HasTangents:
 
         Returns
         -------
-        Gradients
+        Gradients or CompositeGradients
             Derivatives of `x`, `initial`, `params` and `aux` of what `backward` returns.
 
         Raises
@@ -139,58 +137,68 @@ class HasTangents:
         >>> bool(np.allclose(along.params.flat, (up.params.flat - down.params.flat) / 2e-6, atol=1e-8))
         True
         """
-        self._need_tape("hvp")
         check_names("direction", direction, ("dx", "dinitial", "dparams"))
         check_names("moved", moved or {}, ("dy", "dfinal", "dstates"))
-        along = tuple(direction.get(name) for name in ("dx", "dinitial", "dparams"))
+        along = self._along("hvp", *(direction.get(name) for name in ("dx", "dinitial", "dparams")))
         others = tuple((moved or {}).get(name) for name in ("dy", "dfinal", "dstates"))
-        return _gradient_tangent(self, (dy, dfinal, dstates), along, others)
+        return along.back((dy, dfinal, dstates), others)[0]
 
 
-def _tangent(run: Any, dx: Any, dinitial: Any, dparams: Any) -> Tangent:
-    beside = Beside(run, dx, dinitial, dparams)
-    beside.check_same()
-    second, of, contract = beside.second, beside.tangents.of, beside.contract
+class Along:
+    """A run of one layer along a direction.
 
-    def tangents(values: dict[str, Array], names: tuple[str, ...]) -> dict[str, Array]:
-        return ByName((name, values[of[name]]) for name in names)
+    Attributes
+    ----------
+    tangent : Tangent
+    """
 
-    return Tangent(
-        second.y,
-        tangents(second.states, contract.states),
-        tangents(second.final, contract.states),
-        tangents(second.emissions, contract.emissions),
-    )
+    def __init__(self, run: Any, dx: Any, dinitial: Any, dparams: Any) -> None:
+        self._beside = beside = Beside(run, dx, dinitial, dparams)
+        beside.check_same()
+        second, of, contract = beside.second, beside.tangents.of, beside.contract
 
+        def tangents(values: dict[str, Array], names: tuple[str, ...]) -> dict[str, Array]:
+            return ByName((name, values[of[name]]) for name in names)
 
-def _gradient_tangent(run: Any, cotangents: Any, directions: Any, moved: Any) -> Gradients:
-    """What `Run.hvp` returns: `cotangents` and `moved` are (dy, dfinal, dstates) and their own tangents."""
-    beside = Beside(run, *directions)
-    beside.check_same()
-    layer, contract = run.layer, beside.contract
-    back = _back(beside, cotangents, moved)
-    params, inputs = layer.params.zeros_like(), layer.input_size
-    for matrix in beside.matrices.values():
-        for name, value in _pulled(beside, matrix, back).items():
-            params[name][...] = value
-    if "bias" in params:
-        params["bias"][...] = back.params["bias"][: params["bias"].size]
-    for name in contract.params:
-        params[name][...] = back.params[name]
-    for name in layer.learn_initial:
-        params[f"initial_{name}"][...] = back.params[f"initial_{name}"]
-        if name in run._given.learned:
-            params[f"initial_{name}"] += back.initial[name].reshape(-1, layer.widths[name]).sum(axis=0)
-    layer.params.fill_held(params.flat, 0)
-    dx = back.x[..., :inputs]
-    return Gradients(
-        x=dx + back.aux[beside.tangents.x] if beside.tangents.x else dx,
-        initial=ByName((name, back.initial[name]) for name in contract.states),
-        params=params,
-        aux=ByName((name, back.aux[name]) for name in contract.aux if name != "x"),
-        pre={},
-        blend={},
-    )
+        self.tangent = Tangent(
+            second.y,
+            tangents(second.states, contract.states),
+            tangents(second.final, contract.states),
+            tangents(second.emissions, contract.emissions),
+        )
+
+    def back(self, cotangents: Any, moved: Any) -> tuple[Gradients, Array]:
+        """The derivatives of the gradients, and the gradient of x.
+
+        `cotangents` and `moved` are (dy, dfinal, dstates) and their own derivatives.
+        """
+        beside, layer, contract = self._beside, self._beside.run.layer, self._beside.contract
+        back = _back(beside, cotangents, moved)
+        params, inputs = layer.params.zeros_like(), layer.input_size
+        for matrix in beside.matrices.values():
+            for name, value in _pulled(beside, matrix, back).items():
+                params[name][...] = value
+        if "bias" in params:
+            params["bias"][...] = back.params["bias"][: params["bias"].size]
+        for name in contract.params:
+            params[name][...] = back.params[name]
+        for name in layer.learn_initial:
+            params[f"initial_{name}"][...] = back.params[f"initial_{name}"]
+            if name in beside.run._given.learned:
+                params[f"initial_{name}"] += back.initial[name].reshape(-1, layer.widths[name]).sum(axis=0)
+        layer.params.fill_held(params.flat, 0)
+        dx, plain = back.x[..., :inputs], back.x[..., inputs:]
+        if name := beside.tangents.x:
+            dx, plain = dx + back.aux[name], plain + back.aux[beside.tangents.of["x"]]
+        grads = Gradients(
+            x=dx,
+            initial=ByName((name, back.initial[name]) for name in contract.states),
+            params=params,
+            aux=ByName((name, back.aux[name]) for name in contract.aux if name != "x"),
+            pre={},
+            blend={},
+        )
+        return grads, plain
 
 
 def _back(beside: Beside, cotangents: Any, moved: Any) -> Gradients:
@@ -204,7 +212,7 @@ def _back(beside: Beside, cotangents: Any, moved: Any) -> Gradients:
     ends = {of[name]: value for name, value in (dfinal or {}).items()} | dict(ddfinal or {})
     steps = {of[name]: value for name, value in (dstates or {}).items()} | dict(ddstates or {})
     if ddy is not None:
-        ddy = check_array("ddy", ddy, shape, dtype)
+        ddy = check_array("moved['dy']", ddy, shape, dtype)
         steps[output] = steps[output] + ddy if output in steps else ddy
     found: Gradients = beside.second.backward(dy, dfinal=ends or None, dstates=steps or None)
     return found

@@ -88,16 +88,11 @@ def _made(cell: type[Cell], params: bool) -> Tangents:
     if params:
         of |= {name: fresh(name) for name in contract.params if name not in contract.constants}
     tangents = Tangents(Cell, of, fresh("inputs"), fresh("x_value") if "x" in contract.aux else "")
-    gates = {gate: "+".join(contract.gate_sources[gate]) for gate in contract.gates}
-    for gate in contract.gates:
-        inner = [source for source in contract.gate_sources[gate] if source != "x"]
-        reads = ["x"] * ("x" in contract.gate_sources[gate]) + [of[source] for source in inner] + inner * params
-        gates[of[gate]] = "+".join(reads)
     biased = contract.biased or ()
     body: dict[str, Any] = {
         "name": f"{contract.name}_tangent",
         "states": _both(contract.states, of),
-        "gates": gates,
+        "gates": _gates(contract, of, params),
         "biased": (*biased, *(of[gate] for gate in biased if params)),
         "params": _both(contract.params, of),
         "aux": tuple(tangents.x if name == "x" else name for name in _both(contract.aux, of)),
@@ -117,6 +112,15 @@ def _made(cell: type[Cell], params: bool) -> Tangents:
     for stage in contract.stages:
         body[hook_name("forward", stage.name)] = _formula(derivation.stages[stage.name], tangents)
     return replace(tangents, cell=type(f"{cell.__name__}Tangent", (Cell,), body))
+
+
+def _gates(contract: Contract, of: Mapping[str, str], params: bool) -> dict[str, str]:
+    """The sources of the gates, then of their tangents."""
+    found = {gate: "+".join(sources) for gate, sources in contract.gate_sources.items()}
+    for gate, sources in contract.gate_sources.items():
+        inner = [source for source in sources if source != "x"]
+        found[of[gate]] = "+".join(["x"] * ("x" in sources) + [of[source] for source in inner] + inner * params)
+    return found
 
 
 def _halves(contract: Contract, params: bool) -> Callable[[Any], Any]:
