@@ -29,9 +29,11 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         **with_examples(
             "pylstm predict pylstm-forecast.safetensors --steps 24 --interval 0.9 > next.csv",
             "pylstm predict pylstm-forecast.safetensors newer.csv --plot next.png",
+            "pylstm predict pylstm-forecast.safetensors promotions-to-come.csv",
             "pylstm predict pylstm-classify.safetensors new.csv",
             remark="A forecast has the column of times and the columns of the training. A model with known inputs\n"
-            "(--known) needs a file with rows at its end that have these, and nothing in the column to forecast.",
+            "(--known) needs a file that has these of the steps to come: alone, to follow the series of the training,\n"
+            "or in rows at the end of a series that have nothing in the column to forecast.",
         ),
     )
     parser.add_argument("model", metavar="MODEL", help="a file of `pylstm train classify` or `pylstm train forecast`")
@@ -110,13 +112,15 @@ def _classify(
 def _forecast(
     args: argparse.Namespace, model: Any, about: dict[str, Any], reading: dict[str, Any]
 ) -> tuple[dict[str, Any], Sequence[str], Sequence[Sequence[Any]]]:
+    from pylstm.commands._shared.ahead import read_ahead
     from pylstm.commands._shared.fitting import noted
     from pylstm.commands._shared.judging import forecast_all, intervals
     from pylstm.commands._shared.series import NAMES, check_step, in_order, read_all
     from pylstm.commands._shared.trained import data_of
 
     source = data_of(args, about)
-    read = read_all(source, {"every": reading["every"]} if source in NAMES else reading)
+    ahead = None if args.data is None or "data" not in about else read_ahead(source, str(about["data"]), reading)
+    read = ahead or read_all(source, {"every": reading["every"]} if source in NAMES else reading)
     read = in_order(read, about.get("ids"))
     check_step(read, about, reading.get("fill"))
     steps = _steps(args, about, read)

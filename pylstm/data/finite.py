@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Iterator
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -126,11 +127,25 @@ def real_numbers(name: str, values: Any, what: str = "numbers") -> np.ndarray:
         if found.dtype.kind not in "cmM":
             return found.astype("float64", copy=False)
     except (TypeError, ValueError):
-        raise TypeError(f"{name} must be {what}, got {quoted(values)}") from None
+        raise TypeError(f"{name} must be {what}, got {quoted(values)}{_cure(values)}") from None
     cure = "times are the index, or a column that time=... names"
     if found.dtype.kind == "c":
         cure = "pass its real part, or real and imaginary part as two columns"
     raise TypeError(f"{name} must be {what}, got {found.dtype}: {cure}")
+
+
+def _cure(values: Any) -> str:
+    """What makes an array of texts, a dict or an iterator."""
+    if isinstance(values, str | os.PathLike):
+        return ": read the file first, by pandas or pylstm.datasets.read_table"
+    if isinstance(values, Mapping):
+        return ": pass one array, such as np.column_stack([*columns.values()]), or name its columns (time=..., id=...)"
+    if isinstance(values, Iterator):
+        return ": pass list(...) of it"
+    first = (
+        next(iter(np.ravel(np.asarray(values, "O"))), None) if isinstance(values, list | tuple | np.ndarray) else None
+    )
+    return ": say texts by numbers, one column of 0 and 1 for each" if isinstance(first, str) else ""
 
 
 def refuse_not_finite(

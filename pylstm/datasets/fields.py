@@ -22,7 +22,13 @@ MINUS = "\u2212"
 _AMOUNT = re.compile(r"(?P<before>[^\d+\-.,(]*)(?P<number>[+-]?\d[\d.,' ]*?(?:[eE][+-]?\d+)?)(?P<after>[^\d]*)")
 
 
-LONGEST_UNIT = 8
+LONGEST_UNIT, LONGEST_GAP = 8, 12
+SIGNS = ".-*:~_#/x"
+"""Fields of these alone stand for no number, and so do these words."""
+WORDS = (
+    "missing", "nil", "no data", "nodata", "void", "error", "n.a.", "nd", "n.d.", "tbd", "bad", "off", "#ref!",
+    "#div/0!", "#value!", "#num!",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -34,6 +40,8 @@ class NumberStyle:
     decimal : {".", ","}
     thousands : str
         What parts groups of three digits; empty: nothing.
+    missing : tuple of str
+        Further fields that stand for a missing number, numbers such as -999 in any form.
 
     Raises
     ------
@@ -48,6 +56,7 @@ class NumberStyle:
 
     decimal: str = "."
     thousands: str = ""
+    missing: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.decimal not in (".", ","):
@@ -56,12 +65,23 @@ class NumberStyle:
             raise ValueError(f"thousands must be one character such as ',' or a space, got {self.thousands!r}")
         if self.thousands == self.decimal:
             raise ValueError(f"decimal and thousands must differ, got {self.decimal!r} for both")
+        if not all(each.strip() for each in self.missing):
+            raise ValueError("missing must be texts that stand for a missing number, an empty field does so anyway")
 
     @cached_property
     def _pattern(self) -> re.Pattern[str]:
         part, point = re.escape(self.thousands), re.escape(self.decimal)
         groups = rf"\d{{1,3}}(?:{part}\d{{2,3}})*{part}\d{{3}}|" if part else ""  # 12,34,567 in India
         return re.compile(rf"\s*[+-]?(?:{groups}\d*)(?:{point}\d*)?(?:[eE][+-]?\d+)?\s*")
+
+    @cached_property
+    def _codes(self) -> frozenset[float]:
+        """The numbers among `missing`."""
+        return frozenset(value for each in self.missing if (value := self._read(each.strip())) is not None)
+
+    @cached_property
+    def _gaps(self) -> frozenset[str]:
+        return frozenset((*MISSING, *(each.strip().lower() for each in self.missing)))
 
     def _plain(self, field: str) -> str:
         if self.thousands:
@@ -80,6 +100,8 @@ class NumberStyle:
             values = np.fromiter(map(float, fields), np.float64, len(fields))
         except ValueError:
             return None
+        if self._codes and np.isin(values, list(self._codes)).any():
+            return None
         return values if np.isfinite(values).all() and "_" not in "".join(fields) else None
 
     def number(self, field: str, *, gaps: bool = False) -> float:
@@ -90,11 +112,11 @@ class NumberStyle:
         ValueError
             Missing, not a number or not finite: says what to do.
         """
-        if field.lower() in MISSING:
+        found = self._read(field)
+        if field.lower() in self._gaps or found in self._codes:
             if gaps:
                 return math.nan
             raise ValueError(f"a missing value, {field!r}: interpolate=True (--interpolate) fills it")
-        found = self._read(field)
         if found is None:
             raise ValueError(f"{field!r} is not a number{self._cure(field)}")
         if not math.isfinite(found):
@@ -116,12 +138,15 @@ class NumberStyle:
         """The styles in which `field` is a number."""
         if "_" in field and _is_number(field):
             return f": write {field.replace('_', '')}, or thousands='_' (--thousands _)"
+        if self.decimal == "," and (value := PLAIN._read(field)) is not None:
+            python, shell = (", thousands=','", " --thousands ,") if self.thousands == "." else ("", "")
+            return f": decimal='.'{python} (--decimal .{shell}) reads {value:.15g}"
         found = [
             f"{style.described()} reads {value:.15g}"
             for style in STYLES
             if style._is_used_in(field) and (value := style._read(field)) is not None and math.isfinite(value)
         ]
-        return f": {', '.join(found)}" if found else _without_unit(field)
+        return f": {', '.join(found)}" if found else _as_missing(field) or _without_unit(field)
 
     def _is_used_in(self, field: str) -> bool:
         """Whether the field has all the signs that this style has and the plain one has not."""
@@ -148,6 +173,13 @@ STYLES = tuple(
 
 def _with_plain_spaces(field: str) -> str:
     return field.translate(dict.fromkeys(map(ord, SPACES), " "))
+
+
+def _as_missing(field: str) -> str:
+    """What to do with a sign or a word that stands for no number; nothing for another text."""
+    if len(field) > LONGEST_GAP or (field.strip("".join(SIGNS)) and field.lower() not in WORDS):
+        return ""
+    return f": missing={field!r} (--missing {shlex.quote(field)}) reads it as a missing value"
 
 
 def _without_unit(field: str) -> str:

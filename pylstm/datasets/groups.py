@@ -12,6 +12,7 @@ from pylstm.checks import listed
 from pylstm.data.panel import TIME, RowError, fill_gaps, grouped_rows
 from pylstm.data.timestamps import DateError, DateForm, read_times
 from pylstm.datasets.bundled import Times
+from pylstm.datasets.cures import comment_cure
 from pylstm.datasets.tables import Table
 from pylstm.hints import explained, explained_constructor
 
@@ -181,6 +182,8 @@ def times_of(
         sign = next((sign for sign in COMMENTS if field.startswith(sign)), None)
         if sign:
             cure = f"; comment={sign!r} (--comment '{sign}') leaves such lines out"
+        elif table.position(name) == 0 and error.row and field.isalpha():
+            cure = comment_cure(field)
         raise ValueError(f"{table.place(table.line(error.row), table.position(name))}: {error}{cure}") from None
     except ValueError as error:
         raise ValueError(f"{table.path}, column {name!r}: {error}") from None

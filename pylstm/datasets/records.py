@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
@@ -11,7 +12,7 @@ from itertools import islice
 from typing import Any
 
 from pylstm.datasets.headers import check_header, refuse_comment, refuse_row
-from pylstm.datasets.text import refuse_utf_16
+from pylstm.datasets.text import refuse_others, refuse_utf_16
 
 BLOCK = 1 << 12
 """Records that are read together: those of 1 << 15 leave the caches, and take 1.4 times as long."""
@@ -68,6 +69,7 @@ class Records:
     ) -> None:
         self._path, self._data, self._comment, self._progress = path, data, comment, progress
         refuse_utf_16(path, data)
+        refuse_others(path, data)
         known = DELIMITERS if decimal == "." else (*DELIMITERS[1:], DELIMITERS[0])
         self._delimiter = delimiter or _sniff(islice((line for line in self._lines() if line.strip()), 20), known)
         first = next(self.blocks(), None)
@@ -82,6 +84,8 @@ class Records:
         elif header is None:
             refuse_comment(path, self.first, names[0], len(names), below)
             refuse_row(path, self.first, names, below)
+        if self.header:  # "# sales", as `numpy.savetxt` writes names
+            names[0] = re.sub(r"#\s*(?=[^\W\d])", "", names[0], count=1) if names[0].startswith("#") else names[0]
         self.unnamed = not names[0]
         width = max(map(_width, [names, *([] if header is False else below)]))
         self.names = check_header(path, self.first, names[:width])
@@ -91,6 +95,10 @@ class Records:
         if self._comment is None:
             return lines
         return ("\n" if line.lstrip().startswith(self._comment) else line for line in lines)
+
+    def line(self, number: int) -> str:
+        """One line of the file, from 1."""
+        return next(islice(self._lines(), number - 1, number), "")
 
     def _file(self) -> Any:
         self._raw = io.BytesIO(self._data)

@@ -11,6 +11,7 @@ import numpy as np
 
 from pylstm.checks import listed
 from pylstm.data.panel import fill_gaps
+from pylstm.datasets.cures import footer_cure, units_cure
 from pylstm.datasets.fields import PLAIN, NumberStyle
 from pylstm.datasets.records import Records
 from pylstm.datasets.text import decoded
@@ -104,7 +105,7 @@ class Table:
         ):
             if records.header and line <= records.header + 3 and len(row) > N and self._same_below(line, len(row)):
                 return f"{found}; if the header is in line {line}, delete the lines above it"
-            return found
+            return f"{found}{footer_cure(row)}" if len(row) < N else found
         if self._style.decimal == ",":
             return f"{found}: put numbers with a decimal comma in quotes, or part the fields by ;"
         return f"{found}; if its commas are those of numbers, decimal=',' (--decimal ,) reads them"
@@ -177,7 +178,7 @@ class Table:
         found: list[list[np.ndarray]] = [[] for _ in others]
         for lines, rows in self._rows():
             for k, at in enumerate(positions):
-                values[first : first + len(rows), k] = self._column(lines, at, [row[at] for row in rows], gaps)
+                values[first : first + len(rows), k] = self._column(lines, at, rows, gaps)
             for column, at in zip(found, others):
                 column.append(_packed(self._texts(lines, at, rows)))
             first += len(rows)
@@ -189,8 +190,9 @@ class Table:
             raise ValueError(f"{self.place(lines[fields.index('')], at)}: the field is empty")
         return fields
 
-    def _column(self, lines: Sequence[int], at: int, fields: list[str], gaps: bool) -> np.ndarray | list[float]:
+    def _column(self, lines: Sequence[int], at: int, rows: list[list[str]], gaps: bool) -> np.ndarray | list[float]:
         """Numbers of a column of a block: at once, where all are numbers."""
+        fields = [row[at] for row in rows]
         values = self._style.values(fields)
         if values is not None:
             return values
@@ -201,6 +203,8 @@ class Table:
             except ValueError as error:
                 parted = len(self.names) == 1 and re.search(r"\S\s+\S", field.strip())
                 cure = "; delimiter=' ' (--delimiter ' ') parts fields at spaces" if parted else ""
+                if line == self.line(0) and len(rows) > 1:
+                    cure = units_cure(self._records.line(line), rows[0], rows[1], at, self._style) or cure
                 raise ValueError(f"{self.place(line, at)}: {error}{cure}") from None
         return found
 
@@ -247,6 +251,7 @@ def read_table(
     thousands: str = "",
     comment: str | None = None,
     header: bool | None = None,
+    missing: str | Iterable[str] = (),
     progress: Callable[[float], None] | None = None,
 ) -> Table:
     r"""Read a CSV file with a header line, in UTF-8.
@@ -264,6 +269,8 @@ def read_table(
     header : bool, optional
         Whether the first line holds the names of the columns; without names, these are ``"1"``, ``"2"``, ... Default:
         it does, and a line that looks like values is refused.
+    missing : str or iterable of str
+        What else stands for a missing number, such as ``"-999"`` or ``"."``, besides empty fields, ``NA`` and the like.
     progress : callable, optional
         Called with the share of the file that was read, in every pass over it.
 
@@ -294,7 +301,9 @@ def read_table(
         raise ValueError(f"delimiter must be one character, got {delimiter!r}")
     if comment == "":
         raise ValueError("comment must be the sign that such lines begin with, got ''")
-    style = NumberStyle(decimal, thousands)
+    style = NumberStyle(
+        decimal, thousands, (missing,) if isinstance(missing, str) else tuple(listed("missing", missing))
+    )
     with open_to_read(path) as file:
         data = file.read()
     try:

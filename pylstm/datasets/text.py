@@ -21,6 +21,18 @@ PIECE = 1 << 20
 """Characters that are looked at together."""
 
 _BOM_16_32 = (b"\xff\xfe", b"\xfe\xff")
+_OTHERS = {
+    b"\x1f\x8b": "compressed by gzip: gunzip -k FILE",
+    b"BZh": "compressed by bzip2: bunzip2 -k FILE",
+    b"\xfd7zXZ": "compressed by xz: unxz -k FILE",
+    b"(\xb5/\xfd": "compressed by zstd: unzstd FILE",
+    b"PK\x03\x04": "an Excel or another zip file: save the sheet as CSV, or unzip FILE",
+    b"\xd0\xcf\x11\xe0": "an Excel file: save the sheet as CSV",
+    b"PAR1": "a Parquet file: pandas.read_parquet(FILE).to_csv(NEW, index=False) writes CSV",
+    b"\x89HDF": "an HDF5 file: write what is needed as CSV",
+    b"SQLite format 3": "a SQLite file: sqlite3 -csv -header FILE 'select * from TABLE' > NEW",
+}
+"""First bytes of files that are no text, and what to do with them."""
 
 
 @explained()
@@ -107,6 +119,15 @@ def refuse_utf_16(path: object, data: bytes) -> None:
         raise ValueError(
             f"{path}: the file is UTF-16 or UTF-32: convert it, for instance iconv -f UTF-16 -t UTF-8 FILE > NEW"
         )
+
+
+def refuse_others(path: object, data: bytes) -> None:
+    """`ValueError` for what is no text, or JSON, with a way to one."""
+    for begin, what in _OTHERS.items():
+        if data.startswith(begin):
+            raise ValueError(f"{path}: the file is {what}")
+    if data[:64].lstrip()[:2] in (b"[{", b'{"', b"[["):
+        raise ValueError(f"{path}: the file is JSON: pandas.read_json(FILE).to_csv(NEW, index=False) writes CSV")
 
 
 def decoded(path: object, data: bytes) -> str:

@@ -304,6 +304,7 @@ class Forecaster(Estimator, kind="forecaster"):
     def _asked(self, n: int, X: Any, history: Any, rescale: Any = False, **_: Any) -> Asked:
         """What the model is given for a forecast of n steps, and the form of its answer."""
         check_is_fitted(self, "model_")
+        check_size("n", n)
         frame = getattr(self, "_frame", None)
         return Asked.of(self, frame, n, X, history, rescale, getattr(self, "_inputs", None))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -126,9 +126,6 @@ def _correlations(x: np.ndarray, most: int) -> np.ndarray:
 
 def _halves(columns: Sequence[np.ndarray], lag: int) -> bool:
     """Whether differences halve the variance, in the geometric mean."""
-    ratios = [
-        np.log(max(float(np.var(each[lag:] - each[:-lag])), 1e-300) / max(float(np.var(each)), 1e-300))
-        for each in columns
-        if len(each) > lag + 1
-    ]
+    size: Callable[[np.ndarray], float] = lambda values: float(np.log(max(float(np.var(values)), 1e-300)))  # noqa: E731
+    ratios = [size(each[lag:] - each[:-lag]) - size(each) for each in columns if len(each) > lag + 1]
     return bool(ratios) and float(np.mean(ratios)) < np.log(0.5)

@@ -16,7 +16,7 @@ from pylstm.forecasting.predictions import Predictions
 from pylstm.forecasting.preparation import Preparation
 from pylstm.forecasting.recalibration import Recalibration, fit_recalibration
 from pylstm.forecasting.rolling import LONGEST
-from pylstm.forecasting.series import as_extras, as_series, pairs_of, stride_of, windows_of
+from pylstm.forecasting.series import as_extras, as_series, pairs_of, stride_of, warn_of_codes, windows_of
 from pylstm.hints import explained
 from pylstm.models.body import check_head_sizes
 from pylstm.models.fitted import OWN, FittedModel, NetOptions, check_net
@@ -189,6 +189,7 @@ class ForecastModel(Predictions, FittedModel, kind="forecast_model"):
         series, self.form = as_series(y, self.joint)
         self.K, lost, h = series[0].shape[1], self.preparation.lost, self.horizon
         check_all_counts(self.head, series)
+        warn_of_codes(series)
         extras = as_extras("exogenous", exogenous, len(series), None, map(len, series))
         self.M = extras[0].shape[1]
         self._check(validation)
@@ -198,6 +199,7 @@ class ForecastModel(Predictions, FittedModel, kind="forecast_model"):
         if min(cuts) < h + 1:
             needed = lost + next(n for n in itertools.count(h + 1) if n - held(n) > h)
             why = " to train and to validate" if validation else " to train"
+            why += ": rows are steps, pass y.T for one series" if self.form == "columns" and len(series[0]) == 1 else ""
             raise ValueError(f"a series of {min(map(len, series))} steps is too short: {needed} are needed{why}")
         self.scales = [self._scale_of(z[:cut]) for z, cut in zip(prepared, cuts)]
         self.extra_scale = scale_of(np.concatenate(extras)) if self.M else np.zeros((2, 0))

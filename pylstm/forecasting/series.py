@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -92,6 +92,43 @@ def _latest(values: Any, share: int) -> Any:
 
 def _numbers(name: str, values: Any) -> np.ndarray:
     return real_numbers(name, values, "numbers, an array (T,) or (T, S) or a list of arrays")
+
+
+NINES = ("99", "999", "9999", "99999", "999999")
+LIMITS = (32767, 2147483647, 1e20, 1e30, 1e36, -32768, -2147483648, -1e20, -1e30, -1e36)
+CODES = np.array(
+    [float(sign + each + tail) for each in NINES for tail in ("", ".9", ".99") for sign in "+-"] + [*LIMITS]
+)
+"""Numbers that stand for missing values in files of instruments, weather and climate."""
+FEW = 8
+"""Other values that a code is compared with, at least."""
+
+
+def warn_of_codes(series: Sequence[np.ndarray]) -> None:
+    """Warn of such numbers that lie further from all other values than these from one another.
+
+    Warns
+    -----
+    UserWarning
+        There are some, and where the first is.
+    """
+    for number, each in enumerate(series):
+        for k in range(each.shape[1]):
+            y = each[:, k]
+            extreme = [float(y.min()), float(y.max())]
+            for code in CODES[np.isclose(CODES[:, None], extreme, rtol=1e-6, atol=0).any(axis=1)]:
+                here = np.isclose(y, code, rtol=1e-6, atol=0)
+                others = y[~here & ~np.isclose(np.abs(y), abs(code), rtol=1e-6, atol=0)]
+                if len(others) < FEW or not (low := others.min()) < (high := others.max()):
+                    continue
+                if code < low - (high - low) or code > high + (high - low):
+                    of = "" if len(series) == 1 and each.shape[1] == 1 else f" of series {number}, column {k},"
+                    warn(
+                        f"{np.count_nonzero(here)} of {len(y)} values{of} are {code:g}, the first at step "
+                        f"{int(here.argmax())}, and all others from {low:.6g} to {high:.6g}: where {code:g} stands for "
+                        f"missing values, fill these gaps; of a CSV file, --missing {code:g} --interpolate does"
+                    )
+                    return
 
 
 def pairs_of(z: np.ndarray, extra: np.ndarray, horizon: int) -> tuple[np.ndarray, np.ndarray]:

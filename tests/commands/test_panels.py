@@ -63,6 +63,41 @@ def test_shops(run, shops):
     assert evaluated["series"] == found["series"]
 
 
+def split(shops):
+    """The rows with values alone, and the inputs of the steps to come in a file of their own."""
+    head, *lines = shops.read_text().splitlines()
+    ahead = [line.split(",") for line in lines if line.endswith(",,")]
+    shops.write_text("\n".join([head, *(line for line in lines if not line.endswith(",,"))]) + "\n")
+    return {
+        "alone": "\n".join(["price,shop,month", *(f"{price},{shop},{at}" for at, shop, price, *_ in ahead)]),
+        "empty": "\n".join(["shop,month,sold,price", *(f"{shop},{at},,{price}" for at, shop, price, *_ in ahead)]),
+    }
+
+
+@pytest.mark.parametrize("kind", ["alone", "empty"])
+def test_inputs_of_steps_to_come_in_a_file_of_their_own(run, shops, tmp_path, kind):
+    options = ["--id", "shop", "--column", "sold", "--known", "price", "--sort", "--horizon", 3, "--validation", 0.2]
+    whole = shops.read_text()
+    run("train", "forecast", shops, *options, *SMALL)
+    expected = run("predict", SAVED)
+    files = split(shops)
+    path = tmp_path / "ahead.csv"
+    path.write_text(files[kind] + "\n")
+    found = run("predict", SAVED, path)
+    assert (found.status, found.out) == (0, expected.out) and "they follow the series of" in found.err
+    path.write_text(files[kind].replace(month(48), month(49)).replace(month(40), month(50)) + "\n")
+    error = run("predict", SAVED, path)
+    assert error.status == 2 and f"is not the step '{month(40)}', which follows the series" in error.err
+    path.write_text("\n".join(line for line in files[kind].splitlines() if "A" not in line.split(",")) + "\n")
+    assert "has no rows of the series 'A'" in run("predict", SAVED, path).err
+    path.write_text(files[kind].replace("price", "cost") + "\n")
+    assert (
+        "unknown column 'price'" in run("predict", SAVED, path).err
+        or "unknown column 'sold'" in run("predict", SAVED, path).err
+    )
+    shops.write_text(whole)
+
+
 def test_without_inputs_of_steps_to_come(run, shops):
     options = ["--id", "shop", "--column", "sold", "--known", "price", "--sort", *SMALL]
     lines = shops.read_text().splitlines()

@@ -61,6 +61,10 @@ def test_a_delimiter_can_be_given(tmp_path):
         (b"x,y\n1,2\n1,\xff\n", "not UTF-8: byte 0xff at position 10, in line 3, column 3"),
         (b"x,y\n\xc3\xa4,\xff\n", "in line 2, column 3"),
         (b"\xff\xfex\x00", "UTF-16"),
+        (b"\x1f\x8b\x08\x00", "gzip: gunzip -k FILE"),
+        (b"PK\x03\x04\x14", "Excel or another zip file: save the sheet as CSV"),
+        (b"PAR1\x15\x04", "read_parquet"),
+        ('  [{"x": 1}]', "the file is JSON"),
     ],
 )
 def test_bad_files(tmp_path, text, message):

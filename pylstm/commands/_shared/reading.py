@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from pylstm.datasets import Table
 
 TABLE = (
-    "delimiter", "decimal", "thousands", "comment", "header", "interpolate", "time_column", "date_format", "utc",
-    "sort",
+    "delimiter", "decimal", "thousands", "comment", "header", "missing", "interpolate", "time_column", "date_format",
+    "utc", "sort",
 )  # fmt: skip
 """Options of all commands that read a CSV file; a saved model has those of its training."""
 
@@ -48,6 +48,12 @@ def add_table_options(parser: argparse.ArgumentParser, *, fill: bool) -> None:
         action=argparse.BooleanOptionalAction,
         help="the first line holds names, or is a row and the columns are called 1, 2, ...; default: names, and a "
         "line that looks like a row is refused",
+    )
+    add(
+        "--missing",
+        metavar="TEXT",
+        action="append",
+        help="what stands for a missing value besides NA and the like, such as -999 or .; may come again",
     )
     add(
         "--interpolate",
@@ -86,6 +92,7 @@ def open_table(path: str, reading: Mapping[str, Any], names: tuple[str, ...]) ->
         thousands=reading.get("thousands") or "",
         comment=reading.get("comment"),
         header=reading.get("header"),
+        missing=reading.get("missing") or (),
         progress=reader_of(path),
     )
 

@@ -1,0 +1,44 @@
+"""What a forecaster is given that is no series: each is answered by what makes one of it."""
+
+import pathlib
+
+import numpy as np
+import pytest
+
+import pylstm
+
+y = 20 + np.sin(np.arange(60.0)) + 0.01 * np.arange(60) ** 2
+
+
+def forecaster(**options):
+    return pylstm.Forecaster("gru", 2, epochs=1, random_state=0, **options)
+
+
+@pytest.mark.parametrize(("values", "cure"), [
+    ("sales.csv", "read the file first"), (pathlib.Path("sales.csv"), "read_table"),
+    ({"sold": y}, r"np.column_stack\(\[\*columns.values\(\)\]\)"), (iter(y), r"pass list\(...\)"),
+    (["a"] * 60, "one column of 0 and 1 for each"), (np.array([["a", "b"]] * 60), "one column of 0 and 1 for each"),
+])  # fmt: skip
+def test_no_numbers(values, cure):
+    for given in ((values,), (y, values)):
+        with pytest.raises(TypeError, match=f"(?s)must be numbers, .*: .*{cure}"):
+            forecaster().fit(*given)
+
+
+def test_a_row_is_a_step():
+    with pytest.raises(ValueError, match=r"a series of 1 steps is too short: .*: rows are steps, pass y\.T"):
+        forecaster().fit(y[None])
+    with pytest.raises(ValueError, match="are needed to train and to validate$"):
+        forecaster().fit(y[:2])
+
+
+def test_steps_are_a_whole_number():
+    import pandas as pd
+
+    for form in (y, pd.Series(y, pd.date_range("2001-01-01", periods=60, freq="MS"))):
+        with pytest.raises(TypeError, match=r"n must be an integer, got 3\.0"):
+            forecaster().fit(form).predict(3.0)
+
+
+def test_large_integers_that_rise_evenly():
+    np.testing.assert_allclose(forecaster().fit(np.arange(60) * 10**15).predict(2), [60e15, 61e15], rtol=1e-5)
