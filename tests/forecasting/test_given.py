@@ -28,7 +28,7 @@ def test_no_numbers(values, cure):
 def test_a_row_is_a_step():
     with pytest.raises(ValueError, match=r"a series of 1 steps is too short: .*: rows are steps, pass y\.T"):
         forecaster().fit(y[None])
-    with pytest.raises(ValueError, match="are needed to train and to validate$"):
+    with pytest.raises(ValueError, match=r"are needed to train and to validate$"):
         forecaster().fit(y[:2])
 
 
