@@ -26,7 +26,7 @@ LONGEST_UNIT, LONGEST_GAP = 8, 12
 SIGNS = ".-*:~_#/x"
 """Fields of these alone stand for no number, and so do these words."""
 WORDS = (
-    "missing", "nil", "no data", "nodata", "void", "error", "n.a.", "nd", "n.d.", "tbd", "bad", "off", "#ref!",
+    "missing", "nil", "no data", "nodata", "void", "error", "n.a.", "n.d.", "tbd", "bad", "off", "#ref!",
     "#div/0!", "#value!", "#num!",
 )  # fmt: skip
 
