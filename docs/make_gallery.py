@@ -1,8 +1,8 @@
-"""Write the gallery: a page for each registered cell, with all that follows from its formula, and an index.
+"""Write the gallery: a page and a picture for each registered cell, all that follows from its formula, and an index.
 
     python docs/make_gallery.py [FOLDER]
 
-FOLDER is ``docs/gallery`` by default. The pages are generated: they are not committed.
+FOLDER is ``docs/gallery`` by default. Pages and pictures are generated: they are not committed.
 """
 
 from __future__ import annotations
@@ -11,9 +11,16 @@ import argparse
 import inspect
 import itertools
 import math
+import sys
 from collections import Counter
+from functools import cache
 from pathlib import Path
 from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from flow import Box, flow_of
+from flow_picture import alternative, picture
 
 from pylstm import plugins
 from pylstm.cells import Derivation, FormulaError, derivation_page, derive
@@ -93,6 +100,7 @@ def description(cell: Any) -> str:
     return " ".join(first.split()) + (f"\n\n```text\n{equations}\n```" if equations else "")
 
 
+@cache
 def derived(cell: Any) -> Derivation | None:
     """None for a cell whose hand-written functions cannot be read as a formula."""
     try:
@@ -101,11 +109,22 @@ def derived(cell: Any) -> Derivation | None:
         return None
 
 
+def flow(cell: Any) -> list[Box]:
+    """What the picture of the cell shows."""
+    derivation = derived(cell)
+    return flow_of(derivation.contract if derivation else cell.contract, derivation)
+
+
+def shown(cell: Any) -> str:
+    """The picture in the page."""
+    return f"![{alternative(cell.name, flow(cell))}]({cell.name}.svg)"
+
+
 def page(cell: Any) -> str:
     """The page of one cell, Markdown with LaTeX."""
     derivation = derived(cell)
     if derivation is None:
-        parts = [f"# {cell.name}", cell.reference, description(cell), parameter_table(cell.contract)]
+        parts = [f"# {cell.name}", cell.reference, description(cell), shown(cell), parameter_table(cell.contract)]
         return (
             "\n\n".join([*parts, "Its functions are written by hand and are no formula: there is no derivation."])
             + "\n"
@@ -113,7 +132,8 @@ def page(cell: Any) -> str:
     body = derivation_page(derivation, reference=cell.reference)
     head, mark, rest = body.partition("\n\n- states: ")
     declaration, line, equations = (mark + rest).partition("\n\n## ")
-    return f"{head}\n\n{description(cell)}{declaration}\n\n{parameter_table(cell.contract)}{line}{equations}"
+    head += f"\n\n{description(cell)}{declaration}\n\n{shown(cell)}"
+    return f"{head}\n\n{parameter_table(cell.contract)}{line}{equations}"
 
 
 def row(cell: Any) -> str:
@@ -137,7 +157,7 @@ def row(cell: Any) -> str:
 
 
 def write(folder: Path, cells: list[Any]) -> list[Path]:
-    """Write the page of each cell and ``index.md`` into `folder`; returns the files."""
+    """Write page and picture of each cell and ``index.md`` into `folder`; returns the pages."""
     folder.mkdir(parents=True, exist_ok=True)
     header = (
         "cell",
@@ -163,14 +183,16 @@ def write(folder: Path, cells: list[Any]) -> list[Path]:
     files = [folder / "index.md", *(folder / f"{cell.name}.md" for cell in cells)]
     for file, content in zip(files, ["\n".join(index) + "\n", *(page(cell) for cell in cells)]):
         file.write_text(content, encoding="utf-8")
+    for cell in cells:
+        (folder / f"{cell.name}.svg").write_text(picture(cell.name, flow(cell)), encoding="utf-8")
     return files
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Write a page for each registered cell, and an index.")
+    parser = argparse.ArgumentParser(description="Write a page and a picture for each registered cell, and an index.")
     parser.add_argument("folder", nargs="?", type=Path, default=Path(__file__).parent / "gallery")
     files = write(parser.parse_args().folder, [entry.cell for entry in plugins.registry().entries()])
-    print(f"{len(files)} pages in {files[0].parent}")
+    print(f"{len(files)} pages and {len(files) - 1} pictures in {files[0].parent}")
 
 
 if __name__ == "__main__":

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import importlib.util
 import re
+import sys
+from itertools import pairwise
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -18,14 +21,21 @@ spec = importlib.util.spec_from_file_location("make_gallery", SCRIPT)
 make_gallery = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(make_gallery)
 
+flow, flow_picture, flow_rows = (sys.modules[name] for name in ("flow", "flow_picture", "flow_rows"))
+
 CELLS = {entry.cell.name: entry.cell for entry in plugins.registry().entries()}
 
 
 @pytest.fixture(scope="module")
-def gallery(tmp_path_factory):
+def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("gallery")
     make_gallery.write(folder, list(CELLS.values()))
-    return {file.stem: file.read_text() for file in folder.iterdir()}
+    return folder
+
+
+@pytest.fixture(scope="module")
+def gallery(folder):
+    return {file.stem: file.read_text() for file in folder.glob("*.md")}
 
 
 def test_every_cell_has_a_page_and_a_row(gallery):
@@ -85,7 +95,76 @@ def test_a_cell_that_is_no_formula_has_a_page_without_derivation():
             return dict(a=d.h)
 
     page = make_gallery.page(ByHand)
-    assert page.startswith("# byhand\n\nnobody (2025)\n\nWants arrays.\n\n## Parameters\n")
+    assert page.startswith("# byhand\n\nnobody (2025)\n\nWants arrays.\n\n![Data flow of one step of byhand: ")
     assert "there is no derivation" in page
+    assert [box.text for box in make_gallery.flow(ByHand)][-1] == "h = forward(a)"
     assert make_gallery.row(ByHand).endswith("|  |  |")
     assert "there is no derivation" not in make_gallery.page(LSTM)
+
+
+SVG = "{http://www.w3.org/2000/svg}"
+EQUATIONS = {
+    "lstm": {
+        "i = σ(W x + U h_{t−1} + b)", "f = σ(W x + U h_{t−1} + b)", "g = tanh(W x + U h_{t−1} + b)",
+        "o = σ(W x + U h_{t−1} + b)", "c = f c_{t−1} + i g", "h = o tanh(c)",
+    },
+    "mlstm": {"S = f_{value} S_{t−1} + k ⊗ v", "least = max(|sum(n q)|, exp(−m))", "h = o (qᵀ S) / least"},
+    "lif": {"i = W x + U s_{t−1}", "v = 0.95 v_{t−1} + i − s_{t−1}", "s = [v − 1 > 0]"},
+    "s5": {"y = W x + U s_{re} + U s_{im}", "re = s_{re}"},
+    "on_lstm": {"I = 1 − cumsum(master_{i})", "c = (f w + F − w) c_{t−1} + (i w + I − w) g"},
+    "rwkv7": {"deviation = sqrt(sum(read^{2}) / value + 1e−05 value)", "w = σ(U d_{new} + b)"},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", EQUATIONS)
+def test_equations_of_a_picture(name):
+    found = {box.text for box in make_gallery.flow(CELLS[name])}
+    assert EQUATIONS[name] <= found
+    assert name != "lstm" or found == EQUATIONS[name] | {"x", "h_{t−1}", "c_{t−1}"}
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_a_picture_is_whole(folder, gallery, name):
+    """States and gates are there, what an equation names goes into its box, and the page says what is to be seen."""
+    contract, boxes = CELLS[name].contract, make_gallery.flow(CELLS[name])
+    names = {part: box for box in boxes for part in box.name.split(" = ")}
+    for state in contract.states:
+        assert names[flow.shown(state)].kind == flow.STATE and names[flow.shown(state)].equation
+    by_key = {box.key: box for box in boxes}
+    assert len(by_key) == len(boxes)
+    used = {key for box in boxes for key in box.sources}
+    assert used <= set(by_key) and "x.x" in used
+    for box in boxes:
+        for key in box.sources:
+            assert any(part in box.equation for part in by_key[key].name.split(" = ")), (box.text, by_key[key].name)
+        assert box.key in used or box.kind == flow.STATE, f"nothing needs {box.text}"
+    root = ElementTree.parse(folder / f"{name}.svg").getroot()
+    assert root.find(f"{SVG}title").text == f"{name}: data flow of one step"
+    (alternative,) = re.findall(rf"^!\[(.*)\]\({name}\.svg\)$", gallery[name], re.M)
+    assert alternative.startswith(f"Data flow of one step of {name}: from x")
+    assert all(flow_picture.plain(flow.shown(state)) in alternative for state in contract.states)
+    written = ["".join(text.itertext()) for text in root.iter(f"{SVG}text")]
+    assert flow_picture.plain(boxes[0].text) in written and "states" in written
+    assert "prefers-color-scheme: dark" in root.find(f"{SVG}style").text
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_boxes_do_not_touch_and_lines_go_down(name):
+    boxes = make_gallery.flow(CELLS[name])
+    rows = flow_rows.arrange(boxes, {box.key: (8.0 * len(box.text), 28.0) for box in boxes})
+    assert sorted(place.box.key for row in rows for place in row if place.box) == sorted(box.key for box in boxes)
+    for row in rows:
+        for left, right in pairwise(row):
+            assert right.x - right.width / 2 - left.x - left.width / 2 > flow_rows.ACROSS - 1e-6
+        for place in row:
+            assert all(each.row == place.row + 1 and each.y > place.y for each in place.below)
+    lines = sum(len(place.above) for row in rows for place in row if place.box)
+    assert lines == sum(len(box.sources) for box in boxes)
+
+
+def test_text_stays_in_its_box():
+    long = "u = " + " + ".join(f"gate_{{{n}}} (state_{{t−1}} − 1)^{{2}}" for n in range(9))
+    lines = flow_picture.lines_of(long)
+    assert len(lines) > 4 and " ".join(lines).replace("\u2003", "") == long
+    assert max(flow_picture.width(line) for line in lines) <= (flow_picture.LONGEST + 2) * flow_picture.LETTER
+    assert flow_picture.width("h_{t−1}") < 4 * flow_picture.LETTER
