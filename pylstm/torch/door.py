@@ -20,11 +20,11 @@ import torch
 
 from pylstm.torch.engines import Engine, Passed, engine_of, passed_of
 from pylstm.torch.spinning import settle
-from pylstm.torch.twice import differentiable, gradients, outputs
+from pylstm.torch.twice import GradientCall, arrays, differentiable, gradients, has_tangents, outputs
 
 AGAIN = (
-    "gradients of gradients pass through pylstm.torch.LSTM, GRU and RNN only, called in eager mode with input and hx, "
-    "without dropout between layers: use torch.nn for this layer, or call backward without create_graph=True"
+    "gradients of gradients pass through a module of pylstm.torch in eager mode, where aux, pre and blend need none: "
+    "call it without torch.compile, detach() these, or call backward without create_graph=True"
 )
 TRANSFORMED = (
     "torch.func (vmap, grad, jvp, functional transforms) does not pass through a module of pylstm.torch, which takes "
@@ -71,17 +71,13 @@ def _kept(tape: Any) -> Any:
     return found.run
 
 
-def _arrays(tensors: Sequence[Any]) -> list[Any]:
-    return [None if tensor is None else tensor.numpy(force=True) for tensor in tensors]
-
-
 def _run(
     engine: Engine, x: Any, weights: Sequence[Any], passed: Passed, given: Sequence[Any], tape: bool
 ) -> tuple[list[Any], Held]:
     """(y, final states), and what backward needs."""
     steps = x.shape[0] * x.shape[1]
     settle(engine.size * steps)
-    x, *rest = _arrays([x, *weights, *given])
+    x, *rest = arrays([x, *weights, *given])
     outputs, run = engine.forward(x, rest[: len(weights)], passed, rest[len(weights) :], tape)
     return [torch.from_numpy(array) for array in outputs], (engine, run, steps)
 
@@ -96,7 +92,7 @@ def _backward(passed: Passed, held: Held, cotangents: Sequence[Any], needs: Sequ
     """Gradients of x, of the weights and of what was passed."""
     engine, run, steps = held
     settle(2 * engine.size * steps)
-    return [torch.from_numpy(array) for array in engine.backward(run, passed, _arrays(cotangents), needs)]
+    return [torch.from_numpy(array) for array in engine.backward(run, passed, arrays(cotangents), needs)]
 
 
 _HOOKS: Any = getattr(torch._C._autograd, "_top_saved_tensors_default_hooks", None)
@@ -123,6 +119,11 @@ def _every(constants: Sequence[Any], inputs: Sequence[Any]) -> list[Any]:
         if constant is not None and _version(constant[0]) != constant[1]:
             raise RuntimeError("an input of a pylstm.torch module was modified by an inplace operation before backward")
     return [next(rest) if constant is None else constant[0] for constant in constants]
+
+
+def _whole(cotangents: Sequence[Any], shapes: Sequence[Any], like: Any) -> list[Any]:
+    """Cotangents, those that are not there as zeros."""
+    return [like.new_zeros(shape) if each is None else each for each, shape in zip(cotangents, shapes)]
 
 
 class _Call(torch.autograd.Function):
@@ -156,12 +157,11 @@ class _Call(torch.autograd.Function):
             return (None,) * (1 + len(needs))
         if torch.is_grad_enabled() and differentiable(engine, passed):  # with create_graph=True
             grads = gradients(engine, passed, _every(ctx.constants, inputs), cotangents)
+        elif torch.is_grad_enabled() and has_tangents(passed, every := _every(ctx.constants, inputs)):
+            grads = list(GradientCall.apply((held, passed, count), *every, *_whole(cotangents, ctx.shapes, every[0])))
         elif torch.is_grad_enabled():
             tape = _keep(held)
-            every = [
-                inputs[0].new_zeros(shape) if each is None else each for each, shape in zip(cotangents, ctx.shapes)
-            ]
-            grads = backward_op(tape, every, inputs, engine.key, passed.text)
+            grads = backward_op(tape, _whole(cotangents, ctx.shapes, inputs[0]), inputs, engine.key, passed.text)
         else:
             grads = _backward(passed, held, cotangents, needs[: 1 + count])
         grads += [None] * (len(needs) - len(grads))

@@ -111,11 +111,14 @@ class Passed:
         units; then ``reset``, ``lengths``, ``dropout`` and its ``seed``.
     smooth : int
         How many of them, the first, have gradients.
+    states : list of str
+        Those that are initial states.
     """
 
     def __init__(self, text: str) -> None:
         self.text, self.names = text, tuple(text.split())
         self.smooth = sum(name.startswith(("initial.", *KINDS)) for name in self.names)
+        self.states = [name for name in self.names if name.startswith("initial.")]
 
 
 passed_of = functools.cache(Passed)
@@ -207,22 +210,30 @@ class Engine:
             return self._forward_alone(x, weights, tape)
         layer = self._take(x.dtype)
         try:
-            at = 0
-            for leaf, shapes in zip(layer.recurrents, self.shapes):
-                self.naming.join(weights[at : at + len(shapes)], leaf.params)
-                at += len(shapes)
-            arguments = dict(zip(passed.names, given)) if given else {}
-            if isinstance(layer, Stack):
-                layer.train("seed" in arguments)
-                if layer.training:
-                    layer.dropout = float(arguments["dropout"][0])
-                    layer.reseed(int(arguments["seed"][0]))
-            run = layer(x, tape=tape, **(self._arguments(layer, arguments) if arguments else {}))
+            run = self._run(layer, x, weights, passed, given, tape)
         finally:
             self.layers[layer.dtype].append(layer)
         whole = isinstance(layer, Composite)
         finals = [run.final[name] if whole else run.final[name][None].copy() for name in self.states]
         return [_own(run.y), *finals], run
+
+    def _run(self, layer: Any, x: Array, weights: Sequence[Array], passed: Passed, given: Any, tape: bool) -> Any:
+        """The run of a layer with these weights."""
+        self._join(weights, [leaf.params for leaf in layer.recurrents])
+        arguments = dict(zip(passed.names, given)) if given else {}
+        if isinstance(layer, Stack):
+            layer.train("seed" in arguments)
+            if layer.training:
+                layer.dropout = float(arguments["dropout"][0])
+                layer.reseed(int(arguments["seed"][0]))
+        return layer(x, tape=tape, **(self._arguments(layer, arguments) if arguments else {}))
+
+    def _join(self, weights: Sequence[Array], params: Sequence[Any]) -> None:
+        """Set the parameters of all single layers from the arrays of a module."""
+        at = 0
+        for leaf, shapes in zip(params, self.shapes):
+            self.naming.join(weights[at : at + len(shapes)], leaf)
+            at += len(shapes)
 
     def _forward_alone(self, x: Array, weights: Sequence[Array], tape: bool) -> tuple[list[Array], Any]:
         """`forward` of one layer, with nothing but x, in few operations of Python: small layers wait for them."""
@@ -266,17 +277,56 @@ class Engine:
         if self.lean and not passed.names and dy is not None and all(d is None for d in dfinals):
             return self._backward_alone(run, dy, needs)
         whole = isinstance(run.layer, Composite)
-        dfinal = {name: d if whole else d[0] for name, d in zip(self.states, dfinals) if d is not None}
-        grads = run.backward(dy, dfinal=dfinal or None, without=self._unneeded(whole, needs))
+        grads = run.backward(dy, dfinal=self._ends(whole, dfinals), without=self._unneeded(whole, needs))
+        return self._taken(grads, whole, passed.names[: passed.smooth])
+
+    def _ends(self, whole: bool, dfinals: Sequence[Array | None]) -> dict[str, Array] | None:
+        """Cotangents of the final states, as a layer takes them."""
+        return {name: d if whole else d[0] for name, d in zip(self.states, dfinals) if d is not None} or None
+
+    def _taken(self, grads: Any, whole: bool, names: Sequence[str]) -> list[Array]:
+        """Gradients by x, the weights, and what was passed by these names."""
         leaves = single(grads.layers) if whole else [grads]
         out = [grads.x, *(array for leaf in leaves for array in self.naming.split(leaf.params))]
-        for name in passed.names[: passed.smooth]:
+        for name in names:
             kind, *rest = name.split(".")
             if kind == "initial":
                 out.append(grads.initial[rest[0]] if whole else grads.initial[rest[0]][None])
             else:
                 out.append(getattr(leaves[int(rest[0])], kind)[rest[1]])
         return [np.ascontiguousarray(array) for array in out]
+
+    def again(
+        self,
+        inputs: tuple[Array, Sequence[Array], Passed, Sequence[Array]],
+        cotangents: Sequence[Array | None],
+        directions: Sequence[Array],
+    ) -> tuple[list[Array], list[Array]]:
+        """Derivatives of what `backward` returns, and of (y, final states), along directions of x, weights and states.
+
+        By the symmetry of second derivatives the first are the gradients of <directions, gradients> by x, the weights
+        and the states, and the second those by the cotangents. `inputs`: as of `forward`.
+        """
+        x, weights, passed, given = inputs
+        layer, count = self._take(x.dtype), 1 + len(weights)
+        try:
+            run, whole = self._run(layer, x, weights, passed, given, True), isinstance(layer, Composite)
+            parts = [leaf.params.zeros_like() for leaf in layer.recurrents]
+            self._join(directions[1:count], parts)
+            moved = layer.params.zeros_like()
+            moved.flat[...] = np.concatenate([part.flat for part in parts])
+            layer.params.fill_held(moved.flat, 0)
+            starts = [name.partition(".")[2] for name in passed.states]
+            initial = {name: each if whole else each[0] for name, each in zip(starts, directions[count:])}
+            along = run._along("gradients of gradients", directions[0], initial, moved)
+            dy, *dfinals = cotangents
+            grads, _ = along.back((dy, self._ends(whole, dfinals), None), (None, None, None))
+        finally:
+            self.layers[layer.dtype].append(layer)
+        tangent = along.tangent
+        leaves = [each for part in tangent.layers for each in getattr(part, "layers", [part])] if whole else [tangent]
+        ends = [np.stack([each.final[name] for each in leaves]) for name in self.states]
+        return self._taken(grads, whole, passed.states), [_own(tangent.y), *ends]
 
     def _backward_alone(self, run: Any, dy: Array, needs: Sequence[bool]) -> list[Array]:
         """`backward` of one layer, of the cotangent of y alone."""

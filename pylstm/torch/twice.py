@@ -1,6 +1,9 @@
-"""PyTorch's own operations on the tensors of a call, for its cells called as it calls them.
+"""Gradients of gradients: by PyTorch's operations of its own cells called as it calls them, by tangents of all others.
 
-Gradients of gradients go through them, and so do programs that are recorded: `torch.jit.trace`, `torch.onnx.export`.
+The former are for any order, and for programs that are recorded: `torch.jit.trace`, `torch.onnx.export`. Of the latter:
+let g be the gradients that a call's backward pass sends for cotangents d. For the cotangents v of g, by the symmetry of
+second derivatives, the gradient of <v, g> by the inputs is the derivative of g along v, and that by d is the derivative
+of the outputs along v: `Run.hvp` and `Run.jvp`.
 """
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ from typing import Any
 import torch
 
 from pylstm.torch.engines import Engine, Passed
+from pylstm.torch.spinning import settle
 
 CELLS = {
     "lstm": torch._VF.lstm,
@@ -66,3 +70,66 @@ def gradients(engine: Engine, passed: Passed, inputs: Sequence[Any], cotangents:
         )
     )
     return [next(found_grads) if each.requires_grad else None for each in inputs]
+
+
+THIRD = (
+    "gradients of gradients of gradients pass through pylstm.torch.LSTM, GRU and RNN called with input and hx only: "
+    "take the second gradient without create_graph=True"
+)
+
+
+def arrays(tensors: Sequence[Any]) -> list[Any]:
+    """The memory of tensors, None for None."""
+    return [None if tensor is None else tensor.numpy(force=True) for tensor in tensors]
+
+
+def has_tangents(passed: Passed, inputs: Sequence[Any]) -> bool:
+    """Whether all that needs a gradient is x, a weight or an initial state."""
+    given = inputs[len(inputs) - len(passed.names) :]
+    return all(
+        name.startswith("initial.") or not each.requires_grad
+        for name, each in zip(passed.names[: passed.smooth], given)
+    )
+
+
+class GradientCall(torch.autograd.Function):
+    """The gradients of a call, as a call: ((engine, run, steps), passed, number of weights), inputs, cotangents."""
+
+    @staticmethod
+    def forward(ctx: Any, how: Any, *tensors: Any) -> Any:
+        """What backward of the call sends."""
+        (engine, run, steps), passed, ctx.weights = how
+        ctx.engine, ctx.passed, ctx.steps = engine, passed, steps
+        ctx.count = 1 + ctx.weights + len(passed.names)
+        ctx.save_for_backward(*tensors)
+        settle(2 * engine.size * steps)
+        found = engine.backward(run, passed, arrays(tensors[ctx.count :]))
+        return tuple(torch.from_numpy(array) for array in found)
+
+    @staticmethod
+    def backward(ctx: Any, *moved: Any) -> Any:
+        """By the tangents along what comes back."""
+        x, *rest = arrays(ctx.saved_tensors)
+        weights, given, cotangents = rest[: ctx.weights], rest[ctx.weights : ctx.count - 1], rest[ctx.count - 1 :]
+        settle(6 * ctx.engine.size * ctx.steps)
+        sent = dict(zip(ctx.passed.names, moved[1 + ctx.weights :]))
+        along = arrays((*moved[: 1 + ctx.weights], *(sent[name] for name in ctx.passed.states)))
+        grads, outputs = ctx.engine.again((x, weights, ctx.passed, given), cotangents, along)
+        by_name = dict(zip(ctx.passed.states, grads[1 + ctx.weights :]))
+        every = (*grads[: 1 + ctx.weights], *(by_name.get(name) for name in ctx.passed.names), *outputs)
+        found = [None if array is None else torch.from_numpy(array) for array in every]
+        if torch.is_grad_enabled():  # with create_graph=True
+            found = _Last.apply(len(found), *found, *ctx.saved_tensors, *moved)
+        return None, *found
+
+
+class _Last(torch.autograd.Function):
+    """The first `count` tensors, through which no gradient passes to the others, of which they were made."""
+
+    @staticmethod
+    def forward(ctx: Any, count: int, *tensors: Any) -> Any:
+        return tuple(None if tensor is None else tensor.view_as(tensor) for tensor in tensors[:count])
+
+    @staticmethod
+    def backward(ctx: Any, *cotangents: Any) -> Any:
+        raise NotImplementedError(THIRD)

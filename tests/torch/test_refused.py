@@ -135,30 +135,6 @@ def test_refused_with_the_cure(what):
         act()
 
 
-@pytest.mark.parametrize("of", ["x", "weight", "constant"])
-def test_a_second_derivative_is_refused_never_dropped(of):
-    """Also where the cotangent is a constant, and the gradient would seem not to depend on anything."""
-    module, x = pylstm.torch.Recurrent("gru", I, H), x_of(requires_grad=True)
-    leaf = module.weight_h_l0 if of == "weight" else x
-    (grad,) = torch.autograd.grad(module(x)[1].sum(), leaf, create_graph=True)
-    with pytest.raises(NotImplementedError, match="gradients of gradients"):
-        if of == "constant":
-            (module(x)[0].sum() + grad.square().sum()).backward()
-        else:
-            torch.autograd.grad(grad.square().sum(), leaf)
-
-
-def test_a_second_derivative_with_lengths_or_dropout_is_refused():
-    x = x_of(requires_grad=True)
-    for module, given in (
-        (pylstm.torch.GRU(I, H), {"lengths": [7, 1, 2, 3]}),
-        (pylstm.torch.GRU(I, H, 2, dropout=0.5), {}),
-    ):
-        (grad,) = torch.autograd.grad(module(x, **given)[0].square().sum(), x, create_graph=True)
-        with pytest.raises(NotImplementedError, match="LSTM, GRU and RNN only"):
-            grad.square().sum().backward()
-
-
 def test_saved_tensors_that_are_copied_are_refused():
     module = pylstm.torch.GRU(I, H)
     with torch.autograd.graph.saved_tensors_hooks(torch.clone, lambda tensor: tensor):
