@@ -45,10 +45,19 @@ def shown(name: str) -> str:
     return GREEK.get(head, head) + (f"_{{{tail.replace('_', ' ')}}}" if tail else "")
 
 
-def before(name: str) -> str:
+def lagged(contract: Any) -> dict[str, str]:
+    """States that only pass on what another was several steps ago -> that: ``h_lag3`` -> ``h_{t-3}``."""
+    return {
+        f"{state}_lag{steps}": f"{shown(state)}_{{t\u2212{steps}}}"
+        for state, deepest in contract.lags.items()
+        for steps in range(2, deepest + 1)
+    }
+
+
+def before(contract: Any, name: str) -> str:
     """The state of the step before."""
     head, _, tail = shown(name).partition("_{")
-    return f"{head}_{{{tail.rstrip('}')}{', ' if tail else ''}t\u22121}}"
+    return lagged(contract).get(name, f"{head}_{{{tail.rstrip('}')}{', ' if tail else ''}t\u22121}}")
 
 
 def arguments(node: Any) -> tuple[Any, ...]:
@@ -72,7 +81,7 @@ def preactivation(contract: Any, gate: str) -> tuple[str, list[str]]:
     terms, keys = [], []
     for source in contract.gate_sources[gate]:
         previous = source in contract.states
-        terms.append(f"{'W' if source == 'x' else 'U'} {before(source) if previous else shown(source)}")
+        terms.append(f"{'W' if source == 'x' else 'U'} {before(contract, source) if previous else shown(source)}")
         keys.append(f"{'prev' if previous else 'x' if source == 'x' else 'e'}.{source}")
     return " + ".join(terms + ["b"] * (gate in contract.biased)), keys
 
@@ -158,7 +167,7 @@ class Stage:
             return text, SUMS
         if kind in ("prev", "e", "u"):
             sources["x.x" if node.name == "u.x" else node.name] = None
-        return (before(name) if kind == "prev" else shown(name)), ATOM
+        return (before(self.contract, name) if kind == "prev" else shown(name)), ATOM
 
     def _text(self, node: Any, level: int, sources: dict[str, None], prefix: str, root: bool = False) -> str:
         if node in self.names and not root:
@@ -234,7 +243,7 @@ def flow_of(contract: Any, derivation: Any = None) -> list[Box]:
         Without one the functions of the cell are no formula: there is a box for what each stage returns.
     """
     boxes = [Box("x.x", INPUT, "x"), *(Box(f"u.{name}", INPUT, shown(name)) for name in contract.aux if name != "x")]
-    boxes += [Box(f"prev.{name}", STATE, before(name)) for name in contract.states]
+    boxes += [Box(f"prev.{name}", STATE, before(contract, name)) for name in contract.states]
     emitted: dict[str, str] = {}
     taken: set[str] = set()
     for position, stage in enumerate(contract.stages):
@@ -258,7 +267,7 @@ def _made(contract: Any, traced: Any, taken: set[str], prefix: str) -> list[Box]
     stage = Stage(contract, traced.results, traced.names, taken)
     made = stage.boxes(prefix)
     for name, node in traced.results.items():
-        if node.op in PLAIN and node not in stage.names:
+        if node.op in PLAIN and node not in stage.names and name not in lagged(contract):
             sources: dict[str, None] = {}
             text = stage._leaf(node, sources)[0] if node.op == "leaf" else number(node.value)
             kind = STATE if name in contract.states else VALUE

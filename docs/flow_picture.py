@@ -9,8 +9,8 @@ from html import escape
 from flow import GATE, INPUT, STATE, VALUE, Box
 from flow_rows import Place, arrange
 
-SIZE, LETTER, LINE, LONGEST = 13, 7.9, 18, 36
-"""Of the font: height, width of a letter; distance of lines, and most letters in one."""
+SIZE, LETTER, LINE, LONGEST, SHORTEST = 13, 7.9, 18, 34, 18
+"""Of the font: height, width of a letter; distance of lines, and most letters in one, of a gate fewer."""
 EDGE, FOOT = 14, 30
 KINDS = {INPUT: "inputs", STATE: "states", GATE: "gates", VALUE: "values"}
 STYLE = """
@@ -42,13 +42,13 @@ def width(text: str) -> float:
     return sum(len(letters) * LETTER * (10 / SIZE if kind else 1) for letters, kind in pieces(text))
 
 
-def lines_of(text: str) -> list[str]:
-    """Of at most `LONGEST` letters where there are spaces, the rest indented; an index is not broken."""
+def lines_of(text: str, most: int = LONGEST) -> list[str]:
+    """Of at most `most` letters where there are spaces, the rest indented; an index is not broken."""
     words = re.findall(r"(?:[_^]\{[^{}]*\}|[^ ])+", text)
     lines = [words[0]]
     for word in words[1:]:
         longer = f"{lines[-1]} {word}"
-        if width(longer) <= LONGEST * LETTER:
+        if width(longer) <= most * LETTER:
             lines[-1] = longer
         else:
             lines.append(f"\u2003{word}")
@@ -66,8 +66,12 @@ def line(text: str, x: float, y: float) -> str:
     return f'<text xml:space="preserve">{"".join(spans)}</text>'
 
 
+def lines_in(box: Box) -> list[str]:
+    return lines_of(box.text, SHORTEST if box.kind == GATE else LONGEST)
+
+
 def boxed(place: Place) -> list[str]:
-    lines = lines_of(place.box.text)
+    lines = lines_in(place.box)
     left, top = place.x - place.width / 2, place.y - place.height / 2
     new = " new" if place.box.kind == STATE and place.box.equation else ""
     shape = f'x="{left:.1f}" y="{top:.1f}" width="{place.width:.1f}" height="{place.height:.1f}" rx="6"'
@@ -119,7 +123,7 @@ def picture(name: str, boxes: list[Box]) -> str:
     """The SVG."""
     sizes = {}
     for box in boxes:
-        lines = lines_of(box.text)
+        lines = lines_in(box)
         sizes[box.key] = max(width(each) for each in lines) + 22, len(lines) * LINE + 10
     rows = arrange(boxes, sizes)
     across = max(max(place.x + place.width / 2 for row in rows for place in row), 260)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-ACROSS, DOWN, WIDE = 22, 34, 920
+ACROSS, DOWN, WIDE = 20, 32, 720
 """Room between two boxes of a row, between two rows, and what the boxes of a row may take together."""
 SWEEPS, STRAIGHT = 12, 6
 

@@ -179,19 +179,36 @@ def write(folder: Path, cells: list[Any]) -> list[Path]:
         f"| {' | '.join(header)} |",
         f"|{' --- |' * len(header)}",
         *(row(cell) for cell in cells),
+        "",
+        "```{toctree}",
+        ":hidden:",
+        "",
+        *(cell.name for cell in cells),
+        "```",
     ]
     files = [folder / "index.md", *(folder / f"{cell.name}.md" for cell in cells)]
     for file, content in zip(files, ["\n".join(index) + "\n", *(page(cell) for cell in cells)]):
-        file.write_text(content, encoding="utf-8")
+        keep(file, content)
     for cell in cells:
-        (folder / f"{cell.name}.svg").write_text(picture(cell.name, flow(cell)), encoding="utf-8")
+        keep(folder / f"{cell.name}.svg", picture(cell.name, flow(cell)))
     return files
+
+
+def keep(file: Path, content: str) -> None:
+    """Written only where something is new: what sphinx has built of the rest stays."""
+    if not file.exists() or file.read_text(encoding="utf-8") != content:
+        file.write_text(content, encoding="utf-8")
+
+
+def cells() -> list[Any]:
+    """All that are registered."""
+    return [entry.cell for entry in plugins.registry().entries()]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Write a page and a picture for each registered cell, and an index.")
     parser.add_argument("folder", nargs="?", type=Path, default=Path(__file__).parent / "gallery")
-    files = write(parser.parse_args().folder, [entry.cell for entry in plugins.registry().entries()])
+    files = write(parser.parse_args().folder, cells())
     print(f"{len(files)} pages and {len(files) - 1} pictures in {files[0].parent}")
 
 

@@ -18,7 +18,9 @@ import pylstm
 from pylstm import plugins
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = sorted([*(page for page in ROOT.glob("docs/**/*.md") if "_build" not in page.parts), ROOT / "README.md"])
+GENERATED = ("_build", "gallery")
+WRITTEN = [page for page in ROOT.glob("docs/**/*.md") if not set(GENERATED) & set(page.parts)]
+PAGES = sorted([*WRITTEN, ROOT / "docs" / "gallery" / "README.md", ROOT / "README.md"])
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.M | re.S)
 FILE = re.compile(r"^`([\w./-]+)`:\n\n```\w+\n(.*?)^```$", re.M | re.S)
 MODULES = sorted(

@@ -26,7 +26,9 @@ rooms = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(rooms)
 
 TOP = [ROOT / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md")]
-PAGES = sorted([*(page for page in ROOT.glob("docs/**/*.md") if "_build" not in page.parts), *TOP])
+GENERATED = ("_build", "gallery")
+WRITTEN = [page for page in ROOT.glob("docs/**/*.md") if not set(GENERATED) & set(page.parts)]
+PAGES = sorted([*WRITTEN, ROOT / "docs" / "gallery" / "README.md", *TOP])
 BLOCK = re.compile(r"^```(?:python|cython)\n(.*?)^```$", re.M | re.S)
 NAME = re.compile(r"(?<![\w./-])pylstm(?:\.[A-Za-z_]\w*)+")
 NEEDING = {"estimators", "torch"}
