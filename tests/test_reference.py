@@ -39,7 +39,9 @@ def resolved(name):
 
 
 def pages_of(page):
-    """Pages that the toctrees of `page` lead to, itself included."""
+    """Pages that the toctrees of `page` lead to, itself included; README of the gallery leads to generated ones."""
+    if page == DOCS / "gallery" / "README.md":
+        return [page]
     names = [line for tree in TREE.findall(page.read_text()) for line in tree.splitlines() if line and line[0] != ":"]
     below = [(page.parent / name).with_suffix(".md") for name in names]
     return [page, *(each for child in below for each in pages_of(child))]
