@@ -83,6 +83,40 @@ def test_shell_scripts_are_run_as_they_are():
         assert subprocess.run(["bash", "-n", script]).returncode == 0
 
 
+def shell_function(script, name):
+    """The text of a function of a script, to be run alone."""
+    return re.search(rf"^{name}\(\) \{{.*?^\}}$", read(script), re.M | re.S)[0]
+
+
+@pytest.mark.parametrize(("machine", "code"), [("Linux", 1), ("Darwin", 0)])
+def test_what_the_tests_want_of_a_system_is_asked_for_on_linux(machine, code):
+    """Whoever is not root is told what to install; other systems have no qemu for programs."""
+    fakes = f"set -eu; uname() {{ echo {machine}; }}; id() {{ echo 1; }}; command() {{ return 1; }}"
+    script = f"{fakes}\n{shell_function('.ci/run', 'system')}\nsystem"
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True)
+    assert done.returncode == code and ("apt-get install clang qemu-user" in done.stderr) == (code == 1)
+
+
+def test_the_workflow_installs_what_the_tests_want_of_a_system():
+    """On the hosted runners, where `.ci/run` is not root."""
+    wanted = re.search(r"apt-get install ([\w -]+)\"", shell_function(".ci/run", "system"))[1]
+    steps = read(".github/workflows/tests.yml").partition("bash .ci/run")[0]
+    assert re.search(rf"if: runner.os == 'Linux'.*\n +run: sudo apt-get .* install .*{wanted}\n", steps)
+
+
+@pytest.mark.parametrize("name", [".venv", "env", "tests/mine"])
+def test_the_checks_of_text_leave_a_virtual_environment_alone(tmp_path, name):
+    """They rewrite what they are given."""
+    (tmp_path / name / "lib").mkdir(parents=True)
+    (tmp_path / "tools").mkdir()
+    for file in (f"{name}/pyvenv.cfg", f"{name}/lib/theirs.py", "tools/ours.py", ".ci.py"):
+        (tmp_path / file).write_text("")
+    script = f"{shell_function('.ci/lint', 'files')}\nfiles -name '*.py'"
+    found = subprocess.run(["bash", "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+    assert sorted(found.split("\0")) == ["", "./.ci.py", "./tools/ours.py"]
+    assert "\ncodespell" not in read(".ci/lint")  # but what `files` names
+
+
 def test_the_clean_environment_of_the_wheel_has_bash_and_no_compiler(tmp_path):
     """The lines of the script that make it, run here; the tests of the suite call bash."""
     if None in map(shutil.which, ("bash", "env", "ln", "mkdir")):

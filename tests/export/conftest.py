@@ -24,9 +24,9 @@ STEPS = 60
 
 
 def need(program: str) -> str:
-    """The path of a program; a test that wants it is skipped without it, but fails in CI, which installs it."""
+    """The path of a program; a test is skipped without it, but fails in CI on Linux, which installs it."""
     found = shutil.which(program)
-    if found is None and os.environ.get("PYLSTM_NO_SKIPS") == "1":
+    if found is None and os.environ.get("PYLSTM_NO_SKIPS") == "1" and sys.platform == "linux":
         pytest.fail(f"{program} is not installed: .ci/run should have done that")
     if found is None:
         pytest.skip(f"this machine has no {program}")
