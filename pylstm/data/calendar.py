@@ -11,7 +11,6 @@ import numpy as np
 DAY_LENGTH = 86400 * 10**6
 UNITS = {"s": 10**6, "min": 60 * 10**6, "hour": 3600 * 10**6, "day": DAY_LENGTH, "week": 7 * DAY_LENGTH}
 """Microseconds."""
-DAY = np.timedelta64(1, "D")
 WORKDAYS = "1111100"
 
 

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any, Never
 
 import numpy as np
 
-from pylstm.checks import Array, Dtype, Seed, check_array, check_indices, check_size, generator
+from pylstm.checks import Array, Dtype, Seed, check_indices, check_size, generator
 from pylstm.described import Layer
 from pylstm.engine.levels import load
 from pylstm.engine.threads import allowed_threads
-from pylstm.hints import GradientsBase, Output, explained, refuse_backward, refuse_call
+from pylstm.feedforward.linear import cotangent
+from pylstm.hints import GradientsBase, Output, explained, refuse_call
 from pylstm.kinds import Shapes
 from pylstm.parameters import Parameters
 from pylstm.schema import Entries
@@ -136,12 +137,7 @@ class EmbeddingRun(Output):
         TypeError, ValueError
             Another dtype; another shape.
         """
-        if more or other:
-            refuse_backward(other, more)
-        if dy is None:
-            raise ValueError("backward needs the cotangent of y: run.backward(dy)")
-        layer = self.layer
-        dy = np.ascontiguousarray(check_array("dy", dy, self.y.shape, layer.dtype))
+        layer, dy = self.layer, cotangent(self, dy, more, other)
         params = layer.params.empty_like()
         load("pylstm.feedforward._lookup").scatter(
             dy, self._indices, params["weight"], self._sizes, threads=allowed_threads()

@@ -17,7 +17,7 @@ from pylstm.parameters import Parameters
 from pylstm.schema import Entries
 
 if TYPE_CHECKING:
-    from pylstm.arrays import ArrayLike
+    from pylstm.arrays import ArrayLike, Numbers
 
 
 @dataclass(slots=True, repr=False)
@@ -131,6 +131,20 @@ def linear_shapes(inputs: int, outputs: int, bias: bool, prefix: str = "") -> Sh
     return {f"{prefix}weight": (outputs, inputs)} | ({f"{prefix}bias": (outputs,)} if bias else {})
 
 
+def cotangent(run: Any, dy: Numbers | None, more: tuple[Any, ...], other: dict[str, Any]) -> Array:
+    """The `dy` of the backward pass of `run`, contiguous; `more` and `other` are what the pass does not take.
+
+    Raises
+    ------
+    TypeError, ValueError
+    """
+    if more or other:
+        refuse_backward(other, more)
+    if dy is None:
+        raise ValueError("backward needs the cotangent of y: run.backward(dy)")
+    return np.ascontiguousarray(check_array("dy", dy, run.y.shape, run.layer.dtype))
+
+
 class LinearRun(Output):
     """One application of a `Linear` layer; keeps a copy of the weight, and of the input unless `copy` is False.
 
@@ -170,24 +184,11 @@ class LinearRun(Output):
         TypeError, ValueError
             Another dtype; another shape.
         """
-        if more or other:
-            refuse_backward(other, more)
-        if dy is None:
-            raise ValueError("backward needs the cotangent of y: run.backward(dy)")
         layer, x = self.layer, self._x
-        dy = np.ascontiguousarray(check_array("dy", dy, self.y.shape, layer.dtype))
+        dy = cotangent(self, dy, more, other)
         params, dx = layer.params.empty_like(), np.empty_like(x)
         dbias = params["bias"] if layer.bias else None
         # dx = dy W,  dW = dy' x,  db = sum of dy
-        dense.backward(
-            x,
-            self._weight,
-            dy,
-            dx,
-            params["weight"],
-            dbias,
-            self._sizes,
-            threads=allowed_threads(),
-        )
+        dense.backward(x, self._weight, dy, dx, params["weight"], dbias, self._sizes, threads=allowed_threads())
         layer.params.fill_held(params.flat, 0)
         return LinearGradients(dx, params)

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, Literal, Never
 
 import numpy as np
 
-from pylstm.checks import Array, Dtype, Seed, as_size, check_array, check_flag, generator, listed
+from pylstm.checks import Array, Dtype, Seed, as_size, check_flag, generator, listed
 from pylstm.described import Layer
 from pylstm.engine.levels import load
-from pylstm.feedforward.linear import Linear, LinearRun, linear_shapes
-from pylstm.hints import GradientsBase, Output, explained, refuse_backward, refuse_call
+from pylstm.feedforward.linear import Linear, LinearRun, cotangent, linear_shapes
+from pylstm.hints import GradientsBase, Output, explained, refuse_call
 from pylstm.kinds import MOST_LAYERS, Plan, Shapes, Wanted
 from pylstm.parameters import Parameters
 from pylstm.schema import Entries
@@ -228,13 +228,8 @@ class MLPRun(Output):
         TypeError, ValueError
             Another dtype; another shape.
         """
-        if more or other:
-            refuse_backward(other, more)
-        if dy is None:
-            raise ValueError("backward needs the cotangent of y: run.backward(dy)")
-        layer = self.layer
+        d, layer = cotangent(self, dy, more, other), self.layer
         params = layer.params.zeros_like()
-        d = check_array("dy", dy, self.y.shape, layer.dtype)
         for run, piece, a in zip(self._runs[::-1], layer._pieces(params.flat)[::-1], [*self._hidden[::-1], None]):
             grads = run.backward(d)
             piece[...] = grads.params.flat

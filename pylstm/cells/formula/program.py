@@ -114,30 +114,6 @@ class Program:
             counts[store.source] += 1
         return tuple(counts)
 
-    @cached_property
-    def last_use(self) -> tuple[int, ...]:
-        """Number of the last operation that reads each value; ``len(operations)`` for those that are stored."""
-        last = list(range(len(self.operations)))
-        for operation in self.operations:
-            for argument in operation.args:
-                last[argument] = operation.index
-        for store in self.stores:
-            last[store.source] = len(self.operations)
-        return tuple(last)
-
-    @property
-    def pressure(self) -> int:
-        """Most values alive at once, constants and loads not counted: registers that an executor needs."""
-        alive = most = 0
-        ends: dict[int, int] = {}
-        for operation in self.operations:
-            if operation.op not in ("load", "const", "size"):
-                alive += 1
-                ends[self.last_use[operation.index]] = ends.get(self.last_use[operation.index], 0) + 1
-                most = max(most, alive)
-            alive -= ends.pop(operation.index, 0)
-        return most
-
     def counts(self) -> dict[str, int]:
         """Operation -> how often it is computed per unit, loads and constants left out, in order of first use."""
         result: dict[str, int] = {}
