@@ -62,6 +62,21 @@ def extras() -> dict[str, str]:
 EXTRAS = extras()
 
 
+class Elsewhere:
+    """Finds no module, and notes who looks for a package that is not in every environment."""
+
+    def __init__(self) -> None:
+        self.sought: set[str] = set()
+
+    def find_spec(self, name: str, *_: object) -> None:
+        if EXTRAS.get(name.partition(".")[0], "test") != "test":
+            self.sought.add(name)
+
+
+ELSEWHERE = Elsewhere()
+sys.meta_path.insert(0, ELSEWHERE)
+
+
 def explain_skip(report: pytest.TestReport | pytest.CollectReport) -> None:
     """Name the extra whose package a skipped test needs; any other skip, or one under NO_SKIPS, is a failure."""
     if not report.skipped or hasattr(report, "wasxfail"):
@@ -93,10 +108,24 @@ def pytest_collection():
         gc.enable()
 
 
+def refuse_elsewhere(report: pytest.TestReport, sought: set[str]) -> None:
+    """A test marked `once` that looks for an optional package is a failure: it may differ where that is installed."""
+    if report.passed and "once" in report.keywords and sought:
+        report.outcome = "failed"
+        report.longrepr = f"marked `once`, but looks for {', '.join(sorted(sought))}: remove the mark"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol():
+    ELSEWHERE.sought.clear()
+    return (yield)
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport():
     report = yield
     explain_skip(report)
+    refuse_elsewhere(report, ELSEWHERE.sought)
     return report
 
 

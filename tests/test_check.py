@@ -62,6 +62,7 @@ def test_a_line_for_all_that_is_not_a_local_derivative(file, capsys):
     assert re.search(r"^d h / d gate a .* wrong$", capsys.readouterr().out, re.M)
 
 
+@pytest.mark.once
 def test_all(capsys):
     assert main(["check", "--all"]) == 0
     lines = capsys.readouterr().out.splitlines()

@@ -11,6 +11,8 @@ from pylstm.cells import _hooks, functions
 from pylstm.cells import row_functions as across
 from pylstm.engine import levels
 
+pytestmark = pytest.mark.once
+
 LEVELS = levels.LEVELS[: levels.LEVELS.index(levels.level) + 1]
 MACHINES = {level: importlib.import_module(f"pylstm.engine.machine_{level}") for level in LEVELS}
 every_level = pytest.mark.parametrize("level", LEVELS)

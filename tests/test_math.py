@@ -12,6 +12,8 @@ import pytest
 from pylstm.engine.cpu import machine_level
 from pylstm.engine.levels import LEVELS
 
+pytestmark = pytest.mark.once
+
 MODULES = {
     level: importlib.import_module(f"pylstm.engine.activations_{level}")
     for level in LEVELS[: LEVELS.index(machine_level()) + 1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from types import SimpleNamespace
 
 import pytest
@@ -41,6 +42,18 @@ def test_a_skip_names_the_extra(conftest, reason, extra):
 
 def test_a_skip_because_of_the_machine(conftest):
     assert skipped(conftest, "this machine has no g++").outcome == "skipped"
+
+
+@pytest.mark.parametrize(
+    ("name", "marks", "outcome"),
+    [("sklearn.svm", ["once"], "failed"), ("scipy", ["once"], "passed"), ("torch", [], "passed")],
+)
+def test_what_runs_in_one_environment_looks_for_nothing_of_another(conftest, name, marks, outcome):
+    finder = conftest.Elsewhere()
+    assert conftest.ELSEWHERE in sys.meta_path and finder.find_spec(name, None) is None
+    report = SimpleNamespace(outcome="passed", passed=True, keywords=dict.fromkeys(marks, 1), longrepr=None)
+    conftest.refuse_elsewhere(report, finder.sought)
+    assert report.outcome == outcome and (name in (report.longrepr or "")) == (outcome == "failed")
 
 
 def test_any_other_skip_is_a_failure(conftest, monkeypatch):

@@ -16,7 +16,7 @@ THREADS = (1, 2, 3, 4)
 SIZES = [(1, 5, 3), (16, 7, 33), (37, 130, 65), (2048, 3, 16), (3, 2500, 4500), (1031, 131, 257)]
 """The last two are shared by four threads, their columns or their rows."""
 
-pytestmark = pytest.mark.usefixtures("same_number_of_threads")
+pytestmark = [pytest.mark.once, pytest.mark.usefixtures("same_number_of_threads")]
 
 
 def on_each(function):

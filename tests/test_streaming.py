@@ -18,6 +18,8 @@ from pylstm import plugins
 from pylstm.cells import Cell, tanh
 from pylstm.cells.functions import dtanh_from_y
 
+pytestmark = pytest.mark.once
+
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", RuntimeWarning)  # a broken plugin of somebody else is not ours to test
     CELLS = [entry.cell for entry in plugins.registry().entries()]

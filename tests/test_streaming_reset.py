@@ -8,6 +8,8 @@ from pylstm.cells import Cell, tanh
 from pylstm.cells.functions import dtanh_from_y
 from pylstm.plugins import registry
 
+pytestmark = pytest.mark.once
+
 RNG = np.random.default_rng(0)
 
 

@@ -8,6 +8,8 @@ import pytest
 from pylstm.engine.cpu import machine_level
 from pylstm.engine.levels import LEVELS
 
+pytestmark = pytest.mark.once
+
 SET, ADD, BIAS, ADD_BACK = 0, 1, 2, 3
 DTYPES = ["float32", "float64"]
 EPSILON = {"float32": 2.0**-23, "float64": 2.0**-52}

@@ -48,6 +48,7 @@ def refused(path, message, most=5e6, **options):
     assert peak < most
 
 
+@pytest.mark.once
 def test_a_thousand_changed_headers(tmp_path):
     """The digest has no key: these are right. `tools/fuzz_files.py` reads as many as you like."""
     found = list(file_fuzz.fuzz(tmp_path, 1000, seed=11))
@@ -64,6 +65,7 @@ def test_sizes_are_compared_with_tensors_before_anything_is_allocated(path):
     refused(path, r"tensor 'weight_x' must be float32 of shape \(36000, 3\) by the header, got float32 \(16, 3\)")
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("make", [lambda: Linear(3, 2), lambda: pylstm.LSTM(3, 4, num_layers=2)])
 def test_many_layers_are_refused_at_once(path, make):
     pylstm.save(path, make())

@@ -15,6 +15,8 @@ from pylstm.cells.auditing import reference
 from pylstm.cells.auditing.net import World
 from pylstm.cells.auditing.recursion import Formula
 
+pytestmark = pytest.mark.once
+
 CELLS = plugins.registry().names()
 
 

@@ -13,6 +13,8 @@ from pylstm.cells.certification.certify import certify
 from pylstm.cells.lstm import LSTM
 from pylstm.cells.twin import call
 
+pytestmark = pytest.mark.once
+
 
 def load(name):
     spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))

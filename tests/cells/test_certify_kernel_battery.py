@@ -12,6 +12,8 @@ from pylstm.cells import Cell, tanh
 from pylstm.cells.certification.certify import certify
 from pylstm.cells.lstm import LSTM
 
+pytestmark = pytest.mark.once
+
 
 def load(name):
     spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))

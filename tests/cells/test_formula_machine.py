@@ -20,6 +20,8 @@ from pylstm.cells.formula import derive, fusion, machine
 from pylstm.cells.kernels import load_kernel
 from pylstm.engine import levels
 
+pytestmark = pytest.mark.once
+
 spec = importlib.util.spec_from_file_location("formula_cells", Path(__file__).with_name("formula_cells.py"))
 fc = sys.modules["formula_cells"] = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(fc)

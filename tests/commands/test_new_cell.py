@@ -104,6 +104,7 @@ def test_every_registered_cell_can_be_the_source(name):
     assert body == kernel.split("\n", 1)[1]
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("name", plugins.registry().names())
 def test_tests_and_benchmark_of_the_package_fit_every_cell(name, monkeypatch):
     made = types.ModuleType("pylstm_copied")

@@ -100,10 +100,14 @@ def test_batches_are_for_fit_alone():
         net.score(X)
 
 
-@pytest.mark.parametrize("path", ["x.h5", "x.npz", "table.csv", "a text", ".", ["x.npy", "x.h5"], np.array(["x.h5", "y.h5"])])
+@pytest.mark.parametrize(
+    "path", ["x.h5", "x.npz", "table.csv", "a text", ".", ["x.npy", "x.h5"], np.array(["x.h5", "y.h5"])]
+)
 def test_other_files(path):
     for call in (lambda: SequenceClassifier().fit(path, LABELS), lambda: NET.predict(path)):
-        with pytest.raises(ValueError, match=r"X must be sequences, the path of a .npy .*, got '.*: read another file f"):
+        with pytest.raises(
+            ValueError, match=r"X must be sequences, the path of a .npy .*, got '.*: read another file f"
+        ):
             call()
 
 

@@ -25,6 +25,8 @@ from pylstm.cells import (
 )
 from pylstm.plugins import registry
 
+pytestmark = pytest.mark.once
+
 CELLS = registry().names()
 BUILDS = {"gcc float32": ["-O2"], "clang float64": ["-O3"]}
 UNFUSED = {"gcc float32 header": ["-O1"]}

@@ -13,6 +13,8 @@ import pylstm
 from pylstm.layers.checkpointed import CheckpointedRun, parse_checkpoint
 from pylstm.plugins import registry
 
+pytestmark = pytest.mark.once
+
 
 def problem(cell, T, B, H, dtype, modified, **options):
     """A layer, its input and keyword arguments, and cotangents: random, nothing zero; positive for cells with logs."""

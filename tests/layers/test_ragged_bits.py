@@ -15,6 +15,8 @@ from pylstm.engine import packing as _packing
 from pylstm.layers.named import Recurrent
 from pylstm.plugins import registry
 
+pytestmark = pytest.mark.once
+
 path = Path(__file__).parents[1] / "cells" / "sample_cells.py"
 spec = importlib.util.spec_from_file_location("sample_cells", path)
 samples = sys.modules["sample_cells"] = importlib.util.module_from_spec(spec)

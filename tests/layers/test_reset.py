@@ -14,6 +14,8 @@ from pylstm.layers.checkpointed import CheckpointedRun
 from pylstm.layers.regularisers import state_dropout, zoneout
 from pylstm.plugins import registry
 
+pytestmark = pytest.mark.once
+
 CELLS = registry().names()
 TOLERANCES = {"float64": 1e-11, "float32": 3e-5}
 KINDS = ("aux", "pre", "blend")

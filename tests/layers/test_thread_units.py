@@ -14,7 +14,7 @@ from pylstm.plugins import registry
 FROM_X = 0
 DTYPES = ("float32", "float64")
 
-pytestmark = pytest.mark.usefixtures("same_number_of_threads")
+pytestmark = [pytest.mark.once, pytest.mark.usefixtures("same_number_of_threads")]
 
 
 class TwoStages(Cell):

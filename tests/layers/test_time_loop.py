@@ -15,6 +15,8 @@ from pylstm.engine.cpu import machine_level
 from pylstm.engine.levels import LEVELS
 from pylstm.plugins import registry
 
+pytestmark = pytest.mark.once
+
 KERNELS = [entry.cell.name for entry in registry().entries() if entry.cell.kernel is not None]
 FORMULAS = [name for name in registry().names() if name not in KERNELS]
 CELLS = KERNELS + FORMULAS

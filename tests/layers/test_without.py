@@ -7,6 +7,8 @@ import pylstm
 from pylstm.layers.composite_run import single
 from pylstm.plugins import registry
 
+pytestmark = pytest.mark.once
+
 T, B, I, H = 9, 4, 3, 5
 RNG = np.random.default_rng(3)
 LEFT_OUT = (("x",), ("params",), ("x", "params"))

@@ -14,6 +14,8 @@ import pytest
 
 import pylstm
 
+pytestmark = pytest.mark.once
+
 CELLS = {cell.name: cell for cell in pylstm_zoo.CELLS}
 T, B, I, H = 5, 4, 2, 3
 CUT = 2

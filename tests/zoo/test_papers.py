@@ -16,6 +16,8 @@ import pytest
 import pylstm
 from pylstm import plugins
 
+pytestmark = pytest.mark.once
+
 FOLDER = Path(__file__).parent
 STEPS, NO_BIAS = {}, {}
 for file in sorted(FOLDER.glob("papers_*.py")):
