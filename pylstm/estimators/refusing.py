@@ -35,8 +35,8 @@ def refuse_other(X: Any) -> None:
     for each in paths:
         if not os.fsdecode(each).endswith(".npy"):
             raise ValueError(
-                f"X must be sequences, the path of a .npy file, or a list of them, got {quoted(each)}: read another file "
-                "first (a table with pandas.read_csv, .npz with np.load, HDF5 with h5py), and pass what it holds"
+                f"X must be sequences, the path of a .npy file, or a list of them, got {quoted(each)}: read another "
+                "file first (a table with pandas.read_csv, .npz with np.load, HDF5 with h5py), and pass what it holds"
             )
     if isinstance(X, np.ndarray):
         raise ValueError("X: paths of .npy files must be in a list, got an array: pass X.tolist()")
