@@ -67,6 +67,13 @@ def test_a_pattern_that_matches_nothing_is_refused(mutants, capsys):
     assert "--only 'typo_of_nothing' matches no mutant" in capsys.readouterr().err
 
 
+def test_a_virtual_environment_in_the_checkout_is_not_copied(mutants, tmp_path):
+    for folder in ("env", "tests", ".mypy_cache"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "env" / "pyvenv.cfg").touch()
+    assert mutants.not_copied(str(tmp_path), ["env", "tests", ".mypy_cache"]) == {"env", ".mypy_cache"}
+
+
 @pytest.mark.slow
 @pytest.mark.once
 def test_killed_equivalent_and_surviving(tmp_path):

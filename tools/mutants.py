@@ -38,7 +38,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 TABLE = ROOT / "tools" / "mutants.toml"
 COMPILED = (".pyx", ".pxd", ".h")
-NOT_COPIED = shutil.ignore_patterns(".git", "build", "_build", "__pycache__", "*.so", ".*_cache", ".asv", ".hypothesis")
+OTHERS = shutil.ignore_patterns(".git", "build", "_build", "__pycache__", "*.so", ".*_cache", ".asv", ".hypothesis")
 
 
 # --- the table -------------------------------------------------------------------------------------------------------
@@ -119,13 +119,18 @@ class Outcome:
         return self.result != ("survived" if self.mutant.equivalent else "killed")
 
 
+def not_copied(folder: str, names: list[str]) -> set[str]:
+    """What is made from the tree, and virtual environments in it."""
+    return OTHERS(folder, names) | {name for name in names if Path(folder, name, "pyvenv.cfg").exists()}
+
+
 class Workshop:
     """A copy of the tree, and of the package as installed, in `folder`."""
 
     def __init__(self, folder: Path, timeout: float) -> None:
         self.tree, self.site, self.build_folder = folder / "tree", folder / "site", folder / "build"
         self.timeout, self.built = timeout, False
-        shutil.copytree(ROOT, self.tree, ignore=NOT_COPIED)
+        shutil.copytree(ROOT, self.tree, ignore=not_copied)
         for file in importlib.metadata.distribution("pylstm").files or ():
             if file.parts[0] != ".." and "__pycache__" not in file.parts:
                 (self.site / file).parent.mkdir(parents=True, exist_ok=True)

@@ -105,9 +105,7 @@ def test_batches_are_for_fit_alone():
 )
 def test_other_files(path):
     for call in (lambda: SequenceClassifier().fit(path, LABELS), lambda: NET.predict(path)):
-        with pytest.raises(
-            ValueError, match=r"X must be sequences, the path of a .npy .*, got '.*: read another f"
-        ):
+        with pytest.raises(ValueError, match=r"X must be sequences, the path of a .npy .*, got '.*: read another f"):
             call()
 
 
