@@ -146,6 +146,11 @@ def test_versions_of_python_are_the_same_everywhere():
     assert "Free Threading" not in classifiers and "3.14" not in read("README.md")
 
 
+def test_benchmarks_run_on_the_python_of_asv():
+    """One that the settings name must be installed: without it asv measures nothing."""
+    assert '"pythons"' not in read("asv.conf.json")
+
+
 def test_the_vocabulary_is_in_order_and_in_use():
     """Each word once, and in the text of the package or of the pages."""
     rows = re.findall(r"^\| ([^|]+) \| ([^|]+) \|$", read("docs/development/vocabulary.md"), re.M)[1:]
