@@ -117,7 +117,8 @@ def read_dates(texts: np.ndarray, pattern: str | None = None, utc: bool = False)
     Returns
     -------
     dates : ndarray of datetime64[us], shape (T,)
-        As they are written: an offset is not applied, where all rows have the same; with `utc` of UTC.
+        As they are written: an offset is not applied, where all rows have the same; with `utc` of UTC, but days of one
+        time of day are those of their place, and are written with the last offset.
     form : DateForm
 
     Raises
@@ -248,12 +249,21 @@ def _without_ends(lower: list[str], utc: bool) -> tuple[list[str], str, int, np.
         row = next(k for k, part in enumerate(parts) if part[1] != parts[0][1])
         cure = "write one to each" if "" in zones else "utc=True (--utc) takes all as of UTC"
         raise DateError(row, f"{lower[row]!r} has another offset than {lower[0]!r}: {cure}")
+    if len(zones) > 1 and len({_clock(part[0]) for part in parts}) == 1:  # days of a place whose clocks change
+        zones = {parts[-1][1]}
+        utc = False
     zone = next(iter(zones)).upper()
     rest = np.array([int(part[2].ljust(6, "0")[:6]) for part in parts], "m8[us]") if digits else none
     if utc and zone:
         offsets = {each: _offset(each) for each in zones}
         rest, zone = rest - np.array([offsets[part[1]] for part in parts]), "Z"
     return [part[0] for part in parts], zone, min(digits, 6), rest
+
+
+def _clock(text: str) -> str:
+    """The time of day."""
+    found = re.search(r"\d{1,2}:\d\d.*", text)
+    return found[0] if found else ""
 
 
 def _offset(zone: str) -> np.timedelta64:

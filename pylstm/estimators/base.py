@@ -25,7 +25,7 @@ from pylstm.estimators.refusing import refuse_beside, refuse_other
 from pylstm.estimators.scaling import fit_steps, make_scaler, scale_steps
 from pylstm.feedforward.mlp import Activation
 from pylstm.hints import explained
-from pylstm.models.fitted import fit_net
+from pylstm.models.fitted import fit_net, frozen_in
 from pylstm.models.reading import Read
 from pylstm.models.sequence_model import SequenceModel
 from pylstm.optim.optimisers import SGD, Adam, AdamW, RMSProp
@@ -181,13 +181,7 @@ class SequenceEstimator(Estimator):
 
     def _freeze(self, model: SequenceModel) -> None:
         """Hold the parameters that `frozen` names."""
-        names = self.frozen
-        if names is None or (not isinstance(names, str) and not len(names)):
-            return
-        try:
-            model.params.freeze(*([names] if isinstance(names, str) else names))
-        except (KeyError, TypeError) as error:
-            raise ValueError(f"frozen must hold names of parameters of the net: {error.args[0]}") from None
+        frozen_in(model, self.frozen)
 
     def _begin_choice(self, how: str) -> None:
         """Forget what another fit chose; refuse what `how`, "batches" among others, does not allow."""

@@ -85,6 +85,9 @@ class Forecaster(Estimator, kind="forecaster"):
     validation_fraction : float
         Of the steps; 0 with ``early_stopping=False`` and ``combine=False`` trains on all of them.
     n_iter_no_change : int
+    frozen : str or sequence of str, optional
+        Parameters of the net that stay as they are drawn; names as for `Parameters.freeze`, ``"weight_h"`` for those of
+        every layer.
     dtype : {"float32", "float64"}
     random_state : int, RandomState or None
     verbose : bool
@@ -147,6 +150,7 @@ class Forecaster(Estimator, kind="forecaster"):
     learning_rate: float = 5e-3
     early_stopping: bool = True
     validation_fraction: float = 0.2
+    frozen: str | Sequence[str] | None = None
 
     @explained("estimator fit")
     @all_or_nothing
@@ -185,6 +189,7 @@ class Forecaster(Estimator, kind="forecaster"):
             validation=self.validation_fraction,
             patience=self.n_iter_no_change if self.early_stopping else None,
             seed=seed,
+            frozen=self.frozen or (),
             **self._training(),
         )
         if self.verbose:

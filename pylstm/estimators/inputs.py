@@ -203,7 +203,13 @@ def unpacked(X: Any) -> Any:
             return [np.stack([np.asarray(cell) for cell in row], axis=1) for row in _rows_of(columns)]
         return X
     cells = None if isinstance(X, np.ndarray | list | tuple | Sequences) else _cells(X)
-    return X if cells is None else cells
+    return X if cells is None else [_of_numbers(each) for each in cells]
+
+
+def _of_numbers(cell: Any) -> Any:
+    """An array in place of a list of numbers."""
+    flat = isinstance(cell, list | tuple) and not any(hasattr(each, "__len__") for each in cell)
+    return np.asarray(cell) if flat else cell
 
 
 def _cells(column: Any) -> list[Any] | None:
@@ -248,8 +254,7 @@ def _sequences_of(X: Any) -> list[Any] | None:
         return None
     if all(len(each.shape) == 2 for each in X):
         return list(X)
-    lengths = {each.shape for each in X}
-    return list(X) if len(lengths) > 1 and all(len(shape) == 1 for shape in lengths) else None
+    return list(X) if all(len(each.shape) == 1 for each in X) else None
 
 
 def _ragged(several: list[Any], size: int) -> np.ndarray | Sequences:

@@ -19,7 +19,7 @@ from pylstm.forecasting.rolling import LONGEST
 from pylstm.forecasting.series import as_extras, as_series, pairs_of, stride_of, warn_of_codes, windows_of
 from pylstm.hints import explained
 from pylstm.models.body import check_head_sizes
-from pylstm.models.fitted import OWN, FittedModel, NetOptions, check_net
+from pylstm.models.fitted import OWN, FittedModel, NetOptions, check_net, frozen_in
 from pylstm.models.heads import HeadName, check_all_counts, head_of
 from pylstm.models.restoring import constructor_options, held, own_options
 from pylstm.models.sequence_model import SequenceModel
@@ -157,6 +157,7 @@ class ForecastModel(Predictions, FittedModel, kind="forecast_model"):
         batch_size: int | Literal["auto"] = 8,
         lr: float = 5e-3,
         stride: int | None = None,
+        frozen: str | Sequence[str] = (),
         **options: Any,
     ) -> History:
         """Train on windows of the series, from new parameters. A fit that fails leaves the model as it was.
@@ -178,6 +179,8 @@ class ForecastModel(Predictions, FittedModel, kind="forecast_model"):
             Of `Adam` at the first step; falls to 0 as half a cosine wave.
         stride : int, optional
             Steps from one window to the next; default: an eighth of the window, and more for more than 8192 windows.
+        frozen : str or sequence of str
+            Parameters of the net that stay as they are drawn, as for `Parameters.freeze`.
         **options
             Of `pylstm.fit`: patience, clip, seed, callbacks, checkpoint, resume, progress, optimiser, schedule.
 
@@ -209,7 +212,7 @@ class ForecastModel(Predictions, FittedModel, kind="forecast_model"):
         train, judged = windows_of(pairs, counts, self.window, stride, h, validation > 0, self.net_options["dtype"])
         epochs, batch_size = budget_of(epochs, batch_size, *train[0].shape[:2])
         options |= {"epochs": epochs, "batch_size": batch_size, "lr": lr, "validation": judged}
-        history = self._fit_net(self._make_net(), train, **options)
+        history = self._fit_net(frozen_in(self._make_net(), frozen), train, **options)
         self._keep(series, extras, judged, [lost + cut for cut in cuts])
         return history
 

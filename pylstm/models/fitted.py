@@ -64,6 +64,23 @@ def fit_net(
     return fit(net, data, epochs=epochs, batch_size=batch_size, **(usual | options))
 
 
+def frozen_in(net: SequenceModel, names: Any) -> SequenceModel:
+    """The net, whose parameters of these names are frozen.
+
+    Raises
+    ------
+    ValueError
+        A name that no parameter has.
+    """
+    if names is None or (not isinstance(names, str) and not len(names)):
+        return net
+    try:
+        net.params.freeze(*([names] if isinstance(names, str) else names))
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"frozen must hold names of parameters of the net: {error.args[0]}") from None
+    return net
+
+
 class NotFitted(ValueError, RuntimeError, AttributeError):
     """A model is asked for what only a fit makes; `hasattr` answers False."""
 

@@ -56,6 +56,19 @@ def test_forms(texts, pattern, expected):
     assert steps_of(dates).at([2])[0] == np.datetime64(expected)
 
 
+def test_days_of_a_place_stay_such_where_the_clocks_change():
+    texts = ["2020-03-27 00:00:00+01:00", "2020-03-28 00:00:00+01:00", "2020-03-29 00:00:00+01:00"]
+    texts += ["2020-03-30 00:00:00+02:00", "2020-03-31 00:00:00+02:00"]
+    dates, form = read_dates(packed(texts), utc=True)
+    steps = steps_of(dates)
+    assert str(steps) == "day" and form.write(steps.at([5])) == ["2020-04-01 00:00:00+02:00"]
+    with pytest.raises(DateError, match="has another offset"):
+        read_dates(packed(texts))
+    hours = ["2020-03-29 01:00:00+01:00", "2020-03-29 03:00:00+02:00", "2020-03-29 04:00:00+02:00"]
+    dates, form = read_dates(packed(hours), utc=True)
+    assert str(steps_of(dates)) == "hour" and form.write(dates)[0] == "2020-03-29 00:00:00Z"
+
+
 def test_zones_must_be_one():
     with pytest.raises(DateError, match=r"has another offset than .*: utc=True \(--utc\) takes") as caught:
         read_dates(packed(["2001-01-01T00:00+01:00", "2001-01-01T01:00+02:00"]))

@@ -249,3 +249,25 @@ def test_long_tables_that_are_refused():
         pylstm.sequences_from_frame(LONG | {"t": np.array([1, 0, 1, 5, 4, 0, 1, 3, 2])}, id="who", time="t")
     with pytest.raises(ValueError, match="at least one row and one column of values, got 0 and 2"):
         pylstm.sequences_from_frame({name: values[:0] for name, values in LONG.items()}, id="who", time="t")
+
+
+def in_an_array(rows):
+    found = np.empty(len(rows), object)
+    found[:] = rows
+    return found
+
+
+@pytest.mark.parametrize("held", ["list", "objects", "Series", "Series of lists"])
+def test_sequences_one_by_one_are_of_any_length_though_those_of_the_fit_have_one(held):
+    rows = list(np.random.default_rng(3).normal(size=(24, 9)))
+    labels = (np.mean(rows, axis=1) > 0).astype(int)
+    made = {
+        "list": list, "objects": in_an_array, "Series": pd.Series,
+        "Series of lists": lambda rows: pd.Series([each.tolist() for each in rows]),
+    }[held]  # fmt: skip
+    net = SequenceClassifier("gru", 3, epochs=2, random_state=0).fit(made(rows), labels)
+    cube = SequenceClassifier("gru", 3, epochs=2, random_state=0).fit(np.array(rows)[..., None], labels)
+    np.testing.assert_array_equal(net.predict_proba(made(rows)), cube.predict_proba(np.array(rows)[..., None]))
+    for shorter in ([each[:5] for each in rows], [each[: 3 + k % 4] for k, each in enumerate(rows)]):
+        expected = [cube.predict_proba(each[None, :, None])[0] for each in shorter]
+        np.testing.assert_allclose(net.predict_proba(made(shorter)), expected, rtol=1e-5)

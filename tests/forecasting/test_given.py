@@ -42,3 +42,20 @@ def test_steps_are_a_whole_number():
 
 def test_large_integers_that_rise_evenly():
     np.testing.assert_allclose(forecaster().fit(np.arange(60) * 10**15).predict(2), [60e15, 61e15], rtol=1e-5)
+
+
+def test_what_is_frozen_stays_as_it_was_drawn(tmp_path):
+    names = ["weight_x", "0.bias"]
+    trained, held = forecaster().fit(y), forecaster(frozen=names).fit(y)
+    drawn = held.model_._make_net().params
+    for layer in (0, 1):
+        for name, value in held.model_.net.params[layer].items():
+            kept = np.array_equal(value, drawn[layer][name])
+            assert kept == (layer == 0 and name in ("weight_x", "bias"))
+            assert not np.array_equal(trained.model_.net.params[layer][name], drawn[layer][name])
+    pylstm.save(tmp_path / "held.safetensors", held)
+    again = pylstm.load(tmp_path / "held.safetensors")
+    assert list(again.frozen) == names
+    np.testing.assert_array_equal(again.predict(3), held.predict(3))
+    with pytest.raises(ValueError, match="frozen must hold names of parameters of the net: unknown parameter 'wieght'"):
+        forecaster(frozen="wieght").fit(y)
