@@ -54,10 +54,18 @@ def matched(names: list[Any] | None, frame: Any, n: int, X: Any, history: Any) -
     if own is not None and own.index is not None and own.index.kind != "none":
         ahead = own.index.future(n)
         if history is None:
+            X = _taken(X, ahead)
             _check_dates(X, ahead, "those of the steps to come")
         elif is_indexed(history):
             _check_dates(X, history.index.append(ahead), "those of history and of the steps to come")
     return X
+
+
+def _taken(X: Any, ahead: Any) -> Any:
+    """The rows of the dates `ahead`, where X has all of these and others."""
+    if not is_indexed(X) or len(X) <= len(ahead) or not (_dated(X.index) and _dated(ahead)) or not X.index.is_unique:
+        return X
+    return X.loc[ahead] if ahead.isin(X.index).all() else X
 
 
 def named(names: list[Any] | None, X: Any) -> Any:

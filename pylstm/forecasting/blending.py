@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from pylstm.forecasting.conformal import Calibration, calibrate, recent_sizes
-from pylstm.forecasting.rolling import LONGEST, Rolled, has_zeros, medians, naive_ahead, roll_back
+from pylstm.forecasting.rolling import LONGEST, Rolled, has_zeros, is_counted, medians, naive_ahead, roll_back
 from pylstm.forecasting.smoothing import roll
 from pylstm.schema import Entries
 
@@ -38,7 +38,7 @@ class Column:
     net : float
         Share of the net in it; the rest of that is smoothing.
     above : float or None
-        What no forecast falls below: 0 for counts with zeros.
+        What no forecast falls below: 0 for counts, and for amounts of which many are 0.
     gain : float
         1 - error of smoothing / error of the naive forecast.
     calibration : Calibration
@@ -302,6 +302,6 @@ def _column(r: Rolled, origins: np.ndarray, forecasts: np.ndarray, net: float) -
     unit = float(single[r.first :].mean()) if len(single) > r.first else float(single.mean()) if len(single) else 0.0
     sizes = recent_sizes(single, unit)
     calibration = calibrate(errors, sizes[used], unit)
-    above = 0.0 if has_zeros(r.y) else None
+    above = 0.0 if has_zeros(r.y) or is_counted(r.y) else None
     net, weights = net if share else 0.0, tuple(r.weights.tolist())
     return Column(r.log, r.median, r.seasonal, share, net, above, float(gain), calibration, weights)

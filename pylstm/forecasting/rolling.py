@@ -58,6 +58,11 @@ def has_zeros(y: np.ndarray) -> Any:
     return (y >= 0).all(axis=0) & ((y == 0).mean(axis=0) >= 0.1)
 
 
+def is_counted(y: np.ndarray) -> bool:
+    """Whether a series (T,) has whole numbers, 0 the lowest of them: nothing below 0 will come."""
+    return bool(y.min() == 0 and (y == np.rint(y)).all())
+
+
 def medians(y: np.ndarray) -> np.ndarray:
     """Medians of the last `MEDIAN_OF` values of y (T, S) at every step: where many are 0, their mean errs more.
 

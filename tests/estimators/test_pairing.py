@@ -38,6 +38,18 @@ def test_columns_of_inputs_are_found_by_name(net, tmp_path):
     np.testing.assert_array_equal(net.predict(10, X[60:].to_numpy()), expected)
 
 
+def test_inputs_of_more_dates_than_are_asked_for(net):
+    expected = net.predict(4, X[60:64])
+    for more in (X, X[60:], X.sample(frac=1, random_state=0)):
+        pd.testing.assert_series_equal(net.predict(4, more), expected)
+    low, high = net.predict_interval(4, 0.8, X)
+    assert (low <= expected).all() and (expected <= high).all()
+    with pytest.raises(ValueError, match=r"must have shape \(4, 2\), got \(62, 2\)"):  # the last of the four is absent
+        net.predict(4, X[:62])
+    with pytest.raises(ValueError, match=r"must have shape \(4, 2\), got \(80, 2\)"):  # two rows of a date
+        net.predict(4, pd.concat([X, X[60:]]))
+
+
 def test_inputs_of_other_dates_are_refused(net):
     with pytest.raises(ValueError, match="the dates of X must be those of y: row 0 must be that of 2024-02-20"):
         Forecaster(**SMALL).fit(Y[:60], X[10:])

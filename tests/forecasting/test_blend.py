@@ -334,3 +334,14 @@ def test_magnitudes_whose_squares_are_infinite_are_refused(size):
         warnings.simplefilter("ignore", UserWarning)
         model = ForecastModel("gru", 4, combine=True).fit(np.arange(20) * 1e148, validation=0.2, epochs=1)
     assert model is not None
+
+
+def test_counts_stay_above_0_and_others_do_not():
+    rng = np.random.default_rng(6)
+    counts = rng.poisson(3, 100).astype(float)
+    assert counts.min() == 0 and (counts == 0).mean() < 0.1
+    for y, least in ((counts, 0.0), (counts - 3, -np.inf), (counts + 0.25, -np.inf), (counts + 1, -np.inf)):
+        blend = Blend.fit([y], 0, [(np.zeros(0, int), np.zeros((0, 6)))], 6)
+        points, sizes = blend.forecast([y], [np.zeros(6)], 6)
+        low = blend.quantiles(0, points[0], sizes[0], np.array([[0.001]]))
+        assert (low == least).all() if least == 0 else (low < y.min()).any()

@@ -57,5 +57,7 @@ def test_what_is_frozen_stays_as_it_was_drawn(tmp_path):
     again = pylstm.load(tmp_path / "held.safetensors")
     assert list(again.frozen) == names
     np.testing.assert_array_equal(again.predict(3), held.predict(3))
-    with pytest.raises(ValueError, match="frozen must hold names of parameters of the net: unknown parameter 'wieght'"):
-        forecaster(frozen="wieght").fit(y)
+    with pytest.raises(
+        ValueError, match="frozen must hold names of parameters of the net: unknown parameter 'weight_z'"
+    ):
+        forecaster(frozen="weight_z").fit(y)
