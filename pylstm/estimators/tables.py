@@ -15,6 +15,7 @@ from pylstm.data.panel import TIME, Panel, RowError, panel_of
 from pylstm.estimators.clocks import Clock
 from pylstm.estimators.frames import LIBRARIES, imported
 from pylstm.estimators.index import read_steps, steps_metadata
+from pylstm.estimators.table_columns import ahead_of, check_columns, names_of, numbers_of, owner_of
 from pylstm.schema import Entries, as_array
 
 FILLS = ("linear", "previous", "zero")
@@ -115,22 +116,22 @@ class Table:
             No frame; a column that is not there or holds no numbers; a row without an id or a time; times that do not
             rise evenly.
         """
-        names = _names(frame)
+        names = names_of(frame)
         target = columns.target
         if target is None:
             others = {columns.id, columns.time, *columns.known, *columns.static}
             target = tuple(name for name in names if name not in others)
         columns = Columns(**(vars(columns) | {"target": target}))
-        _check_columns(columns, names, getattr(getattr(frame, "index", None), "names", ()))
+        check_columns(columns, names, getattr(getattr(frame, "index", None), "names", ()))
         if not len(frame[target[0]]):
             raise ValueError("the table has no rows: each series needs at least one step")
-        owner = None if columns.id is None else _owner(columns.id, frame[columns.id])
+        owner = None if columns.id is None else owner_of(columns.id, frame[columns.id])
         clock: Clock | None = None
         times = None
         if columns.time is not None:
             clock, times = Clock.read(columns.time, frame[columns.time], owner, _finder(columns))
-        values = _numbers(frame, columns.target)
-        known = _numbers(frame, columns.known) if columns.known else None
+        values = numbers_of(frame, columns.target)
+        known = numbers_of(frame, columns.known) if columns.known else None
         panel = _panel(columns, values, known, owner, times, clock)
         ids = [each.item() if isinstance(each, np.generic) else each for each in panel.ids]
         static, levels = _static(frame, columns, panel, ids, fitted)
@@ -210,14 +211,9 @@ class Table:
     def _read_ahead(self, X: Any) -> list[np.ndarray]:
         """Known inputs of a table of steps to come, by id and in the order of their times."""
         columns = self.columns
-        names = _names(X)
-        for name in (*columns.known, *([] if columns.id is None else [columns.id])):
-            if name not in names:
-                raise ValueError(f"X must have the columns of the fit, {name!r} is missing")
-        values = _numbers(X, columns.known)
-        owner = np.zeros(len(values), int) if columns.id is None else _owner(columns.id, X[columns.id])
+        values, owner = ahead_of(X, columns, self.ids)
         times = None
-        if columns.time is not None and columns.time in names:
+        if columns.time is not None and columns.time in names_of(X):
             times = Clock.read(columns.time, X[columns.time], like=self.clock)[1]
         found = []
         for k, own in enumerate(self.ids or [0]):
@@ -285,52 +281,6 @@ class Table:
             levels[pair[0]] = pair[1]
         empty = [np.zeros((0, len(columns.target))) for _ in range(count)]
         return cls(columns, says.text("library", LIBRARIES), clock, ids, steps, levels, static, empty, known)
-
-
-def _names(frame: Any) -> list[Any]:
-    if hasattr(frame, "collect_schema") and hasattr(frame, "collect"):
-        raise TypeError("a LazyFrame of polars has no rows yet: pass frame.collect()")
-    if not isinstance(frame, dict) and not hasattr(frame, "columns"):
-        raise TypeError(f"with id= or time= a DataFrame or a dict of columns is needed, got {quoted(frame)}")
-    return list(getattr(frame, "columns", frame))
-
-
-def _check_columns(columns: Columns, names: list[Any], index: Any = ()) -> None:
-    given = [each for each in (columns.id, columns.time) if each is not None]
-    given += [*columns.target, *columns.known, *columns.static]
-    for k, name in enumerate(given):
-        if name not in names:
-            cure = f": frame.reset_index() makes a column of the index {name!r}" if name in index else ""
-            raise ValueError(f"unknown column {name!r} (known: {', '.join(map(str, names))}){cure}")
-        if name in given[:k]:
-            raise ValueError(f"the column {name!r} is named twice")
-    if not columns.target:
-        raise ValueError("no column is left to forecast: target=[...] names it")
-
-
-def _owner(name: Any, column: Any) -> np.ndarray:
-    found = np.asarray(column)
-    if found.dtype.kind not in "iub" and any(each is None or each != each for each in found.tolist()):
-        raise ValueError(f"the column {name!r} has a row without an id")
-    return found
-
-
-def _numbers(frame: Any, columns: Any) -> np.ndarray:
-    found = []
-    for name in columns:
-        column = np.asarray(frame[name])
-        if column.dtype.kind in "mM":
-            raise TypeError(f"the column {name!r} holds dates: time={name!r} says so")
-        if column.dtype.kind == "c":
-            raise TypeError(f"the column {name!r} holds complex numbers: make columns of real and imaginary part")
-        try:
-            found.append(column.astype("float64"))
-        except (TypeError, ValueError):
-            raise TypeError(
-                f"the column {name!r} must hold numbers: target=[...] names what is forecast, known=[...] and "
-                "static=[...] inputs"
-            ) from None
-    return np.stack(found, axis=1)
 
 
 def _finder(columns: Columns) -> Any:

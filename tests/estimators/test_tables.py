@@ -361,3 +361,32 @@ def test_static_columns_without_a_value_and_ids_in_an_index():
         ValueError, match=r"unknown column 'id' .*: frame.reset_index\(\) makes a column of the index 'id'"
     ):
         model.fit(table.set_index(["id", "t"]))
+
+
+@pytest.mark.parametrize("kind", ["pandas", "polars", "dict"])
+def test_a_table_of_steps_to_come_that_is_wrong(kind):
+    options = {"id": "shop", "time": "day", "target": "sold", "known": ["price"]}
+    table = {name: values for name, values in columns(known=True).items() if name != "lost"}
+    net = Forecaster("gru", **SMALL, **options).fit(MAKE[kind](table))
+    days = [*(DAYS[50:52]), *(DAYS[60:62])]
+    ahead = {"shop": np.array(["b", "b", "a", "a"], object), "day": np.array(days), "price": np.array([1.0, 2, 3, 4])}
+    assert list(net.predict(2, MAKE[kind](ahead))["shop"]) == ["b", "b", "a", "a"]
+    other = {name: np.concatenate([each, each[:1]]) for name, each in ahead.items()} | {
+        "shop": np.array([*ahead["shop"], "A"], object)
+    }
+    with pytest.raises(ValueError, match="X has rows of the series 'A', which the fit did not have: leave them out"):
+        net.predict(2, MAKE[kind](other))
+    gap = ahead | {"price": np.array([1.0, 2, np.nan, 4])}
+    with pytest.raises(ValueError, match="row 2 of X, column 'price': a missing value: fill it"):
+        net.predict(2, MAKE[kind](gap))
+
+
+def test_rows_and_arrow_are_told_what_makes_a_table():
+    net = Forecaster("gru", **SMALL, id="shop", time="day", target="sold")
+    table = columns()
+    rows = [dict(zip(table, each)) for each in zip(*table.values())]
+    with pytest.raises(TypeError, match=r"pandas.DataFrame\(rows\) makes one"):
+        net.fit(rows)
+    arrow = pytest.importorskip("pyarrow").Table.from_pandas(pd.DataFrame(table))
+    with pytest.raises(TypeError, match=r"pass table.to_pandas\(\)"):
+        net.fit(arrow)
