@@ -108,7 +108,7 @@ class GradientCall(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *moved: Any) -> Any:
-        """By the tangents along what comes back."""
+        """Gradients, by the tangents along what comes back."""
         x, *rest = arrays(ctx.saved_tensors)
         weights, given, cotangents = rest[: ctx.weights], rest[ctx.weights : ctx.count - 1], rest[ctx.count - 1 :]
         settle(6 * ctx.engine.size * ctx.steps)
