@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Protocol, Self, cast
 
 from pylstm.hints import Hinted
 from pylstm.kinds import Kinded, Plan, Shapes, Wanted, check_remade
+from pylstm.markup import table
 from pylstm.parameter_lists import ParametersList
 from pylstm.parameters import Parameters
 from pylstm.schema import Entries, check_storable
@@ -74,11 +75,30 @@ class Described(Kinded, Hinted):
             lines += [
                 f"  {n:{name}}  {a.shape!s:{shape}}  {a.size:{number},}{marks.get(n, '')}" for n, a in params.items()
             ]
-        constant, nbytes = sum(each.constant_size for each in blocks), sum(each.flat.nbytes for each in blocks)
-        size, trained = sum(each.size for each in blocks) - constant, sum(each.trained_size for each in blocks)
-        held = f" ({trained:,} trained)" if trained < size else ""
-        held += f", {constant:,} constants" if constant else ""
-        return Summary("\n".join([*lines, f"{size:,} parameters{held}, {nbytes:,} bytes"]))
+        return Summary("\n".join([*lines, _total(blocks)]))
+
+    def _repr_html_(self) -> str:
+        """The table of `summary`, as notebooks show it."""
+        try:
+            layers = list(_layers(self, ""))
+        except (ValueError, RuntimeError, AttributeError):  # of a model that is not fitted
+            return table(repr(self), ["parameter", "shape", "number", ""], [], "not fitted: no parameters yet")
+        rows: list[tuple[Any, ...]] = []
+        for prefix, layer, params in layers:
+            rows += [(f"{prefix}: {layer!r}",)] if prefix else []
+            marks = {n: "frozen" for n in params.frozen} | {n: "constant" for n in params.constants}
+            rows += [(name, array.shape, array.size, marks.get(name, "")) for name, array in params.items()]
+        caption = type(self).__name__ if layers[0][0] else repr(self)
+        return table(caption, ["parameter", "shape", "number", ""], rows, _total([each for *_, each in layers]))
+
+
+def _total(blocks: list[Parameters]) -> str:
+    """Numbers of parameters in words."""
+    constant, nbytes = sum(each.constant_size for each in blocks), sum(each.flat.nbytes for each in blocks)
+    size, trained = sum(each.size for each in blocks) - constant, sum(each.trained_size for each in blocks)
+    held = f" ({trained:,} trained)" if trained < size else ""
+    held += f", {constant:,} constants" if constant else ""
+    return f"{size:,} parameters{held}, {nbytes:,} bytes"
 
 
 _LACKS = "{0} lacks `{1}`, from which a file builds it again: see pylstm.saving.Layer"

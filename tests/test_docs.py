@@ -32,8 +32,7 @@ MODULES = sorted(
 NEEDS = {
     "pylstm.comparing.tasks": ("sklearn",),
     "pylstm.datasets.bundled": ("sklearn", "statsmodels", "aeon"),
-    "pylstm.plots.comparison": ("matplotlib",),
-    "pylstm.plots.fits": ("matplotlib",),
+    **{f"pylstm.plots.{name}": ("matplotlib",) for name in ("comparison", "curves", "fits", "gradients", "steps")},
 }
 """Module -> packages that its examples need, and its import does not."""
 

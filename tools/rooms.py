@@ -40,6 +40,7 @@ TOGETHER = {
         "hint_texts",
         "hints",
         "kinds",
+        "markup",
         "parameter_lists",
         "parameters",
         "schema",

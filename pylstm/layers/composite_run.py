@@ -15,6 +15,7 @@ from pylstm.layers.checkpointed import shares
 from pylstm.layers.gradients import Gradients
 from pylstm.layers.protocols import ComposedLayer
 from pylstm.layers.run import KINDS, check_without
+from pylstm.layers.shown import run_table
 from pylstm.layers.tangents import HasTangents
 from pylstm.parameters import Parameters
 from pylstm.wording import in_parts
@@ -147,6 +148,9 @@ class CompositeRun(HasTangents, Output, hints="composite run"):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(map(repr, self.layers))})"
+
+    def _repr_html_(self) -> str:
+        return run_table(self)
 
     def __reduce__(self) -> Any:
         raise TypeError("a run cannot be copied or pickled: take its arrays, or pickle the layer and run it again")

@@ -18,6 +18,7 @@ from pylstm.layers.gradients import Deltas, Gradients
 from pylstm.layers.layout import Layout
 from pylstm.layers.learned import add_learned, rows_of_learned
 from pylstm.layers.protocols import SingleLayer
+from pylstm.layers.shown import run_table
 from pylstm.layers.tangents import Along, HasTangents
 from pylstm.parameters import Parameters
 from pylstm.wording import in_parts, with_article
@@ -92,6 +93,9 @@ class Run(HasTangents, Output, hints="run"):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.layer.cell.name}, T={self._T}, B={self._B}, {self._buffer.nbytes:,} bytes)"
+
+    def _repr_html_(self) -> str:
+        return run_table(self)
 
     @cached_property
     def y(self) -> Array:

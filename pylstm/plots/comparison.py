@@ -10,6 +10,7 @@ import numpy as np
 from pylstm.comparing.comparison import Result
 from pylstm.comparing.tasks import Task
 from pylstm.hints import explained
+from pylstm.plots.panels import line_of, side_by_side
 
 
 def smooth(values: Any, width: int) -> np.ndarray:
@@ -63,24 +64,54 @@ def plot(results: list[Result], task: Task, path: str | os.PathLike[str]) -> Non
     ...     os.listdir(folder)
     ['adding.svg']
     """
-    try:
-        from matplotlib.figure import Figure
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError("a plot needs matplotlib: pip install 'pylstm[plot]'", name="matplotlib") from error
-    figure = Figure(figsize=(11, 4.5), layout="constrained")
-    by_time, by_step = figure.subplots(1, 2, sharey=True)
+    plot_comparison(results, task)[0].figure.savefig(path)
+
+
+@explained()
+def plot_comparison(results: list[Result], task: Task, *, ax: Any = None) -> list[Any]:
+    """Draw the losses of a comparison against time and against steps: a line per cell, and a band over the seeds.
+
+    Parameters
+    ----------
+    results : list of Result
+    task : Task
+    ax : two matplotlib axes, optional
+
+    Returns
+    -------
+    list of matplotlib.axes.Axes
+
+    Raises
+    ------
+    ModuleNotFoundError
+        matplotlib is not installed.
+    TypeError, ValueError
+        `ax` is not two axes.
+
+    Examples
+    --------
+    >>> from pylstm.comparing import Settings, adding, compare
+    >>> from pylstm.plots import plot_comparison
+    >>> task = adding(10)
+    >>> results = compare(["lstm", "gru"], task, Settings(params=500, steps=3, seeds=1))
+    >>> [axes.get_xlabel() for axes in plot_comparison(results, task)]
+    ['seconds of training', 'steps']
+    """
+    by_time, by_step = side_by_side(ax, 2)
     for number, result in enumerate(results):
         if not result.traces or not all(trace.losses for trace in result.traces):
             continue
         seconds, losses, steps = curves(result)
         label = result.cell if result.status == "ok" else f"{result.cell} (diverged)"
         for axes, x in ((by_time, seconds), (by_step, steps)):
-            axes.plot(x, losses.mean(axis=0), color=f"C{number}", label=label)
-            axes.fill_between(x, losses.min(axis=0), losses.max(axis=0), color=f"C{number}", alpha=0.2, linewidth=0)
+            style = line_of(number)
+            axes.plot(x, losses.mean(axis=0), label=label, **style)
+            axes.fill_between(x, losses.min(axis=0), losses.max(axis=0), color=style["color"], alpha=0.2, linewidth=0)
     for axes, unit in ((by_time, "seconds of training"), (by_step, "steps")):
         axes.axhline(task.baseline, color="0.5", linestyle="--", linewidth=1, label=task.trivial)
         axes.set_xlabel(unit)
     by_time.set_ylabel(f"training loss, {task.unit}")
     by_step.legend()
-    figure.suptitle(f"{task.name}: equal numbers of parameters")
-    figure.savefig(path)
+    if ax is None:
+        by_time.figure.suptitle(f"{task.name}: equal numbers of parameters")
+    return [by_time, by_step]

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from pylstm.checks import quoted
 from pylstm.hints import explained
 from pylstm.plots.comparison import smooth
+from pylstm.plots.panels import check_axes, new_canvas
 
 
 @explained()
@@ -29,11 +29,7 @@ def new_figure(panels: int) -> tuple[Any, list[Any]]:
     >>> len(axes), len(figure.axes)
     (2, 2)
     """
-    try:
-        from matplotlib.figure import Figure
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError("a plot needs matplotlib: pip install 'pylstm[plot]'", name="matplotlib") from error
-    figure = Figure(figsize=(5.5 * panels, 4.5), layout="constrained")
+    figure = new_canvas(5.5 * panels, 4.5)
     return figure, list(figure.subplots(1, panels, squeeze=False)[0])
 
 
@@ -134,8 +130,7 @@ def draw_confusion(axes: Any, matrix: np.ndarray, classes: Sequence[str]) -> Non
     >>> [text.get_text() for text in axes.texts]
     ['8', '1', '9']
     """
-    if not hasattr(axes, "imshow"):
-        raise TypeError(f"axes must be those of a figure, figure.subplots(), got {quoted(axes)}")
+    check_axes(axes, "axes")
     axes.imshow(matrix, cmap="Blues")
     if len(classes) <= 20:
         for row, column in np.argwhere(matrix > 0):
