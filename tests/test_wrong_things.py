@@ -250,7 +250,7 @@ MANY = pylstm.datasets.Vocabulary(map(chr, range(200, 500)))
         (
             lambda: pylstm.plots.draw_confusion(None, np.ones((2, 2)), "ab"),
             TypeError,
-            r"axes must be those of a figure, figure\.subplots\(\), got None",
+            r"axes must be axes of a figure, figure\.subplots\(\), got None",
         ),
     ],
 )

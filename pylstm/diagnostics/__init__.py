@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from pylstm.diagnostics.findings import Finding, diagnose
 from pylstm.diagnostics.lags import LagGradients, gradient_by_lag
 from pylstm.diagnostics.rows import row_gradients
 from pylstm.diagnostics.saturated import GateSaturation, saturation
@@ -9,8 +10,10 @@ from pylstm.diagnostics.spectra import fixed_points, jacobians, lyapunov_spectru
 from pylstm.hints import absent
 
 __all__ = [
+    "Finding",
     "GateSaturation",
     "LagGradients",
+    "diagnose",
     "fixed_points",
     "gradient_by_lag",
     "jacobians",

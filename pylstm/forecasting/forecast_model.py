@@ -272,6 +272,44 @@ class ForecastModel(Predictions, FittedModel, kind="forecast_model"):
             y = np.hstack([np.rint(y * exposure), exposure])
         return x, y
 
+    @explained()
+    def inputs(self, history: Any = None, exogenous: Any = None) -> list[np.ndarray]:
+        """What the net sees of series: prepared, standardised, with the exogenous values of the step to come.
+
+        Parameters
+        ----------
+        history : as `y` of `fit`, optional
+            Default the ends of the series of the fit. As many series are standardised as those, others by themselves.
+        exogenous : array_like, shape (T, M), or list of such
+            Of their steps.
+
+        Returns
+        -------
+        list of ndarray, shape (T_i - steps that preparation and horizon take, K + M)
+            Of the dtype of the net.
+
+        Raises
+        ------
+        RuntimeError
+            There was no `fit`.
+        ValueError
+            Series of another width, or too short; exogenous values that do not fit them.
+        """
+        self._need_net()
+        series = self.tails if history is None else as_series(history, self.joint)[0]
+        lengths = [len(each) for each in series]
+        given = history is not None
+        extras = as_extras("exogenous", exogenous, len(series), self.M, lengths) if given else self.extra_tails
+        if series[0].shape[1] != self.K:
+            raise ValueError(f"the history must have {self.K} values at a step, got {series[0].shape[1]}")
+        if min(lengths) <= (least := self.preparation.lost + self.horizon):
+            raise ValueError(f"the history must have at least {least + 1} steps, got {min(lengths)}")
+        prepared = [self.preparation.apply(each) for each in series]
+        own = len(series) == len(self.scales)
+        scales = self.scales if own else [self._scale_of(each) for each in prepared]
+        pairs = [self._pairs(*each)[0] for each in zip(prepared, extras, scales)]
+        return [each.astype(self.net_options["dtype"]) for each in pairs]
+
     @property
     def metadata(self) -> dict[str, Any]:
         """Entries of a file besides the layers."""

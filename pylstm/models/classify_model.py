@@ -181,17 +181,32 @@ class ClassifyModel(FittedModel, kind="classify_model"):
         ValueError
             Other features than those of the fit; values that are not finite.
         """
-        net, rows = self._need_net(), _rows(x)
-        I = self.scale.shape[1] // VIEWS[self.view]
-        if _width(rows) != I:
-            raise ValueError(f"sequences must have {I} features at a step, got {_width(rows)}")
-        odds: np.ndarray = np.exp(log_probabilities(net.predict(self._standardised(rows)).astype("float64")))
+        net = self._need_net()
+        odds: np.ndarray = np.exp(log_probabilities(net.predict(self.inputs(x)).astype("float64")))
         return odds
 
     @explained()
     def predict(self, x: Rows) -> np.ndarray:
         """Numbers of the most probable classes, (N,); raises as `probabilities` does."""
         return np.asarray(self.probabilities(x).argmax(axis=1))
+
+    @explained()
+    def inputs(self, x: Rows) -> Any:
+        """What the net sees of sequences: standardised, as ``model.net.predict`` takes them.
+
+        Raises
+        ------
+        RuntimeError
+            There was no `fit`.
+        ValueError
+            Other features than those of the fit; values that are not finite.
+        """
+        self._need_net()
+        rows = _rows(x)
+        I = self.scale.shape[1] // VIEWS[self.view]
+        if _width(rows) != I:
+            raise ValueError(f"sequences must have {I} features at a step, got {_width(rows)}")
+        return self._standardised(rows)
 
     def _standardised(self, rows: list[np.ndarray] | Stored) -> Any:
         if isinstance(rows, Stored):

@@ -10,7 +10,7 @@ from pylstm.checks import quoted
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 """Okabe and Ito (2008), Color universal design."""
 STYLES = ("-", "--", "-.", ":")
-"""Of lines: changes when all colours are used."""
+"""Styles of lines: the next one when all colours are used."""
 SIGNED, POSITIVE = "RdBu_r", "cividis"
 """Maps of colours, for values on both sides of 0 and for others."""
 
