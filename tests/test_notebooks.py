@@ -102,3 +102,13 @@ def test_runs_of_several_layers_and_without_a_tape():
     for run in (layer(x, tape=False), layer(np.ones((5000, 2, 3), "float32"), checkpoint="sqrt")):
         assert [row[0] for row in rows(run)] == ["array", "y", "final['h']", "final['c']"]
     assert len(rows(layer(x[:0]))) == 8
+
+
+def test_statistics_of_a_large_run_are_left_out(monkeypatch):
+    from pylstm.layers import shown
+
+    run = pylstm.LSTM(3, 4, seed=0)(np.ones((5, 2, 3), "float32"))
+    monkeypatch.setattr(shown, "MOST", 39)
+    assert rows(run)[1] == ["y", "(5, 2, 4)", "", "", "", ""]
+    monkeypatch.setattr(shown, "MOST", 40)
+    assert rows(run)[1][2] != ""

@@ -138,8 +138,9 @@ def read_arrays(path: str) -> list[np.ndarray]:
     if not os.path.isfile(path):
         raise FileNotFoundError(f"{path}: does not exist")
     try:
-        loaded = np.load(path, allow_pickle=False)
-        held = {name: loaded[name] for name in loaded.files} if hasattr(loaded, "files") else {"x": loaded}
+        with open(path, "rb") as file:
+            loaded = np.load(file, allow_pickle=False)
+            held = {name: loaded[name] for name in loaded.files} if hasattr(loaded, "files") else {"x": loaded}
     except (ValueError, EOFError, OSError, BadZipFile) as error:
         raise ValueError(f"{path}: cannot be read as a file of NumPy: {error}") from None
     x = held.get("x", next(iter(held.values())) if len(held) == 1 else None)
