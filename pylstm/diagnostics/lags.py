@@ -115,7 +115,7 @@ def gradient_by_lag(run: Run, dy: Any, lags: int | None = None) -> LagGradients:
             grads.params[f"initial_{name}"] += before[name][0].sum(axis=0)
         params.append(grads.params.flat.copy())
         whole = _earlier(before)
-        direct = _earlier(_direct(steps, direct))
+        direct = _earlier(steps.direct(direct))
     rows = np.array(params)
     norms = np.linalg.norm(rows, axis=1)
     return LagGradients(np.arange(count), rows, norms, np.array(sent), np.array(straight))
@@ -124,23 +124,6 @@ def gradient_by_lag(run: Run, dy: Any, lags: int | None = None) -> LagGradients:
 def _earlier(cotangents: dict[str, Array]) -> dict[str, Array]:
     """What was sent to the states before step t is what step t - 1 receives."""
     return {name: np.concatenate([value[1:], np.zeros_like(value[:1])]) for name, value in cotangents.items()}
-
-
-def _direct(steps: Steps, cotangents: dict[str, Array]) -> dict[str, Array]:
-    """What a step sends back, without what comes through the recurrent matrices."""
-    grads, layer, given = steps.back(cotangents, steps=True), steps.run.layer, steps.run._given
-    contract, found = layer.cell.contract, {}
-    for k, (name, value) in enumerate(grads.initial.items()):
-        if name in contract.sources:
-            gates = [grads.gates[gate].reshape(len(value), -1) for gate in contract.gates_of(name)]
-            product = np.concatenate(gates, -1) @ layer.matrix(name)
-            if given.pre is not None and given.pre[k] is not None:
-                product = product * given.pre[k].reshape(product.shape)
-            if given.reset is not None:
-                product = np.where(given.reset.reshape(-1, 1), layer.dtype.type(0), product)
-            value = value - product
-        found[name] = steps.whole(value)
-    return found
 
 
 def _size(cotangents: dict[str, Array]) -> float:

@@ -6,18 +6,21 @@ from typing import Any
 
 import numpy as np
 
-from pylstm.checks import Array, as_array, check_array, check_names, check_size
+from pylstm.checks import Array, as_array, check_array, check_flag, check_names, check_size
 from pylstm.diagnostics.steps import Steps
 from pylstm.layers import Recurrent, Run
 
 
-def jacobians(run: Run) -> Array:
+def jacobians(run: Run, *, direct: bool = False) -> Array:
     """The derivative of the states after every step with respect to those before it, by all paths.
 
     Parameters
     ----------
     run : Run
         Of one layer, with a tape.
+    direct : bool
+        Along the direct path alone, from state to state without the recurrent matrices; of the memory c of an LSTM the
+        forget gate.
 
     Returns
     -------
@@ -29,7 +32,7 @@ def jacobians(run: Run) -> Array:
     Raises
     ------
     TypeError
-        The run of a stack or two directions.
+        The run of a stack or two directions; `direct` is no bool.
     RuntimeError
         A run without a tape, or parameters that have changed since.
 
@@ -43,15 +46,15 @@ def jacobians(run: Run) -> Array:
     >>> bool(np.allclose(jacobians(run)[3, 0], truth, atol=1e-15))
     True
     """
-    steps = Steps(run)
+    steps, direct = Steps(run), check_flag("direct", direct)
     one = steps.nothing()
     widths = [value.shape[-1] for value in one.values()]
     found = np.empty((steps.T, steps.B, sum(widths), sum(widths)), run.layer.dtype)
     units = ((value, unit) for value in one.values() for unit in range(value.shape[-1]))
     for row, (value, unit) in enumerate(units):
         value[..., unit] = 1
-        initial = steps.back(one).initial
-        np.concatenate([steps.whole(back) for back in initial.values()], -1, out=found[:, :, row])
+        sent = steps.direct(one) if direct else {n: steps.whole(v) for n, v in steps.back(one).initial.items()}
+        np.concatenate(list(sent.values()), -1, out=found[:, :, row])
         value[..., unit] = 0
     return found
 

@@ -84,6 +84,22 @@ class Steps:
         found: Gradients = self.run.backward(dfinal={n: self._taken(v) for n, v in cotangents.items()}, steps=steps)
         return found
 
+    def direct(self, cotangents: dict[str, Array]) -> dict[str, Array]:
+        """What every step sends back from the states after it, without what comes through the recurrent matrices."""
+        grads, layer, given = self.back(cotangents, steps=True), self.run.layer, self.run._given
+        contract, found = layer.cell.contract, {}
+        for k, (name, value) in enumerate(grads.initial.items()):
+            if name in contract.sources:
+                gates = [grads.gates[gate].reshape(len(value), -1) for gate in contract.gates_of(name)]
+                product = np.concatenate(gates, -1) @ layer.matrix(name)
+                if given.pre is not None and given.pre[k] is not None:
+                    product = product * given.pre[k].reshape(product.shape)
+                if given.reset is not None:
+                    product = np.where(given.reset.reshape(-1, 1), layer.dtype.type(0), product)
+                value = value - product
+            found[name] = self.whole(value)
+        return found
+
     def whole(self, rows: Array) -> Array:
         """(T, B, width), 0 where a row has ended, from the rows of the batch."""
         found = np.zeros((self.T * self.B, rows.shape[-1]), rows.dtype)

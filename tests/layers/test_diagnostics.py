@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import pylstm
-from pylstm.cells import Cell
+from pylstm.cells import Cell, Stage, tanh
 from pylstm.diagnostics import fixed_points, gradient_by_lag, jacobians, lyapunov_spectrum, row_gradients
 from pylstm.plugins import registry
 
@@ -166,6 +166,53 @@ def test_the_spectrum_of_a_linear_net():
     assert np.allclose(found, np.sort(np.log(values))[::-1], rtol=0, atol=1e-12)
     few = lyapunov_spectrum(layer(draw(400, 2, 2) / 1e3), exponents=2, skip=250)
     assert few.shape == (2, 2) and np.allclose(few, found[:, :2], atol=1e-12)
+
+
+class Rates(Cell):
+    """dh/dt = -h + J tanh(h), by Euler's steps."""
+
+    states, gates, biased, options = ("h",), {"a": "phi"}, (), {"dt": 0.1}
+    stages = (Stage("rates", emits=("phi",)), Stage("flow", gates=("a",)))
+
+    def forward_rates(prev):
+        return {"phi": tanh(prev.h)}
+
+    def forward_flow(z, prev, o):
+        return {"h": prev.h + o.dt * (z.a - prev.h)}
+
+
+def test_the_spectrum_of_a_chaotic_net():
+    """Engelken, Wolf and Abbott (2023): symmetric about its mean, -1/tau, and most of it below 0."""
+    units, dt, strength = 100, 0.05, 4
+    layer = pylstm.Recurrent(Rates.with_options(dt=dt), 1, units, dtype="float64", seed=0)
+    layer.params["weight_phi"][...] = strength / np.sqrt(units) * draw(units, units)
+    run = layer(np.zeros((1200, 1, 1)), {"h": draw(1, units, seed=1)})
+    rates = lyapunov_spectrum(run, skip=300)[0] / dt
+    mean = rates.mean()
+    assert rates[0] > 0.03 and (rates > 0).mean() < 0.2
+    assert np.log(1 - dt) / dt - 0.15 < mean < -1  # of Euler's steps
+    assert np.corrcoef(rates, -rates[::-1])[0, 1] > 0.97
+    J = jacobians(run)[400, 0]
+    exact = np.eye(units) * (1 - dt) + dt * layer.params["weight_phi"] * (1 - np.tanh(run.states["h"][400, 0]) ** 2)
+    assert np.allclose(J, exact, atol=1e-13)
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_the_direct_path_of_a_step(first):
+    layer = pylstm.LSTM(I, 3, dtype="float64", seed=0, batch_first=first)
+    x = draw(B, T, I) if first else draw(T, B, I)
+    reset = np.zeros(x.shape[:2], bool)
+    reset[(1, 2) if first else (2, 1)] = True
+    run = layer(x, reset=reset)
+    J, f = jacobians(run, direct=True), run.gates["f"].swapaxes(0, 1) if first else run.gates["f"]
+    names = list(run.states)
+    at = {name: slice(3 * k, 3 * k + 3) for k, name in enumerate(names)}
+    diagonal = f * ~(reset.T if first else reset)[..., None]
+    assert np.allclose(J[:, :, at["c"], at["c"]], diagonal[..., None] * np.eye(3), atol=1e-15)
+    assert not J[:, :, :, at["h"]].any() and J[:, :, at["h"], at["c"]].any()
+    assert not np.allclose(J, jacobians(run), atol=1e-3)
+    with pytest.raises(TypeError, match="direct must be"):
+        jacobians(run, direct="h")
 
 
 def test_fixed_points():
