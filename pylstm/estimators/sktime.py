@@ -86,33 +86,57 @@ class SktimeForecaster(BaseForecaster):
 
     def _fit(self, y: Any, X: Any = None, fh: Any = None) -> SktimeForecaster:
         self.forecaster_ = Forecaster() if self.forecaster is None else clone(self.forecaster)
-        self.forecaster_.fit(_values(y), None if X is None else _values(_at(X, y.index)))
+        X = None if X is None else _at(X, y.index)
+        self.forecaster_.fit(_values(y), None if X is None else _values(X))
+        self._seen, self._later = (y, X), False
+        return self
+
+    def _update(self, y: Any, X: Any = None, update_params: bool = True) -> SktimeForecaster:
+        """Fit anew, or forecast from the end of `y` from now on."""
+        import pandas as pd
+
+        before, inputs = self._seen
+        values = pd.concat([before[~before.index.isin(y.index)], y]).sort_index()
+        if inputs is not None:
+            if X is None:
+                raise ValueError("X is needed in update: the forecaster was fitted with inputs")
+            X = _at(X, y.index)
+            inputs = pd.concat([inputs[~inputs.index.isin(X.index)], X]).sort_index()
+        if update_params:
+            return self._fit(values, inputs)
+        self._seen, self._later = (values, inputs), True
         return self
 
     def _predict(self, fh: Any, X: Any = None) -> Any:
         import pandas as pd
 
-        at, n, known = self._asked(fh, X)
-        found = self.forecaster_.predict(n, known)[at]
+        at, n, given = self._asked(fh, X)
+        found = self.forecaster_.predict(n, **given)[at]
         return pd.Series(found, index=self._times(fh), name=self._y.name if self._y is not None else None)
 
     def _predict_quantiles(self, fh: Any, X: Any, alpha: Sequence[float]) -> Any:
         import pandas as pd
 
-        at, n, known = self._asked(fh, X)
-        found = self.forecaster_.predict_quantiles(n, list(alpha), known)
+        at, n, given = self._asked(fh, X)
+        found = self.forecaster_.predict_quantiles(n, list(alpha), **given)
         columns = pd.MultiIndex.from_product([self._get_varnames(), alpha])
         return pd.DataFrame(np.stack([each[at] for each in found], axis=1), index=self._times(fh), columns=columns)
 
-    def _asked(self, fh: Any, X: Any) -> tuple[np.ndarray, int, Any]:
-        """Positions among the n steps to come, n, and the inputs of these steps: those between stay as before."""
+    def _asked(self, fh: Any, X: Any) -> tuple[np.ndarray, int, dict[str, Any]]:
+        """Positions among the n steps to come, n, and inputs of these steps: those between stay as before.
+
+        After an update without a fit also the series until there.
+        """
         ahead = fh.to_relative(self.cutoff).to_numpy().astype(int)
         n = int(ahead.max())
+        given: dict[str, Any] = {"history": _values(self._seen[0])} if self._later else {}
         if X is None:
-            return ahead - 1, n, None
+            return ahead - 1, n, given
         _at(X, self._times(fh))
         every = type(fh)(range(1, n + 1), is_relative=True).to_absolute_index(self.cutoff)
-        return ahead - 1, n, _values(X.reindex(every).ffill().bfill())
+        known = _values(X.reindex(every).ffill().bfill())
+        known = np.concatenate([_values(self._seen[1]), known]) if self._later else known
+        return ahead - 1, n, given | {"X": known}
 
     def _times(self, fh: Any) -> Any:
         return fh.to_absolute_index(self.cutoff)

@@ -84,3 +84,24 @@ def test_without_sktime_a_sentence(monkeypatch):
     monkeypatch.delitem(sys.modules, "pylstm.estimators.sktime")
     with pytest.raises(ModuleNotFoundError, match=r"needs sktime: pip install 'pylstm\[sktime\]'"):
         importlib.import_module("pylstm.estimators.sktime")
+
+
+@pytest.mark.filterwarnings("ignore:in the back-test", "ignore:an interval of level")
+@pytest.mark.parametrize("inputs", [False, True])
+def test_an_update_without_a_fit_forecasts_from_its_end(inputs):
+    rng, index = np.random.default_rng(2), pd.period_range("2001-01", periods=72, freq="M")
+    X = pd.DataFrame({"price": rng.normal(size=72)}, index)
+    y = pd.Series(50 + 8 * np.sin(2 * np.pi * np.arange(72) / 12) + 3 * X["price"] + 0.1 * rng.normal(size=72), index)
+    known = (lambda part: {"X": X[part]}) if inputs else (lambda part: {})
+    y = y if inputs else y - 3 * X["price"]
+    net = SktimeForecaster(Forecaster("gru", 4, epochs=1, random_state=0)).fit(y[:50], **known(slice(50)))
+    net.update(y[50:62], update_params=False, **known(slice(50, 62)))
+    own = net.forecaster_.predict(4, X[:66].to_numpy() if inputs else None, history=y[:62].to_numpy())
+    found = net.predict([1, 3, 4], **known(slice(62, 66)))
+    np.testing.assert_array_equal(found, own[[0, 2, 3]])
+    np.testing.assert_allclose(found, y.iloc[[62, 64, 65]], atol=1.5)
+    low, high = net.predict_interval([1, 3, 4], **known(slice(62, 66)), coverage=0.9).to_numpy().T
+    assert (low <= found).all() and (found <= high).all()
+    fitted = net.update(y[55:66], **known(slice(55, 66))).predict([1], **known(slice(66, 67)))
+    anew = SktimeForecaster(Forecaster("gru", 4, epochs=1, random_state=0)).fit(y[:66], **known(slice(66)))
+    np.testing.assert_array_equal(fitted, anew.predict([1], **known(slice(66, 67))))
