@@ -90,7 +90,7 @@ def draw_input(axes: Any, x: np.ndarray) -> None:
         axes.set_ylabel("input")
         return
     for number, values in enumerate(x.T):
-        axes.plot(values, label=f"input {number}", linewidth=1, **line_of(number))
+        axes.plot(values, label=f"{number}", linewidth=1, **line_of(number))
     axes.set_xlim(-0.5, len(x) - 0.5)
     axes.set_title("input", fontsize="medium")
     axes.set_ylabel("value")

@@ -93,6 +93,17 @@ def test_many_inputs_are_a_heat_map_and_one_sequence_needs_no_row():
     assert (top.images[0].get_array() == x[:, 0].T).all() and top.get_ylabel() == "input"
 
 
+def test_the_names_of_three_inputs_fit_beside_the_title():
+    """As narrow as `pylstm inspect` draws it."""
+    from matplotlib.figure import Figure
+
+    layer, x, _ = net(I=3)
+    figure = Figure((5.6, 2.8), layout="constrained")
+    top, _ = plots.plot_run(layer(x), names=["f"], ax=figure.subplots(2, 1, sharex=True))
+    assert [text.get_text() for text in top.get_legend().get_texts()] == ["0", "1", "2"]
+    assert not overlaps(figure)
+
+
 def test_what_cannot_be_drawn_is_refused():
     layer, x, _ = net()
     run = layer(x)

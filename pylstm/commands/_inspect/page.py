@@ -19,6 +19,7 @@ figcaption { color: #444; font-size: .9rem; }
 .wide { overflow-x: auto; } table { border-collapse: collapse; font-size: .9rem; overflow-wrap: normal; }
 caption { padding-bottom: .4rem; } code { font-size: .85rem; }
 th, td { padding: .15rem .9rem .15rem 0; white-space: nowrap; } tbody tr { border-top: 1px solid #e5e5e5; }
+@media (max-width: 600px) { table { font-size: .75rem; } th, td { padding-right: .45rem; } }
 th code, caption code { white-space: normal; overflow-wrap: anywhere; }
 """
 
