@@ -130,6 +130,19 @@ def test_each_warning(run, tmp_path, how, says):
     assert any(each.startswith(says) and each.endswith(".") for each in page.found)
 
 
+def test_a_large_layer_is_run_on_fewer_sequences(run, tmp_path, monkeypatch):
+    """So that its gradient is followed for as many steps; fewer lags would not tell that it is lost."""
+    from pylstm.commands._inspect import looks
+
+    layer = spoilt("vanishing")
+    save("net.safetensors", layer)
+    np.save("x.npy", normal(9, 80, 2))
+    monkeypatch.setattr(looks, "WORK", 2.5 * 52 * 12 * layer.params.size * 80)
+    found = run("inspect", "net.safetensors", "x.npy", "--json").json["findings"]
+    assert [each["kind"] for each in found] == ["vanishing"] and "at lag 50 it is" in found[0]["text"]
+    assert "2 of 9 sequences, 160 of 720 steps" in (tmp_path / "net.html").read_text()
+
+
 def test_stacks_and_directions_have_a_part_for_every_layer(run, tmp_path):
     save("net.safetensors", pylstm.LSTM(3, 4, num_layers=2, bidirectional=True, batch_first=True, seed=0))
     np.savez("x.npz", x=normal(20, 30, 3), lengths=np.array([30, 0, *range(3, 21)]))

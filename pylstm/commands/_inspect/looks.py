@@ -12,6 +12,10 @@ ROWS, STEPS = 16, 300
 """Most sequences, and most steps of each, that are run."""
 WORK = 2e11
 """Multiplications and additions that the gradients by lag of a layer may take: some seconds."""
+PER_STEP = 12
+"""Those of a lag for each step and parameter: two backward passes of three products."""
+ENOUGH = 52
+"""Lags for which sequences of a large layer are left out."""
 FEWEST = 13
 """Lags that are looked at however large a layer is."""
 MOST_LAGS = 200
@@ -40,6 +44,8 @@ def looks_at(model: Any, sequences: list[np.ndarray]) -> tuple[list[Look], list[
     rows = [each[:STEPS] for each in sequences if len(each)][:ROWS]
     if not rows:
         raise ValueError("the data have no steps")
+    largest = max(each.params.size for each in recurrent_of(model).recurrents)
+    rows = rows[: max(1, int(WORK / (ENOUGH * PER_STEP * largest * max(map(len, rows)))))]
     x, lengths = _batch(rows)
     run = _run(net, x, lengths)
     return [_look(name, each) for name, each in _leaves(run, "")], rows
@@ -94,5 +100,5 @@ def _look(name: str, run: Any) -> Look:
 
 def _lags(run: Any) -> int:
     """The number of lags that `WORK` allows: each costs two backward passes of all steps."""
-    each = 2 * 6 * run.layer.params.size * run._T * run._B
+    each = PER_STEP * run.layer.params.size * run._T * run._B
     return int(min(MOST_LAGS, run._T, max(FEWEST, WORK // max(1, each))))
