@@ -110,6 +110,17 @@ def test_what_a_user_reads_of_a_chosen_net(run):
     assert done.status == 2 and "--method random: --layers is of a trained net" in done.err
 
 
+def test_rows_that_may_be_steps_are_told_of(run, walks, tmp_path):
+    path = tmp_path / "numbered.csv"
+    path.write_text(walks.read_text().replace("\nw", "\n"))
+    said = "note: the rows of each 'who' follow one another and have one label: --id who reads them as a sequence"
+    assert said in run("train", "classify", path, "--label", "kind", *SMALL).err
+    assert "note" not in run("train", "classify", path, *READ, *SMALL).err
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join([lines[0], *np.random.default_rng(0).permutation(lines[1:])]) + "\n")
+    assert "note" not in run("train", "classify", path, "--label", "kind", *SMALL).err
+
+
 def test_a_file_of_rows_and_a_test_file(run, tmp_path):
     rng = np.random.default_rng(1)
     for name, rows in (("train.csv", 80), ("test.csv", 20)):

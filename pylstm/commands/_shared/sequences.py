@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import os
+import sys
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from pylstm.datasets import Classification, Groups
+    from pylstm.datasets import Classification, Groups, Table
     from pylstm.models.classify_model import ClassifyModel
 
 NAMES = ("digits", "japanese-vowels")
 SHARE = 0.2
 """Default share of the sequences of a CSV file that is held out for testing."""
+LOOKED_AT = 5000
+"""Rows that are looked at for ids."""
 
 
 def read_classification(name: str, reading: dict[str, Any], test: str | None, seed: int) -> Classification:
@@ -77,6 +81,8 @@ def read_groups(path: str, reading: dict[str, Any], *, labelled: bool = True) ->
     time = None if owner is None else time_column_of(table, reading, used)
     if owner is None and reading.get("time_column"):
         raise ValueError("--time-column needs --id: without it a row is a whole sequence")
+    if owner is None and label is not None:
+        _note_ids(table, label, used)
     if not labelled and columns is None:
         columns = [name for name in table.names if name not in (reading["label"], owner, time)]
     reading["time_column"] = time
@@ -91,6 +97,21 @@ def read_groups(path: str, reading: dict[str, Any], *, labelled: bool = True) ->
         sort=bool(reading.get("sort")),
         interpolate=bool(reading.get("interpolate")),
     )
+
+
+def _note_ids(table: Table, label: str, used: tuple[str, ...]) -> None:
+    """Say so where rows of one value of a column follow one another and have one label: they may be a sequence."""
+    head, own = table.head(LOOKED_AT), table.position(label)
+    for at, name in enumerate(table.names):
+        pairs = [(row[at], row[own]) for row in head]
+        blocks = 1 + sum(before[0] != after[0] for before, after in pairwise(pairs))
+        if name not in used and 1 < blocks == len({each for each, _ in pairs}) == len(set(pairs)) <= len(pairs) // 3:
+            print(
+                f"note: the rows of each {name!r} follow one another and have one label: --id {name} reads them as a "
+                "sequence, without it each row is one",
+                file=sys.stderr,
+            )
+            return
 
 
 def numbers_of(groups: Groups, classes: tuple[str, ...], path: str) -> np.ndarray:
