@@ -26,13 +26,14 @@ MOST, SHARED = 8, 3
 
 @dataclass
 class Box:
-    """A value of the step: what it is called, its equation, and the keys of the boxes that go into it."""
+    """A value of the step: name, equation, keys of the boxes that go into it, gates whose linear map it has."""
 
     key: str
     kind: str
     name: str
     equation: str = ""
     sources: list[str] = field(default_factory=list)
+    gates: tuple[str, ...] = ()
 
     @property
     def text(self) -> str:
@@ -110,6 +111,7 @@ class Stage:
         for node in dict.fromkeys(results.values()):
             if node.op not in PLAIN or node.name.startswith("z."):
                 self.names[node] = " = ".join(shown(name) for name, each in results.items() if each is node)
+        self._tell_apart()
         self._split()
         self.taken.update(self.names.values())
         leaves = [node for node in self.nodes if node.op == "leaf" and node.name.startswith("z.")]
@@ -124,6 +126,17 @@ class Stage:
         """Whether a name is one that the formula gives, or a gate's, of more than what was written by itself."""
         own = not name.startswith(f"{node.op}_") and not re.fullmatch(r"keep\d+(_kept)?", name)
         return node in self.parents and own and node.op not in PLAIN
+
+    def _tell_apart(self) -> None:
+        """A value that is called like another block or a value of an earlier stage has a prime."""
+        contract, ends = self.contract, set(self.results.values())
+        blocks = {*contract.states, *contract.emissions, *contract.params, *contract.aux}
+        known = {*self.taken, *(shown(name) for name in blocks)}
+        for node in sorted(self.names, key=lambda node: node.index):
+            if node not in ends:
+                while self.names[node] in known:
+                    self.names[node] += "\u2032"
+                known.add(self.names[node])
 
     def _split(self) -> None:
         known = {*self.names.values(), *self.taken, *self.contract.gates, *self.contract.states, *self.contract.params}
@@ -151,12 +164,13 @@ class Stage:
             if node.op == "leaf":
                 gate = node.name[2:]
                 kind = STATE if node in states else GATE
-                found.append(Box(f"{prefix}{node.index}", kind, name, *preactivation(self.contract, gate)))
+                found.append(Box(f"{prefix}{node.index}", kind, name, *preactivation(self.contract, gate), (gate,)))
                 continue
             sources: dict[str, None] = {}
-            kind = STATE if node in states else GATE if self.inside.intersection(node.args) else VALUE
+            gates = tuple(each.name[2:] for each in node.args if each in self.inside)
+            kind = STATE if node in states else GATE if gates else VALUE
             text = self._text(node, 0, sources, prefix, root=True)
-            found.append(Box(f"{prefix}{node.index}", kind, name, text, list(sources)))
+            found.append(Box(f"{prefix}{node.index}", kind, name, text, list(sources), gates))
         return found
 
     def _leaf(self, node: Any, sources: dict[str, None]) -> tuple[str, int]:
@@ -223,7 +237,7 @@ def number(value: float) -> str:
 
 def by_hand(contract: Any, stage: Any, prefix: str) -> list[Box]:
     """Boxes of a stage whose functions are no formula: its gates, and what it returns."""
-    found = [Box(f"{prefix}{gate}", GATE, shown(gate), *preactivation(contract, gate)) for gate in stage.gates]
+    found = [Box(f"{prefix}{gate}", GATE, shown(gate), *preactivation(contract, gate), (gate,)) for gate in stage.gates]
     last = stage is contract.stages[-1]
     for name in contract.states if last else stage.emits:
         called = f"forward_{stage.name}" if stage.name else "forward"
