@@ -53,7 +53,7 @@ def specimens():
     rng = np.random.default_rng(0)
     series = np.sin(np.arange(60.0)) + rng.normal(size=60) * 0.1
     forecast = ForecastModel("gru", 4, window=8, season=3, seed=0)
-    forecast.fit(series, np.ones((60, 2)), epochs=1, validation=0.2)
+    forecast.fit(series, rng.normal(size=(60, 2)), epochs=1, validation=0.2)
     classify = ClassifyModel(["a", "b"], "gru", 4, num_layers=2, dropout=0.1, seed=0)
     classify.fit([rng.normal(size=(k, 2)) for k in (3, 4, 5, 6)], [0, 1, 0, 1], epochs=1)
     things = {

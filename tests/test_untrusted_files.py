@@ -48,7 +48,6 @@ def refused(path, message, most=5e6, **options):
     assert peak < most
 
 
-@pytest.mark.once
 def test_a_thousand_changed_headers(tmp_path):
     """The digest has no key: these are right. `tools/fuzz_files.py` reads as many as you like."""
     found = list(file_fuzz.fuzz(tmp_path, 1000, seed=11))
