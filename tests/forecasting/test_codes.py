@@ -35,6 +35,7 @@ def test_other_values_are_not(y):
 
 
 def test_a_fit_says_so():
+    pytest.importorskip("sklearn")
     import pylstm
 
     y = 20 + np.sin(np.arange(60.0))

@@ -172,6 +172,7 @@ def test_four_values_do_not_grow_in_percent():
 
 
 def test_a_season_is_found_beneath_the_effect_of_inputs():
+    pytest.importorskip("sklearn")
     t = np.arange(60)
     for seed in range(4):
         rng = np.random.default_rng(seed)

@@ -5,7 +5,10 @@ import pathlib
 import numpy as np
 import pytest
 
-import pylstm
+pytest.importorskip("sklearn")
+pd = pytest.importorskip("pandas")
+
+import pylstm  # noqa: E402
 
 y = 20 + np.sin(np.arange(60.0)) + 0.01 * np.arange(60) ** 2
 
@@ -33,8 +36,6 @@ def test_a_row_is_a_step():
 
 
 def test_steps_are_a_whole_number():
-    import pandas as pd
-
     for form in (y, pd.Series(y, pd.date_range("2001-01-01", periods=60, freq="MS"))):
         with pytest.raises(TypeError, match=r"n must be an integer, got 3\.0"):
             forecaster().fit(form).predict(3.0)
