@@ -8,6 +8,7 @@ from pylstm.layers.checkpointed import CheckpointedRun
 from pylstm.layers.composite_tangents import CompositeTangent
 from pylstm.layers.gradients import Gradients
 from pylstm.layers.named import GRU, LSTM, RNN, Recurrent
+from pylstm.layers.online import OnlineStream
 from pylstm.layers.ragged import RaggedRun
 from pylstm.layers.run import Run
 from pylstm.layers.stack import Stack
@@ -25,6 +26,7 @@ __all__ = [
     "CheckpointedRun",
     "CompositeTangent",
     "Gradients",
+    "OnlineStream",
     "RaggedRun",
     "Recurrent",
     "Run",

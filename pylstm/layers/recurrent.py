@@ -30,7 +30,6 @@ from pylstm.checks import (
 )  # fmt: skip
 from pylstm.described import Layer, call_of
 from pylstm.engine.memory import Workspaces
-from pylstm.engine.stream import Stream
 from pylstm.engine.threads import allowed_threads
 from pylstm.hints import explained, refuse_call, refuse_options, takes_input
 from pylstm.layers.arguments import check_extra, find_cell
@@ -44,6 +43,7 @@ from pylstm.layers.learned import check_learned, first_states
 from pylstm.layers.made import maker_of
 from pylstm.layers.ragged import Packing, RaggedRun
 from pylstm.layers.run import Run
+from pylstm.layers.streamed import Streamed
 from pylstm.layers.structured import adjust_structured
 from pylstm.parameters import Parameters
 
@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from pylstm.arrays import ArrayLike
 
 
-class RecurrentLayer(Layer, hints="single"):
+class RecurrentLayer(Streamed, Layer, hints="single"):
     """One layer of one cell: what `Recurrent`, `LSTM`, `GRU` and `RNN` are, with all that they do."""
 
     fixed = (
@@ -343,28 +343,6 @@ class RecurrentLayer(Layer, hints="single"):
         if ndim == 2:
             return ("T", self.input_size)
         return ("B", "T", self.input_size) if self.batch_first else ("T", "B", self.input_size)
-
-    @explained("stream option")
-    def stream(self, batch_size: int = 1) -> Stream:
-        """A stream of this layer: fed step by step, it keeps its states (at first 0) between calls.
-
-        Parameters
-        ----------
-        batch_size : int
-            Rows, each a sequence of its own.
-
-        Returns
-        -------
-        Stream
-
-        Examples
-        --------
-        >>> import numpy as np, pylstm
-        >>> stream = pylstm.LSTM(3, 5).stream()
-        >>> stream.step(np.ones(3, "float32")).shape
-        (5,)
-        """
-        return Stream(self, batch_size)
 
     def _first_states(self, batch_size: int) -> bytes:
         """The states that a stream begins with, and a row after a reset."""

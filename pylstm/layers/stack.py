@@ -14,6 +14,7 @@ from pylstm.hints import explained
 from pylstm.kinds import Plan, Wanted
 from pylstm.layers.bidirectional import Bidirectional
 from pylstm.layers.composite import Composite, named_part
+from pylstm.layers.online import OnlineStream
 from pylstm.layers.recurrent import RecurrentLayer
 from pylstm.layers.stack_run import StackRun
 from pylstm.layers.stack_stream import StackStream
@@ -164,9 +165,9 @@ class Stack(Composite[StackRun], kind="stack"):
         self.rng = generator(seed)
 
     @explained("stream option")
-    def stream(self, batch_size: int = 1) -> StackStream:
-        """A stream of this stack, of one direction; see `StackStream`."""
-        return StackStream(self, batch_size)
+    def stream(self, batch_size: int = 1, *, online: str | None = None) -> Any:
+        """A stream of this stack, of one direction: a `StackStream`, or, to learn, with `online` an `OnlineStream`."""
+        return StackStream(self, batch_size) if online is None else OnlineStream(self, batch_size, online)
 
     def dropped(self, y: np.ndarray) -> np.ndarray | None:
         """Factors of a dropout of `y` in training mode, else None."""

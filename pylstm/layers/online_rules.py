@@ -1,0 +1,153 @@
+"""How a stream learns: `UnitRule`, influence of units on themselves; `FullRule`, of every parameter on every state."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from pylstm.checks import Array
+from pylstm.layers.online_parts import OnlinePart
+
+MOST = 1 << 27
+"""Numbers that the influence of every parameter on every state may have."""
+
+
+class UnitRule:
+    """Influence within every layer by units; the cotangent of its input is that of the layer below."""
+
+    def __init__(self, parts: Sequence[OnlinePart], residual: Sequence[bool]) -> None:
+        self._parts, self._residual = parts, residual
+
+    def after_step(self) -> None:
+        """Nothing: the engine has done it."""
+
+    def start(self, b: int) -> None:
+        """Nothing: the engine has done it."""
+
+    def learn(self, dy: Array, flats: Sequence[Array], grads: Sequence[Array]) -> Array:
+        """Add the gradients by layer, for the cotangent of the last output; that of the input."""
+        for k in reversed(range(len(self._parts))):
+            online = self._parts[k].online
+            online.learn(dy, flats[k], grads[k])
+            dy = online.dx + dy if self._residual[k] else online.dx.copy()
+        return dy
+
+    def arrays(self) -> dict[str, Array]:
+        """What it has learned of the past, besides the tapes: views."""
+        named = ((f"{k}.", part.online) for k, part in enumerate(self._parts))
+        return {key + name: getattr(online, name) for key, online in named for name in ("influence", "factors")}
+
+    @property
+    def pending(self) -> list[bool]:
+        """Whether the influence of each layer has still to move."""
+        return [part.online.pending for part in self._parts]
+
+    @pending.setter
+    def pending(self, values: Sequence[bool]) -> None:
+        for part, value in zip(self._parts, values, strict=True):
+            part.online.pending = value
+
+    def flush(self) -> None:
+        """Move the influence on to the last step."""
+        for part in self._parts:
+            part.online.flush()
+
+
+class FullRule:
+    """Influence of every parameter on every state of all layers: exact for any net, N x P numbers for each row."""
+
+    def __init__(self, parts: Sequence[OnlinePart], residual: Sequence[bool], rows: int) -> None:
+        self._parts, self._residual = parts, residual
+        widths = [state.shape[1] for part in parts for state in part.states.values()]
+        N, P = sum(widths), sum(part.size for part in parts)
+        if rows * N * P > MOST:
+            raise ValueError(
+                f"rtrl keeps {N} x {P} numbers for each of {rows} rows of this net: pass online='snap1', choose a cell "
+                "whose units see only themselves, such as 'mingru', or a smaller net"
+            )
+        dtype = parts[0].layer.dtype
+        self.E, self.A, self.M = (np.zeros((rows, *shape), dtype) for shape in ((N, P), (N, N), (N, P)))
+        self._ends = np.cumsum([part.size for part in parts])
+        self.pending = [False]
+        for b in range(rows):
+            self.start(b)
+
+    def start(self, b: int) -> None:
+        """Row `b` starts anew: only learned initial states have an influence."""
+        self.flush()
+        self.E[b] = 0
+        n = first = 0
+        for part in self._parts:
+            at = first
+            places = {}
+            for name, shape in part.shapes.items():
+                places[name], at = at, at + int(np.prod(shape))
+            for name, state in part.states.items():
+                width = state.shape[1]
+                if name in part.layer.learn_initial:
+                    units, start = np.arange(width), places[f"initial_{name}"]
+                    self.E[b, n + units, start + units] = 1
+                n += width
+            first += part.size
+
+    def after_step(self) -> None:
+        """A and M of the step: back through it from every unit of every state."""
+        flats = [part.layer.loop_weights() for part in self._parts]
+        self.A[...] = self.M[...] = 0
+        for b in range(len(self.E)):
+            n = 0
+            for top, part in enumerate(self._parts):
+                for state in part.back_states:
+                    for unit in range(state.shape[1]):
+                        self._clear(b)
+                        state[b, unit] = 1
+                        self._back(b, top, flats, self._split(self.M[b, n]), None)
+                        self.A[b, n] = self._before(b)
+                        n += 1
+        self.pending = [True]
+
+    def flush(self) -> None:
+        """E = A E + M."""
+        if self.pending[0]:
+            self.pending = [False]
+            self.E = self.A @ self.E + self.M
+
+    def learn(self, dy: Array, flats: Sequence[Array], grads: Sequence[Array]) -> Array:
+        """Add the gradients by layer, for the cotangent of the last output; that of the input."""
+        dx = np.empty((len(self.E), self._parts[0].layer.input_size), self.E.dtype)
+        for b in range(len(self.E)):
+            self._clear(b)
+            dx[b] = self._back(b, len(self._parts) - 1, flats, grads, dy[b])
+            for piece, sent in zip(grads, self._split(self._before(b) @ self.E[b])):
+                piece += sent
+        return dx
+
+    def arrays(self) -> dict[str, Array]:
+        """What it has learned of the past, besides the tapes: views."""
+        return {"influence": self.E, "A": self.A, "M": self.M}
+
+    def _split(self, flat: Array) -> list[Array]:
+        return np.split(flat, self._ends[:-1])
+
+    def _clear(self, b: int) -> None:
+        for part in self._parts:
+            for state in (*part.back_states, *part.before):
+                state[b] = 0
+
+    def _before(self, b: int) -> Array:
+        """Cotangents of all states before the step."""
+        return np.concatenate([state[b] for part in self._parts for state in part.before])
+
+    def _back(self, b: int, top: int, flats: Sequence[Array], grads: Sequence[Array], dy: Any) -> Array:
+        """Back through the step from layer `top`, with `dy` at its output besides what is set; the cotangent of x."""
+        for k in reversed(range(top + 1)):
+            part = self._parts[k]
+            if dy is not None:
+                part.back_states[part.out][b] += dy
+            part.online.back(b, flats[k], grads[k])
+            below: Array = part.online.dx[b].copy()
+            dy = below + dy if self._residual[k] and dy is not None else below
+        found: Array = dy
+        return found
