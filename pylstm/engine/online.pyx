@@ -296,7 +296,7 @@ cdef class Online:
         return p if (p.stage if p.source == FROM_EMISSION else -1) == stage else NULL
 
     cdef inline Py_ssize_t source_of(self, const product_t *p, bint cotangent) noexcept:
-        """Where in the tape a product reads, or where the cotangent of that is."""
+        """Place in the tape of what a product reads, or of its cotangent."""
         cdef int kind = PREV if p.source == FROM_STATE else EMISSIONS, k
         if p.source == FROM_X:
             return (self.back_x if cotangent else self.x) + p.first

@@ -121,6 +121,6 @@ class OnlinePart:
 
 
 def _starts(names: Iterable[str], widths: Mapping[str, int]) -> dict[str, int]:
-    """Where each block begins, one after the other."""
+    """Block -> where it begins, one after the other."""
     names = list(names)
     return dict(zip(names, itertools.accumulate((widths[name] for name in names), initial=0)))
