@@ -155,14 +155,32 @@ class Matrix:
         """Cotangents of the parameters, from that of U."""
         weight, factor, kind = f"weight_{self.source}", f"factor_{self.source}", self.structure.kind
         W = params[weight]
-        if self.structure.tied:
-            dU = dU.reshape(len(self.gates), *W.shape[:1], -1).sum(axis=0)
+        dU = self._of_stored(dU)
         if isinstance(kind, LowRank):
             return {weight: dU @ params[factor].T, factor: W.T @ dU}
         if self.structure.special:
             triples = zip(self.kinds, self._by_gate(dU), self._by_gate(W))
             dU = np.concatenate([each.pull(part, stored, self.sizes) for each, part, stored in triples])
         return {weight: dU}
+
+    def along(self, params: Mapping[str, Array], moved: Mapping[str, Array]) -> Array:
+        """The derivative of U as the parameters move by `moved`; what is not in it stays."""
+        W, dW, factor, dfactor = self._moving(params, moved)
+        if factor is not None and dfactor is not None:
+            dW = dW @ factor + W @ dfactor
+        elif self.structure.special:
+            triples = zip(self.kinds, self._by_gate(dW), self._by_gate(W))
+            dW = np.concatenate([each.along(part, stored, self.K, self.sizes) for each, part, stored in triples])
+        return np.tile(dW, (len(self.gates), 1)) if self.structure.tied else dW
+
+    def pull_along(self, dU: Array, params: Mapping[str, Array], moved: Mapping[str, Array]) -> dict[str, Array]:
+        """The derivatives of what `pull` returns for this dU, as the parameters move by `moved`."""
+        weight, (W, dW, factor, dfactor) = f"weight_{self.source}", self._moving(params, moved)
+        dU = self._of_stored(dU)
+        if factor is not None and dfactor is not None:  # of dU F^T and W^T dU
+            return {weight: dU @ dfactor.T, f"factor_{self.source}": dW.T @ dU}
+        each = zip(self.kinds, self._by_gate(dU), self._by_gate(dW), self._by_gate(W))
+        return {weight: np.concatenate([kind.pull_along(a, b, c, self.sizes) for kind, a, b, c in each])}
 
     def rectangles(self) -> Iterator[tuple[int, int, Rectangle]]:
         """(number of the gate, its first row in ``weight_<source>``, rectangle) of all that the loop multiplies."""
@@ -171,6 +189,18 @@ class Matrix:
             for each in kind.rectangles(N, self.K, self.sizes) or ():
                 yield number, at, each
             at += 0 if self.structure.tied else N
+
+    def _of_stored(self, dU: Array) -> Array:
+        """The cotangents of what is stored once for all gates, added."""
+        return dU.reshape(len(self.gates), self.stored[0], -1).sum(axis=0) if self.structure.tied else dU
+
+    def _moving(self, params: Mapping[str, Array], moved: Mapping[str, Array]) -> list[Any]:
+        """The weight, its tangent, the factor and its tangent; of matrices without a factor None."""
+        found: list[Any] = []
+        for name in (f"weight_{self.source}", f"factor_{self.source}"):
+            value = params[name] if name in self.shapes() else None
+            found += [value, None if value is None else moved.get(name, np.zeros_like(value))]
+        return found
 
     def _by_gate(self, array: Array) -> list[Array]:
         return np.split(array, np.cumsum(self.stored)[:-1])

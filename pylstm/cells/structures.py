@@ -64,6 +64,14 @@ class Dense:
         """The cotangent of what is stored."""
         return dU
 
+    def along(self, dW: Array, W: Array, K: int, sizes: Sizes) -> Array:
+        """The derivative of U as W moves by dW."""
+        return self.matrix(dW, K, sizes)
+
+    def pull_along(self, dU: Array, dW: Array, W: Array, sizes: Sizes) -> Array:
+        """The derivative of what `pull` returns for this dU, as W moves by dW."""
+        return np.zeros_like(W)
+
     def rectangles(self, N: int, K: int, sizes: Sizes) -> list[Rectangle] | None:
         """What the time loop multiplies of what is stored; None: it needs U."""
         return [Rectangle(0, N, 0, K)]
@@ -229,7 +237,7 @@ class Orthogonal(Antisymmetric):
 
     Householder reflections would be N dependent products; this is one system of equations, always well conditioned as
     \|(I + A)^{-1}\| <= 1, and each step of an optimiser on W stays among the orthogonal matrices. Not reached are those
-    with the eigenvalue -1. For a change dA of A,  dU = -(I + A)^{-1} dA (I + U).
+    with the eigenvalue -1. With M = (I + A)^{-1}, (I + U) / 2 too, a change dA of A is dU = -2 M dA M and dM = -M dA M.
     """
 
     def matrix(self, W: Array, K: int, sizes: Sizes) -> Array:
@@ -237,11 +245,27 @@ class Orthogonal(Antisymmetric):
         return np.linalg.solve(I + A, I - A)
 
     def pull(self, dU: Array, W: Array, sizes: Sizes) -> Array:
-        I, A = np.eye(len(W), dtype=W.dtype), W - W.T
-        U = np.linalg.solve(I + A, I - A)
-        dA = -np.linalg.solve((I + A).T, dU @ (I + U).T)
+        M = self._inverse(W)
+        dA = -2 * M.T @ dU @ M.T
         dW: Array = dA - dA.T
         return dW
+
+    def along(self, dW: Array, W: Array, K: int, sizes: Sizes) -> Array:
+        M = self._inverse(W)
+        moved: Array = -2 * M @ (dW - dW.T) @ M
+        return moved
+
+    def pull_along(self, dU: Array, dW: Array, W: Array, sizes: Sizes) -> Array:
+        M = self._inverse(W)
+        dM = -M @ (dW - dW.T) @ M
+        dA = -2 * (dM.T @ dU @ M.T + M.T @ dU @ dM.T)
+        moved: Array = dA - dA.T
+        return moved
+
+    def _inverse(self, W: Array) -> Array:
+        """(I + A)^{-1}."""
+        inverse: Array = np.linalg.inv(np.eye(len(W), dtype=W.dtype) + W - W.T)
+        return inverse
 
 
 class LowRank(Dense):

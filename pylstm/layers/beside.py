@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from pylstm.cells.structures import LowRank, Orthogonal
 from pylstm.checks import Array, check_array, check_names
 
 EARLY = 33
@@ -42,7 +41,9 @@ class Beside:
         }
         self.dparams = _checked(layer, dparams)
         self.matrices = contract.matrices(layer.widths)
-        self.dW = {source: self._moved(source) for source in contract.sources} if self.dparams else {}
+        self.dW = {}
+        if self.dparams:
+            self.dW = {name: each.along(run.layer.params, self.dparams) for name, each in self.matrices.items()}
         with _beside_tangent(layer, bool(self.dparams)) as (self.tangents, twin):
             self._set_parameters(twin.params)
             self.second = twin(self._input(), self._initial(shapes), tape=tape, **self._options())
@@ -70,23 +71,6 @@ class Beside:
             flags = given.reset if given.reset.ndim == 3 or layout.order is not None else given.reset[..., None]
             options["reset"] = layout.steps_out(flags)[..., 0].astype(bool)
         return options
-
-    def _moved(self, source: str) -> Array:
-        """The derivative of a whole matrix along the direction."""
-        matrix, params, moved = self.matrices[source], self.run.layer.params, self.dparams
-        weight, factor = f"weight_{source}", f"factor_{source}"
-        if isinstance(matrix.structure.kind, Orthogonal):
-            if weight in moved and np.any(moved[weight]):
-                raise ValueError(f"dparams: {weight!r} is orthogonal, whose tangent is not known: leave it out")
-            return np.zeros_like(matrix.matrix(params))
-        zeros = {name: np.zeros_like(params[name]) for name in (weight, factor) if name in params}
-        if isinstance(matrix.structure.kind, LowRank):
-            one = zeros | {weight: moved.get(weight, zeros[weight]), factor: params[factor]}
-            other = zeros | {weight: params[weight], factor: moved.get(factor, zeros[factor])}
-            total: Array = matrix.matrix(one) + matrix.matrix(other)
-            return total
-        whole: Array = matrix.matrix(zeros | {name: value for name, value in moved.items() if name in zeros})
-        return whole
 
     def _set_parameters(self, params: Any) -> None:
         layer, of, inputs = self.run.layer, self.tangents.of, self.x.shape[-1]

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pylstm.cells.matrices import Matrix
-from pylstm.cells.structures import LowRank
 from pylstm.checks import Array, ByName, check_array, check_names
 from pylstm.layers.beside import Beside
 from pylstm.layers.gradients import Gradients
@@ -79,7 +78,7 @@ class HasTangents:
         Raises
         ------
         ValueError
-            No direction; a wrong shape, an unknown name, a constant, an orthogonal matrix.
+            No direction; a wrong shape, an unknown name, a constant.
         TypeError
             Another dtype than the layer's.
         RuntimeError
@@ -221,18 +220,14 @@ def _back(beside: Beside, cotangents: Any, moved: Any) -> Gradients:
 def _pulled(beside: Beside, matrix: Matrix, back: Gradients) -> dict[str, Array]:
     """The tangents of the gradients of one matrix's parameters, from that of the matrix U, and its gradient."""
     source, params, moved = matrix.source, beside.run.layer.params, beside.dparams
-    weight, factor = f"weight_{source}", f"factor_{source}"
-    low_rank = isinstance(matrix.structure.kind, LowRank) and bool(moved)
-    both, rows = back.params[weight], sum(matrix.gates)
+    both, rows = back.params[f"weight_{source}"], sum(matrix.gates)
     if source == "x":
         inputs = both.shape[1] // 2
         whole, plain = both[:rows, :inputs] + both[rows:, inputs:], both[rows:, :inputs]
     else:
         whole, plain = both[:rows] + back.params[f"weight_{beside.tangents.of[source]}"], both[rows:]
     found = matrix.pull(whole, params)
-    if low_rank:  # dU F^T and W^T dU: the factors move, too
-        if factor in moved:
-            found[weight] = found[weight] + plain @ moved[factor].T
-        if weight in moved:
-            found[factor] = found[factor] + moved[weight].T @ plain
+    if moved and matrix.structure.special:  # the way back moves with the parameters
+        for name, value in matrix.pull_along(plain, params, moved).items():
+            found[name] = found[name] + value
     return found

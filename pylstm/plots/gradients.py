@@ -96,9 +96,9 @@ def plot_saturation(found: dict[str, GateSaturation], *, ax: Any = None) -> Any:
     ax.barh(at, low, color=COLOURS[0], label="at the lower end")
     ax.barh(at, high, left=100 - np.array(high), color=COLOURS[1], label="at the upper end")
     ax.set_yticks(at, [f"{name}, {one.ends[0]:g} to {one.ends[1]:g}" for name, one in found.items()])
-    ax.set_ylim(len(found) - 0.5, -0.5)
+    ax.set_ylim(max(len(found), 1) - 0.5, -0.5)
     ax.set_xlim(0, 100)
-    ax.set_title("saturation of the gates")
+    ax.set_title("saturation of the gates" if found else "saturation: no gate of this cell has a range")
     ax.set_xlabel("share of units and steps, %")
     ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
     return ax

@@ -151,6 +151,12 @@ def test_deltas_by_step():
     assert not overlaps(one.figure)
 
 
+def test_saturation_of_a_cell_without_ranges():
+    run = pylstm.Recurrent("lru", 2, 4, seed=0)(np.ones((5, 1, 2), "float32"))
+    ax = plots.plot_saturation(saturation(run))  # warnings are errors here
+    assert not any(len(bars) for bars in ax.containers) and "no gate" in ax.get_title()
+
+
 def test_lags_spectra_and_saturation():
     layer, x, rng = net()
     layer.initialise("gate_bias", "f", 4.0)

@@ -71,6 +71,19 @@ def test_what_comes_with_the_steps(what):
     assert checked(module, draw(T, B, I), **given)
 
 
+def test_orthogonal_matrices():
+    class Turned(pylstm.Cell):
+        states = ("h",)
+        gates = {"a": "x+h"}
+        structure = {"h": "orthogonal"}
+
+        def forward(z):
+            return {"h": pylstm.tanh(z.a)}
+
+    torch.manual_seed(2)
+    assert checked(pylstm.torch.Recurrent(Turned, I, H, dtype=torch.float64), draw(T, B, I))
+
+
 @pytest.mark.parametrize("cell", ["lstm", "janet"])
 def test_packed_sequences(cell):
     module, x = pylstm.torch.Recurrent(cell, I, H, dtype=torch.float64), draw(T, B, I)
