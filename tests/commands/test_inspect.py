@@ -130,6 +130,17 @@ def test_each_warning(run, tmp_path, how, says):
     assert any(each.startswith(says) and each.endswith(".") for each in page.found)
 
 
+def test_what_is_not_finite_is_told_where_it_begins(run, tmp_path):
+    save("net.safetensors", pylstm.LSTM(2, 3, num_layers=2, bidirectional=True, seed=0))
+    x = normal(3, 20, 2)
+    x[1, 6:] = np.nan
+    np.save("x.npy", x)
+    first, *others = [each["text"] for each in run("inspect", "net.safetensors", "x.npy", "--json").json["findings"]]
+    assert "layer 0, forward is NaN or infinite from step 6 of row 1 on" in first and "fill the gaps" in first
+    assert len(others) == 3  # of which the reverse direction counts its steps from the end
+    assert all("is NaN or infinite, too" in each and "step" not in each and "fill" not in each for each in others)
+
+
 def test_a_large_layer_is_run_on_fewer_sequences(run, tmp_path, monkeypatch):
     """So that its gradient is followed for as many steps; fewer lags would not tell that it is lost."""
     from pylstm.commands._inspect import looks

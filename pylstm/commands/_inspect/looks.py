@@ -48,7 +48,9 @@ def looks_at(model: Any, sequences: list[np.ndarray]) -> tuple[list[Look], list[
     rows = rows[: max(1, int(WORK / (ENOUGH * PER_STEP * largest * max(map(len, rows)))))]
     x, lengths = _batch(rows)
     run = _run(net, x, lengths)
-    return [_look(name, each) for name, each in _leaves(run, "")], rows
+    looks = [_look(name, each) for name, each in _leaves(run, "")]
+    _told_once(looks)
+    return looks, rows
 
 
 def recurrent_of(model: Any) -> Any:
@@ -96,6 +98,19 @@ def _look(name: str, run: Any) -> Look:
     finite = np.isfinite(run.y).all() and all(np.isfinite(each).all() for each in run.states.values())
     by_lag = gradient_by_lag(run, dy, lags=_lags(run)) if finite else None
     return Look(name, run, dy, by_lag, diagnose(run, by_lag=by_lag, name=name))
+
+
+def _told_once(looks: list[Look]) -> None:
+    """Say where NaN or infinity begins; what comes from there into other layers has no cure of its own."""
+    from pylstm.diagnostics import Finding
+    from pylstm.diagnostics.steps import input_of
+
+    first = next((each.name for each in looks if any(one.kind == "not finite" for one in each.findings)), None)
+    for look in looks:
+        reached = any(one.kind == "not finite" for one in look.findings) and not np.isfinite(input_of(look.run)).all()
+        if reached and look.name != first:
+            text = f"the input of {look.name} is NaN or infinite, too: see what is said of {first}"
+            look.findings = [Finding("not finite", text)]
 
 
 def _lags(run: Any) -> int:
