@@ -25,7 +25,7 @@ def comment_cure(text: str) -> str:
 
 def units_cure(line: str, row: Sequence[str], below: Sequence[str], at: int, style: NumberStyle) -> str:
     """What to do with a first row of which no field is a number, where that below is one; nothing for another row."""
-    if any(style._read(field.strip()) is not None for field in row):
+    if any(style._read(field.strip("() \t")) is not None for field in row):
         return ""
     if style._read(below[at].strip()) is None or not line.strip() or line.count('"') % 2:
         return ""

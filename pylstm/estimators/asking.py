@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -172,6 +175,19 @@ def read_frame(says: Entries, forecaster: Any) -> Any:
         where = f"{found.where}.list"
         return [None if each is None else Frame.from_metadata(Entries(each, where)) for each in found.list("list")]
     return Frame.from_metadata(found.entries("frame"))
+
+
+@contextmanager
+def by_id(frame: Any, joint: bool) -> Iterator[None]:
+    """Block in which an error that begins with the number of a series says its id, where a table has ids."""
+    try:
+        yield
+    except ValueError as error:
+        found = re.match(r"series (\d+) ", str(error))
+        single = isinstance(frame, Table) and (joint or len(frame.columns.target) == 1)
+        if found is None or not single or frame.columns.id is None:
+            raise
+        raise ValueError(f"series {frame.ids[int(found[1])]!r} {str(error)[found.end() :]}") from None
 
 
 def numbers(values: Any) -> Any:

@@ -19,6 +19,7 @@ from pylstm.checks import check_number, quoted
 from pylstm.data.iterables import Batches, is_batches
 from pylstm.data.stored import lazily, read, stored
 from pylstm.estimators.estimator import Estimator
+from pylstm.estimators.hidden import refuse_masked
 from pylstm.estimators.inputs import ROWS, STEPS, Labels, RowsOrBatches, seed_of, take
 from pylstm.estimators.iterated import Prepared
 from pylstm.estimators.refusing import refuse_beside, refuse_other
@@ -380,6 +381,7 @@ def counted(X: Any, y: Any, sample_weight: Any) -> tuple[Any, Any, Any]:
         raise TypeError(f"sample_weight must be numbers, one for each sequence, got {quoted(sample_weight)}")
     mapped, y = stored(X), read(lazily(y))
     X = X if mapped is None else mapped
+    refuse_masked("sample_weight", sample_weight)
     weights = np.asarray(sample_weight)
     if weights.ndim != 1 or weights.dtype.kind not in "biuf" or {_num_samples(X), _num_samples(y)} != {len(weights)}:
         return X, y, sample_weight

@@ -19,6 +19,7 @@ from pylstm.estimators.base import counted
 from pylstm.estimators.calibration import cool, temperature_of
 from pylstm.estimators.choosing import compared, fit_random, merged
 from pylstm.estimators.estimator import simple
+from pylstm.estimators.hidden import refuse_masked
 from pylstm.estimators.incremental import Incremental
 from pylstm.estimators.inputs import Labels, Rows, explained_values, seed_of, take
 from pylstm.estimators.methods import CHOSEN, asked, check_asked, check_class_weight, read_chosen, said
@@ -246,6 +247,7 @@ class SequenceClassifier(ClassifierMixin, Incremental, kind="sequence_classifier
         check_class_weight(self.class_weight)
 
     def _take_targets(self, y: Any, x: Any = None, *, known: bool = False) -> Any:
+        refuse_masked("y", y)
         if self.read == "every":
             labels, lengths = labels_of_steps(y)
             return beside(x, self._numbers(labels, known=known), lengths)

@@ -12,7 +12,7 @@ from sklearn.metrics import r2_score
 from sklearn.utils.validation import check_is_fitted
 
 from pylstm.checks import check_flag, check_size, quoted
-from pylstm.estimators.asking import Asked, frame_metadata, frame_of, numbers, read_frame, without_gaps
+from pylstm.estimators.asking import Asked, by_id, frame_metadata, frame_of, numbers, read_frame, without_gaps
 from pylstm.estimators.backtested import as_arrays
 from pylstm.estimators.estimator import Estimator
 from pylstm.estimators.inputs import Columned, Labels, seed_of
@@ -183,15 +183,10 @@ class Forecaster(Estimator, kind="forecaster"):
         options = {name: getattr(self, name) for name in MODEL} | self._choose(y, X) | (self.cell_options or {})
         options["combine"] = not head_of(self.loss).spread if is_auto(self.combine) else self.combine
         self.model_ = ForecastModel(self.cell, self.hidden_size, dtype=self.dtype, seed=seed, **options)
-        history = self.model_.fit(
-            y,
-            X,
-            validation=self.validation_fraction,
-            patience=self.n_iter_no_change if self.early_stopping else None,
-            seed=seed,
-            frozen=self.frozen or (),
-            **self._training(),
-        )
+        options = {"validation": self.validation_fraction, "seed": seed, "frozen": self.frozen or ()}
+        options["patience"] = self.n_iter_no_change if self.early_stopping else None
+        with by_id(frame, self.joint):
+            history = self.model_.fit(y, X, **options, **self._training())
         if self.verbose:
             print(f"{self.settings_}; {' | '.join(self.method_[:5])}")
         self._frame, self._inputs = frame.trimmed() if isinstance(frame, Table) else frame, names

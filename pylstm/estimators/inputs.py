@@ -17,6 +17,7 @@ from pylstm.data.finite import first_not_finite
 from pylstm.data.sequences import Rows as Rows
 from pylstm.data.sequences import Sequences
 from pylstm.data.stored import Stored, lazily, stored
+from pylstm.estimators.hidden import refuse_masked, refuse_times
 from pylstm.estimators.refusing import refuse_other
 
 if TYPE_CHECKING:
@@ -86,6 +87,8 @@ _NOT_FINITE = re.compile(r"Input (?:(\S+) )?contains (NaN|infinity)")
 def _take_present(estimator: Any, X: Any, reset: bool) -> Any:
     """`take` of what is in memory."""
     X = unpacked(X)
+    refuse_masked("X", X)
+    refuse_times("X", X)
     if np.isscalar(X):
         raise ValueError(f"X must be sequences, an array (N, T, I) or a list of arrays (T, I), got {quoted(X)}")
     several = _sequences_of(X)

@@ -15,6 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 from pylstm.checks import check_share, check_size, quoted
 from pylstm.estimators.base import SequenceEstimator, counted
 from pylstm.estimators.conformal import Conformal, read_conformal, warn_of_few
+from pylstm.estimators.hidden import refuse_masked, refuse_times
 from pylstm.estimators.inputs import Labels, Rows, explained_values
 from pylstm.estimators.scaling import fit_scaler, make_scaler
 from pylstm.estimators.scikit import RegressorMixin
@@ -275,6 +276,8 @@ class SequenceRegressor(RegressorMixin, SequenceEstimator, kind="sequence_regres
         return super().score(*counted(X, y, sample_weight))
 
     def _take_targets(self, y: Any, x: Any = None, *, known: bool = False) -> np.ndarray:
+        refuse_masked("y", y)
+        refuse_times("y", y)
         try:
             with explained_values("y", y):
                 y = check_array(y, dtype=np.float64, ensure_2d=False, input_name="y", estimator=self)

@@ -303,7 +303,10 @@ def _panel(columns: Columns, values: Any, known: Any, owner: Any, times: Any, cl
     except RowError as error:
         names = [*columns.target, *columns.known]
         where = f"column {names[error.column]!r}" if error.column != TIME else f"column {columns.time!r}"
-        text = re.sub(r"interpolate=True \(--interpolate\) fills it", "fill it, or leave the row out", str(error))
+        cure = "fill it, or leave the row out"
+        if columns.fill is not None:
+            cure = f"leave the row out, and fill={columns.fill!r} puts a value there"
+        text = re.sub(r"interpolate=True \(--interpolate\) fills it", cure, str(error))
         text = re.sub(r" [(]--[a-z ]+[)]", "", text)
         holidays = ", freq='C' takes them for holidays" if "of business day" in text else ""
         text = text.replace(", 'none' takes the rows as equal steps", holidays)

@@ -244,8 +244,9 @@ def _season(season: Any, model: Any, parts: list[np.ndarray], hold_out: int, sli
     cycle = getattr(inner, "cycle", 0) or getattr(getattr(inner, "preparation", None), "season", 0)
     before = [each[: max(0, len(each) - int(hold_out))] for each in parts]
     if isinstance(cycle, str):  # of a forecaster that is not fitted
-        columns = [column for each in before for column in each.reshape(len(each), -1).T]
-        cycle = find_cycle(columns) if min(map(len, before)) else 0
+        whole = before if min(map(len, before)) else []
+        columns = [column for each in whole for column in each.reshape(len(each), -1).T]
+        cycle = find_cycle(columns) if columns else 0
     return int(cycle) if 1 < cycle <= min([*map(len, before), sliding or len(before[0])]) else 0
 
 

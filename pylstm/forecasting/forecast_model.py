@@ -203,7 +203,7 @@ class ForecastModel(Predictions, FittedModel, kind="forecast_model"):
             needed = lost + next(n for n in itertools.count(h + 1) if n - held(n) > h)
             why = " to train and to validate" if validation else " to train"
             why += ": rows are steps, pass y.T for one series" if self.form == "columns" and len(series[0]) == 1 else ""
-            raise ValueError(f"a series of {min(map(len, series))} steps is too short: {needed} are needed{why}")
+            raise ValueError(f"{_shortest([*map(len, series)])} is too short: {needed} are needed{why}")
         self.scales = [self._scale_of(z[:cut]) for z, cut in zip(prepared, cuts)]
         self.extra_scale = scale_of(np.concatenate(extras)) if self.M else np.zeros((2, 0))
         warn_of_constants(extras)
@@ -386,3 +386,9 @@ FILED = ("cell", "options", "net", "form", "widths", "arrays", "lists", "blend",
 FORMS = ("one", "columns", "list")
 LISTS = ("tails", "extra_tails", "scales")
 """Attributes with one array for each series."""
+
+
+def _shortest(lengths: list[int]) -> str:
+    """What a message calls the shortest series; its number, where others are longer."""
+    number = f"series {np.argmin(lengths)}" if len({*lengths}) > 1 else "a series"
+    return f"{number} of {min(lengths)} steps"

@@ -67,6 +67,7 @@ def test_the_season_of_an_unfitted_forecaster_is_found_before_the_hold_out():
     np.testing.assert_array_equal(test.forecasts["seasonal naive"], y[72:84])
 
 
+@pytest.mark.filterwarnings("ignore:column 1 of the known inputs never varies")  # one shop, one city
 def test_tables_of_other_series_are_refused():
     table = shops()
     model = Forecaster(**SMALL, **NAMES).fit(table)

@@ -86,3 +86,14 @@ def test_a_history_of_another_step_is_refused(kind):
     net.predict(1, history=other, rescale=True)
     if kind in ("series", "table"):  # a week of days, or of business days
         net.predict(1, history=other.head(5))
+
+
+def test_a_missing_value_of_a_table_and_fill():
+    table = {"day": DAYS[:40], "sold": VALUES[:40].copy()}
+    table["sold"][7] = np.nan
+    with pytest.raises(ValueError, match="row 7, column 'sold': a missing value: leave the row out, and fill='"):
+        Forecaster(time="day", fill="linear", **SMALL).fit(table)
+    with pytest.raises(ValueError, match="row 7, column 'sold': a missing value: fill it, or leave the row out"):
+        Forecaster(time="day", **SMALL).fit(table)
+    without = pd.DataFrame(table).drop(index=7)
+    assert len(Forecaster(time="day", fill="linear", **SMALL).fit(without).predict(2)) == 2

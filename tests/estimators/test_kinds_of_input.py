@@ -57,10 +57,10 @@ def test_a_frame_of_several_columns(frames):
         taken(frame)
 
 
-def test_rows_of_one_length_stay_flat():
-    for X in ([[1.0, 2], [3, 4]], [np.array([1.0, 2]), np.array([3.0, 4])]):
+def test_numbers_of_one_length_are_rows_and_arrays_are_sequences():
+    for X, form in (([[1.0, 2], [3, 4]], "rows"), ([np.array([1.0, 2]), np.array([3.0, 4])], "steps")):
         estimator = SequenceClassifier()
-        assert take(estimator, X, reset=True).shape == (2, 2, 1) and estimator.input_form_ == "rows"
+        assert take(estimator, X, reset=True).shape == (2, 2, 1) and estimator.input_form_ == form
 
 
 def test_a_sequence_whose_steps_differ():

@@ -171,3 +171,24 @@ def test_a_back_test_of_what_was_not_measured(value, at):
     net = Forecaster(hidden_size=2, epochs=1, random_state=0).fit(Y[:48])
     with pytest.raises(ValueError, match=rf"values contains NaN or infinity, first at index \({at % 60},\)"):
         backtest(net, values, hold_out=12, horizon=6)
+
+
+@pytest.mark.filterwarnings("ignore:in the back-test:UserWarning")
+def test_a_short_series_of_several_is_named():
+    lengths = {"north": 40, "east": 30, "new": 1}
+    table = {
+        "shop": np.repeat(list(lengths), list(lengths.values())),
+        "week": np.concatenate([np.arange(n) for n in lengths.values()]),
+        "sold": RNG.normal(size=71).cumsum(),
+    }
+    with pytest.raises(ValueError, match=r"^series 'new' of 1 steps is too short: 3 are needed"):
+        Forecaster(id="shop", time="week", **SMALL).fit(table)
+    with pytest.raises(ValueError, match=r"^series 1 of 2 steps is too short: 3 are needed"):
+        Forecaster(**SMALL).fit([table["sold"][:30], table["sold"][:2]])
+
+
+def test_a_hold_out_of_all_steps():
+    values = RNG.normal(size=30).cumsum()
+    for hold_out in (30, 500):
+        with pytest.raises(ValueError, match=f"30 steps has 0 before the hold-out of {hold_out}; at least 1 "):
+            backtest(Forecaster(**SMALL), values, hold_out=hold_out, horizon=3, refit=True)
