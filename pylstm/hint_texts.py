@@ -152,7 +152,7 @@ HINTS: dict[str, dict[str, str]] = {
         "clip": "pylstm.clip_by_norm(grads.params, 1.0) clips in place",
     },
     "composite gradients": dict.fromkeys(
-        ("gates", "states", "emissions"), "each layer has its own: run.backward(dy, steps=True).layers[0].gates"
+        ("gates", "states", "emissions"), "each layer of grads.layers has its own, of run.backward(dy, steps=True)"
     ),
     "parameters list": {
         **dict.fromkeys(

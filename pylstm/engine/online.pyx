@@ -357,7 +357,7 @@ cdef class Online:
             for n in range(p.N):
                 if p.diagonal:
                     da[n] += w[p.weight + n * p.stride] * dz[n]
-                elif dz[n] != 0:
+                elif dz[n] != <floating> 0:
                     add(da, dz[n], w + p.weight + n * p.stride, p.K)
 
     cdef void multiply_own(self, const product_t *p, floating *t, const floating *w) noexcept:
@@ -438,7 +438,7 @@ cdef class Online:
             for n in range(p.N):
                 if p.diagonal:
                     g[p.weight + n * p.stride] += dz[n] * a[n]
-                elif dz[n] != 0:
+                elif dz[n] != <floating> 0:
                     add(g + p.weight + n * p.stride, dz[n], a, p.K)
         for k in range(self.c.n_bias):
             bias = &self.c.bias[k]
