@@ -254,6 +254,7 @@ EXTRAS = {
     "sklearn": "sklearn",
     "matplotlib": "plot",
     "h5py": "keras",
+    "river": "river",
 }
 """Package -> the extra of pylstm that installs it."""
 

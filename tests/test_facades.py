@@ -150,7 +150,7 @@ def test_messages():
 
 
 FACADES = ["pylstm", *(f"pylstm.{room}" for room in pylstm._ROOMS)]
-LIBRARIES = ("cudnn", "flax", "haste", "keras", "nam", "onnx", "rtneural", "torch")
+LIBRARIES = ("cudnn", "flax", "haste", "keras", "nam", "onnx", "river", "rtneural", "torch")
 FACADES += [f"pylstm.interop.{name}" for name in LIBRARIES]
 
 
@@ -194,6 +194,7 @@ def test_names_of_losses_and_optimisers_elsewhere():
 NEEDS = {
     "pylstm.interop.onnx": ("onnx", ["export", "import_model", "ImportedModel"], "onnx"),
     "pylstm.interop.keras": ("h5py", ["load"], "keras"),
+    "pylstm.interop.river": ("river", ["OnlineRegressor", "OnlineClassifier"], "river"),
     "pylstm": ("sklearn", ["SequenceClassifier", "SequenceRegressor", "Forecaster", "estimators"], "sklearn"),
     "pylstm.torch": ("torch", ["LSTM"], "torch"),
 }
