@@ -5,14 +5,13 @@ from typing import TYPE_CHECKING
 from pylstm.hints import absent
 from pylstm.layers.bidirectional import Bidirectional
 from pylstm.layers.checkpointed import CheckpointedRun
-from pylstm.layers.composite_tangents import CompositeTangent
 from pylstm.layers.gradients import Gradients
 from pylstm.layers.named import GRU, LSTM, RNN, Recurrent
 from pylstm.layers.online import OnlineStream
 from pylstm.layers.ragged import RaggedRun
 from pylstm.layers.run import Run
 from pylstm.layers.stack import Stack
-from pylstm.layers.tangents import Tangent
+from pylstm.layers.tangents import CompositeTangent, Tangent
 
 if TYPE_CHECKING:
     from pylstm.layers import initialisers as initialisers

@@ -16,7 +16,7 @@ from pylstm.layers.gradients import Gradients
 from pylstm.layers.protocols import ComposedLayer
 from pylstm.layers.run import KINDS, check_without
 from pylstm.layers.shown import run_table
-from pylstm.layers.tangents import HasTangents
+from pylstm.layers.tangents import CompositeTangent, HasTangents
 from pylstm.parameters import Parameters
 from pylstm.wording import in_parts
 
@@ -51,7 +51,7 @@ class CompositeGradients(GradientsBase, hints="composite gradients"):
     layers: list[Any]
 
 
-class CompositeRun(HasTangents, Output, hints="composite run"):
+class CompositeRun(HasTangents[CompositeTangent, CompositeGradients], Output, hints="composite run"):
     """What the runs of `Stack` and `Bidirectional` share.
 
     Attributes

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,32 +9,9 @@ import numpy as np
 from pylstm.checks import Array, check_array, check_names
 from pylstm.layers.composite_run import CompositeGradients, by_layer, split
 from pylstm.layers.ragged import within
+from pylstm.layers.tangents import CompositeTangent
 
 NAMES = ("dy", "dfinal", "dstates"), ("moved['dy']", "moved['dfinal']", "moved['dstates']")
-
-
-@dataclass(frozen=True)
-class CompositeTangent:
-    """The derivative of a run of a `Stack` or a `Bidirectional` along a direction.
-
-    Attributes
-    ----------
-    y : ndarray
-        Of the output, in its shape.
-    layers : list of Tangent
-        Of every layer, or direction, as its run has it.
-
-    Examples
-    --------
-    >>> import numpy as np, pylstm
-    >>> run = pylstm.LSTM(2, 3, num_layers=2, seed=0)(np.ones((5, 4, 2), "float32"))
-    >>> along = run.jvp(np.ones((5, 4, 2), "float32"))
-    >>> along.y.shape, along.layers[0].states["c"].shape
-    ((5, 4, 3), (6, 4, 3))
-    """
-
-    y: Array
-    layers: list[Any]
 
 
 class _CompositeAlong:

@@ -19,7 +19,7 @@ from pylstm.layers.layout import Layout
 from pylstm.layers.learned import add_learned, rows_of_learned
 from pylstm.layers.protocols import SingleLayer
 from pylstm.layers.shown import run_table
-from pylstm.layers.tangents import Along, HasTangents
+from pylstm.layers.tangents import Along, HasTangents, Tangent
 from pylstm.parameters import Parameters
 from pylstm.wording import in_parts, with_article
 
@@ -36,7 +36,7 @@ def check_without(without: Any) -> None:
         raise ValueError(f'without must be a tuple or set of "x" and "params", got {without!r}')
 
 
-class Run(HasTangents, Output, hints="run"):
+class Run(HasTangents[Tangent, Gradients], Output, hints="run"):
     """One pass of a layer over a batch of sequences, open for inspection and for back-propagation.
 
     All arrays are read-only views of the run's tape: copy what you want to change. With `batch_first` the first two

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from numbers import Real
-from typing import Any, Never, Self
+from typing import Any, Never, Self, overload
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from pylstm.hints import explained
 from pylstm.kinds import Plan, Wanted
 from pylstm.layers.bidirectional import Bidirectional
 from pylstm.layers.composite import Composite, named_part
-from pylstm.layers.online import OnlineStream
+from pylstm.layers.online import OnlineStream, Rule
 from pylstm.layers.recurrent import RecurrentLayer
 from pylstm.layers.stack_run import StackRun
 from pylstm.layers.stack_stream import StackStream
@@ -164,8 +164,12 @@ class Stack(Composite[StackRun], kind="stack"):
         """Start the dropout anew from a seed."""
         self.rng = generator(seed)
 
+    @overload
+    def stream(self, batch_size: int = 1, *, online: None = None) -> StackStream: ...
+    @overload
+    def stream(self, batch_size: int = 1, *, online: Rule) -> OnlineStream: ...
     @explained("stream option")
-    def stream(self, batch_size: int = 1, *, online: str | None = None) -> Any:
+    def stream(self, batch_size: int = 1, *, online: Rule | None = None) -> StackStream | OnlineStream:
         """A stream of this stack, of one direction: a `StackStream`, or, to learn, with `online` an `OnlineStream`."""
         return StackStream(self, batch_size) if online is None else OnlineStream(self, batch_size, online)
 

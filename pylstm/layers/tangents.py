@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from pylstm.cells.matrices import Matrix
 from pylstm.checks import Array, ByName, check_array, check_names
@@ -13,6 +13,10 @@ from pylstm.layers.gradients import Gradients
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
+
+
+_Tangent = TypeVar("_Tangent")
+_Gradients = TypeVar("_Gradients")
 
 
 @dataclass(frozen=True)
@@ -45,7 +49,31 @@ class Tangent:
     emissions: dict[str, Array]
 
 
-class HasTangents:
+@dataclass(frozen=True)
+class CompositeTangent:
+    """The derivative of a run of a `Stack` or a `Bidirectional` along a direction.
+
+    Attributes
+    ----------
+    y : ndarray
+        Of the output, in its shape.
+    layers : list of Tangent
+        Of every layer, or direction, as its run has it.
+
+    Examples
+    --------
+    >>> import numpy as np, pylstm
+    >>> run = pylstm.LSTM(2, 3, num_layers=2, seed=0)(np.ones((5, 4, 2), "float32"))
+    >>> along = run.jvp(np.ones((5, 4, 2), "float32"))
+    >>> along.y.shape, along.layers[0].states["c"].shape
+    ((5, 4, 3), (6, 4, 3))
+    """
+
+    y: Array
+    layers: list[Any]
+
+
+class HasTangents(Generic[_Tangent, _Gradients]):
     """What a run can say of directions."""
 
     if TYPE_CHECKING:  # what a run has
@@ -57,7 +85,7 @@ class HasTangents:
         dx: ArrayLike | None = None,
         dinitial: dict[str, Any] | None = None,
         dparams: Mapping[str, Any] | None = None,
-    ) -> Any:
+    ) -> _Tangent:
         """The derivative of all that this run made, along a direction of what went into it (forward mode).
 
         Parameters
@@ -93,7 +121,8 @@ class HasTangents:
         >>> bool(np.allclose(run.jvp(dx).y, difference, atol=1e-9))
         True
         """
-        return self._along("jvp", dx, dinitial, dparams).tangent
+        found: _Tangent = self._along("jvp", dx, dinitial, dparams).tangent
+        return found
 
     def hvp(
         self,
@@ -103,7 +132,7 @@ class HasTangents:
         dstates: dict[str, Any] | None = None,
         direction: Mapping[str, Any],
         moved: Mapping[str, Any] | None = None,
-    ) -> Any:
+    ) -> _Gradients:
         """The derivative of the gradients along a direction: a product with the Hessian of the loss.
 
         Parameters
@@ -140,7 +169,8 @@ class HasTangents:
         check_names("moved", moved or {}, ("dy", "dfinal", "dstates"))
         along = self._along("hvp", *(direction.get(name) for name in ("dx", "dinitial", "dparams")))
         others = tuple((moved or {}).get(name) for name in ("dy", "dfinal", "dstates"))
-        return along.back((dy, dfinal, dstates), others)[0]
+        found: _Gradients = along.back((dy, dfinal, dstates), others)[0]
+        return found
 
 
 class Along:
