@@ -62,7 +62,7 @@ def before(contract: Any, name: str) -> str:
 
 
 def arguments(node: Any) -> tuple[Any, ...]:
-    """What a value is computed from; a declared derivative is no part of it."""
+    """Nodes from which a value is computed, without those of a declared derivative."""
     return node.args[1:2] if node.op == "surrogate" else node.args
 
 

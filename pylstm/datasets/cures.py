@@ -1,4 +1,4 @@
-"""What leaves out a line that is no row: units below a header, a total or a source at the end."""
+"""Advice on lines of a CSV file that are not rows: units below the header, a total or a source at the end."""
 
 from __future__ import annotations
 

@@ -122,7 +122,7 @@ def refuse_utf_16(path: object, data: bytes) -> None:
 
 
 def refuse_others(path: object, data: bytes) -> None:
-    """`ValueError` for what is no text, or JSON, with a way to one."""
+    """`ValueError` for a file that is not text, or is JSON; it says how to make a table of it."""
     for begin, what in _OTHERS.items():
         if data.startswith(begin):
             raise ValueError(f"{path}: the file is {what}")

@@ -51,6 +51,7 @@ class OnlineModel:
         self._stream: Any = None
         self._head: Any = None
         self._optimiser: Any = None
+        self._classes: dict[Hashable, int] = {}
         Recurrent(cell, 1, hidden_size, dtype=dtype, seed=0).stream(online=online)  # refuses what it does not know
 
     @property
@@ -84,18 +85,20 @@ class OnlineModel:
         """The head's outputs for the next step, which is not taken."""
         assert self._features is not None
         x_t = self._features.array(x).reshape(1, 1, -1)
-        y: Array = self._head(self._stream.layer(x_t, initial=self._stream.state).y).y
+        y: Array = self._head(self._stream.layer(x_t, initial=self._stream.state, tape=False).y).y
         return y.reshape(-1)
 
     def _learn(self, x: Row, loss: Any, *target: Any) -> None:
         """One step of the net, and one of the optimiser."""
         assert self._features is not None
+        past = self._stream.state_dict()
         run = self._head(self._stream.step(self._features.array(x)))
         back = run.backward(loss(run.y, *target)[1])
         grads = [self._stream.learn(back.x), back.params]
         if not math.isfinite(clip_by_norm(grads, math.inf if self.clip is None else self.clip)):
+            self._stream.load_state_dict(past)
             raise FloatingPointError(
-                "the gradient is not finite: the step was not learned. Scale the features with "
+                "the gradient is not finite: the step was not taken. Scale the features with "
                 "river.preprocessing.StandardScaler before the model, and lower lr"
             )
         self._optimiser.step(grads)
@@ -196,32 +199,6 @@ class OnlineClassifier(OnlineModel, base.Classifier):
     >>> right > 90, sorted(model.predict_proba_one({"a": 1.0}))
     (True, ['large', 'small'])
     """
-
-    def __init__(
-        self,
-        cell: Any = "gru",
-        hidden_size: int = 16,
-        *,
-        online: Rule = "snap1",
-        optimiser: Name = "adam",
-        lr: float = 0.01,
-        clip: float | None = 1.0,
-        features: Iterable[Hashable] | None = None,
-        dtype: Dtype = "float32",
-        seed: Seed = None,
-    ) -> None:
-        super().__init__(
-            cell,
-            hidden_size,
-            online=online,
-            optimiser=optimiser,
-            lr=lr,
-            clip=clip,
-            features=features,
-            dtype=dtype,
-            seed=seed,
-        )
-        self._classes: dict[Hashable, int] = {}
 
     @property
     def _multiclass(self) -> bool:

@@ -154,7 +154,7 @@ def check_unchanged(values: Array, again: Array) -> None:
 @contextmanager
 def _beside_tangent(layer: Any, params: bool) -> Iterator[Any]:
     """What `beside_tangent` of the layer returns, for one call at a time; a run keeps what it needs of it."""
-    idle = layer.tangents[params]
+    idle = layer._tangents[params]
     try:
         found = idle.pop()
     except IndexError:

@@ -109,7 +109,7 @@ class RecurrentLayer(Streamed, Layer, hints="single"):
         shapes = self._maker.shapes if self._maker else self.params.shapes
         self._core = core_of(kernel, self.cell.contract, self.widths, shapes, self.dtype)
         self.workspaces = Workspaces()
-        self.tangents: dict[bool, list[Any]] = {False: [], True: []}
+        self._tangents: dict[bool, list[Any]] = {False: [], True: []}
         self._layouts = (Layout(False, self.batch_first), Layout(True, self.batch_first))
 
     @property
@@ -361,7 +361,7 @@ class RecurrentLayer(Streamed, Layer, hints="single"):
     def __getstate__(self) -> Any:
         state: Any = super().__getstate__()
         own, slots = state if isinstance(state, tuple) else (state, {})
-        made = ("_core", "workspaces", "_layouts", "tangents")
+        made = ("_core", "workspaces", "_layouts", "_tangents")
         own = {name: value for name, value in own.items() if name not in made}
         return (own, slots) if slots else own
 
