@@ -162,7 +162,8 @@ class DeltaNet(Cell):
     """Delta rule: what the memory has for a key is replaced by a part b of the new value.
 
     S = S- + b k (v - k S-)', h = q S / sqrt(key), b = s(z_b), q and k of length 1 after a silu. The first delta rule
-    had other features, of sum 1. 1 / sqrt(key) is that of the code of the second paper.
+    had other features, of sum 1. 1 / sqrt(key) is that of the code of the second paper; so is the 1e-6 that is added to
+    the squares of a length.
     """
 
     name = "deltanet"
@@ -187,7 +188,7 @@ class GatedDeltaNet(Cell):
     """Gated delta rule: `deltanet` with a decay a of the whole memory, from x.
 
     S = a S- + b k (v - k a S-)', h = q S / sqrt(key), a = exp(-exp(rate) softplus(z_a)), b = s(z_b), q and k of length
-    1 after a silu.
+    1 after a silu, with 1e-6 added to the squares of a length.
     """
 
     name = "gated_deltanet"
