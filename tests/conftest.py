@@ -39,6 +39,14 @@ def _whoever_else_works():
     team.give_way(False)
 
 
+@pytest.fixture(autouse=True)
+def _figures_closed():
+    """Where a test before has imported pyplot, figures are its own: it keeps them, and warns of the twentieth."""
+    yield
+    if pyplot := sys.modules.get("matplotlib.pyplot"):
+        pyplot.close("all")
+
+
 @pytest.fixture
 def own_kinds(monkeypatch):
     """Kinds that a test registers are taken back."""

@@ -21,7 +21,8 @@ ROOT = Path(__file__).resolve().parents[1]
 GENERATED = ("_build", "gallery")
 WRITTEN = [page for page in ROOT.glob("docs/**/*.md") if not set(GENERATED) & set(page.parts)]
 PAGES = sorted([*WRITTEN, ROOT / "docs" / "gallery" / "README.md", ROOT / "README.md"])
-BLOCK = re.compile(r"^```python\n(.*?)^```$", re.M | re.S)
+BLOCK = re.compile(r"^```(?:python|\{code-cell\}[^\n]*)\n(?:(?:^:[^\n]*\n)+\n?)?(.*?)^```$", re.M | re.S)
+"""A block of Python, or a cell of a page that is a notebook too (MyST Markdown), without the options of the cell."""
 FILE = re.compile(r"^`([\w./-]+)`:\n\n```\w+\n(.*?)^```$", re.M | re.S)
 MODULES = sorted(
     ".".join(path.relative_to(ROOT).with_suffix("").parts)
@@ -72,6 +73,8 @@ def test_pages_run(page, fresh):
 def test_the_runner_runs(fresh):
     page = "text\n```python\nx = 1\n```\n```python\nx += 1\n```\n```python no-run\n1/0\n```\n```text\n1/0\n```\n"
     assert run_page(page, "page.md")["x"] == 2
+    cells = "```{code-cell} ipython3\nx = 1\n```\n```{code-cell}\n:tags: [a]\n:b: c\n\nx += 1\n```\n```python\nx += 1\n```\n"
+    assert run_page(cells, "page.md")["x"] == 3
     with pytest.raises(AssertionError):
         run_page(page + "```python\nassert x == 3\n```\n", "page.md")
     with pytest.raises(AssertionError):

@@ -29,7 +29,7 @@ TOP = [ROOT / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md")]
 GENERATED = ("_build", "gallery")
 WRITTEN = [page for page in ROOT.glob("docs/**/*.md") if not set(GENERATED) & set(page.parts)]
 PAGES = sorted([*WRITTEN, ROOT / "docs" / "gallery" / "README.md", *TOP])
-BLOCK = re.compile(r"^```(?:python|cython)\n(.*?)^```$", re.M | re.S)
+BLOCK = re.compile(r"^```(?:python|cython|\{code-cell\}[^\n]*)\n(.*?)^```$", re.M | re.S)
 NAME = re.compile(r"(?<![\w./-])pylstm(?:\.[A-Za-z_]\w*)+")
 NEEDING = {"estimators", "torch"}
 """Façades whose import needs another package."""
