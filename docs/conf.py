@@ -1,9 +1,12 @@
 """Settings of ``sphinx-build -W -b html docs docs/_build``.
 
-The build writes the gallery, pages and pictures, and executes no page: the tests run them.
+The build writes the gallery, pages and pictures, and executes the tutorials; the tests run the blocks of all pages.
+What the pages need is in the build: they ask no other host for anything.
 """
 
+import shutil
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
@@ -17,11 +20,14 @@ author = "the pylstm developers"
 copyright = author
 version = release = pylstm.__version__
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.mathjax"]
+extensions = ["myst_nb", "sphinx_design", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.mathjax"]
 exclude_patterns = ["_build"]
 
-myst_enable_extensions = ["dollarmath"]
+myst_enable_extensions = ["colon_fence", "dollarmath"]
 myst_heading_anchors = 3
+nb_execution_raise_on_error = True
+
+mathjax_path = "mathjax/tex-chtml.js"  # of the package sphinx-mathjax-offline; `copy_mathjax` has put it there
 
 default_role = "py:obj"
 autodoc_member_order = "bysource"
@@ -47,5 +53,20 @@ def write_gallery(app):
             page.unlink()
 
 
+def copy_mathjax(app, _):
+    """What typesets LaTeX in the browser, its fonts and the rarer commands: a tenth of what the package holds."""
+    if app.builder.format != "html":
+        return
+    source = Path(find_spec("sphinx-mathjax-offline").origin).parent / "static" / "mathjax"
+    for part in ("tex-chtml.js", "input/tex/extensions", "output/chtml/fonts"):
+        target = Path(app.outdir) / "_static" / "mathjax" / part
+        if (source / part).is_dir():
+            shutil.copytree(source / part, target, dirs_exist_ok=True)
+        else:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source / part, target)
+
+
 def setup(app):
+    app.connect("build-finished", copy_mathjax)
     app.connect("builder-inited", write_gallery)

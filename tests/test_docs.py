@@ -73,8 +73,8 @@ def test_pages_run(page, fresh):
 def test_the_runner_runs(fresh):
     page = "text\n```python\nx = 1\n```\n```python\nx += 1\n```\n```python no-run\n1/0\n```\n```text\n1/0\n```\n"
     assert run_page(page, "page.md")["x"] == 2
-    cells = "```{code-cell} ipython3\nx = 1\n```\n```{code-cell}\n:tags: [a]\n:b: c\n\nx += 1\n```\n```python\nx += 1\n```\n"
-    assert run_page(cells, "page.md")["x"] == 3
+    cells = "```{code-cell} ipython3\nx = 1\n```\n```{code-cell}\n:tags: [a]\n:b: c\n\nx += 1\n```\n"
+    assert run_page(cells, "page.md")["x"] == 2
     with pytest.raises(AssertionError):
         run_page(page + "```python\nassert x == 3\n```\n", "page.md")
     with pytest.raises(AssertionError):
