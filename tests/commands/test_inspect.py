@@ -17,6 +17,7 @@ from pylstm.text import CharModel
 
 pytest.importorskip("matplotlib")
 needs_sklearn = pytest.mark.skipif(importlib.util.find_spec("sklearn") is None, reason="needs sklearn")
+BLANK = "data:image/svg+xml;base64," + base64.b64encode(b"<svg/>").decode()
 VOID = {"meta", "img", "br"}
 
 
@@ -87,6 +88,14 @@ def test_the_same_model_and_data_make_the_same_page(run, tmp_path):
     assert (tmp_path / "a.html").read_bytes() == (tmp_path / "b.html").read_bytes()
 
 
+@pytest.fixture
+def undrawn(monkeypatch):
+    """Figures are made, but not drawn as SVG, which is two thirds of a page's time: for tests of what else is on it."""
+    from pylstm.commands._inspect import pictures
+
+    monkeypatch.setattr(pictures, "_image", lambda figure, caption: f'<img alt="{caption}" src="{BLANK}">')
+
+
 def spoilt(how):
     layer = healthy()
     if how == "saturated":
@@ -111,7 +120,7 @@ def spoilt(how):
         ("not finite", "The input of layer 0 is NaN or infinite from step 7 of row 0 on"),
     ],
 )
-def test_each_warning(run, tmp_path, how, says):
+def test_each_warning(undrawn, run, tmp_path, how, says):
     save("net.safetensors", spoilt(how))
     x = normal(80, 2).astype("float32")
     if how == "input":
@@ -130,7 +139,7 @@ def test_each_warning(run, tmp_path, how, says):
     assert any(each.startswith(says) and each.endswith(".") for each in page.found)
 
 
-def test_what_is_not_finite_is_told_where_it_begins(run, tmp_path):
+def test_what_is_not_finite_is_told_where_it_begins(undrawn, run, tmp_path):
     save("net.safetensors", pylstm.LSTM(2, 3, num_layers=2, bidirectional=True, seed=0))
     x = normal(3, 20, 2)
     x[1, 6:] = np.nan
@@ -141,7 +150,7 @@ def test_what_is_not_finite_is_told_where_it_begins(run, tmp_path):
     assert all("is NaN or infinite, too" in each and "step" not in each and "fill" not in each for each in others)
 
 
-def test_a_large_layer_is_run_on_fewer_sequences(run, tmp_path, monkeypatch):
+def test_a_large_layer_is_run_on_fewer_sequences(undrawn, run, tmp_path, monkeypatch):
     """So that its gradient is followed for as many steps; fewer lags would not tell that it is lost."""
     from pylstm.commands._inspect import looks
 
@@ -166,7 +175,7 @@ def test_stacks_and_directions_have_a_part_for_every_layer(run, tmp_path):
 
 
 @pytest.mark.parametrize("read", ["last", "every"])
-def test_models_of_sequences(run, tmp_path, read):
+def test_models_of_sequences(undrawn, run, tmp_path, read):
     save("net.safetensors", pylstm.SequenceModel("gru", 2, 4, 1, num_layers=2, dropout=0.5, read=read, seed=0))
     rows = "\n".join(f"2020-01-{k:02},{math.sin(k)},{k % 3}" for k in range(1, 31))
     (tmp_path / "x.csv").write_text(f"day,a,b\n{rows}\n")
@@ -178,7 +187,7 @@ def test_models_of_sequences(run, tmp_path, read):
     assert "2 of 2 sequences, 25 of 25 steps" in (tmp_path / "net.html").read_text()
 
 
-def test_indices_and_texts(run, tmp_path):
+def test_indices_and_texts(undrawn, run, tmp_path):
     save("net.safetensors", pylstm.SequenceModel("gru", 3, 4, 2, vocabulary=7, seed=0))
     np.save("x.npy", np.random.default_rng(0).integers(0, 7, 30))
     assert run("inspect", "net.safetensors", "x.npy").status == 0
@@ -217,7 +226,7 @@ def test_a_classifier_with_and_without_labels(run, tmp_path):
 
 
 @pytest.mark.parametrize("known", [False, True])
-def test_a_forecast(run, tmp_path, known):
+def test_a_forecast(undrawn, run, tmp_path, known):
     t = np.arange(120)
     y, holiday = 10 + np.sin(t * np.pi / 6), (t % 7 == 0).astype(float)
     model = ForecastModel("gru", 4, window=24, season=0 if known else 12, seed=0)
@@ -253,7 +262,7 @@ def test_what_the_net_sees():
 
 
 @needs_sklearn
-def test_estimators(run, tmp_path):
+def test_estimators(undrawn, run, tmp_path):
     x, y = normal(12, 20, 2, seed=1) * 30 + 100, np.arange(12) % 2
     kinds = {
         "classifier": pylstm.SequenceClassifier("gru", hidden_size=4, epochs=2, random_state=0).fit(x, y),
