@@ -41,7 +41,7 @@ def compile_c(source, name, folder, *flags):
     file.write_text(source)
     target = folder / (name + sysconfig.get_config_var("EXT_SUFFIX"))
     include = f"-I{sysconfig.get_paths()['include']}"
-    command = [COMPILER, "-shared", "-fPIC", "-std=gnu11", include, *building.compile_args(), "-O1", *STRICT, *flags]
+    command = [COMPILER, "-shared", "-fPIC", "-std=gnu11", include, *building.compile_args(), "-O0", *STRICT, *flags]
     done = subprocess.run([*command, file, "-o", target, "-lm"], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     loader = importlib.util.spec_from_file_location(name, target)
