@@ -41,10 +41,10 @@ from pylstm.hints import absent as _absent
 from pylstm.hookspecs import hookimpl
 from pylstm.kinds import KINDS as _KINDS
 from pylstm.layers.bidirectional import Bidirectional
-from pylstm.layers.checkpointed import CheckpointedRun
-from pylstm.layers.gradients import Gradients
 from pylstm.layers.named import GRU, LSTM, RNN, Recurrent
-from pylstm.layers.run import Run
+from pylstm.layers.runs.checkpointed import CheckpointedRun
+from pylstm.layers.runs.gradients import Gradients
+from pylstm.layers.runs.run import Run
 from pylstm.layers.stack import Stack
 from pylstm.losses.classification import sigmoid_cross_entropy, softmax_cross_entropy
 from pylstm.losses.ctc import ctc_best_path, ctc_loss

@@ -351,7 +351,7 @@ def test_no_call_has_more_than_seven_positional_arguments():
     def many(path):
         return [call for call in calls(path.read_text(encoding="utf-8")) if call[-1] > 7]
 
-    loop = [ROOT / "pylstm/_core.pyx", *ROOT.glob("pylstm/layers/*.py")]
+    loop = [ROOT / "pylstm/_core.pyx", *ROOT.glob("pylstm/layers/**/*.py")]
     assert len(loop) > 20 and not wrong(loop, many)
 
 

@@ -43,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
     from pylstm.commands._inspect.pictures import pictures_of
     from pylstm.commands._shared.files import check_distinct, check_target, say
     from pylstm.commands._shared.output import print_json
-    from pylstm.layers.shown import run_table
+    from pylstm.layers.runs.shown import run_table
 
     target = args.output or f"{os.path.splitext(args.model)[0]}.html"
     check_target("--output", target)

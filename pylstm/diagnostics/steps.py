@@ -8,7 +8,7 @@ import numpy as np
 
 from pylstm.checks import Array, check_array
 from pylstm.layers import Gradients, Run
-from pylstm.layers.beside import check_unchanged
+from pylstm.layers.runs.beside import check_unchanged
 
 
 def by_step(run: Any, array: Array, more: int = 0) -> Array:

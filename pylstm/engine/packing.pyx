@@ -1,4 +1,4 @@
-"""Rows of different lengths, sorted and without gaps, and back: what `layers/ragged.py` does to per-step arrays."""
+"""Rows of different lengths, sorted and without gaps, and back: what `layers/runs/ragged.py` does to per-step arrays."""
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memset
 

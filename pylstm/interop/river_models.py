@@ -13,7 +13,7 @@ from pylstm.checks import Array, Dtype, Seed, check_dtype, check_positive, check
 from pylstm.feedforward.linear import Linear
 from pylstm.interop.river_features import Features, in_order, number
 from pylstm.layers.named import Recurrent
-from pylstm.layers.online import Rule
+from pylstm.layers.streams.online import Rule
 from pylstm.losses.classification import softmax_cross_entropy
 from pylstm.losses.regression import squared_error
 from pylstm.optim.clipping import clip_by_norm

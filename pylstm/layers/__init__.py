@@ -4,14 +4,14 @@ from typing import TYPE_CHECKING
 
 from pylstm.hints import absent
 from pylstm.layers.bidirectional import Bidirectional
-from pylstm.layers.checkpointed import CheckpointedRun
-from pylstm.layers.gradients import Gradients
 from pylstm.layers.named import GRU, LSTM, RNN, Recurrent
-from pylstm.layers.online import OnlineStream
-from pylstm.layers.ragged import RaggedRun
-from pylstm.layers.run import Run
+from pylstm.layers.runs.checkpointed import CheckpointedRun
+from pylstm.layers.runs.gradients import Gradients
+from pylstm.layers.runs.ragged import RaggedRun
+from pylstm.layers.runs.run import Run
+from pylstm.layers.runs.tangents import CompositeTangent, Tangent
 from pylstm.layers.stack import Stack
-from pylstm.layers.tangents import CompositeTangent, Tangent
+from pylstm.layers.streams.online import OnlineStream
 
 if TYPE_CHECKING:
     from pylstm.layers import initialisers as initialisers

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Never
 
 from pylstm.kinds import Plan, Wanted
-from pylstm.layers.bidirectional_run import BidirectionalRun
 from pylstm.layers.composite import Composite, named_part
 from pylstm.layers.recurrent import RecurrentLayer
+from pylstm.layers.runs.bidirectional import BidirectionalRun
 from pylstm.schema import Entries
 
 

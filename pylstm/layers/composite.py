@@ -12,10 +12,10 @@ from pylstm.checks import Seed, seeds_of
 from pylstm.described import Layer, owner_of
 from pylstm.hints import explained, refuse_call
 from pylstm.kinds import MOST_LAYERS, Plan, Wanted, check_remade, describe, plan_of
-from pylstm.layers.composite_run import CompositeRun, States, given_to, split
 from pylstm.layers.generators import unmoved
 from pylstm.layers.initialisers import Initialiser, initialise
-from pylstm.layers.protocols import SingleLayer
+from pylstm.layers.inputs.protocols import SingleLayer
+from pylstm.layers.runs.composite import CompositeRun, States, given_to, split
 from pylstm.parameters import Parameters
 from pylstm.schema import Entries
 

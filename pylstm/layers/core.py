@@ -26,7 +26,7 @@ def core_of(kernel: Any, contract: Contract, widths: Widths, shapes: dict[str, t
         What ``contract.resolve`` returned.
     shapes : dict of str to tuple
         Shapes of the arrays in the flat buffer, in their order: of the parameters, but whole matrices where they have
-        to be made (`pylstm.layers.made`).
+        to be made (`pylstm.layers.inputs.made`).
     dtype : dtype
     """
     starts, at = {}, 0

@@ -16,7 +16,7 @@ from pylstm.cells.structures import Antisymmetric
 from pylstm.checks import check_number, generator
 from pylstm.hints import explained
 from pylstm.layers.constants import set_constants
-from pylstm.layers.protocols import SingleLayer
+from pylstm.layers.inputs.protocols import SingleLayer
 from pylstm.layers.structured import clear_masked
 
 __all__ = [

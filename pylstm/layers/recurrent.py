@@ -33,17 +33,17 @@ from pylstm.engine.memory import Workspaces
 from pylstm.engine.threads import allowed_threads
 from pylstm.hints import explained, refuse_call, refuse_options, takes_input
 from pylstm.layers.arguments import check_extra, find_cell
-from pylstm.layers.checkpointed import CheckpointedRun, kept, refuse_with_checkpoint, segments_of
 from pylstm.layers.constants import constant_rows, set_constants
 from pylstm.layers.core import core_of
-from pylstm.layers.given import take_given, take_initial
 from pylstm.layers.initialisers import Initialiser, initialise, set_values
-from pylstm.layers.layout import Layout
-from pylstm.layers.learned import check_learned, first_states
-from pylstm.layers.made import maker_of
-from pylstm.layers.ragged import Packing, RaggedRun
-from pylstm.layers.run import Run
-from pylstm.layers.streamed import Streamed
+from pylstm.layers.inputs.given import take_given, take_initial
+from pylstm.layers.inputs.layout import Layout
+from pylstm.layers.inputs.learned import check_learned, first_states
+from pylstm.layers.inputs.made import maker_of
+from pylstm.layers.runs.checkpointed import CheckpointedRun, kept, refuse_with_checkpoint, segments_of
+from pylstm.layers.runs.ragged import Packing, RaggedRun
+from pylstm.layers.runs.run import Run
+from pylstm.layers.streams.streamed import Streamed
 from pylstm.layers.structured import adjust_structured
 from pylstm.parameters import Parameters
 

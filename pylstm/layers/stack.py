@@ -14,10 +14,10 @@ from pylstm.hints import explained
 from pylstm.kinds import Plan, Wanted
 from pylstm.layers.bidirectional import Bidirectional
 from pylstm.layers.composite import Composite, named_part
-from pylstm.layers.online import OnlineStream, Rule
 from pylstm.layers.recurrent import RecurrentLayer
-from pylstm.layers.stack_run import StackRun
-from pylstm.layers.stack_stream import StackStream
+from pylstm.layers.runs.stack import StackRun
+from pylstm.layers.streams.online import OnlineStream, Rule
+from pylstm.layers.streams.stack import StackStream
 from pylstm.schema import Entries
 
 

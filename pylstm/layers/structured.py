@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pylstm.cells.structures import LowRank, Mask
-from pylstm.layers.protocols import SingleLayer
+from pylstm.layers.inputs.protocols import SingleLayer
 
 
 def adjust_structured(layer: SingleLayer) -> None:

@@ -16,10 +16,10 @@ from pylstm.cells.options import base_of, changed
 from pylstm.checks import Array
 from pylstm.layers.arguments import find_cell, is_registered
 from pylstm.layers.composite import Composite
-from pylstm.layers.composite_run import single
+from pylstm.layers.inputs.protocols import SingleLayer
 from pylstm.layers.named import Recurrent
-from pylstm.layers.protocols import SingleLayer
-from pylstm.layers.run import KINDS, bare_gradients, outputs_of
+from pylstm.layers.runs.composite import single
+from pylstm.layers.runs.run import KINDS, bare_gradients, outputs_of
 from pylstm.layers.stack import Stack
 from pylstm.torch.naming import naming_of, suffix_of
 

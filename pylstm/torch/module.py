@@ -12,7 +12,7 @@ from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_
 from pylstm.cells.options import changed
 from pylstm.checks import check_flag, check_names, check_share
 from pylstm.hints import callers_level
-from pylstm.layers.run import KINDS
+from pylstm.layers.runs.run import KINDS
 from pylstm.torch.constants import HoldsConstants
 from pylstm.torch.door import call
 from pylstm.torch.engines import Description, described, engine_for

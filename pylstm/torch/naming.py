@@ -12,7 +12,7 @@ from typing import Protocol
 import numpy as np
 
 from pylstm.checks import Array
-from pylstm.layers.protocols import SingleLayer
+from pylstm.layers.inputs.protocols import SingleLayer
 from pylstm.parameters import Parameters
 
 Shapes = dict[str, tuple[int, ...]]

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import pylstm
-from pylstm.layers.checkpointed import CheckpointedRun, parse_checkpoint
+from pylstm.layers.runs.checkpointed import CheckpointedRun, parse_checkpoint
 from pylstm.plugins import registry
 
 pytestmark = pytest.mark.once

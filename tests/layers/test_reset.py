@@ -10,8 +10,8 @@ import pytest
 
 import pylstm
 from pylstm import Bidirectional, Recurrent
-from pylstm.layers.checkpointed import CheckpointedRun
 from pylstm.layers.regularisers import state_dropout, zoneout
+from pylstm.layers.runs.checkpointed import CheckpointedRun
 from pylstm.plugins import registry
 
 pytestmark = pytest.mark.once

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import pylstm
-from pylstm.layers.composite_run import single
+from pylstm.layers.runs.composite import single
 from pylstm.plugins import registry
 
 pytestmark = pytest.mark.once

@@ -15,7 +15,7 @@ torch = pytest.importorskip("torch")
 
 import pylstm.torch  # noqa: E402  (after the skip)
 from pylstm.interop.torch import state_dict  # noqa: E402
-from pylstm.layers.composite_run import CompositeRun  # noqa: E402
+from pylstm.layers.runs.composite import CompositeRun  # noqa: E402
 from pylstm.torch import spinning  # noqa: E402
 
 I, H, T, B = 3, 5, 7, 4

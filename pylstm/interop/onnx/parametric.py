@@ -19,7 +19,7 @@ from pylstm.interop.onnx.activated import cells_of, load_activated
 from pylstm.interop.onnx.arithmetic import Attributes
 from pylstm.interop.onnx.operators import load_tensors
 from pylstm.layers.named import Recurrent
-from pylstm.layers.ragged import turned
+from pylstm.layers.runs.ragged import turned
 
 
 class RecurrentNode:

@@ -10,9 +10,9 @@ import numpy as np
 from pylstm.cells.influence import UnitInfluence, unit_influence
 from pylstm.checks import Array, as_array, check_array, check_reset, check_size, which_rows
 from pylstm.engine.stream_arguments import check_out, check_rows, pack_states, unpack_states
-from pylstm.layers.composite_run import by_layer
-from pylstm.layers.online_parts import NO_PRODUCT, OWN, WHOLE, OnlinePart
-from pylstm.layers.online_rules import FullRule, UnitRule
+from pylstm.layers.runs.composite import by_layer
+from pylstm.layers.streams.online_parts import NO_PRODUCT, OWN, WHOLE, OnlinePart
+from pylstm.layers.streams.online_rules import FullRule, UnitRule
 from pylstm.parameters import Parameters
 
 if TYPE_CHECKING:

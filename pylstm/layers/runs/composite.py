@@ -11,12 +11,12 @@ import numpy as np
 
 from pylstm.checks import Array, ByName, as_array, check_array, check_flag, check_names
 from pylstm.hints import GradientsBase, Output, refuse_backward
-from pylstm.layers.checkpointed import shares
-from pylstm.layers.gradients import Gradients
-from pylstm.layers.protocols import ComposedLayer
-from pylstm.layers.run import KINDS, check_without
-from pylstm.layers.shown import run_table
-from pylstm.layers.tangents import CompositeTangent, HasTangents
+from pylstm.layers.inputs.protocols import ComposedLayer
+from pylstm.layers.runs.checkpointed import shares
+from pylstm.layers.runs.gradients import Gradients
+from pylstm.layers.runs.run import KINDS, check_without
+from pylstm.layers.runs.shown import run_table
+from pylstm.layers.runs.tangents import CompositeTangent, HasTangents
 from pylstm.parameters import Parameters
 from pylstm.wording import in_parts
 

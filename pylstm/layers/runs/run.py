@@ -13,13 +13,13 @@ import numpy as np
 from pylstm import _core
 from pylstm.checks import Array, ByName, check_array, check_flag, check_names
 from pylstm.hints import Output, refuse_backward
-from pylstm.layers.given import Given, GivenGradients
-from pylstm.layers.gradients import Deltas, Gradients
-from pylstm.layers.layout import Layout
-from pylstm.layers.learned import add_learned, rows_of_learned
-from pylstm.layers.protocols import SingleLayer
-from pylstm.layers.shown import run_table
-from pylstm.layers.tangents import Along, HasTangents, Tangent
+from pylstm.layers.inputs.given import Given, GivenGradients
+from pylstm.layers.inputs.layout import Layout
+from pylstm.layers.inputs.learned import add_learned, rows_of_learned
+from pylstm.layers.inputs.protocols import SingleLayer
+from pylstm.layers.runs.gradients import Deltas, Gradients
+from pylstm.layers.runs.shown import run_table
+from pylstm.layers.runs.tangents import Along, HasTangents, Tangent
 from pylstm.parameters import Parameters
 from pylstm.wording import in_parts, with_article
 

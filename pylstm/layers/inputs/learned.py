@@ -11,7 +11,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from pylstm.checks import listed
-from pylstm.layers.protocols import SingleLayer
+from pylstm.layers.inputs.protocols import SingleLayer
 from pylstm.parameters import Parameters
 
 

@@ -14,8 +14,8 @@ import numpy as np
 
 from pylstm.checks import Array
 from pylstm.engine.packing import pack_rows, sort_rows, unpack_rows
-from pylstm.layers.layout import Layout
-from pylstm.layers.run import Run
+from pylstm.layers.inputs.layout import Layout
+from pylstm.layers.runs.run import Run
 
 
 def turned(array: np.ndarray, lengths: np.ndarray, axis: int) -> np.ndarray:

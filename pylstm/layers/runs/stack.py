@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from pylstm.checks import as_array, check_lengths
-from pylstm.layers.composite_run import CompositeGradients, CompositeRun
-from pylstm.layers.composite_tangents import StackAlong
-from pylstm.layers.protocols import StackedLayers
-from pylstm.layers.ragged import within
+from pylstm.layers.inputs.protocols import StackedLayers
+from pylstm.layers.runs.composite import CompositeGradients, CompositeRun
+from pylstm.layers.runs.composite_tangents import StackAlong
+from pylstm.layers.runs.ragged import within
 
 
 class StackRun(CompositeRun):

@@ -12,7 +12,7 @@ from pylstm.cells.influence import UnitInfluence
 from pylstm.cells.structures import Diagonal, Rectangle
 from pylstm.checks import Array, check_array, check_names
 from pylstm.engine.levels import load
-from pylstm.layers.learned import origin_of
+from pylstm.layers.inputs.learned import origin_of
 
 engine = load("pylstm.engine.online")
 WHOLE, OWN, NO_PRODUCT = 0, 1, 2

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from pylstm.cells.matrices import Matrix
 from pylstm.checks import Array, ByName, check_array, check_names
-from pylstm.layers.beside import Beside
-from pylstm.layers.gradients import Gradients
+from pylstm.layers.runs.beside import Beside
+from pylstm.layers.runs.gradients import Gradients
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from pylstm.checks import as_array, check_array, check_names, check_reset
-from pylstm.layers.layout import Layout
-from pylstm.layers.learned import origin_of, rows_of
-from pylstm.layers.made import Made
-from pylstm.layers.protocols import SingleLayer
+from pylstm.layers.inputs.layout import Layout
+from pylstm.layers.inputs.learned import origin_of, rows_of
+from pylstm.layers.inputs.made import Made
+from pylstm.layers.inputs.protocols import SingleLayer
 from pylstm.wording import in_parts
 
 Widths = dict[tuple[str, str], int]

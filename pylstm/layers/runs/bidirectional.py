@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 
 from pylstm.checks import as_array
-from pylstm.layers.composite_run import CompositeGradients, CompositeRun
-from pylstm.layers.composite_tangents import BidirectionalAlong
-from pylstm.layers.protocols import TwoDirections
-from pylstm.layers.ragged import RaggedRun, turned
-from pylstm.layers.run import KINDS, Run
+from pylstm.layers.inputs.protocols import TwoDirections
+from pylstm.layers.runs.composite import CompositeGradients, CompositeRun
+from pylstm.layers.runs.composite_tangents import BidirectionalAlong
+from pylstm.layers.runs.ragged import RaggedRun, turned
+from pylstm.layers.runs.run import KINDS, Run
 
 
 class BidirectionalRun(CompositeRun):

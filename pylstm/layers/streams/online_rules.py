@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from pylstm.checks import Array
-from pylstm.layers.online_parts import OnlinePart
+from pylstm.layers.streams.online_parts import OnlinePart
 
 MOST = 1 << 27
 """Numbers that the influence of every parameter on every state may have."""

@@ -6,7 +6,7 @@ from typing import overload
 
 from pylstm.engine.stream import Stream
 from pylstm.hints import explained
-from pylstm.layers.online import OnlineStream, Rule
+from pylstm.layers.streams.online import OnlineStream, Rule
 
 
 class Streamed:

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from pylstm.checks import Array, check_array, check_names
-from pylstm.layers.composite_run import CompositeGradients, by_layer, split
-from pylstm.layers.ragged import within
-from pylstm.layers.tangents import CompositeTangent
+from pylstm.layers.runs.composite import CompositeGradients, by_layer, split
+from pylstm.layers.runs.ragged import within
+from pylstm.layers.runs.tangents import CompositeTangent
 
 NAMES = ("dy", "dfinal", "dstates"), ("moved['dy']", "moved['dfinal']", "moved['dstates']")
 

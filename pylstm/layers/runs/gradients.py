@@ -10,8 +10,8 @@ import numpy as np
 
 from pylstm.checks import Array, ByName
 from pylstm.hints import GradientsBase
-from pylstm.layers.layout import Layout
-from pylstm.layers.protocols import SingleLayer
+from pylstm.layers.inputs.layout import Layout
+from pylstm.layers.inputs.protocols import SingleLayer
 from pylstm.parameters import Parameters
 
 

@@ -12,8 +12,8 @@ from pylstm.engine.stream import Snapshot, Stream
 from pylstm.engine.stream_arguments import not_callable, refuse_call
 from pylstm.engine.whole import Whole
 from pylstm.hints import explained_constructor, takes_input
-from pylstm.layers.composite_run import by_layer, split
-from pylstm.layers.protocols import StackedLayers
+from pylstm.layers.inputs.protocols import StackedLayers
+from pylstm.layers.runs.composite import by_layer, split
 
 if TYPE_CHECKING:
     from pylstm.arrays import ArrayLike

@@ -24,10 +24,10 @@ from pylstm import _core
 from pylstm.checks import ByName
 from pylstm.engine.memory import Memory
 from pylstm.engine.plan import Plan
-from pylstm.layers.given import Given, GivenGradients, cut_arrays
-from pylstm.layers.layout import Layout
-from pylstm.layers.protocols import SingleLayer
-from pylstm.layers.run import Run
+from pylstm.layers.inputs.given import Given, GivenGradients, cut_arrays
+from pylstm.layers.inputs.layout import Layout
+from pylstm.layers.inputs.protocols import SingleLayer
+from pylstm.layers.runs.run import Run
 
 UNITS = {"b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib": 2**20, "gib": 2**30}
 
