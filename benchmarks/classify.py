@@ -55,7 +55,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def measure(each: Any, seeds: int, method: str) -> dict[str, Any]:
     from pylstm import SequenceClassifier
-    from pylstm.estimators.calibration import calibration_error
+    from pylstm.estimators.methods.calibration import calibration_error
 
     row: dict[str, Any] = {"name": each.name, "tuned": each.tuned, "methods": [], "accuracy": [], "raw": [], "ece": []}
     row |= {"logistic": logistic(each), "dtw": warping(each)}

@@ -19,11 +19,11 @@ from pylstm.checks import check_number, quoted
 from pylstm.data.iterables import Batches, is_batches
 from pylstm.data.stored import lazily, read, stored
 from pylstm.estimators.estimator import Estimator
-from pylstm.estimators.hidden import refuse_masked
-from pylstm.estimators.inputs import ROWS, STEPS, Labels, RowsOrBatches, seed_of, take
-from pylstm.estimators.iterated import Prepared
-from pylstm.estimators.refusing import refuse_beside, refuse_other
-from pylstm.estimators.scaling import fit_steps, make_scaler, scale_steps
+from pylstm.estimators.sequences.hidden import refuse_masked
+from pylstm.estimators.sequences.inputs import ROWS, STEPS, Labels, RowsOrBatches, seed_of, take
+from pylstm.estimators.sequences.iterated import Prepared
+from pylstm.estimators.sequences.refusing import refuse_beside, refuse_other
+from pylstm.estimators.sequences.scaling import fit_steps, make_scaler, scale_steps
 from pylstm.feedforward.mlp import Activation
 from pylstm.hints import explained
 from pylstm.models.fitted import fit_net, frozen_in

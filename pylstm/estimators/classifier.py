@@ -16,15 +16,15 @@ from pylstm.checks import check_dtype
 from pylstm.data.sequences import Sequences
 from pylstm.data.views import VIEWS, seen
 from pylstm.estimators.base import counted
-from pylstm.estimators.calibration import cool, temperature_of
-from pylstm.estimators.choosing import compared, fit_random, merged
 from pylstm.estimators.estimator import simple
-from pylstm.estimators.hidden import refuse_masked
 from pylstm.estimators.incremental import Incremental
-from pylstm.estimators.inputs import Labels, Rows, explained_values, seed_of, take
-from pylstm.estimators.methods import CHOSEN, asked, check_asked, check_class_weight, read_chosen, said
+from pylstm.estimators.methods.asked import CHOSEN, asked, check_asked, check_class_weight, read_chosen, said
+from pylstm.estimators.methods.calibration import cool, temperature_of
+from pylstm.estimators.methods.choosing import compared, fit_random, merged
 from pylstm.estimators.scikit import ClassifierMixin
-from pylstm.estimators.stepwise import beside, each, inside, labels_of_steps
+from pylstm.estimators.sequences.hidden import refuse_masked
+from pylstm.estimators.sequences.inputs import Labels, Rows, explained_values, seed_of, take
+from pylstm.estimators.sequences.stepwise import beside, each, inside, labels_of_steps
 from pylstm.models.classify_model import ClassifyModel, log_probabilities
 from pylstm.schema import Entries, is_number
 

@@ -108,7 +108,7 @@ class Estimator(EstimatorHints, BaseEstimator):
 
 def _frequency(offset: Any) -> str:
     """The name of an offset of pandas, where that says all of it."""
-    from pylstm.estimators.index import is_named
+    from pylstm.estimators.series.index import is_named
 
     if not is_named(offset):
         raise ValueError(

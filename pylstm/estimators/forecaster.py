@@ -12,12 +12,12 @@ from sklearn.metrics import r2_score
 from sklearn.utils.validation import check_is_fitted
 
 from pylstm.checks import check_flag, check_size, quoted
-from pylstm.estimators.asking import Asked, by_id, frame_metadata, frame_of, numbers, read_frame, without_gaps
-from pylstm.estimators.backtested import as_arrays
 from pylstm.estimators.estimator import Estimator
-from pylstm.estimators.inputs import Columned, Labels, seed_of
-from pylstm.estimators.pairing import check_fit
-from pylstm.estimators.tables import Columns, Table
+from pylstm.estimators.sequences.inputs import Columned, Labels, seed_of
+from pylstm.estimators.series.asking import Asked, by_id, frame_metadata, frame_of, numbers, read_frame, without_gaps
+from pylstm.estimators.series.backtested import as_arrays
+from pylstm.estimators.series.pairing import check_fit
+from pylstm.estimators.series.tables import Columns, Table
 from pylstm.forecasting.choosing import choose
 from pylstm.forecasting.combining import columns_of
 from pylstm.forecasting.forecast_model import ForecastModel

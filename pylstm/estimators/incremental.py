@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.utils import column_or_1d
 
 from pylstm.estimators.base import OPTIMISERS, SequenceEstimator
-from pylstm.estimators.inputs import Labels, Rows, seed_of
+from pylstm.estimators.sequences.inputs import Labels, Rows, seed_of
 from pylstm.hints import explained
 from pylstm.models.fitted import fit_net
 from pylstm.training.refit import all_or_nothing

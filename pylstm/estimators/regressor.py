@@ -15,10 +15,10 @@ from sklearn.utils.validation import check_is_fitted
 from pylstm.checks import check_share, check_size, quoted
 from pylstm.estimators.base import SequenceEstimator, counted
 from pylstm.estimators.conformal import Conformal, read_conformal, warn_of_few
-from pylstm.estimators.hidden import refuse_masked, refuse_times
-from pylstm.estimators.inputs import Labels, Rows, explained_values
-from pylstm.estimators.scaling import fit_scaler, make_scaler
 from pylstm.estimators.scikit import RegressorMixin
+from pylstm.estimators.sequences.hidden import refuse_masked, refuse_times
+from pylstm.estimators.sequences.inputs import Labels, Rows, explained_values
+from pylstm.estimators.sequences.scaling import fit_scaler, make_scaler
 from pylstm.models.heads import Head, HeadName, check_counts, head_of
 from pylstm.schema import Entries
 

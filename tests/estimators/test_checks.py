@@ -12,7 +12,7 @@ from sklearn.base import clone
 from sklearn.utils.estimator_checks import estimator_checks_generator, parametrize_with_checks
 
 from pylstm import SequenceClassifier, SequenceRegressor
-from pylstm.estimators.methods import asked
+from pylstm.estimators.methods.asked import asked
 
 SMALL = {"cell": "gru", "hidden_size": 12, "batch_size": 200, "learning_rate": 0.03, "random_state": 0}
 ESTIMATORS = [

@@ -16,7 +16,7 @@ from sklearn.preprocessing import StandardScaler
 import pylstm
 from pylstm import SequenceClassifier, SequenceRegressor
 from pylstm.data.sequences import Sequences
-from pylstm.estimators.scaling import fit_scaler
+from pylstm.estimators.sequences.scaling import fit_scaler
 
 RNG = np.random.default_rng(5)
 X = RNG.normal(size=(40, 6, 2)) * [1, 100] + [0, 3000]

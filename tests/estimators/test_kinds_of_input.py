@@ -5,7 +5,7 @@ import pytest
 
 sklearn = pytest.importorskip("sklearn")
 from pylstm import Forecaster, SequenceClassifier, sequences_from_frame  # noqa: E402
-from pylstm.estimators.inputs import take  # noqa: E402
+from pylstm.estimators.sequences.inputs import take  # noqa: E402
 
 RAGGED = [[1.5, 2.0, 3.0], [1.0, 2.5], [4.0, 5.0, 6.0, 7.5], [1.0, 2.0, 2.0]] * 3
 LABELS = [0, 1, 0, 1] * 3

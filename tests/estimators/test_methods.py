@@ -11,12 +11,12 @@ import pylstm
 from pylstm import SequenceClassifier, Sequences
 from pylstm.data.stored import Stored
 from pylstm.data.views import VIEWS, seen
-from pylstm.estimators.calibration import calibration_error, temperature_of
-from pylstm.estimators.choosing import merged
-from pylstm.estimators.methods import asked
-from pylstm.estimators.random_net import features_of, random_net
-from pylstm.estimators.readout import fit_readout
-from pylstm.estimators.scaling import scale_steps
+from pylstm.estimators.methods.asked import asked
+from pylstm.estimators.methods.calibration import calibration_error, temperature_of
+from pylstm.estimators.methods.choosing import merged
+from pylstm.estimators.methods.random_net import features_of, random_net
+from pylstm.estimators.methods.readout import fit_readout
+from pylstm.estimators.sequences.scaling import scale_steps
 from pylstm.models.classify_model import log_probabilities
 
 RNG = np.random.default_rng(3)
@@ -222,7 +222,7 @@ def test_features_do_not_depend_on_how_many_rows_are_run(monkeypatch, rng):
     net = random_net(2, 4, 3, 6.0, "float64", 1)
     x = Sequences.of([rng.normal(size=(T, 2)) for T in (4, 1, 6, 5, 2)])
     whole = features_of(net, x)
-    monkeypatch.setattr("pylstm.estimators.random_net.VALUES", 1)
+    monkeypatch.setattr("pylstm.estimators.methods.random_net.VALUES", 1)
     np.testing.assert_allclose(features_of(net, x), whole, rtol=0, atol=1e-14)
     np.testing.assert_allclose(
         whole @ net.head.params["weight"].T + net.head.params["bias"], net.predict(x), atol=1e-12

@@ -9,7 +9,7 @@ pytest.importorskip("sklearn")
 
 import pylstm
 from pylstm import SequenceClassifier, Sequences
-from pylstm.estimators.calibration import calibration_error
+from pylstm.estimators.methods.calibration import calibration_error
 from pylstm.models.classify_model import log_probabilities
 
 EVERY = {"cell": "gru", "hidden_size": 8, "read": "every", "epochs": 40, "learning_rate": 0.03, "random_state": 0}

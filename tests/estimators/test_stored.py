@@ -13,7 +13,7 @@ from sklearn.preprocessing import StandardScaler
 import pylstm
 from pylstm import SequenceClassifier, SequenceRegressor
 from pylstm.data import stored
-from pylstm.estimators import scaling
+from pylstm.estimators.sequences import scaling
 
 RNG = np.random.default_rng(0)
 X = 3 + 2 * RNG.normal(size=(90, 7, 3)).astype("float32")

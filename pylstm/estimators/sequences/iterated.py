@@ -11,8 +11,8 @@ from sklearn.utils import check_consistent_length
 
 from pylstm.checks import quoted
 from pylstm.data.iterables import Batches, in_batch
-from pylstm.estimators.inputs import take
-from pylstm.estimators.scaling import fit_pieces, scale_steps, steps_of
+from pylstm.estimators.sequences.inputs import take
+from pylstm.estimators.sequences.scaling import fit_pieces, scale_steps, steps_of
 
 
 class Prepared:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pylstm.estimators.calibration import temperature_of
+from pylstm.estimators.methods.calibration import temperature_of
 
 PENALTIES = np.logspace(-1, 5, 13)
 """Tried on the squares of the standardised features."""

@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from pylstm.data.timestamps import looks_like_date
-from pylstm.estimators.frames import Frame, is_indexed
+from pylstm.estimators.series.frames import Frame, is_indexed
 
 CURE = "X.to_numpy() pairs them by position"
 

@@ -11,10 +11,10 @@ from typing import Any, NoReturn
 from pylstm.checks import quoted
 from pylstm.data.calendar import TOLD, Steps, same_step
 from pylstm.data.panel import FILLS
-from pylstm.estimators.frames import Frame, is_indexed, with_steps
-from pylstm.estimators.index import is_storable
-from pylstm.estimators.pairing import matched
-from pylstm.estimators.tables import Columns, Table
+from pylstm.estimators.series.frames import Frame, is_indexed, with_steps
+from pylstm.estimators.series.index import is_storable
+from pylstm.estimators.series.pairing import matched
+from pylstm.estimators.series.tables import Columns, Table
 from pylstm.schema import Entries
 
 

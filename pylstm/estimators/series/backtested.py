@@ -6,9 +6,9 @@ import copy
 from typing import Any
 
 from pylstm.checks import quoted
-from pylstm.estimators.asking import in_order, numbers, without_gaps
-from pylstm.estimators.pairing import check_fit, named
-from pylstm.estimators.tables import Columns, Table
+from pylstm.estimators.series.asking import in_order, numbers, without_gaps
+from pylstm.estimators.series.pairing import check_fit, named
+from pylstm.estimators.series.tables import Columns, Table
 from pylstm.wording import some_of
 
 

@@ -13,7 +13,7 @@ from pylstm.data.views import VIEWS
 from pylstm.schema import Entries, is_number
 
 if TYPE_CHECKING:
-    from pylstm.estimators.choosing import Chosen
+    from pylstm.estimators.methods.choosing import Chosen
 
 METHODS = ("auto", "random", "trained")
 

@@ -12,10 +12,10 @@ from pylstm.checks import quoted
 from pylstm.data.calendar import Steps, steps_of
 from pylstm.data.frequency import steps_every
 from pylstm.data.panel import TIME, Panel, RowError, panel_of
-from pylstm.estimators.clocks import Clock
-from pylstm.estimators.frames import LIBRARIES, imported
-from pylstm.estimators.index import read_steps, steps_metadata
-from pylstm.estimators.table_columns import ahead_of, check_columns, names_of, numbers_of, owner_of
+from pylstm.estimators.series.clocks import Clock
+from pylstm.estimators.series.frames import LIBRARIES, imported
+from pylstm.estimators.series.index import read_steps, steps_metadata
+from pylstm.estimators.series.table_columns import ahead_of, check_columns, names_of, numbers_of, owner_of
 from pylstm.schema import Entries, as_array
 
 FILLS = ("linear", "previous", "zero")

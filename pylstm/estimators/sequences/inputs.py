@@ -17,8 +17,8 @@ from pylstm.data.finite import first_not_finite
 from pylstm.data.sequences import Rows as Rows
 from pylstm.data.sequences import Sequences
 from pylstm.data.stored import Stored, lazily, stored
-from pylstm.estimators.hidden import refuse_masked, refuse_times
-from pylstm.estimators.refusing import refuse_other
+from pylstm.estimators.sequences.hidden import refuse_masked, refuse_times
+from pylstm.estimators.sequences.refusing import refuse_other
 
 if TYPE_CHECKING:
     from pylstm.arrays import HasArray

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from pylstm.data.panel import placed
-from pylstm.estimators.index import Index, all_steps, name_of
+from pylstm.estimators.series.index import Index, all_steps, name_of
 from pylstm.schema import Entries
 
 LIBRARIES = ("pandas", "polars", "dict")

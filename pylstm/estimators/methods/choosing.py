@@ -9,9 +9,9 @@ import numpy as np
 from sklearn.model_selection import train_test_split
 
 from pylstm.data.sequences import Sequences
-from pylstm.estimators.calibration import cool, temperature_of
-from pylstm.estimators.random_net import features_of, random_net
-from pylstm.estimators.readout import fit_readout
+from pylstm.estimators.methods.calibration import cool, temperature_of
+from pylstm.estimators.methods.random_net import features_of, random_net
+from pylstm.estimators.methods.readout import fit_readout
 from pylstm.models.fitted import fit_net
 from pylstm.models.sequence_model import SequenceModel
 

@@ -12,7 +12,7 @@ import numpy as np
 from pylstm.data.calendar import Steps, UnevenTimes, steps_of
 from pylstm.data.frequency import steps_every
 from pylstm.data.timestamps import looks_like_date
-from pylstm.estimators.clocks import Clock
+from pylstm.estimators.series.clocks import Clock
 from pylstm.schema import Entries
 from pylstm.wording import warn
 
