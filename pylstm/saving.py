@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pylstm.cells.cell import check_cell
-from pylstm.cells.options import base_of
+from pylstm.cells.contracts.options import base_of
 from pylstm.checks import check_flag, quoted
 from pylstm.described import HasParts, Layer, Model, owner_of
 from pylstm.files import Path, Shapes, path_text, read_file, write_file

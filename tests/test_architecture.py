@@ -88,7 +88,7 @@ def test_computed_imports_are_seen(source, number):
 
 
 COMPUTED = {
-    "pylstm/cells/options.py": "the formula of a kernel, named by the plugin that has both",
+    "pylstm/cells/contracts/options.py": "the formula of a kernel, named by the plugin that has both",
     "pylstm/cli.py": "one file of `commands` for each command, which is above all rooms",
     "pylstm/commands/_shared/cells.py": "the module of a user's cells, from the command line",
     "pylstm/commands/train.py": "one file of `commands/_train` for each task",

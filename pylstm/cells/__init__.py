@@ -3,7 +3,8 @@
 from typing import TYPE_CHECKING
 
 from pylstm.cells.cell import Cell
-from pylstm.cells.contracts import Contract
+from pylstm.cells.contracts.contract import Contract
+from pylstm.cells.contracts.stages import Stage
 from pylstm.cells.functions import (
     abs2,
     absolute,
@@ -44,7 +45,6 @@ from pylstm.cells.row_functions import (
     softmax,
     tile,
 )
-from pylstm.cells.stages import Stage
 from pylstm.cells.surrogates import declared, stop_gradient, surrogate
 from pylstm.hints import absent
 

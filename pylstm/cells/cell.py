@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterable, Mapping
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from pylstm.cells.contracts import Contract, wrong_cell
+from pylstm.cells.contracts.contract import Contract, wrong_cell
+from pylstm.cells.contracts.options import Option, Options, bound, options_of, with_options
+from pylstm.cells.contracts.stages import Stage, hook_name
+from pylstm.cells.contracts.unchanged import check_unchanged, forget_written, remember_constants, remember_declared
 from pylstm.cells.declaration import NoContract, check_attributes, is_base
 from pylstm.cells.formula.lazy import install
-from pylstm.cells.options import Option, Options, bound, options_of, with_options
-from pylstm.cells.stages import Stage, hook_name
-from pylstm.cells.unchanged import check_unchanged, forget_written, remember_constants, remember_declared
 
 
 class Cell:

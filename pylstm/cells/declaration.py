@@ -7,8 +7,8 @@ from itertools import chain
 from types import FunctionType
 from typing import Any
 
+from pylstm.cells.contracts.stages import Stage, hook_name
 from pylstm.cells.formula.lazy import Lazy
-from pylstm.cells.stages import Stage, hook_name
 from pylstm.checks import quoted
 
 _NAMES = ("states", "params", "aux", "keep", "complex")

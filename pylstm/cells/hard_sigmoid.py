@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import Any
 
 from pylstm.cells.cell import Cell
+from pylstm.cells.contracts.stages import Stage
 from pylstm.cells.functions import maximum, minimum, tanh
-from pylstm.cells.stages import Stage
 
 SLOPE = (1e-3, 10)
 """Legal slopes."""

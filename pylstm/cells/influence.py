@@ -6,12 +6,12 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from pylstm.cells.cell import Cell
-from pylstm.cells.contracts import Contract
+from pylstm.cells.contracts.contract import Contract
+from pylstm.cells.contracts.structures import Diagonal
 from pylstm.cells.formula.derivation import derive
 from pylstm.cells.formula.graph import below
 from pylstm.cells.formula.symbols import FormulaError
 from pylstm.cells.formula.tracing import Trace
-from pylstm.cells.structures import Diagonal
 
 Names = frozenset[tuple[str, str]]
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from pylstm.cells._hooks import describe
 from pylstm.cells.cell import Cell
-from pylstm.cells.sizes import usual_sizes
+from pylstm.cells.contracts.sizes import usual_sizes
 from pylstm.engine import levels
 
 

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from pylstm.cells.sizes import fitting
-from pylstm.cells.stages import Stage, hook_name
+from pylstm.cells.contracts.sizes import fitting
+from pylstm.cells.contracts.stages import Stage, hook_name
 from pylstm.cells.twin import call, hook
 
 FAR = (5.0, 5.0, 10.0, 10.0, 20.0, 20.0, 100.0, 100.0)

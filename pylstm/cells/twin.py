@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from pylstm.cells._twin import Kernel
-from pylstm.cells.options import options_of
-from pylstm.cells.sizes import usual_sizes
-from pylstm.cells.stages import Stage, hook_name
+from pylstm.cells.contracts.options import options_of
+from pylstm.cells.contracts.sizes import usual_sizes
+from pylstm.cells.contracts.stages import Stage, hook_name
 
 RowHook = Callable[[dict[str, list[Any]]], None]
 """Kind of block -> its arrays, in the order of the declaration; what a hook makes it writes into them."""

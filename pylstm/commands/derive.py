@@ -33,8 +33,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _print(derivation: Any, cell: Any, kind: str) -> str:
+    from pylstm.cells.contracts.options import call_text
     from pylstm.cells.formula.emission import c, cython, latex, markdown, numpy
-    from pylstm.cells.options import call_text
 
     twin = f"{cell.__module__}.{cell.__qualname__}"
     if kind == "markdown":

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pylstm.cells.cell import Cell
-from pylstm.cells.options import call_text, called, name_of, split
-from pylstm.cells.sizes import fitting
+from pylstm.cells.contracts.options import call_text, called, name_of, split
+from pylstm.cells.contracts.sizes import fitting
 from pylstm.cells.widths import Widths, factors
 from pylstm.checks import check_size
 from pylstm.comparing.tasks import Task

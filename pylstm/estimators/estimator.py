@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from pylstm.cells.options import changed
+from pylstm.cells.contracts.options import changed
 from pylstm.checks import check_dtype
 from pylstm.estimators.scikit import BaseEstimator
 from pylstm.hints import EstimatorHints

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from pylstm.cells.contracts import Contract
+from pylstm.cells.contracts.contract import Contract
 from pylstm.cells.formula import Block, Program
 from pylstm.cells.formula.graph import ACTIVATIONS, REDUCTION
 from pylstm.cells.formula.machine import encode, engine

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from pylstm.cells import FormulaError, derive
-from pylstm.cells.contracts import Contract
+from pylstm.cells.contracts.contract import Contract
 from pylstm.cells.formula import Block, Program
 from pylstm.cells.kernels import load_kernel
 from pylstm.export.formula import Phase, Places, StageCode, stage_code

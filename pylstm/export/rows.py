@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from pylstm.cells.contracts import Contract
+from pylstm.cells.contracts.contract import Contract
 from pylstm.cells.formula import Block, Program
 from pylstm.cells.formula.fusion import PAIRS
 from pylstm.cells.formula.machine import encode

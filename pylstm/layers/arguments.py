@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, TypedDict
 
 from pylstm.cells.cell import Cell
-from pylstm.cells.options import call_text
+from pylstm.cells.contracts.options import call_text
 from pylstm.checks import check_flag, check_share, check_size, quoted
 from pylstm.hints import callers_level, refuse_options
 from pylstm.wording import layer_in_place

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from pylstm.cells.constants import constant_value
-from pylstm.cells.contracts import Contract
+from pylstm.cells.contracts.constants import constant_value
+from pylstm.cells.contracts.contract import Contract
 from pylstm.cells.widths import Widths
 
 Rows = dict[str, list[tuple[int, int]]]

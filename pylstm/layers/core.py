@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from pylstm.cells.contracts import Contract
-from pylstm.cells.structures import Diagonal, Rectangle
+from pylstm.cells.contracts.contract import Contract
+from pylstm.cells.contracts.structures import Diagonal, Rectangle
 from pylstm.cells.widths import Widths
 from pylstm.engine.plan import SOURCES, Core
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from pylstm.cells.contracts.matrices import misfit
+from pylstm.cells.contracts.options import base_of, with_options
 from pylstm.cells.limited import at_most
-from pylstm.cells.matrices import misfit
-from pylstm.cells.options import base_of, with_options
 from pylstm.cells.probe import difference, probe
 from pylstm.kinds import Plan, Wanted
 from pylstm.layers.arguments import find_cell

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from pylstm.cells.structures import Antisymmetric
+from pylstm.cells.contracts.structures import Antisymmetric
 from pylstm.checks import check_number, generator
 from pylstm.hints import explained
 from pylstm.layers.constants import set_constants

@@ -8,7 +8,7 @@ from functools import partial, wraps
 from typing import Any, ClassVar
 
 from pylstm.cells.cell import Cell
-from pylstm.cells.options import base_of
+from pylstm.cells.contracts.options import base_of
 from pylstm.checks import check_flag
 from pylstm.described import owner_of
 from pylstm.hints import explained, refuse_sizes

@@ -11,10 +11,10 @@ from pylstm import _core
 from pylstm.cells._twin import is_twin
 from pylstm.cells.cell import Cell
 from pylstm.cells.certification.once import ensure_certified, ensure_certified_at
+from pylstm.cells.contracts.matrices import misfit
+from pylstm.cells.contracts.options import changed, split
 from pylstm.cells.formula.tangents import Tangents, tangent_cell
 from pylstm.cells.kernels import load_kernel
-from pylstm.cells.matrices import misfit
-from pylstm.cells.options import changed, split
 from pylstm.cells.twin import twin_kernel
 from pylstm.checks import (
     Dtype,

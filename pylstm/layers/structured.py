@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pylstm.cells.structures import LowRank, Mask
+from pylstm.cells.contracts.structures import LowRank, Mask
 from pylstm.layers.inputs.protocols import SingleLayer
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from pylstm.cells.options import base_of, changed
+from pylstm.cells.contracts.options import base_of, changed
 from pylstm.schema import Entries, is_number
 
 

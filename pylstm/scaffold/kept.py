@@ -9,9 +9,9 @@ import numpy as np
 
 from pylstm.cells import Cell
 from pylstm.cells.certification.certify import certify
+from pylstm.cells.contracts.sizes import usual_sizes
+from pylstm.cells.contracts.stages import hook_name
 from pylstm.cells.probe import difference, probe
-from pylstm.cells.sizes import usual_sizes
-from pylstm.cells.stages import hook_name
 from pylstm.layers.named import Recurrent
 from pylstm.scaffold.needs import literal
 from pylstm.scaffold.source import written_source

@@ -11,11 +11,11 @@ from pathlib import Path
 
 from pylstm.cells import Cell
 from pylstm.cells.certification.certify import certify
+from pylstm.cells.contracts.options import formula_of
+from pylstm.cells.contracts.sizes import usual_sizes
 from pylstm.cells.formula import Derivation, derive
 from pylstm.cells.formula.emission import cython
-from pylstm.cells.options import formula_of
 from pylstm.cells.probe import difference, probe
-from pylstm.cells.sizes import usual_sizes
 from pylstm.scaffold.kept import gives_backward, kept_files
 from pylstm.scaffold.needs import literal
 from pylstm.scaffold.source import default_source, formula_source, twin_source

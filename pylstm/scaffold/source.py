@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from pylstm.cells import Cell, Contract
+from pylstm.cells.contracts.stages import hook_name
 from pylstm.cells.formula import Derivation
 from pylstm.cells.formula.emission import numpy
-from pylstm.cells.stages import hook_name
 from pylstm.scaffold.needs import Needs, literal
 
 DECLARED = (

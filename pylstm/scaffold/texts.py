@@ -8,7 +8,7 @@ from string import Template
 from typing import Any
 
 from pylstm.cells import Cell
-from pylstm.cells.options import call_text
+from pylstm.cells.contracts.options import call_text
 from pylstm.scaffold.source import class_name
 
 COMMON = {

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from pylstm.cells.options import name_of
+from pylstm.cells.contracts.options import name_of
 from pylstm.datasets.text import Vocabulary, digest
 from pylstm.hints import explained, explained_constructor
 from pylstm.optim.optimisers import Adam

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from pylstm.cells.cell import Cell
-from pylstm.cells.options import base_of, changed
+from pylstm.cells.contracts.options import base_of, changed
 from pylstm.checks import Array
 from pylstm.layers.arguments import find_cell, is_registered
 from pylstm.layers.composite import Composite

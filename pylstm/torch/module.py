@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
-from pylstm.cells.options import changed
+from pylstm.cells.contracts.options import changed
 from pylstm.checks import check_flag, check_names, check_share
 from pylstm.hints import callers_level
 from pylstm.layers.runs.run import KINDS

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from pylstm.cells.cell import Cell
-from pylstm.cells.options import split
+from pylstm.cells.contracts.options import split
 from pylstm.hints import explained
 from pylstm.layers.arguments import find_cell
 from pylstm.torch.module import RecurrentModule, describe

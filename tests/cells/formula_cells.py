@@ -28,7 +28,7 @@ from pylstm.cells import (
     tanh,
     where,
 )
-from pylstm.cells.stages import hook_name
+from pylstm.cells.contracts.stages import hook_name
 
 
 class FormulaPeephole(Cell):
@@ -171,7 +171,7 @@ class Spinning(Cell):
 
 
 WRITTEN_OUT = [Lagging, Spinning]
-"""Cells whose declarations are written out (`pylstm.cells.expansion`): their formulas do not run on plain blocks."""
+"""Cells whose declarations are written out (`contracts.expansion`): their formulas do not run on plain blocks."""
 
 CELLS = [Near, FormulaPeephole, ResetBefore, ExponentialGates, Timed, Everything, Linear, Projected]
 

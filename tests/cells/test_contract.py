@@ -5,7 +5,7 @@ import re
 import pytest
 
 from pylstm.cells import Cell, Stage
-from pylstm.cells.stages import hook_name
+from pylstm.cells.contracts.stages import hook_name
 
 TWO = {"gates": {"a": "x+h", "b": "e"}, "stages": (Stage("one", ("a",), ("e",)), Stage("two", ("b",)))}
 THREE = (Stage("one", ("a",), ("e",)), Stage("two", ("b",), ("f",)), Stage("three", ("c",)))

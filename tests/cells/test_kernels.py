@@ -15,9 +15,9 @@ from pylstm_rnn import RNNLinear, RNNReLU, RNNTanh
 
 from pylstm.cells import Cell
 from pylstm.cells._hooks import describe, run_stage
+from pylstm.cells.contracts.stages import hook_name
 from pylstm.cells.kernels import load_kernel
 from pylstm.cells.lstm import LSTM
-from pylstm.cells.stages import hook_name
 from pylstm.engine import levels
 from pylstm.layers.core import core_of
 

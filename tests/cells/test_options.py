@@ -16,8 +16,8 @@ import pylstm
 from pylstm import certify
 from pylstm.cells import Cell, Stage, sigmoid, tanh
 from pylstm.cells.auditing.reference import forward
+from pylstm.cells.contracts.options import changed, name_of
 from pylstm.cells.formula import FormulaError, derive
-from pylstm.cells.options import changed, name_of
 from pylstm.plugins import registry
 
 ZOO = {

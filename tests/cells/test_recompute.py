@@ -11,8 +11,8 @@ import pytest
 
 import pylstm
 from pylstm.cells import Cell, certify, derive, sigmoid, tanh
+from pylstm.cells.contracts.limits import MAX_BLOCKS, MAX_MAPS
 from pylstm.cells.formula import derivation
-from pylstm.cells.limits import MAX_BLOCKS, MAX_MAPS
 
 spec = importlib.util.spec_from_file_location("formula_cells", Path(__file__).with_name("formula_cells.py"))
 fc = sys.modules["formula_cells"] = importlib.util.module_from_spec(spec)

@@ -16,9 +16,9 @@ import pytest
 import pylstm
 from pylstm import cli, plugins
 from pylstm.cells.certification.once import ensure_certified
+from pylstm.cells.contracts.sizes import usual_sizes
 from pylstm.cells.formula import derive
 from pylstm.cells.formula.emission import cython
-from pylstm.cells.sizes import usual_sizes
 from pylstm.scaffold import package
 from pylstm.scaffold.package import files_of
 from pylstm.scaffold.texts import execute, fill

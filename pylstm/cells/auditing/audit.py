@@ -15,7 +15,7 @@ from pylstm.cells.auditing.reference import Arrays, Tape
 from pylstm.cells.cell import Cell, check_cell
 from pylstm.cells.certification.certify import certify
 from pylstm.cells.certification.once import ensure_certified
-from pylstm.cells.stages import hook_name
+from pylstm.cells.contracts.stages import hook_name
 from pylstm.cells.twin import call, hook
 from pylstm.checks import quoted
 from pylstm.hints import explained, explained_constructor

@@ -10,7 +10,7 @@ import numpy as np
 from pylstm.cells.auditing.recursion import Formula, Recursion, pre_activations
 from pylstm.cells.auditing.reference import Arrays, Tape, forward, maps
 from pylstm.cells.cell import Cell
-from pylstm.cells.contracts import Contract
+from pylstm.cells.contracts.contract import Contract
 
 
 @dataclass(frozen=True)

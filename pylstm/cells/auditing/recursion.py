@@ -22,11 +22,11 @@ import numpy as np
 
 from pylstm.cells import functions, row_functions
 from pylstm.cells.auditing.reference import Arrays, Tape, at_step, local_derivatives, maps
+from pylstm.cells.contracts.stages import hook_name
 from pylstm.cells.formula.graph import ACROSS, COMPARISONS, FILL, Node
 from pylstm.cells.formula.rules import reverse
 from pylstm.cells.formula.symbols import FormulaError
 from pylstm.cells.formula.tracing import Trace, trace, width_of
-from pylstm.cells.stages import hook_name
 from pylstm.cells.widths import evaluated
 
 Edge = tuple[str, str, str]

@@ -20,8 +20,8 @@ from typing import Any
 
 import numpy as np
 
-from pylstm.cells.contracts import Contract
-from pylstm.cells.stages import Stage, hook_name
+from pylstm.cells.contracts.contract import Contract
+from pylstm.cells.contracts.stages import Stage, hook_name
 from pylstm.cells.twin import call, hook
 from pylstm.cells.widths import Widths
 

@@ -10,9 +10,9 @@ from pylstm.cells.cell import Cell, check_cell
 from pylstm.cells.certification.certificate import UNLOADED, Certificate, CertificationError
 from pylstm.cells.certification.kernel_checks import certify_kernel
 from pylstm.cells.certification.twin_checks import TwinChecks
+from pylstm.cells.contracts.options import name_of, split
+from pylstm.cells.contracts.sizes import fitting, usual_sizes
 from pylstm.cells.kernels import load_kernel, runs_on_machine
-from pylstm.cells.options import name_of, split
-from pylstm.cells.sizes import fitting, usual_sizes
 from pylstm.cells.twin import hook, twin_kernel
 from pylstm.cells.widths import Widths
 from pylstm.hints import explained

@@ -17,7 +17,7 @@ from pylstm.cells.certification.certified import SCALES, Certified, batches, par
 from pylstm.cells.certification.problem import Key, Problem
 from pylstm.cells.certification.rounding import VALUES, total
 from pylstm.cells.certification.truth import Bounds
-from pylstm.cells.stages import hook_name
+from pylstm.cells.contracts.stages import hook_name
 
 IN = {"gate": "gates", "previous": "prev", "emission": "emissions", "aux": "aux", "param": "params"}
 TAPE = {"gate": "gates", "keep": "keep", "emission": "emissions", "state": "states"}

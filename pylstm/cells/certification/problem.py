@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from pylstm.cells.contracts import Contract
-from pylstm.cells.stages import Stage
+from pylstm.cells.contracts.contract import Contract
+from pylstm.cells.contracts.stages import Stage
 from pylstm.cells.widths import Widths
 
 Key = tuple[str, str]

@@ -25,8 +25,8 @@ from pylstm.cells.certification.problem import CORE, DOMAINS, RANGES, Inputs, Pr
 from pylstm.cells.certification.rounding import GRADIENTS, follows, rounding, total
 from pylstm.cells.certification.shaken import steady
 from pylstm.cells.certification.truth import Bounds, along, derivatives
-from pylstm.cells.constants import held_constants
-from pylstm.cells.stages import Stage, hook_name
+from pylstm.cells.contracts.constants import held_constants
+from pylstm.cells.contracts.stages import Stage, hook_name
 from pylstm.cells.twin import call, hook
 from pylstm.cells.widths import Widths
 

@@ -9,15 +9,15 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Protocol
 
-from pylstm.cells.contracts import Contract, wrong_cell
-from pylstm.cells.expansion import with_lags
+from pylstm.cells.contracts.contract import Contract, wrong_cell
+from pylstm.cells.contracts.expansion import with_lags
+from pylstm.cells.contracts.limits import MAX_BLOCKS
+from pylstm.cells.contracts.stages import Stage, hook_name
 from pylstm.cells.formula import tape as tapes
 from pylstm.cells.formula.graph import ACROSS, DECLARED, FUNCTIONS, Node, below, without_declared
 from pylstm.cells.formula.program import Block, Program, build
 from pylstm.cells.formula.rules import reverse
 from pylstm.cells.formula.tracing import DeeperLags, Trace, results_of, trace, width_of
-from pylstm.cells.limits import MAX_BLOCKS
-from pylstm.cells.stages import Stage, hook_name
 from pylstm.cells.widths import Width, evaluated, factors
 from pylstm.hints import explained, explained_constructor
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pylstm.cells.stages import hook_name
+from pylstm.cells.contracts.stages import hook_name
 
 
 class Lazy:

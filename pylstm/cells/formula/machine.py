@@ -14,7 +14,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping
 from typing import Any
 
-from pylstm.cells.contracts import Contract
+from pylstm.cells.contracts.contract import Contract
 from pylstm.cells.formula.derivation import StageDerivation
 from pylstm.cells.formula.fusion import Value, fuse, fuse_rows
 from pylstm.cells.formula.graph import ACROSS, FILL, FOLD, REDUCTION

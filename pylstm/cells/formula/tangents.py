@@ -21,12 +21,12 @@ from typing import Any
 import numpy as np
 
 from pylstm.cells.cell import Cell
-from pylstm.cells.contracts import Contract
+from pylstm.cells.contracts.contract import Contract
+from pylstm.cells.contracts.stages import Stage, hook_name
 from pylstm.cells.formula.derivation import StageDerivation, derive
 from pylstm.cells.formula.graph import ACROSS, FILL, Graph, Node, below
 from pylstm.cells.formula.rules import RULES
 from pylstm.cells.formula.symbols import Symbol
-from pylstm.cells.stages import Stage, hook_name
 from pylstm.cells.widths import Width, factors, product
 
 LINEAR = ("fill", "row_sum", "cumsum", "rcumsum", "tile", "fold")

@@ -12,13 +12,13 @@ from numbers import Real
 from types import FrameType
 from typing import Any
 
-from pylstm.cells.contracts import Contract
-from pylstm.cells.expansion import lag_name, lagged, parts_of
+from pylstm.cells.contracts.contract import Contract
+from pylstm.cells.contracts.expansion import lag_name, lagged, parts_of
+from pylstm.cells.contracts.options import options_of
+from pylstm.cells.contracts.stages import Stage
 from pylstm.cells.formula.graph import Graph, Node
 from pylstm.cells.formula.pairs import Pair
 from pylstm.cells.formula.symbols import READER, FormulaError, Namespace, Symbol, is_complex, not_finite, refuse
-from pylstm.cells.options import options_of
-from pylstm.cells.stages import Stage
 from pylstm.cells.widths import Width
 from pylstm.wording import some_of
 

@@ -69,7 +69,7 @@ def find_with(name: str) -> list[tuple[type[Cell], dict[str, Any]]]:
     >>> [(cell.name, given) for cell, given in find_with("mlstm(heads=4)")]
     [('mlstm', {'heads': 4})]
     """
-    from pylstm.cells.options import called
+    from pylstm.cells.contracts.options import called
 
     name, given = called(name)
     return [(cell, given) for cell in find(name)]

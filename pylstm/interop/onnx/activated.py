@@ -14,8 +14,8 @@ import numpy as np
 
 from pylstm.cells import hard_sigmoid
 from pylstm.cells.cell import Cell
+from pylstm.cells.contracts.stages import Stage
 from pylstm.cells.functions import absolute, expm1, maximum, minimum, relu, sigmoid, softplus, tanh, where
-from pylstm.cells.stages import Stage
 from pylstm.interop.onnx.operators import cell_of, load_tensors
 from pylstm.layers.named import Recurrent
 

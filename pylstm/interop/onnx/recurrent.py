@@ -10,7 +10,7 @@ import numpy as np
 from onnx import TensorProto
 
 from pylstm.cells import FormulaError, derive, hard_sigmoid
-from pylstm.cells.contracts import Contract
+from pylstm.cells.contracts.contract import Contract
 from pylstm.cells.formula import Block
 from pylstm.cells.widths import evaluated
 from pylstm.interop.onnx.formula import emit

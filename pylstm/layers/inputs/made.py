@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from pylstm.cells.contracts import Contract
-from pylstm.cells.matrices import Matrix
+from pylstm.cells.contracts.contract import Contract
+from pylstm.cells.contracts.matrices import Matrix
 from pylstm.cells.widths import Widths
 from pylstm.parameters import Parameters
 

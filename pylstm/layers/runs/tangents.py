@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from pylstm.cells.matrices import Matrix
+from pylstm.cells.contracts.matrices import Matrix
 from pylstm.checks import Array, ByName, check_array, check_names
 from pylstm.layers.runs.beside import Beside
 from pylstm.layers.runs.gradients import Gradients

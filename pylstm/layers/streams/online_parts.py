@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from pylstm.cells.contracts.structures import Diagonal, Rectangle
 from pylstm.cells.influence import UnitInfluence
-from pylstm.cells.structures import Diagonal, Rectangle
 from pylstm.checks import Array, check_array, check_names
 from pylstm.engine.levels import load
 from pylstm.layers.inputs.learned import origin_of

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import re
 
-from pylstm.cells.contracts import Contract
+from pylstm.cells.contracts.contract import Contract
+from pylstm.cells.contracts.options import call_text
+from pylstm.cells.contracts.stages import hook_name
 from pylstm.cells.formula.derivation import Derivation
 from pylstm.cells.formula.emission.cython import WORDS, position
 from pylstm.cells.formula.emission.rows import RowFunction, RowPrinter, size_texts, wrap
 from pylstm.cells.formula.graph import FROM_OUTPUT, FUNCTIONS
-from pylstm.cells.options import call_text
-from pylstm.cells.stages import hook_name
 from pylstm.cells.widths import Width
 
 _HELPERS = {

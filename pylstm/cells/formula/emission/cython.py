@@ -8,13 +8,13 @@ from __future__ import annotations
 import keyword
 import re
 
-from pylstm.cells.contracts import Contract
+from pylstm.cells.contracts.contract import Contract
+from pylstm.cells.contracts.options import call_text
+from pylstm.cells.contracts.stages import hook_name
 from pylstm.cells.formula.derivation import Derivation
 from pylstm.cells.formula.emission.rows import RowFunction, RowPrinter, place, size_texts, wrap
 from pylstm.cells.formula.graph import ACROSS, FROM_OUTPUT, FUNCTIONS
 from pylstm.cells.formula.program import Block, Program
-from pylstm.cells.options import call_text
-from pylstm.cells.stages import hook_name
 from pylstm.cells.widths import Width
 
 _C_WORDS = """auto break case char const continue default do double else enum extern float for goto if inline int long

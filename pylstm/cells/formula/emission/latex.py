@@ -9,14 +9,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from pylstm.cells.contracts import Contract
+from pylstm.cells.contracts.contract import Contract
+from pylstm.cells.contracts.options import call_text
+from pylstm.cells.contracts.stages import Stage
 from pylstm.cells.formula.derivation import COTANGENT_BLOCKS, LEAF_BLOCKS, Derivation, StageDerivation
 from pylstm.cells.formula.emission.printer import ATOM, Printer
 from pylstm.cells.formula.graph import ACROSS, FUNCTIONS, LOGICAL, Node, without_declared
 from pylstm.cells.formula.program import ADDED, Block, Operation, Program, build
 from pylstm.cells.formula.rules import reverse
-from pylstm.cells.options import call_text
-from pylstm.cells.stages import Stage
 from pylstm.cells.widths import Width, factors
 
 _GREEK = [

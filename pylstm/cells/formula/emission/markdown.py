@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from pylstm.cells.contracts import Contract
+from pylstm.cells.contracts.contract import Contract
+from pylstm.cells.contracts.options import call_text
 from pylstm.cells.formula.derivation import Derivation
 from pylstm.cells.formula.emission import latex
 from pylstm.cells.formula.emission.latex import aligned
 from pylstm.cells.formula.emission.numpy import stage_source
 from pylstm.cells.formula.graph import FUNCTIONS
-from pylstm.cells.options import call_text
 from pylstm.checks import quoted
 from pylstm.hints import explained
 

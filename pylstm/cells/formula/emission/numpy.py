@@ -10,12 +10,12 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from pylstm.cells.contracts import Contract
+from pylstm.cells.contracts.contract import Contract
+from pylstm.cells.contracts.stages import hook_name
 from pylstm.cells.formula.derivation import StageDerivation
 from pylstm.cells.formula.emission.printer import ATOM, Printer
 from pylstm.cells.formula.graph import ACROSS, LOGICAL
 from pylstm.cells.formula.program import Block, Operation, Program, Store
-from pylstm.cells.stages import hook_name
 from pylstm.cells.widths import Width, factors
 
 _SPACES = ("d", "y", "z", "prev", "e", "p", "u", "size")

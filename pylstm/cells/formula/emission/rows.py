@@ -13,7 +13,7 @@ from abc import abstractmethod
 from collections.abc import Container, Iterable
 from dataclasses import dataclass, field, replace
 
-from pylstm.cells.contracts import Contract
+from pylstm.cells.contracts.contract import Contract
 from pylstm.cells.formula.emission.printer import ATOM, Printer, fresh
 from pylstm.cells.formula.emission.whole import known_size, print_whole
 from pylstm.cells.formula.graph import REDUCTION

@@ -10,8 +10,8 @@ from zlib import crc32
 
 import numpy as np
 
-from pylstm.cells.expansion import written_source
-from pylstm.cells.structures import (
+from pylstm.cells.contracts.expansion import written_source
+from pylstm.cells.contracts.structures import (
     MOST_RECTANGLES,
     Antisymmetric,
     Array,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import product
 from typing import Any
 
-from pylstm.cells.matrices import misfit
+from pylstm.cells.contracts.matrices import misfit
 
 INPUT_SIZE, HIDDEN_SIZE = 4, 5
 MOST_MORE = 64

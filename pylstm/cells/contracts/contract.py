@@ -7,12 +7,12 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
-from pylstm.cells.expansion import expanded, parts_of
-from pylstm.cells.limits import beyond_limits
-from pylstm.cells.matrices import Matrix, Structure, factors_of, read_structures
-from pylstm.cells.options import ANY, Bounds, Options, call_text, check_option
-from pylstm.cells.stages import Stage
-from pylstm.cells.structures import Dense
+from pylstm.cells.contracts.expansion import expanded, parts_of
+from pylstm.cells.contracts.limits import beyond_limits
+from pylstm.cells.contracts.matrices import Matrix, Structure, factors_of, read_structures
+from pylstm.cells.contracts.options import ANY, Bounds, Options, call_text, check_option
+from pylstm.cells.contracts.stages import Stage
+from pylstm.cells.contracts.structures import Dense
 from pylstm.cells.widths import Widths, evaluated, factors, product
 from pylstm.checks import quoted
 from pylstm.hints import explained_constructor

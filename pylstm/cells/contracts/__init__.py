@@ -1,0 +1,1 @@
+"""What a cell declares, completed and checked: blocks and their widths, matrices, options, stages."""
