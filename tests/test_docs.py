@@ -42,6 +42,8 @@ NEEDS = {
 def fresh(tmp_path, monkeypatch):
     """A registry of its own, so that the cells of a page stay on the page; and an empty current folder."""
     monkeypatch.setattr(plugins, "_plugins", plugins.Plugins())
+    monkeypatch.setenv("KERAS_BACKEND", "torch")
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     monkeypatch.chdir(tmp_path)
 
 
@@ -60,6 +62,8 @@ def run_page(text, name):
     return namespace
 
 
+@pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning")  # Keras
+@pytest.mark.filterwarnings("ignore:The default of config ``remember_data``:FutureWarning")  # sktime
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_pages_run(page, fresh):
     try:
