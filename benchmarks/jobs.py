@@ -2,14 +2,17 @@
 
     python benchmarks/jobs.py [--quick] [--tasks NAME,...] [--cells NAME,...] [--inference] [--threads N]
                               [--minutes M] [--text FILE]
-                              [--peers NAME,...] [--size BxTxIxHxK] [--json FILE] [--plot FILE.png]
+                              [--peers NAME,...] [--size BxTxIxHxK] [--json FILE] [--plot FILE.svg [--dark]]
+    python benchmarks/jobs.py --from FILE [--from FILE ...] [--json FILE] [--plot FILE.svg [--dark]]
 
 A training step is embedding (of a text), layer, head, softmax cross-entropy, clipping by norm and Adam. Contestants
 start from the same weights and see the same batches; where their first losses differ, nothing is measured. Then they
 work in turn, round by round, while the others wait on a pipe; a time is the median over the rounds. No variable about
 threads is set, and those of the caller are taken away, unless --threads gives all the same number, and so many cores.
 With --inference a model with its head runs forward only, beside ONNX Runtime, too. Peers that are not installed are
-left out. MB is the most memory that a process has had, its libraries included.
+left out. MB is the most memory that a process has had, its libraries included. The plot has a bar for each peer, its
+time divided by that of pylstm. With --from nothing is measured: tables and plot are those of one --json, or of several
+with different works or tasks, such as training and inference.
 
 Then come jobs of pylstm alone from end to end: `pylstm train text`, for --minutes, of --text or of Python's manual
 topics, and fits of `SequenceClassifier` (digits) and `Forecaster` (a series of 600 months).
@@ -70,18 +73,29 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         "--text", type=to_read, metavar="FILE", help="for `pylstm train text`; default: Python's manual topics"
     )
     parser.add_argument("--json", type=to_write, metavar="FILE")
-    parser.add_argument("--plot", type=to_plot, metavar="FILE.png")
+    parser.add_argument("--plot", type=to_plot, metavar="FILE.svg")
+    parser.add_argument("--dark", action="store_true", help="the plot for a dark page")
     target = ("label", "mean", "worst", "worst_size", "wanted_mean", "met")
     earlier = results("machine", "threads", "works", row=("size", "contestants", "ratios", "wanted"), target=target)
-    parser.add_argument(
-        "--from", dest="redraw", type=earlier, metavar="FILE", help="an earlier --json instead of a run"
-    )
+    about = "an earlier --json instead of a run; several, if their works or tasks differ"
+    parser.add_argument("--from", dest="redraw", type=earlier, action="append", metavar="FILE", help=about)
     options = parser.parse_args(arguments)
+    options.redraw = together(parser, options.redraw)
     options.tasks = chosen(parser, "--tasks", options.tasks, [*TASK, *ENDS])
     options.cells = chosen(parser, "--cells", options.cells, [*CELLS])
     options.peers = chosen(parser, "--peers", options.peers, ENTRANTS["infer" if options.inference else "train"])
     options.size = dict(zip("BTIHK", options.size)) if options.size else {}
     return options
+
+
+def together(parser: argparse.ArgumentParser, several: list[dict[str, Any]] | None) -> dict[str, Any] | None:
+    """The files of --from as one."""
+    from contest.jobs.joined import joined
+
+    try:
+        return joined(several) if several else None
+    except ValueError as error:
+        parser.error(f"--from: the files are {error}: show them one by one")
 
 
 def measure(options: argparse.Namespace) -> int:
@@ -165,23 +179,23 @@ def show(found: dict[str, Any]) -> None:
 
 def finish(found: dict[str, Any], options: argparse.Namespace) -> int:
     """Summary, JSON and plot."""
-    from contest import plot
-    from contest.jobs import table
+    from contest.jobs import bars, table
 
-    if found["works"]:
+    found.pop("all", None)
+    for kind in ("train", "infer"):
+        works = [work for work in found["works"] if work["name"].endswith(f"-{kind}")]
         rows = [
-            row | {"size": f"{row['size']}, {work['name'].partition('-')[0]}"}
-            for work in found["works"]
-            for row in work["rows"]
+            row | {"size": f"{row['size']}, {work['name'].partition('-')[0]}"} for work in works for row in work["rows"]
         ]
-        trained = found["works"][0]["name"].endswith("-train")
-        mean = table.WANTED.get(found["threads"], (None,))[0] if trained else None
-        found["all"] = table.reached(rows, mean)
-        print(f"\n{table.summary(found['works'], found['all'])}", flush=True)
+        mean = table.WANTED.get(found["threads"], (None,))[0] if kind == "train" else None
+        if works:
+            together = table.reached(rows, mean)
+            found.setdefault("all", together)
+            print(f"\n{table.summary(works, together)}", flush=True)
     if options.json:
         Path(options.json).write_text(json.dumps(found, indent=1) + "\n")
     if options.plot and found["works"]:
-        plot.draw(found["works"], found["machine"], options.plot)
+        bars.draw(found["works"], found["machine"], options.plot, options.dark)
         print(f"\nPlot in {options.plot}")
     return 0
 

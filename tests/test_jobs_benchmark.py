@@ -71,24 +71,77 @@ def test_a_quick_run_prints_ratios_and_writes_them(tmp_path):
     assert again.stdout.split("## ", 1)[1].split() == done.stdout.split("## ", 1)[1].split()
 
 
+MACHINE = {"cpu": "a", "cores": 2, "level": "v3", "peak_gflops_float32": 1.0, "versions": {"torch": "2"}, "python": "3"}
+
+
+def run_of(name, tasks, *, threads=None, **machine):
+    """What --json writes of a run: of each task and contestant the milliseconds of a step."""
+    rows = []
+    for task, milliseconds in tasks.items():
+        found = {
+            library: {"median": each / 1e3, "minimum": each / 1e3, "samples": 3, "calls": 1, "peak_bytes": 5 * 10**7}
+            for library, each in milliseconds.items()
+        }
+        best = min((each for library, each in milliseconds.items() if library != "pylstm"), default=None)
+        ratio = best and best / milliseconds["pylstm"]
+        rows.append({"size": task, "contestants": found, "ratios": [ratio], "wanted": None})
+    nothing = dict.fromkeys(("mean", "worst", "worst_size", "wanted_mean", "met")) | {"label": "best / pylstm"}
+    work = {"name": name, "title": f"{name}, work", "sizes": "", "rows": rows, "targets": [nothing]}
+    return {"machine": MACHINE | machine, "threads": threads, "works": [work]}
+
+
 def test_a_plot_of_earlier_results(tmp_path):
+    """Of two runs that become one: a bar for each peer, its ratio at the end; in colours for light and dark pages."""
     pytest.importorskip("matplotlib")
-    times = {"median": 0.02, "minimum": 0.01, "samples": 3, "calls": 1, "peak_bytes": 5 * 10**7}
-    rows = [{"size": size, "contestants": {"pylstm": times}, "ratios": [None], "wanted": None} for size in "ab"]
-    target = {
-        "label": "best / pylstm",
-        "mean": None,
-        "worst": None,
-        "worst_size": None,
-        "wanted_mean": None,
-        "met": None,
-    }
-    work = {"name": "lstm-train", "title": "LSTM", "sizes": "", "rows": rows, "targets": [target]}
-    machine = {"cpu": "a", "cores": 2, "level": "v3", "peak_gflops_float32": 1.0, "versions": {}, "python": "3"}
-    (tmp_path / "found.json").write_text(json.dumps({"machine": machine, "threads": None, "works": [work]}))
+    train = run_of("lstm-train", {"digits": {"pylstm": 20.0, "torch": 50.0, "jax": 246.0}})
+    infer = run_of("gru-infer", {"digits": {"pylstm": 10.0, "torch": 7.3}})
+    for name, found in {"train": train, "infer": infer}.items():
+        (tmp_path / f"{name}.json").write_text(json.dumps(found))
+    both = ("--from", "train.json", "--from", "infer.json")
+    done = jobs(*both, "--json", "both.json", "--plot", "plot.svg", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "20.0" in done.stdout and "| lstm-train " in done.stdout and "| gru-infer " in done.stdout
+    light = (tmp_path / "plot.svg").read_text()
+    assert all(f">{ratio}<" in light for ratio in ("2.50", "12.3", "0.73"))
+    again = jobs("--from", "both.json", "--plot", "plot.svg", "--dark", cwd=tmp_path)
+    assert again.returncode == 0, again.stderr
+    dark = (tmp_path / "plot.svg").read_text()
+    assert ("#1f2328" in light, "#1f2328" in dark, "#e6edf3" in dark) == (True, False, True)
+
+
+def test_a_plot_of_pylstm_alone(tmp_path):
+    pytest.importorskip("matplotlib")
+    (tmp_path / "found.json").write_text(
+        json.dumps(run_of("lstm-train", {"a": {"pylstm": 20.0}, "b": {"pylstm": 20.0}}))
+    )
     done = jobs("--from", "found.json", "--plot", "plot.png", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert (tmp_path / "plot.png").read_bytes().startswith(b"\x89PNG") and "20.0" in done.stdout
+    assert (tmp_path / "plot.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("other", "message"),
+    [
+        (run_of("lstm-train", {"text": {"pylstm": 1.0}}), "both of text in lstm-train"),
+        (run_of("gru-train", {"text": {"pylstm": 1.0}}, cpu="b"), "of different cpu, a and b"),
+        (run_of("gru-train", {"text": {"pylstm": 1.0}}, versions={"torch": "3"}), "of different versions"),
+        (run_of("gru-train", {"text": {"pylstm": 1.0}}, threads=1), "of different numbers of threads, None and 1"),
+    ],
+)
+def test_runs_that_do_not_go_together_are_refused(tmp_path, other, message):
+    for name, found in {"one": run_of("lstm-train", {"text": {"pylstm": 1.0}}), "other": other}.items():
+        (tmp_path / f"{name}.json").write_text(json.dumps(found))
+    done = jobs("--from", "one.json", "--from", "other.json", cwd=tmp_path)
+    assert done.returncode == 2 and f"the files are {message}" in done.stderr
+
+
+def test_tasks_of_several_runs_are_one_work(part):
+    ones = [
+        run_of("lstm-train", {name: {"pylstm": 1.0, "torch": ratio}}) for name, ratio in {"a": 2.0, "b": 8.0}.items()
+    ]
+    (work,) = part("joined").joined(ones)["works"]
+    assert [row["size"] for row in work["rows"]] == ["a", "b"]
+    assert work["targets"][0]["mean"] == pytest.approx(4.0) and work["targets"][0]["worst_size"] == "a"
 
 
 @pytest.mark.slow
