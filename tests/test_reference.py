@@ -43,7 +43,7 @@ def pages_of(page):
     if page == DOCS / "gallery" / "README.md":
         return [page]
     names = [line for tree in TREE.findall(page.read_text()) for line in tree.splitlines() if line and line[0] != ":"]
-    below = [(page.parent / name).with_suffix(".md") for name in names]
+    below = [(page.parent / name).resolve().with_suffix(".md") for name in names]
     return [page, *(each for child in below for each in pages_of(child))]
 
 
