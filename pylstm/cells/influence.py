@@ -39,8 +39,11 @@ class UnitInfluence:
     apart: str
 
 
-def unit_influence(cell: type[Cell], learned: Collection[str] = ()) -> UnitInfluence:
-    """The influence of the parameters of a cell, from its formula; `learned`: states whose initial values are some."""
+def unit_influence(cell: type[Cell], learned: Collection[str] = (), output: bool = False) -> UnitInfluence:
+    """The influence of the parameters of a cell, from its formula.
+
+    `learned`: states whose initial values are some. `output`: the output counts as a state, for a layer above.
+    """
     try:
         derivation = derive(cell)
     except FormulaError:
@@ -58,7 +61,9 @@ def unit_influence(cell: type[Cell], learned: Collection[str] = ()) -> UnitInflu
         if name not in trained and any(("prev", each) in reached[name] for each in trained)
     ]:
         trained += more
-    states = tuple(name for name in contract.states if name in trained and name in read)
+    states = tuple(
+        name for name in contract.states if (name in trained and name in read) or (output and name == contract.output)
+    )
     through: Names = frozenset(leaf for name in states for leaf in reached[name])
     gates = frozenset(name for kind, name in through if kind == "z")
     params = frozenset(name for kind, name in through if kind == "p") - {*contract.constants}

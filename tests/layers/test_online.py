@@ -1,6 +1,7 @@
 """Streams that learn: every rule beside back-propagation through time, or beside its definition in NumPy."""
 
 import pickle
+import threading
 import tracemalloc
 
 import numpy as np
@@ -88,6 +89,47 @@ def test_a_stack_is_back_propagation_through_time(cells):
     total, y = learned(stack.stream(B, online="rtrl"), x, dy, None, reset)
     check(y, run.y)
     check(total.flat, run.backward(dy).params.flat)
+
+
+@pytest.mark.parametrize("residual", [False, True])
+@pytest.mark.parametrize(
+    "cells", [("mingru", "lru"), ("sru", "paralstm", "rwkv4", "unicornn"), ("unicornn", "rwkv4", "indrnn")]
+)
+def test_a_stack_of_units_is_exact_without_products_of_all_states(cells, residual):
+    layers = [
+        pylstm.Recurrent(c, I if k == 0 else H, H, dtype="float64", seed=k, learn_initial=FOUND[c].states)
+        for k, c in enumerate(cells)
+    ]
+    for layer in layers:
+        for name in layer.learn_initial:
+            layer.params[f"initial_{name}"] = draw(layer.widths[name], low=0.3)
+    stack = pylstm.Stack(layers, residual=residual)
+    stream = stack.stream(B, online="rtrl")
+    assert len(stream._chain.across) == len(cells) * (len(cells) - 1) // 2  # of every layer on those above
+    x, dy, reset = draw(T, B, I), draw(T, B, H, seed=1), np.random.default_rng(3).random((T, B)) < 0.3
+    run = stack(x, reset=reset)
+    truth = run.backward(dy)
+    half, ys = T // 2, []
+    total, y = learned(stream, x[:half], dy[:half], None, reset[:half])
+    ys.append(y)
+    more, y = learned(pickle.loads(pickle.dumps(stream)), x[half:], dy[half:], None, reset[half:])
+    check(np.concatenate([*ys, y]), run.y)
+    check(total.flat + more.flat, truth.params.flat)
+
+
+@pytest.mark.parametrize("cells", [("mingru", "mingru"), ("gru", "gru")])
+@pytest.mark.parametrize("online", ["rtrl", "snap1"])
+def test_the_cotangent_of_the_input_is_that_of_the_last_step(cells, online):
+    stack = pylstm.Stack(
+        [pylstm.Recurrent(c, H, H, dtype="float64", seed=k) for k, c in enumerate(cells)], residual=True
+    )
+    x, dy = draw(3, 1, H), draw(1, H)
+    stream = stack.stream(online=online)
+    for t in range(3):
+        before = stream.state
+        stream.step(x[t])
+    stream.learn(dy)
+    check(stream.dx, stack(x[2:], initial=before).backward(dy[None]).x[0])
 
 
 def by_definition(layer, x, dy, direct):
@@ -256,3 +298,92 @@ def test_what_cannot_be_is_refused():
         layer.stream(online="snap1").step(np.zeros(3))
     with pytest.raises(ValueError, match="another stream"):
         layer.stream(online="snap1").load_state_dict(layer.stream(2, online="snap1").state_dict())
+
+
+class Meddler:
+    """An input whose conversion to an array has another thread use the stream."""
+
+    def __init__(self, call):
+        self.call, self.said = call, []
+
+    def __array__(self, dtype=None, copy=None):
+        thread = threading.Thread(target=self.try_call)
+        thread.start()
+        thread.join()
+        return np.ones(I)
+
+    def try_call(self):
+        try:
+            self.call()
+        except RuntimeError as error:
+            self.said.append(str(error))
+
+
+@pytest.mark.parametrize(("cell", "online"), [("mingru", "rtrl"), ("lstm", "rtrl"), ("lru", "snap1")])
+def test_one_thread_at_a_time(cell, online):
+    layer, x, dy, _ = problem(cell)
+    stream = layer.stream(online=online)
+    stream.step(x[0, 0])
+    kept = stream.state_dict()
+    for call in (
+        lambda: stream.step(x[0, 0]),
+        lambda: stream.learn(dy[0, 0]),
+        stream.reset,
+        stream.state_dict,
+        lambda: stream.load_state_dict(kept),
+        lambda: stream.state,
+    ):
+        meddler = Meddler(call)
+        stream.step(meddler)
+        assert meddler.said == ["this stream is at work in another thread: give every thread a stream of its own"]
+        stream.learn(dy[0, 0])
+
+
+def interrupt(*_):
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize(
+    ("cells", "online"), [(("mingru", "lru"), "rtrl"), (("lstm", "gru"), "rtrl"), (("lru",), "snap1")]
+)
+def test_an_interrupted_step_is_not_gone_on_from(cells, online, monkeypatch):
+    layers = [pylstm.Recurrent(c, I if k == 0 else H, H, dtype="float64", seed=k) for k, c in enumerate(cells)]
+    stack, x, dy = pylstm.Stack(layers), draw(T, B, I), draw(T, B, H, seed=1)
+    truth, _ = learned(stack.stream(B, online=online), x, dy)
+    stream = stack.stream(B, online=online)
+    stream.step(x[0])
+    kept = stream.state_dict()
+    with monkeypatch.context() as patch:
+        patch.setattr(stream._rule, "after_step", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            stream.step(np.asfortranarray(x[1]))  # not just so: the way through Python
+    for call in (
+        lambda: stream.step(x[0]),
+        lambda: stream.learn(dy[0]),
+        lambda: stream.reset([0]),
+        stream.state_dict,
+        lambda: stream.state,
+        lambda: pickle.dumps(stream),
+    ):
+        with pytest.raises(RuntimeError, match=r"was interrupted.*stream\.reset\(\)"):
+            call()
+    stream.load_state_dict(kept)
+    first = stream.learn(dy[0]).copy()
+    check(first.flat + learned(stream, x[1:], dy[1:])[0].flat, truth.flat)
+    stream._chain.begin()
+    stream.reset()
+    assert (learned(stream, x, dy)[0].flat == truth.flat).all()
+
+
+@pytest.mark.parametrize(("cell", "online"), [("lstm", "rtrl"), ("lru", "rtrl")])
+def test_after_an_interrupted_gradient_the_stream_goes_on(cell, online, monkeypatch):
+    layer, x, dy, _ = problem(cell)
+    streams = [layer.stream(B, online=online) for _ in range(2)]
+    for stream in streams:
+        learned(stream, x, dy)
+    with monkeypatch.context() as patch:
+        patch.setattr(streams[0]._rule, "learn", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            streams[0].learn(np.asfortranarray(dy[1]))
+    assert (streams[0].learn(dy[1]).flat == streams[1].learn(dy[1]).flat).all()
+    assert (learned(streams[0], x, dy)[0].flat == learned(streams[1], x, dy)[0].flat).all()

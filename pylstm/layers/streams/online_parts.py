@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 
@@ -21,6 +22,24 @@ FACTOR, VECTOR, INITIAL = 0, 1, 2
 Segment = tuple[Any, ...]
 """start, stride, elements of a row, rows, first unit, column, (source, offset), step, kind, state: see `online.pyx`."""
 
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def alone(method: Callable[P, R]) -> Callable[P, R]:
+    """A method of a stream that is the only one at work on it; another thread meanwhile is refused."""
+
+    @functools.wraps(method)
+    def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        chain = args[0]._chain  # type: ignore[attr-defined]
+        chain.hold()
+        try:
+            return method(*args, **kwargs)
+        finally:
+            chain.let_go()
+
+    return call
+
 
 class OnlinePart:
     """One layer of a stream that learns.
@@ -34,7 +53,7 @@ class OnlinePart:
         Parameters as the loop has them.
     """
 
-    def __init__(self, layer: Any, rows: int, how: int, influence: UnitInfluence | None) -> None:
+    def __init__(self, layer: Any, rows: int, how: int, influence: UnitInfluence | None, above: bool = False) -> None:
         self.layer, self.contract = layer, layer.cell.contract
         self.shapes = layer._maker.shapes if layer._maker else layer.params.shapes
         self.size = sum(int(np.prod(shape)) for shape in self.shapes.values())
@@ -44,17 +63,14 @@ class OnlinePart:
         else:
             states = [self.contract.states.index(name) for name in influence.states]
             units = [k for gate in self.contract.gates for k in range(layer.widths[gate])]
-            self.online = engine.Online(layer._core, rows, how, states, list(self._segments(influence)), units)
+            self.online = engine.Online(layer._core, rows, how, states, list(self._segments(influence)), units, above)
         self.states = {name: self.online.block("states", k) for k, name in enumerate(self.contract.states)}
         self.back_states = [self.online.block("dstates", k) for k in range(len(self.contract.states))]
         self.before = [self.online.block("dprev", k) for k in range(len(self.contract.states))]
         self.out = self.contract.states.index(self.contract.output)
-        for b in range(rows):
-            self.start(b)
 
     def start(self, b: int) -> None:
-        """Row `b` starts anew."""
-        self.online.start(b)
+        """The states of row `b` start anew."""
         for name, state in self.states.items():
             state[b] = origin_of(self.layer, name)
 

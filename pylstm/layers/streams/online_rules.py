@@ -14,52 +14,53 @@ MOST = 1 << 27
 """Numbers that the influence of every parameter on every state may have."""
 
 
-class UnitRule:
-    """Influence within every layer by units; the cotangent of its input is that of the layer below."""
+def check_crossings(parts: Sequence[OnlinePart], rows: int, exact: bool) -> None:
+    """Refuse a stack whose influence of lower layers on upper ones does not fit."""
+    states = [part.online.influence.shape[1] * part.layer.output_size for part in parts] if exact else []
+    size = sum(count * part.size for k, count in enumerate(states) for part in parts[:k])
+    if rows * size > MOST:
+        raise ValueError(
+            f"rtrl keeps the influence of the parameters of lower layers on the states of upper ones, {size} numbers "
+            f"for each of {rows} rows of this stack: pass online='snap1', or choose a smaller net"
+        )
 
-    def __init__(self, parts: Sequence[OnlinePart], residual: Sequence[bool]) -> None:
-        self._parts, self._residual = parts, residual
+
+class UnitRule:
+    """Influence by units within every layer, and if it is exact of every layer on those above: the engine's own."""
+
+    def __init__(self, parts: Sequence[OnlinePart], chain: Any) -> None:
+        self._parts, self._chain = parts, chain
+        self.flush, self.start = chain.flush, chain.start
 
     def after_step(self) -> None:
         """Nothing: the engine has done it."""
 
-    def start(self, b: int) -> None:
-        """Nothing: the engine has done it."""
-
-    def learn(self, dy: Array, flats: Sequence[Array], grads: Sequence[Array]) -> Array:
-        """Add the gradients by layer, for the cotangent of the last output; that of the input."""
-        for k in reversed(range(len(self._parts))):
-            online = self._parts[k].online
-            online.learn(dy, flats[k], grads[k])
-            dy = online.dx + dy if self._residual[k] else online.dx.copy()
-        return dy
+    def learn(self, dy: Array, flats: list[Array], grads: Array) -> None:
+        """The gradients of all layers, one after the other, for the cotangent of the last output."""
+        self._chain.learn(dy, flats, grads)
 
     def arrays(self) -> dict[str, Array]:
         """What it has learned of the past, besides the tapes: views."""
         named = ((f"{k}.", part.online) for k, part in enumerate(self._parts))
-        return {key + name: getattr(online, name) for key, online in named for name in ("influence", "factors")}
+        own = {key + name: getattr(online, name) for key, online in named for name in ("influence", "factors")}
+        return own | {f"{k}.influence of {j}": array for (k, j), array in self._chain.across.items()}
 
     @property
-    def pending(self) -> list[bool]:
-        """Whether the influence of each layer has still to move."""
-        return [part.online.pending for part in self._parts]
+    def pending(self) -> bool:
+        """Whether the influence has still to move."""
+        found: bool = self._chain.pending
+        return found
 
     @pending.setter
-    def pending(self, values: Sequence[bool]) -> None:
-        for part, value in zip(self._parts, values, strict=True):
-            part.online.pending = value
-
-    def flush(self) -> None:
-        """Move the influence on to the last step."""
-        for part in self._parts:
-            part.online.flush()
+    def pending(self, value: bool) -> None:
+        self._chain.pending = value
 
 
 class FullRule:
     """Influence of every parameter on every state of all layers: exact for any net, N x P numbers for each row."""
 
-    def __init__(self, parts: Sequence[OnlinePart], residual: Sequence[bool], rows: int) -> None:
-        self._parts, self._residual = parts, residual
+    def __init__(self, parts: Sequence[OnlinePart], chain: Any, residual: Sequence[bool], rows: int) -> None:
+        self._parts, self._chain, self._residual = parts, chain, residual
         widths = [state.shape[1] for part in parts for state in part.states.values()]
         N, P = sum(widths), sum(part.size for part in parts)
         if rows * N * P > MOST:
@@ -70,9 +71,7 @@ class FullRule:
         dtype = parts[0].layer.dtype
         self.E, self.A, self.M = (np.zeros((rows, *shape), dtype) for shape in ((N, P), (N, N), (N, P)))
         self._ends = np.cumsum([part.size for part in parts])
-        self.pending = [False]
-        for b in range(rows):
-            self.start(b)
+        self.pending = False
 
     def start(self, b: int) -> None:
         """Row `b` starts anew: only learned initial states have an influence."""
@@ -106,23 +105,21 @@ class FullRule:
                         self._back(b, top, flats, self._split(self.M[b, n]), None)
                         self.A[b, n] = self._before(b)
                         n += 1
-        self.pending = [True]
+        self.pending = True
 
     def flush(self) -> None:
         """E = A E + M."""
-        if self.pending[0]:
-            self.pending = [False]
+        if self.pending:
+            self.pending = False
             self.E = self.A @ self.E + self.M
 
-    def learn(self, dy: Array, flats: Sequence[Array], grads: Sequence[Array]) -> Array:
-        """Add the gradients by layer, for the cotangent of the last output; that of the input."""
-        dx = np.empty((len(self.E), self._parts[0].layer.input_size), self.E.dtype)
+    def learn(self, dy: Array, flats: Sequence[Array], grads: Array) -> None:
+        """The gradients of all layers, one after the other, for the cotangent of the last output."""
+        grads[...] = 0
         for b in range(len(self.E)):
             self._clear(b)
-            dx[b] = self._back(b, len(self._parts) - 1, flats, grads, dy[b])
-            for piece, sent in zip(grads, self._split(self._before(b) @ self.E[b])):
-                piece += sent
-        return dx
+            self._chain.dx[b] = self._back(b, len(self._parts) - 1, flats, self._split(grads), dy[b])
+            grads += self._before(b) @ self.E[b]
 
     def arrays(self) -> dict[str, Array]:
         """What it has learned of the past, besides the tapes: views."""
