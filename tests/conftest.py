@@ -10,7 +10,10 @@ import signal
 import subprocess
 import sys
 import tomllib
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -27,6 +30,10 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
 NO_SKIPS = os.environ.get("PYLSTM_NO_SKIPS", "")
 """Set by ``.ci/run``: a test that is skipped fails, unless its reason says that this machine cannot run it; with "once"
 only those that run in one environment, with "1" all."""
+TESTED = os.environ.get("PYLSTM_TESTED", "")
+"""A file, set by ``.ci/run``: what the first environment has tested there is nothing that the second could change."""
+OURS = tuple(f"tests/{room}/" for room in ("cells", "export", "forecasting", "layers", "seeds", "training", "zoo"))
+"""Tests of these folders need not run again; others may test what a façade has, which depends on what is installed."""
 ONCE = {"once", "serial"}
 EXCUSES = ("this machine", "editable install")
 
@@ -85,6 +92,50 @@ ELSEWHERE = Elsewhere()
 sys.meta_path.insert(0, ELSEWHERE)
 
 
+def watch_processes(event: str, arguments: tuple[Any, ...]) -> None:
+    """A Python started by a test looks for packages where `Elsewhere` does not see it; not so Cython and compilers."""
+    if event not in ("os.fork", "subprocess.Popen"):
+        return
+    program, command = [*arguments, "", ""][:2]
+    name = os.path.basename(os.fsdecode(program or ""))
+    if event == "os.fork" or (re.match("python|pylstm|env|.*sh$", name) and "cython" not in command):
+        ELSEWHERE.sought.add("a process")
+
+
+if TESTED and NO_SKIPS == "once":
+    sys.addaudithook(watch_processes)
+
+
+def note(scope: str) -> None:
+    if TESTED and NO_SKIPS == "once" and scope.removeprefix("again ").startswith(OURS):
+        with open(TESTED, "a") as file:
+            file.write(f"{scope}\n")
+
+
+def note_test(report: pytest.TestReport, sought: set[str]) -> None:
+    """Into `TESTED`: a test that has ended; "again" and the test, or its file if fixtures were the reason."""
+    if sought and report.when == "setup":
+        note(f"again {report.nodeid.partition('::')[0]}")
+    if sought or not report.passed:
+        note(f"again {report.nodeid}")
+    if report.when == "teardown":
+        note(report.nodeid)
+
+
+def not_again(lines: Iterable[str]) -> set[str]:
+    """The tests of `TESTED` that need not run in the second environment."""
+    lines = set(lines)
+    again = {each.removeprefix("again ") for each in lines if each.startswith("again ")}
+    return {each for each in lines - again if not each.startswith("again ") and each.partition("::")[0] not in again}
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if TESTED and NO_SKIPS == "1":
+        tested = not_again(Path(TESTED).read_text().splitlines())
+        config.hook.pytest_deselected(items=[item for item in items if item.nodeid in tested])
+        items[:] = [item for item in items if item.nodeid not in tested]
+
+
 def explain_skip(report: pytest.TestReport | pytest.CollectReport) -> None:
     """Name the extra whose package a skipped test needs; any other skip, or one under NO_SKIPS, is a failure."""
     if not report.skipped or hasattr(report, "wasxfail"):
@@ -108,6 +159,8 @@ def explain_skip(report: pytest.TestReport | pytest.CollectReport) -> None:
 def pytest_collection():
     """The garbage collector is not shown twenty thousand tests each time it runs: a full run took 0.3 s with them."""
     gc.disable()
+    with suppress(ImportError):
+        import pylstm  # noqa: F401 - it looks for scikit-learn, for all files
     try:
         return (yield)
     finally:
@@ -134,13 +187,17 @@ def pytest_runtest_makereport():
     report = yield
     explain_skip(report)
     refuse_elsewhere(report, ELSEWHERE.sought)
+    note_test(report, ELSEWHERE.sought)
     return report
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_make_collect_report():
+    ELSEWHERE.sought.clear()
     report = yield
     explain_skip(report)
+    if ELSEWHERE.sought:
+        note(f"again {report.nodeid}")
     return report
 
 

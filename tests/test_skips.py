@@ -72,3 +72,49 @@ def test_what_runs_in_one_environment_is_not_skipped_there(conftest, monkeypatch
     assert report.outcome == "failed" and "under PYLSTM_NO_SKIPS=once: needs Cython" in report.longrepr
     assert skipped(conftest, "needs statsmodels", "slow").outcome == "skipped"
     assert skipped(conftest, "this machine has no C compiler", mark).outcome == "skipped"
+
+
+def test_what_looked_for_nothing_is_not_tested_again(conftest, monkeypatch, tmp_path):
+    monkeypatch.setattr(conftest, "TESTED", str(tmp_path / "tested.txt"))
+    monkeypatch.setattr(conftest, "NO_SKIPS", "once")
+    file = "tests/cells/test_a.py"
+    for name, sought, fails in [
+        (f"{file}::plain[1]", None, None),
+        (f"{file}::seeks", "call", None),
+        (f"{file}::fails", None, "call"),
+        (f"{file}::skips", None, "setup"),
+        ("tests/layers/test_b.py::fixture", "setup", None),
+        ("tests/layers/test_b.py::beside", None, None),
+        ("tests/test_c.py::facade", None, None),
+    ]:
+        found = set()
+        for when in ("setup", "call", "teardown"):
+            found |= {"torch"} if when == sought else set()
+            conftest.note_test(SimpleNamespace(when=when, nodeid=name, passed=when != fails), found)
+    conftest.note("tests/zoo/test_d.py::imports")
+    conftest.note("again tests/zoo/test_d.py")
+    lines = (tmp_path / "tested.txt").read_text().splitlines()
+    assert conftest.not_again(lines) == {f"{file}::plain[1]"}
+    monkeypatch.setattr(conftest, "NO_SKIPS", "1")
+    items = [SimpleNamespace(nodeid=each) for each in (f"{file}::plain[1]", f"{file}::seeks")]
+    left = []
+    config = SimpleNamespace(hook=SimpleNamespace(pytest_deselected=lambda items: left.extend(items)))
+    conftest.pytest_collection_modifyitems(config, items)
+    assert [each.nodeid for each in items] == [f"{file}::seeks"] and len(left) == 1
+
+
+@pytest.mark.parametrize(
+    ("event", "command", "found"),
+    [
+        ("subprocess.Popen", ("/usr/bin/python3", ["python3", "-c", "1"]), True),
+        ("subprocess.Popen", ("pylstm", ["pylstm", "cells"]), True),
+        ("os.fork", (), True),
+        ("subprocess.Popen", ("/usr/bin/python3", ["python3", "-m", "cython", "a.pyx"]), False),
+        ("subprocess.Popen", ("/usr/bin/cc", ["cc", "-I/usr/include/python3.11", "a.c"]), False),
+        ("open", ("python", "r"), False),
+    ],
+)
+def test_a_python_that_is_started_may_look_for_anything(conftest, monkeypatch, event, command, found):
+    monkeypatch.setattr(conftest.ELSEWHERE, "sought", set())
+    conftest.watch_processes(event, command)
+    assert bool(conftest.ELSEWHERE.sought) == found
