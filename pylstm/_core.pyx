@@ -30,9 +30,11 @@
 # of adding it (1 %, and a segment of a longer run would have other bits).
 """
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
+from libc.stdint cimport int64_t
 from libc.string cimport memcmp, memcpy, memset
 
 from pylstm.engine.buffers cimport address, line_up, optional
+from pylstm.engine.counts cimport count_span
 from pylstm.engine.deltas cimport keep_state, keep_step
 from pylstm.engine.memory cimport Memory, stamp_t
 from pylstm.engine.modifiers cimport add_given, blend_state, clear, scale_state, unblend_state, unscale_state
@@ -76,7 +78,9 @@ def forward(Plan layout not None, workspace, flat, x, initial, given, *, bint pa
     given : Given
         What comes with the steps: `aux`, over the aux blocks (T, B, w), None for the input itself; `pre` and `blend`, over
         the states (T, B, w) or None (1); `reset` (T, B) of uint8; with it `origin`, over the states (w,): what a row starts
-        from at a reset. Each may be None as a whole.
+        from at a reset. Each may be None as a whole. `counts`, or None: `ends`, of the columns of z (2, columns), and
+        IN+OUT `found`, int64 (threads, 2 columns + 1): how many values are at the lower end or below it, at the upper or
+        above it, of so many rows; `held`, integers of itemsize (threads, 2 columns): what is not yet in `found`.
     packed : bool
         The segment before has left the packed weights in `workspace`.
     again : bool
@@ -103,6 +107,10 @@ def forward(Plan layout not None, workspace, flat, x, initial, given, *, bint pa
     else:
         a.x = address(x, rows * core.input_size * size, False)
     take_given_steps(&a, plan, given)
+    if given.counts is not None:
+        a.ends = address(given.counts.ends, 2 * core.z_columns * size, False)
+        a.held = address(given.counts.held, plan.threads * 2 * core.z_columns * size, True)
+        a.counts = <int64_t *> address(given.counts.found, plan.threads * (2 * core.z_columns + 1) * sizeof(int64_t), True)
     for k in range(core.states.n):
         first = None if initial is None else initial[k]
         step = plan.B * core.states.width[k] * size
@@ -368,6 +376,13 @@ cdef int take_deltas(arrays_t *a, const plan_t *plan, deltas) except -1:
 # --- forward -------------------------------------------------------------------------------------------------------
 
 cdef void forward_steps(const plan_t *plan, const arrays_t *a, const span_t *span, floating *dtype) noexcept nogil:
+    """The steps of a span, and what is counted of them."""
+    all_steps(plan, a, span, dtype)
+    if a.counts != NULL and span.own:
+        count_span(plan, a, span)
+
+
+cdef inline void all_steps(const plan_t *plan, const arrays_t *a, const span_t *span, floating *dtype) noexcept nogil:
     """The steps of a span.
 
     A team that shares columns has the same rows in every thread; all but the products is thread 0's."""

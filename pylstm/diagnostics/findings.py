@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from pylstm.diagnostics.checks import check_run
 from pylstm.diagnostics.keepers import keeper
 from pylstm.diagnostics.lags import LagGradients, gradient_by_lag
 from pylstm.diagnostics.saturated import GateSaturation, saturation
-from pylstm.diagnostics.steps import by_step, check_run, input_of
 from pylstm.layers.initialisers import bias_of
+from pylstm.layers.runs.steps import by_step, input_of
 
 MANY = 0.25
 """Share of the units from which a finding is one."""

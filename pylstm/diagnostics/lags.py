@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from pylstm.checks import Array, check_size
-from pylstm.diagnostics.steps import Steps
+from pylstm.diagnostics.checks import check_run
 from pylstm.layers import Run
+from pylstm.layers.runs.steps import Steps
 
 
 @dataclass(frozen=True)
@@ -100,6 +101,7 @@ def gradient_by_lag(run: Run, dy: Any, lags: int | None = None) -> LagGradients:
     >>> gradient_by_lag(run, run.y, lags=3).norms.shape
     (3,)
     """
+    check_run(run)
     steps = Steps(run)
     if run._T == 0 or run._B == 0:
         raise ValueError(f"a run over {run._T} steps of {run._B} rows has no lags")

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from pylstm.checks import Array
-from pylstm.diagnostics.steps import by_step, check_run, input_of, resets_of
+from pylstm.diagnostics.checks import check_run
 from pylstm.layers import Run
+from pylstm.layers.runs.steps import by_step, input_of, resets_of
 
 
 def row_gradients(run: Run, dy: Any) -> dict[str, Array]:

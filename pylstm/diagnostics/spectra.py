@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
-from pylstm.checks import Array, as_array, check_array, check_flag, check_names, check_size
-from pylstm.diagnostics.steps import Steps
+from pylstm.checks import Array, as_array, check_array, check_names, check_size
+from pylstm.diagnostics.checks import check_run
 from pylstm.layers import Recurrent, Run
+from pylstm.layers.runs.steps import jacobians_of
+
+AT_ONCE = 1 << 20
+"""Numbers of the Jacobians that are held at a time, however long the run is."""
 
 
 def jacobians(run: Run, *, direct: bool = False) -> Array:
@@ -46,17 +51,14 @@ def jacobians(run: Run, *, direct: bool = False) -> Array:
     >>> bool(np.allclose(jacobians(run)[3, 0], truth, atol=1e-15))
     True
     """
-    steps, direct = Steps(run), check_flag("direct", direct)
-    one = steps.nothing()
-    widths = [value.shape[-1] for value in one.values()]
-    found = np.empty((steps.T, steps.B, sum(widths), sum(widths)), run.layer.dtype)
-    units = ((value, unit) for value in one.values() for unit in range(value.shape[-1]))
-    for row, (value, unit) in enumerate(units):
-        value[..., unit] = 1
-        sent = steps.direct(one) if direct else {n: steps.whole(v) for n, v in steps.back(one).initial.items()}
-        np.concatenate(list(sent.values()), -1, out=found[:, :, row])
-        value[..., unit] = 0
-    return found
+    check_run(run)
+    return run.jacobians(direct=direct)
+
+
+def _each_jacobian(run: Run, count: int) -> Iterator[Array]:
+    """Step by step, computed for `count` steps at a time."""
+    for first in range(0, run._T, count):
+        yield from jacobians_of(run, first=first, count=count)
 
 
 def lyapunov_spectrum(run: Run, *, exponents: int | None = None, skip: int = 0) -> Array:
@@ -96,15 +98,15 @@ def lyapunov_spectrum(run: Run, *, exponents: int | None = None, skip: int = 0) 
     """
     if getattr(run, "lengths", None) is not None:
         raise ValueError("lyapunov_spectrum needs rows of one length: run them without lengths")
-    J = jacobians(run)
-    T, B, N = J.shape[:3]
+    check_run(run)
+    T, B, N = run._T, run._B, sum(run.layer.widths[name] for name in run.layer.cell.contract.states)
     count = N if exponents is None else min(check_size("exponents", exponents), N)
     if not 0 <= check_size("skip", skip, 0) < T:
         raise ValueError(f"skip must leave a step of {T}, got {skip!r}")
     Q = np.broadcast_to(np.eye(N)[:, :count], (B, N, count))
     total = np.zeros((B, count))
-    for t in range(T):
-        Q, R = np.linalg.qr(J[t] @ Q)
+    for t, J in enumerate(_each_jacobian(run, max(1, AT_ONCE // max(1, B * N * N)))):
+        Q, R = np.linalg.qr(J @ Q)
         if t >= skip:
             with np.errstate(divide="ignore"):  # a direction that is lost at once: -inf
                 total += np.log(np.abs(np.diagonal(R, axis1=1, axis2=2)))

@@ -16,7 +16,7 @@ cdef class Stream:
     cdef team_t alone                          # a stream runs on one thread
     cdef span_t span                           # of a call of `forward_steps`: all rows
     cdef Core core
-    cdef readonly object layer
+    cdef readonly object layer, counted         # what counts its gates, or None
     cdef readonly Py_ssize_t batch_size
     cdef const char *aux[MAX_BLOCKS]           # of this call, at its first step
     cdef object buffer, weights, dtype

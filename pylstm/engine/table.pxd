@@ -1,5 +1,6 @@
 # The blocks of a step as the row hooks see them: where they start for some rows and a step, and how far each moves, in
 # bytes, to the next step (where rows end early: for each row of the step).
+from libc.stdint cimport int64_t
 from libc.string cimport memcpy, memset
 
 from pylstm.engine.plan cimport MAX_BLOCKS, PARAM_ROWS, core_t, kind_t, own_memory, plan_t, row_of, rows_at, state_row
@@ -16,6 +17,9 @@ cdef struct arrays_t:          # the arrays of a call, in and out; NULL where ab
     char *dflat                            # NULL, as dx, where nobody needs it
     char *dx
     bint deltas                            # the last three are given
+    const char *ends                       # of every column of z (2, columns): where it counts as low, and as high
+    int64_t *counts                        # (threads, 2 columns + 1) IN+OUT: low, high, rows; NULL: nobody counts
+    char *held                             # (threads, 2 columns) IN+OUT, of itemsize: what is not yet in counts
     # Ragged batches only.
     const char *given                      # the caller's x or dy
     Py_ssize_t given_step, given_row       # its strides in bytes, per step and per row

@@ -48,5 +48,8 @@ ctypedef struct tiles_t:
     # C (M, N) IN+OUT += A (M, N) * w (N,), and C (M,) IN+OUT += sums of A (R, M) * B (R, M): products with a diagonal
     void (*diagonal)(const matmul_t *m, Py_ssize_t M, const void *A, const void *w, void *C) noexcept nogil
     void (*diagonal_outer)(const outer_t *o) noexcept nogil
+    # below (N,) IN+OUT += how many of the rows of A (R, N) are <= low (N,); above: >= high. Integers of `itemsize` bytes.
+    void (*count)(Py_ssize_t R, Py_ssize_t N, const void *A, Py_ssize_t lda, const void *low, const void *high,
+                  void *below, void *above) noexcept nogil
     # 16 words that change with every change of the bytes
     void (*digest)(const char *at, Py_ssize_t nbytes, uint64_t *out) noexcept nogil

@@ -89,6 +89,12 @@ cdef extern from "tile.h" nogil:
 cdef extern from "digest.h":
     void digest(const char *at, Py_ssize_t nbytes, uint64_t *out) noexcept nogil
 
+cdef extern from "ends.h":
+    void count_ends_float(Py_ssize_t R, Py_ssize_t N, const void *A, Py_ssize_t lda, const void *low, const void *high,
+                          void *below, void *above) noexcept nogil
+    void count_ends_double(Py_ssize_t R, Py_ssize_t N, const void *A, Py_ssize_t lda, const void *low, const void *high,
+                           void *below, void *above) noexcept nogil
+
 cdef enum:
     BLOCK_R = 256       # rows of one block of `outer` and `column_sums`
     BLOCK_K = 256       # terms of a product before the next row tile: 32 KB of a panel
@@ -421,14 +427,14 @@ tables[0] = tiles_t(
     pack=<pack_t> _pack[float],
     product=<product_t> _product[float], outer_scratch=_outer_scratch_float, outer=_outer_float,
     column_sums=<sums_t> _column_sums[float], diagonal=<diagonal_t> _diagonal[float],
-    diagonal_outer=_diagonal_outer_float, digest=digest)
+    diagonal_outer=_diagonal_outer_float, count=count_ends_float, digest=digest)
 tables[1] = tiles_t(
     itemsize=sizeof(double), lanes=TILE_LANES_DOUBLE, panel=_panel,
     packed_size=_packed_size_double, pack_transposed=<pack_t> _pack_transposed[double],
     pack=<pack_t> _pack[double],
     product=<product_t> _product[double], outer_scratch=_outer_scratch_double, outer=_outer_double,
     column_sums=<sums_t> _column_sums[double], diagonal=<diagonal_t> _diagonal[double],
-    diagonal_outer=_diagonal_outer_double, digest=digest)
+    diagonal_outer=_diagonal_outer_double, count=count_ends_double, digest=digest)
 
 
 def capsule():

@@ -3,6 +3,7 @@
 # later stage reads an emission. Nothing waits for a thread that sleeps: see `own_share`.
 from libc.string cimport memcpy
 
+from pylstm.engine.counts cimport count_span
 from pylstm.engine.deltas cimport keep_state, keep_step
 from pylstm.engine.modifiers cimport add_given, clear
 from pylstm.engine.plan cimport (
@@ -105,8 +106,12 @@ cdef inline void forward_units(const plan_t *plan, const arrays_t *a, span_t *sp
                         core.stages[j].forward(&table.rows, core.stages[j].user)
                 stage = end
             next_step(&table)
-    while not plan.taped and own_share(team, number, phase, &share, False):
+    while (not plan.taped or a.counts != NULL) and own_share(team, number, phase, &share, False):
         set_units(plan, span, share)
+        if a.counts != NULL:
+            count_span(plan, a, span)
+        if plan.taped:
+            continue
         if span.first + span.steps < plan.T:
             carry_states(plan, a.base, span)
         else:

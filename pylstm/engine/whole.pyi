@@ -1,4 +1,8 @@
+from typing import Any
+
 from pylstm.engine.stream import Stream
+
+def count_in(stream: Stream, counts: Any) -> None: ...
 
 class Whole:
     def __init__(self, streams: list[Stream]) -> None: ...

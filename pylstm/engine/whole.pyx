@@ -1,8 +1,20 @@
-"""`Whole`: the streams of a stack as one, which a call moves together or, if it fails, not at all."""
+"""`Whole`: the streams of a stack as one, which a call moves together or, if it fails, not at all. `count_in`."""
 from cpython.bytearray cimport PyByteArray_AS_STRING
 
+from libc.stdint cimport int64_t
+
+from pylstm.engine.buffers cimport address
 from pylstm.engine.hold cimport let_go, refuse_held, was_held
 from pylstm.engine.stream cimport Stream
+
+
+def count_in(Stream stream not None, counts):
+    """Count the gates of a stream, from now on, in `counts`, which has `ends`, `held` and `found` as the time loop takes them."""
+    cdef Py_ssize_t columns = stream.core.c.z_columns
+    stream.a.ends = address(counts.ends, 2 * columns * stream.core.c.itemsize, False)
+    stream.a.held = address(counts.held, 2 * columns * stream.core.c.itemsize, True)
+    stream.a.counts = <int64_t *> address(counts.found, (2 * columns + 1) * sizeof(int64_t), True)
+    stream.counted = counts
 
 
 cdef class Whole:

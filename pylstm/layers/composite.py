@@ -140,6 +140,7 @@ class Composite(Layer, Generic[_Run], hints="composite"):
         lengths: ArrayLike | None = None,
         tape: bool = True,
         checkpoint: str | int | None = None,
+        saturation: bool | float = False,
         **other: Never,
     ) -> _Run:
         """Run all layers; of two directions the forward one before the reverse.
@@ -163,6 +164,8 @@ class Composite(Layer, Generic[_Run], hints="composite"):
             Keep what `backward` of the run needs.
         checkpoint : "sqrt", int or str, optional
             As for `Recurrent`; of a budget of memory every single layer has an equal share.
+        saturation : bool or float
+            As for `Recurrent`; each layer counts for itself.
 
         Raises
         ------
@@ -171,7 +174,7 @@ class Composite(Layer, Generic[_Run], hints="composite"):
         """
         if other:
             refuse_call(other)
-        given = given_to(self, aux, pre, blend, checkpoint)
+        given = given_to(self, aux, pre, blend, checkpoint, saturation)
         with unmoved(self.rng) if self.drops else _AS_IT_IS:
             run: _Run = self._run(self, x, split(self, "initial", initial, x), given, reset, lengths, tape)
         return run

@@ -40,6 +40,7 @@ from pylstm.layers.inputs.given import take_given, take_initial
 from pylstm.layers.inputs.layout import Layout
 from pylstm.layers.inputs.learned import check_learned, first_states
 from pylstm.layers.inputs.made import maker_of
+from pylstm.layers.inputs.saturated import Counts
 from pylstm.layers.runs.checkpointed import CheckpointedRun, kept, refuse_with_checkpoint, segments_of
 from pylstm.layers.runs.ragged import Packing, RaggedRun
 from pylstm.layers.runs.run import Run
@@ -110,6 +111,7 @@ class RecurrentLayer(Streamed, Layer, hints="single"):
         self._core = core_of(kernel, self.cell.contract, self.widths, shapes, self.dtype)
         self.workspaces = Workspaces()
         self._tangents: dict[bool, list[Any]] = {False: [], True: []}
+        self._ends: dict[float, Any] = {}
         self._layouts = (Layout(False, self.batch_first), Layout(True, self.batch_first))
 
     @property
@@ -227,6 +229,7 @@ class RecurrentLayer(Streamed, Layer, hints="single"):
         blend: Mapping[str, ArrayLike] | None = None,
         lengths: ArrayLike,
         tape: bool = True,
+        saturation: bool | float = False,
     ) -> RaggedRun: ...
     @overload
     def __call__(
@@ -241,6 +244,7 @@ class RecurrentLayer(Streamed, Layer, hints="single"):
         lengths: ArrayLike | None = None,
         tape: bool = True,
         checkpoint: str | int | None = None,
+        saturation: bool | float = False,
     ) -> Run: ...
     @takes_input
     def __call__(
@@ -255,6 +259,7 @@ class RecurrentLayer(Streamed, Layer, hints="single"):
         lengths: Any = None,
         tape: bool = True,
         checkpoint: Any = None,
+        saturation: Any = False,
         **other: Any,
     ) -> Any:
         """Run the layer over a batch of sequences.
@@ -282,6 +287,9 @@ class RecurrentLayer(Streamed, Layer, hints="single"):
         checkpoint : "sqrt", int or str, optional
             Keep the states at some steps instead of a tape, and compute the rest again in `backward`: at about sqrt(T)
             steps, or as a budget of memory allows, in bytes or like ``"64 MB"``. Not together with `lengths`.
+        saturation : bool or float
+            Count in the loop how often gates are near the ends of their ranges, for `pylstm.diagnostics.saturation` of
+            the run, which then needs no tape. A number: its threshold, for True 0.05.
 
         Returns
         -------
@@ -305,6 +313,8 @@ class RecurrentLayer(Streamed, Layer, hints="single"):
         made = self._maker.make(self.params) if self._maker else None
         given = take_given(self, layout, (T, B), (learned, made), aux=aux, pre=pre, reset=reset, blend=blend)
         threads = allowed_threads() if self._compiled else 1
+        if saturation is not False:
+            given = given.counting(Counts.of(self, saturation, threads))
         if checkpoint is not None:
             refuse_with_checkpoint(lengths, tape)
             segments = segments_of(self, checkpoint, T, B, (given.scaled, given.blended), threads)
@@ -361,7 +371,7 @@ class RecurrentLayer(Streamed, Layer, hints="single"):
     def __getstate__(self) -> Any:
         state: Any = super().__getstate__()
         own, slots = state if isinstance(state, tuple) else (state, {})
-        made = ("_core", "workspaces", "_layouts", "_tangents")
+        made = ("_core", "workspaces", "_layouts", "_tangents", "_ends")
         own = {name: value for name, value in own.items() if name not in made}
         return (own, slots) if slots else own
 

@@ -14,6 +14,7 @@ from pylstm.hints import explained
 from pylstm.kinds import Plan, Wanted
 from pylstm.layers.bidirectional import Bidirectional
 from pylstm.layers.composite import Composite, named_part
+from pylstm.layers.inputs.saturated import refuse_to_count
 from pylstm.layers.recurrent import RecurrentLayer
 from pylstm.layers.runs.stack import StackRun
 from pylstm.layers.streams.online import OnlineStream, Rule
@@ -165,13 +166,18 @@ class Stack(Composite[StackRun], kind="stack"):
         self.rng = generator(seed)
 
     @overload
-    def stream(self, batch_size: int = 1, *, online: None = None) -> StackStream: ...
+    def stream(self, batch_size: int = 1, *, online: None = None, saturation: bool | float = False) -> StackStream: ...
     @overload
     def stream(self, batch_size: int = 1, *, online: Rule) -> OnlineStream: ...
     @explained("stream option")
-    def stream(self, batch_size: int = 1, *, online: Rule | None = None) -> StackStream | OnlineStream:
+    def stream(
+        self, batch_size: int = 1, *, online: Rule | None = None, saturation: bool | float = False
+    ) -> StackStream | OnlineStream:
         """A stream of this stack, of one direction: a `StackStream`, or, to learn, with `online` an `OnlineStream`."""
-        return StackStream(self, batch_size) if online is None else OnlineStream(self, batch_size, online)
+        refuse_to_count(online, saturation)
+        if online is not None:
+            return OnlineStream(self, batch_size, online)
+        return StackStream(self, batch_size, saturation=saturation)
 
     def dropped(self, y: np.ndarray) -> np.ndarray | None:
         """Factors of a dropout of `y` in training mode, else None."""

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from pylstm.checks import check_names, check_size
+from pylstm.diagnostics.checks import by_step, check_run, input_of
 from pylstm.diagnostics.saturated import ranges
-from pylstm.diagnostics.steps import by_step, check_run, input_of
 from pylstm.hints import explained
 from pylstm.plots.panels import POSITIVE, SIGNED, line_of, one_axes, several_axes
 

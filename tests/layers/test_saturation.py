@@ -6,8 +6,8 @@ import pytest
 import pylstm
 from pylstm import plugins
 from pylstm.cells import Cell, derive, maximum, minimum, sigmoid, tanh, where
+from pylstm.cells.formula.ranges import range_of, ranges
 from pylstm.diagnostics import GateSaturation, saturation
-from pylstm.diagnostics.saturated import range_of, ranges
 
 BUNDLED = {entry.cell.name: entry.cell for entry in plugins.registry().entries()}
 

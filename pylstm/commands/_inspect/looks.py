@@ -103,7 +103,7 @@ def _look(name: str, run: Any) -> Look:
 def _told_once(looks: list[Look]) -> None:
     """Say where NaN or infinity begins; what comes from there into other layers has no cure of its own."""
     from pylstm.diagnostics import Finding
-    from pylstm.diagnostics.steps import input_of
+    from pylstm.layers.runs.steps import input_of
 
     first = next((each.name for each in looks if any(one.kind == "not finite" for one in each.findings)), None)
     for look in looks:

@@ -35,11 +35,13 @@ class Given:
         The weights, where they are made of the parameters.
     widths : dict of (kind, name) to int
         Width in which an array was given.
+    counts : Counts, or None
+        What the loop counts of the gates.
     scaled, blended : int
         Bit k: state k is scaled before a step (pre or reset), blended after it.
     """
 
-    __slots__ = ("aux", "blend", "blended", "learned", "made", "origin", "pre", "reset", "scaled", "widths")
+    __slots__ = ("aux", "blend", "blended", "counts", "learned", "made", "origin", "pre", "reset", "scaled", "widths")
 
     def __init__(self, learned: tuple[str, ...] = (), made: Made | None = None) -> None:
         self.aux: list[np.ndarray | None] | None = None
@@ -49,7 +51,14 @@ class Given:
         self.origin: list[np.ndarray] | None = None
         self.learned, self.made = learned, made
         self.widths: dict[tuple[str, str], int] = {}
+        self.counts: Any = None
         self.scaled = self.blended = 0
+
+    def counting(self, counts: Any) -> Given:
+        """The same, counted in `counts`."""
+        found = self.cut(slice(None))
+        found.counts = counts
+        return found
 
     def gradients(self, origin: list[np.ndarray | None] | None) -> GivenGradients:
         """Room for its gradients, and those of `origin`."""

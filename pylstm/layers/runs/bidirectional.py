@@ -51,7 +51,7 @@ class BidirectionalRun(CompositeRun):
             and {n: None if value is None else self._flip(as_array(n, value)) for n, value in values.items()}
             for kind, values in ((kind, given[1][kind]) for kind in KINDS)
         }
-        turned_over["checkpoint"] = given[1]["checkpoint"]
+        turned_over |= {name: given[1][name] for name in ("checkpoint", "saturation")}
         turned_over["reset"] = None if reset is None else self._turn_reset(as_array("reset", reset))
         self.reverse = layer.reverse(self._flip(x), initial[1], **turned_over, lengths=lengths, tape=tape)
         self.layers = [self.forward, self.reverse]

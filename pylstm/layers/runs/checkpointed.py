@@ -226,7 +226,7 @@ class CheckpointedRun(Run):
         for k in range(segments.count):
             piece, tape = segments[k], k + 1 == segments.count
             plan = segments.plan(piece, tape=tape)
-            self._run_segment(plan, buffer, k, piece, packed=k > 0 and not tape)
+            self._run_segment(plan, buffer, k, piece, packed=k > 0 and not tape, counts=given.counts)
             at = plan.offset("states", output) + B * layer.output_size * dtype.itemsize
             y[piece] = _view(buffer, at, y[piece].shape, dtype)
             last = [_view(buffer, plan.final_offset(j), b.shape[1:], dtype) for j, b in enumerate(self._borders)]
@@ -237,9 +237,12 @@ class CheckpointedRun(Run):
         self.y = layout.steps_out(np.asarray(_Constant(y)))
         self.final = ByName((name, layout.rows_out(_frozen(array))) for name, array in zip(contract.states, last))
 
-    def _run_segment(self, plan: Plan, buffer: Memory, k: int, piece: slice, *, packed: bool) -> None:
-        start = [border[k] for border in self._borders]
-        _core.forward(plan, buffer, self._flat, self._x[piece], start, self._given.cut(piece), packed=packed)
+    def _run_segment(
+        self, plan: Plan, buffer: Memory, k: int, piece: slice, *, packed: bool, counts: Any = None
+    ) -> None:
+        start, given = [border[k] for border in self._borders], self._given.cut(piece)
+        given.counts = counts
+        _core.forward(plan, buffer, self._flat, self._x[piece], start, given, packed=packed)
 
     def _pass_back(self, cotangents: Any, gradients: Any, back: GivenGradients) -> None:
         (dy, rows, steps), (flat, dx, dinitial), segments = cotangents, gradients, self._segments

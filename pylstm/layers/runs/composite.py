@@ -124,6 +124,18 @@ class CompositeRun(HasTangents[CompositeTangent, CompositeGradients], Output, hi
             dy, finals, inner, [{"without": each, "steps": steps} for each in self._left_out(without)]
         )
 
+    def jacobians(self, *, direct: bool = False) -> list[Any]:
+        """The Jacobians of the steps of every layer, of two directions a list of both, as `Run.jacobians` has them.
+
+        Examples
+        --------
+        >>> import numpy as np, pylstm
+        >>> run = pylstm.GRU(2, 3, num_layers=2, dtype="float64", seed=0)(np.ones((6, 1, 2)))
+        >>> [J.shape for J in run.jacobians()]
+        [(6, 1, 3, 3), (6, 1, 3, 3)]
+        """
+        return [each.jacobians(direct=direct) for each in self.layers]
+
     def _left_out(self, without: Any) -> list[Any]:
         """What each part leaves out."""
         if isinstance(without, list) and not all(isinstance(each, str) for each in without):
@@ -208,12 +220,14 @@ def split(layer: ComposedLayer, what: str, values: Any, x: Any = None) -> list[A
     return out
 
 
-def given_to(layer: ComposedLayer, aux: Any, pre: Any, blend: Any, checkpoint: Any) -> list[dict[str, Any]]:
-    """Per-step inputs by part, and its share of a budget."""
+def given_to(
+    layer: ComposedLayer, aux: Any, pre: Any, blend: Any, checkpoint: Any, saturation: Any
+) -> list[dict[str, Any]]:
+    """Per-step inputs by part, its share of a budget, and whether it counts its gates."""
     count = len(layer.parts)
     lists = [by_layer(kind, values, count) for kind, values in zip(KINDS, (aux, pre, blend))]
     budgets = shares(checkpoint, [len(getattr(part, "parts", "1")) for part in layer.parts.values()])
-    return [dict(zip((*KINDS, "checkpoint"), each)) for each in zip(*lists, budgets)]
+    return [{**dict(zip((*KINDS, "checkpoint"), each)), "saturation": saturation} for each in zip(*lists, budgets)]
 
 
 def _place(grads: Gradients | CompositeGradients, piece: np.ndarray) -> None:

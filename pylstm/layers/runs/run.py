@@ -19,6 +19,7 @@ from pylstm.layers.inputs.learned import add_learned, rows_of_learned
 from pylstm.layers.inputs.protocols import SingleLayer
 from pylstm.layers.runs.gradients import Deltas, Gradients
 from pylstm.layers.runs.shown import run_table
+from pylstm.layers.runs.steps import jacobians_of
 from pylstm.layers.runs.tangents import Along, HasTangents, Tangent
 from pylstm.parameters import Parameters
 from pylstm.wording import in_parts, with_article
@@ -215,6 +216,40 @@ class Run(HasTangents[Tangent, Gradients], Output, hints="run"):
             blend=self._steps_given(back.blend, names, "blend"),
             _deltas=None if deltas is None else deltas.out(dinitial),
         )
+
+    def jacobians(self, *, direct: bool = False) -> Array:
+        """The derivative of the states after every step with respect to those before it, by all paths.
+
+        Parameters
+        ----------
+        direct : bool
+            Along the direct path alone, from state to state without the recurrent matrices; of the memory c of an LSTM
+            the forget gate.
+
+        Returns
+        -------
+        ndarray, shape (T, B, N, N)
+            ``[t, b, i, j]``: of unit i after step t by unit j before it, the states of the cell side by side (N units,
+            in the order of `states`). 0 beyond the end of a row. The product of the matrices of several steps, the last
+            first, is the derivative across them.
+
+        Raises
+        ------
+        TypeError
+            `direct` is no bool.
+        RuntimeError
+            A run without a tape, or parameters that have changed since.
+
+        Examples
+        --------
+        >>> import numpy as np, pylstm
+        >>> run = pylstm.LSTM(2, 3, dtype="float64", seed=0)(np.ones((6, 1, 2)))
+        >>> J = run.jacobians(direct=True)
+        >>> J.shape, bool(np.allclose(J[4, 0].diagonal()[3:], run.gates["f"][4, 0]))
+        ((6, 1, 6, 6), True)
+        """
+        self._need_tape("jacobians")
+        return jacobians_of(self, direct=check_flag("direct", direct))
 
     def _params_from(self, flat: Any, dinitial: Any, back: GivenGradients) -> Parameters:
         """Gradients of the parameters, from those of the weights of the loop; None: zeros."""

@@ -32,6 +32,8 @@ class StackStream:
         Of one direction: a reverse direction starts at the end of a sequence, which a stream does not know.
     batch_size : int
         Rows, each a sequence of its own.
+    saturation : bool or float
+        Each layer counts its gates, as `Recurrent.stream` says.
 
     Attributes
     ----------
@@ -54,12 +56,12 @@ class StackStream:
     True
     """
 
-    def __init__(self, layer: StackedLayers, batch_size: int = 1) -> None:
+    def __init__(self, layer: StackedLayers, batch_size: int = 1, *, saturation: bool | float = False) -> None:
         for k, each in enumerate(layer.layers):
             if hasattr(each, "reverse"):
                 raise TypeError(f"layer {k} has two directions: it needs the whole sequence and cannot be streamed")
         self._layer, self._batch_size = layer, batch_size
-        self.layers: list[Stream] = [each.stream(batch_size) for each in layer.layers]
+        self.layers: list[Stream] = [each.stream(batch_size, saturation=saturation) for each in layer.layers]
         self._whole = Whole(self.layers)
         self._between: dict[str, list[np.ndarray]] = {}
 

@@ -1,4 +1,4 @@
-"""`Steps`: all steps of a run as the rows of one step, to go back through each by itself."""
+"""`Steps`: all steps of a run as the rows of one step, to go back through each by itself; `jacobians_of` them."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from pylstm.checks import Array, check_array
-from pylstm.layers import Gradients, Run
 from pylstm.layers.runs.beside import check_unchanged
+from pylstm.layers.runs.gradients import Gradients
 
 
 def by_step(run: Any, array: Array, more: int = 0) -> Array:
@@ -29,29 +29,32 @@ def resets_of(run: Any) -> Array:
     return by_step(run, run._layout.steps_out(flags)).astype(bool)
 
 
-def check_run(run: Any) -> None:
-    """`TypeError` for what is not the run of one layer, `RuntimeError` for one without a tape."""
-    if not isinstance(run, Run):
-        one = "run.forward" if hasattr(run, "forward") else "run.layers[0] of a stack"
-        raise TypeError(f"this takes the run of one layer, such as {one}; got {type(run).__name__}")
-    run._need_tape("diagnostics")
-
-
 class Steps:
     """The steps of all rows of a run, side by side: a batch of one step, from the states before each.
+
+    Parameters
+    ----------
+    run : Run
+        Of one layer, with a tape.
+    first : int
+    count : int, optional
+        How many steps from `first` on; default all.
 
     Attributes
     ----------
     run : Run
         Over that batch: rows of a step next to each other, without those that have ended.
     T, B : int
+        T: of the steps that are taken.
     """
 
-    def __init__(self, run: Any) -> None:
-        check_run(run)
-        self._of, self.T, self.B = run, run._T, run._B
+    def __init__(self, run: Any, first: int = 0, count: int | None = None) -> None:
+        self._of, self.T, self.B = run, run._T - first if count is None else min(count, run._T - first), run._B
+        self._first = first
         lengths = getattr(run, "lengths", None)
-        inside = np.ones((self.T, self.B), bool) if lengths is None else np.arange(self.T)[:, None] < lengths
+        inside = np.ones((self.T, self.B), bool)
+        if lengths is not None:
+            inside = np.arange(first, first + self.T)[:, None] < lengths
         self._rows = np.flatnonzero(inside)
         contract, given = run.layer.cell.contract, run._given
         options: dict[str, Any] = {}
@@ -61,22 +64,26 @@ class Steps:
             if found:
                 options[kind] = found
         if given.reset is not None:
-            rows = self._taken(resets_of(run))[:, None]
+            rows = self._taken(self._cut(resets_of(run)))[:, None]
             options["reset"] = (rows if run.layer.batch_first else rows.swapaxes(0, 1))[..., 0]
-        initial = {name: self._taken(by_step(run, run.states[name], 1)[:-1]) for name in contract.states}
+        initial = {name: self._taken(self._cut(by_step(run, run.states[name], 1))) for name in contract.states}
         x = self._one_step(run._steps(run._plan.offset("x"), run.layer.input_size))
         self.run = run.layer(x, initial, **options)
         for name, value in self.run.final.items():
-            check_unchanged(self._taken(by_step(run, run.states[name], 1)[1:]), value)
+            check_unchanged(self._taken(self._cut(by_step(run, run.states[name], 1)[1:])), value)
 
     def _taken(self, array: Array) -> Array:
         """The rows of a (T, B, width) array that are there."""
         found: Array = np.ascontiguousarray(array.reshape(self.T * self.B, array.shape[-1])[self._rows])
         return found
 
+    def _cut(self, array: Array) -> Array:
+        """The steps that are taken."""
+        return array[self._first : self._first + self.T]
+
     def _one_step(self, array: Array) -> Array:
         """One step, from an array of all steps as the caller has it."""
-        rows = self._taken(by_step(self._of, array))
+        rows = self._taken(self._cut(by_step(self._of, array)))
         return rows[:, None] if self._of.layer.batch_first else rows[None]
 
     def back(self, cotangents: dict[str, Array], *, steps: bool = False) -> Gradients:
@@ -114,7 +121,22 @@ class Steps:
     def start(self, dy: Any) -> dict[str, Array]:
         """The cotangents that the loss sends to every step."""
         run, layer = self._of, self._of.layer
-        shape = run._layout.steps_shape(self.T, self.B, layer.output_size)
+        shape = run._layout.steps_shape(run._T, self.B, layer.output_size)
         found = self.nothing()
-        found[layer.cell.contract.output] = by_step(run, check_array("dy", dy, shape, layer.dtype))
+        found[layer.cell.contract.output] = self._cut(by_step(run, check_array("dy", dy, shape, layer.dtype)))
         return found
+
+
+def jacobians_of(run: Any, *, direct: bool = False, first: int = 0, count: int | None = None) -> Array:
+    """The Jacobians of `count` steps of a run from `first` on, as `Run.jacobians` has them of all."""
+    steps = Steps(run, first, count)
+    one = steps.nothing()
+    widths = [value.shape[-1] for value in one.values()]
+    found = np.empty((steps.T, steps.B, sum(widths), sum(widths)), run.layer.dtype)
+    units = ((value, unit) for value in one.values() for unit in range(value.shape[-1]))
+    for row, (value, unit) in enumerate(units):
+        value[..., unit] = 1
+        sent = steps.direct(one) if direct else {n: steps.whole(v) for n, v in steps.back(one).initial.items()}
+        np.concatenate(list(sent.values()), -1, out=found[:, :, row])
+        value[..., unit] = 0
+    return found

@@ -1,0 +1,83 @@
+"""`run.jacobians`, of every kind of run, and of some steps at a time."""
+
+import tracemalloc
+
+import numpy as np
+import pytest
+
+import pylstm
+from pylstm.diagnostics import jacobians, lyapunov_spectrum, spectra
+from pylstm.layers.runs.steps import jacobians_of
+
+pytestmark = pytest.mark.once
+T, B, I, H = 7, 3, 2, 4
+X = np.random.default_rng(0).normal(size=(T, B, I))
+FORMS = {
+    "plain": {},
+    "reset": {"reset": np.random.default_rng(3).random((T, B)) < 0.4},
+    "ragged": {"lengths": [7, 2, 0]},
+    "pre": {
+        "pre": {"h": np.random.default_rng(4).uniform(0.5, 1.5, (T, B, 1))},
+        "blend": {"c": np.random.default_rng(5).uniform(0.2, 1, (T, B, H))},
+    },
+}
+
+
+@pytest.mark.parametrize("batch_first", [False, True])
+@pytest.mark.parametrize("direct", [False, True])
+@pytest.mark.parametrize("form", FORMS)
+def test_of_a_run_and_of_some_of_its_steps(form, direct, batch_first):
+    layer, options = pylstm.LSTM(I, H, dtype="float64", seed=0, batch_first=batch_first), FORMS[form]
+    turn = (lambda array: np.ascontiguousarray(np.swapaxes(array, 0, 1))) if batch_first else np.asarray
+    given = {
+        name: value if name == "lengths" else turn(value) if name == "reset" else {n: turn(v) for n, v in value.items()}
+        for name, value in options.items()
+    }
+    run = layer(turn(X), **given)
+    J = run.jacobians(direct=direct)
+    assert J.shape == (T, B, 2 * H, 2 * H) and (jacobians(run, direct=direct) == J).all()
+    for first, count in ((0, 3), (2, 1), (3, 4), (5, 9)):
+        part = jacobians_of(run, direct=direct, first=first, count=count)
+        assert part.shape[0] == min(count, T - first) and np.allclose(
+            part, J[first : first + count], rtol=1e-12, atol=1e-15
+        )
+    if direct or form == "ragged":
+        return
+    tangents, width = {"h": slice(0, H), "c": slice(H, None)}, 1e-6
+    for name, columns in tangents.items():  # the first step, by differences
+        start = {each: np.zeros((B, H)) for each in tangents}
+        ends = []
+        for sign in (1, -1):
+            start[name][:, 1] = sign * width
+            ends.append(np.concatenate(list(layer(turn(X), start, **given).states.values()), -1))
+        ends = [np.swapaxes(each, 0, 1)[1] if batch_first else each[1] for each in ends]
+        assert np.allclose((ends[0] - ends[1]) / (2 * width), J[0, :, :, columns.start + 1], atol=1e-8)
+
+
+def test_of_a_stack_and_of_both_directions():
+    run = pylstm.GRU(I, H, num_layers=2, bidirectional=True, dtype="float64", seed=0)(X)
+    found = run.jacobians(direct=True)
+    for parts, layer in zip(found, run.layers):
+        for J, one in zip(parts, layer.layers):
+            assert (jacobians(one, direct=True) == J).all() and J.shape == (T, B, H, H)
+    assert len(found) == 2 and len(found[0]) == 2
+
+
+def test_a_run_without_a_tape():
+    layer = pylstm.GRU(I, H, dtype="float64")
+    for run in (layer(X, tape=False), pylstm.GRU(I, H, num_layers=2, dtype="float64")(X, tape=False)):
+        with pytest.raises(RuntimeError, match="jacobians: this run was made with tape=False"):
+            run.jacobians()
+
+
+def test_a_spectrum_holds_the_jacobians_of_some_steps(monkeypatch):
+    layer = pylstm.RNN(1, 16, dtype="float64", seed=0)
+    run = layer(np.random.default_rng(0).normal(size=(1500, 2, 1)))
+    whole = lyapunov_spectrum(run, skip=7)
+    monkeypatch.setattr(spectra, "AT_ONCE", 11 * 2 * 16 * 16)
+    tracemalloc.start()
+    found = lyapunov_spectrum(run, skip=7)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert (found == whole).all()
+    assert peak < run.jacobians().nbytes / 4
