@@ -1,7 +1,8 @@
 """Training time of an LSTM given as a formula, on the expression machine, and of the bundled LSTM, in turn.
 
-Run: ``python -P benchmarks/formulas.py [float64]``. Prints medians in microseconds of forward + backward, forward alone
-in brackets, and the ratio; the bars are 1.5 for H >= 32 and 2.5 for H = 8, B = 1. One thread.
+Run: ``python -P benchmarks/formulas.py [float64] [--functions]``. Prints medians in microseconds of forward + backward,
+forward alone in brackets, and the ratio; the bars are 1.5 for H >= 32 and 2.5 for H = 8, B = 1. One thread. With
+``--functions`` the cell has a backward of its own, so that its Python functions are called in every step.
 """
 
 from __future__ import annotations
@@ -27,6 +28,29 @@ class FormulaLSTM(Cell):
     def forward(z, prev):
         c = sigmoid(z.f) * prev.c + sigmoid(z.i) * tanh(z.g)
         return dict(h=sigmoid(z.o) * tanh(c), c=c)
+
+
+class FunctionsLSTM(Cell):
+    """The same, with the derivatives written by hand: Python functions, without the machine."""
+
+    states = ("h", "c")
+    gates = dict(i="x+h", f="x+h", g="x+h", o="x+h")
+    keep = ("tanh_c",)
+
+    def forward(z, prev):
+        i, f, g, o = sigmoid(z.i), sigmoid(z.f), tanh(z.g), sigmoid(z.o)
+        c = f * prev.c + i * g
+        return dict(i=i, f=f, g=g, o=o, tanh_c=tanh(c), h=o * tanh(c), c=c)
+
+    def backward(d, y, prev):
+        dc = d.c + d.h * y.o * (1 - y.tanh_c**2)
+        return dict(
+            i=dc * y.g * y.i * (1 - y.i),
+            f=dc * prev.c * y.f * (1 - y.f),
+            g=dc * y.i * (1 - y.g**2),
+            o=d.h * y.tanh_c * y.o * (1 - y.o),
+            c=dc * y.f,
+        )
 
 
 class Training:
@@ -64,12 +88,15 @@ def seconds(layers, x):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("dtype", nargs="?", choices=("float32", "float64"), default="float32")
-    dtype = parser.parse_args().dtype
+    parser.add_argument("--functions", action="store_true", help="a cell of Python functions beside the kernel")
+    options = parser.parse_args()
+    dtype, other = options.dtype, FunctionsLSTM if options.functions else FormulaLSTM
     pylstm.set_num_threads(1)
-    print("B    T    H     kernel            machine           ratio  forward  backward")
+    what = "functions" if options.functions else "machine"
+    print(f"B    T    H     kernel            {what:18}ratio  forward  backward")
     for B, T, H in CASES:
         x = np.random.default_rng(0).standard_normal((T, B, H)).astype(dtype)
-        layers = [pylstm.Recurrent(cell, H, H, dtype=dtype, seed=0) for cell in ("lstm", FormulaLSTM)]
+        layers = [pylstm.Recurrent(cell, H, H, dtype=dtype, seed=0) for cell in ("lstm", other)]
         (kernel, kf), (machine, mf) = seconds(layers, x)
         backward = (machine - mf) / (kernel - kf)
         print(
