@@ -109,6 +109,22 @@ def test_every_promise_of_why_links_its_proof():
 # --- the chart and the table of jobs ---------------------------------------------------------------------------------
 
 
+def test_every_place_that_is_slow_has_its_command():
+    """A file of the benchmarks, whose options it knows; or a class for asv."""
+    (table,) = re.findall(r"^## Where not\n.*?\n(\|.*?)\n\n", HOW_FAST, re.M | re.S)
+    rows = [row.strip("| ").split(" | ") for row in table.splitlines()[2:]]
+    assert len(rows) > 20
+    asv = "\n".join(path.read_text(encoding="utf-8") for path in ROOT.glob("benchmarks/bench_*.py"))
+    for _, figure, command in rows:
+        assert re.search(r"\d|below", figure), figure
+        for name, options in re.findall(r"benchmarks/(\w+)\.py([^`]*)`", command):
+            source = (ROOT / "benchmarks" / f"{name}.py").read_text(encoding="utf-8")
+            assert all(f'"{option}"' in source for option in re.findall(r"--[a-z]+", options)), command
+        for name in re.findall(r"asv run .*-b (\w+)", command):
+            assert f"class {name}:" in asv, command
+        assert re.search(r"benchmarks/|asv run|`tape_width", command), command
+
+
 def measured():
     """Milliseconds by kind, cell, job and library, as tables print them."""
     found = json.loads(FIGURES.read_text(encoding="utf-8"))
