@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from pylstm.cells import Cell, absolute, relu, surrogate, tanh
+from pylstm.cells import Cell, absolute, relu, surrogate, tanh, where
 
 SHARE, STRENGTH = (0, 1), (0.001, 1000)
 
 
+def fired(v):
+    """1 where `v` is above 0, 0 where it is not; NaN stays NaN."""
+    return where(v > 0, 1.0, where(v <= 0, 0.0, v))
+
+
 def spikes(over, dampening):
     """1 where `over`, a potential relative to its threshold, is above 0; derivative dampening max(0, 1 - |over|)."""
-    return surrogate(lambda v: v > 0, lambda v: dampening * relu(1 - absolute(v)))(over)
+    return surrogate(fired, lambda v: dampening * relu(1 - absolute(v)))(over)
 
 
 class LIF(Cell):
@@ -77,5 +82,5 @@ class SNU(Cell):
 
     def forward(z, prev, p, o):
         m = relu(z.i + o.decay * prev.m * (1 - prev.y))
-        fire = surrogate(lambda v: v > 0, lambda v: 1 - tanh(v) ** 2)
+        fire = surrogate(fired, lambda v: 1 - tanh(v) ** 2)
         return dict(y=fire(m + p.b), m=m)

@@ -163,7 +163,8 @@ def _read_lower(texts: np.ndarray, lower: list[str], pattern: str | None, utc: b
 def read_times(texts: np.ndarray, pattern: str | None = None, utc: bool = False) -> tuple[np.ndarray, DateForm | None]:
     """Times of a column: numbers as float64, where all are, otherwise the result of `read_dates`.
 
-    Numbers of eight digits such as 20010203 are dates where all are days of the years 1800 to 2199.
+    Numbers of eight digits such as 20010203 are dates where all are days of the years 1800 to 2199, and those of six
+    such as 200102 where all are months of these years.
 
     Examples
     --------
@@ -178,6 +179,9 @@ def read_times(texts: np.ndarray, pattern: str | None = None, utc: bool = False)
         if ((numbers >= 18000101) & (numbers <= 21991231)).all() and (numbers == np.rint(numbers)).all():
             with suppress(ValueError):
                 return read_dates(texts, "%Y%m%d")
+        if ((numbers >= 180001) & (numbers <= 219912)).all() and (numbers == np.rint(numbers)).all():
+            with suppress(ValueError):
+                return read_dates(texts, "%Y%m")
         if not np.isfinite(numbers).all():
             row = int(np.argmin(np.isfinite(numbers)))
             raise DateError(row, f"{texts[row : row + 1].astype(str)[0]!r} is neither a number nor a date")

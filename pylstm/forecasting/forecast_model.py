@@ -16,7 +16,7 @@ from pylstm.forecasting.predictions import Predictions
 from pylstm.forecasting.preparation import Preparation
 from pylstm.forecasting.recalibration import Recalibration, fit_recalibration
 from pylstm.forecasting.rolling import LONGEST
-from pylstm.forecasting.series import as_extras, as_series, pairs_of, stride_of, warn_of_codes, windows_of
+from pylstm.forecasting.series import as_extras, as_series, pairs_of, stride_of, warn_of_values, windows_of
 from pylstm.hints import explained
 from pylstm.models.body import check_head_sizes
 from pylstm.models.fitted import OWN, FittedModel, NetOptions, check_net, frozen_in
@@ -192,7 +192,7 @@ class ForecastModel(Predictions, FittedModel, kind="forecast_model"):
         series, self.form = as_series(y, self.joint)
         self.K, lost, h = series[0].shape[1], self.preparation.lost, self.horizon
         check_all_counts(self.head, series)
-        warn_of_codes(series)
+        warn_of_values(series)
         extras = as_extras("exogenous", exogenous, len(series), None, map(len, series))
         self.M = extras[0].shape[1]
         self._check(validation)

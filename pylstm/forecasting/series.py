@@ -16,6 +16,8 @@ READ = 4_000_000
 """Values of arrays that are not in memory, the last ones, which are read; a fit takes about 80 bytes for each."""
 LARGEST = 1e150
 """Largest magnitude of a series: squares of larger ones, of which errors are made, are infinite."""
+SMALLEST = 1e-140
+"""Smallest one of a series that is not 0: squares of its errors would be 0."""
 WINDOWS = 8192
 """Windows to train on that are enough: many series are cut with a longer stride."""
 
@@ -56,6 +58,10 @@ def as_series(y: Any, joint: bool) -> tuple[list[np.ndarray], str]:
         if (largest := max(-float(each.min()), float(each.max()))) > LARGEST:
             raise ValueError(
                 f"the largest magnitude of {where} must be at most {LARGEST:g}, got {largest:.3g}: divide it"
+            )
+        if 0 < largest < SMALLEST:
+            raise ValueError(
+                f"the largest magnitude of {where} must be at least {SMALLEST:g}, got {largest:.3g}: multiply it"
             )
     if not arrays:
         raise ValueError("y has no series: at least one is needed")
@@ -104,6 +110,17 @@ FEW = 8
 """Other values that a code is compared with, at least."""
 
 
+def warn_of_values(series: Sequence[np.ndarray]) -> None:
+    """Warn of values that may not be what they seem: codes of missing values, and a last one that stands alone.
+
+    Warns
+    -----
+    UserWarning
+    """
+    warn_of_codes(series)
+    warn_of_end(series)
+
+
 def warn_of_codes(series: Sequence[np.ndarray]) -> None:
     """Warn of such numbers that lie further from all other values than these from one another.
 
@@ -129,6 +146,32 @@ def warn_of_codes(series: Sequence[np.ndarray]) -> None:
                         f"missing values, fill these gaps; of a CSV file, --missing {code:g} --interpolate does"
                     )
                     return
+
+
+MANY, SUDDEN = 20, 20.0
+"""Values before the last one, and how many times the largest step between them its own step is, for a warning."""
+
+
+def warn_of_end(series: Sequence[np.ndarray]) -> None:
+    """Warn of a last value that lies far from the one before.
+
+    Warns
+    -----
+    UserWarning
+        Its step is more than `SUDDEN` times as large as the largest one before.
+    """
+    for number, each in enumerate(series):
+        if len(each) <= MANY:
+            continue
+        steps = abs(np.diff(each, axis=0))
+        before = steps[:-1].max(axis=0)
+        for k in np.flatnonzero((before > 0) & (steps[-1] > SUDDEN * before)):
+            of = "" if len(series) == 1 and each.shape[1] == 1 else f" of series {number}, column {k}"
+            warn(
+                f"the last value{of}, {each[-1, k]:.6g}, is {steps[-1, k]:.6g} from the one before, and no step before "
+                f"that is larger than {before[k]:.6g}: if it is an error, leave it out, as forecasts go on from it"
+            )
+            return
 
 
 def pairs_of(z: np.ndarray, extra: np.ndarray, horizon: int) -> tuple[np.ndarray, np.ndarray]:

@@ -51,6 +51,29 @@ def set_constants(layer: Any) -> None:
     ValueError
         An array of another shape than that of its place, or that is not finite.
     """
+    for _, view, value in _declared(layer):
+        view[...] = value
+
+
+def check_constants(layer: Any) -> None:
+    """Refuse a layer of one cell whose constants are no longer those that its cell declares.
+
+    Raises
+    ------
+    ValueError
+    """
+    for name, view, value in _declared(layer):
+        most = abs(value).max(initial=0) * (1e-5 if view.itemsize == 4 else 1e-10)
+        if not (abs(view - value) <= most).all():
+            raise ValueError(
+                f"the constant {name!r} of the cell {layer.cell.name!r} has been changed in this layer, by up to "
+                f"{abs(view - value).max():.3g}, and load would refuse the file: put it back, or make the layer of a "
+                "cell of your own, derived from this one with other `constants`"
+            )
+
+
+def _declared(layer: Any) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+    """Name of every constant of a layer, a view of its place, and what the cell declares for it."""
     contract, widths = layer.cell.contract, layer.widths
     blocks: dict[str, list[np.ndarray]] = {}
     for name, whole, first, last in _places(contract, widths):
@@ -63,5 +86,5 @@ def set_constants(layer: Any) -> None:
             raise ValueError(f"cell {layer.cell.name!r}: constant {name!r} must have shape {shape}, got {got}")
         at = 0
         for view in views:
-            view[...] = array[at : at + len(view)] if array.shape else array
+            yield name, view, array[at : at + len(view)] if array.shape else array
             at += len(view)

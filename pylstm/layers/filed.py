@@ -11,6 +11,7 @@ from pylstm.cells.limited import at_most
 from pylstm.cells.probe import difference, probe
 from pylstm.kinds import Plan, Wanted
 from pylstm.layers.arguments import find_cell
+from pylstm.layers.constants import check_constants
 from pylstm.schema import Entries, UnknownCell, is_number
 
 BLOCKS = ("states", "gates", "emissions", "params", "aux", "output", "biased", "widths", "sizes")
@@ -22,7 +23,14 @@ The rest does not change what is computed (`name`, `keep`, `domain`), is in the 
 
 
 def describe_cell(layer: Any) -> dict[str, Any]:
-    """Description of a layer of one cell for a file."""
+    """Description of a layer of one cell for a file.
+
+    Raises
+    ------
+    ValueError
+        A constant of the cell has been changed in the layer.
+    """
+    check_constants(layer)
     names, cell = ("input_size", "hidden_size", "bias", "batch_first"), layer.cell
     arguments = {name: getattr(layer, name) for name in names} | layer.sizes
     if layer.learn_initial:

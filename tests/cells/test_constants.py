@@ -342,3 +342,18 @@ def test_torch():
     made, x = module.to_pylstm(), np.ones((4, 2, 3))
     assert holds(made) and made.params.frozen == ()
     np.testing.assert_allclose(made(x).y, module(torch.from_numpy(x))[0].detach().numpy())
+
+
+@pytest.mark.parametrize("name", ["B", "weight_m"])
+@pytest.mark.parametrize("wrap", [lambda one: one, lambda one: {"memory": one}, lambda one: pylstm.Stack([one])])
+def test_a_constant_that_was_changed_in_place_is_not_saved(name, wrap, tmp_path):
+    one = layer()
+    net = wrap(one)
+    one.params[name][0] = 5
+    said = f"the constant '{name}.*' of the cell 'memory' has been changed in this layer, by up to .*: put it back"
+    with pytest.raises(ValueError, match=said):
+        pylstm.save(tmp_path / "layer", net)
+    assert not (tmp_path / "layer").exists()
+    one.params["B"][...], one.params["weight_m"][:6] = B, A
+    pylstm.save(tmp_path / "layer", net)
+    pylstm.load(tmp_path / "layer", cell=Memory)

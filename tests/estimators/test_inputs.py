@@ -176,7 +176,7 @@ REFUSED = {
     "X contains infinity": lambda: net().fit(X.reshape(40, 12) / 0.0, Y),
     r"X\[3] contains NaN": lambda: net().fit([*RAGGED[:3], nan_at(RAGGED[3], 0), *RAGGED[4:]], Y),
     "Complex data not supported": lambda: net().fit(X * 1j, Y),
-    "could not convert string": lambda: net().fit(np.full((40, 4), "a", dtype=object), Y),
+    "X must be numbers, but holds text, such as 'a'": lambda: net().fit(np.full((40, 4), "a", dtype=object), Y),
     "Found input variables with inconsistent numbers of samples": lambda: net().fit(X, Y[:-1]),
     "must be a multiple of features_per_step=5": lambda: net(features_per_step=5).fit(X.reshape(40, 12), Y),
     r"the sequences must be \(T, I\) with one I": lambda: net().fit([X[0], X[1][:, :1], *X[2:]], Y),

@@ -192,3 +192,19 @@ def test_a_hold_out_of_all_steps():
     for hold_out in (30, 500):
         with pytest.raises(ValueError, match=f"30 steps has 0 before the hold-out of {hold_out}; at least 1 "):
             backtest(Forecaster(**SMALL), values, hold_out=hold_out, horizon=3, refit=True)
+
+
+@pytest.mark.parametrize("kind", ["pandas", "polars", "array"])
+def test_text_is_refused_by_its_column(kind):
+    columns = {"speed": np.arange(20.0), "road": np.array(["wet", "dry"] * 10, object), "load": np.ones(20)}
+    table, said = (
+        np.column_stack(list(columns.values())),
+        "X must be numbers, but holds text, such as 'wet': leave it out",
+    )
+    if kind != "array":
+        table = pytest.importorskip(kind).DataFrame(columns)
+        said = "X: the column 'road' holds text, such as 'wet': leave it out, or make numbers of it"
+    for net in (SequenceClassifier(**SMALL), SequenceRegressor(hidden_size=4)):
+        with pytest.raises(ValueError, match=said) as found:
+            net.fit(table, np.arange(20) % 2)
+        assert ("get_dummies" in str(found.value)) == (kind == "pandas")

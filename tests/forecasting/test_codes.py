@@ -5,14 +5,18 @@ import warnings
 import numpy as np
 import pytest
 
-from pylstm.forecasting.series import warn_of_codes
+from pylstm.forecasting.series import warn_of_codes, warn_of_values
 
 
-def said(*columns):
+def said(*columns, warn=warn_of_codes):
     with warnings.catch_warnings(record=True) as found:
         warnings.simplefilter("always")
-        warn_of_codes([np.array(each, "float64").reshape(len(each), -1) for each in columns])
+        warn([np.array(each, "float64").reshape(len(each), -1) for each in columns])
     return [str(each.message) for each in found]
+
+
+def ended(*columns):
+    return said(*columns, warn=warn_of_values)
 
 
 @pytest.mark.parametrize("code", [-999, -9999.0, 9999, -99.9, -32768, 1e20, np.float32(1e20), -1e30])
@@ -45,3 +49,23 @@ def test_a_fit_says_so():
         pylstm.Forecaster("gru", 2, epochs=1).fit(y)
     (own,) = (each for each in found if "-999" in str(each.message))
     assert own.filename == __file__
+
+
+def test_a_last_value_far_from_all_others_is_told_of():
+    y = 82 + np.random.default_rng(0).normal(size=60)
+    assert ended(y) == [] and ended(np.r_[y, 90]) == [] and ended(np.r_[np.zeros(40), 7]) == []
+    assert ended(np.r_[y[:5], 500]) == []  # five values say little
+    (text,) = ended(np.r_[y, 500])
+    assert text.startswith("the last value, 500, is 41") and "if it is an error, leave it out" in text
+    (text,) = ended(y, np.r_[y, -500])
+    assert text.startswith("the last value of series 1, column 0, -500, is 58")
+
+
+def test_values_whose_squares_are_0_are_refused():
+    from pylstm.forecasting import ForecastModel
+
+    y = 10 + np.sin(np.arange(60.0))
+    with pytest.raises(ValueError, match=r"magnitude of y must be at least 1e-140, got 1.1e-299: multiply it"):
+        ForecastModel("gru", 2).fit(1e-300 * y, epochs=1)
+    ForecastModel("gru", 2).fit(1e-130 * y, epochs=1)
+    ForecastModel("gru", 2).fit(np.zeros(60), epochs=1)

@@ -344,6 +344,17 @@ def test_what_does_not_fit(make, error, message):
         (lambda s, x: s(x, {"q": np.ones((4, B, H))}), ValueError, "unknown name 'q'"),
         (lambda s, x: s(x, [None]), ValueError, "one entry for each of 2 layers, got 1"),
         (lambda s, x: s(x, pre={"h": x}), TypeError, "pre must be a list with one entry for each layer, got dict"),
+        (
+            lambda s, x: s(x, pre={"h": x}),
+            TypeError,
+            r"dict: \[\[\{'h': ..., 'c': ...\}, \{'h': ..., 'c': ...\}\], \[\{",
+        ),
+        (
+            lambda s, x: s(x, blend=[{"h": x}] * 2),
+            TypeError,
+            r"dict: \[\{'h': ..., 'c': ...\}, \{'h': ..., 'c': ...\}\]$",
+        ),
+        (lambda s, x: s(x, aux={"dt": x}), TypeError, r"got dict: \[\[None, None\], \[None, None\]\]$"),
         (lambda s, x: s(x).backward(), ValueError, "needs a cotangent"),
         (lambda s, x: s(x).backward(np.ones((T, B, H))), ValueError, r"dy must have shape \(6, 3, 10\)"),
         (lambda s, x: s(x, tape=False).backward(np.ones((T, B, 2 * H))), RuntimeError, "tape=True"),

@@ -219,3 +219,17 @@ def test_a_small_share_keeps_its_digits(f, i, dtype):
 @pytest.mark.parametrize("name", ["slstm", "rwkv4", "minlstm", "rg_lru"])
 def test_they_are_certified(name):
     assert pylstm.certify(CELLS[name]).ok
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", ["lif", "alif", "snu"])
+def test_spikes_of_what_is_not_a_number_are_none(name, dtype):
+    """NaN goes through, in its own row, where a comparison alone would make a 0 of it; infinities do not."""
+    x = np.ones((T, B, I), dtype)
+    x[2, 1], x[:, 2], x[:, 3] = np.nan, np.inf, -np.inf
+    layer = pylstm.Recurrent(name, I, H, dtype=dtype, seed=0)
+    layer.params["weight_x"][...] = 1
+    layer.params["weight_" + layer.cell.states[0]][...] = 0
+    y = layer(x).y
+    assert np.isnan(y[2:, 1]).all() and np.isfinite(y[:2, 1]).all() and np.isfinite(y[:, 0]).all()
+    assert (y[0, 2] == 1).all() and (y[0, 3] == 0).all()

@@ -70,6 +70,8 @@ def explained_values(name: str, values: Any) -> Iterator[None]:
     try:
         yield
     except ValueError as error:
+        if name == "X" and "could not convert string to float" in str(error):
+            raise ValueError(_text_in(values)) from None
         found = _NOT_FINITE.match(str(error))
         if found is None:
             raise
@@ -79,6 +81,20 @@ def explained_values(name: str, values: Any) -> Iterator[None]:
         place = "" if at is None else f", first at index {at[0] if len(at) == 1 else at}"
         cure = "fill the gaps, or leave such sequences out" if name == "X" else "leave such sequences out"
         raise ValueError(f"{found[1] or name} contains {found[2]}{place}: {cure}") from None
+
+
+def _text_in(X: Any) -> str:
+    """What to say of an X that holds text."""
+    for name in getattr(X, "columns", ()):
+        column = np.asarray(X[name])
+        if column.dtype.kind in "OUST":
+            text = next((each for each in column.tolist() if isinstance(each, str)), "")
+            cure = ", pandas.get_dummies(X) one column for each of its values" if hasattr(X, "iloc") else ""
+            return (
+                f"X: the column {name!r} holds text, such as {quoted(text)}: leave it out, or make numbers of it{cure}"
+            )
+    text = next((each for each in np.asarray(X, object).ravel().tolist() if isinstance(each, str)), "")
+    return f"X must be numbers, but holds text, such as {quoted(text)}: leave it out, or make numbers of it"
 
 
 _NOT_FINITE = re.compile(r"Input (?:(\S+) )?contains (NaN|infinity)")

@@ -13,7 +13,7 @@ from pylstm.data.panel import grouped_rows
 from pylstm.data.timestamps import DateError, DateForm, read_times, written
 from pylstm.schema import Entries
 
-KINDS = ("dates", "days", "periods", "texts", "numbers", "timedeltas")
+KINDS = ("dates", "days", "periods", "texts", "numbers", "timedeltas", "digits")
 
 
 @dataclass(frozen=True)
@@ -22,12 +22,13 @@ class Clock:
 
     Attributes
     ----------
-    kind : {"dates", "days", "periods", "texts", "numbers", "timedeltas"}
-        Datetimes, dates without a time of day (polars, Python), periods (pandas), texts, numbers, times since a start.
+    kind : {"dates", "days", "periods", "texts", "numbers", "timedeltas", "digits"}
+        Datetimes, dates without a time of day (polars, Python), periods (pandas), texts, numbers, times since a start,
+        dates written as whole numbers (202401, 20240131).
     unit, zone, frequency : str
         Of datetimes, and of periods.
     form : DateForm or None
-        Of texts that are dates.
+        Of texts and of whole numbers that are dates.
     absolute : bool
         Whether the steps of a zone are those of UTC: hours, which go on where its clocks are changed; not days.
     """
@@ -68,6 +69,8 @@ class Clock:
             A row without a time; what is neither a number nor a date.
         """
         clock, *both = cls._found(column)
+        if clock.kind == "digits" and like is not None and like.kind == "numbers":
+            clock, both = like, [np.asarray(column, "float64")]
         both = [_since(each) for each in both]
         missing = np.isnat(both[0]) if both[0].dtype.kind == "M" else np.isnan(both[0])
         if missing.any():
@@ -102,7 +105,8 @@ class Clock:
             unit = np.datetime_data(values.dtype)[0]
             return cls("days") if unit == "D" else cls("dates", unit if unit in UNITS else "us"), values
         if values.dtype.kind in "iuf":
-            return cls("numbers"), values.astype("float64")
+            times, form = read_times(values.astype(str)) if values.dtype.kind in "iu" else (values, None)
+            return (cls("numbers"), values.astype("float64")) if form is None else (cls("digits", form=form), times)
         if values.dtype.kind == "O" and len(values) and hasattr(values[0], "year"):
             kind = "dates" if hasattr(values[0], "hour") else "days"
             return cls(kind, "us"), values.astype("M8[us]")
@@ -120,6 +124,8 @@ class Clock:
             return times.astype(np.int64) if whole else times
         if self.kind == "texts":
             return written(times, self.form)
+        if self.kind == "digits":
+            return np.array(written(times, self.form)).astype(np.int64)
         unit = "D" if self.kind == "days" else self.unit
         values = times.astype(f"M8[{unit}]")
         if self.kind == "timedeltas":
