@@ -4,6 +4,7 @@ The build writes the gallery, pages and pictures, and executes the tutorials; th
 What the pages need is in the build: they ask no other host for anything.
 """
 
+import re
 import shutil
 import sys
 from importlib.util import find_spec
@@ -11,7 +12,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
+import jupytext
 import make_gallery
+import matplotlib.font_manager  # noqa: F401, finds the fonts now: else a page would show that it takes its time
 
 import pylstm
 
@@ -25,7 +28,12 @@ exclude_patterns = ["_build"]
 
 myst_enable_extensions = ["colon_fence", "dollarmath"]
 myst_heading_anchors = 3
+
+nb_execution_mode = "force"
+nb_execution_in_temp = True
+nb_execution_timeout = 300  # seconds, of a cell
 nb_execution_raise_on_error = True
+nb_output_stderr = "warn"  # which ends the build: no page shows a warning
 
 mathjax_path = "mathjax/tex-chtml.js"  # of the package sphinx-mathjax-offline; `copy_mathjax` has put it there
 
@@ -39,9 +47,10 @@ suppress_warnings = ["ref.python"]  # names of arguments in docstrings, such as 
 html_theme = "pydata_sphinx_theme"
 html_title = "pylstm"
 html_static_path = ["_static"]
-html_css_files = ["pictures.css"]
+html_css_files = ["pictures.css", "site.css"]
 html_show_sourcelink = False
-html_theme_options = {"show_prev_next": True, "secondary_sidebar_items": ["page-toc"]}
+html_context = {"default_mode": "auto"}
+html_theme_options = {"show_prev_next": True, "secondary_sidebar_items": {"gallery/index": [], "**": ["page-toc"]}}
 
 
 def write_gallery(app):
@@ -67,6 +76,39 @@ def copy_mathjax(app, _):
             shutil.copyfile(source / part, target)
 
 
+def execute_beside_doctrees(app):
+    """Pictures of the executed pages: they go to the parent of the build's folder if nobody says otherwise."""
+    folder = str(Path(app.doctreedir) / "executed")
+    app.env.mystnb_config = app.env.mystnb_config.copy(output_folder=folder)
+
+
+def link_notebook(app, name, source):
+    """Under the title of a page that is a notebook: where to get it."""
+    if source[0].startswith("---\njupytext:"):
+        file = name.rpartition("/")[2] + ".ipynb"
+        link = f'<p><a href="{file}" download>Download this page as a notebook: <code>{file}</code></a></p>'
+        source[0] = re.sub(r"^(# .*)$", rf"\1\n\n```{{raw}} html\n{link}\n```", source[0], count=1, flags=re.M)
+
+
+def write_notebooks(app, _):
+    """The notebooks that the pages link, from the same sources, without outputs."""
+    if app.builder.format != "html":
+        return
+    for name in app.env.found_docs:
+        page = Path(app.srcdir) / f"{name}.md"
+        if page.read_text(encoding="utf-8").startswith("---\njupytext:"):
+            jupytext.write(jupytext.read(page), Path(app.outdir) / f"{name}.ipynb")
+
+
+def add_filter(app, name, *_):
+    if name == "gallery/index":
+        app.add_js_file("cells.js")
+
+
 def setup(app):
+    app.connect("html-page-context", add_filter)
+    app.connect("builder-inited", execute_beside_doctrees, priority=900)
+    app.connect("source-read", link_notebook)
+    app.connect("build-finished", write_notebooks)
     app.connect("build-finished", copy_mathjax)
     app.connect("builder-inited", write_gallery)

@@ -10,7 +10,9 @@ from __future__ import annotations
 import argparse
 import inspect
 import itertools
+import json
 import math
+import re
 import sys
 from collections import Counter
 from functools import cache
@@ -25,6 +27,7 @@ from flow_picture import alternative, picture
 from pylstm import plugins
 from pylstm.cells import Derivation, FormulaError, derivation_page, derive
 
+HERE = Path(__file__).resolve().parent
 SIZES = {"input_size": 32, "hidden_size": 64}
 LETTERS = {"input_size": "I", "hidden_size": "H"}
 
@@ -123,8 +126,9 @@ def shown(cell: Any) -> str:
 def page(cell: Any) -> str:
     """The page of one cell, Markdown with LaTeX."""
     derivation = derived(cell)
+    told = f"{description(cell)}\n\n{facts(cell)}"
     if derivation is None:
-        parts = [f"# {cell.name}", cell.reference, description(cell), shown(cell), parameter_table(cell.contract)]
+        parts = [f"# {cell.name}", cell.reference, told, shown(cell), parameter_table(cell.contract)]
         return (
             "\n\n".join([*parts, "Its functions are written by hand and are no formula: there is no derivation."])
             + "\n"
@@ -132,62 +136,104 @@ def page(cell: Any) -> str:
     body = derivation_page(derivation, reference=cell.reference)
     head, mark, rest = body.partition("\n\n- states: ")
     declaration, line, equations = (mark + rest).partition("\n\n## ")
-    head += f"\n\n{description(cell)}{declaration}\n\n{shown(cell)}"
+    head += f"\n\n{told}{declaration}\n\n{shown(cell)}"
     return f"{head}\n\n{parameter_table(cell.contract)}{line}{equations}"
+
+
+def family(cell: Any) -> str:
+    """Of a cell of the zoo its module, ``compiled`` for what else is in this distribution; of others their package."""
+    package, *_, module = cell.__module__.split(".")
+    if package == "pylstm_zoo":
+        return module
+    return "compiled" if package.startswith("pylstm_") or package == "pylstm" else package
+
+
+@cache
+def families() -> dict[str, str]:
+    """Family -> what its cells share, in the order of docs/zoo.md."""
+    table = re.findall(r"^\| `(\w+)`: ([^|]+) \|", (HERE / "zoo.md").read_text(encoding="utf-8"), re.M)
+    return {"compiled": "with a kernel of their own", **dict(table)}
+
+
+@cache
+def speeds() -> dict[str, Any]:
+    """What ``benchmarks/cell_speeds.py`` has written."""
+    return json.loads((HERE / "speeds.json").read_text(encoding="utf-8"))
+
+
+def facts(cell: Any) -> str:
+    """Its family, its speed, and how to get a layer of it."""
+    sizes = "".join(f", {name}=32" for name, default in cell.contract.sizes.items() if default is None)
+    kind, ratio = family(cell), speeds()["ratios"].get(cell.name)
+    lines = [f"Family: [{kind}](#family-{kind})" + (f", {families()[kind]}." if kind in families() else ".")]
+    if ratio is not None:
+        lines.append(f"Training takes {ratio:.2f} of the time of an LSTM of the same sizes ([how measured](#speed)).")
+    return f'{" ".join(lines)}\n\n```python\nlayer = pylstm.Recurrent("{cell.name}", 32, 64{sizes})\n```'
+
+
+def source(cell: Any) -> str:
+    """First author and year: ``Greff et al. (2015)``."""
+    found = re.match(r"([^(;]*?)(,? et al\.)? \((\d{4})\)", cell.reference)
+    if not found:
+        return cell.reference
+    first, *others = re.split(r", | & ", found[1])
+    names = (
+        first if not others and not found[2] else f"{first} et al." if len(others) != 1 else f"{first} & {others[0]}"
+    )
+    return f"{names} ({found[3]})"
 
 
 def row(cell: Any) -> str:
     """The row of one cell in the index."""
     contract, derivation = cell.contract, derived(cell)
-    counts = (
-        ["", ""] if derivation is None else [sum(derivation.counts(way).values()) for way in ("forward", "backward")]
-    )
-    products = sum(len(contract.gates_of(source)) for source in contract.sources if source != "x")
+    ways = () if derivation is None else ("forward", "backward")
     fields = [
         f"[{cell.name}]({cell.name}.md)",
-        cell.reference,
+        re.sub(r"([|*<])", r"\\\1", description(cell).partition("\n\n```")[0]),
+        source(cell),
+        speeds()["ratios"].get(cell.name, ""),
+        sum(len(contract.gates_of(each)) for each in contract.sources if each != "x"),
+        number_of_parameters(contract),
+        " + ".join(str(sum(derivation.counts(way).values())) for way in ways),
         ", ".join(contract.states),
         ", ".join(contract.gates),
-        products,
-        len(contract.stages),
-        number_of_parameters(contract),
-        *counts,
     ]
     return f"| {' | '.join(str(field) for field in fields)} |"
+
+
+HEADER = ("cell", "what it is", "source", "time", "products", "parameters", "operations", "states", "gates")
+INDEX = """# Gallery of cells
+
+{cells} cells, by family. Products: pairs (gate, source other than x), each a product inside the loop. Parameters at
+I = 32, H = 64. Operations: of the hooks forward and backward, per unit and step. Time: of training, beside an LSTM of
+the same sizes, so 0.50 is twice as fast ([how measured](#speed))."""
+SPEED = """(speed)=
+## How the times were measured
+
+`python -P benchmarks/cell_speeds.py --save docs/speeds.json`: forward and backward of {B} sequences of {T} steps,
+I = {I}, H = {H}, float32, on one thread; cell and LSTM in turn in one process, the least of several rounds. On
+{machine}. Cells with a kernel of their own are compiled; formulas run on the expression machine, without a compiler."""
+
+
+def index(cells: list[Any]) -> str:
+    """The page of all cells: a table for each family."""
+    kinds = {kind: [cell for cell in cells if family(cell) == kind] for kind in [*families(), *map(family, cells)]}
+    parts = [INDEX.format(cells=len(cells))]
+    for kind, members in kinds.items():
+        title = f"{kind}: {families()[kind]}" if kind in families() else kind
+        head = [f"| {' | '.join(HEADER)} |", f"|{' --- |' * 3}{' ---: |' * 4}{' --- |' * 2}"]
+        if members:
+            parts += [f"(family-{kind})=\n## {title}", "\n".join([*head, *map(row, members)])]
+    parts.append(SPEED.format(machine=speeds()["machine"], **speeds()["size"]))
+    parts.append("\n".join(["```{toctree}", ":hidden:", "", *(cell.name for cell in cells), "```"]))
+    return "\n\n".join(parts) + "\n"
 
 
 def write(folder: Path, cells: list[Any]) -> list[Path]:
     """Write page and picture of each cell and ``index.md`` into `folder`; returns the pages."""
     folder.mkdir(parents=True, exist_ok=True)
-    header = (
-        "cell",
-        "reference",
-        "states",
-        "gates",
-        "recurrent products",
-        "stages",
-        "parameters",
-        "forward",
-        "backward",
-    )
-    index = [
-        "# Gallery of cells",
-        "",
-        f"{len(cells)} cells. Recurrent products: pairs (gate, source other than x), each a product inside the loop. "
-        "Parameters at I = 32, H = 64. Forward, backward: operations of the hooks per unit and step.",
-        "",
-        f"| {' | '.join(header)} |",
-        f"|{' --- |' * len(header)}",
-        *(row(cell) for cell in cells),
-        "",
-        "```{toctree}",
-        ":hidden:",
-        "",
-        *(cell.name for cell in cells),
-        "```",
-    ]
     files = [folder / "index.md", *(folder / f"{cell.name}.md" for cell in cells)]
-    for file, content in zip(files, ["\n".join(index) + "\n", *(page(cell) for cell in cells)]):
+    for file, content in zip(files, [index(cells), *map(page, cells)]):
         keep(file, content)
     for cell in cells:
         keep(folder / f"{cell.name}.svg", picture(cell.name, flow(cell)))

@@ -45,6 +45,47 @@ def test_every_cell_has_a_page_and_a_row(gallery):
         assert f"| [{name}]({name}.md) |" in gallery["index"]
 
 
+def test_families_and_times(gallery):
+    """Each cell stands in the table of its family, with the time that was measured, which no cell lacks."""
+    ratios = make_gallery.speeds()["ratios"]
+    assert set(ratios) == set(CELLS) and ratios["lstm"] == pytest.approx(1, abs=0.1)
+    tables = dict(re.findall(r"^\(family-(\w+)\)=\n## .*\n\n((?:\|.*\n)+)", gallery["index"], re.M))
+    assert set(tables) == {make_gallery.family(cell) for cell in CELLS.values()} == set(make_gallery.families())
+    for name, cell in CELLS.items():
+        (row,) = re.findall(rf"^\| \[{name}\].* \|$", tables[make_gallery.family(cell)], re.M)
+        assert re.search(rf"\) \| {ratios[name]} \| \d", row) and len(re.findall(r"(?<!\\)\|", row)) == 10
+        assert f"Training takes {ratios[name]:.2f} of the time" in gallery[name]
+
+
+@pytest.mark.parametrize(
+    ("reference", "short"),
+    [
+        ("Greff, Koutník, Steunebrink & Schmidhuber (2015), LSTM", "Greff et al. (2015)"),
+        ("Balduzzi & Ghifary (2016), Strongly-typed", "Balduzzi & Ghifary (2016)"),
+        ("Jordan (1986), Serial order", "Jordan (1986)"),
+        ("De Brouwer et al. (2019), GRU-ODE", "De Brouwer et al. (2019)"),
+        ("a notebook", "a notebook"),
+    ],
+)
+def test_a_source_is_short(reference, short):
+    class Sourced(Cell):
+        """A cell."""
+
+        states, gates = ("h",), {"a": "x+h"}
+
+        def forward(z):
+            return dict(h=z.a)
+
+    Sourced.reference = reference
+    assert make_gallery.source(Sourced) == short
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_a_layer_as_the_page_makes_it(gallery, name):
+    (code,) = re.findall(r"^```python\n(.*)\n```$", gallery[name], re.M)
+    assert eval(code.removeprefix("layer = "), {"pylstm": pylstm}).cell is CELLS[name]
+
+
 @pytest.mark.parametrize("name", CELLS)
 def test_a_page_is_complete(gallery, name):
     page, cell = gallery[name], CELLS[name]
@@ -59,6 +100,8 @@ def test_a_page_is_complete(gallery, name):
     ):
         assert f"\n## {section}\n" in page, section
     assert page.count("$$") >= 6
+    nested = r"\{(?:[^{}]|\{[^{}]*\})*\}"
+    assert not re.search(rf"\^{nested}(?:_{nested})?\^", page), "a second exponent, which TeX refuses"
     assert len(cell.contract.stages) == max(1, page.count("\n## Stage `"))
 
 
@@ -95,10 +138,12 @@ def test_a_cell_that_is_no_formula_has_a_page_without_derivation():
             return dict(a=d.h)
 
     page = make_gallery.page(ByHand)
-    assert page.startswith("# byhand\n\nnobody (2025)\n\nWants arrays.\n\n![Data flow of one step of byhand: ")
+    assert page.startswith("# byhand\n\nnobody (2025)\n\nWants arrays.\n\nFamily: ")
+    assert "\n\n![Data flow of one step of byhand: " in page and "Training takes" not in page
     assert "there is no derivation" in page
     assert [box.text for box in make_gallery.flow(ByHand)][-1] == "h = forward(a)"
-    assert make_gallery.row(ByHand).endswith("|  |  |")
+    assert make_gallery.row(ByHand).startswith("| [byhand](byhand.md) | Wants arrays. | nobody (2025) |  | 1 | ")
+    assert make_gallery.row(ByHand).endswith(" |  | h | a |")
     assert "there is no derivation" not in make_gallery.page(LSTM)
 
 

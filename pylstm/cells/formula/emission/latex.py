@@ -281,7 +281,7 @@ def recursion(contract: Contract, derivation: Derivation) -> list[tuple[str, str
     for name in (*contract.emissions, *contract.states):
         state = name in contract.states
         left = "d" + symbol(name, "t-1" if state else "t")
-        terms = [rf"{_weight(name, gate)}^\top d{symbol(f'z_{gate}')}" for gate in contract.gates_of(name)]
+        terms = [rf"{_transposed(name, gate)} d{symbol(f'z_{gate}')}" for gate in contract.gates_of(name)]
         first = [rf"\overline{{{left}}}"] * (name in direct)
         outside = [r"\frac{\partial L}{\partial " + symbol(name, "t-1") + "}"] * (name == contract.output)
         pairs.append((left, " + ".join(outside + first + terms) or "0"))
@@ -292,7 +292,7 @@ def recursion(contract: Contract, derivation: Derivation) -> list[tuple[str, str
         if gate in contract.biased:
             pairs.append((f"db_{{{letters(gate)}}}", rf"\textstyle\sum_t d{symbol(f'z_{gate}')}"))
     if contract.gates_of("x"):
-        terms = [rf"{_weight('x', gate)}^\top d{symbol(f'z_{gate}')}" for gate in contract.gates_of("x")]
+        terms = [rf"{_transposed('x', gate)} d{symbol(f'z_{gate}')}" for gate in contract.gates_of("x")]
         pairs.append(("dx_{t}", " + ".join(terms)))
     return pairs
 
@@ -301,6 +301,12 @@ def _weight(source: str, gate: str) -> str:
     if source in ("x", "h"):
         return f"{'W' if source == 'x' else 'U'}_{{{letters(gate)}}}"
     return f"U^{{{letters(source)}}}_{{{letters(gate)}}}"
+
+
+def _transposed(source: str, gate: str) -> str:
+    """A symbol has one exponent: what has one already goes into braces."""
+    weight = _weight(source, gate)
+    return rf"{{{weight}}}^\top" if "^" in weight else rf"{weight}^\top"
 
 
 def _source(contract: Contract, source: str) -> str:
