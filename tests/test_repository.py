@@ -98,8 +98,8 @@ def test_what_the_tests_want_of_a_system_is_asked_for_on_linux(machine, code):
 
 
 def test_the_workflow_installs_what_the_tests_want_of_a_system():
-    """On the hosted runners, where `.ci/run` is not root."""
-    wanted = re.search(r"apt-get install ([\w -]+)\"", shell_function(".ci/run", "system"))[1]
+    """On the hosted runners, where `.ci/run` is not root; they have Chrome and its driver."""
+    wanted = re.search(r"apt-get install ([\w -]+) chromium chromium-driver\"", shell_function(".ci/run", "system"))[1]
     steps = read(".github/workflows/tests.yml").partition("bash .ci/run")[0]
     assert re.search(rf"if: runner.os == 'Linux'.*\n +run: sudo apt-get .* install .*{wanted}\n", steps)
 

@@ -9,7 +9,18 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 TUTORIALS = sorted(page for page in ROOT.glob("docs/tutorials/*.md") if page.stem != "index")
+GENERATED = ("_build", "gallery")
+PAGES = sorted(page for page in ROOT.glob("docs/**/*.md") if not set(GENERATED) & set(page.parts))
+COLUMNS = 88
+"""Of code, beside both columns of navigation at 1440 pixels."""
+BLOCK = re.compile(r"^```(python|\{code-cell\}|cython|c|meson|toml|bash|sh|console)\b[^\n]*\n(.*?)^```$", re.M | re.S)
 CELL = re.compile(r"^```\{code-cell\}[^\n]*\n((?:^:[^\n]*\n)*)\n?(.*?)^```$", re.M | re.S)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_code_is_not_cut(page):
+    lines = [line for _, code in BLOCK.findall(page.read_text()) for line in code.splitlines()]
+    assert [line for line in lines if len(line) > COLUMNS and not line.startswith(":")] == []
 
 
 @pytest.mark.parametrize("page", TUTORIALS, ids=lambda page: page.stem)
