@@ -15,13 +15,10 @@ from pathlib import Path
 import pytest
 
 import pylstm
+import rooms
 
 pytestmark = pytest.mark.once
 ROOT = Path(__file__).resolve().parents[1]
-_spec = importlib.util.spec_from_file_location("rooms", ROOT / "tools" / "rooms.py")
-rooms = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(rooms)
-
 PACKAGE = ROOT / "pylstm"
 BUNDLED = sorted(path.parent.name for path in (ROOT / "plugins").glob("*/__init__.py"))
 PYTHON = sorted(

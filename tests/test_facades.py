@@ -16,15 +16,12 @@ from types import ModuleType
 import pytest
 
 import pylstm
+import rooms
 from pylstm import plugins
 from pylstm.hint_texts import HINTS
 from pylstm.scaffold import package
 
 ROOT = Path(__file__).resolve().parents[1]
-_spec = importlib.util.spec_from_file_location("rooms", ROOT / "tools" / "rooms.py")
-rooms = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(rooms)
-
 TOP = [ROOT / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md")]
 GENERATED = ("_build", "gallery")
 WRITTEN = [page for page in ROOT.glob("docs/**/*.md") if not set(GENERATED) & set(page.parts)]

@@ -1,6 +1,5 @@
 """`tools/mutants.py`: what it reports, and that its table still fits the source."""
 
-import importlib.util
 import json
 import subprocess
 import sys
@@ -8,6 +7,8 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+
+import mutants
 
 ROOT = Path(__file__).resolve().parents[1]
 TOOL = ROOT / "tools" / "mutants.py"
@@ -36,16 +37,7 @@ tests = ["tests/training/test_schedules.py::test_warm_up_and_constant"]
 """
 
 
-@pytest.fixture(scope="module")
-def mutants():
-    spec = importlib.util.spec_from_file_location("mutants", TOOL)
-    module = sys.modules["mutants"] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    yield module
-    del sys.modules["mutants"]
-
-
-def test_the_table_fits_the_source(mutants):
+def test_the_table_fits_the_source():
     table = mutants.read_table()
     assert len(table) >= 150 and sum(each.compiled for each in table) >= 40
     assert not [key for key, n in Counter((each.file, each.mistake) for each in table).items() if n > 1]
@@ -56,18 +48,18 @@ def test_the_table_fits_the_source(mutants):
 
 
 @pytest.mark.parametrize("text", ["", "b", "a a"])
-def test_an_anchor_must_stand_once(mutants, text):
+def test_an_anchor_must_stand_once(text):
     with pytest.raises(ValueError, match=r"x\.py: 'a' must stand in it once, found"):
         mutants.Mutant("x.py", "wrong", "a", "c", ()).planted(text)
 
 
-def test_a_pattern_that_matches_nothing_is_refused(mutants, capsys):
+def test_a_pattern_that_matches_nothing_is_refused(capsys):
     with pytest.raises(SystemExit):
         mutants.main(["--only", "typo_of_nothing", "--list"])
     assert "--only 'typo_of_nothing' matches no mutant" in capsys.readouterr().err
 
 
-def test_a_virtual_environment_in_the_checkout_is_not_copied(mutants, tmp_path):
+def test_a_virtual_environment_in_the_checkout_is_not_copied(tmp_path):
     for folder in ("env", "tests", ".mypy_cache"):
         (tmp_path / folder).mkdir()
     (tmp_path / "env" / "pyvenv.cfg").touch()

@@ -1,15 +1,14 @@
 """Files that lie: whatever a header says, `load` refuses it with the file and the entry, at once and without memory."""
 
 import copy
-import importlib.util
 import json
 import os
 import tracemalloc
-from pathlib import Path
 
 import numpy as np
 import pytest
 
+import file_fuzz
 import pylstm
 from pylstm import files, saving
 from pylstm.feedforward.linear import Linear
@@ -18,10 +17,6 @@ from pylstm.forecasting.forecast_model import ForecastModel
 from pylstm.layers.bidirectional import Bidirectional
 from pylstm.models.classify_model import ClassifyModel
 from pylstm.training.checkpoint import read_checkpoint, write_checkpoint
-
-_spec = importlib.util.spec_from_file_location("file_fuzz", Path(__file__).parent / "file_fuzz.py")
-file_fuzz = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(file_fuzz)
 
 
 @pytest.fixture

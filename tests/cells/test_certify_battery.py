@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
-
 import numpy as np
 import pytest
 
+import sample_cells as samples
 from pylstm.cells import Cell, absolute, sqrt, tanh
 from pylstm.cells.certification.certify import certify
 from pylstm.cells.lstm import LSTM
@@ -16,14 +14,6 @@ from pylstm.cells.twin import call
 pytestmark = pytest.mark.once
 
 
-def load(name):
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-samples = load("sample_cells")
 Elman, Everything, Chain = samples.Elman, samples.Everything, samples.Chain
 
 

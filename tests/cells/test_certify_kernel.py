@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
-
 import numpy as np
 import pytest
 
+import python_kernel
+import sample_cells as samples
 from pylstm.cells import Cell
 from pylstm.cells.certification.certificate import CertificationError
 from pylstm.cells.certification.certify import certify
@@ -17,14 +16,6 @@ from pylstm.cells.twin import twin_kernel
 pytestmark = pytest.mark.once
 
 
-def load(name):
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-samples, python_kernel = load("sample_cells"), load("python_kernel")
 Chain, Everything = samples.Chain, samples.Everything
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
-
 import numpy as np
 import pytest
 
+import python_kernel
+import sample_cells as samples
 from pylstm.cells import Cell, tanh
 from pylstm.cells.certification.certify import certify
 from pylstm.cells.lstm import LSTM
@@ -15,14 +14,6 @@ from pylstm.cells.lstm import LSTM
 pytestmark = pytest.mark.once
 
 
-def load(name):
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-samples, python_kernel = load("sample_cells"), load("python_kernel")
 Elman, Everything, Chain = samples.Elman, samples.Everything, samples.Chain
 
 

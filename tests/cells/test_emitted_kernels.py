@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 
 import pytest
 
+import emit_kernels as tool
 from pylstm.cells import Cell, sigmoid
 from pylstm.cells.formula import derive
 from pylstm.cells.formula.emission import cython
 
 ROOT = Path(__file__).resolve().parents[2]
-spec = importlib.util.spec_from_file_location("emit_kernels", ROOT / "tools" / "emit_kernels.py")
-tool = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(tool)
-
 KERNELS = tool.kernels()
 
 

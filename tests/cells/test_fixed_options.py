@@ -7,21 +7,8 @@ import pickle
 import pytest
 
 import pylstm
-from pylstm.cells import Cell, sigmoid, tanh
-
-
-class Leaky(Cell):
-    """A formula with every kind of option."""
-
-    states = ("h",)
-    gates = {"a": "x+h"}
-    options = {"rate": 0.5, "rounds": 1, "gated": False}
-
-    def forward(z, prev, o):
-        h = prev.h
-        for _ in range(o.rounds):
-            h = h + o.rate * (tanh(z.a) - h)
-        return {"h": sigmoid(z.a) * h if o.gated else h}
+from pylstm.cells import Cell, tanh
+from sample_cells import Leaky
 
 
 @pytest.mark.parametrize(

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import importlib.util
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 
+import formula_cells as fc
 import pylstm
-from pylstm import Cell, sigmoid, tanh
+from pylstm import Cell, tanh
 from pylstm.cells import Stage, functions
 from pylstm.cells.certification.certificate import CertificationError
 from pylstm.cells.certification.certify import certify
-
-spec = importlib.util.spec_from_file_location("formula_cells", Path(__file__).with_name("formula_cells.py"))
-fc = sys.modules["formula_cells"] = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(fc)
 
 
 @pytest.mark.parametrize("cell", fc.CELLS, ids=lambda cell: cell.name)
@@ -76,16 +71,8 @@ def test_gates_show_the_activation():
 
 
 def test_the_lstm_as_formula_is_the_lstm():
-    class Formula(Cell):
-        states = ("h", "c")
-        gates = dict(i="x+h", f="x+h", g="x+h", o="x+h")
-
-        def forward(z, prev):
-            c = sigmoid(z.f) * prev.c + sigmoid(z.i) * tanh(z.g)
-            return dict(h=sigmoid(z.o) * tanh(c), c=c)
-
     x = np.random.default_rng(0).standard_normal((6, 2, 3)).astype("float32")
-    runs = [pylstm.Recurrent(cell, 3, 4, seed=7)(x) for cell in (Formula, "lstm")]
+    runs = [pylstm.Recurrent(cell, 3, 4, seed=7)(x) for cell in (fc.FormulaLSTM, "lstm")]
     np.testing.assert_allclose(runs[0].y, runs[1].y, rtol=0, atol=2e-6)
     grads = [run.backward(np.ones_like(run.y)) for run in runs]
     np.testing.assert_allclose(grads[0].params.flat, grads[1].params.flat, rtol=0, atol=1e-5 * 8)

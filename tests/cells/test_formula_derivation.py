@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import importlib.util
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 
+import formula_cells as fc
 from pylstm.cells import LSTM, Cell, exp, maximum, minimum, sigmoid, sin, tanh
 from pylstm.cells.formula import Block, derive
 from pylstm.cells.formula.emission import latex
 from pylstm.cells.formula.graph import Graph
-
-spec = importlib.util.spec_from_file_location("formula_cells", Path(__file__).with_name("formula_cells.py"))
-fc = sys.modules["formula_cells"] = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(fc)
 
 BUNDLED = [LSTM] + [
     getattr(importlib.import_module(f"pylstm_{module}"), name)

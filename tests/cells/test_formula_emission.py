@@ -8,11 +8,12 @@ import shutil
 import subprocess
 import sys
 import sysconfig
-from pathlib import Path
 
 import numpy as np
 import pytest
 
+import formula_cells as fc
+import row_cells as rc
 from pylstm import building
 from pylstm.cells import LSTM, Cell
 from pylstm.cells._hooks import run_stage
@@ -20,14 +21,6 @@ from pylstm.cells.certification.certify import certify
 from pylstm.cells.formula import derive
 from pylstm.cells.formula.emission import c, cython, numpy
 from pylstm.cells.kernels import load_kernel
-
-spec = importlib.util.spec_from_file_location("formula_cells", Path(__file__).with_name("formula_cells.py"))
-fc = sys.modules["formula_cells"] = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(fc)
-
-spec = importlib.util.spec_from_file_location("row_cells", Path(__file__).with_name("row_cells.py"))
-rc = sys.modules["row_cells"] = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(rc)
 
 COMPILER = shutil.which("cc") or shutil.which("gcc")
 TOLERANCE = {np.float64: (1e-12, 1e-11), np.float32: (2e-6, 1e-5)}

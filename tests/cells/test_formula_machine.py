@@ -5,13 +5,14 @@ from __future__ import annotations
 import gc
 import importlib
 import importlib.util
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 
+import formula_cells as fc
 import pylstm
+import row_cells as rc
+from formula_cells import FormulaLSTM
 from pylstm import Cell, sigmoid, tanh
 from pylstm.cells.auditing import reference
 from pylstm.cells.certification.certificate import CertificationError
@@ -22,27 +23,10 @@ from pylstm.engine import levels
 
 pytestmark = pytest.mark.once
 
-spec = importlib.util.spec_from_file_location("formula_cells", Path(__file__).with_name("formula_cells.py"))
-fc = sys.modules["formula_cells"] = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(fc)
-
-spec = importlib.util.spec_from_file_location("row_cells", Path(__file__).with_name("row_cells.py"))
-rc = sys.modules["row_cells"] = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(rc)
-
 LEVELS = levels.LEVELS[: levels.LEVELS.index(levels.level) + 1]
 GRADIENTS = {"float64": 1e-11, "float32": 1e-5}
 every_cell = pytest.mark.parametrize("cell", [*fc.CELLS, *fc.WRITTEN_OUT, *rc.CELLS], ids=lambda cell: cell.name)
 every_dtype = pytest.mark.parametrize("dtype", GRADIENTS)
-
-
-class FormulaLSTM(Cell):
-    states = ("h", "c")
-    gates = dict(i="x+h", f="x+h", g="x+h", o="x+h")
-
-    def forward(z, prev):
-        c = sigmoid(z.f) * prev.c + sigmoid(z.i) * tanh(z.g)
-        return dict(h=sigmoid(z.o) * tanh(c), c=c)
 
 
 def fresh(cell):

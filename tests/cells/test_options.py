@@ -14,11 +14,12 @@ from pylstm_zoo import dynamical
 
 import pylstm
 from pylstm import certify
-from pylstm.cells import Cell, Stage, sigmoid, tanh
+from pylstm.cells import Cell, Stage, tanh
 from pylstm.cells.auditing.reference import forward
 from pylstm.cells.contracts.options import changed, name_of
 from pylstm.cells.formula import FormulaError, derive
 from pylstm.plugins import registry
+from sample_cells import Leaky
 
 ZOO = {
     "cornn": ("cornn", {"dt": 0.03, "gamma": 2.7, "epsilon": 4.7}),
@@ -28,20 +29,6 @@ ZOO = {
     "gated_antisymmetric_rnn": ("gated_antisymmetric", {"epsilon": 0.7}),
     "lipschitz_rnn": ("lipschitz", {"epsilon": 0.02}),
 }
-
-
-class Leaky(Cell):
-    """A formula with every kind of option."""
-
-    states = ("h",)
-    gates = {"a": "x+h"}
-    options = {"rate": 0.5, "rounds": 1, "gated": False}
-
-    def forward(z, prev, o):
-        h = prev.h
-        for _ in range(o.rounds):
-            h = h + o.rate * (tanh(z.a) - h)
-        return {"h": sigmoid(z.a) * h if o.gated else h}
 
 
 class ByHand(Cell):

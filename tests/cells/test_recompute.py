@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 
+import formula_cells as fc
 import pylstm
+import row_cells as rc
 from pylstm.cells import Cell, certify, derive, sigmoid, tanh
 from pylstm.cells.contracts.limits import MAX_BLOCKS, MAX_MAPS
 from pylstm.cells.formula import derivation
-
-spec = importlib.util.spec_from_file_location("formula_cells", Path(__file__).with_name("formula_cells.py"))
-fc = sys.modules["formula_cells"] = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(fc)
-spec = importlib.util.spec_from_file_location("row_cells", Path(__file__).with_name("row_cells.py"))
-rc = sys.modules["row_cells"] = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(rc)
 
 
 def fresh(cell):

@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
-
 import numpy as np
 import pytest
 
+import sample_cells as samples
 from pylstm.cells.auditing import reference
 from pylstm.cells.lstm import LSTM
-
-spec = importlib.util.spec_from_file_location("sample_cells", Path(__file__).with_name("sample_cells.py"))
-samples = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(samples)
 
 CELLS = (LSTM, samples.Elman, samples.Everything, samples.Chain)
 T, B, I, H = 4, 3, 2, 5

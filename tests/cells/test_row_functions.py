@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
 import pickle
 import re
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 import pylstm
+import row_cells as rc
 from pylstm.cells import (
     Cell,
     CertificationError,
@@ -37,10 +35,6 @@ from pylstm.cells._hooks import run_stage
 from pylstm.cells.formula import machine, rules
 from pylstm.cells.kernels import load_kernel
 from pylstm.cells.widths import evaluated, product, quotient
-
-spec = importlib.util.spec_from_file_location("row_cells", Path(__file__).with_name("row_cells.py"))
-rc = sys.modules["row_cells"] = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(rc)
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(3, 12)) * 4

@@ -3,22 +3,16 @@
 import ctypes
 import importlib.machinery
 import importlib.util
-import sys
 import sysconfig
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 import pylstm
+import row_cells as rc
 from pylstm import building, export
 from pylstm.cells import Cell, Stage, derive, row_sum, sigmoid, sqrt, tanh
 from pylstm.cells.formula.emission.c import kernel_source
-
-PATH = Path(__file__).resolve().parents[1] / "cells" / "row_cells.py"
-spec = importlib.util.spec_from_file_location("row_cells", PATH)
-rc = sys.modules.setdefault("row_cells", importlib.util.module_from_spec(spec))
-spec.loader.exec_module(rc)
 
 
 class Summed(Cell):

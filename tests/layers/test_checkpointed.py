@@ -12,6 +12,7 @@ import pytest
 import pylstm
 from pylstm.layers.runs.checkpointed import CheckpointedRun, parse_checkpoint
 from pylstm.plugins import registry
+from sample_cells import TwinOnly
 
 pytestmark = pytest.mark.once
 
@@ -91,13 +92,6 @@ def test_sizes_threads_and_budgets(cell, T, B, H, dtype, threads):
         counts.append(run.segments)
     assert counts[0] >= counts[1] >= counts[2] > 1
     assert type(layer(x, **call, checkpoint=least + 2 * more + 10**7)) is pylstm.Run
-
-
-class TwinOnly(registry().get("lstm")):
-    """Runs through the Python row hooks."""
-
-    name = "twin_only"
-    kernel = None
 
 
 def test_python_hooks():

@@ -5,6 +5,7 @@ import pytest
 from scipy import special as sp
 from scipy import stats
 
+from numeric import differences
 from pylstm.losses import (
     gaussian_likelihood,
     negative_binomial_likelihood,
@@ -33,16 +34,6 @@ CASES = {
 
 def outputs(parts, scale=1.0):
     return scale * np.random.default_rng(parts).normal(size=(5, 3, 2 * parts))
-
-
-def differences(value, array, step=1e-6):
-    found = np.empty_like(array)
-    for index in np.ndindex(array.shape):
-        above, below = array.copy(), array.copy()
-        above[index] += step
-        below[index] -= step
-        found[index] = (value(above) - value(below)) / (2 * step)
-    return found
 
 
 @pytest.mark.parametrize("weighted", ["none", "floats", "mask"])

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy.special import expit, log_softmax, softmax
 
+from numeric import differences
 from pylstm.losses.classification import sigmoid_cross_entropy, softmax_cross_entropy
 from pylstm.losses.regression import squared_error
 
@@ -13,16 +14,6 @@ CLASSES = RNG.integers(5, size=(4, 3))
 BITS = RNG.random(size=LOGITS.shape)
 WEIGHTS = RNG.random(size=CLASSES.shape)
 MASK = WEIGHTS > 0.4
-
-
-def differences(loss, array, step=1e-6):
-    gradient = np.empty_like(array)
-    for index in np.ndindex(array.shape):
-        above, below = array.copy(), array.copy()
-        above[index] += step
-        below[index] -= step
-        gradient[index] = (loss(above) - loss(below)) / (2 * step)
-    return gradient
 
 
 @pytest.mark.parametrize("factor", [1.0, 0.5, 0.3])

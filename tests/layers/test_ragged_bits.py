@@ -1,14 +1,12 @@
 """Rows of different lengths, over many chunks and in threads: the bits of every row are those of the row alone."""
 
-import importlib.util
 import itertools
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 import pylstm
+import sample_cells as samples
 from pylstm.cells import Cell, tanh
 from pylstm.cells.functions import dtanh_from_y
 from pylstm.engine import packing as _packing
@@ -16,11 +14,6 @@ from pylstm.layers.named import Recurrent
 from pylstm.plugins import registry
 
 pytestmark = pytest.mark.once
-
-path = Path(__file__).parents[1] / "cells" / "sample_cells.py"
-spec = importlib.util.spec_from_file_location("sample_cells", path)
-samples = sys.modules["sample_cells"] = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(samples)
 
 T, B, I, H = 60, 45, 7, 20
 LENGTHS = np.random.default_rng(0).integers(0, T - 1, B)

@@ -6,6 +6,7 @@ from scipy.special import huber as scipy_huber
 from scipy.special import log_softmax
 from scipy.stats import norm
 
+from numeric import differences
 from pylstm.losses.classification import sigmoid_cross_entropy, softmax_cross_entropy
 from pylstm.losses.ctc import ctc_loss
 from pylstm.losses.regression import gaussian_likelihood, huber, mean_squared_error, quantile_loss, squared_error
@@ -28,16 +29,6 @@ CASES = {
         ),
     ),
 }  # fmt: skip
-
-
-def differences(loss, array, step=1e-6):
-    gradient = np.empty_like(array)
-    for index in np.ndindex(array.shape):
-        above, below = array.copy(), array.copy()
-        above[index] += step
-        below[index] -= step
-        gradient[index] = (loss(above) - loss(below)) / (2 * step)
-    return gradient
 
 
 @pytest.mark.parametrize("weighted", ["none", "floats", "mask"])

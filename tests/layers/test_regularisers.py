@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from numeric import difference
 from pylstm.layers.named import Recurrent
 from pylstm.layers.regularisers import (
     activation_penalty,
@@ -23,16 +24,6 @@ def draw(seed, *shape):
 
 def layer(cell="lstm", **options):
     return Recurrent(cell, I, H, dtype="float64", seed=0, **options)
-
-
-def difference(function, array, index, step=1e-5):
-    """Central difference of `function()` in one element of `array`, of fourth order."""
-    before, values = array[index], []
-    for k in (-2, -1, 1, 2):
-        array[index] = before + k * step
-        values.append(function())
-    array[index] = before
-    return (values[0] - 8 * values[1] + 8 * values[2] - values[3]) / (12 * step)
 
 
 def check(loss, pairs):

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import pylstm
+from numeric import difference
 from pylstm.interop.torch import load_state_dict, state_dict
 from pylstm.layers.bidirectional import Bidirectional
 from pylstm.layers.named import GRU, LSTM, RNN, Recurrent
@@ -110,16 +111,6 @@ def loss_of(run):
         + (dstates[0][1]["c"] * first.reverse.states["c"][:0:-1]).sum()
         + (dstates[1]["h"] * second.states["h"][1:]).sum()
     )
-
-
-def difference(function, array, index, step=1e-5):
-    """Central difference of `function()` in one element of `array`, of fourth order."""
-    before, values = array[index], []
-    for k in (-2, -1, 1, 2):
-        array[index] = before + k * step
-        values.append(function())
-    array[index] = before
-    return (values[0] - 8 * values[1] + 8 * values[2] - values[3]) / (12 * step)
 
 
 def check_by_differences(stack, **given):

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import importlib.util
 import pickle
-import sys
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 import pylstm
+import structured_cells as sc
 from pylstm import Bidirectional, Recurrent, Stack
 from pylstm.cells import LSTM, Cell, tanh
 from pylstm.engine.threads import set_num_threads
 
-spec = importlib.util.spec_from_file_location("structured_cells", Path(__file__).with_name("structured_cells.py"))
-sc = sys.modules["structured_cells"] = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(sc)
 ALL, MADE, NATIVE, Staged, structured, whole = sc.ALL, sc.MADE, sc.NATIVE, sc.Staged, sc.structured, sc.whole
 
 SIZES = {  # T, B, inputs, units

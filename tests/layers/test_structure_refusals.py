@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 import pylstm
+import structured_cells as sc
 from pylstm import Recurrent
 from pylstm.cells import LSTM
 
-spec = importlib.util.spec_from_file_location("structured_cells", Path(__file__).with_name("structured_cells.py"))
-sc = sys.modules["structured_cells"] = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(sc)
 Staged, structured = sc.Staged, sc.structured
 
 

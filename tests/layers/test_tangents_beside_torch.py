@@ -1,7 +1,6 @@
 """Derivatives along a direction beside those that PyTorch makes of the same formulas, at 1e-9."""
 
 import importlib.util
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,15 +10,11 @@ from pylstm.plugins import registry
 
 torch = pytest.importorskip("torch", exc_type=ImportError)
 
+from torch_formulas import outputs_of  # noqa: E402  (after the skip)
 
-def module(name):
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
-    found = sys.modules[name] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(found)
-    return found
-
-
-outputs_of, tangents = module("torch_formulas").outputs_of, module("test_tangents")
+spec = importlib.util.spec_from_file_location("test_tangents", Path(__file__).with_name("test_tangents.py"))
+tangents = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(tangents)
 NAMES = [name for name in registry().names() if name not in tangents.SURROGATES]
 
 

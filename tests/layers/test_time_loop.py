@@ -14,6 +14,7 @@ from pylstm.cells.lstm import LSTM
 from pylstm.engine.cpu import machine_level
 from pylstm.engine.levels import LEVELS
 from pylstm.plugins import registry
+from sample_cells import TwinOnly
 
 pytestmark = pytest.mark.once
 
@@ -23,13 +24,6 @@ CELLS = KERNELS + FORMULAS
 TOLERANCES = {"float64": (1e-12, 1e-11), "float32": (2e-6, 1e-5)}
 # Backward in one chunk, in chunks of an even and of an odd number of steps (150; 37); no steps; no rows.
 SIZES = [(7, 3, 4, 5), (1, 1, 3, 2), (40, 17, 9, 33), (300, 2, 3, 6), (111, 7, 3, 6), (0, 2, 3, 4), (5, 0, 3, 4)]
-
-
-class TwinOnly(LSTM):
-    """Runs through the Python row hooks."""
-
-    name = "twin_only"
-    kernel = None
 
 
 def problem(cell, T, B, I, H, dtype, modified, seed=0):

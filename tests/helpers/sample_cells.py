@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pylstm.cells import Cell, Stage, exp, sigmoid, tanh
+from pylstm.cells import LSTM, Cell, Stage, exp, sigmoid, tanh
 from pylstm.cells.functions import dsigmoid_from_y, dtanh_from_y
 
 
@@ -124,3 +124,24 @@ class Chain(Cell):
             n_in=d.n * prev.h,
             h=d.n * y.n_in,
         )
+
+
+class Leaky(Cell):
+    """A formula with every kind of option."""
+
+    states = ("h",)
+    gates = {"a": "x+h"}
+    options = {"rate": 0.5, "rounds": 1, "gated": False}
+
+    def forward(z, prev, o):
+        h = prev.h
+        for _ in range(o.rounds):
+            h = h + o.rate * (tanh(z.a) - h)
+        return {"h": sigmoid(z.a) * h if o.gated else h}
+
+
+class TwinOnly(LSTM):
+    """Runs through the Python row hooks."""
+
+    name = "twin_only"
+    kernel = None

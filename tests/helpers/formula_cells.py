@@ -170,6 +170,17 @@ class Spinning(Cell):
         return dict(h=tanh(s.real - s.imag), s=s)
 
 
+class FormulaLSTM(Cell):
+    """The LSTM, as anybody would write it."""
+
+    states = ("h", "c")
+    gates = dict(i="x+h", f="x+h", g="x+h", o="x+h")
+
+    def forward(z, prev):
+        c = sigmoid(z.f) * prev.c + sigmoid(z.i) * tanh(z.g)
+        return dict(h=sigmoid(z.o) * tanh(c), c=c)
+
+
 WRITTEN_OUT = [Lagging, Spinning]
 """Cells whose declarations are written out (`contracts.expansion`): their formulas do not run on plain blocks."""
 
