@@ -1,4 +1,7 @@
-"""Figures by matplotlib (extra `plot`): `plot_*` draw what they are given in one call, `draw_*` on axes of a figure."""
+"""Figures by matplotlib (extra `plot`): `plot_*` draw what they are given in one call, `draw_*` on axes of a figure.
+
+Without matplotlib, those that make a figure raise `ModuleNotFoundError`, which says how to install it.
+"""
 
 from typing import TYPE_CHECKING
 

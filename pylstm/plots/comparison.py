@@ -47,11 +47,6 @@ def plot(results: list[Result], task: Task, path: str | os.PathLike[str]) -> Non
     path : path
         The suffix is the format: png, svg, pdf.
 
-    Raises
-    ------
-    ModuleNotFoundError
-        matplotlib is not installed.
-
     Examples
     --------
     >>> import os, tempfile
@@ -83,8 +78,6 @@ def plot_comparison(results: list[Result], task: Task, *, ax: Any = None) -> lis
 
     Raises
     ------
-    ModuleNotFoundError
-        matplotlib is not installed.
     TypeError, ValueError
         `ax` is not two axes.
 

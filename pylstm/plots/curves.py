@@ -31,8 +31,6 @@ def plot_losses(histories: Any, *, unit: str = "loss", ax: Any = None) -> Any:
 
     Raises
     ------
-    ModuleNotFoundError
-        matplotlib is not installed.
     TypeError
         Something else in place of `histories`.
 
@@ -62,9 +60,7 @@ def plot_losses(histories: Any, *, unit: str = "loss", ax: Any = None) -> Any:
     if values and min(values) > 0:
         ax.set_yscale("log")
     ax.xaxis.get_major_locator().set_params(integer=True)
-    ax.set_title("losses")
-    ax.set_xlabel("epoch")
-    ax.set_ylabel(unit)
+    ax.set(title="losses", xlabel="epoch", ylabel=unit)
     ax.legend()
     return ax
 
@@ -98,8 +94,6 @@ def plot_fan(
 
     Raises
     ------
-    ModuleNotFoundError
-        matplotlib is not installed.
     ValueError
         A level that is not between 0 and 1; another shape.
 
@@ -129,9 +123,7 @@ def plot_fan(
         style = {"color": COLOURS[0], "alpha": 0.22, "linewidth": 0}
         ax.fill_between(at, low, high, label=f"{100 * level:g} % interval", **style)
     ax.plot(at, forecast, color=COLOURS[0], linewidth=2, label="forecast")
-    ax.set_title("forecast")
-    ax.set_xlabel("step")
-    ax.set_ylabel(unit)
+    ax.set(title="forecast", xlabel="step", ylabel=unit)
     ax.legend()
     return ax
 
@@ -154,8 +146,6 @@ def plot_confusion(matrix: Any, classes: Sequence[str], *, ax: Any = None) -> An
 
     Raises
     ------
-    ModuleNotFoundError
-        matplotlib is not installed.
     ValueError
         Another shape.
 

@@ -17,11 +17,6 @@ from pylstm.plots.panels import check_axes, new_canvas
 def new_figure(panels: int) -> tuple[Any, list[Any]]:
     """A figure and its axes side by side; no window is opened.
 
-    Raises
-    ------
-    ModuleNotFoundError
-        matplotlib is not installed.
-
     Examples
     --------
     >>> from pylstm.plots import new_figure
@@ -55,8 +50,7 @@ def draw_losses(
         axes.plot(ends, validation, color="C1", label="validation")
     if len(steps) and min(steps) > 0:
         axes.set_yscale("log")
-    axes.set_xlabel("steps")
-    axes.set_ylabel(unit)
+    axes.set(xlabel="steps", ylabel=unit)
     axes.legend()
 
 
@@ -139,8 +133,7 @@ def draw_confusion(axes: Any, matrix: np.ndarray, classes: Sequence[str]) -> Non
             axes.text(column, row, str(matrix[row, column]), **text)
         axes.set_xticks(range(len(classes)), classes, rotation=90 if max(map(len, classes)) > 2 else 0)
         axes.set_yticks(range(len(classes)), classes)
-    axes.set_xlabel("predicted")
-    axes.set_ylabel("true")
+    axes.set(xlabel="predicted", ylabel="true")
 
 
 @explained()

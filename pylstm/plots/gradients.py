@@ -30,8 +30,6 @@ def plot_lags(found: LagGradients, *, ax: Any = None) -> Any:
 
     Raises
     ------
-    ModuleNotFoundError
-        matplotlib is not installed.
     TypeError
         Something else in place of `found`.
 
@@ -51,9 +49,7 @@ def plot_lags(found: LagGradients, *, ax: Any = None) -> Any:
     for number, (label, sizes) in enumerate(lines.items()):
         draw_sizes(ax, found.lags, sizes, label, number)
     ax.set_yscale("log")
-    ax.set_title("gradient by lag")
-    ax.set_xlabel("lag, steps from the loss back")
-    ax.set_ylabel("norm; root mean square of states")
+    ax.set(title="gradient by lag", xlabel="lag, steps from the loss back", ylabel="norm; root mean square of states")
     ax.legend()
     return ax
 
@@ -74,8 +70,6 @@ def plot_saturation(found: dict[str, GateSaturation], *, ax: Any = None) -> Any:
 
     Raises
     ------
-    ModuleNotFoundError
-        matplotlib is not installed.
     TypeError
         Something else in place of `found`.
 
@@ -120,8 +114,6 @@ def plot_exponents(exponents: Any, *, ax: Any = None) -> Any:
 
     Raises
     ------
-    ModuleNotFoundError
-        matplotlib is not installed.
     ValueError
         Another shape.
 
@@ -139,9 +131,7 @@ def plot_exponents(exponents: Any, *, ax: Any = None) -> Any:
         shown = np.where(np.isfinite(values), values, np.nan)
         ax.plot(np.arange(1, len(values) + 1), shown, color=COLOURS[0], marker=".", linewidth=0.8, alpha=0.7)
     ax.axhline(0, color="0.5", linestyle="--", linewidth=1)
-    ax.set_title("Lyapunov spectrum")
-    ax.set_xlabel("number")
-    ax.set_ylabel("Lyapunov exponent, 1/step")
+    ax.set(title="Lyapunov spectrum", xlabel="number", ylabel="Lyapunov exponent, 1/step")
     return ax
 
 
@@ -161,8 +151,6 @@ def plot_eigenvalues(jacobian: Any, *, ax: Any = None) -> Any:
 
     Raises
     ------
-    ModuleNotFoundError
-        matplotlib is not installed.
     ValueError
         Another shape.
 
@@ -182,7 +170,5 @@ def plot_eigenvalues(jacobian: Any, *, ax: Any = None) -> Any:
     ax.plot(np.cos(turn), np.sin(turn), color="0.5", linestyle="--", linewidth=1, label="unit circle")
     ax.plot(values.real, values.imag, linestyle="", marker="o", markersize=4, color=COLOURS[1], label="eigenvalues")
     ax.set_aspect("equal")
-    ax.set_title("eigenvalues of a step")
-    ax.set_xlabel("real part")
-    ax.set_ylabel("imaginary part")
+    ax.set(title="eigenvalues of a step", xlabel="real part", ylabel="imaginary part")
     return ax

@@ -38,8 +38,6 @@ def plot_run(run: Any, *, row: int = 0, names: Iterable[str] | None = None, ax: 
 
     Raises
     ------
-    ModuleNotFoundError
-        matplotlib is not installed.
     TypeError, ValueError
         The run of a stack; a row or a name that it does not have; another number of axes.
     RuntimeError
@@ -133,8 +131,6 @@ def plot_deltas(run: Any, grads: Any, *, row: int | None = None, ax: Any = None)
 
     Raises
     ------
-    ModuleNotFoundError
-        matplotlib is not installed.
     AttributeError
         Gradients without ``steps=True``.
     TypeError, ValueError, RuntimeError
@@ -158,9 +154,7 @@ def plot_deltas(run: Any, grads: Any, *, row: int | None = None, ax: Any = None)
         sizes = np.sqrt((values[:T] ** 2).mean(axis=(1, 2)) if row is None else (values[:T, row] ** 2).mean(axis=1))
         draw_sizes(ax, np.arange(T), sizes, label, number)
     ax.set_yscale("log")
-    ax.set_title("gradient by step")
-    ax.set_xlabel("step")
-    ax.set_ylabel("root mean square")
+    ax.set(title="gradient by step", xlabel="step", ylabel="root mean square")
     ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
     return ax
 
