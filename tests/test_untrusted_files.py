@@ -241,7 +241,7 @@ def test_estimators_set_attributes_of_a_list_only(path):
         (lambda says: says["parameters"].update(dtype="float64"), "must be 'float32', as in the net"),
         (lambda says: says["parameters"].update(learning_rate=-1.0), "learning_rate must be above 0"),
         (lambda says: says["classes"].update(dtype="<U1000000000"), "labels do not have the dtype"),
-        (lambda says: says["classes"].update(labels=[0, 1]), "2 outputs, but"),
+        (lambda says: says["classes"].update(labels=[0, 1]), "is of 2 outputs, but the head has"),
         (lambda says: says.update(evil=1), r"metadata\.evil is unknown"),
     ]:
         pylstm.save(path, net)

@@ -350,7 +350,9 @@ class SequenceEstimator(Estimator):
                 says.refuse(f"must hold {self.n_features_in_} names", len(names), "feature_names")
             self.feature_names_in_ = np.array(names, dtype=object)
         if self._width() != outputs:
-            raise ValueError(f"metadata: {self._width()} outputs, but {self.model_.head!r}")
+            raise ValueError(
+                f"metadata is of {self._width()} outputs, but the head has {outputs}: {self.model_.head!r}"
+            )
         scales = says.entries("scales").only(self._scale_names())
         for values in self._scaled_values:
             shape = ({"x": layer.input_size, "y": self._outputs()[0]}[values],)

@@ -356,7 +356,7 @@ class SequenceClassifier(ClassifierMixin, Incremental, kind="sequence_classifier
         try:
             dtype = np.dtype(classes.text("dtype"))
             if dtype.kind not in "biufUO" or dtype.itemsize > 4 * LONGEST_LABEL:
-                raise TypeError("another kind, or too long")
+                raise TypeError(f"{dtype.str} is not a dtype of labels, or of more than {LONGEST_LABEL} characters")
             self.classes_ = np.array(labels, dtype=dtype)
         except (TypeError, ValueError, OverflowError) as error:
             raise ValueError(

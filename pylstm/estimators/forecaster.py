@@ -341,7 +341,10 @@ class Forecaster(Estimator, kind="forecaster"):
         if not several:
             return float(r2_score(y, self.predict(len(y), X)))
         if len({len(each) for each in y}) > 1:
-            raise ValueError(f"score needs series of one length, got {[len(each) for each in y]} steps")
+            raise ValueError(
+                f"the series of y must have one length, got {[len(each) for each in y]} steps: cut them to "
+                f"{min(map(len, y))}"
+            )
         return float(np.mean([r2_score(*pair) for pair in zip(y, self.predict(len(y[0]), X))]))
 
 

@@ -48,7 +48,9 @@ def inner_of(kind: str, config: Mapping[str, Any], version: Any) -> tuple[str, M
         )
     forward, backward = config["layer"], config.get("backward_layer")
     if forward["class_name"] not in RECURRENT:
-        raise ValueError(f"{name} is a Bidirectional of {quoted(forward['class_name'])}, which is not read")
+        raise ValueError(
+            f"{name} is a Bidirectional of {quoted(forward['class_name'])}; those that are read: {', '.join(RECURRENT)}"
+        )
     if backward:
         both = [_settings(each, version) for each in (forward, backward)]
         if both[0] != both[1]:

@@ -106,7 +106,8 @@ class CharModel(SequenceModel, kind="char_model"):
         count = len(model.vocabulary)
         if (model.embedding.count, model.head.out_features) != (count, count):
             raise ValueError(
-                f"metadata.characters: {count} with the unknown one, but {model.embedding!r} and {model.head!r}"
+                f"metadata.characters are {count} with the unknown one, but the layers are {model.embedding!r}, "
+                f"{model.head!r}"
             )
         return model
 

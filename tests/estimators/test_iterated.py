@@ -130,5 +130,5 @@ def test_refusals_of_options_and_labels():
     with pytest.raises(ValueError, match="early_stopping holds out rows, which cannot be drawn of batches"):
         SequenceClassifier(early_stopping=True).fit(batches(X, LABELS))
     others = iter([LABELS, np.where(np.arange(90) == 12, "new", LABELS)])
-    with pytest.raises(ValueError, match="X, batch 1: y holds labels that it did not in the pass before"):
+    with pytest.raises(ValueError, match="X, batch 1: y must hold labels of the pass before only"):
         SequenceClassifier("gru", **ONE).fit(lambda: batches(X, next(others)))

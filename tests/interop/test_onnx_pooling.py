@@ -70,7 +70,7 @@ def test_pooling_of_everything(tmp_path, op):
 
 def test_what_cannot_be_pooled(tmp_path):
     model, _ = both(tmp_path, "MaxPool", np.ones((1, 1, 4, 4), "float32"), {"kernel_shape": [2, 2]})
-    with pytest.raises(ValueError, match=r"MaxPool over one axis, of x \(N, C, L\), is known here, got \(1, 1, 4, 4\)"):
+    with pytest.raises(ValueError, match=r"MaxPool must be over one axis of x \(N, C, L\), got x of shape \(1, 1"):
         model(np.ones((1, 1, 4, 4), "float32"))
     model, _ = both(tmp_path, "AveragePool", X, {"kernel_shape": [9], "pads": [1, 0]})
     with pytest.raises(ValueError, match="a window of 9 steps is longer than the input, 7 steps and 1 of padding"):

@@ -113,7 +113,9 @@ class Prepared:
         classes = self._net.classes_
         found = np.searchsorted(classes, y.reshape(len(y)))
         if not np.array_equal(classes[np.minimum(found, len(classes) - 1)], y.reshape(len(y))):
-            raise ValueError(f"y holds labels that it did not in the pass before, which had {classes}")
+            raise ValueError(
+                f"y must hold labels of the pass before only, {classes.tolist()}: let every pass yield the same labels"
+            )
         return found
 
 

@@ -338,7 +338,10 @@ def _static(
         texts = [str(value) for value in each]
         levels[name] = sorted(set(texts)) if fitted is None else fitted.levels[name]
         if unknown := set(texts) - set(levels[name]):
-            raise ValueError(f"the static column {name!r} has {sorted(unknown)[0]!r}, which the fit did not")
+            raise ValueError(
+                f"the static column {name!r} must have values that the fit had, got {sorted(unknown)[0]!r}: leave such "
+                "series out"
+            )
         parts.append(np.array([[text == value for value in levels[name]] for text in texts], "float64"))
     return np.hstack(parts), levels
 

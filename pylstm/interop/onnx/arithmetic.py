@@ -134,7 +134,7 @@ def _gather(a: Attributes, x: Any, at: Any) -> Any:
 def dropout(a: Attributes, x: Any, ratio: Any = None, training: Any = None) -> Any:
     """`x`: of a net that is not being trained, or with a ratio of 0; and the mask of what is kept, which is all."""
     if training is not None and np.any(training) and (ratio is None or np.any(ratio)):
-        raise ValueError("Dropout: training_mode is true, but nets run here as in evaluation: write the file so")
+        raise ValueError("Dropout: training_mode must be false, as nets are evaluated here: export in evaluation mode")
     return x if a["outputs"] == 1 else (x, np.ones(x.shape, bool if a["opset"] >= 10 else x.dtype))
 
 
@@ -219,7 +219,7 @@ def _gelu(a: Attributes, x: Any) -> Any:
 def _batch_normalisation(a: Attributes, x: Any, scale: Any, bias: Any, mean: Any, variance: Any) -> Any:
     """BatchNormalization by the channels, axis 1: of a net that is not being trained."""
     if a["outputs"] > 1 or a.get("training_mode"):
-        raise ValueError("BatchNormalization: training_mode=1 and its other outputs are not known here")
+        raise ValueError("BatchNormalization must have training_mode=0 and one output: export in evaluation mode")
     factor = scale / np.sqrt(variance + scale.dtype.type(a.get("epsilon", 1e-5)))
     shape = (-1, *[1] * (x.ndim - 2))
     return x * factor.reshape(shape) + (bias - mean * factor).reshape(shape)

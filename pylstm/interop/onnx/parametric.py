@@ -121,7 +121,9 @@ class ConvNode:
 
     def __init__(self, weight: np.ndarray, bias: np.ndarray | None, a: Attributes) -> None:
         if weight.ndim != 3 or a.get("auto_pad", "NOTSET") not in ("NOTSET", "VALID"):
-            raise ValueError(f"Conv over one axis with its pads said is known here, got weights {weight.shape} and {a}")
+            raise ValueError(
+                f"Conv must be over one axis, with pads or auto_pad='VALID', got weights {weight.shape} and {a}"
+            )
         (dilation,), (stride,) = a.get("dilations", [1]), a.get("strides", [1])
         kernel, groups = weight.transpose(2, 1, 0), a.get("group", 1)
         self._conv = Conv1d(kernel, bias, stride=stride, dilation=dilation, groups=groups)

@@ -13,7 +13,9 @@ Attributes = dict[str, Any]
 def _places(op: str, a: Attributes, x: Any) -> tuple[int, tuple[int, int], np.ndarray]:
     """L with its padding, the padding, and the places (windows, size) of what each window sees."""
     if x.ndim != 3 or len(a["kernel_shape"]) != 1:
-        raise ValueError(f"{op} over one axis, of x (N, C, L), is known here, got {x.shape} and {a['kernel_shape']}")
+        raise ValueError(
+            f"{op} must be over one axis of x (N, C, L), got x of shape {x.shape} and kernel_shape={a['kernel_shape']}"
+        )
     (size,), (stride,), (dilation,) = a["kernel_shape"], a.get("strides", [1]), a.get("dilations", [1])
     L, reach, same = x.shape[2], (size - 1) * dilation, a.get("auto_pad", "NOTSET")
     before, after = a.get("pads", (0, 0)) if same == "NOTSET" else (0, 0)
