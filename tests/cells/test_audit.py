@@ -159,7 +159,8 @@ def test_the_true_recursion_is_exact_and_every_cut_is_found(name):
     if os.environ.get("PYLSTM_NIGHTLY") == "1":
         chosen = [cut for cut in cuts if counts(cut)][:6]
     else:
-        chosen = list(dict.fromkeys(next(cut for cut in order if counts(cut)) for order in (cuts, cuts[::-1])))
+        orders = (cuts, cuts[::-1])[: 1 if len(cuts) > 60 else 2]  # an audit tries all cuts
+        chosen = list(dict.fromkeys(next(cut for cut in order if counts(cut)) for order in orders))
     assert chosen
     for cut in chosen:
         found = pylstm.audit(cell, lambda run, cut=cut: world.recursion(run.T, cut=cut).full, lengths=(2, 3, 4))
