@@ -32,8 +32,15 @@ NO_SKIPS = os.environ.get("PYLSTM_NO_SKIPS", "")
 only those that run in one environment, with "1" all."""
 TESTED = os.environ.get("PYLSTM_TESTED", "")
 """A file, set by ``.ci/run``: what the first environment has tested there is nothing that the second could change."""
-OURS = tuple(f"tests/{room}/" for room in ("cells", "export", "forecasting", "layers", "seeds", "training", "zoo"))
-"""Tests of these folders need not run again; others may test what a façade has, which depends on what is installed."""
+OURS = (
+    *(f"tests/{room}/" for room in ("cells", "data", "export", "forecasting", "layers", "seeds", "training", "zoo")),
+    *(
+        f"tests/test_{what}"
+        for what in ("bad_input", "cures", "derive", "first_hour", "options", "own_models", "saved")
+    ),
+    *(f"tests/test_{what}" for what in ("saving", "streaming", "wrong_things")),
+)
+"""Tests of these folders and files need not run again; others may test what a façade has where more is installed."""
 ONCE = {"once", "serial"}
 EXCUSES = ("this machine", "editable install")
 
