@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # The wheel as a user gets it: built from the source distribution, audited, installed where there is no compiler, tested.
-# tools/wheel.sh [FOLDER [ARGUMENT OF python -m build]...]; FOLDER is dist. Needs the extra `wheel`, git and a compiler.
+# tools/wheel.sh [FOLDER [ARGUMENT OF python -m build]...]; FOLDER is dist. Needs the extra `wheel`, git and a compiler. TESTS names
+# files of tests for a look; without it, all.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 root=$PWD out=$(realpath -m "${1:-dist}")
@@ -29,5 +30,6 @@ mkdir "$work/train" && cd "$work/train"
 step clean pylstm train text --minutes "${MINUTES:-0.2}"
 step clean pip install -q --disable-pip-version-check --only-binary :all: "$wheel[test]"
 cd "$root"
-step clean pytest -q -p no:cacheprovider
+# shellcheck disable=SC2086
+step clean pytest -q -p no:cacheprovider ${TESTS:-}
 ls -l "$out"
