@@ -15,10 +15,11 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import onnxruntime
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
@@ -29,8 +30,10 @@ from pylstm.interop import onnx
 FRAMES = ("silero_vad", "silero_vad_16k_op15", "silero_vad_op18_ifless", "silero_vad_openvino_16k")
 
 
-def session(path: Path, threads: int) -> onnxruntime.InferenceSession:
+def session(path: Path, threads: int) -> Any:
     """0 threads: as many as onnxruntime chooses."""
+    import onnxruntime  # not above: asv imports every file of this folder where only pylstm is
+
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.log_severity_level = threads, 3
     return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
@@ -74,7 +77,7 @@ def main() -> None:
         sys.exit("needs silero-vad: pip install --no-deps silero-vad")
     folder = Path(found.submodule_search_locations[0]) / "data"
     works = [(name, 1) for name in FRAMES] + [("silero_vad_16k_sequence", 250), ("silero_vad_16k_op15", 1000)]
-    print(f"| file | frames | pylstm | onnxruntime {onnxruntime.__version__} | one thread | best / pylstm |")
+    print(f"| file | frames | pylstm | onnxruntime {version('onnxruntime')} | one thread | best / pylstm |")
     print("|---|---|---|---|---|---|")
     for name, rows in works:
         calls = case(folder / f"{name}.onnx", rows)

@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -162,3 +163,11 @@ def test_the_vocabulary_is_in_order_and_in_use():
     files += [path for path in ROOT.glob("docs/**/*.md") if not others & set(path.parts)]
     text = "\n".join(path.read_text(encoding="utf-8") for path in files)
     assert not [word for word in set(words) if not re.search(rf"\b{re.escape(word)}(?:s|es)?\b", text)]
+
+
+def test_benchmarks_import_nothing_that_asv_has_not():
+    """`asv` imports every file of the folder in an environment with pylstm alone; one that fails is the end of it."""
+    files = sorted((ROOT / "benchmarks").rglob("*.py"))
+    found = [re.findall(r"^(?:from|import) (\w+)", file.read_text(), re.MULTILINE) for file in files]
+    own = {"pylstm", "numpy", "contest", *sys.stdlib_module_names, *(file.stem for file in files)}
+    assert files and not {name for names in found for name in names} - own
