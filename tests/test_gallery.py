@@ -155,7 +155,10 @@ EQUATIONS = {
     },
     "mlstm": {"S = f_{value} S_{t−1} + k ⊗ v", "least = max(|sum(n q)|, exp(−m))", "h = o (qᵀ S) / least"},
     "dilated_gru": {"m = U h_{t−4} + b", "h = (1 − u) h_{t−4} + u n"},
-    "lif": {"i = W x + U s_{t−1}", "v = 0.95 v_{t−1} + i − s_{t−1}", "s = [v − 1 > 0]"},
+    "lif": {
+        "i = W x + U s_{t−1}", "v = 0.95 v_{t−1} + i − s_{t−1}",
+        "s = (1 if v − 1 > 0 else (0 if v − 1 ≤ 0 else v − 1))",
+    },
     "s5": {"y = W x + U s_{re} + U s_{im}", "re = s_{re}"},
     "on_lstm": {"I = 1 − cumsum(master_{i})", "c = (f w + F − w) c_{t−1} + (i w + I − w) g"},
     "rwkv7": {"deviation = sqrt(sum(read^{2}) / value + 1e−05 value)", "w = σ(U d_{new} + b)"},
