@@ -11,7 +11,7 @@ import warnings
 
 import numpy as np
 
-from pylstm import SequenceRegressor
+import pylstm
 
 LEVELS = (0.5, 0.8, 0.9)
 LOSSES = ("gaussian", "student_t", "quantile", "poisson", "negative_binomial")
@@ -30,7 +30,7 @@ def shares(loss, calibrate, seed):
     """Shares inside, of each level."""
     rng = np.random.default_rng(seed)
     (x, y), (new, target) = drawn(loss, rng, 300), drawn(loss, rng, 2000)
-    net = SequenceRegressor("gru", 8, loss=loss, calibrate=calibrate, random_state=seed).fit(x, y)
+    net = pylstm.SequenceRegressor("gru", 8, loss=loss, calibrate=calibrate, random_state=seed).fit(x, y)
     ends = [net.predict_interval(new, level) for level in LEVELS]
     return [np.mean((low <= target) & (target <= high)) for low, high in ends]
 
