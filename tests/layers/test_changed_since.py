@@ -1,17 +1,12 @@
 """`run.backward` returns the gradients of its forward pass, whatever has happened to the layer's parameters since."""
 
-import importlib.util
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 import pylstm
+import structured_cells as sc
 from pylstm import plugins
 
-spec = importlib.util.spec_from_file_location("structured_cells", Path(__file__).with_name("structured_cells.py"))
-sc = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(sc)
 pytestmark = pytest.mark.once
 
 BUNDLED = {entry.cell.name: entry.cell for entry in plugins.registry().entries()}
