@@ -32,6 +32,7 @@ class OnlineModel:
         cell: Any = "gru",
         hidden_size: int = 16,
         *,
+        num_layers: int = 1,
         online: Rule = "snap1",
         optimiser: Name = "adam",
         lr: float = 0.01,
@@ -41,6 +42,7 @@ class OnlineModel:
         seed: Seed = None,
     ) -> None:
         self.cell, self.hidden_size, self.online = cell, check_size("hidden_size", hidden_size), online
+        self.num_layers = check_size("num_layers", num_layers)
         self.optimiser, self.lr, self.clip = optimiser, check_positive("lr", lr), clip
         self.features, self.dtype, self.seed = features, dtype, seed
         if optimiser not in OPTIMISERS:
@@ -52,11 +54,17 @@ class OnlineModel:
         self._head: Any = None
         self._optimiser: Any = None
         self._classes: dict[Hashable, int] = {}
-        Recurrent(cell, 1, hidden_size, dtype=dtype, seed=0).stream(online=online)  # refuses what it does not know
+        self._net(1, generator(0)).stream(online=online)  # refuses what it does not know
+
+    def _net(self, inputs: int, rng: np.random.Generator) -> Any:
+        """A new layer, or a stack, which takes an integer as seed."""
+        seed = rng if self.num_layers == 1 else int(rng.integers(2**63))
+        size, layers = self.hidden_size, self.num_layers
+        return Recurrent(self.cell, inputs, size, num_layers=layers, dtype=self.dtype, seed=seed)
 
     @property
     def layer(self) -> Any:
-        """The `Recurrent` layer; None before the first `learn_one`."""
+        """The `Recurrent` layer, or the `Stack` of some; None before the first `learn_one`."""
         return None if self._stream is None else self._stream.layer
 
     @property
@@ -76,7 +84,7 @@ class OnlineModel:
             known = Features(in_order(x), self.dtype)
         known.array(x)  # refused before anything is kept
         rng = generator(self.seed)
-        layer = Recurrent(self.cell, len(known.names), self.hidden_size, dtype=self.dtype, seed=rng)
+        layer = self._net(len(known.names), rng)
         self._features, self._stream = known, layer.stream(online=self.online)
         self._head = Linear(layer.output_size, outputs, dtype=self.dtype, seed=rng)
         self._optimiser = OPTIMISERS[self.optimiser]([layer.params, self._head.params], lr=self.lr)
@@ -111,7 +119,7 @@ class OnlineModel:
 class OnlineRegressor(OnlineModel, base.Regressor):
     """A recurrent net that learns a number at every step, for River.
 
-    A layer of one direction, streamed with ``layer.stream(online=...)``, and a linear head; the loss is half the
+    Layers of one direction, streamed with ``layer.stream(online=...)``, and a linear head; the loss is half the
     squared error. `predict_one` looks one step ahead and leaves the state as it is; `learn_one` takes the step. The
     rows are one sequence in the order of `learn_one`, until `reset`.
 
@@ -120,9 +128,11 @@ class OnlineRegressor(OnlineModel, base.Regressor):
     cell : str or Cell
         Of `pylstm.Recurrent`.
     hidden_size : int
+    num_layers : int
+        Layers one above the other.
     online : {"rtrl", "snap1", "eprop"}
         The rule: see `pylstm.layers.OnlineStream`. ``rtrl`` is exact, and fast where units see only themselves
-        (``"lru"``, ``"mingru"``, ``"minlstm"``, ...).
+        (``"lru"``, ``"mingru"``, ``"minlstm"``, ...), in stacks of ``"mingru"``, ``"minlstm"``, ``"sru"``, ... too.
     optimiser : {"adam", "adamw", "rmsprop", "sgd"}
         Of `pylstm.optim`, with the defaults of the class but for `lr`.
     lr : float
@@ -179,7 +189,7 @@ class OnlineClassifier(OnlineModel, base.Classifier):
 
     Parameters
     ----------
-    cell, hidden_size, online, optimiser, lr, clip, features, dtype, seed
+    cell, hidden_size, num_layers, online, optimiser, lr, clip, features, dtype, seed
         As of `OnlineRegressor`.
 
     Raises

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import pickle
 
 import numpy as np
@@ -247,3 +248,46 @@ def test_a_step_that_is_not_finite_is_not_taken(cell):
             each.learn_one({"a": float(t % 3)}, float(t % 2))
     assert (model.layer.params.flat == other.layer.params.flat).all()
     assert model.predict_one({"a": 1.0}) == other.predict_one({"a": 1.0}) != 0
+
+
+@pytest.mark.parametrize(("cell", "online"), [("mingru", "rtrl"), ("gru", "snap1"), ("lstm", "eprop")])
+@pytest.mark.parametrize("again", [lambda m: pickle.loads(pickle.dumps(m)), copy.deepcopy])
+def test_a_stack_is_the_loop_by_hand_and_a_copy_goes_on_alone(cell, online, again):
+    given = rows(40)
+    rng = np.random.default_rng(3)
+    options = {"online": online, "lr": 0.02, "clip": None, "dtype": "float64"}
+    model = OnlineRegressor(cell, 6, num_layers=2, seed=np.random.default_rng(3), **options)
+    stack = pylstm.Recurrent(cell, len(NAMES), 6, num_layers=2, dtype="float64", seed=int(rng.integers(2**63)))
+    head = pylstm.Linear(6, 1, dtype="float64", seed=rng)
+    stream, adam = stack.stream(online=online), pylstm.Adam([stack.params, head.params], lr=0.02)
+    for k, (x, y) in enumerate(given):
+        found = model.predict_one(x)
+        run = head(stream.step(np.array([x[name] for name in sorted(NAMES)])))
+        assert k == 0 or abs(found - run.y[0]) < 1e-12
+        back = run.backward(run.y - y)
+        adam.step([stream.learn(back.x), back.params])
+        model.learn_one(x, y)
+        if k == 20:
+            other = again(model)
+    ahead = model.predict_one(given[0][0])
+    for x, y in given[21:]:
+        other.learn_one(x, y)
+    assert len(model.layer.layers) == 2 and (other.layer.params.flat == model.layer.params.flat).all()
+    assert other.predict_one(given[0][0]) == ahead != OnlineRegressor(cell, 6, num_layers=2).predict_one(given[0][0])
+    other.learn_one(*given[0])
+    assert model.predict_one(given[0][0]) == ahead
+
+
+def test_a_clone_of_a_stack_begins_anew():
+    model = OnlineClassifier("mingru", 5, num_layers=2, online="rtrl", seed=7)
+    given = [(x, y > 0.2) for x, y in rows(30)]
+    for x, y in given:
+        model.learn_one(x, y)
+    new = model.clone()
+    assert new.layer is None and new.num_layers == 2 and new.predict_proba_one(given[0][0]) == {}
+    for x, y in given:
+        new.learn_one(x, y)
+    assert new.predict_proba_one(given[0][0]) == model.predict_proba_one(given[0][0])
+    assert model.clone({"num_layers": 3}).num_layers == 3
+    with pytest.raises(ValueError, match="num_layers"):
+        OnlineClassifier("mingru", 5, num_layers=0)
