@@ -73,6 +73,17 @@ def test_units_that_see_themselves_are_learned_by_units(cell):
         check(total.flat, truth)
 
 
+def test_learned_initial_states_of_any_cell():
+    layer, x, dy, _ = problem("lstm", learn_initial=("h", "c"))
+    for name in layer.learn_initial:
+        layer.params[f"initial_{name}"] = draw(layer.widths[name], low=0.3)
+    reset = np.random.default_rng(3).random((T, B)) < 0.4
+    truth = layer(x, reset=reset).backward(dy).params
+    total, _ = learned(layer.stream(B, online="rtrl"), x, dy, None, reset)
+    assert np.abs(truth["initial_c"]).max() > 0.01 < np.abs(truth["initial_h"]).max()
+    check(total.flat, truth.flat)
+
+
 @pytest.mark.parametrize("cell", ["sru", "mingru", "lru", "rwkv4"])
 def test_float32(cell):
     layer, x, dy, aux = problem(cell, "float32")
