@@ -31,8 +31,8 @@ class Streamed:
         online : {"rtrl", "snap1", "eprop"}, optional
             How it learns while it is fed; default: it does not.
         saturation : bool or float, optional
-            Count how often gates are near the ends of their ranges, for `pylstm.diagnostics.saturation` of the stream,
-            of a fork for itself. A number: its threshold, for True 0.05. Not with `online`.
+            Count how often gates are near the ends of their ranges, for `pylstm.diagnostics.saturation` of the stream;
+            a fork of it counts nothing. A number: its threshold, for True 0.05. Not with `online`.
 
         Returns
         -------
