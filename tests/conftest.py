@@ -89,6 +89,11 @@ class Elsewhere:
 
     def __init__(self) -> None:
         self.sought: set[str] = set()
+        self.processes = False  # whether a Python was started, which may look for others
+
+    def clear(self) -> None:
+        self.sought.clear()
+        self.processes = False
 
     def find_spec(self, name: str, *_: object) -> None:
         if EXTRAS.get(name.partition(".")[0], "test") != "test":
@@ -106,7 +111,7 @@ def watch_processes(event: str, arguments: tuple[Any, ...]) -> None:
     program, command = [*arguments, "", ""][:2]
     name = os.path.basename(os.fsdecode(program or ""))
     if event == "os.fork" or (re.match("python|pylstm|env|.*sh$", name) and "cython" not in command):
-        ELSEWHERE.sought.add("a process")
+        ELSEWHERE.processes = True
 
 
 if TESTED and NO_SKIPS == "once":
@@ -119,11 +124,11 @@ def note(scope: str) -> None:
             file.write(f"{scope}\n")
 
 
-def note_test(report: pytest.TestReport, sought: set[str]) -> None:
+def note_test(report: pytest.TestReport, elsewhere: bool) -> None:
     """Into `TESTED`: a test that has ended; "again" and the test, or its file if fixtures were the reason."""
-    if sought and report.when == "setup":
+    if elsewhere and report.when == "setup":
         note(f"again {report.nodeid.partition('::')[0]}")
-    if sought or not report.passed:
+    if elsewhere or not report.passed:
         note(f"again {report.nodeid}")
     if report.when == "teardown":
         note(report.nodeid)
@@ -185,7 +190,7 @@ def refuse_elsewhere(report: pytest.TestReport, sought: set[str]) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol():
-    ELSEWHERE.sought.clear()
+    ELSEWHERE.clear()
     return (yield)
 
 
@@ -194,16 +199,16 @@ def pytest_runtest_makereport():
     report = yield
     explain_skip(report)
     refuse_elsewhere(report, ELSEWHERE.sought)
-    note_test(report, ELSEWHERE.sought)
+    note_test(report, bool(ELSEWHERE.sought) or ELSEWHERE.processes)
     return report
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_make_collect_report():
-    ELSEWHERE.sought.clear()
+    ELSEWHERE.clear()
     report = yield
     explain_skip(report)
-    if ELSEWHERE.sought:
+    if ELSEWHERE.sought or ELSEWHERE.processes:
         note(f"again {report.nodeid}")
     return report
 

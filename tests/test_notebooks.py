@@ -105,7 +105,7 @@ def test_runs_of_several_layers_and_without_a_tape():
 
 
 def test_statistics_of_a_large_run_are_left_out(monkeypatch):
-    from pylstm.layers import shown
+    from pylstm.layers.runs import shown
 
     run = pylstm.LSTM(3, 4, seed=0)(np.ones((5, 2, 3), "float32"))
     monkeypatch.setattr(shown, "MOST", 39)

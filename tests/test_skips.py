@@ -90,7 +90,7 @@ def test_what_looked_for_nothing_is_not_tested_again(conftest, monkeypatch, tmp_
         found = set()
         for when in ("setup", "call", "teardown"):
             found |= {"torch"} if when == sought else set()
-            conftest.note_test(SimpleNamespace(when=when, nodeid=name, passed=when != fails), found)
+            conftest.note_test(SimpleNamespace(when=when, nodeid=name, passed=when != fails), bool(found))
     conftest.note("tests/zoo/test_d.py::imports")
     conftest.note("again tests/zoo/test_d.py")
     lines = (tmp_path / "tested.txt").read_text().splitlines()
@@ -115,6 +115,8 @@ def test_what_looked_for_nothing_is_not_tested_again(conftest, monkeypatch, tmp_
     ],
 )
 def test_a_python_that_is_started_may_look_for_anything(conftest, monkeypatch, event, command, found):
-    monkeypatch.setattr(conftest.ELSEWHERE, "sought", set())
+    monkeypatch.setattr(conftest.ELSEWHERE, "processes", False)
     conftest.watch_processes(event, command)
-    assert bool(conftest.ELSEWHERE.sought) == found
+    assert conftest.ELSEWHERE.processes == found
+    conftest.ELSEWHERE.clear()
+    assert not conftest.ELSEWHERE.processes

@@ -13,7 +13,8 @@ from pylstm_rnn import RNNLinear, RNNReLU, RNNTanh
 
 from pylstm.cells.lstm import LSTM
 
-PAGES = {path.stem: path for path in sorted((Path(__file__).parent.parent.parent / "docs" / "cells").glob("*.md"))}
+FOLDER = Path(__file__).parents[2] / "docs" / "cells"
+PAGES = {path.stem: path for path in sorted(FOLDER.glob("*.md")) if path.stem != "index"}
 CELLS = [LSTM, RNNTanh, RNNReLU, RNNLinear, GRU, GRUResetBefore, Peephole, CIFG, LSTMLinearOutput]
 
 

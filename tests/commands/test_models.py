@@ -221,7 +221,7 @@ COMMANDS = sorted(
     {
         line.split("#")[0].split(" > ")[0].strip()
         for page in ("README.md", "docs/tasks.md", "docs/training.md")
-        for line in (Path(__file__).resolve().parents[2] / page).read_text().splitlines()
+        for line in (Path(__file__).resolve().parents[2] / page).read_text().replace("\\\n", "").splitlines()
         if re.match(r"pylstm (train|evaluate|predict|generate) ", line)
     }
 )
