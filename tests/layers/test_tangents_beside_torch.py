@@ -6,11 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from formulas_beside import outputs_of
 from pylstm.plugins import registry
 
 torch = pytest.importorskip("torch", exc_type=ImportError)
 
-from torch_formulas import outputs_of  # noqa: E402  (after the skip)
+import torch_formulas  # noqa: E402  (after the skip)
 
 spec = importlib.util.spec_from_file_location("test_tangents", Path(__file__).with_name("test_tangents.py"))
 tangents = importlib.util.module_from_spec(spec)
@@ -31,12 +32,12 @@ def close(found, truth):
 @pytest.mark.parametrize("cell", NAMES)
 def test_every_cell(cell):
     layer, x, call, direction, dy = tangents.problem(cell)
-    assert set(map(repr, layer.cell.contract.structure.values())) <= {"blocks(heads)"}  # what torch_formulas knows
+    assert set(map(repr, layer.cell.contract.structure.values())) <= {"blocks(heads)"}  # what formulas_beside knows
     held = {name: layer.params[name] for name in layer.params.constants}
     params = {name: value for name, value in layer.params.items() if name not in held}
     initial = call["initial"]
     aux, fixed, weight = tensors(call.get("aux", {})), tensors(held), torch.tensor(dy)
-    net = outputs_of(layer)
+    net = outputs_of(layer, torch_formulas)
 
     def output(x, initial, params):
         return net(x, initial, params | fixed, aux)
