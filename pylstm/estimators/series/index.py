@@ -75,6 +75,8 @@ class Index:
                     "sort the rows, put absent ones in (Forecaster(fill='linear')), or pass y.to_numpy()"
                 )
             return cls("periods", name, last=str(index[-1]), frequency=index.freqstr)
+        if (dtype.kind in "mM" or _is_dated(index)) and index.hasnans:
+            raise ValueError(f"the index of y has no time in row {int(np.argmax(index.isna()))}")
         if dtype.kind == "M":
             own = index.freq if freq is None else None
             if own is not None and is_named(own):
@@ -101,8 +103,6 @@ class Index:
 
     @classmethod
     def _timed(cls, index: Any, find: Callable[[np.ndarray], Steps]) -> Index:
-        if index.hasnans:
-            raise ValueError(f"the index of y has no time in row {int(np.argmax(index.isna()))}")
         clock, times = Clock.read(index.name, index, find=find)
         steps = _even_steps(times, find, clock, index)
         return (
