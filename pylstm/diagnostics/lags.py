@@ -29,8 +29,9 @@ class LagGradients:
     sent : ndarray, shape (n,)
         Root mean square of the cotangents that arrive at the states after lag k steps.
     direct : ndarray, shape (n,)
-        The same along the direct path alone, from state to state without the recurrent matrices: of an LSTM through
-        the forget gates.
+        The same along the direct path alone, as `Run.jacobians` has it, without what comes through a matrix that
+        multiplies a state: of an LSTM through the forget gates. A matrix that multiplies what is made within the step
+        stays, such as ``weight_rh`` of ``"gru_reset_before"``, times r * h.
 
     Examples
     --------

@@ -24,8 +24,9 @@ def jacobians(run: Run, *, direct: bool = False) -> Array:
     run : Run
         Of one layer, with a tape.
     direct : bool
-        Along the direct path alone, from state to state without the recurrent matrices; of the memory c of an LSTM the
-        forget gate.
+        Along the direct path alone, without what comes through a matrix that multiplies a state; of the memory c of an
+        LSTM the forget gate. A matrix that multiplies what is made within the step stays, such as ``weight_rh`` of
+        ``"gru_reset_before"``, times r * h.
 
     Returns
     -------

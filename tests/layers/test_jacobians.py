@@ -63,6 +63,29 @@ def test_of_a_stack_and_of_both_directions():
     assert len(found) == 2 and len(found[0]) == 2
 
 
+@pytest.mark.parametrize("batch_first", [False, True])
+@pytest.mark.parametrize("direct", [False, True])
+@pytest.mark.parametrize("sizes", [(0, 3), (4, 0), (0, 0)])
+def test_of_no_steps_and_of_no_rows(sizes, direct, batch_first):
+    layer = pylstm.LSTM(I, H, dtype="float64", batch_first=batch_first)
+    x = np.zeros((*(sizes[::-1] if batch_first else sizes), I))
+    for options in ({}, {"reset": np.zeros(x.shape[:2], bool)}):
+        assert layer(x, **options).jacobians(direct=direct).shape == (*sizes, 2 * H, 2 * H)
+    if sizes == (4, 0):
+        return
+    ended = layer(np.zeros((3, 4, I) if batch_first else (4, 3, I)), lengths=[0, 0, 0]).jacobians(direct=direct)
+    assert ended.shape == (4, 3, 2 * H, 2 * H) and not ended.any()
+
+
+def test_the_direct_path_keeps_a_matrix_times_what_is_made_within_the_step():
+    layer = pylstm.Recurrent("gru_reset_before", I, H, dtype="float64", seed=0)
+    run = layer(X)
+    z, n, r, h = run.gates["z"], run.gates["n"], run.gates["r"], np.concatenate([np.zeros((1, B, H)), run.y[:-1]])
+    inner = layer.params["weight_rh"][None, None] * r[:, :, None, :]
+    found, dn = run.jacobians(direct=True), (1 - z) * (1 - n**2)
+    assert np.allclose(found, z[..., None] * np.eye(H) + dn[..., None] * inner, atol=1e-14) and h.any()
+
+
 def test_a_run_without_a_tape():
     layer = pylstm.GRU(I, H, dtype="float64")
     for run in (layer(X, tape=False), pylstm.GRU(I, H, num_layers=2, dtype="float64")(X, tape=False)):

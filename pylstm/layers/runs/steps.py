@@ -92,12 +92,12 @@ class Steps:
         return found
 
     def direct(self, cotangents: dict[str, Array]) -> dict[str, Array]:
-        """What every step sends back from the states after it, without what comes through the recurrent matrices."""
+        """What every step sends back from the states after it, without what comes through a matrix times a state."""
         grads, layer, given = self.back(cotangents, steps=True), self.run.layer, self.run._given
         contract, found = layer.cell.contract, {}
         for k, (name, value) in enumerate(grads.initial.items()):
             if name in contract.sources:
-                gates = [grads.gates[gate].reshape(len(value), -1) for gate in contract.gates_of(name)]
+                gates = [grads.gates[each].reshape(len(value), layer.widths[each]) for each in contract.gates_of(name)]
                 product = np.concatenate(gates, -1) @ layer.matrix(name)
                 if given.pre is not None and given.pre[k] is not None:
                     product = product * given.pre[k].reshape(product.shape)
