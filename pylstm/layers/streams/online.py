@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from pylstm.cells.influence import UnitInfluence, unit_influence
-from pylstm.checks import Array, as_array, check_array, check_reset, check_size, which_rows
+from pylstm.checks import Array, as_array, check_array, check_reset, check_size, quoted, which_rows
 from pylstm.engine.stream_arguments import check_out, check_rows, pack_states, unpack_states
 from pylstm.layers.runs.composite import by_layer
 from pylstm.layers.streams.online_parts import NO_PRODUCT, OWN, WHOLE, OnlinePart, alone, engine
@@ -115,6 +115,8 @@ class OnlineStream:
         self._rule: Any = (
             FullRule(self._parts, self._chain, residual, B) if full else UnitRule(self._parts, self._chain)
         )
+        names = [each.cell.name for each in self._layers]
+        self._kind = {"online": self._online, "dtype": self._layer.dtype.name, "cells": names}
         self._start(np.ones(B, bool))
 
     def _products(self, influence: UnitInfluence) -> int:
@@ -311,13 +313,13 @@ class OnlineStream:
 
     @alone
     def state_dict(self) -> dict[str, Any]:
-        """All that the stream knows of the past, as arrays by name, for `load_state_dict`."""
+        """All that the stream knows of the past, with its rule, dtype and cells, by name, for `load_state_dict`."""
         self._chain.check()
         found: dict[str, Any] = {f"tape{k}": part.online.tape.copy() for k, part in enumerate(self._parts)}
         found |= {name: array.copy() for name, array in self._rule.arrays().items()}
         found["pending"] = np.array(self._rule.pending)
         found["stepped"] = np.array(self._chain.stepped)
-        return found
+        return found | {name: np.array(value) for name, value in self._kind.items()}
 
     @alone
     def load_state_dict(self, values: Mapping[str, Any]) -> None:
@@ -326,12 +328,19 @@ class OnlineStream:
         Raises
         ------
         ValueError
-            Names or shapes of another stream. Nothing has changed then.
+            Names, shapes, rule, dtype or cells of another stream. Nothing has changed then.
         """
+        values = dict(values)
+        for name, kind in self._kind.items():
+            if (given := np.array(values.get(name, kind)).tolist()) != kind:
+                raise ValueError(
+                    f"this state is of another stream: {name} was {quoted(given)} there and is {quoted(kind)} here. "
+                    "Load it into a stream of the same cells, dtype and rule: layer.stream(batch_size, online=...)"
+                )
         own = {f"tape{k}": part.online.tape for k, part in enumerate(self._parts)} | self._rule.arrays()
         wanted = {name: array.shape for name, array in own.items()}
-        wanted |= {"pending": (), "stepped": ()}
-        got = {name: np.shape(value) for name, value in dict(values).items()}
+        wanted |= {"pending": (), "stepped": ()} | {name: np.shape(value) for name, value in self._kind.items()}
+        got = {name: np.shape(value) for name, value in values.items()}
         if got != wanted:
             raise ValueError(f"this state is of another stream: it has {got}, needed are {wanted}")
         self._chain.halfway = True
