@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from pylstm.checks import Array
+from pylstm.checks import Array, quoted
 
 
 class Features:
@@ -32,7 +32,7 @@ class Features:
         Raises
         ------
         TypeError, ValueError
-            Not a dict; a name that is not known; a value that is not a finite number.
+            Not a dict; a name that is not known; a value that is not a finite number, or too large for the dtype.
         """
         check_row(x)
         found = np.zeros(len(self.names), self.dtype)
@@ -69,8 +69,13 @@ def number(what: str, value: Any, dtype: Any) -> float:
     if isinstance(value, str | bytes) or not (value is None or hasattr(value, "__float__")):
         cure = f": {encoder}" if what != "y" else ""
         raise TypeError(f"{what} must be a number, got {value!r}{cure}")
-    found = math.nan if value is None else float(value)
-    if not abs(found) <= float(np.finfo(dtype).max):
+    try:
+        found = math.nan if value is None else float(value)
+    except OverflowError:  # an int beyond float64
+        raise ValueError(f"{what} is too large for float64, got {quoted(value)}: scale it") from None
+    if math.isfinite(found) and abs(found) > float(np.finfo(dtype).max):
+        raise ValueError(f"{what} is too large for {np.dtype(dtype)}, got {value!r}: scale it, or pass dtype='float64'")
+    if not math.isfinite(found):
         cure = "fill it with river.preprocessing.StatImputer before the model" if what != "y" else "leave the step out"
         raise ValueError(f"{what} must be finite, got {value!r}: {cure}")
     return found

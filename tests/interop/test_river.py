@@ -204,7 +204,21 @@ def learned(kind=OnlineRegressor, **options):
         (lambda: learned().learn_one({"a": [1.0]}, 1), TypeError, "feature 'a' must be a number"),
         (lambda: learned().predict_one({"a": np.nan}), ValueError, "feature 'a' must be finite, got nan.*StatImputer"),
         (lambda: learned().predict_one({"a": None}), ValueError, "feature 'a' must be finite, got None"),
-        (lambda: learned().predict_one({"a": 1e39}), ValueError, "feature 'a' must be finite, got 1e"),
+        (
+            lambda: learned().predict_one({"a": 1e39}),
+            ValueError,
+            "^feature 'a' is too large for float32, got 1e.*float64",
+        ),
+        (
+            lambda: learned().learn_one({"a": 10**400}, 1),
+            ValueError,
+            "^feature 'a' is too large for float64, got 10.*scale",
+        ),
+        (
+            lambda: learned().learn_one({"a": 1}, -1e39),
+            ValueError,
+            "^y is too large for float32, got -1e.*scale it, or",
+        ),
         (lambda: learned().learn_one({"a": 1}, np.inf), ValueError, "y must be finite, got inf: leave the step out"),
         (lambda: learned().learn_one({"a": 1}, "red"), TypeError, "y must be a number, got 'red'$"),
         (lambda: learned(OnlineClassifier).learn_one({"a": 1}, None), ValueError, "y must be a label, got None"),
