@@ -37,7 +37,8 @@ def saturation(run: Any, threshold: float | None = None) -> dict[str, GateSatura
     Raises
     ------
     TypeError, ValueError
-        The run of a stack or two directions; a threshold that is not between 0 and 0.5, or not that of the stream.
+        The run of a stack or two directions; a threshold that is not between 0 and 0.5, or not that of a stream, or of
+        a run without a tape, that counts.
     RuntimeError
         A run without a tape, or a stream, that does not count.
 
@@ -60,9 +61,23 @@ def saturation(run: Any, threshold: float | None = None) -> dict[str, GateSatura
     if counts is not None and counts.threshold == threshold:
         found: dict[str, GateSaturation] = counts.shares()
         return found
+    if counts is not None and (stream or not _has_tape(run)):
+        kind, call = ("stream", f"layer.stream({run.batch_size}, ") if stream else ("run", "layer(x, ")
+        raise ValueError(
+            f"threshold is {threshold}, but this {kind} counts at {counts.threshold}: leave out threshold, or make the "
+            f"{kind} with that one, {call}saturation={threshold})"
+        )
     if stream:
         raise RuntimeError(f"this stream does not count: layer.stream({run.batch_size}, saturation={threshold})")
     return _from_tape(run, threshold)
+
+
+def _has_tape(run: Any) -> bool:
+    try:
+        check_run(run)
+    except RuntimeError:
+        return False
+    return True
 
 
 def _from_tape(run: Any, threshold: float) -> dict[str, GateSaturation]:

@@ -1,5 +1,7 @@
 """Saturation counted in the time loop is what the tape shows: every cell, dtype, kind of run and number of threads."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -102,6 +104,24 @@ def test_streams(steps):
     same(saturation(stream.layers[0]), before)
 
 
+def test_counts_of_a_stream_outlive_its_states():
+    layer, x = wide(pylstm.LSTM(3, 6, seed=0)), np.random.default_rng(0).normal(size=(20, 2, 3)).astype("float32")
+    stream = layer.stream(2, saturation=True)
+    snapshot = stream.snapshot()
+    stream.feed(x)
+    once = saturation(stream)
+    for start in (stream.reset, lambda: stream.restore(snapshot)):
+        start()
+        same(saturation(stream), once)
+        stream.feed(x)  # the same once more: the same shares
+        same(saturation(stream), once)
+    stream.reset()
+    stream.feed(-x)
+    plain = saturation(layer(-x))
+    for gate, each in saturation(stream).items():
+        np.testing.assert_allclose(each.low, (3 * once[gate].low + plain[gate].low) / 4, rtol=1e-12)
+
+
 def test_what_is_no_number_is_at_no_end():
     layer = pylstm.LSTM(2, 4, dtype="float64", seed=0)
     x = np.zeros((4, 2, 2))
@@ -121,8 +141,12 @@ def test_what_is_refused():
     layer, x = pylstm.LSTM(2, 4), np.ones((3, 1, 2), "float32")
     with pytest.raises(ValueError, match=r"saturation must be between 0 and 0\.5, got 0\.7"):
         layer(x, saturation=0.7)
-    with pytest.raises(TypeError, match="saturation must be True or False"):
-        layer(x, saturation="yes")
+    for given in ("yes", 1, 0, None, np.int64(1)):
+        with pytest.raises(TypeError, match=r"saturation must be True, False or a threshold between 0 and 0\.5, got "):
+            layer(x, saturation=given)
+        with pytest.raises(TypeError, match="saturation must be True, False or a threshold"):
+            layer.stream(saturation=given)
+    assert saturation(layer(x, tape=False, saturation=np.float32(0.25)), 0.25) and layer(x, saturation=np.bool_(True))
     with pytest.raises(ValueError, match="a stream that learns does not count"):
         layer.stream(online="snap1", saturation=True)
     with pytest.raises(ValueError, match="a stream that learns does not count"):
@@ -130,5 +154,17 @@ def test_what_is_refused():
     with pytest.raises(RuntimeError, match=r"this stream does not count: layer.stream\(1, saturation=0\.05\)"):
         saturation(layer.stream())
     with pytest.raises(RuntimeError, match="tape=False"):
-        saturation(layer(x, tape=False, saturation=0.1), threshold=0.2)
+        saturation(layer(x, tape=False), threshold=0.2)
+    for counting, kind, cure in (
+        (layer.stream(2, saturation=True), "stream counts at 0.05", "layer.stream(2, saturation=0.2)"),
+        (layer(x, tape=False, saturation=0.1), "run counts at 0.1", "layer(x, saturation=0.2)"),
+        (
+            layer(np.ones((3000, 2), "float32"), checkpoint="sqrt", saturation=0.1),
+            "run counts at 0.1",
+            "layer(x, saturation=0.2)",
+        ),
+    ):
+        with pytest.raises(ValueError, match=f"threshold is 0.2, but this {kind}: leave out.*{re.escape(cure)}"):
+            saturation(counting, 0.2)
+    assert saturation(layer(x, saturation=0.1), 0.2)  # from the tape
     assert Counts.of(layer, False) is None and Counts.of(layer, 0.3).threshold == 0.3

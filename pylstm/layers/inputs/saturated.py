@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from pylstm.cells.formula.ranges import Ends, ranges
-from pylstm.checks import Array, check_flag, check_number
+from pylstm.checks import Array, check_number, quoted
 
 Columns = dict[str, tuple[Ends, slice]]
 """Gate -> its ends, and its columns among those of all gates."""
@@ -89,9 +89,14 @@ class Counts:
     @classmethod
     def of(cls, layer: Any, saturation: Any, threads: int = 1) -> Counts | None:
         """What counts for a layer in so many threads, at the threshold `saturation`; None where that is false."""
-        if not isinstance(saturation, float) and not check_flag("saturation", saturation):
+        if not isinstance(saturation, bool | np.bool_ | float | np.floating):
+            raise TypeError(
+                f"saturation must be True, False or a threshold between 0 and 0.5, got {quoted(saturation)}"
+            )
+        flag = isinstance(saturation, bool | np.bool_)
+        if flag and not saturation:
             return None
-        threshold = check_threshold("saturation", saturation) if isinstance(saturation, float) else NEAR
+        threshold = NEAR if flag else check_threshold("saturation", saturation)
         if threshold not in layer._ends:  # a short call would take longer to make them than to run
             layer._ends[threshold] = _ends_of(layer, threshold)
         ends, columns = layer._ends[threshold]

@@ -32,7 +32,8 @@ class Streamed:
             How it learns while it is fed; default: it does not.
         saturation : bool or float, optional
             Count how often gates are near the ends of their ranges, for `pylstm.diagnostics.saturation` of the stream;
-            a fork of it counts nothing. A number: its threshold, for True 0.05. Not with `online`.
+            a fork of it counts nothing. The counts are of all that the stream was fed: `reset` and `restore` leave
+            them as they are. A number: its threshold, for True 0.05. Not with `online`.
 
         Returns
         -------
