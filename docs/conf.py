@@ -50,7 +50,8 @@ html_static_path = ["_static"]
 html_css_files = ["pictures.css", "site.css"]
 html_show_sourcelink = False
 html_context = {"default_mode": "auto"}
-html_theme_options = {"show_prev_next": True, "secondary_sidebar_items": {"gallery/index": [], "**": ["page-toc"]}}
+# Of several patterns the theme takes the last that fits.
+html_theme_options = {"show_prev_next": True, "secondary_sidebar_items": {"**": ["page-toc"], "gallery/index": []}}
 
 
 def write_gallery(app):
@@ -90,6 +91,11 @@ def link_notebook(app, name, source):
         source[0] = re.sub(r"^(# .*)$", rf"\1\n\n```{{raw}} html\n{link}\n```", source[0], count=1, flags=re.M)
 
 
+def without_pages(text):
+    """Markdown of a notebook: beside a download there is no other page, so links to one become text."""
+    return re.sub(r"(?<!!)\[([^]]*)\]\((?!\w+:)[^)\s]*\.md(?:#[^)\s]*)?\)", r"\1", text)
+
+
 def write_notebooks(app, _):
     """The notebooks that the pages link, from the same sources, without outputs."""
     if app.builder.format != "html":
@@ -97,7 +103,11 @@ def write_notebooks(app, _):
     for name in app.env.found_docs:
         page = Path(app.srcdir) / f"{name}.md"
         if page.read_text(encoding="utf-8").startswith("---\njupytext:"):
-            jupytext.write(jupytext.read(page), Path(app.outdir) / f"{name}.ipynb")
+            notebook = jupytext.read(page)
+            for cell in notebook.cells:
+                if cell.cell_type == "markdown":
+                    cell.source = without_pages(cell.source)
+            jupytext.write(notebook, Path(app.outdir) / f"{name}.ipynb")
 
 
 def add_filter(app, name, *_):

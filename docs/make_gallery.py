@@ -8,6 +8,7 @@ FOLDER is ``docs/gallery`` by default. Pages and pictures are generated: they ar
 from __future__ import annotations
 
 import argparse
+import html
 import inspect
 import itertools
 import json
@@ -97,10 +98,11 @@ def parameter_table(contract: Any) -> str:
 
 
 def description(cell: Any) -> str:
-    """The docstring of the cell: first line as text, equations as they were written."""
+    """The docstring of the cell: first line as text, equations as they were written, roles as Markdown."""
     first, *rest = (inspect.getdoc(cell) or "").split("\n\n")
     equations = "\n\n".join(itertools.takewhile(lambda each: not each.startswith(".. math"), rest))
-    return " ".join(first.split()) + (f"\n\n```text\n{equations}\n```" if equations else "")
+    first = re.sub(r":math:`([^`]*)`", r"$\1$", " ".join(first.split()))
+    return first + (f"\n\n```text\n{equations}\n```" if equations else "")
 
 
 @cache
@@ -166,7 +168,9 @@ def facts(cell: Any) -> str:
     sizes = "".join(f", {name}=32" for name, default in cell.contract.sizes.items() if default is None)
     kind, ratio = family(cell), speeds()["ratios"].get(cell.name)
     lines = [f"Family: [{kind}](#family-{kind})" + (f", {families()[kind]}." if kind in families() else ".")]
-    if ratio is not None:
+    if cell.name == "lstm":
+        lines.append("Training times of the others are [measured beside it](#speed).")
+    elif ratio is not None:
         lines.append(f"Training takes {ratio:.2f} of the time of an LSTM of the same sizes ([how measured](#speed)).")
     return f'{" ".join(lines)}\n\n```python\nlayer = pylstm.Recurrent("{cell.name}", 32, 64{sizes})\n```'
 
@@ -187,11 +191,12 @@ def row(cell: Any) -> str:
     """The row of one cell in the index."""
     contract, derivation = cell.contract, derived(cell)
     ways = () if derivation is None else ("forward", "backward")
+    words = html.escape(cell.reference).replace("|", "&#124;")
     fields = [
         f"[{cell.name}]({cell.name}.md)",
-        re.sub(r"([|*<])", r"\\\1", description(cell).partition("\n\n```")[0]),
-        source(cell),
         speeds()["ratios"].get(cell.name, ""),
+        re.sub(r"([|*<])", r"\\\1", description(cell).partition("\n\n```")[0]),
+        f'{source(cell)}<span data-words="{words}"></span>',
         sum(len(contract.gates_of(each)) for each in contract.sources if each != "x"),
         number_of_parameters(contract),
         " + ".join(str(sum(derivation.counts(way).values())) for way in ways),
@@ -201,7 +206,7 @@ def row(cell: Any) -> str:
     return f"| {' | '.join(str(field) for field in fields)} |"
 
 
-HEADER = ("cell", "what it is", "source", "time", "products", "parameters", "operations", "states", "gates")
+HEADER = ("cell", "time", "what it is", "source", "products", "parameters", "operations", "states", "gates")
 INDEX = """# Gallery of cells
 
 {cells} cells, by family. Products: pairs (gate, source other than x), each a product inside the loop. Parameters at
@@ -221,7 +226,7 @@ def index(cells: list[Any]) -> str:
     parts = [INDEX.format(cells=len(cells))]
     for kind, members in kinds.items():
         title = f"{kind}: {families()[kind]}" if kind in families() else kind
-        head = [f"| {' | '.join(HEADER)} |", f"|{' --- |' * 3}{' ---: |' * 4}{' --- |' * 2}"]
+        head = [f"| {' | '.join(HEADER)} |", f"| --- | ---: |{' --- |' * 2}{' ---: |' * 3}{' --- |' * 2}"]
         if members:
             parts += [f"(family-{kind})=\n## {title}", "\n".join([*head, *map(row, members)])]
     parts.append(SPEED.format(machine=speeds()["machine"], **speeds()["size"]))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import re
 
 import pytest
 
 from pylstm import cli
-from pylstm.cells import LSTM
+from pylstm.cells import LSTM, Cell, tanh
 from pylstm.cells.formula import derive
 from pylstm.cells.formula.emission import latex, markdown
 
@@ -80,6 +81,19 @@ def test_local_derivatives_of_the_lstm():
     assert pairs[r"\frac{\partial c_{t}}{\partial z_{f,t}}"] == r"c_{t-1} \, f_{t} (1 - f_{t})"
     assert pairs[r"\frac{\partial h_{t}}{\partial z_{o,t}}"] == r"\tanh c_{t} \, o_{t} (1 - o_{t})"
     assert r"\frac{\partial c_{t}}{\partial z_{o,t}}" not in pairs
+
+
+def test_a_fraction_of_two_thirds():
+    class Thirds(Cell):
+        """A cell."""
+
+        states, gates = ("h",), {"a": "x+h"}
+
+        def forward(z):
+            return dict(h=tanh(2 / 3 * z.a) - 0.010000000000000002 * z.a - math.pi)
+
+    text = str(dict(latex.forward_equations(derive(Thirds).stages[""])).values()).replace("\\\\", "\\")
+    assert all(each in text for each in (r"\tfrac{2}{3} \, z_{a,t}", r"0.01 \, z_{a,t}", str(math.pi))), text
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import importlib.util
 import re
 import sys
@@ -53,8 +54,14 @@ def test_families_and_times(gallery):
     assert set(tables) == {make_gallery.family(cell) for cell in CELLS.values()} == set(make_gallery.families())
     for name, cell in CELLS.items():
         (row,) = re.findall(rf"^\| \[{name}\].* \|$", tables[make_gallery.family(cell)], re.M)
-        assert re.search(rf"\) \| {ratios[name]} \| \d", row) and len(re.findall(r"(?<!\\)\|", row)) == 10
-        assert f"Training takes {ratios[name]:.2f} of the time" in gallery[name]
+        assert row.startswith(f"| [{name}]({name}.md) | {ratios[name]} | ") and len(re.findall(r"(?<!\\)\|", row)) == 10
+        assert html.unescape(re.search(r'<span data-words="([^"]*)"></span> \| \d', row)[1]) == cell.reference
+        assert (f"Training takes {ratios[name]:.2f} of the time" in gallery[name]) == (name != "lstm")
+
+
+def test_no_role_of_a_docstring_is_left(gallery):
+    for name, page in gallery.items():
+        assert not re.search(r":[a-z:]+:`", page), name
 
 
 @pytest.mark.parametrize(
@@ -142,7 +149,8 @@ def test_a_cell_that_is_no_formula_has_a_page_without_derivation():
     assert "\n\n![Data flow of one step of byhand: " in page and "Training takes" not in page
     assert "there is no derivation" in page
     assert [box.text for box in make_gallery.flow(ByHand)][-1] == "h = forward(a)"
-    assert make_gallery.row(ByHand).startswith("| [byhand](byhand.md) | Wants arrays. | nobody (2025) |  | 1 | ")
+    row, words = make_gallery.row(ByHand), '<span data-words="nobody (2025)"></span>'
+    assert row.startswith(f"| [byhand](byhand.md) |  | Wants arrays. | nobody (2025){words} | 1 | ")
     assert make_gallery.row(ByHand).endswith(" |  | h | a |")
     assert "there is no derivation" not in make_gallery.page(LSTM)
 

@@ -1,4 +1,5 @@
 // The gallery of cells: shows the families and rows that hold what is typed, or the family that is chosen.
+// `data-words` is searched too: the whole source of a cell.
 document.addEventListener("DOMContentLoaded", () => {
   const families = [...document.querySelectorAll("article section section")].filter((each) => each.querySelector("table"));
   if (!families.length) return;
@@ -18,7 +19,8 @@ document.addEventListener("DOMContentLoaded", () => {
     families.forEach((family, k) => {
       let inside = 0;
       for (const row of family.querySelectorAll("tbody tr")) {
-        const all = `${row.textContent} ${titles[k]}`.toLowerCase();
+        const more = row.querySelector("[data-words]").dataset.words;
+        const all = `${row.textContent} ${more} ${titles[k]}`.toLowerCase();
         row.hidden = (kind.value && kind.value !== String(k)) || !words.every((word) => all.includes(word));
         inside += !row.hidden;
       }

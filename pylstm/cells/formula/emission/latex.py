@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from fractions import Fraction
 
 from pylstm.cells.contracts.contract import Contract
 from pylstm.cells.contracts.options import call_text
@@ -126,6 +127,15 @@ class LatexPrinter(Printer):
     def __init__(self, program: Program, backward: bool, slots: dict[str, str] | None = None):
         super().__init__(program, (), keep_names=not backward)
         self.backward, self.slots = backward, slots or {}
+
+    def const(self, value: float) -> tuple[str, int]:
+        """A number: two thirds for 0.6666666666666666, 0.01 for 0.010000000000000002."""
+        short = f"{value:.12g}"
+        fraction = Fraction(value).limit_denominator(99) if len(short) > 12 else Fraction(0)
+        if float(fraction) != value or not value:
+            return super().const(float(short) if len(short) < 8 else value)
+        text = rf"\tfrac{{{abs(fraction.numerator)}}}{{{fraction.denominator}}}"
+        return ("-" + text, 3) if value < 0 else (text, ATOM)
 
     def load(self, operation: Operation) -> str:
         block = operation.loaded
