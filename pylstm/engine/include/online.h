@@ -67,6 +67,14 @@ enum { PYLSTM_ONLINE_STATES = 16 };
             for (; i < n; i++) E[i] = A[0] * E[i] + D[0] * a[i];                                                       \
             return;                                                                                                    \
         }                                                                                                              \
+        if (S == 2) {                                                                                                  \
+            for (; i + 8 <= n; i += 8) {                                                                               \
+                const online_eight##F e = *(online_eight##F *)(E + i), f = *(online_eight##F *)(E + P + i);            \
+                const online_eight##F with = *(const online_eight##F *)(a + i);                                        \
+                *(online_eight##F *)(E + i) = D[0] * with + A[0] * e + A[1] * f;                                       \
+                *(online_eight##F *)(E + P + i) = D[d] * with + A[2] * e + A[3] * f;                                   \
+            }                                                                                                          \
+        }                                                                                                              \
         for (; i + 8 <= n; i += 8) {                                                                                   \
             online_eight##F e[PYLSTM_ONLINE_STATES], sum, with = *(const online_eight##F *)(a + i);                    \
             for (int s = 0; s < S; s++) e[s] = *(online_eight##F *)(E + s * P + i);                                    \
