@@ -39,10 +39,13 @@ class UnitInfluence:
     apart: str
 
 
-def unit_influence(cell: type[Cell], learned: Collection[str] = (), output: bool = False) -> UnitInfluence:
+def unit_influence(
+    cell: type[Cell], learned: Collection[str] = (), output: bool = False, above: bool = False
+) -> UnitInfluence:
     """The influence of the parameters of a cell, from its formula.
 
     `learned`: states whose initial values are some. `output`: the output counts as a state, for a layer above.
+    `above`: the input depends on parameters, those of a layer below.
     """
     try:
         derivation = derive(cell)
@@ -74,9 +77,10 @@ def unit_influence(cell: type[Cell], learned: Collection[str] = (), output: bool
         and (source in trained or source in contract.emissions)
         and not _own(contract, source)
     )
-    return UnitInfluence(
-        states, gates, params, dense, _apart(contract, states, gates | params, derivation.sized, dense)
-    )
+    apart = _apart(contract, states, gates | params, derivation.sized, dense)
+    if above and (follows := [name for name in contract.states if name in read and name not in states]):
+        apart = apart or f"its state {follows[0]!r} follows the input"
+    return UnitInfluence(states, gates, params, dense, apart)
 
 
 def _reached(contract: Contract, traces: Mapping[str, Trace]) -> dict[str, Names]:

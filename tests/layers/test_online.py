@@ -1,13 +1,13 @@
 """Streams that learn: every rule beside back-propagation through time, or beside its definition in NumPy."""
 
 import pickle
-import threading
 import tracemalloc
 
 import numpy as np
 import pytest
 
 import pylstm
+from pylstm.cells import sigmoid
 from pylstm.cells.influence import unit_influence
 from pylstm.plugins import registry
 
@@ -91,7 +91,30 @@ def test_float32(cell):
     check(total.flat, layer(x).backward(dy).params.flat, 2e-5)
 
 
-@pytest.mark.parametrize("cells", [("mingru", "mingru"), ("sru", "lru", "qrnn_fo"), ("lstm", "indrnn"), ("gru", "gru")])
+class Leak(pylstm.Cell):
+    """What comes in is added as it is."""
+
+    states = ("h",)
+    gates = {"f": "x"}
+    aux = ("x",)
+    widths = {"h": "input_size", "f": "input_size"}
+
+    def forward(z, prev, u):
+        return dict(h=sigmoid(z.f) * prev.h + u.x)
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        ("mingru", "mingru"),
+        ("sru", "lru", "qrnn_fo"),
+        ("lstm", "indrnn"),
+        ("gru", "gru"),
+        ("mingru", "tgru"),  # its state x_prev has no parameter of its own, and those of the layer below
+        ("indrnn", "tlstm", "mingru"),
+        ("mingru", Leak),
+    ],
+)
 def test_a_stack_is_back_propagation_through_time(cells):
     layers = [pylstm.Recurrent(c, I if k == 0 else H, H, dtype="float64", seed=k) for k, c in enumerate(cells)]
     stack = pylstm.Stack(layers, residual=True)
@@ -104,7 +127,12 @@ def test_a_stack_is_back_propagation_through_time(cells):
 
 @pytest.mark.parametrize("residual", [False, True])
 @pytest.mark.parametrize(
-    "cells", [("mingru", "lru"), ("sru", "paralstm", "rwkv4", "unicornn"), ("unicornn", "rwkv4", "indrnn")]
+    "cells",
+    [
+        ("mingru", "lru"),
+        ("sru", "paralstm", "rwkv4", "unicornn"),
+        ("unicornn", "rwkv4", "indrnn"),
+    ],
 )
 def test_a_stack_of_units_is_exact_without_products_of_all_states(cells, residual):
     layers = [
@@ -309,92 +337,3 @@ def test_what_cannot_be_is_refused():
         layer.stream(online="snap1").step(np.zeros(3))
     with pytest.raises(ValueError, match="another stream"):
         layer.stream(online="snap1").load_state_dict(layer.stream(2, online="snap1").state_dict())
-
-
-class Meddler:
-    """An input whose conversion to an array has another thread use the stream."""
-
-    def __init__(self, call):
-        self.call, self.said = call, []
-
-    def __array__(self, dtype=None, copy=None):
-        thread = threading.Thread(target=self.try_call)
-        thread.start()
-        thread.join()
-        return np.ones(I)
-
-    def try_call(self):
-        try:
-            self.call()
-        except RuntimeError as error:
-            self.said.append(str(error))
-
-
-@pytest.mark.parametrize(("cell", "online"), [("mingru", "rtrl"), ("lstm", "rtrl"), ("lru", "snap1")])
-def test_one_thread_at_a_time(cell, online):
-    layer, x, dy, _ = problem(cell)
-    stream = layer.stream(online=online)
-    stream.step(x[0, 0])
-    kept = stream.state_dict()
-    for call in (
-        lambda: stream.step(x[0, 0]),
-        lambda: stream.learn(dy[0, 0]),
-        stream.reset,
-        stream.state_dict,
-        lambda: stream.load_state_dict(kept),
-        lambda: stream.state,
-    ):
-        meddler = Meddler(call)
-        stream.step(meddler)
-        assert meddler.said == ["this stream is at work in another thread: give every thread a stream of its own"]
-        stream.learn(dy[0, 0])
-
-
-def interrupt(*_):
-    raise KeyboardInterrupt
-
-
-@pytest.mark.parametrize(
-    ("cells", "online"), [(("mingru", "lru"), "rtrl"), (("lstm", "gru"), "rtrl"), (("lru",), "snap1")]
-)
-def test_an_interrupted_step_is_not_gone_on_from(cells, online, monkeypatch):
-    layers = [pylstm.Recurrent(c, I if k == 0 else H, H, dtype="float64", seed=k) for k, c in enumerate(cells)]
-    stack, x, dy = pylstm.Stack(layers), draw(T, B, I), draw(T, B, H, seed=1)
-    truth, _ = learned(stack.stream(B, online=online), x, dy)
-    stream = stack.stream(B, online=online)
-    stream.step(x[0])
-    kept = stream.state_dict()
-    with monkeypatch.context() as patch:
-        patch.setattr(stream._rule, "after_step", interrupt)
-        with pytest.raises(KeyboardInterrupt):
-            stream.step(np.asfortranarray(x[1]))  # not just so: the way through Python
-    for call in (
-        lambda: stream.step(x[0]),
-        lambda: stream.learn(dy[0]),
-        lambda: stream.reset([0]),
-        stream.state_dict,
-        lambda: stream.state,
-        lambda: pickle.dumps(stream),
-    ):
-        with pytest.raises(RuntimeError, match=r"was interrupted.*stream\.reset\(\)"):
-            call()
-    stream.load_state_dict(kept)
-    first = stream.learn(dy[0]).copy()
-    check(first.flat + learned(stream, x[1:], dy[1:])[0].flat, truth.flat)
-    stream._chain.begin()
-    stream.reset()
-    assert (learned(stream, x, dy)[0].flat == truth.flat).all()
-
-
-@pytest.mark.parametrize(("cell", "online"), [("lstm", "rtrl"), ("lru", "rtrl")])
-def test_after_an_interrupted_gradient_the_stream_goes_on(cell, online, monkeypatch):
-    layer, x, dy, _ = problem(cell)
-    streams = [layer.stream(B, online=online) for _ in range(2)]
-    for stream in streams:
-        learned(stream, x, dy)
-    with monkeypatch.context() as patch:
-        patch.setattr(streams[0]._rule, "learn", interrupt)
-        with pytest.raises(KeyboardInterrupt):
-            streams[0].learn(np.asfortranarray(dy[1]))
-    assert (streams[0].learn(dy[1]).flat == streams[1].learn(dy[1]).flat).all()
-    assert (learned(streams[0], x, dy)[0].flat == learned(streams[1], x, dy)[0].flat).all()

@@ -90,8 +90,11 @@ class OnlineStream:
 
     def _prepare(self) -> None:
         B, residual, exact = self._batch_size, getattr(self._layer, "residual", (False,)), self._online == "rtrl"
-        below = [exact] * (len(self._layers) - 1) + [False]
-        found = [unit_influence(each.cell, each.learn_initial, output) for each, output in zip(self._layers, below)]
+        last = len(self._layers) - 1
+        found = [
+            unit_influence(each.cell, each.learn_initial, output=exact and k < last, above=exact and k > 0)
+            for k, each in enumerate(self._layers)
+        ]
         full = exact and any(each.dense or each.apart for each in found)
         if not exact:
             _refuse_apart(self._online, self._layers, found)
