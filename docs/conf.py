@@ -15,6 +15,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 import jupytext
 import make_gallery
 import matplotlib.font_manager  # noqa: F401, finds the fonts now: else a page would show that it takes its time
+from sphinx.errors import ExtensionError
 
 import pylstm
 
@@ -67,7 +68,10 @@ def copy_mathjax(app, _):
     """What typesets LaTeX in the browser, its fonts and the rarer commands: a tenth of what the package holds."""
     if app.builder.format != "html":
         return
-    source = Path(find_spec("sphinx-mathjax-offline").origin).parent / "static" / "mathjax"
+    package = find_spec("sphinx-mathjax-offline")
+    if package is None:
+        raise ExtensionError("no sphinx-mathjax-offline to typeset the formulas: pip install '.[docs,plot,data,river]'")
+    source = Path(package.origin).parent / "static" / "mathjax"
     for part in ("tex-chtml.js", "input/tex/extensions", "output/chtml/fonts"):
         target = Path(app.outdir) / "_static" / "mathjax" / part
         if (source / part).is_dir():
