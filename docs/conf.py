@@ -70,7 +70,7 @@ def copy_mathjax(app, _):
         return
     package = find_spec("sphinx-mathjax-offline")
     if package is None:
-        raise ExtensionError("no sphinx-mathjax-offline to typeset the formulas: pip install '.[docs,plot,data,river,sktime,torch]'")
+        raise ExtensionError("no sphinx-mathjax-offline to typeset the formulas: pip install '.[docs]'")
     source = Path(package.origin).parent / "static" / "mathjax"
     for part in ("tex-chtml.js", "input/tex/extensions", "output/chtml/fonts"):
         target = Path(app.outdir) / "_static" / "mathjax" / part
