@@ -194,3 +194,17 @@ def test_an_offset_as_frequency_is_saved_by_its_name(tmp_path):
     )
     with pytest.raises(ValueError, match="with days of its own cannot stand in a file: freq='C' takes"):
         pylstm.save(tmp_path / "f", net)
+
+
+@pytest.mark.parametrize("ids", [[], ["a", "b"]])
+def test_a_history_of_one_row_goes_on_with_the_steps_of_the_fit(ids):
+    months = pd.DataFrame({"t": pd.date_range("2001-01-01", periods=60, freq="MS"), "y": VALUES})
+    later = pd.DataFrame({"t": [pd.Timestamp("2006-02-01")], "y": [1.0]})
+    if ids:
+        months, later = (pd.concat([each.assign(id=own) for own in ids]) for each in (months, later))
+    net = Forecaster(hidden_size=3, epochs=1, random_state=0, time="t", id="id" if ids else None).fit(months)
+    found = net.predict(2, history=later)["t"].dt.strftime("%Y-%m-%d").tolist()
+    assert found == ["2006-03-01", "2006-04-01"] * max(1, len(ids))
+    numbered = months.assign(t=np.tile(np.arange(0, 120, 2), max(1, len(ids))))
+    net = Forecaster(hidden_size=3, epochs=1, random_state=0, time="t", id="id" if ids else None).fit(numbered)
+    assert net.predict(2, history=later.assign(t=200))["t"].tolist() == [202, 204] * max(1, len(ids))

@@ -137,6 +137,9 @@ class Table:
         static, levels = _static(frame, columns, panel, ids, fitted)
         library = "dict" if isinstance(frame, dict) else "pandas" if hasattr(frame, "index") else "polars"
         steps = [_ended(each, len(own)) for each, own in zip(panel.steps, panel.values)]
+        if fitted is not None:
+            of_fit = dict(zip(fitted.ids, fitted.steps))
+            steps = [_stepping_as(each, of_fit.get(own, fitted.steps[0])) for own, each in zip(ids or [None], steps)]
         found = cls(columns, library, clock, ids, steps, levels, static, panel.values, panel.known)
         return found if fitted is None else found.in_order(fitted.ids)
 
@@ -349,6 +352,13 @@ def _static(
 def _ended(steps: Steps, count: int) -> Steps:
     """Steps of `count` values, none absent: `count` is the number of the first step to come."""
     return replace(steps, count=count, positions=None)
+
+
+def _stepping_as(steps: Steps, fitted: Steps) -> Steps:
+    """Steps of a single time, which says nothing about their length: those of the fit from there on."""
+    if steps.count > 1 or "row" in (steps.kind, fitted.kind) or (steps.kind == "number") != (fitted.kind == "number"):
+        return steps
+    return replace(fitted, start=steps.start, count=1, positions=None)
 
 
 def _as_array(ids: list[Any]) -> np.ndarray:
