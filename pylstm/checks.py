@@ -294,8 +294,8 @@ def check_names(what: str, values: Any, names: tuple[str, ...]) -> None:
     """Reject anything but a mapping, such as a dict, with keys among `names`."""
     if not isinstance(values, (dict, Mapping)):  # a dict is found faster as one
         example = f"{{{', '.join(f'{name!r}: ...' for name in names)}}}" if names else "and this cell has none"
-        pair = ", one array (B, width) for each name" if isinstance(values, tuple | list | np.ndarray) else ""
-        raise TypeError(f"{what} must be a dict by name, {example}{pair}; got {type(values).__name__}")
+        each = ", one array for each name" if isinstance(values, tuple | list | np.ndarray) else ""
+        raise TypeError(f"{what} must be a dict by name, {example}{each}; got {type(values).__name__}")
     for name in values:
         if name not in names:
             raise ValueError(f"{what}: unknown name {name!r} (known: {some_of(names, str(name)) or 'none'})")

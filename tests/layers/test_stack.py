@@ -3,6 +3,7 @@
 import copy
 import math
 import pickle
+import re
 
 import numpy as np
 import pytest
@@ -338,14 +339,19 @@ def test_what_does_not_fit(make, error, message):
         (
             lambda s, x: s(x, pre={"h": x}),
             TypeError,
-            r"dict: \[\[\{'h': ..., 'c': ...\}, \{'h': ..., 'c': ...\}\], \[\{",
+            r"dict: pre=\[\[\{'h': ..., 'c': ...\}, \{'h': ..., 'c': ...\}\], \[\{",
         ),
         (
             lambda s, x: s(x, blend=[{"h": x}] * 2),
             TypeError,
-            r"dict: \[\{'h': ..., 'c': ...\}, \{'h': ..., 'c': ...\}\]$",
+            r"^blend\[0\] must be .* each direction, got dict: blend=\[\[\{'h': ..., 'c': ...\}, \{",
         ),
-        (lambda s, x: s(x, aux={"dt": x}), TypeError, r"got dict: \[\[None, None\], \[None, None\]\]$"),
+        (lambda s, x: s(x, aux={"dt": x}), TypeError, r"got dict: aux=\[\[None, None\], \[None, None\]\]$"),
+        (
+            lambda s, x: s(x, pre=[[{}, None], [None, [{}]]]),
+            TypeError,
+            r"^pre\[1\]\[1\] must be a dict by name, got list",
+        ),
         (lambda s, x: s(x).backward(), ValueError, "needs a cotangent"),
         (lambda s, x: s(x).backward(np.ones((T, B, H))), ValueError, r"dy must have shape \(6, 3, 10\)"),
         (lambda s, x: s(x, tape=False).backward(np.ones((T, B, 2 * H))), RuntimeError, "tape=True"),
@@ -375,3 +381,19 @@ def test_a_dropout_that_is_set_is_checked(rate):
     stack.dropout = np.float32(0.5)
     assert stack.dropout == 0.5 and "dropout=0.5" in repr(stack) and stack.drops
     assert copy.deepcopy(stack).dropout == 0.5
+
+
+def test_the_form_that_an_error_shows_is_taken():
+    layer = Recurrent("ltc", I, H, bidirectional=True, seed=0)
+    x, dt = draw(0, T, B, I).astype("float32"), np.full((T, B, 1), 0.3, "float32")
+    form = re.escape("aux=[[{'dt': ...}, {'dt': ...}]]") + "$"
+    for wrong, place in [
+        (None, r"aux\[0\]\[0\]"),
+        ([{"dt": dt}], r"aux\[0\]"),
+        ([{"dt": dt}] * 2, "aux"),
+        ({"dt": dt}, "aux"),
+    ]:
+        with pytest.raises((TypeError, ValueError), match=f"^{place} must have|^{place} must be") as said:
+            layer(x, aux=wrong)
+        assert re.search(form, str(said.value))
+    layer(x, aux=[[{"dt": dt}, {"dt": dt}]])

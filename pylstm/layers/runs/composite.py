@@ -11,6 +11,7 @@ import numpy as np
 
 from pylstm.checks import Array, ByName, as_array, check_array, check_flag, check_names
 from pylstm.hints import GradientsBase, Output, refuse_backward
+from pylstm.layers.inputs.by_layer import by_layer, check_form, needed_by
 from pylstm.layers.inputs.protocols import ComposedLayer
 from pylstm.layers.runs.checkpointed import shares
 from pylstm.layers.runs.gradients import Gradients
@@ -177,29 +178,6 @@ def single(parts: list[Any]) -> list[Any]:
     ]
 
 
-def by_layer(what: str, values: Any, count: int, form: str = "") -> list[Any]:
-    """`values` as a list of one entry for each of `count` layers; errors show its `form`."""
-    if values is None:
-        return [None] * count
-    form = form and f": {form}"
-    if not isinstance(values, list | tuple):
-        raise TypeError(f"{what} must be a list with one entry for each layer, got {type(values).__name__}{form}")
-    if len(values) != count:
-        raise ValueError(f"{what} must have one entry for each of {count} layers, got {len(values)}{form}")
-    return list(values)
-
-
-def form_of(layer: Any, what: str) -> str:
-    """How per-step inputs of a stack or of two directions are written, such as ``[{'dt': ...}, {'dt': ...}]``."""
-    if not hasattr(layer, "parts"):
-        contract = layer.cell.contract
-        names = [name for name in contract.aux if name != "x"] if what == "aux" else contract.states
-        return "{" + ", ".join(f"{name!r}: ..." for name in names) + "}" if names else "None"
-    forms = [form_of(part, what) for part in layer.parts.values()]
-    same = len(forms) > 2 and len({*forms}) == 1
-    return f"[{', '.join([forms[0], '...'] if same else forms)}]"
-
-
 def split(layer: ComposedLayer, what: str, values: Any, x: Any = None) -> list[Any]:
     """States by part, from a list by part or from a dict of arrays stacked along the first axis.
 
@@ -237,10 +215,11 @@ def given_to(
 ) -> list[dict[str, Any]]:
     """Per-step inputs by part, its share of a budget, and whether it counts its gates."""
     count = len(layer.parts)
-    lists = [
-        by_layer(kind, values, count, "" if values is None else form_of(layer, kind))
-        for kind, values in zip(KINDS, (aux, pre, blend))
-    ]
+    lists = []
+    for kind, values in zip(KINDS, (aux, pre, blend)):
+        if values is not None or (kind == "aux" and needed_by(layer)):
+            check_form(layer, kind, values)
+        lists.append(by_layer(kind, values, count))
     budgets = shares(checkpoint, [len(getattr(part, "parts", "1")) for part in layer.parts.values()])
     return [{**dict(zip((*KINDS, "checkpoint"), each)), "saturation": saturation} for each in zip(*lists, budgets)]
 

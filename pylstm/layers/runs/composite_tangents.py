@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from pylstm.checks import Array, check_array, check_names
-from pylstm.layers.runs.composite import CompositeGradients, by_layer, split
+from pylstm.layers.inputs.by_layer import by_layer
+from pylstm.layers.runs.composite import CompositeGradients, split
 from pylstm.layers.runs.ragged import within
 from pylstm.layers.runs.tangents import CompositeTangent
 

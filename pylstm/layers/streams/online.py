@@ -10,7 +10,7 @@ import numpy as np
 from pylstm.cells.influence import UnitInfluence, unit_influence
 from pylstm.checks import Array, as_array, check_array, check_reset, check_size, quoted, which_rows
 from pylstm.engine.stream_arguments import check_out, check_rows, pack_states, unpack_states
-from pylstm.layers.runs.composite import by_layer
+from pylstm.layers.inputs.by_layer import by_layer, check_form
 from pylstm.layers.streams.online_parts import NO_PRODUCT, OWN, WHOLE, OnlinePart, alone, engine
 from pylstm.layers.streams.online_rules import FullRule, UnitRule, check_crossings
 from pylstm.parameters import Parameters
@@ -198,6 +198,7 @@ class OnlineStream:
             flags = as_array("reset", reset)
             anew = check_reset(flags, () if B == 1 and flags.ndim == 0 else (B,))
         if aux is not None or self._takes_aux:
+            check_form(self._layer, "aux", aux)
             given = by_layer("aux", aux, len(self._parts)) if self._parts[1:] else [aux]
             for part, each in zip(self._parts, given):
                 part.take_aux(each)

@@ -12,8 +12,9 @@ from pylstm.engine.stream import Snapshot, Stream
 from pylstm.engine.stream_arguments import not_callable, refuse_call
 from pylstm.engine.whole import Whole
 from pylstm.hints import explained_constructor, takes_input
+from pylstm.layers.inputs.by_layer import by_layer, check_form, needed_by
 from pylstm.layers.inputs.protocols import StackedLayers
-from pylstm.layers.runs.composite import by_layer, split
+from pylstm.layers.runs.composite import split
 
 if TYPE_CHECKING:
     from pylstm.arrays import ArrayLike
@@ -63,6 +64,7 @@ class StackStream:
         self._layer, self._batch_size = layer, batch_size
         self.layers: list[Stream] = [each.stream(batch_size, saturation=saturation) for each in layer.layers]
         self._whole = Whole(self.layers)
+        self._takes_aux = bool(needed_by(layer))
         self._between: dict[str, list[np.ndarray]] = {}
 
     @property
@@ -138,6 +140,8 @@ class StackStream:
             name, what = ("x_t", "one step") if how == "step" else ("chunk", "some steps")
             raise TypeError(f"{how} needs {name}, the input of {what}: y = stream.{how}({name})")
         with self._whole:
+            if aux is not None or self._takes_aux:
+                check_form(self._layer, "aux", aux)
             given = by_layer("aux", aux, len(self.layers))
             x = as_array("x", x)
             targets: list[Any] = [None] * len(self.layers)
@@ -195,6 +199,7 @@ class StackStream:
         """A stream of its own that starts from the same states."""
         other = object.__new__(StackStream)
         other._layer, other._batch_size, other._between = self._layer, self._batch_size, {}
+        other._takes_aux = self._takes_aux
         with self._whole:
             other.layers = [stream.fork() for stream in self.layers]
         other._whole = Whole(other.layers)
