@@ -161,7 +161,8 @@ def backward(Plan layout not None, workspace, cotangents, gradients, given, back
     back : GivenGradients, OUT
         Writable arrays like those of `given`: `aux`, `pre`, `blend`, or None. `origin`: over the states (B, w), the sum
         over a row's resets, or None where the state's origin is constant. `deltas`: None, or the cotangents of every
-        step, lists of arrays (T, B, w) over the blocks of z, the emissions and the states after the step.
+        step, lists of arrays (T, B, w) over the blocks of z, the emissions and the states after the step. `direct`: nothing
+        goes back through a matrix that multiplies a state.
     begin : bool
         The last segment. At the others `dflat` and `origin` go on, and the cotangents of the final states and the sums
         of the per-unit parameters are where the call before left them in `workspace`.
@@ -224,6 +225,7 @@ def backward(Plan layout not None, workspace, cotangents, gradients, given, back
         a.daux[k] = a.dx if k == core.aux_x else optional(daux, k, rows * core.aux.width[k] * size, True)
         if k != core.aux_x:
             memset(a.daux[k], 0, rows * core.aux.width[k] * size)
+    a.direct = back.direct
     if back.deltas is not None:
         take_deltas(&a, plan, back.deltas)
     run_pass(layout, &a, True)
@@ -486,7 +488,8 @@ cdef void backward_steps(const plan_t *plan, const arrays_t *a, const span_t *sp
         if own and deltas:
             keep_step(plan, a, span, &table, t)
         # (3) ds_{t-1} += dz W_s
-        add_cotangents(plan, span, &table, FROM_STATE, -1, table.rows.dprev, 0)
+        if not a.direct:
+            add_cotangents(plan, span, &table, FROM_STATE, -1, table.rows.dprev, 0)
         if team.columns:
             meet(team)
         for k in range(core.states.n):                      # (2)

@@ -26,7 +26,7 @@ def saturation(run: Any, threshold: float | None = None) -> dict[str, GateSatura
     threshold : float, optional
         How near the end, as a share of the range: with 0.05 a sigmoid below 0.05 or above 0.95, a tanh below -0.9 or
         above 0.9. Where the range has no upper end, such as that of a relu, a value counts that is the lower end
-        itself. Default: what the run was made with, else 0.05.
+        itself: a relu is 0 at some steps, and dead where it is at all. Default: what the run was made with, else 0.05.
 
     Returns
     -------

@@ -32,8 +32,8 @@ def jacobians(run: Run, *, direct: bool = False) -> Array:
     -------
     ndarray, shape (T, B, N, N)
         ``[t, b, i, j]``: of unit i after step t by unit j before it, the states of the cell side by side (N units, in
-        the order of ``run.states``). 0 beyond the end of a row. The product of the matrices of several steps, the last
-        first, is the derivative across them.
+        the order of ``run.states``). (T, N, N) of a single sequence, (B, T, N, N) with `batch_first`. 0 beyond the end
+        of a row. The product of the matrices of several steps, the last first, is the derivative across them.
 
     Raises
     ------
@@ -166,7 +166,7 @@ def fixed_points(
         states = {name: np.ascontiguousarray(part) for name, part in zip(names, np.split(at, ends[:-1], axis=-1))}
         run = layer(x, states)
         gap = np.concatenate([run.final[name] for name in names], -1) - at
-        change, J = np.abs(gap).max(axis=1), jacobians(run)[0]
+        change, J = np.abs(gap).max(axis=1), jacobians_of(run)[0]
         moving = (change > tolerance) & np.isfinite(J).all(axis=(1, 2))
         if left == 0 or not moving.any():
             break

@@ -17,6 +17,7 @@ cdef struct arrays_t:          # the arrays of a call, in and out; NULL where ab
     char *dflat                            # NULL, as dx, where nobody needs it
     char *dx
     bint deltas                            # the last three are given
+    bint direct                            # back without the products of the states
     const char *ends                       # of every column of z (2, columns): where it counts as low, and as high
     int64_t *counts                        # (threads, 2 columns + 1) IN+OUT: low, high, rows; NULL: nobody counts
     char *held                             # (threads, 2 columns) IN+OUT, of itemsize: what is not yet in counts

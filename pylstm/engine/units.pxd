@@ -138,7 +138,8 @@ cdef inline void backward_units(const plan_t *plan, const arrays_t *a, span_t *s
                 add_cotangents(plan, span, &table, FROM_EMISSION, j, table.rows.demissions, 0)
             if a.deltas:
                 keep_step(plan, a, span, &table, t)
-            add_cotangents(plan, span, &table, FROM_STATE, -1, table.rows.dprev, 0)
+            if not a.direct:
+                add_cotangents(plan, span, &table, FROM_STATE, -1, table.rows.dprev, 0)
             next_step(&table)
             exchange_states(&table, core.states.n)
     if not plan.recurs and not plan.waits:
@@ -160,7 +161,7 @@ cdef inline void backward_units(const plan_t *plan, const arrays_t *a, span_t *s
                 if end < core.n_stages:                     # (4)  de += dz W_e
                     add_cotangents(plan, span, &table, FROM_EMISSION, end, table.rows.demissions, 0)
                 else:                                       # (3)  of the step after this one
-                    if t < last:
+                    if t < last and not a.direct:
                         add_cotangents(plan, span, &table, FROM_STATE, -1, table.rows.dstates, 1)
                     take_cotangents(plan, a, span, &table, t, dtype)
                 for j in range(end - 1, stage - 1, -1):
@@ -168,7 +169,7 @@ cdef inline void backward_units(const plan_t *plan, const arrays_t *a, span_t *s
                 if stage == 0 and a.deltas:
                     keep_step(plan, a, span, &table, t)
             end = stage
-    while own_share(team, number, phase, &share, True):
+    while not a.direct and own_share(team, number, phase, &share, True):
         turn_to(plan, span, &table, share)
         add_cotangents(plan, span, &table, FROM_STATE, -1, table.rows.dprev, 0)
 

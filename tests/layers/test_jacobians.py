@@ -35,7 +35,9 @@ def test_of_a_run_and_of_some_of_its_steps(form, direct, batch_first):
     }
     run = layer(turn(X), **given)
     J = run.jacobians(direct=direct)
-    assert J.shape == (T, B, 2 * H, 2 * H) and (jacobians(run, direct=direct) == J).all()
+    assert J.shape[:2] == run.y.shape[:2] and (jacobians(run, direct=direct) == J).all()
+    J = J.swapaxes(0, 1) if batch_first else J
+    assert J.shape == (T, B, 2 * H, 2 * H)
     for first, count in ((0, 3), (2, 1), (3, 4), (5, 9)):
         part = jacobians_of(run, direct=direct, first=first, count=count)
         assert part.shape[0] == min(count, T - first) and np.allclose(
@@ -70,11 +72,48 @@ def test_of_no_steps_and_of_no_rows(sizes, direct, batch_first):
     layer = pylstm.LSTM(I, H, dtype="float64", batch_first=batch_first)
     x = np.zeros((*(sizes[::-1] if batch_first else sizes), I))
     for options in ({}, {"reset": np.zeros(x.shape[:2], bool)}):
-        assert layer(x, **options).jacobians(direct=direct).shape == (*sizes, 2 * H, 2 * H)
+        assert layer(x, **options).jacobians(direct=direct).shape == (*x.shape[:2], 2 * H, 2 * H)
     if sizes == (4, 0):
         return
-    ended = layer(np.zeros((3, 4, I) if batch_first else (4, 3, I)), lengths=[0, 0, 0]).jacobians(direct=direct)
-    assert ended.shape == (4, 3, 2 * H, 2 * H) and not ended.any()
+    x = np.zeros((3, 4, I) if batch_first else (4, 3, I))
+    ended = layer(x, lengths=[0, 0, 0]).jacobians(direct=direct)
+    assert ended.shape == (*x.shape[:2], 2 * H, 2 * H) and not ended.any()
+
+
+@pytest.mark.parametrize("batch_first", [False, True])
+@pytest.mark.parametrize("direct", [False, True])
+def test_of_a_single_sequence_there_is_no_axis_of_rows(direct, batch_first):
+    """In layers, stacks and both directions, as of its other arrays."""
+    whole, alone = X.swapaxes(0, 1) if batch_first else X, X[:, 1]
+    row = (lambda J: J[1]) if batch_first else (lambda J: J[:, 1])
+    options = {"dtype": "float64", "seed": 0, "batch_first": batch_first}
+    for layer in (pylstm.LSTM(I, H, **options), pylstm.Recurrent("indrnn", I, H, **options)):
+        run = layer(alone)
+        J = run.jacobians(direct=direct)
+        assert J.shape[:-2] == run.y.shape[:-1] == (T,) and (jacobians(run, direct=direct) == J).all()
+        assert np.allclose(J, row(layer(whole).jacobians(direct=direct)), rtol=1e-13)
+    stack = pylstm.GRU(I, H, num_layers=2, bidirectional=True, **options)
+    parts = zip(stack(alone).jacobians(direct=direct), stack(whole).jacobians(direct=direct))
+    for one, all_ in ((one, all_) for layers in parts for one, all_ in zip(*layers)):
+        assert one.shape == (T, H, H) and np.allclose(one, row(all_), rtol=1e-13)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("name", ["lstm", "gru", "peephole", "rnn_tanh", "mingru", "indrnn"])
+def test_the_direct_path_is_0_where_no_path_is(name, form, dtype):
+    """Not the difference of two numbers that are nearly the same: of other units there is nothing."""
+    layer, options = pylstm.Recurrent(name, I, H, dtype=dtype, seed=0), dict(FORMS[form])
+    states = layer.cell.contract.states
+    for kind in options.keys() & {"pre", "blend"}:
+        (array,) = options[kind].values()
+        options[kind] = dict.fromkeys(states, array.astype(dtype))
+    J = layer(X.astype(dtype), **options).jacobians(direct=True)
+    by_unit = J.reshape(T, B, len(states), H, len(states), H).swapaxes(3, 4)
+    assert not by_unit[..., ~np.eye(H, dtype=bool)].any()
+    if form != "pre":  # whose blend lets the state before through
+        assert J.any() == (name != "rnn_tanh")
+        assert name != "lstm" or not J[..., :H].any()
 
 
 def test_the_direct_path_keeps_a_matrix_times_what_is_made_within_the_step():

@@ -7,7 +7,7 @@ import pylstm
 from pylstm import plugins
 from pylstm.cells import Cell, derive, maximum, minimum, sigmoid, tanh, where
 from pylstm.cells.formula.ranges import range_of, ranges
-from pylstm.diagnostics import GateSaturation, saturation
+from pylstm.diagnostics import GateSaturation, diagnose, saturation
 
 BUNDLED = {entry.cell.name: entry.cell for entry in plugins.registry().entries()}
 
@@ -36,6 +36,24 @@ def test_a_relu_is_at_its_end_where_it_is_0():
     (found,) = saturation(run).values()
     assert found.ends == (0, np.inf) and not found.high.any()
     assert np.array_equal(found.low, (run.gates["a"][:, 0] == 0).mean(axis=0)) and 0.2 < found.low.mean() < 0.8
+
+
+def test_a_relu_that_is_0_at_some_steps_is_counted_and_is_not_stuck():
+    """Half of the steps at 0 are what a relu is for: `diagnose` speaks of those that are 0 at every step alone."""
+    rng = np.random.default_rng(0)
+    layer = pylstm.Recurrent("rnn_relu", 2, 16, seed=0).initialise("orthogonal", seed=0)
+    x = rng.normal(size=(60, 3, 2)).astype("float32")
+    for run in (layer(x), layer(x, tape=False, saturation=True)):
+        found = saturation(run)["a"]
+        assert 0.2 < found.low.mean() < 0.8 and not found.high.any() and found.stuck(0, share=1.0) == 0
+    assert not [each for each in diagnose(layer(x)) if each.kind == "saturated"]
+    layer.params["weight_x"][:8] = layer.params["weight_h"][:8] = 0
+    layer.params["bias"][:8] = -1
+    run = layer(x)
+    dead = (run.gates["a"] == 0).all(axis=(0, 1))
+    assert 8 <= dead.sum() < 16 and dead[:8].all() and saturation(run)["a"].stuck(0, share=1.0) == dead.mean()
+    (said,) = [each.text for each in diagnose(run) if each.kind == "saturated"]
+    assert f"gate a of the layer is 0 for {100 * dead.mean():.0f} % of the units, at every step" in said
 
 
 def test_units_that_are_stuck():

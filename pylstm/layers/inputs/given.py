@@ -85,18 +85,21 @@ class GivenGradients:
     deltas : tuple of three lists of ndarray, or None
         Cotangents of every step: of the gates, of the emissions and of the states after it, as the loop has per-step
         arrays.
+    direct : bool
+        Nothing goes back through a matrix that multiplies a state.
     """
 
-    __slots__ = ("aux", "blend", "deltas", "origin", "pre")
+    __slots__ = ("aux", "blend", "deltas", "direct", "origin", "pre")
 
-    def __init__(self, aux: Any, pre: Any, blend: Any, origin: Any, deltas: Any = None) -> None:
-        self.aux, self.pre, self.blend, self.origin, self.deltas = aux, pre, blend, origin, deltas
+    def __init__(self, aux: Any, pre: Any, blend: Any, origin: Any, deltas: Any = None, direct: bool = False) -> None:
+        self.aux, self.pre, self.blend, self.origin = aux, pre, blend, origin
+        self.deltas, self.direct = deltas, direct
 
     def cut(self, piece: slice) -> GivenGradients:
         """The steps of a segment."""
         aux, pre, blend = (cut_arrays(arrays, piece) for arrays in (self.aux, self.pre, self.blend))
         deltas = self.deltas and tuple(cut_arrays(arrays, piece) for arrays in self.deltas)
-        return GivenGradients(aux, pre, blend, self.origin, deltas)
+        return GivenGradients(aux, pre, blend, self.origin, deltas, self.direct)
 
 
 NOTHING = Given()  # of most runs: nobody may write to it

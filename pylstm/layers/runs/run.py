@@ -19,7 +19,7 @@ from pylstm.layers.inputs.learned import add_learned, rows_of_learned
 from pylstm.layers.inputs.protocols import SingleLayer
 from pylstm.layers.runs.gradients import Deltas, Gradients
 from pylstm.layers.runs.shown import run_table
-from pylstm.layers.runs.steps import jacobians_of
+from pylstm.layers.runs.steps import jacobians_of, turned
 from pylstm.layers.runs.tangents import Along, HasTangents, Tangent
 from pylstm.parameters import Parameters
 from pylstm.wording import in_parts, with_article
@@ -231,8 +231,8 @@ class Run(HasTangents[Tangent, Gradients], Output, hints="run"):
         -------
         ndarray, shape (T, B, N, N)
             ``[t, b, i, j]``: of unit i after step t by unit j before it, the states of the cell side by side (N units,
-            in the order of `states`). 0 beyond the end of a row. The product of the matrices of several steps, the last
-            first, is the derivative across them.
+            in the order of `states`). (T, N, N) of a single sequence, (B, T, N, N) with `batch_first`. 0 beyond the end
+            of a row. The product of the matrices of several steps, the last first, is the derivative across them.
 
         Raises
         ------
@@ -250,7 +250,7 @@ class Run(HasTangents[Tangent, Gradients], Output, hints="run"):
         ((6, 1, 6, 6), True)
         """
         self._need_tape("jacobians")
-        return jacobians_of(self, direct=check_flag("direct", direct))
+        return turned(self._layout, jacobians_of(self, direct=check_flag("direct", direct)))
 
     def _params_from(self, flat: Any, dinitial: Any, back: GivenGradients) -> Parameters:
         """Gradients of the parameters, from those of the weights of the loop; None: zeros."""

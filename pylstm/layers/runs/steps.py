@@ -17,6 +17,11 @@ def by_step(run: Any, array: Array, more: int = 0) -> Array:
     return found.reshape(run._T + more, run._B, array.shape[-1])
 
 
+def turned(layout: Any, array: Array) -> Array:
+    """An array of all steps as the caller of a run has it, from (T, B, ...): what `by_step` takes."""
+    return array[:, 0] if layout.single else array.swapaxes(0, 1) if layout.batch_first else array
+
+
 def input_of(run: Any) -> Array:
     """The input of a run, (T, B, input_size)."""
     return by_step(run, run._steps(run._plan.offset("x"), run.layer.input_size))
@@ -86,26 +91,17 @@ class Steps:
         rows = self._taken(self._cut(by_step(self._of, array)))
         return rows[:, None] if self._of.layer.batch_first else rows[None]
 
-    def back(self, cotangents: dict[str, Array], *, steps: bool = False) -> Gradients:
+    def back(self, cotangents: dict[str, Array]) -> Gradients:
         """Back through every step by itself: `cotangents` of the states after it, (T, B, width)."""
-        found: Gradients = self.run.backward(dfinal={n: self._taken(v) for n, v in cotangents.items()}, steps=steps)
+        found: Gradients = self.run.backward(dfinal={n: self._taken(v) for n, v in cotangents.items()})
         return found
 
     def direct(self, cotangents: dict[str, Array]) -> dict[str, Array]:
         """What every step sends back from the states after it, without what comes through a matrix times a state."""
-        grads, layer, given = self.back(cotangents, steps=True), self.run.layer, self.run._given
-        contract, found = layer.cell.contract, {}
-        for k, (name, value) in enumerate(grads.initial.items()):
-            if name in contract.sources:
-                gates = [grads.gates[each].reshape(len(value), layer.widths[each]) for each in contract.gates_of(name)]
-                product = np.concatenate(gates, -1) @ layer.matrix(name)
-                if given.pre is not None and given.pre[k] is not None:
-                    product = product * given.pre[k].reshape(product.shape)
-                if given.reset is not None:
-                    product = np.where(given.reset.reshape(-1, 1), layer.dtype.type(0), product)
-                value = value - product
-            found[name] = self.whole(value)
-        return found
+        run, back = self.run, self.run._given.gradients(None)
+        gradients, back.direct = run._room(("x", "params")), True
+        run._pass_back((None, [self._taken(each) for each in cotangents.values()], None), gradients, back)
+        return {name: self.whole(value) for name, value in zip(cotangents, gradients[2])}
 
     def whole(self, rows: Array) -> Array:
         """(T, B, width), 0 where a row has ended, from the rows of the batch."""
