@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Protocol, Self, cast
 
 from pylstm.hints import Hinted
@@ -13,19 +13,11 @@ from pylstm.markup import table
 from pylstm.parameter_lists import ParametersList
 from pylstm.parameters import Parameters
 from pylstm.schema import Entries, check_storable
+from pylstm.summaries import HEADER, Outlined, Shape, Summary, rows_of
 from pylstm.wording import with_article
 
 
-class Summary(str):
-    """A text that an interactive session shows as it is, not quoted."""
-
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        return str(self)
-
-
-class Described(Kinded, Hinted):
+class Described(Kinded, Hinted, Outlined):
     """Base of all layers and models: `summary`, hints for names of other libraries, deep copies.
 
     A copy has parameters of its own, whether ``copy.copy`` or ``copy.deepcopy`` makes it.
@@ -44,61 +36,58 @@ class Described(Kinded, Hinted):
     def __copy__(self) -> Self:
         return copy.deepcopy(self)  # two owners of one buffer: what trains one would change the other
 
-    def summary(self) -> Summary:
-        """A table of all parameters: name, shape, number of elements, by layer.
+    def summary(self, input_shape: Sequence[int | str | None] | None = None) -> Summary:
+        """A table of all layers: the shape that each returns, and its parameters with name, shape and number.
+
+        Parameters
+        ----------
+        input_shape : sequence of int, optional
+            Of what it is called with, in the order of its axes: (T, B, input_size) for a layer, (B, T, input_size)
+            with `batch_first`, (N, T, input_size) for a model. None in it: of any size. Without it letters stand for
+            what may have any size.
 
         Returns
         -------
         str
             Shown as it is by `print` and by an interactive session.
 
+        Raises
+        ------
+        TypeError, ValueError
+            A shape that it does not take.
+
         Examples
         --------
         >>> import pylstm
         >>> pylstm.LSTM(3, 8).summary()
-        LSTM(3, 8, dtype='float32')
-          weight_x  (32, 3)   96
-          weight_h  (32, 8)  256
-          bias      (32,)     32
+        layer                        output shape  parameters
+        LSTM(3, 8, dtype='float32')  (T, B, 8)            384
+          weight_x                   (32, 3)               96
+          weight_h                   (32, 8)              256
+          bias                       (32,)                 32
         384 parameters, 1,536 bytes
+        >>> model = pylstm.SequenceModel("gru", 3, 8, 2, num_layers=2)
+        >>> for line in model.summary((64, 50, 3)).splitlines():
+        ...     if line[0] != " ":
+        ...         print(line)
+        layer                                    output shape  parameters
+        SequenceModel                            (64, 2)              762
+        layer: Stack                             (64, 50, 8)          744
+        layer.0: GRU(3, 8, dtype='float32')      (64, 50, 8)          296
+        layer.1: GRU(8, 8, dtype='float32')      (64, 50, 8)          416
+        read: last                               (64, 8)
+        head: Linear(8, 2, dtype='float32')      (64, 2)               18
+        762 parameters, 3,048 bytes
         """
-        layers = list(_layers(self, ""))
-        blocks = [params for *_, params in layers]
-        names = [name for params in blocks for name in params.names]
-        shapes = [str(shape) for params in blocks for shape in params.shapes.values()]
-        name, shape = (max(map(len, each), default=0) for each in (names, shapes))
-        number = max(len(f"{array.size:,}") for params in blocks for array in params.values())
-        lines = [] if layers[0][0] == "" else [type(self).__name__]
-        for prefix, layer, params in layers:
-            lines.append(f"{prefix}: {layer!r}" if prefix else repr(layer))
-            marks = {n: "  frozen" for n in params.frozen} | {n: "  constant" for n in params.constants}
-            lines += [
-                f"  {n:{name}}  {a.shape!s:{shape}}  {a.size:{number},}{marks.get(n, '')}" for n, a in params.items()
-            ]
-        return Summary("\n".join([*lines, _total(blocks)]))
+        return Summary(rows_of(self, input_shape))
 
     def _repr_html_(self) -> str:
         """The table of `summary`, as notebooks show it."""
         try:
-            layers = list(_layers(self, ""))
+            rows = rows_of(self)
         except (ValueError, RuntimeError, AttributeError):  # of a model that is not fitted
-            return table(repr(self), ["parameter", "shape", "number", ""], [], "not fitted: no parameters yet")
-        rows: list[tuple[Any, ...]] = []
-        for prefix, layer, params in layers:
-            rows += [(f"{prefix}: {layer!r}",)] if prefix else []
-            marks = {n: "frozen" for n in params.frozen} | {n: "constant" for n in params.constants}
-            rows += [(name, array.shape, array.size, marks.get(name, "")) for name, array in params.items()]
-        caption = type(self).__name__ if layers[0][0] else repr(self)
-        return table(caption, ["parameter", "shape", "number", ""], rows, _total([each for *_, each in layers]))
-
-
-def _total(blocks: list[Parameters]) -> str:
-    """Numbers of parameters in words."""
-    constant, nbytes = sum(each.constant_size for each in blocks), sum(each.flat.nbytes for each in blocks)
-    size, trained = sum(each.size for each in blocks) - constant, sum(each.trained_size for each in blocks)
-    held = f" ({trained:,} trained)" if trained < size else ""
-    held += f", {constant:,} constants" if constant else ""
-    return f"{size:,} parameters{held}, {nbytes:,} bytes"
+            return table(repr(self), [*HEADER, ""], [], "not fitted: no parameters yet")
+        return rows.html(type(self).__name__ if len(rows.blocks) > 1 else repr(self))
 
 
 _LACKS = "{0} lacks `{1}`, from which a file builds it again: see pylstm.saving.Layer"
@@ -190,6 +179,16 @@ class Layer(Described, hints="layer"):
         given, own = says.only(("layer", "dtype", "arguments")).entries("arguments"), cast("Any", cls)
         return Plan(cls.shapes(given), dtype, 1, lambda: own(**given.value, dtype=dtype))
 
+    def _takes(self) -> Shape | None:
+        width = getattr(self, "in_features", getattr(self, "input_size", None))
+        if width is None or not hasattr(self, "batch_first"):
+            return None if width is None else ("...", width)
+        return ("B", "T", width) if self.batch_first else ("T", "B", width)
+
+    def _returns(self, takes: Shape) -> Shape | None:
+        width = getattr(self, "out_features", getattr(self, "output_size", None))
+        return None if width is None else (*takes[:-1], width)
+
     @property
     def params(self) -> Parameters:
         """All parameters, in one buffer."""
@@ -253,17 +252,6 @@ class Trainable(Model, hints="trainable"):
         same = isinstance(values, list) and len(values) == len(own) and all(a is b for a, b in zip(values, own))
         if not same:  # it is where `model.params *= 0.5` sets them
             raise AttributeError("params cannot be replaced: set values with model.params[0][name] = array")
-
-
-def _layers(thing: Any, prefix: str) -> Iterator[tuple[str, Any, Parameters]]:
-    """The single layers of a layer or model, each with its prefix and its parameters."""
-    parts = getattr(thing, "parts", None)
-    if not parts:
-        yield prefix.rstrip("."), thing, thing.params
-        return
-    for name, part in parts.items():
-        name = name if not name or name.endswith(".") else f"{name}."
-        yield from _layers(part, prefix + name)
 
 
 def call_of(kind: str, *arguments: Any, **options: Any) -> str:

@@ -1,4 +1,4 @@
-"""Tables as HTML, for notebooks and pages: `table`, `cell_text`."""
+"""Tables as HTML, for notebooks and pages: `table`, `Heading`, `cell_text`."""
 
 from __future__ import annotations
 
@@ -7,6 +7,12 @@ from html import escape
 from typing import Any
 
 STYLE = "text-align: left; font-variant-numeric: tabular-nums"
+
+
+class Heading(str):
+    """The name of what a row is about."""
+
+    __slots__ = ()
 
 
 def table(caption: str, header: Sequence[str], rows: Iterable[Sequence[Any]], foot: str = "") -> str:
@@ -36,11 +42,16 @@ def table(caption: str, header: Sequence[str], rows: Iterable[Sequence[Any]], fo
         if len(row) == 1 < len(header):
             lines.append(f'<tr><th colspan="{len(header)}"><code>{escape(str(row[0]))}</code></th></tr>')
         else:
-            lines.append("<tr>" + "".join(f"<td>{escape(cell_text(each))}</td>" for each in row) + "</tr>")
+            lines.append("<tr>" + "".join(map(_cell, row)) + "</tr>")
     lines.append("</tbody>")
     if foot:
         lines.append(f'<tfoot><tr><td colspan="{len(header)}">{escape(foot)}</td></tr></tfoot>')
     return "\n".join([*lines, "</table>"])
+
+
+def _cell(value: Any) -> str:
+    text = escape(cell_text(value))
+    return f'<th scope="row"><code>{text}</code></th>' if isinstance(value, Heading) else f"<td>{text}</td>"
 
 
 def cell_text(value: Any) -> str:

@@ -43,10 +43,11 @@ def test_a_layer_shows_its_parameters():
     layer = pylstm.LSTM(3, 8)
     layer.params.freeze("bias")
     assert rows(layer) == [
-        ["parameter", "shape", "number", ""],
-        ["weight_x", "(32, 3)", "96", ""],
-        ["weight_h", "(32, 8)", "256", ""],
-        ["bias", "(32,)", "32", "frozen"],
+        ["layer", "output shape", "parameters", ""],
+        ["LSTM(3, 8, dtype='float32')", "(T, B, 8)", "384", ""],
+        ["\u2003weight_x", "(32, 3)", "96", ""],
+        ["\u2003weight_h", "(32, 8)", "256", ""],
+        ["\u2003bias", "(32,)", "32", "frozen"],
         ["384 parameters (352 trained), 1,536 bytes"],
     ]
     assert "<code>LSTM(3, 8, dtype=&#x27;float32&#x27;)</code>" in layer._repr_html_()
@@ -55,14 +56,16 @@ def test_a_layer_shows_its_parameters():
 def test_a_model_shows_its_layers():
     model = pylstm.SequenceModel("gru", 3, 4, 2, num_layers=2, seed=0)
     found = rows(model)
-    headings = [row[0] for row in found if len(row) == 1]
-    assert headings == [
-        "layer.0: GRU(3, 4, dtype='float32')",
-        "layer.1: GRU(4, 4, dtype='float32')",
-        "head: Linear(4, 2, dtype='float32')",
-        model.summary().splitlines()[-1],
+    assert [row[:3] for row in found[1:-1] if row[0][0] != "\u2003"] == [
+        ["SequenceModel", "(N, 2)", "222"],
+        ["layer: Stack", "(N, T, 4)", "212"],
+        ["layer.0: GRU(3, 4, dtype='float32')", "(N, T, 4)", "100"],
+        ["layer.1: GRU(4, 4, dtype='float32')", "(N, T, 4)", "112"],
+        ["read: last", "(N, 4)", ""],
+        ["head: Linear(4, 2, dtype='float32')", "(N, 2)", "10"],
     ]
-    assert sum(int(row[2].replace(",", "")) for row in found[1:] if len(row) == 4) == sum(p.size for p in model.params)
+    assert found[-1] == [model.summary().splitlines()[-1]]
+    assert sum(int(row[2]) for row in found[1:] if row[0][0] == "\u2003") == sum(p.size for p in model.params) == 222
 
 
 def test_a_model_that_is_not_fitted():

@@ -45,6 +45,7 @@ TOGETHER = {
         "parameters",
         "schema",
         "rehearsal",
+        "summaries",
         "wording",
     ),
     "contract": ("kernel", "_math", "_rows", "include"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -14,6 +15,7 @@ from pylstm.estimators.scikit import BaseEstimator
 from pylstm.hints import EstimatorHints
 from pylstm.models.restoring import check_certified, held, leaf_of
 from pylstm.schema import Entries, is_number
+from pylstm.summaries import Summary, rows_of
 from pylstm.training.history import History
 
 
@@ -93,6 +95,31 @@ class Estimator(EstimatorHints, BaseEstimator):
         setattr(estimator, cls._judged, None if scores is None else fitted.list(cls._judged, (int, float)))
         estimator._set_own(says, fitted)
         return estimator
+
+    def summary(self, input_shape: Sequence[int | str | None] | None = None) -> Summary:
+        """A table of all layers of the fitted net: output shape and parameters, as `pylstm.SequenceModel.summary`.
+
+        Parameters
+        ----------
+        input_shape : sequence of int, optional
+            Of what the net is called with, (N, T, input_size); None in it: of any size.
+
+        Returns
+        -------
+        str
+            Shown as it is by `print` and by an interactive session.
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
+        TypeError, ValueError
+            A shape that it does not take.
+        """
+        check_is_fitted(self, "model_")
+        rows = rows_of(self.model_, input_shape)
+        rows.rows[0].name = type(self).__name__
+        return Summary(rows)
 
     @classmethod
     def _curves(cls) -> tuple[str, ...]:

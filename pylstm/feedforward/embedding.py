@@ -16,6 +16,7 @@ from pylstm.hints import GradientsBase, Output, explained, refuse_call
 from pylstm.kinds import Shapes
 from pylstm.parameters import Parameters
 from pylstm.schema import Entries
+from pylstm.summaries import Shape
 
 if TYPE_CHECKING:
     from pylstm.arrays import Numbers
@@ -76,6 +77,12 @@ class Embedding(Layer, kind="embedding", hints="embedding"):
         """Shapes of the parameters, from the `arguments` of a file."""
         given.only(("count", "features"))
         return {"weight": (given.integer("count"), given.integer("features"))}
+
+    def _takes(self) -> Shape:
+        return ("...",)
+
+    def _returns(self, takes: Shape) -> Shape:
+        return (*takes, self.features)
 
     @property
     def dtype(self) -> np.dtype:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from math import prod
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -20,6 +20,7 @@ from pylstm.layers.bidirectional import Bidirectional
 from pylstm.layers.named import Recurrent
 from pylstm.layers.stack import Stack
 from pylstm.models.sequence_model import SequenceModel
+from pylstm.summaries import Outlined, Shape, Summary, returned, rows_of
 from pylstm.wording import named
 
 if TYPE_CHECKING:
@@ -119,7 +120,7 @@ def _begin(part: Any, rows: int) -> _Fed:
 
 
 @explained_constructor
-class Chain:
+class Chain(Outlined):
     """Layers one after the other, each step of which is computed from the steps up to it.
 
     Parameters
@@ -169,6 +170,31 @@ class Chain:
                 raise ValueError(f"parts[{k}] must take {width} values of {self.dtype}, got {each!r}")
             width = outputs
         self.output_size = width
+
+    def _takes(self) -> Shape:
+        return ("T", "B", self.input_size)
+
+    def _returns(self, takes: Shape) -> Shape:
+        return (*takes[:-1], self.output_size)
+
+    def _outline(self, takes: Shape | None) -> Iterator[tuple[str, Any, Shape | None]]:
+        for k, part in enumerate(self.parts):
+            yield str(k), part, takes
+            takes = returned(part, takes)
+
+    def summary(self, input_shape: Sequence[int | str | None] | None = None) -> Summary:
+        """A table of all layers: output shape and parameters, as `pylstm.LSTM.summary`.
+
+        Parameters
+        ----------
+        input_shape : sequence of int, optional
+            (T, B, input_size) or (T, input_size).
+        """
+        return Summary(rows_of(self, input_shape))
+
+    def _repr_html_(self) -> str:
+        """The table of `summary`, as notebooks show it."""
+        return rows_of(self).html(type(self).__name__)
 
     def __call__(self, x: ArrayLike) -> Array:
         """The outputs of a whole sequence, from the first states.

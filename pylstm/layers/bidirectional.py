@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Never
 
 from pylstm.kinds import Plan, Wanted
@@ -9,6 +10,7 @@ from pylstm.layers.composite import Composite, named_part
 from pylstm.layers.recurrent import RecurrentLayer
 from pylstm.layers.runs.bidirectional import BidirectionalRun
 from pylstm.schema import Entries
+from pylstm.summaries import Shape
 
 
 class Bidirectional(Composite[BidirectionalRun], kind="bidirectional"):
@@ -74,6 +76,9 @@ class Bidirectional(Composite[BidirectionalRun], kind="bidirectional"):
             )
         self.output_size = forward.output_size + reverse.output_size
         self._adopt()
+
+    def _outline(self, takes: Shape | None) -> Iterator[tuple[str, Any, Shape | None]]:
+        yield from (("forward", self.forward, takes), ("reverse", self.reverse, takes))
 
     if not TYPE_CHECKING:  # a checker reports what uses it
 

@@ -119,6 +119,11 @@ class RecurrentLayer(Streamed, Layer, hints="single"):
         """The single layers of which it is made, as of a stack: itself."""
         return [self]
 
+    @property
+    def _structures(self) -> dict[str, str]:
+        """The structure of matrices that are more than stored, for `summary`."""
+        return {f"weight_{source}": str(each) for source, each in self.cell.contract.structure.items()}
+
     def loop_weights(self) -> np.ndarray:
         """What the time loop takes of the parameters as they are now: ``params.flat``, or a buffer made of it."""
         return self._maker.make(self.params).flat if self._maker else self.params.flat

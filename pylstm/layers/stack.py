@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from numbers import Real
 from typing import Any, Never, Self, overload
 
@@ -20,6 +20,7 @@ from pylstm.layers.runs.stack import StackRun
 from pylstm.layers.streams.online import OnlineStream, Rule
 from pylstm.layers.streams.stack import StackStream
 from pylstm.schema import Entries
+from pylstm.summaries import Shape
 
 
 class Stack(Composite[StackRun], kind="stack"):
@@ -133,6 +134,11 @@ class Stack(Composite[StackRun], kind="stack"):
     def output_size(self) -> int:
         """Width of the output."""
         return int(self.layers[-1].output_size)
+
+    def _outline(self, takes: Shape | None) -> Iterator[tuple[str, Any, Shape | None]]:
+        for k, layer in enumerate(self.layers):
+            yield str(k), layer, takes
+            takes = None if takes is None else layer._returns(takes)
 
     def train(self, mode: bool = True) -> Self:
         """Training mode: dropout acts. Returns the stack."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from pylstm.checks import check_size
@@ -14,6 +14,7 @@ from pylstm.layers.recurrent import RecurrentLayer
 from pylstm.models.sequence_model import SequenceModel
 from pylstm.optim.optimisers import Adam
 from pylstm.optim.schedules import cosine
+from pylstm.summaries import Shape
 from pylstm.training.fitting import fit
 from pylstm.training.history import History
 from pylstm.training.trainer import Trainer
@@ -104,6 +105,12 @@ class FittedModel(Model, hints="fitted model"):
     def _need_fit(self) -> None:
         if self.net is None:
             raise NotFitted("this model has not been fitted: call fit before saving it")
+
+    def _takes(self) -> Shape:
+        return self._need_net()._takes()
+
+    def _outline(self, takes: Shape | None) -> Iterator[tuple[str, Any, Shape | None]]:
+        return self._need_net()._outline(takes)
 
     @property
     def parts(self) -> dict[str, Any]:

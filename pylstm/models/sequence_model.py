@@ -24,6 +24,7 @@ from pylstm.layers.recurrent import RecurrentLayer
 from pylstm.layers.stack import Stack
 from pylstm.losses.classification import leave_out
 from pylstm.models.body import as_list, head_on, parts_of
+from pylstm.models.outlined import OutlinedNet
 from pylstm.models.passes import Pass
 from pylstm.models.predicting import outputs_of
 from pylstm.models.reading import READS, Read
@@ -46,7 +47,7 @@ from pylstm.wording import converted
 __all__ = ["LOSSES", "PER_ROW", "READS", "SequenceModel"]
 
 
-class SequenceModel(Trainable, kind="sequence_model"):
+class SequenceModel(OutlinedNet, Trainable, kind="sequence_model"):
     """Body and head: ``x (N, T, I) -> recurrent layers -> read -> head -> (N, K) or (N, T, K)``.
 
     With a `vocabulary` x are indices (N, T), and an `Embedding` makes vectors of them.

@@ -251,3 +251,15 @@ def test_equal_seeds_give_equal_nets():
     state = np.random.RandomState(3)
     first, second = (SequenceClassifier(**{**SMALL, "random_state": state}).fit(X, THREE) for _ in range(2))
     assert not np.array_equal(flat(first), flat(second))
+
+
+def test_a_summary_of_the_fitted_net():
+    X, y = np.zeros((6, 7, 3), "float32"), np.arange(6) % 2
+    fitted = SequenceClassifier("gru", 4, epochs=1, random_state=0).fit(X, y)
+    lines = fitted.summary((6, 7, 3)).splitlines()
+    assert lines[1].split() == ["SequenceClassifier", "(6,", "2)", "110"] and lines[-1].startswith("110 parameters")
+    assert "(N, 7, 4)" in fitted.summary((None, 7, None)).splitlines()[2]
+    with pytest.raises(ValueError, match=r"input_shape must be \(N, T, 3\)"):
+        fitted.summary((6, 7, 4))
+    with pytest.raises(NotFittedError):
+        SequenceClassifier().summary()
