@@ -1,6 +1,6 @@
 """Balance a pole that is seen, but not how fast it moves: a policy with memory, learned by REINFORCE.
 
-    pip install 'pylstm[examples]'
+    pip install '.[examples]'       # in a clone of pylstm
     python examples/balance_a_pole.py [--quick]
 
 CartPole-v1 of gymnasium, without its two velocities: from position and angle alone no rule without memory holds the
@@ -9,7 +9,7 @@ saw, and the gradient goes back to the first step. It ends when the poles stay u
 after 52 rounds, 2 s. Beside it the same net, learning as long, whose memory is emptied before each step: 49 steps.
 """
 
-import sys
+import argparse
 import time
 
 import gymnasium
@@ -74,4 +74,6 @@ def main(quick: bool) -> None:
 
 
 if __name__ == "__main__":
-    main("--quick" in sys.argv[1:])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="at small scale")
+    main(parser.parse_args().quick)

@@ -1,6 +1,6 @@
 """Who speaks? Utterances of 7 to 29 steps, as they are: no padding, no windows.
 
-    pip install 'pylstm[data]'
+    pip install '.[data]'           # in a clone of pylstm
     python examples/classify_vowels.py [--quick]
 
 Nine men say two Japanese vowels, 640 times; each step is 12 coefficients of the sound (aeon's JapaneseVowels, in the
@@ -8,7 +8,7 @@ split of its authors: 270 to learn from, 370 to be tested on). The classifier ta
 settings, and has 98.6 % right after 0.6 s; logistic regression on the mean of each utterance 92.4 %.
 """
 
-import sys
+import argparse
 import time
 
 from sklearn.linear_model import LogisticRegression
@@ -35,4 +35,6 @@ def main(quick: bool) -> None:
 
 
 if __name__ == "__main__":
-    main("--quick" in sys.argv[1:])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="at small scale")
+    main(parser.parse_args().quick)

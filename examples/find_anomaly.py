@@ -1,6 +1,6 @@
 """Find the heart beat that went wrong, with a net that has seen healthy ones only.
 
-    pip install 'pylstm[data]'
+    pip install '.[data]'           # in a clone of pylstm
     python examples/find_anomaly.py [--quick]
 
 Arterial blood pressure, 7501 samples of a sensor ("InternalBleeding16" of the UCR anomaly archive, in aeon). The
@@ -9,7 +9,7 @@ is largest, it points: 2 samples beside them after 0.6 s, with an error 13 times
 them, too, at 6 times the next; the value farthest from the mean is elsewhere.
 """
 
-import sys
+import argparse
 import time
 
 import numpy as np
@@ -51,4 +51,6 @@ def main(quick: bool) -> None:
 
 
 if __name__ == "__main__":
-    main("--quick" in sys.argv[1:])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="at small scale")
+    main(parser.parse_args().quick)

@@ -1,6 +1,6 @@
 """How many sunspots next year, and in each of the ten years after it?
 
-    pip install 'pylstm[data]'
+    pip install '.[data]'           # in a clone of pylstm
     python examples/forecast_sunspots.py [--quick]
 
 309 yearly numbers, 1700 to 2008 (statsmodels). The last 55 years are forecast 11 at a time, each time from what was
@@ -8,7 +8,7 @@ known then. The mean error of the forecaster, fitted in 0.3 s, is 21.2; of an au
 23.4, of the numbers 11 years before 28.6, of the last number 59.2.
 """
 
-import sys
+import argparse
 import time
 
 import numpy as np
@@ -43,4 +43,6 @@ def main(quick: bool) -> None:
 
 
 if __name__ == "__main__":
-    main("--quick" in sys.argv[1:])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="at small scale")
+    main(parser.parse_args().quick)

@@ -1,19 +1,17 @@
 """Model a guitar amplifier: a small LSTM learns a circuit from its input and output, and goes into a plugin.
 
-    pip install pylstm
+    pip install .                   # in a clone of pylstm
     python examples/guitar_amplifier.py [--quick]
 
 Circuit and guitar are simulated: a stage with two diodes and a capacitor (Yeh et al. 2007), solved sample by sample,
 and plucked strings (Karplus & Strong 1983). On notes that were not heard 0.5 % of the energy is error, after 1.8 s of
-training; of the best curve without memory, a polynomial, 12 %. The net is written for RTNeural and as .nam, and read
-back.
+training; of the best curve without memory, a polynomial, 12 %. RTNeural's and .nam files of the net are read back.
 """
 
+import argparse
 import math
-import sys
 import tempfile
 import time
-from pathlib import Path
 
 import numpy as np
 
@@ -70,10 +68,12 @@ def main(quick: bool) -> None:
     print(f"trained in {took:.1f} s")
     with tempfile.TemporaryDirectory() as folder:
         for kind, name in ((rtneural, "amplifier.json"), (nam, "amplifier.nam")):
-            kind.save(model, Path(folder, name))
-            again = kind.load(Path(folder, name))(x_test[:, None].astype("float32"))[:, 0]
+            kind.save(model, f"{folder}/{name}")
+            again = kind.load(f"{folder}/{name}")(x_test[:, None].astype("float32"))[:, 0]
             print(f"{name}, read back, differs by {np.abs(again - played).max():.0e}")
 
 
 if __name__ == "__main__":
-    main("--quick" in sys.argv[1:])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="at small scale")
+    main(parser.parse_args().quick)

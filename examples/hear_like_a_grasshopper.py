@@ -1,6 +1,6 @@
 """When does a nerve fire? A neuron in the ear of a grasshopper, from the sound it heard.
 
-    pip install 'pylstm[examples]'
+    pip install '.[examples]'       # in a clone of pylstm
     python examples/hear_like_a_grasshopper.py [--quick]
 
 Two recordings of an auditory receptor neuron, 10 s each, 929 and 868 spikes, with the loudness of the sound (nitime
@@ -9,7 +9,7 @@ learns from 7 s of both, stops by the eighth, and says 1.60 and 0.75 bits per sp
 model of the textbooks, a linear filter of the last 30 ms and a sigmoid, 0.76 and 0.66.
 """
 
-import sys
+import argparse
 import time
 from importlib.util import find_spec
 from pathlib import Path
@@ -68,4 +68,6 @@ def main(quick: bool) -> None:
 
 
 if __name__ == "__main__":
-    main("--quick" in sys.argv[1:])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="at small scale")
+    main(parser.parse_args().quick)

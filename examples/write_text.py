@@ -1,13 +1,13 @@
 """Write English, character by character, after half a minute of reading Python's manual.
 
-    pip install pylstm
+    pip install .                   # in a clone of pylstm
     python examples/write_text.py [--quick]
 
 The text is that of Python's own `help()` topics, which every Python has. The last 5 % are not read: there the model
 has 1.65 bits per character, a table of pairs of characters 3.24.
 """
 
-import sys
+import argparse
 import time
 
 from pylstm.datasets import manual_topics
@@ -30,4 +30,6 @@ def main(quick: bool) -> None:
 
 
 if __name__ == "__main__":
-    main("--quick" in sys.argv[1:])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="at small scale")
+    main(parser.parse_args().quick)

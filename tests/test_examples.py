@@ -2,8 +2,12 @@
 
 import importlib.util
 import re
+import runpy
+import struct
 import subprocess
 import sys
+import wave
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -33,7 +37,11 @@ def test_each_is_one_short_file_with_its_test_and_its_line_on_the_page():
     for name in names:
         text = (EXAMPLES / f"{name}.py").read_text()
         assert len(text.splitlines()) < 80, name
-        assert f"python examples/{name}.py [--quick]" in text and "\n    pip install " in text, name
+        assert f"python examples/{name}.py [--quick]" in text, name
+        assert re.search(r"\n    pip install (\.|'\.\[\w+\]') +# in a clone of pylstm\n", text), (
+            name
+        )  # not on an index yet
+        assert re.search(r"\n    main\(.*parser\.parse_args\(\).*\)\n$", text), name  # which refuses other options
         assert page.count(f"[{name}.py]({name}.py)") == 1 and f"test_{name}" in globals(), name
 
 
@@ -87,6 +95,60 @@ def test_voice_activity(tmp_path):
     assert re.search(r"^281 frames of 32 ms, \d+ microseconds each$", out, re.MULTILINE)
     (right, always) = re.findall(r"(\d+)%", out)
     assert int(right) > int(always)
+
+
+def test_an_option_that_is_not_there_is_refused(tmp_path):
+    command = [sys.executable, "-P", str(EXAMPLES / "write_text.py"), "--qiuck"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2 and not done.stdout
+    assert "usage: write_text.py [-h] [--quick]" in done.stderr and "unrecognized arguments: --qiuck" in done.stderr
+
+
+def wav(path, *, channels=1, width=2, rate=16000, samples=16000):
+    with wave.open(str(path), "wb") as file:
+        file.setparams((channels, width, rate, 0, "NONE", ""))
+        file.writeframes(bytes(samples * channels * width))
+
+
+def wav_of_floats(path):
+    kind = struct.pack("<IHHIIHH", 16, 3, 1, 16000, 64000, 4, 32)
+    path.write_bytes(
+        b"RIFF" + struct.pack("<I", 4036) + b"WAVEfmt " + kind + b"data" + struct.pack("<I", 4000) + bytes(4000)
+    )
+
+
+SOUNDS = {
+    "stereo": (partial(wav, channels=2), "16000 Hz, 2 channel(s), 2 byte(s) a sample"),
+    "eight bits": (partial(wav, width=1), "16000 Hz, 1 channel(s), 1 byte(s) a sample"),
+    "24 bits": (partial(wav, width=3), "16000 Hz, 1 channel(s), 3 byte(s) a sample"),
+    "another rate": (partial(wav, rate=44100), "44100 Hz, 1 channel(s), 2 byte(s) a sample"),
+    "no sound": (partial(wav, samples=0), "0 bytes of sound"),
+    "less than a frame": (partial(wav, samples=511), "1022 bytes of sound"),
+    "floats": (wav_of_floats, "unknown format: 3"),
+    "text": (lambda path: path.write_text("no sound " * 9), "file does not start with RIFF id"),
+    "nothing": (lambda path: path.write_bytes(b""), "it ends too early"),
+    "no file": (lambda path: None, "No such file or directory"),
+}
+
+
+@pytest.mark.parametrize("kind", SOUNDS)
+def test_a_sound_that_cannot_be_listened_to(kind, tmp_path):
+    pytest.importorskip("onnx")
+    write, says = SOUNDS[kind]
+    write(tmp_path / "sound.wav")
+    read_sound = runpy.run_path(str(EXAMPLES / "voice_activity.py"))["read_sound"]
+    with pytest.raises(SystemExit) as raised:
+        read_sound(str(tmp_path / "sound.wav"))
+    assert says in str(raised.value) and "ffmpeg -i FILE -ar 16000 -ac 1 -c:a pcm_s16le" in str(raised.value)
+
+
+def test_a_sound_that_was_cut_is_read_as_far_as_it_goes(tmp_path):
+    pytest.importorskip("onnx")
+    wav(tmp_path / "sound.wav")
+    whole = (tmp_path / "sound.wav").read_bytes()
+    (tmp_path / "sound.wav").write_bytes(whole[:20001])
+    sound = runpy.run_path(str(EXAMPLES / "voice_activity.py"))["read_sound"](str(tmp_path / "sound.wav"))
+    assert sound.shape == ((20001 - 44) // 2,) and not sound.any()
 
 
 def test_balance_a_pole(tmp_path):
