@@ -76,7 +76,7 @@ def test_a_healthy_layer(run, tmp_path):
     assert page.headings == ["What stands out", "Parameters", "Layer 0"] and page.well == 1 and not page.found
     assert len(page.images) == 5 and all(image.startswith("<?xml") for image in page.images)
     assert "On x.npy: 1 of 1 sequences, 40 of 40 steps." in page.source
-    assert "<td>weight_h</td><td>(32, 8)</td><td>256</td>" in page.source
+    assert "<td>\u2003weight_h</td><td>(32, 8)</td><td>256</td>" in page.source
     assert "<td>gates[&#x27;f&#x27;]</td><td>(40, 1, 8)</td>" in page.source
 
 
