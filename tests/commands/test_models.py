@@ -5,12 +5,10 @@ import itertools
 import json
 import os
 import re
-import shlex
 import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -215,25 +213,3 @@ def test_estimators_are_models_of_their_task(run, tmp_path):
     assert run("predict", "f", "y.csv", "--steps", 5, "--json").json["forecast"] == expected
     rows = run("predict", "f", "y.csv", "--steps", 5).out.splitlines()
     assert [row.split(",")[0] for row in rows] == ["step", "1", "2", "3", "4", "5"]
-
-
-COMMANDS = sorted(
-    {
-        line.split("#")[0].split(" > ")[0].strip()
-        for page in ("README.md", "docs/tasks.md", "docs/training.md")
-        for line in (Path(__file__).resolve().parents[2] / page).read_text().replace("\\\n", "").splitlines()
-        if re.match(r"pylstm (train|evaluate|predict|generate) ", line)
-    }
-)
-
-
-@pytest.mark.parametrize("line", COMMANDS)
-def test_the_commands_of_the_pages_are_commands(line):
-    words = shlex.split(line)[1:]
-    modules = {words[0]: cli._load(words[0])}
-    args = cli._parser(modules, (words[0],)).parse_args(words)
-    assert args.command == words[0]
-
-
-def test_the_pages_have_commands():
-    assert len(COMMANDS) > 15
