@@ -175,6 +175,12 @@ def facts(cell: Any) -> str:
     return f'{" ".join(lines)}\n\n```python\nlayer = pylstm.Recurrent("{cell.name}", 32, 64{sizes})\n```'
 
 
+def time_of(cell: Any) -> str:
+    """Of training, beside an LSTM; nothing where it was not measured."""
+    ratio = speeds()["ratios"].get(cell.name)
+    return "" if ratio is None else "1" if cell.name == "lstm" else f"{ratio:.2f}"
+
+
 def source(cell: Any) -> str:
     """First author and year: ``Greff et al. (2015)``."""
     found = re.match(r"([^(;]*?)(,? et al\.)? \((\d{4})\)", cell.reference)
@@ -194,7 +200,7 @@ def row(cell: Any) -> str:
     words = html.escape(cell.reference).replace("|", "&#124;")
     fields = [
         f"[{cell.name}]({cell.name}.md)",
-        speeds()["ratios"].get(cell.name, ""),
+        time_of(cell),
         re.sub(r"([|*<])", r"\\\1", description(cell).partition("\n\n```")[0]),
         f'{source(cell)}<span data-words="{words}"></span>',
         sum(len(contract.gates_of(each)) for each in contract.sources if each != "x"),
