@@ -188,7 +188,7 @@ def test_there_are_commands_of_all_kinds():
 
 
 WRONG = [
-    "pylstm trian text",
+    "pylstm retrain text",
     "pylstm train text --minuts 3",
     "python -P benchmarks/jbos.py",
     "python -P benchmarks/jobs.py --task text",
