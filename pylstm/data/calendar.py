@@ -36,6 +36,8 @@ class Steps:
         Of months: the business day before, or after, where that day is none.
     weekmask, holidays : str, tuple of datetime64
         Which days are business days, as of `numpy.busday_offset`.
+    given : bool
+        Whether the step was asked for, or is that of another series: of one time, too.
 
     Examples
     --------
@@ -53,6 +55,7 @@ class Steps:
     roll: str = ""
     weekmask: str = WORKDAYS
     holidays: tuple[Any, ...] = ()
+    given: bool = False
 
     @property
     def absent(self) -> int:
@@ -67,8 +70,8 @@ class Steps:
 
     @property
     def known(self) -> bool:
-        """Whether there are two times at least, and steps between them."""
-        return self.count > 1 and self.kind != "row"
+        """Whether there are steps: between two times at least, or given."""
+        return (self.count > 1 or self.given) and self.kind != "row"
 
     def at(self, positions: Any) -> np.ndarray:
         """Times of steps by their number."""

@@ -60,17 +60,17 @@ def steps_every(frequency: Any, times: np.ndarray) -> Steps:
     if times.dtype.kind != "M":
         if isinstance(frequency, str) or not float(frequency) > 0:
             raise ValueError(f"freq of times that are numbers must be a number above 0, got {quoted(frequency)}")
-        return _placed(Steps("number", float(frequency), times[0], len(times)), times)
+        return at_steps(Steps("number", float(frequency), times[0], len(times), given=True), times)
     kind, size, name = _read(frequency)
     times = times.astype("M8[us]", copy=False)
     weekmask = getattr(frequency, "weekmask", WORKDAYS)
     holidays = tuple(np.datetime64(each, "D") for each in getattr(frequency, "holidays", ()))
-    steps = Steps(kind, size, times[0], len(times), weekmask=weekmask, holidays=holidays)
+    steps = Steps(kind, size, times[0], len(times), weekmask=weekmask, holidays=holidays, given=True)
     if kind == "month":
         steps = _on_its_day(steps, name)
     if name.startswith("C") and not holidays:
         steps = replace(steps, holidays=_without_rows(steps, times))
-    return _placed(steps, times)
+    return at_steps(steps, times)
 
 
 def _on_its_day(steps: Steps, name: str) -> Steps:
@@ -110,8 +110,20 @@ def _without_rows(steps: Steps, times: np.ndarray) -> tuple[Any, ...]:
     return tuple(np.setdiff1d(every[np.is_busday(every, steps.weekmask)], days))
 
 
-def _placed(steps: Steps, times: np.ndarray) -> Steps:
-    """These steps, with the number of the step of each time where some are absent."""
+def at_steps(steps: Steps, times: np.ndarray) -> Steps:
+    """These steps, with the number of the step of each time where some are absent.
+
+    Parameters
+    ----------
+    steps : Steps
+        From the first time on.
+    times : ndarray of float64 or datetime64[us], shape (T,)
+
+    Raises
+    ------
+    UnevenTimes
+        A time that is not at such a step.
+    """
     if steps.kind == "number":
         numbers = np.rint((times - steps.start) / steps.step).astype(np.int64)
     elif steps.kind == "time":

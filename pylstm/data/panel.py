@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -150,7 +151,7 @@ def panel_of(
     fill: str | None = None,
     interpolate: bool = False,
     shown: Any = str,
-    every: Callable[[np.ndarray], Steps] = steps_of,
+    every: Callable[[np.ndarray, Any], Steps] = lambda times, _: steps_of(times),
 ) -> Panel:
     """Cut a table into series, and put absent steps in.
 
@@ -171,7 +172,7 @@ def panel_of(
     shown : callable
         A time as text, for messages.
     every : callable
-        The steps of rising times.
+        The steps of rising times, and of the id that they are of; None without ids.
 
     Raises
     ------
@@ -189,7 +190,7 @@ def panel_of(
     groups = grouped_rows(owner, times, sort=sort, count=len(values))
     panel = Panel([], [], groups.rows, groups.ids)
     inputs = np.empty((len(values), 0)) if known is None else known
-    for rows in groups.rows:
+    for number, rows in enumerate(groups.rows):
         own, more = values[rows], inputs[rows]
         count = len(own)
         last = len(own) - (_future(own) if known is not None else 0)
@@ -198,7 +199,8 @@ def panel_of(
             own = np.concatenate([_without_gaps(own[:last], rows, 0, interpolate), own[last:]])
             more = _without_gaps(more, rows, values.shape[1], interpolate)
         if times is not None:
-            steps = _steps(rows, times[rows], fill, shown, every)
+            name = groups.ids[number] if len(groups.ids) else None
+            steps = _steps(rows, times[rows], fill, shown, partial(_found, every, name))
             panel.steps.append(steps)
             panel.filled += steps.absent
             end = last if steps.positions is None or last == len(own) else int(steps.positions[last])
@@ -208,6 +210,11 @@ def panel_of(
         panel.values.append(own[:last])
         panel.known.append(more)
     return panel
+
+
+def _found(every: Callable[[np.ndarray, Any], Steps], name: Any, times: np.ndarray) -> Steps:
+    """The steps of the times of one id."""
+    return every(times, name)
 
 
 def fill_gaps(values: np.ndarray) -> tuple[np.ndarray, int]:

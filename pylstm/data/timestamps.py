@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
+
+from pylstm.data.digits import DateError, dated_digits
 
 MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _LONG = ("uary", "ruary", "ch", "il", "", "e", "y", "ust", "tember", "ober", "ember", "ember")
@@ -160,33 +161,36 @@ def _read_lower(texts: np.ndarray, lower: list[str], pattern: str | None, utc: b
     return dates + rest, DateForm(form, _is_padded(bare, form), digits, zone, *_spelling(sample[0]))
 
 
-def read_times(texts: np.ndarray, pattern: str | None = None, utc: bool = False) -> tuple[np.ndarray, DateForm | None]:
+def read_times(
+    texts: np.ndarray, pattern: str | None = None, utc: bool = False, counted: bool = False
+) -> tuple[np.ndarray, DateForm | None]:
     """Times of a column: numbers as float64, where all are, otherwise the result of `read_dates`.
 
-    Numbers of eight digits such as 20010203 are dates where all are days of the years 1800 to 2199, and those of six
-    such as 200102 where all are months of these years.
+    Numbers are dates where most are days such as 20010203, or months such as 200102, of the years 1800 to 2199; of
+    these the others are refused, but not where the numbers are `counted`.
+
+    Raises
+    ------
+    ValueError, DateError
+        As `read_dates`; a number among days or months that is none.
 
     Examples
     --------
     >>> read_times(np.array([b"1871", b"1872"]))
     (array([1871., 1872.]), None)
     """
-    if pattern is None:
-        try:
-            numbers = texts.astype(np.float64)
-        except ValueError:
-            return read_dates(texts, utc=utc)
-        if ((numbers >= 18000101) & (numbers <= 21991231)).all() and (numbers == np.rint(numbers)).all():
-            with suppress(ValueError):
-                return read_dates(texts, "%Y%m%d")
-        if ((numbers >= 180001) & (numbers <= 219912)).all() and (numbers == np.rint(numbers)).all():
-            with suppress(ValueError):
-                return read_dates(texts, "%Y%m")
-        if not np.isfinite(numbers).all():
-            row = int(np.argmin(np.isfinite(numbers)))
-            raise DateError(row, f"{texts[row : row + 1].astype(str)[0]!r} is neither a number nor a date")
-        return numbers, None
-    return read_dates(texts, pattern, utc)
+    if pattern is not None:
+        return read_dates(texts, pattern, utc)
+    if not counted and (found := dated_digits(texts)) is not None:
+        return read_dates(found.checked(), found.form)
+    try:
+        numbers = texts.astype(np.float64)
+    except ValueError:
+        return read_dates(texts, utc=utc)
+    if not np.isfinite(numbers).all():
+        row = int(np.argmin(np.isfinite(numbers)))
+        raise DateError(row, f"{texts[row : row + 1].astype(str)[0]!r} is neither a number nor a date")
+    return numbers, None
 
 
 def written(times: np.ndarray, form: DateForm | None) -> list[str]:
@@ -196,14 +200,6 @@ def written(times: np.ndarray, form: DateForm | None) -> list[str]:
     if times.dtype.kind == "M":
         return [str(each) for each in times.astype("M8[s]")]
     return [f"{each:.15g}" for each in times.tolist()]
-
-
-class DateError(ValueError):
-    """A field that is not a date: `row` is its number."""
-
-    def __init__(self, row: int, text: str) -> None:
-        super().__init__(text)
-        self.row = row
 
 
 _ISO = re.compile(r"\d{4}-\d\d(-\d\d([ T]\d\d:\d\d(:\d\d(\.\d{1,6})?)?)?)?")

@@ -9,8 +9,9 @@ from typing import NamedTuple
 import numpy as np
 
 from pylstm.checks import listed
+from pylstm.data.digits import DateError
 from pylstm.data.panel import TIME, RowError, fill_gaps, grouped_rows
-from pylstm.data.timestamps import DateError, DateForm, read_times
+from pylstm.data.timestamps import DateForm, read_times
 from pylstm.datasets.bundled import Times
 from pylstm.datasets.cures import comment_cure
 from pylstm.datasets.tables import Table
@@ -124,7 +125,7 @@ def grouped(
         return _one_for_each_row(table, values, list(labels), columns, interpolate)
     if time is None:
         _refuse_scrambled(table, values, columns, text[id])
-    order = None if time is None else times_of(table, time, text[time], date_format, utc)[0]
+    order = None if time is None else times_of(table, time, text[time], date_format, utc, True)[0]
     try:
         rows, ids = grouped_rows(text[id], order, sort=sort)
     except RowError as error:
@@ -164,10 +165,13 @@ COMMENTS = ("#", "%", "//", ";")
 """Signs before lines that were commented out."""
 
 
+COUNTED = ", or, where these numbers count steps, --fill none takes the rows as equal steps"
+
+
 def times_of(
-    table: Table, name: str, texts: np.ndarray, form: str | None, utc: bool = False
+    table: Table, name: str, texts: np.ndarray, form: str | None, utc: bool = False, counted: bool = False
 ) -> tuple[np.ndarray, DateForm | None]:
-    """Numbers or dates of a column, and how the dates are written.
+    """Numbers or dates of a column, and how the dates are written; numbers that are `counted` are no months.
 
     Raises
     ------
@@ -175,9 +179,10 @@ def times_of(
         A field that is neither: with its place.
     """
     try:
-        return read_times(texts, form, utc)
+        return read_times(texts, form, utc, counted)
     except DateError as error:
         cure = "" if form or "offset" in str(error) else "; --date-format says how dates are written"
+        cure = COUNTED if str(error).endswith("correct it") else cure
         field = str(texts[error.row : error.row + 1].astype(str)[0])
         sign = next((sign for sign in COMMENTS if field.startswith(sign)), None)
         if sign:

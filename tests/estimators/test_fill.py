@@ -81,7 +81,7 @@ def test_a_history_of_another_step_is_refused(kind):
         net = Forecaster("gru", **SMALL).fit(pd.Series(VALUES, index))
         same, other = pd.Series(VALUES, index + (1 if kind == "periods" else DAYS.freq)), pd.Series(VALUES, work)
     net.predict(1, history=same)
-    with pytest.raises(ValueError, match="history must have steps of a day, as the fit, got those of a business day"):
+    with pytest.raises(ValueError, match="history must have steps of a day, as the fit, got steps of a business day"):
         net.predict(1, history=other)
     net.predict(1, history=other, rescale=True)
     if kind in ("series", "table"):  # a week of days, or of business days

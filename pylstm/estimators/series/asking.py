@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from pylstm.checks import quoted
-from pylstm.data.calendar import TOLD, Steps, same_step
+from pylstm.data.calendar import Steps
+from pylstm.data.continued import other_steps
 from pylstm.data.panel import FILLS
-from pylstm.estimators.series.frames import Frame, is_indexed, with_steps
+from pylstm.data.timestamps import DateForm
+from pylstm.estimators.series.frames import Frame, is_indexed, likes, with_steps
 from pylstm.estimators.series.index import is_storable
 from pylstm.estimators.series.pairing import matched
 from pylstm.estimators.series.tables import Columns, Table
@@ -39,20 +41,19 @@ class Asked:
     ) -> Asked:
         """The question that `Forecaster.predict` is asked; `frame`, and `names` of the inputs, are those of the fit."""
         if not isinstance(frame, Table):
-            history = without_gaps(forecaster, in_order(frame, history, rescale))
-            X = X if history is None else without_gaps(forecaster, X)
-            own = frame if history is None else Frame.of(history, forecaster.freq)
-            if history is not None and not rescale:
-                _refuse_step(_step_of(frame), _step_of(own))
+            own = frame
+            if history is not None:
+                history, own = continued(forecaster, frame, history, rescale)
+                X = without_gaps(forecaster, X)
             X = matched(names, own, n, X, history)
             return cls({"history": numbers(history), "exogenous": numbers(X)}, own)
         joint, table = forecaster.joint, frame
         if history is not None:
-            table = Table.read(history, frame.columns, frame)
+            table = Table.read(history, frame.columns, frame, bool(rescale))
             if not rescale and table.ids != frame.ids:
                 _refuse_names("ids", frame.ids, table.ids)
             if not rescale:
-                _refuse_step(_step_of(frame), _step_of(table))
+                refuse_steps(frame, table)
         inputs = table.inputs(joint, table.ahead(n, X), history is not None)
         return cls({"history": None if history is None else table.arrays(joint), "exogenous": inputs}, table)
 
@@ -119,24 +120,48 @@ def in_order(frame: Any, history: Any, rescale: Any = False) -> Any:
     return history if rescale else _refuse_names("columns", columns, names)
 
 
-def _step_of(frame: Any) -> Steps | None:
-    """The step of the times of a table or a frame, of several the first that has one."""
-    if isinstance(frame, Table):
-        return next((each for each in frame.steps if frame.clock is not None and frame.clock.kind != "numbers"), None)
-    frames = frame if isinstance(frame, list) else [frame]
-    indices = [each.index for each in frames if isinstance(each, Frame) and each.index is not None]
-    return next((each for each in (index.step for index in indices) if each is not None), None)
+def continued(forecaster: Any, frame: Any, history: Any, rescale: Any = False) -> tuple[Any, Any]:
+    """Series that continue those of a fit, or are to be judged by it, and what they are besides their numbers.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Other columns or other times than the fit; as `Frame.of`.
+    """
+    history = without_gaps(forecaster, in_order(frame, history, rescale))
+    own = Frame.of(history, forecaster.freq, frame, bool(rescale))
+    if not rescale:
+        refuse_steps(frame, own)
+    return history, own
 
 
-def _refuse_step(fitted: Steps | None, given: Steps | None) -> None:
-    """Refuse a history whose dates have another step than those of the fit."""
-    if fitted is None or given is None or not (fitted.known and given.known) or given.count < TOLD:
-        return
-    if not same_step((fitted.kind, fitted.step), (given.kind, given.step)):
-        raise ValueError(
-            f"history must have steps of a {fitted}, as the fit, got those of a {given}: rescale=True forecasts other "
-            "series, and history.to_numpy() takes the rows as such steps"
-        )
+def refuse_steps(fitted: Any, given: Any) -> None:
+    """Refuse a history, a table or a frame, whose times have other steps than those of the fit.
+
+    Raises
+    ------
+    ValueError
+    """
+    cure = "rescale=True forecasts other series"
+    pairs: list[Any]
+    if isinstance(given, Table):
+        own = dict(zip(fitted.ids or [None], fitted.steps))
+        form = None if given.clock is None else given.clock.form
+        pairs = [(own.get(name, fitted.steps[0]), each, form) for name, each in zip(given.ids or [None], given.steps)]
+    else:
+        frames = given if isinstance(given, list) else [given]
+        pairs = [(*_step_of(one)[:1], *_step_of(each)) for one, each in zip(likes(fitted, len(frames)), frames)]
+        cure += ", and history.to_numpy() takes the rows as such steps"
+    for pair in pairs:
+        if (found := other_steps(*pair)) is not None:
+            raise ValueError(f"history must have {found[0]}, as the fit, got {found[1]}: {cure}")
+
+
+def _step_of(frame: Frame | None) -> tuple[Steps | None, DateForm | None]:
+    """The step of the index of a frame, and how its dates are written."""
+    if frame is None or frame.index is None:
+        return None, None
+    return frame.index.step, None if frame.index.clock is None else frame.index.clock.form
 
 
 def _refuse_names(what: str, fitted: list[Any], given: list[Any]) -> NoReturn:

@@ -6,7 +6,7 @@ import copy
 from typing import Any
 
 from pylstm.checks import quoted
-from pylstm.estimators.series.asking import in_order, numbers, without_gaps
+from pylstm.estimators.series.asking import continued, numbers, refuse_steps, without_gaps
 from pylstm.estimators.series.pairing import check_fit, named
 from pylstm.estimators.series.tables import Columns, Table
 from pylstm.wording import some_of
@@ -23,7 +23,7 @@ def as_arrays(forecaster: Any, frame: Any, values: Any, X: Any, names: Any) -> t
     columns, bare = Columns.of(forecaster), copy.copy(forecaster)
     bare.fill = bare.freq = bare._frame = bare._inputs = None
     if columns is None:
-        values, X = without_gaps(forecaster, in_order(frame, values)), without_gaps(forecaster, X)
+        values, X = continued(forecaster, frame, values)[0], without_gaps(forecaster, X)
         check_fit(values, X)
         return bare, numbers(values), numbers(named(names, X))
     if X is not None:
@@ -36,6 +36,8 @@ def as_arrays(forecaster: Any, frame: Any, values: Any, X: Any, names: Any) -> t
             f"values must have the ids of the fit, {known}; got {got}: the model has a scale and a method for each; "
             "for other series pass a Forecaster that is not fitted, with refit=True"
         )
+    if fitted is not None:
+        refuse_steps(fitted, table)
     bare.id = bare.time = bare.target = None
     bare.known = bare.static = ()
     return bare, table.arrays(forecaster.joint), table.inputs(forecaster.joint)

@@ -9,11 +9,14 @@ from typing import Any
 import numpy as np
 
 from pylstm.data.calendar import Steps, UnevenTimes, steps_of, zoned_steps
+from pylstm.data.continued import is_dated
+from pylstm.data.digits import DateError, in_years
 from pylstm.data.panel import grouped_rows
-from pylstm.data.timestamps import DateError, DateForm, read_times, written
+from pylstm.data.timestamps import DateForm, read_times, written
+from pylstm.estimators.series.refusing import COUNTED, refuse_zones
 from pylstm.schema import Entries
 
-KINDS = ("dates", "days", "periods", "texts", "numbers", "timedeltas", "digits")
+KINDS = ("dates", "days", "periods", "texts", "numbers", "timedeltas", "digits", "decimals")
 
 
 @dataclass(frozen=True)
@@ -22,9 +25,9 @@ class Clock:
 
     Attributes
     ----------
-    kind : {"dates", "days", "periods", "texts", "numbers", "timedeltas", "digits"}
+    kind : {"dates", "days", "periods", "texts", "numbers", "timedeltas", "digits", "decimals"}
         Datetimes, dates without a time of day (polars, Python), periods (pandas), texts, numbers, times since a start,
-        dates written as whole numbers (202401, 20240131).
+        dates written as whole numbers (202401, 20240131), and as such of floating point (202401.0).
     unit, zone, frequency : str
         Of datetimes, and of periods.
     form : DateForm or None
@@ -43,45 +46,48 @@ class Clock:
     @classmethod
     def read(
         cls,
-        name: Any,
+        where: str,
         column: Any,
         owner: np.ndarray | None = None,
         find: Callable[[np.ndarray], Steps] = steps_of,
         like: Clock | None = None,
+        counted: bool = False,
     ) -> tuple[Clock, np.ndarray]:
         """The clock of a column, and its times as float64 or datetime64[us]: of a zone in UTC, or as on a clock there.
 
         Parameters
         ----------
-        name : str or int
-            Of the column.
+        where : str
+            What the column is called in messages.
         column : Series, Index or array, shape (N,)
         owner : ndarray, shape (N,), optional
             Id of the series of each row.
         find : callable
             `steps_of` or such: which of the times of a zone have equal steps.
         like : Clock, optional
-            That whose choice holds.
+            Of the fit, whose form and choice hold.
+        counted : bool
+            Whether numbers are no months or days, whatever they look like.
 
         Raises
         ------
-        ValueError
-            A row without a time; what is neither a number nor a date.
+        TypeError, ValueError
+            What is neither a number nor a date, or both.
         """
-        clock, *both = cls._found(column)
-        if clock.kind == "digits" and like is not None and like.kind == "numbers":
-            clock, both = like, [np.asarray(column, "float64")]
+        try:
+            clock, *both = cls._found(column, like, counted)
+        except DateError as error:
+            raise DateError(error.row, f"{where}, row {error.row}: {error}") from None
+        except TypeError as error:
+            raise TypeError(f"{where} {error}") from None
         both = [_since(each) for each in both]
-        missing = np.isnat(both[0]) if both[0].dtype.kind == "M" else np.isnan(both[0])
-        if missing.any():
-            raise ValueError(f"the column {name!r} has no time in row {int(np.argmax(missing))}")
         if len(both) > 1:
             absolute = _is_absolute(both[0], both[1], owner, find) if like is None else like.absolute
             clock = replace(clock, absolute=absolute)
         return clock, both[clock.absolute]
 
     @classmethod
-    def _found(cls, column: Any) -> tuple[Any, ...]:
+    def _found(cls, column: Any, like: Clock | None, counted: bool) -> tuple[Any, ...]:
         """The clock of a column, and its times: of a zone those on a clock there, and in UTC."""
         dtype: Any = getattr(column, "dtype", None)
         series = getattr(column, "dt", column)  # of pandas, where an index is none
@@ -93,10 +99,10 @@ class Clock:
         if getattr(dtype, "time_zone", None):
             both = series.replace_time_zone(None), series.convert_time_zone("UTC").dt.replace_time_zone(None)
             return cls("dates", dtype.time_unit, dtype.time_zone), *(each.to_numpy() for each in both)
-        return cls._plain(np.asarray(column))
+        return cls._plain(np.asarray(column), like, counted)
 
     @classmethod
-    def _plain(cls, values: np.ndarray) -> tuple[Clock, np.ndarray]:
+    def _plain(cls, values: np.ndarray, like: Clock | None, counted: bool) -> tuple[Clock, np.ndarray]:
         """The clock of an array of datetimes, numbers, texts or Python's dates."""
         if values.dtype.kind == "m":
             unit = np.datetime_data(values.dtype)[0]
@@ -105,17 +111,49 @@ class Clock:
             unit = np.datetime_data(values.dtype)[0]
             return cls("days") if unit == "D" else cls("dates", unit if unit in UNITS else "us"), values
         if values.dtype.kind in "iuf":
-            times, form = read_times(values.astype(str)) if values.dtype.kind in "iu" else (values, None)
-            return (cls("numbers"), values.astype("float64")) if form is None else (cls("digits", form=form), times)
-        if values.dtype.kind == "O" and len(values) and hasattr(values[0], "year"):
-            kind = "dates" if hasattr(values[0], "hour") else "days"
+            return cls._numbered(values, counted)
+        if values.dtype.kind == "O" and len(values) and all(hasattr(each, "year") for each in values.tolist()):
+            kind = "dates" if any(hasattr(each, "hour") for each in values.tolist()) else "days"
+            refuse_zones(values.tolist())
             return cls(kind, "us"), values.astype("M8[us]")
+        texts = np.array([str(each) for each in values.tolist()])
+        if values.dtype.kind in "bc":
+            raise TypeError(f"must hold dates or numbers that rise, got {texts[0]}: name another, or leave time out")
         try:
-            times, form = read_times(np.array([str(each) for each in values.tolist()]))
+            times, form = _read_like(texts, like) or read_times(texts, counted=counted)
         except DateError as error:
             text = str(error).replace("utc=True (--utc) takes", "pandas.to_datetime(column, utc=True) takes")
-            raise DateError(error.row, text) from None
+            raise DateError(error.row, text + COUNTED * text.endswith("correct it")) from None
         return cls("texts", form=form), times
+
+    @classmethod
+    def _numbered(cls, values: np.ndarray, counted: bool) -> tuple[Clock, np.ndarray]:
+        """The clock of an array of numbers, which may be months or days."""
+        if values.dtype.kind == "f" and not np.isfinite(values).all():
+            row = int(np.argmin(np.isfinite(values)))
+            raise DateError(row, f"{values[row]} is not a time: correct it, or leave the row out")
+        whole = values.dtype.kind != "f" or bool((values == np.rint(values)).all() and (abs(values) < 1e9).all())
+        try:
+            texts = (values.astype(np.int64) if whole else values).astype(str)
+            times, form = read_times(texts, counted=counted)
+        except DateError as error:
+            raise DateError(error.row, f"{error}{COUNTED}") from None
+        if form is None:
+            return cls("numbers"), values.astype("float64")
+        return cls("decimals" if values.dtype.kind == "f" else "digits", form=form), times
+
+    @property
+    def family(self) -> str:
+        """``"numbers"``, ``"times since a start"`` or ``"dates"``."""
+        if self.kind == "numbers" or (self.kind == "texts" and self.form is None):
+            return "numbers"
+        return "times since a start" if self.kind == "timedeltas" else "dates"
+
+    @property
+    def what(self) -> str:
+        """What it writes, for messages."""
+        pattern = "" if self.form is None else self.form.pattern
+        return {"%Y%m": "months such as 202401", "%Y%m%d": "days such as 20240131"}.get(pattern, self.family)
 
     def written(self, times: np.ndarray, library: str) -> Any:
         """Times (n,) as a column of that library takes them."""
@@ -124,8 +162,8 @@ class Clock:
             return times.astype(np.int64) if whole else times
         if self.kind == "texts":
             return written(times, self.form)
-        if self.kind == "digits":
-            return np.array(written(times, self.form)).astype(np.int64)
+        if self.kind in ("digits", "decimals"):
+            return np.array(written(times, self.form)).astype(np.int64 if self.kind == "digits" else np.float64)
         unit = "D" if self.kind == "days" else self.unit
         values = times.astype(f"M8[{unit}]")
         if self.kind == "timedeltas":
@@ -189,6 +227,38 @@ def _since(times: np.ndarray) -> np.ndarray:
     if times.dtype.kind == "m":
         return times.astype("m8[us]").view("M8[us]")
     return times.astype("M8[us]") if times.dtype.kind == "M" else times
+
+
+def is_counted(freq: Any, fitted: Steps | None) -> bool:
+    """Whether numbers are no months: a number is asked for as their step, or those of a fit as large are none."""
+    numbers = fitted is not None and not is_dated(fitted)
+    return isinstance(freq, int | float) or (numbers and in_years(float(fitted.start)))  # type: ignore[union-attr]
+
+
+def in_zone_of(like: Clock | None, steps: Steps | None, column: Any) -> Any:
+    """A column of days in the time zone of a fit, where they are of its time of day there; else the column as it is."""
+    series, dtype = getattr(column, "dt", column), getattr(column, "dtype", None)
+    own = str(getattr(dtype, "tz", None) or getattr(dtype, "time_zone", None) or "")
+    if like is None or steps is None or not like.zone or like.absolute or own in ("", like.zone):
+        return column
+    if hasattr(dtype, "tz"):
+        found = series.tz_convert(like.zone)
+        local = getattr(found, "dt", found).tz_localize(None).to_numpy().astype("M8[us]")
+    else:
+        found = series.convert_time_zone(like.zone)
+        local = found.dt.replace_time_zone(None).to_numpy().astype("M8[us]")
+    start = steps.start.astype("M8[us]")
+    return found if (local - local.astype("M8[D]") == start - start.astype("M8[D]")).all() else column
+
+
+def _read_like(texts: np.ndarray, like: Clock | None) -> tuple[np.ndarray, DateForm | None] | None:
+    """Dates in the form of those before; None where they have another."""
+    if like is None or like.form is None:
+        return None
+    try:
+        return read_times(texts, like.form.pattern)
+    except ValueError:
+        return None
 
 
 def _is_absolute(local: np.ndarray, utc: np.ndarray, owner: np.ndarray | None, find: Any) -> bool:

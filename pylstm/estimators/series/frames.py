@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from pylstm.checks import quoted
 from pylstm.data.panel import placed
 from pylstm.estimators.series.index import Index, all_steps, name_of
 from pylstm.schema import Entries
@@ -35,16 +39,29 @@ class Frame:
     index: Index | None = None
 
     @classmethod
-    def of(cls, y: Any, freq: Any = None) -> Any:
+    def of(cls, y: Any, freq: Any = None, like: Any = None, other: bool = False) -> Any:
         """The frame of `y`, or of each where it is a list; None for arrays.
+
+        Parameters
+        ----------
+        y : Any
+        freq : str, number or offset of pandas, optional
+        like : Frame or list of Frame, optional
+            Of the fit, whose steps hold for the times of `y`.
+        other : bool
+            Whether they are other series, with times of any kind.
 
         Raises
         ------
-        ValueError
-            As `Index.of`.
+        TypeError, ValueError
+            As `Index.of`; a column of texts.
         """
         if isinstance(y, list | tuple):
-            frames = [cls.of(each, freq) if hasattr(each, "to_numpy") else None for each in y]
+            frames = [None] * len(y)
+            for number, own in enumerate(likes(like, len(y))):
+                if hasattr(y[number], "to_numpy"):
+                    with _numbered(number):
+                        frames[number] = cls.of(y[number], freq, own, other)
             return frames if any(frames) else None
         if not hasattr(y, "to_numpy") or not (hasattr(y, "columns") or hasattr(y, "name")):
             return None
@@ -53,8 +70,11 @@ class Frame:
         if columns == []:
             raise ValueError("y must have at least one column, got none")
         for name in columns or ():
-            _check_numbers(name, y[name])
-        index = Index.of(y.index, freq) if pandas else None
+            _check_numbers(f"the column {name!r} of y", name, y[name])
+        if columns is None:
+            _check_numbers("y" if y.name is None else f"y, {y.name!r},", "...", y)
+        own = likes(like, 1)[0]
+        index = Index.of(y.index, freq, None if own is None else own.index, other) if pandas else None
         return cls("pandas" if pandas else "polars", columns, None if columns else y.name, index)
 
     def back(self, values: np.ndarray) -> Any:
@@ -108,15 +128,36 @@ def with_steps(values: Any, fill: str, freq: Any = None) -> Any:
     return library.Series(full[:, 0], index=index, name=values.name)
 
 
-def _check_numbers(name: Any, column: Any) -> None:
+def likes(like: Any, count: int) -> list[Frame | None]:
+    """The frame of the fit for each of so many series: its own, or the first that has an index."""
+    if isinstance(like, list) and len(like) == count:
+        return like
+    frames = like if isinstance(like, list) else [like]
+    first = next((each for each in frames if isinstance(each, Frame) and each.index is not None), None)
+    return [first] * count
+
+
+@contextmanager
+def _numbered(number: int) -> Iterator[None]:
+    """Block in which errors about y say which element of the list it is."""
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        text = re.sub(r"\by\b(?![.\[(~])", f"y[{number}]", str(error), count=1)
+        raise (TypeError if isinstance(error, TypeError) else ValueError)(text) from None
+
+
+def _check_numbers(where: str, name: Any, column: Any) -> None:
     """Refuse a column of dates or texts, which a frame would turn into numbers beside others."""
     values = np.asarray(column)
-    first = values.flat[0] if values.size else None
-    if values.dtype.kind in "mM" or hasattr(first, "isoformat"):
-        raise TypeError(f"the column {name!r} of y holds dates: Forecaster(time={name!r}) reads such a table")
-    if isinstance(first, str):
+    each = values.reshape(-1).tolist() if values.dtype.kind in "OUT" else []
+    if values.dtype.kind in "mM" or any(hasattr(one, "isoformat") for one in each):
+        raise TypeError(f"{where} holds dates: Forecaster(time={name!r}) reads such a table")
+    text = next((one for one in each if isinstance(one, str)), None)
+    if text is not None:
         raise TypeError(
-            f"the column {name!r} of y holds texts: leave it out, or name what it is, Forecaster(time=..., id=...)"
+            f"{where} holds texts, the first {quoted(text)}: leave it out, make numbers of it (pandas.to_numeric), or "
+            "name what it is, Forecaster(time=..., id=...)"
         )
 
 

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from pylstm.data.calendar import Steps, UnevenTimes, steps_of
+from pylstm.data.continued import steps_like
+from pylstm.data.digits import dated_digits
 from pylstm.data.frequency import steps_every
 from pylstm.data.timestamps import looks_like_date
-from pylstm.estimators.series.clocks import Clock
+from pylstm.estimators.series.clocks import Clock, in_zone_of, is_counted
+from pylstm.estimators.series.refusing import SAME, SORTED, check_periods, refuse_missing_index, refuse_other_index
 from pylstm.schema import Entries
 from pylstm.wording import warn
 
+WHERE = "the index of y"
 INDICES = ("times", "offsets", "periods", "numbers", "none")
 KINDS = ("number", "time", "business day", "month", "row")
 
@@ -50,51 +54,75 @@ class Index:
     frequency: str = ""
 
     @classmethod
-    def of(cls, index: Any, freq: Any = None) -> Index:
+    def of(cls, index: Any, freq: Any = None, like: Index | None = None, other: bool = False) -> Index:
         """That of a pandas index; `freq` in place of the step that its dates have.
+
+        Parameters
+        ----------
+        index : Index of pandas
+        freq : str, number or offset of pandas, optional
+        like : Index, optional
+            Of the fit, whose steps hold where the index is at these.
+        other : bool
+            Whether it is of other series, with times of any kind.
 
         Raises
         ------
         ValueError
-            Dates that do not rise, or of which some are absent.
+            Dates that do not rise, or of which some are absent; times of another kind than those of the fit.
         """
         if getattr(index, "nlevels", 1) > 1:
             raise ValueError(
                 f"the index of y has {index.nlevels} levels: y.reset_index() makes columns of them, and "
                 "Forecaster(id=..., time=...) reads the series of such a table"
             )
-        name, dtype = index.name, getattr(index, "dtype", np.dtype(object))
         if not len(index):
-            return cls("none", name)
+            return cls("none", index.name)
+        refuse_missing_index(index)
+        found = cls._read(index, freq, like)
+        if like is not None and not other:
+            refuse_other_index(like.what, "" if found.is_default else found.what or _what(index), index[0])
+        return found
+
+    @classmethod
+    def _read(cls, index: Any, freq: Any, like: Index | None) -> Index:
+        """The result of `of` for an index of one level that has all its times."""
+        name, dtype = index.name, getattr(index, "dtype", np.dtype(object))
         if hasattr(index, "freqstr") and dtype.kind not in "mM":
-            numbers = index.astype("int64").to_numpy()
-            if (np.diff(numbers) != 1).any():
-                row = int(np.argmax(np.diff(numbers) != 1)) + 1
-                raise ValueError(
-                    f"the index of y must have every period once, in order: {index[row]} is after {index[row - 1]}; "
-                    "sort the rows, put absent ones in (Forecaster(fill='linear')), or pass y.to_numpy()"
-                )
+            check_periods(index)
             return cls("periods", name, last=str(index[-1]), frequency=index.freqstr)
-        if (dtype.kind in "mM" or _is_dated(index)) and index.hasnans:
-            raise ValueError(f"the index of y has no time in row {int(np.argmax(index.isna()))}")
         if dtype.kind == "M":
-            own = index.freq if freq is None else None
-            if own is not None and is_named(own):
-                return cls._with_offset(index, own.freqstr)
-            try:
-                return cls._timed(index, _finder(own, freq))
-            except ValueError:
-                offset = _inferred(index, freq)
-                if offset is None:
-                    raise
-                return cls._with_offset(index, offset)
+            return cls._dated(index, freq, like)
         if dtype.kind == "m" or _is_dated(index):
-            return cls._timed(index, _finder(None, freq))
-        if dtype.kind in "iuf" and np.isfinite(numbers := index.to_numpy()).all():
-            steps = _numbered(numbers)
+            return cls._timed(index, _finder(None, freq), like)
+        if dtype.kind in "iuf":
+            counted = hasattr(index, "step") or is_counted(freq, None if like is None else like.steps)
+            clock, _ = Clock.read(WHERE, index, counted=counted)
+            if clock.family == "dates":
+                return cls._timed(index, _finder(None, freq), like)
+            numbers = index.to_numpy()
+            steps = _numbered(numbers, like.steps if like is not None and like.kind == "numbers" else None)
             _warn_of_numbers(numbers)
             return cls("none" if steps is None else "numbers", name, steps)
         return cls("none", name)
+
+    @classmethod
+    def _dated(cls, index: Any, freq: Any, like: Index | None) -> Index:
+        """The result of `of` for dates of pandas."""
+        if like is not None:
+            index = in_zone_of(like.clock or Clock("dates", zone=like.zone), like.step, index)
+        own = index.freq if freq is None else None
+        if own is not None and is_named(own):
+            return cls._with_offset(index, own.freqstr)
+        if like is not None and like.kind == "offsets" and _is_every(index, like.frequency):
+            return cls._with_offset(index, like.frequency)
+        try:
+            return cls._timed(index, _finder(own, freq), like)
+        except ValueError:
+            offset = _inferred(index, freq)
+            if offset is None:
+                raise
+            return cls._with_offset(index, offset)
 
     @classmethod
     def _with_offset(cls, index: Any, frequency: str) -> Index:
@@ -102,12 +130,10 @@ class Index:
         return cls("offsets", index.name, last=index[-1].isoformat(), unit=unit, zone=zone, frequency=frequency)
 
     @classmethod
-    def _timed(cls, index: Any, find: Callable[[np.ndarray], Steps]) -> Index:
-        clock, times = Clock.read(index.name, index, find=find)
-        steps = _even_steps(times, find, clock, index)
-        return (
-            cls("times", index.name, steps, clock) if steps.known or find is not steps_of else cls("none", index.name)
-        )
+    def _timed(cls, index: Any, find: Callable[[np.ndarray], Steps], like: Index | None) -> Index:
+        clock, times = Clock.read(WHERE, index, find=find, like=None if like is None else like.clock)
+        steps = _even_steps(times, steps_like(None if like is None else like.step, find), clock, index)
+        return cls("times", index.name, steps, clock) if steps.known else cls("none", index.name)
 
     def future(self, n: int) -> Any:
         """The pandas index of n steps to come."""
@@ -126,13 +152,26 @@ class Index:
         return pd.Index(times if self.clock is None else self.clock.written(times, "pandas"), name=self.name)
 
     @property
+    def what(self) -> str:
+        """What it holds, for messages; nothing where it numbers the rows from 0, or is not of times."""
+        if self.kind == "numbers":
+            return "" if self.is_default else "numbers"
+        return "" if self.kind == "none" else "dates" if self.clock is None else self.clock.what
+
+    @property
+    def is_default(self) -> bool:
+        """Whether it numbers the rows from 0, as that of every frame does."""
+        steps = self.steps
+        return self.kind == "numbers" and steps is not None and (steps.start, steps.step) == (0, 1) and steps.count > 1
+
+    @property
     def step(self) -> Steps | None:
         """Its step; None where it has none, or one that has no name."""
         if self.kind not in ("offsets", "periods"):
-            return self.steps if self.kind == "times" else None
+            return None if self.is_default else self.steps
         times = self.future(8)
         with suppress(ValueError):
-            return steps_of(Clock.read(self.name, times)[1])
+            return steps_of(Clock.read(WHERE, times)[1])
         return None
 
     @property
@@ -172,16 +211,31 @@ def all_steps(index: Any, freq: Any = None) -> tuple[Steps, Any] | None:
             return None
         every = pd.period_range(index[0], periods=int(positions[-1]) + 1, freq=index.freqstr, name=index.name)
         return Steps("number", 1.0, 0.0, len(index), positions), every
-    if dtype.kind not in "mM" and not _is_dated(index):
+    if dtype.kind not in "mM" and not _is_dated(index) and (freq is not None or not has_months(index)):
         return None
     find = _finder(None, freq)
     with suppress(ValueError):
-        clock, times = Clock.read(index.name, index, find=find)
+        clock, times = Clock.read(WHERE, index, find=find)
         steps = find(times)
         if steps.absent and steps.positions is not None:
             every = clock.written(steps.at(np.arange(steps.positions[-1] + 1)), "pandas")
             return steps, pd.Index(every, name=index.name)
     return None
+
+
+def _what(index: Any) -> str:
+    """What an index holds of which no steps were found, for messages."""
+    if index.dtype.kind in "iuf":
+        return "months such as 202401" if has_months(index) else "numbers"
+    return "dates" if index.dtype.kind in "mM" or _is_dated(index) else "texts"
+
+
+def has_months(index: Any) -> bool:
+    """Whether it holds numbers that are months or days of the calendar, such as 202401."""
+    if getattr(index, "dtype", np.dtype(object)).kind not in "iuf" or hasattr(index, "step") or index.hasnans:
+        return False
+    found = dated_digits(index.to_numpy().astype(str))
+    return found is not None and bool(found.valid.all())
 
 
 def _finder(offset: Any, freq: Any) -> Callable[[np.ndarray], Steps]:
@@ -191,16 +245,21 @@ def _finder(offset: Any, freq: Any) -> Callable[[np.ndarray], Steps]:
     return lambda times: steps_every(freq if offset is None else offset, times)
 
 
-def _numbered(numbers: np.ndarray) -> Steps | None:
-    """Steps after the last of these numbers; those of integers that rise unevenly are 1."""
+def _numbered(numbers: np.ndarray, fitted: Steps | None) -> Steps | None:
+    """Steps of numbers, of one those of the fit; those of integers that rise unevenly are 1."""
+    if len(numbers) == 1 and fitted is not None and fitted.known:
+        return replace(fitted, start=numbers[0].item(), count=1, given=True)
     apart = np.diff(numbers.astype("int64") if numbers.dtype.kind == "u" else numbers)
     if numbers.dtype.kind in "iu":
         if (apart <= 0).any():
             return None
         step = int(apart[-1]) if len(apart) else 1
-        return Steps("number", step if (apart == step).all() else 1, int(numbers[-1]), 1)
-    even = len(apart) > 0 and apart[0] > 0 and np.allclose(apart, apart[0], rtol=1e-6, atol=0)
-    return Steps("number", float(f"{np.mean(apart):.9g}"), float(numbers[-1]), 1) if even else None
+        if (apart == step).all():
+            return Steps("number", step, int(numbers[0]), len(numbers))
+        return Steps("number", 1, int(numbers[-1]), 1)
+    if not (len(apart) and apart[0] > 0 and np.allclose(apart, apart[0], rtol=1e-6, atol=0)):
+        return None
+    return Steps("number", float(f"{np.mean(apart):.9g}"), float(numbers[-1]), 1, given=True)
 
 
 def _warn_of_numbers(numbers: np.ndarray) -> None:
@@ -224,6 +283,15 @@ def is_named(freq: Any) -> bool:
     return bool(freq.n > 0 and to_offset(freq.freqstr) == freq)
 
 
+def _is_every(index: Any, frequency: str) -> bool:
+    """Whether it has every date of an offset of pandas from its first on."""
+    import pandas as pd
+
+    with suppress(ValueError):
+        return bool(pd.date_range(index[0], periods=len(index), freq=frequency).equals(index))
+    return False
+
+
 def _inferred(index: Any, freq: Any) -> str | None:
     """The offset of dates as pandas infers it, or as it was asked for by a name that is one of pandas alone."""
     import pandas as pd
@@ -239,10 +307,10 @@ def _inferred(index: Any, freq: Any) -> str | None:
 def _is_dated(index: Any) -> bool:
     """Whether it holds dates that are not those of pandas: Python's, or texts."""
     values = np.asarray(index, object)
-    first = values[0]
-    if hasattr(first, "year") and hasattr(first, "isoformat"):
-        return all(hasattr(each, "year") for each in values.tolist())
-    return isinstance(first, str) and all(isinstance(each, str) and looks_like_date(each) for each in values.tolist())
+    if all(hasattr(each, "year") or (isinstance(each, str) and looks_like_date(each)) for each in values.tolist()):
+        return True
+    texts = all(isinstance(each, str) for each in values.tolist())
+    return texts and dated_digits(np.array(values.tolist())) is not None
 
 
 def _even_steps(times: np.ndarray, find: Callable[[np.ndarray], Steps], clock: Clock, shown: Any) -> Steps:
@@ -256,16 +324,17 @@ def _even_steps(times: np.ndarray, find: Callable[[np.ndarray], Steps], clock: C
     try:
         steps = find(times)
     except UnevenTimes as error:
-        raise ValueError(
-            f"the index of y must have equal steps: {shown[error.row]} {error}; sort the rows (y.sort_index()), or "
-            "pass y.to_numpy()"
-        ) from None
+        row, cure = error.row, "freq=... says which steps they have, or pass y.to_numpy()"
+        if row and times[row] <= times[row - 1]:
+            cure = SAME if times[row] == times[row - 1] else SORTED
+        raise ValueError(f"the index of y must have equal steps: {shown[row]} {error}; {cure}") from None
     if steps.absent:
         first = clock.shown(steps.at([steps.first_absent])[0])
-        freq = ", take them for holidays, freq='C'" if steps.kind == "business day" else ""
+        freq = ", as does y.asfreq(...).interpolate()" if hasattr(shown, "freq") else ""
+        freq += ", take them for holidays, freq='C'" if steps.kind == "business day" else ""
         raise ValueError(
             f"{steps.absent} steps (of {steps}) are absent from the index of y, the first {first}: "
-            f"Forecaster(fill='linear') puts them in, as does y.asfreq(...).interpolate(){freq}; or pass y.to_numpy()"
+            f"Forecaster(fill='linear') puts them in{freq}; or pass y.to_numpy()"
         )
     return steps
 
@@ -274,19 +343,21 @@ def steps_metadata(steps: Steps) -> dict[str, Any]:
     """Entries of a file for steps of which none is absent."""
     start = str(steps.start) if isinstance(steps.start, np.datetime64) else float(steps.start)
     says = {"kind": steps.kind, "step": float(steps.step), "start": start, "count": steps.count, "day": steps.day}
+    says["given"] = steps.given
     holidays = [str(each) for each in steps.holidays]
     return says | {"roll": steps.roll, "weekmask": steps.weekmask, "holidays": holidays}
 
 
 def read_steps(says: Entries) -> Steps:
     """The inverse of `steps_metadata`."""
-    says.only(("kind", "step", "start", "count", "day", "roll", "weekmask", "holidays"))
+    says.only(("kind", "step", "start", "count", "day", "roll", "weekmask", "holidays", "given"))
+    given = says.get("given") is not None and says.flag("given")
     kind, step, start = says.text("kind", KINDS), says.number("step"), says.get("start")
     if not step > 0:
         says.refuse("must be above 0", step, "step")
     count, day = says.integer("count"), says.integer("day")
     if kind in ("number", "row"):
-        return Steps(kind, step, _whole(says.number("start")), count)
+        return Steps(kind, _whole(step), _whole(says.number("start")), count, given=given)
     try:
         first = np.datetime64(says.text("start"), "us")
     except ValueError:
@@ -299,7 +370,7 @@ def read_steps(says: Entries) -> Steps:
         np.busdaycalendar(weekmask, holidays)
     except ValueError:
         says.refuse("must be business days and dates as NumPy takes them", weekmask, "weekmask")
-    return Steps(kind, step, first, count, None, day, roll, weekmask, holidays)
+    return Steps(kind, step, first, count, None, day, roll, weekmask, holidays, given)
 
 
 def _whole(number: float) -> Any:

@@ -10,11 +10,13 @@ import numpy as np
 
 from pylstm.checks import quoted
 from pylstm.data.calendar import Steps, steps_of
+from pylstm.data.continued import steps_like
 from pylstm.data.frequency import steps_every
 from pylstm.data.panel import TIME, Panel, RowError, panel_of
-from pylstm.estimators.series.clocks import Clock
+from pylstm.estimators.series.clocks import Clock, in_zone_of, is_counted
 from pylstm.estimators.series.frames import LIBRARIES, imported
 from pylstm.estimators.series.index import read_steps, steps_metadata
+from pylstm.estimators.series.refusing import refuse_missing, refuse_other_times
 from pylstm.estimators.series.table_columns import ahead_of, check_columns, names_of, numbers_of, owner_of
 from pylstm.schema import Entries, as_array
 
@@ -107,8 +109,17 @@ class Table:
     known: list[np.ndarray] = field(default_factory=list)
 
     @classmethod
-    def read(cls, frame: Any, columns: Columns, fitted: Table | None = None) -> Table:
-        """The series of a frame; `fitted` has the levels of static columns, and the order of ids.
+    def read(cls, frame: Any, columns: Columns, fitted: Table | None = None, other: bool = False) -> Table:
+        """The series of a frame.
+
+        Parameters
+        ----------
+        frame : DataFrame or dict
+        columns : Columns
+        fitted : Table, optional
+            Of the fit: it has the levels of static columns, the order of ids, and the steps of times.
+        other : bool
+            Whether the series are others, with times of any kind.
 
         Raises
         ------
@@ -125,21 +136,19 @@ class Table:
         check_columns(columns, names, getattr(getattr(frame, "index", None), "names", ()))
         if not len(frame[target[0]]):
             raise ValueError("the table has no rows: each series needs at least one step")
+        library = "dict" if isinstance(frame, dict) else "pandas" if hasattr(frame, "index") else "polars"
         owner = None if columns.id is None else owner_of(columns.id, frame[columns.id])
         clock: Clock | None = None
         times = None
         if columns.time is not None:
-            clock, times = Clock.read(columns.time, frame[columns.time], owner, _finder(columns))
+            refuse_missing(columns.time, frame[columns.time], library)
+            clock, times = _read_clock(columns, frame[columns.time], owner, fitted, other)
         values = numbers_of(frame, columns.target)
         known = numbers_of(frame, columns.known) if columns.known else None
-        panel = _panel(columns, values, known, owner, times, clock)
+        panel = _panel(columns, values, known, owner, times, clock, fitted)
         ids = [each.item() if isinstance(each, np.generic) else each for each in panel.ids]
         static, levels = _static(frame, columns, panel, ids, fitted)
-        library = "dict" if isinstance(frame, dict) else "pandas" if hasattr(frame, "index") else "polars"
         steps = [_ended(each, len(own)) for each, own in zip(panel.steps, panel.values)]
-        if fitted is not None:
-            of_fit = dict(zip(fitted.ids, fitted.steps))
-            steps = [_stepping_as(each, of_fit.get(own, fitted.steps[0])) for own, each in zip(ids or [None], steps)]
         found = cls(columns, library, clock, ids, steps, levels, static, panel.values, panel.known)
         return found if fitted is None else found.in_order(fitted.ids)
 
@@ -217,7 +226,7 @@ class Table:
         values, owner = ahead_of(X, columns, self.ids)
         times = None
         if columns.time is not None and columns.time in names_of(X):
-            times = Clock.read(columns.time, X[columns.time], like=self.clock)[1]
+            times = _read_clock(columns, X[columns.time], None, self, False)[1]
         found = []
         for k, own in enumerate(self.ids or [0]):
             rows = np.flatnonzero(owner == own)
@@ -291,7 +300,26 @@ def _finder(columns: Columns) -> Any:
     return steps_of if columns.freq is None else lambda own: steps_every(columns.freq, own)
 
 
-def _panel(columns: Columns, values: Any, known: Any, owner: Any, times: Any, clock: Clock | None) -> Panel:
+def _read_clock(columns: Columns, column: Any, owner: Any, fitted: Table | None, other: bool) -> tuple[Clock, Any]:
+    """The clock of the column of times, and these; refuses another kind than the fit has, but not of other series."""
+    where = f"the column {columns.time!r}"
+    like, steps = (None, None) if fitted is None else (fitted.clock, fitted.steps[0])
+    column, counted = in_zone_of(like, steps, column), is_counted(columns.freq, steps)
+    clock, times = Clock.read(where, column, owner, _finder(columns), like, counted)
+    if like is not None and not other:
+        refuse_other_times(where, like, clock, column)
+    return clock, times
+
+
+def _panel(
+    columns: Columns, values: Any, known: Any, owner: Any, times: Any, clock: Clock | None, fitted: Table | None
+) -> Panel:
+    of_fit = {} if fitted is None else dict(zip(fitted.ids or [None], fitted.steps))
+    usual = fitted.steps[0] if fitted is not None and fitted.steps else None
+
+    def every(own: np.ndarray, name: Any) -> Steps:
+        return steps_like(of_fit.get(getattr(name, "item", lambda: name)(), usual), _finder(columns))(own)
+
     try:
         return panel_of(
             values,
@@ -301,7 +329,7 @@ def _panel(columns: Columns, values: Any, known: Any, owner: Any, times: Any, cl
             sort=True,
             fill=columns.fill,
             shown=lambda each: each if clock is None else clock.shown(np.asarray(each).ravel()[0]),
-            every=_finder(columns),
+            every=every,
         )
     except RowError as error:
         names = [*columns.target, *columns.known]
@@ -352,13 +380,6 @@ def _static(
 def _ended(steps: Steps, count: int) -> Steps:
     """Steps of `count` values, none absent: `count` is the number of the first step to come."""
     return replace(steps, count=count, positions=None)
-
-
-def _stepping_as(steps: Steps, fitted: Steps) -> Steps:
-    """Steps of a single time, which says nothing about their length: those of the fit from there on."""
-    if steps.count > 1 or "row" in (steps.kind, fitted.kind) or (steps.kind == "number") != (fitted.kind == "number"):
-        return steps
-    return replace(fitted, start=steps.start, count=1, positions=None)
 
 
 def _as_array(ids: list[Any]) -> np.ndarray:
