@@ -119,15 +119,14 @@ def _classify(args: argparse.Namespace, model: Any, about: dict[str, Any], readi
 
 
 def _forecast(args: argparse.Namespace, model: Any, about: dict[str, Any], reading: dict[str, Any]) -> dict[str, Any]:
+    from pylstm.commands._shared.continued import read_other
     from pylstm.commands._shared.judging import check_hold_out, judge, print_report, report
-    from pylstm.commands._shared.series import NAMES, check_step, digest_of, in_order, read_all, season_of
+    from pylstm.commands._shared.series import NAMES, digest_of, season_of
     from pylstm.commands._shared.trained import data_of, note_other
 
     source = data_of(args, about)
     same = args.data is None or args.data == about.get("data")
-    read = read_all(source, {"every": reading["every"]} if source in NAMES else reading)
-    read = in_order(read, about.get("ids"))
-    check_step(read, about, reading.get("fill"))
+    read = read_other(source, reading, about)
     if args.data is None:
         note_other(about, digest_of(*read.series))
     for name in ("horizon", "hold_out"):

@@ -113,16 +113,15 @@ def _forecast(
     args: argparse.Namespace, model: Any, about: dict[str, Any], reading: dict[str, Any]
 ) -> tuple[dict[str, Any], Sequence[str], Sequence[Sequence[Any]]]:
     from pylstm.commands._shared.ahead import read_ahead
+    from pylstm.commands._shared.continued import read_other
     from pylstm.commands._shared.fitting import noted
     from pylstm.commands._shared.judging import forecast_all, intervals
-    from pylstm.commands._shared.series import NAMES, check_step, in_order, read_all
+    from pylstm.commands._shared.series import in_order
     from pylstm.commands._shared.trained import data_of
 
     source = data_of(args, about)
     ahead = None if args.data is None or "data" not in about else read_ahead(source, str(about["data"]), reading)
-    read = ahead or read_all(source, {"every": reading["every"]} if source in NAMES else reading)
-    read = in_order(read, about.get("ids"))
-    check_step(read, about, reading.get("fill"))
+    read = read_other(source, reading, about) if ahead is None else in_order(ahead, about.get("ids"))
     steps = _steps(args, about, read)
     with noted() as notes:
         forecasts = forecast_all(model, read, steps)

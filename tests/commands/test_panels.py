@@ -191,7 +191,7 @@ def test_a_file_of_another_step_is_refused(run, tmp_path):
         run("train", "forecast", daily, "--hidden", 2, "--epochs", 1, "--no-plot", "--save", "d.safetensors").status
         == 0
     )
-    text = "has steps of a business day, the model was trained on those of a day: --fill none takes the rows"
+    text = "has steps of a business day, the model was trained on steps of a day: --fill none takes the rows"
     for command in ("predict", "evaluate"):
         done = run(command, "d.safetensors", business)
         assert done.status == 2 and text in done.err and done.out == ""

@@ -89,13 +89,12 @@ def _has(source: str, reading: Any, name: str) -> bool:
 
 
 def _forecast(source: str, reading: Any, about: Any, model: Any) -> Data:
-    from pylstm.commands._shared.series import NAMES, check_step, in_order, read_all
+    from pylstm.commands._shared.continued import read_other
 
     if source.endswith(ARRAYS):
         found = read_arrays(source)
         return Data(source, model.inputs(found if len(found) > 1 else found[0]))
-    read = in_order(read_all(source, {"every": reading["every"]} if source in NAMES else reading), about.get("ids"))
-    check_step(read, about, reading.get("fill"))
+    read = read_other(source, reading, about)
     values = [each.values for each in read.series]
     known = [each[: len(own)] for each, own in zip(read.known, values)] if read.known[0].shape[1] else None
     return Data(source, model.inputs(values[0] if read.single else values, known), series=read)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,14 @@ FIRST = 5000
 _CLOCK = re.compile(r"\d{1,2}:\d\d(:\d\d([.,]\d+)?)?( ?[ap]m)?")
 CYCLE = 11
 """Years of a solar cycle, about: season of the baseline of the sunspots."""
+
+
+@dataclass(frozen=True)
+class Before:
+    """Times of the training: the `steps` of its dates or numbers, and the `form` of dates; None without times."""
+
+    steps: Steps | None = None
+    form: str | None = None
 
 
 @dataclass
@@ -122,7 +131,7 @@ def _times_after(steps: Steps, form: DateForm | None, T: int, n: int) -> list[st
     return written(steps.at(np.arange(T, T + n)), form)
 
 
-def read_all(name: str, options: dict[str, Any]) -> Read:
+def read_all(name: str, options: dict[str, Any], before: Before | None = None) -> Read:
     """Series of a data set or a file; `options` gets the names of the columns that were found.
 
     Parameters
@@ -131,6 +140,8 @@ def read_all(name: str, options: dict[str, Any]) -> Read:
         One of `NAMES`, or a CSV file.
     options : dict
         Those of the command, see `READ`.
+    before : Before, optional
+        Of the training, which says how to read times where the file does not.
 
     Raises
     ------
@@ -143,7 +154,7 @@ def read_all(name: str, options: dict[str, Any]) -> Read:
     if name not in NAMES:
         if options.get("every"):
             raise ValueError("--every applies only to the data set co2")
-        return _read_file(name, options)
+        return _read_file(name, options, before or Before())
     wrong = [option for option in given if option != "--every" or name != "co2"]
     if wrong:
         raise ValueError(f"{' and '.join(wrong)}: not for the data set {name}")
@@ -176,32 +187,6 @@ def _set_steps(found: Read, texts: np.ndarray) -> None:
     found.steps = [steps_of(times)]
 
 
-def step_of(read: Read) -> list[Any] | None:
-    """Kind and size of the step of the times, for the file of a model; None where they say none."""
-    if not read.steps or not read.steps[0].known:
-        return None
-    return [read.steps[0].kind, float(read.steps[0].step)]
-
-
-def check_step(read: Read, about: dict[str, Any], fill: str | None) -> None:
-    """Refuse series of another step than those of the training; ``fill="none"`` takes their rows as equal steps.
-
-    Raises
-    ------
-    ValueError
-    """
-    from pylstm.data.calendar import TOLD, Steps, same_step
-
-    before, now = about.get("step"), step_of(read)
-    if fill == "none" or not before or now is None or read.steps[0].count < TOLD or same_step(before, now):
-        return
-    own, other = (Steps(each[0], each[1], 0.0, 1) for each in (now, before))
-    raise ValueError(
-        f"{read.source}: has steps of a {own}, the model was trained on those of a {other}: --fill none takes the rows "
-        "as such steps"
-    )
-
-
 SEASONS = {"month": 12, "quarter": 4, "week": 52, "day": 7, "business day": 5, "hour": 24, "30 min": 48, "15 min": 96}
 """Steps of a season by the step of the dates."""
 
@@ -225,7 +210,7 @@ def digest_of(*several: Series) -> str:
     return found.hexdigest()[:16]
 
 
-def _read_file(path: str, options: dict[str, Any]) -> Read:
+def _read_file(path: str, options: dict[str, Any], before: Before) -> Read:
     from pylstm.data.panel import RowError, panel_of
     from pylstm.data.timestamps import written
     from pylstm.datasets.groups import at_row
@@ -239,14 +224,13 @@ def _read_file(path: str, options: dict[str, Any]) -> Read:
     time = time_column_of(table, options, (*columns, *known, *([owner] if owner else ())))
     columns = columns or [_only_column(table, (time, owner, *known))]
     note_times(table, time, (*columns, *known, owner))
-    for k, name in enumerate(columns):
-        if name in (*columns[:k], *known, time, owner):
-            raise ValueError(f"{path}: the column {name!r} is named twice")
+    _check_twice(path, columns, (*known, time, owner))
     _note_ids(table, (*columns, *known), time, owner)
     texts = [name for name in (time, owner) if name]
-    read = table.read([*columns, *known], texts, gaps=bool(options.get("interpolate") or known))
+    interpolate = bool(options.get("interpolate"))
+    read = table.read([*columns, *known], texts, gaps=interpolate or bool(known))
     text = dict(zip(texts, read.texts))
-    times, form = _times(table, time, text, options) if time else (None, None)
+    times, form = _times(table, time, text, options, before) if time else (None, None)
     try:
         panel = panel_of(
             read.numbers[:, : len(columns)],
@@ -255,8 +239,9 @@ def _read_file(path: str, options: dict[str, Any]) -> Read:
             times=times,
             sort=bool(options.get("sort")),
             fill=options.get("fill"),
-            interpolate=bool(options.get("interpolate")),
+            interpolate=interpolate,
             shown=lambda each: written(each, form)[0],
+            every=_finder(before),
         )
     except RowError as error:
         placed = at_row(table, error, time, (*columns, *known))
@@ -265,6 +250,20 @@ def _read_file(path: str, options: dict[str, Any]) -> Read:
         raise ValueError(f"{path}: --sort needs --time-column: no column of dates was found")
     options |= {"column": columns, "time_column": time}
     return _as_read(path, columns, panel, text.get(time), time, owner, form)
+
+
+def _check_twice(path: str, columns: list[str], others: tuple[str | None, ...]) -> None:
+    for k, name in enumerate(columns):
+        if name in (*columns[:k], *others):
+            raise ValueError(f"{path}: the column {name!r} is named twice")
+
+
+def _finder(before: Before) -> Any:
+    """What finds the steps of times: as those of the training where they are at these."""
+    from pylstm.data.continued import steps_like
+
+    find = steps_like(before.steps)
+    return lambda times, _: find(times)
 
 
 def _as_read(
@@ -307,10 +306,24 @@ def _only_column(table: Table, used: tuple[str | None, ...]) -> str:
     raise ValueError(text)
 
 
-def _times(table: Table, time: str, text: dict[str, Any], options: dict[str, Any]) -> tuple[Any, DateForm | None]:
+def _times(
+    table: Table, time: str, text: dict[str, Any], options: dict[str, Any], before: Before
+) -> tuple[Any, DateForm | None]:
+    from pylstm.data.continued import is_dated
+    from pylstm.data.digits import in_years
     from pylstm.datasets.groups import times_of
 
-    return times_of(table, time, text[time], options.get("date_format"), bool(options.get("utc")))
+    form, utc, steps = options.get("date_format"), bool(options.get("utc")), before.steps
+    if form is None and before.form is not None:
+        with suppress(ValueError):
+            return times_of(table, time, text[time], before.form, utc)
+    counted = steps is not None and not is_dated(steps) and in_years(float(steps.start))
+    try:
+        return times_of(table, time, text[time], form, utc, counted)
+    except ValueError:
+        if options.get("fill") != "none":
+            raise
+    return times_of(table, time, text[time], form, utc, True)
 
 
 def _note_ids(table: Table, used: tuple[str, ...], time: str | None, owner: str | None) -> None:

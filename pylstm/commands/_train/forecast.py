@@ -161,11 +161,12 @@ def _named(read: Read) -> Any:
 
 def _about(args: argparse.Namespace, read: Read, reading: dict[str, Any]) -> dict[str, Any]:
     """The file's record of the training data, for `pylstm evaluate` and `pylstm predict`."""
-    from pylstm.commands._shared.series import NAMES, digest_of, step_of
+    from pylstm.commands._shared.continued import step_of
+    from pylstm.commands._shared.series import NAMES, digest_of
 
     data = args.series if args.series in NAMES else os.path.abspath(args.series)
     about = {"task": "forecast", "data": data, "digest": digest_of(*read.series), "reading": reading}
-    return about | {"columns": list(read.columns), "ids": read.ids, "step": step_of(read)}
+    return about | {"columns": list(read.columns), "ids": read.ids} | step_of(read)
 
 
 def _chosen(model: ForecastModel) -> list[str]:
