@@ -2,8 +2,9 @@
 
     python -P benchmarks/tangents.py [--cells NAME,...] [--sizes BxTxH,...] [--rounds N]
 
-`run.jvp` of the input beside a call of the layer that keeps what backward needs; `run.hvp` of the input and
-`row_gradients` beside forward and backward together. float32; contestants take turns, medians.
+`run.jvp` along a direction of the input, of the parameters, and of these and the initial states, beside the call of the
+layer that made the run, which keeps what backward needs; `run.hvp` of the input and `row_gradients` beside forward and
+backward together. float32; contestants take turns, medians.
 """
 
 from __future__ import annotations
@@ -29,7 +30,8 @@ def row(cell: str, B: int, T: int, H: int, rounds: int) -> str:
     x, dx = (rng.normal(size=(T, B, H)).astype("float32") for _ in range(2))
     run = layer(x)
     dy = rng.normal(size=run.y.shape).astype("float32")
-    grads, direction = run.backward(dy), {"dx": dx}
+    grads, direction, dparams = run.backward(dy), {"dx": dx}, dict(layer.params)
+    dinitial = {name: rng.normal(size=value.shape).astype("float32") for name, value in run.final.items()}
     along = np.vdot(run.jvp(dx).y.astype("float64"), dy)
     if abs(along - np.vdot(grads.x.astype("float64"), dx)) > 1e-3 * np.linalg.norm(grads.x) * np.linalg.norm(dx):
         raise SystemExit(f"{cell}: jvp is not the transpose of backward")
@@ -41,6 +43,8 @@ def row(cell: str, B: int, T: int, H: int, rounds: int) -> str:
             "forward": lambda: layer(x),
             "gradient": lambda: layer(x).backward(dy),
             "jvp": lambda: run.jvp(dx),
+            "parameters": lambda: run.jvp(dparams=dparams),
+            "all": lambda: run.jvp(dx, dinitial, dparams),
             "hvp": lambda: run.hvp(dy, direction=direction),
             "rows": lambda: row_gradients(layer(x), dy),
         },
@@ -48,8 +52,9 @@ def row(cell: str, B: int, T: int, H: int, rounds: int) -> str:
     )
     forward, gradient = times["forward"], times["gradient"]
     return (
-        f"| {cell} | {B} | {T} | {H} | {forward * 1e3:.2f} | {times['jvp'] / forward:.2f} | {gradient * 1e3:.2f} | "
-        f"{times['hvp'] / gradient:.2f} | {times['rows'] / gradient:.2f} |"
+        f"| {cell} | {B} | {T} | {H} | {forward * 1e3:.2f} | "
+        f"{times['jvp'] / forward:.2f} | {times['parameters'] / forward:.2f} | {times['all'] / forward:.2f} | "
+        f"{gradient * 1e3:.2f} | {times['hvp'] / gradient:.2f} | {times['rows'] / gradient:.2f} |"
     )
 
 
@@ -59,7 +64,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--sizes", type=sizes("BTH", "32x100x64"), help="BxTxH,...")
     parser.add_argument("--rounds", type=whole(2), default=15, help="the first does not count")
     args = parser.parse_args(arguments)
-    print("| cell | B | T | H | forward, ms | jvp | gradient, ms | hvp | by row |\n|" + " --- |" * 9)
+    columns = "cell | B | T | H | forward, ms | jvp dx | dparams | all | gradient, ms | hvp | by row"
+    print(f"| {columns} |\n|" + " --- |" * 11)
     for each in args.sizes or [(32, 100, 64), (8, 100, 256), (1, 100, 32)]:
         for cell in args.cells.split(","):
             print(row(cell, *each, args.rounds), flush=True)

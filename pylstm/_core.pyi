@@ -17,6 +17,7 @@ def forward(
     again: bool = False,
     order: np.ndarray | None = None,
 ) -> None: ...
+def holds(layout: Plan, workspace: Any, flat: np.ndarray) -> bool: ...
 def backward(
     layout: Plan,
     workspace: Any,

@@ -33,9 +33,10 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from libc.stdint cimport int64_t
 from libc.string cimport memcmp, memcpy, memset
 
-from pylstm.engine.buffers cimport address, line_up, optional
+from pylstm.engine.buffers cimport address, line_up, optional, rows_apart
 from pylstm.engine.counts cimport count_span
 from pylstm.engine.deltas cimport keep_state, keep_step
+from pylstm.engine.line cimport LINE
 from pylstm.engine.memory cimport Memory, stamp_t
 from pylstm.engine.modifiers cimport add_given, blend_state, clear, scale_state, unblend_state, unscale_state
 from pylstm.engine.plan cimport (
@@ -136,6 +137,22 @@ def forward(Plan layout not None, workspace, flat, x, initial, given, *, bint pa
     run_pass(layout, &a, False)
     if again:
         (<Memory> workspace).block.stamp = stamp
+
+
+def holds(Plan layout not None, workspace, flat):
+    """Whether a run of `forward` in `workspace` has the weights that are in the parameter buffer `flat` now."""
+    cdef plan_t plan = layout.p
+    cdef const char *weights = address(flat, plan.core.n_parameters * plan.core.itemsize, False)
+    cdef const char *base = line_up(address(workspace, plan.nbytes, False))
+    cdef char *again
+    cdef int member
+    taken = PyBytes_FromStringAndSize(NULL, plan.inner + LINE)
+    again = line_up(PyBytes_AS_STRING(taken))
+    memcpy(again, base, plan.inner)            # what lies between the arrays is the same
+    plan.taped = False                         # without the packed weights of backward
+    for member in range(plan.threads):
+        pack(&plan, again, weights, member)
+    return memcmp(again, base, plan.inner) == 0
 
 
 cdef bint same_weights(const stamp_t *one, const stamp_t *other) noexcept nogil:
@@ -348,7 +365,12 @@ cdef int take_given_steps(arrays_t *a, const plan_t *plan, given) except -1:
     aux, pre, reset, blend, origin = given.aux, given.pre, given.reset, given.blend, given.origin
     a.reset = NULL if reset is None else <const unsigned char *> address(reset, rows, False)
     for k in range(core.aux.n):
-        a.aux[k] = a.x if k == core.aux_x else address(aux[k], rows * core.aux.width[k] * size, False)
+        if k == core.aux_x:
+            a.aux[k] = a.x
+        elif plan.offsets == NULL:
+            a.aux[k] = rows_apart(aux[k], rows, core.aux.width[k], size, &a.aux_step[k])
+        else:
+            a.aux[k] = address(aux[k], rows * core.aux.width[k] * size, False)
     for k in range(core.states.n):
         if plan.scaled[k]:
             a.pre[k] = optional(pre, k, rows * core.states.width[k] * size, False)

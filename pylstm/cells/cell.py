@@ -163,6 +163,7 @@ class Cell:
     _derivation: ClassVar[Any]  # of a formula cell, when it is derived
     _machine_kernels: ClassVar[dict[Any, Any]]  # sizes, or None where the programs do not depend on them -> capsule
     _tangents: ClassVar[dict[bool, Any]]  # without and with parameters -> the cell beside its tangent
+    _tape_tangents: ClassVar[dict[Any, Any]]  # with the input, with parameters -> the cell of the tangents alone
     _certified_widths: ClassVar[dict[Any, Any]]  # sizes -> their certificate
     _certificate: ClassVar[tuple[Any, Any]]  # what it is of, and the certificate
     _declared_as: ClassVar[dict[str, Any]]  # what the contract was made of

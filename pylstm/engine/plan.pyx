@@ -374,9 +374,10 @@ cdef class Plan:
         return self.p.chunk_back
 
     def offset(self, kind, int k=0):
-        """Where array `k` of a kind starts, in bytes from the lined-up workspace; "y" is of plans with counts."""
-        return {"x": self.p.x, "z": self.p.z, "y": self.p.y, "states": self.p.states[k], "emissions": self.p.emissions[k],
-                "keep": self.p.keep[k]}[kind]
+        """Where array `k` of a kind starts, in bytes from the lined-up workspace; "y" is of plans with counts, "prev" of
+        states that are scaled before a step, "made" of those blended after it."""
+        return {"x": self.p.x, "z": self.p.z, "y": self.p.y, "states": self.p.states[k], "prev": self.p.prev[k],
+                "made": self.p.made[k], "emissions": self.p.emissions[k], "keep": self.p.keep[k]}[kind]
 
     def parts(self, bint back=False):
         """Of every product (source, index, stage) and the parts of the threads: of each its runs (first, n, packed).

@@ -29,6 +29,7 @@ cdef struct arrays_t:          # the arrays of a call, in and out; NULL where ab
     # Of each state, of each aux input: see no_arrays.
     const char *origin[MAX_BLOCKS]         # states of one row, from which it starts at a reset
     const char *aux[MAX_BLOCKS]
+    Py_ssize_t aux_step[MAX_BLOCKS]        # elements from row to row; 0: its width
     const char *pre[MAX_BLOCKS]
     const char *blend[MAX_BLOCKS]
     const char *dstates[MAX_BLOCKS]
@@ -47,7 +48,7 @@ cdef inline void no_arrays(arrays_t *a, const core_t *core) noexcept nogil:
     cdef char **first = <char **> a.origin
     cdef int k
     memset(a, 0, <char *> first - <char *> a)
-    for k in range(10):
+    for k in range(11):
         memset(first + k * MAX_BLOCKS, 0, used)
 
 
@@ -167,7 +168,7 @@ cdef inline void tabulate(table_t *table, const plan_t *plan, const arrays_t *a,
         place(table, &params[k], start, 0, 0)
         start += core.params.width[k] * size
     for k in range(core.aux.n):
-        w = core.aux.width[k]
+        w = a.aux_step[k] if a.aux_step[k] else core.aux.width[k]
         place(table, &aux[k], <char *> a.aux[k] + (row_of(plan, t) + b0) * w * size, w, passed * w * size)
     table.rows.rows = rows_at(plan, t, b0, span.rows)
     table.rows.z, table.rows.prev, table.rows.emissions, table.rows.keep = z, prev, emissions, keep

@@ -14,6 +14,7 @@ from pylstm.cells.certification.once import ensure_certified, ensure_certified_a
 from pylstm.cells.contracts.matrices import misfit
 from pylstm.cells.contracts.options import changed, split
 from pylstm.cells.formula.tangents import Tangents, tangent_cell
+from pylstm.cells.formula.tape_tangents import DX, tape_tangent_cell
 from pylstm.cells.kernels import load_kernel
 from pylstm.cells.twin import twin_kernel
 from pylstm.checks import (
@@ -110,7 +111,7 @@ class RecurrentLayer(Streamed, Layer, hints="single"):
         shapes = self._maker.shapes if self._maker else self.params.shapes
         self._core = core_of(kernel, self.cell.contract, self.widths, shapes, self.dtype)
         self.workspaces = Workspaces()
-        self._tangents: dict[bool, list[Any]] = {False: [], True: []}
+        self._tangents: dict[Any, list[Any]] = {}
         self._ends: dict[float, Any] = {}
         self._layouts = (Layout(False, self.batch_first), Layout(True, self.batch_first))
 
@@ -154,14 +155,25 @@ class RecurrentLayer(Streamed, Layer, hints="single"):
         check_names("source", {source: None}, self.cell.contract.sources)
         return self.cell.contract.matrices(self.widths)[source].matrix(self.params)
 
-    def beside_tangent(self, params: bool) -> tuple[Tangents, RecurrentLayer]:
-        """The names of the tangents of its cell, and a layer in which it runs beside them."""
-        tangents, inputs = tangent_cell(self.cell, params=params), self.input_size
+    def beside_tangent(self, params: bool, *, dx: bool | None = None) -> tuple[Tangents | None, Any]:
+        """The names of the tangents of its cell, and a layer in which it runs beside them.
+
+        With `dx`, whether the input moves, the layer is of the tangents alone, from a tape; None twice where the tape
+        does not have what they are made of.
+        """
+        inputs, units = self.input_size, self.hidden_size
+        options: dict[str, Any] = {name: self.widths.sizes[name] for name in self.cell.contract.sizes}
+        options |= {"dtype": self.dtype, "certified": False, "seed": 0, "bias": self.bias}
+        if dx is not None:
+            found = tape_tangent_cell(self.cell, dx=dx, params=params)
+            if found is None:
+                return None, None
+            total = sum(inputs if part in (DX, "x") else self.widths[part] for part in found.parts)
+            return found, RecurrentLayer(found.cell, total, units, **(options | {found.inputs: inputs}))
+        tangents = tangent_cell(self.cell, params=params)
         learned = (*self.learn_initial, *(tangents.of[name] for name in self.learn_initial))
-        options: dict[str, Any] = {"bias": self.bias, "batch_first": self.batch_first, "learn_initial": learned}
-        options |= {name: self.widths.sizes[name] for name in self.cell.contract.sizes} | {tangents.inputs: inputs}
-        sizes = 2 * inputs, self.hidden_size
-        return tangents, RecurrentLayer(tangents.cell, *sizes, dtype=self.dtype, certified=False, seed=0, **options)
+        options |= {"batch_first": self.batch_first, "learn_initial": learned, tangents.inputs: inputs}
+        return tangents, RecurrentLayer(tangents.cell, 2 * inputs, units, **options)
 
     def tape_width(self) -> int:
         """Numbers on the tape per step and row: the input, and every gate, state, emission and kept value.

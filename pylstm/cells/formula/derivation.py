@@ -42,6 +42,8 @@ class StageDerivation:
         Gate -> the value in its slot after forward; the pre-activation itself where the slot is not written.
     keep : dict of str to (str or int)
         Kept values of this stage and their widths.
+    kept : dict of str to Node
+        The values.
     traced : Trace
         The graph as it was written, and the names of its values: the user's, gates and kept values.
     """
@@ -52,6 +54,7 @@ class StageDerivation:
     declared: Program
     slots: dict[str, Node]
     keep: dict[str, Width]
+    kept: dict[str, Node] = field(repr=False, compare=False)
     traced: Trace = field(repr=False, compare=False)
 
 
@@ -220,6 +223,7 @@ def _derive_stage(
         declared,
         tape.gates,
         {name: node.width for name, node in keep.items()},
+        keep,
         replace(written, names=written.names | names),
     )
 

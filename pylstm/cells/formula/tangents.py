@@ -53,6 +53,24 @@ class Tangents:
     x: str
 
 
+class Names:
+    """Names that a cell does not have."""
+
+    def __init__(self, taken: set[str]) -> None:
+        self._taken = taken
+
+    @classmethod
+    def of(cls, contract: Contract) -> Names:
+        blocks = {name for kind in contract.blocks.values() for name in kind}
+        return cls(blocks | {*contract.sizes, *contract.options})
+
+    def fresh(self, name: str) -> str:
+        """A new one, that of a tangent."""
+        found = next(each for k in itertools.count(1) if (each := f"d{name}{k if k > 1 else ''}") not in self._taken)
+        self._taken.add(found)
+        return found
+
+
 def tangent_cell(cell: type[Cell], *, params: bool) -> Tangents:
     """The cell that runs beside its tangent.
 
@@ -77,13 +95,7 @@ def tangent_cell(cell: type[Cell], *, params: bool) -> Tangents:
 def _made(cell: type[Cell], params: bool) -> Tangents:
     derivation = derive(cell)
     contract = derivation.contract
-    taken = {name for kind in contract.blocks.values() for name in kind} | {*contract.sizes, *contract.options}
-
-    def fresh(name: str) -> str:
-        found = next(each for k in itertools.count(1) if (each := f"d{name}{k if k > 1 else ''}") not in taken)
-        taken.add(found)
-        return found
-
+    fresh = Names.of(contract).fresh
     of = {name: fresh(name) for name in (*contract.states, *contract.gates, *contract.emissions, *contract.aux)}
     if params:
         of |= {name: fresh(name) for name in contract.params if name not in contract.constants}
@@ -143,16 +155,16 @@ def _both(names: Iterable[str], of: Mapping[str, str]) -> tuple[str, ...]:
 def _widths(contract: Contract, tangents: Tangents) -> dict[str, Width]:
     """Widths of all blocks: those of a tangent are those of what it belongs to."""
     blocks = (*contract.states, *contract.gates, *contract.emissions, *contract.params, *contract.aux)
-    own = {name: _width(contract.widths.get(name, "hidden_size"), tangents) for name in blocks}
+    own = {name: width_in(contract.widths.get(name, "hidden_size"), tangents.inputs) for name in blocks}
     return {tangents.x if name == "x" else name: width for name, width in own.items()} | {
         tangent: own[name] for name, tangent in tangents.of.items()
     }
 
 
-def _width(width: Width, tangents: Tangents) -> Width:
-    """A width of the cell, in the sizes of the other one."""
+def width_in(width: Width, inputs: str) -> Width:
+    """A width of the cell, in the sizes of the other one, of which `inputs` is the number of inputs of the cell."""
     number, names = factors(width)
-    return product(number, *(tangents.inputs if name == "input_size" else name for name in names.elements()))
+    return product(number, *(inputs if name == "input_size" else name for name in names.elements()))
 
 
 def _formula(derived: StageDerivation, tangents: Tangents) -> Callable[..., Any]:
@@ -171,36 +183,37 @@ def _formula(derived: StageDerivation, tangents: Tangents) -> Callable[..., Any]
                 values[node] = getattr(spaces[kind], own)
                 slopes[node] = getattr(spaces[kind], tangents.of[name]) if name in tangents.of else None
             else:
-                graph = next(iter(values.values())).graph if values else _any_graph(spaces)
-                values[node] = _copied(graph, node, values, tangents)
-                slopes[node] = _widened(_slope(node, values, slopes, tangents), values[node])
+                graph = next(iter(values.values())).graph if values else any_graph(spaces)
+                values[node] = copied(graph, node, values, tangents)
+                slopes[node] = widened(slope_of(node, values, slopes, tangents), values[node])
         found = {name: values[node] for name, node in traced.results.items()}
-        return found | {tangents.of[name]: _or_zero(slopes[node]) for name, node in traced.results.items()}
+        return found | {tangents.of[name]: or_zero(slopes[node]) for name, node in traced.results.items()}
 
     return formula
 
 
-def _any_graph(spaces: Mapping[str, Any]) -> Graph:
+def any_graph(spaces: Mapping[str, Any]) -> Graph:
     """The graph on which the formula is traced."""
     symbols = (each for space in spaces.values() for each in vars(space).values())
     graph: Graph = next(each.graph for each in symbols if isinstance(each, Symbol))
     return graph
 
 
-def _or_zero(slope: Symbol | None) -> Any:
+def or_zero(slope: Symbol | None) -> Any:
+    """A tangent; the number 0 where there is none."""
     return 0.0 if slope is None else slope
 
 
-def _copied(graph: Graph, node: Node, values: Mapping[Node, Symbol], tangents: Tangents) -> Symbol:
+def copied(graph: Graph, node: Node, values: Mapping[Node, Symbol], tangents: Tangents) -> Symbol:
     """A node of another graph."""
     if node.op == "const":
         return Symbol(graph, graph.const(node.value))
     if node.op == "size":
-        return Symbol(graph, graph.size(_width(node.name, tangents)))
+        return Symbol(graph, graph.size(width_in(node.name, tangents.inputs)))
     return _remade(node, [values[each] for each in node.args], tangents)
 
 
-def _slope(
+def slope_of(
     node: Node, values: Mapping[Node, Symbol], slopes: Mapping[Node, Symbol | None], tangents: Tangents
 ) -> Symbol | None:
     """The tangent of an operation, from those of its arguments; None where it is 0."""
@@ -231,7 +244,7 @@ def _across(node: Node, y: Symbol, a: Symbol, slope: Symbol, tangents: Tangents)
     return total
 
 
-def _widened(slope: Symbol | None, value: Symbol) -> Symbol | None:
+def widened(slope: Symbol | None, value: Symbol) -> Symbol | None:
     """The tangent, as wide as its value."""
     if slope is None or slope.width == value.width:
         return slope
@@ -242,6 +255,6 @@ def _remade(node: Node, args: Sequence[Symbol], tangents: Tangents) -> Symbol:
     """The operation of `node` on other arguments, in the sizes of the other cell."""
     graph, nodes = args[0].graph, tuple(each.node for each in args)
     if node.op in (FILL, *ACROSS):
-        width, groups = _width(node.width, tangents), _width(node.groups, tangents)
+        width, groups = width_in(node.width, tangents.inputs), width_in(node.groups, tangents.inputs)
         return Symbol(graph, graph.across(node.op, nodes[0], width, groups))
     return Symbol(graph, graph.make(node.op, *nodes))

@@ -1,4 +1,4 @@
-"""`Beside`: a layer's run once more, beside its tangent along a direction.
+"""`Direction` of a run, checked; `Beside`: the run once more, beside its tangent along it.
 
 It starts from what the run holds; `pylstm.cells.formula.tangents` has the equations.
 """
@@ -17,25 +17,33 @@ EARLY = 33
 """States, the initial one too, by which changed parameters are seen."""
 
 
-class Beside:
-    """A layer's run beside its tangent: the direction, checked, and the second run."""
+class Direction:
+    """Along which a run of one layer is to move, checked.
 
-    def __init__(self, run: Any, dx: Any, dinitial: Any, dparams: Any, *, tape: bool = True) -> None:
+    Attributes
+    ----------
+    dx : ndarray or None
+        As the caller of the run has the input.
+    dinitial, dparams : dict of str to ndarray
+        Of what moves.
+    dW : dict of str to ndarray
+        Source -> the derivative of its matrix, where parameters move.
+    """
+
+    def __init__(self, run: Any, dx: Any, dinitial: Any, dparams: Any) -> None:
         layer, layout, T, B = run.layer, run._layout, run._T, run._B
         contract, dtype = layer.cell.contract, layer.dtype
         dinitial, dparams = _by_name(layer, dinitial, dparams)
         if dx is None and not dinitial and not dparams:
             raise ValueError("a direction needs dx, dinitial or dparams")
         self.run, self.contract = run, contract
-        self.x = run._steps(run._plan.offset("x"), layer.input_size)
         self.dx = None
         if dx is not None:
             self.dx = check_array("dx", dx, layout.steps_shape(T, B, layer.input_size), dtype)
             if getattr(run, "lengths", None) is not None:  # what lies beyond the end of a row may be NaN
                 self.dx = layout.steps_out(layout.steps_in(self.dx))
-        shapes = {name: layout.rows_shape(B, layer.widths[name]) for name in contract.states}
         self.dinitial = {
-            name: check_array(f"dinitial[{name!r}]", value, shapes[name], dtype)
+            name: check_array(f"dinitial[{name!r}]", value, layout.rows_shape(B, layer.widths[name]), dtype)
             for name, value in dinitial.items()
             if value is not None
         }
@@ -44,9 +52,22 @@ class Beside:
         self.dW = {}
         if self.dparams:
             self.dW = {name: each.along(run.layer.params, self.dparams) for name, each in self.matrices.items()}
-        with _beside_tangent(layer, bool(self.dparams)) as (self.tangents, twin):
+
+
+class Beside:
+    """A layer's run beside its tangent: the second run, of both."""
+
+    def __init__(self, direction: Direction) -> None:
+        self.run, self.contract, self.matrices = direction.run, direction.contract, direction.matrices
+        self.dx, self.dinitial, self.dparams, self.dW = (
+            direction.dx, direction.dinitial, direction.dparams, direction.dW
+        )  # fmt: skip
+        run, layer = self.run, self.run.layer
+        self.x = run._steps(run._plan.offset("x"), layer.input_size)
+        shapes = {name: run._layout.rows_shape(run._B, layer.widths[name]) for name in self.contract.states}
+        with borrowed(layer, bool(self.dparams)) as (self.tangents, twin):
             self._set_parameters(twin.params)
-            self.second = twin(self._input(), self._initial(shapes), tape=tape, **self._options())
+            self.second = twin(self._input(), self._initial(shapes), **self._options())
 
     def _input(self) -> Array:
         """x beside dx."""
@@ -152,13 +173,13 @@ def check_unchanged(values: Array, again: Array) -> None:
 
 
 @contextmanager
-def _beside_tangent(layer: Any, params: bool) -> Iterator[Any]:
+def borrowed(layer: Any, params: bool, **tape: bool) -> Iterator[Any]:
     """What `beside_tangent` of the layer returns, for one call at a time; a run keeps what it needs of it."""
-    idle = layer._tangents[params]
+    idle = layer._tangents.setdefault((params, *tape.values()), [])
     try:
         found = idle.pop()
     except IndexError:
-        found = layer.beside_tangent(params)
+        found = layer.beside_tangent(params, **tape)
     yield found
     idle.append(found)
 

@@ -295,7 +295,7 @@ class Run(HasTangents[Tangent, Gradients], Output, hints="run"):
 
     def _along(self, what: str, dx: Any, dinitial: Any, dparams: Any) -> Along:
         self._need_tape(what)
-        return Along(self, dx, dinitial, dparams)
+        return Along(what, self, dx, dinitial, dparams)
 
     def _need_tape(self, what: str) -> None:
         if not self._plan.taped:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from pylstm.cells.contracts.matrices import Matrix
 from pylstm.checks import Array, ByName, check_array, check_names
-from pylstm.layers.runs.beside import Beside
+from pylstm.layers.runs.beside import Beside, Direction
+from pylstm.layers.runs.from_tape import from_tape
 from pylstm.layers.runs.gradients import Gradients
 
 if TYPE_CHECKING:
@@ -181,10 +182,14 @@ class Along:
     tangent : Tangent
     """
 
-    def __init__(self, run: Any, dx: Any, dinitial: Any, dparams: Any) -> None:
-        self._beside = beside = Beside(run, dx, dinitial, dparams)
-        beside.check_same()
-        second, of, contract = beside.second, beside.tangents.of, beside.contract
+    def __init__(self, what: str, run: Any, dx: Any, dinitial: Any, dparams: Any) -> None:
+        direction = Direction(run, dx, dinitial, dparams)
+        found = from_tape(direction) if what == "jvp" else None
+        if found is None:  # the run once more, beside its tangent
+            self._beside = beside = Beside(direction)
+            beside.check_same()
+            found = beside.tangents, beside.second
+        of, second, contract = found[0].of, found[1], direction.contract
 
         def tangents(values: dict[str, Array], names: tuple[str, ...]) -> dict[str, Array]:
             return ByName((name, values[of[name]]) for name in names)
