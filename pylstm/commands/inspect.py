@@ -23,7 +23,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
             "pylstm inspect pylstm-forecast.safetensors",
             "pylstm inspect pylstm-classify.safetensors new.csv --output new.html",
             "pylstm inspect layer.safetensors sequences.npz",
-            remark="Files of NumPy hold an array (T, I) or (N, T, I); of several the one called x, and lengths.",
+            remark="Files of NumPy hold an array (T, I) or (N, T, I); of several the one called x, and lengths. What a "
+            "cell takes beside x at every step, such as dt, is an array or a column of that name.",
         ),
     )
     parser.add_argument(
@@ -81,7 +82,7 @@ def _looked(args: argparse.Namespace) -> tuple[Any, list[Any], str, list[tuple[s
     if recurrent_of(model) is None:
         return model, [], "No recurrent layer is in this file: nothing recurs that could be looked into.", []
     data = data_for(args, model, about)
-    looks, rows = looks_at(model, data.sequences)
+    looks, rows = looks_at(model, data.sequences, data.aux)
     steps, all_steps = (sum(map(len, each)) for each in (rows, data.sequences))
     lead = f"On {data.source}: {len(rows)} of {len(data.sequences)} sequences, {steps:,} of {all_steps:,} steps."
     return model, looks, lead, results_of(model, data, about)

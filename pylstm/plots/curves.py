@@ -123,8 +123,10 @@ def plot_fan(
         style = {"color": COLOURS[0], "alpha": 0.22, "linewidth": 0}
         ax.fill_between(at, low, high, label=f"{100 * level:g} % interval", **style)
     ax.plot(at, forecast, color=COLOURS[0], linewidth=2, label="forecast")
-    ax.set(title="forecast", xlabel="step", ylabel=unit)
-    ax.legend()
+    ax.set_title("forecast", pad=24)
+    ax.set(xlabel="step", ylabel=unit)
+    ax.xaxis.get_major_locator().set_params(integer=True)
+    ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=4, fontsize="small", frameon=False)
     return ax
 
 

@@ -125,10 +125,10 @@ def draw_confusion(axes: Any, matrix: np.ndarray, classes: Sequence[str]) -> Non
     ['8', '1', '9']
     """
     check_axes(axes, "axes")
-    axes.imshow(matrix, cmap="Blues")
+    axes.imshow(matrix, cmap="Blues", vmin=0, vmax=max(1, matrix.max(initial=0)))
     if len(classes) <= 20:
         for row, column in np.argwhere(matrix > 0):
-            light = matrix[row, column] > matrix.max() / 2
+            light = matrix[row, column] > matrix.max() / 2  # of the scale, which begins at 0
             text = {"ha": "center", "va": "center", "fontsize": 8, "color": "white" if light else "black"}
             axes.text(column, row, str(matrix[row, column]), **text)
         axes.set_xticks(range(len(classes)), classes, rotation=90 if max(map(len, classes)) > 2 else 0)

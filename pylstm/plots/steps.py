@@ -13,6 +13,8 @@ from pylstm.diagnostics.saturated import ranges
 from pylstm.hints import explained
 from pylstm.plots.panels import POSITIVE, SIGNED, line_of, one_axes, several_axes
 
+LINE = 0.25
+"""Inches of a line of a legend."""
 MOST_LINES = 3
 """Inputs that are drawn as lines; more of them as a heat map."""
 
@@ -149,11 +151,12 @@ def plot_deltas(run: Any, grads: Any, *, row: int | None = None, ax: Any = None)
     T = run._T if row is None else steps_of(run, row)
     found = {f"gate {name}": by_step(run, value) for name, value in grads.gates.items()}
     found |= {f"state {name}": by_step(run, value, 1)[1:] for name, value in grads.states.items()}
-    ax = one_axes(ax)
+    ax = one_axes(ax, height=max(4.0, 1 + LINE * len(found)))
     for number, (label, values) in enumerate(found.items()):
         sizes = np.sqrt((values[:T] ** 2).mean(axis=(1, 2)) if row is None else (values[:T, row] ** 2).mean(axis=1))
         draw_sizes(ax, np.arange(T), sizes, label, number)
     ax.set_yscale("log")
+    ax.xaxis.get_major_locator().set_params(integer=True)
     ax.set(title="gradient by step", xlabel="step", ylabel="root mean square")
     ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
     return ax

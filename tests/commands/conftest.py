@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from types import SimpleNamespace
 
@@ -27,3 +28,14 @@ def run(capsys, tmp_path, monkeypatch):
         return SimpleNamespace(status=status, out=out, err=err, json=found)
 
     return call
+
+
+BLANK = "data:image/svg+xml;base64," + base64.b64encode(b"<svg/>").decode()
+
+
+@pytest.fixture
+def undrawn(monkeypatch):
+    """Figures are made, but not drawn as SVG, which is two thirds of a page's time: for tests of what else is on it."""
+    from pylstm.commands._inspect import pictures
+
+    monkeypatch.setattr(pictures, "_image", lambda figure, caption: f'<img alt="{caption}" src="{BLANK}">')

@@ -1,14 +1,13 @@
 """``pylstm inspect``: a page for every kind of saved model and of file, its pictures, and each of its warnings."""
 
-import base64
 import importlib.util
 import math
-from html.parser import HTMLParser
 
 import numpy as np
 import pytest
 
 import pylstm
+from inspect_page import Page, normal
 from pylstm.datasets import Vocabulary
 from pylstm.forecasting import ForecastModel
 from pylstm.models import ClassifyModel
@@ -17,50 +16,6 @@ from pylstm.text import CharModel
 
 pytest.importorskip("matplotlib")
 needs_sklearn = pytest.mark.skipif(importlib.util.find_spec("sklearn") is None, reason="needs sklearn")
-BLANK = "data:image/svg+xml;base64," + base64.b64encode(b"<svg/>").decode()
-VOID = {"meta", "img", "br"}
-
-
-class Page(HTMLParser):
-    """What is on a page; tags must close in their order, and nothing may come from elsewhere."""
-
-    def __init__(self, path):
-        super().__init__()
-        self.open, self.images, self.found, self.headings, self.well = [], [], [], [], 0
-        self.source = path.read_text()
-        self.feed(self.source)
-        assert not self.open and self.source.startswith("<!DOCTYPE html>")
-        assert not {"<script", "<link", "@import", "url("} & {
-            each for each in ("<script", "<link", "@import", "url(") if each in self.source
-        }
-
-    def handle_starttag(self, tag, attributes):
-        attributes = dict(attributes)
-        assert not {"href", "srcset", "onload"} & attributes.keys()
-        if tag == "img":
-            kind, _, data = attributes["src"].partition(";base64,")
-            assert kind == "data:image/svg+xml" and attributes["alt"]
-            self.images.append(base64.b64decode(data).decode())
-        if tag not in VOID:
-            self.open.append((tag, attributes.get("class")))
-        self.well += attributes.get("class") == "well"
-        if attributes.get("class") == "found":
-            self.found.append("")
-        if tag == "h2":
-            self.headings.append("")
-
-    def handle_endtag(self, tag):
-        assert self.open.pop()[0] == tag
-
-    def handle_data(self, data):
-        if self.open and self.open[-1] == ("p", "found"):
-            self.found[-1] += data
-        if self.open and self.open[-1][0] == "h2":
-            self.headings[-1] += data
-
-
-def normal(*shape, seed=0):
-    return np.random.default_rng(seed).normal(size=shape)
 
 
 def healthy(I=2, H=8, cell="lstm", **options):
@@ -86,14 +41,6 @@ def test_the_same_model_and_data_make_the_same_page(run, tmp_path):
     for name in ("a.html", "b.html"):
         assert run("inspect", "net.safetensors", "x.npy", "--output", name).status == 0
     assert (tmp_path / "a.html").read_bytes() == (tmp_path / "b.html").read_bytes()
-
-
-@pytest.fixture
-def undrawn(monkeypatch):
-    """Figures are made, but not drawn as SVG, which is two thirds of a page's time: for tests of what else is on it."""
-    from pylstm.commands._inspect import pictures
-
-    monkeypatch.setattr(pictures, "_image", lambda figure, caption: f'<img alt="{caption}" src="{BLANK}">')
 
 
 def spoilt(how):
@@ -170,6 +117,7 @@ def test_stacks_and_directions_have_a_part_for_every_layer(run, tmp_path):
     assert found["layers"] == [f"layer {k}, {way}" for k in (0, 1) for way in ("forward", "reverse")]
     page = Page(tmp_path / "net.html")
     assert page.headings[2:] == [each.capitalize() for each in found["layers"]]
+    assert len(set(page.alts)) == 16 and page.alts[4].startswith("layer 0, reverse: What the first of the longest")
     assert len(page.images) == 4 * 4  # no spectra of rows that end early
     assert f"16 of 20 sequences, {30 + sum(range(3, 18))} of {30 + sum(range(3, 21))} steps" in page.source
 

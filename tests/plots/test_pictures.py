@@ -219,6 +219,7 @@ def test_fan_and_confusion():
 
     counts = np.array([[5, 0, 1], [2, 7, 0], [0, 0, 9]])
     ax = plots.plot_confusion(counts, ["cat", "dog", "bird"])
+    assert ax.images[0].get_clim() == (0, counts.max())  # so that white numbers stand on dark blue only
     assert (ax.images[0].get_array() == counts).all() and ax.get_title() == "confusion: 21 of 24 right"
     assert [label.get_text() for label in ax.get_yticklabels()] == ["cat", "dog", "bird"]
     assert not overlaps(ax.figure)

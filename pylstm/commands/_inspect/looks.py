@@ -32,8 +32,8 @@ class Look:
     findings: list[Any]
 
 
-def looks_at(model: Any, sequences: list[np.ndarray]) -> tuple[list[Look], list[np.ndarray]]:
-    """A `Look` at every single recurrent layer, and the sequences that were run.
+def looks_at(model: Any, sequences: list[np.ndarray], aux: Any = None) -> tuple[list[Look], list[np.ndarray]]:
+    """A `Look` at every single recurrent layer, and the sequences that were run; `aux` beside each, as `Data` has them.
 
     Raises
     ------
@@ -41,13 +41,15 @@ def looks_at(model: Any, sequences: list[np.ndarray]) -> tuple[list[Look], list[
         No sequence has a step.
     """
     net = getattr(model, "model_", getattr(model, "net", model))
-    rows = [each[:STEPS] for each in sequences if len(each)][:ROWS]
+    chosen = [k for k, each in enumerate(sequences) if len(each)][:ROWS]
+    rows = [sequences[k][:STEPS] for k in chosen]
     if not rows:
         raise ValueError("the data have no steps")
     largest = max(each.params.size for each in recurrent_of(model).recurrents)
     rows = rows[: max(1, int(WORK / (ENOUGH * PER_STEP * largest * max(map(len, rows)))))]
     x, lengths = _batch(rows)
-    run = _run(net, x, lengths)
+    given = {name: _batch([aux[k][name][:STEPS] for k in chosen[: len(rows)]])[0] for name in aux[0]} if aux else {}
+    run = _run(net, x, lengths, given)
     looks = [_look(name, each) for name, each in _leaves(run, "")]
     _told_once(looks)
     return looks, rows
@@ -69,14 +71,27 @@ def _batch(rows: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray | None]:
     return x, None if (lengths == lengths[0]).all() else lengths
 
 
-def _run(net: Any, x: np.ndarray, lengths: np.ndarray | None) -> Any:
+def _run(net: Any, x: np.ndarray, lengths: np.ndarray | None, aux: dict[str, np.ndarray]) -> Any:
     from pylstm.models.body import without_dropout
 
     layer = without_dropout(getattr(net, "layer", net))
     embedding = getattr(net, "embedding", None)
     if embedding is not None:
         x = embedding(x).y
-    return layer(np.ascontiguousarray(x.swapaxes(0, 1)) if layer.batch_first else x, lengths=lengths)
+    if layer.batch_first:
+        x, aux = _rows_first(x), {name: _rows_first(each) for name, each in aux.items()}
+    return layer(x, lengths=lengths, aux=_for_layers(layer, aux) if aux else None)
+
+
+def _rows_first(array: np.ndarray) -> np.ndarray:
+    return np.ascontiguousarray(array.swapaxes(0, 1))
+
+
+def _for_layers(layer: Any, aux: dict[str, np.ndarray]) -> Any:
+    """Per-step inputs by name as `layer` takes them: of a composite a list with those that each part has."""
+    if parts := getattr(layer, "parts", None):
+        return [_for_layers(each, aux) for each in parts.values()]
+    return {name: aux[name] for name in layer.cell.contract.aux if name in aux} or None
 
 
 def _leaves(run: Any, name: str) -> Iterator[tuple[str, Any]]:

@@ -21,6 +21,7 @@ def pictures_of(look: Any) -> list[tuple[str, str]]:
     from pylstm.diagnostics import saturation
     from pylstm.plots import plot_deltas, plot_lags, plot_run, plot_saturation
     from pylstm.plots.panels import new_canvas
+    from pylstm.plots.steps import LINE
 
     run, found = look.run, []
     panels = 1 + len(run.gates) + len(run.states)
@@ -41,11 +42,11 @@ def pictures_of(look: Any) -> list[tuple[str, str]]:
         found.append(
             ("What a loss at a step sends to the steps before it (a loss of random signs at every step).", figure)
         )
-        figure = new_canvas(WIDTH, 3.6)
+        figure = new_canvas(WIDTH, max(3.6, 1 + LINE * (len(run.gates) + len(run.states))))
         plot_deltas(run, run.backward(look.dy, steps=True), ax=figure.subplots())
         found.append(("The gradient that arrives at each step.", figure))
         found += _spectrum(run)
-    return [(caption, _image(each, caption)) for caption, each in found]
+    return [(caption, _image(each, f"{look.name}: {caption}")) for caption, each in found]
 
 
 def results_of(model: Any, data: Any, about: dict[str, Any]) -> list[tuple[str, str]]:
