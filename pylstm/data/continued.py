@@ -43,7 +43,7 @@ def _found(times: np.ndarray, fitted: Steps, find: Callable[[np.ndarray], Steps]
         return own
     try:
         own = at_steps(own, times)
-        if own.positions is None or len(times) < TOLD:
+        if own.positions is None or (len(times) < TOLD and (len(times) == 2 or not _is_even(times, find))):
             return own
     except UnevenTimes:
         if len(times) == 1:
@@ -53,6 +53,14 @@ def _found(times: np.ndarray, fitted: Steps, find: Callable[[np.ndarray], Steps]
         length = np.timedelta64(round(fitted.step) * (len(times) - 1), "us")
         return replace(fitted, start=times[-1] - length, count=len(times), positions=None)
     return steps
+
+
+def _is_even(times: np.ndarray, find: Callable[[np.ndarray], Steps]) -> bool:
+    """Whether the times have steps of their own, none of them absent."""
+    try:
+        return find(times).absent == 0
+    except UnevenTimes:
+        return False
 
 
 def _beginning(fitted: Steps, times: np.ndarray) -> Steps:

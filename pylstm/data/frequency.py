@@ -60,7 +60,8 @@ def steps_every(frequency: Any, times: np.ndarray) -> Steps:
     if times.dtype.kind != "M":
         if isinstance(frequency, str) or not float(frequency) > 0:
             raise ValueError(f"freq of times that are numbers must be a number above 0, got {quoted(frequency)}")
-        return at_steps(Steps("number", float(frequency), times[0], len(times), given=True), times)
+        size = int(frequency) if float(frequency).is_integer() else float(frequency)
+        return at_steps(Steps("number", size, times[0].item(), len(times), given=True), times)
     kind, size, name = _read(frequency)
     times = times.astype("M8[us]", copy=False)
     weekmask = getattr(frequency, "weekmask", WORKDAYS)

@@ -274,13 +274,20 @@ def _steps(rows: Any, own: np.ndarray, fill: str | None, shown: Any, every: Call
         k = steps.first_absent
         raise RowError(
             _number(rows, k),
-            f"{_count(steps.absent, str(steps))} absent, the first {shown(steps.at([k]))}: fill='linear', 'previous' "
+            f"{count_of(steps.absent, str(steps))} absent, the first {shown(steps.at([k]))}: fill='linear', 'previous' "
             "or 'zero' (--fill) puts values there, 'none' takes the rows as equal steps",
         )
     return steps if not steps.absent or fill != "none" else _taken_as_even(own)
 
 
-def _count(number: int, step: str) -> str:
+def count_of(number: int, step: str) -> str:
+    """So many steps, and the verb.
+
+    Examples
+    --------
+    >>> count_of(1, "day"), count_of(2, "day")
+    ('1 step (of day) is', '2 steps (of day) are')
+    """
     return f"1 step (of {step}) is" if number == 1 else f"{number:,} steps (of {step}) are"
 
 

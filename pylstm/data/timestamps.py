@@ -189,7 +189,7 @@ def read_times(
         return read_dates(texts, utc=utc)
     if not np.isfinite(numbers).all():
         row = int(np.argmin(np.isfinite(numbers)))
-        raise DateError(row, f"{texts[row : row + 1].astype(str)[0]!r} is neither a number nor a date")
+        raise DateError(row, f"{str(texts[row : row + 1].astype(str)[0])!r} is neither a number nor a date")
     return numbers, None
 
 

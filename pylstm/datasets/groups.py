@@ -183,6 +183,7 @@ def times_of(
     except DateError as error:
         cure = "" if form or "offset" in str(error) else "; --date-format says how dates are written"
         cure = COUNTED if str(error).endswith("correct it") else cure
+        cure = ": correct it" if "of the calendar" in str(error) and not form else cure
         field = str(texts[error.row : error.row + 1].astype(str)[0])
         sign = next((sign for sign in COMMENTS if field.startswith(sign)), None)
         if sign:

@@ -187,7 +187,9 @@ class Table:
     def _texts(self, lines: Sequence[int], at: int, rows: list[list[str]]) -> list[str]:
         fields = [row[at].strip() for row in rows]
         if not all(fields):
-            raise ValueError(f"{self.place(lines[fields.index('')], at)}: the field is empty")
+            raise ValueError(
+                f"{self.place(lines[fields.index('')], at)}: the field is empty: fill it, or delete the line"
+            )
         return fields
 
     def _column(self, lines: Sequence[int], at: int, rows: list[list[str]], gaps: bool) -> np.ndarray | list[float]:

@@ -16,7 +16,7 @@ from pylstm.estimators.estimator import Estimator
 from pylstm.estimators.sequences.inputs import Columned, Labels, seed_of
 from pylstm.estimators.series.asking import Asked, by_id, frame_metadata, frame_of, numbers, read_frame, without_gaps
 from pylstm.estimators.series.backtested import as_arrays
-from pylstm.estimators.series.pairing import check_fit
+from pylstm.estimators.series.pairing import check_after, check_fit
 from pylstm.estimators.series.tables import Columns, Table
 from pylstm.forecasting.choosing import choose
 from pylstm.forecasting.combining import columns_of
@@ -329,11 +329,13 @@ class Forecaster(Estimator, kind="forecaster"):
         """R^2 of the forecast of `y`, the steps after those of the fit; the mean over the columns or series."""
         if isinstance(frame := getattr(self, "_frame", None), Table):
             columns = Columns(**(vars(frame.columns) | {"static": ()}))
-            true = Table.read(y, columns).in_order(frame.ids)
+            true = Table.read(y, columns, frame)
+            frame.check_after(true)
             X = y if frame.columns.known else None
             asked = self._asked(n := len(true.series[0]), X, None)
             pairs = zip(true.arrays(self.joint), self.model_.predict(n, **asked.given), strict=True)
             return float(np.mean([r2_score(*pair) for pair in pairs]))
+        check_after(frame, y)
         y = numbers(y)
         if np.ndim(y) == 0 if not isinstance(y, list | tuple) else not y:
             raise TypeError(f"score: y must be an array of numbers, or a list of them by series, got {quoted(y)}")

@@ -102,3 +102,30 @@ def test_months_that_are_none(run, tmp_path):
     assert run("predict", "net.safetensors", "--steps", 1).out.startswith("when,flow\n202021,")
     trained(run, written(tmp_path / "floats.csv", [f"{each}.0" for each in TIMES["months"][:T]]))
     assert run("predict", "net.safetensors", "--steps", 1).out.startswith("when,flow\n202501,")
+
+
+def test_a_file_without_the_times_of_the_training(run, tmp_path):
+    trained(run, written(tmp_path / "all.csv", TIMES["days"][:T]))
+    path = tmp_path / "bare.csv"
+    path.write_text("\n".join(["flow", *map(str, VALUES)]) + "\n")
+    done = run("predict", "net.safetensors", path)
+    assert "unknown column 'when' (known: 'flow'), which has the times of the training: --time-column names" in done.err
+    done = run("predict", "net.safetensors", path, "--steps", 1, "--fill", "none")
+    assert done.out.startswith("step,flow\n1,")
+
+
+@pytest.mark.parametrize(
+    ("field", "text"),
+    [
+        ("inf", "line 5, column 1 ('when'): 'inf' is neither a number nor a date"),
+        ("", "line 5, column 1 ('when'): the field is empty: fill it, or delete the line"),
+        (
+            "2020-02-30",
+            "line 5, column 1 ('when'): '2020-02-30' is not a day or a time of the calendar as %Y-%m-%d: correct",
+        ),
+    ],
+)
+def test_a_time_that_is_none(run, tmp_path, field, text):
+    times = np.arange(T) if field == "inf" else TIMES["days"][:T]
+    path = written(tmp_path / "all.csv", [*times[:3], field, *times[4:]])
+    assert text in run("train", "forecast", path, *SMALL).err

@@ -77,7 +77,7 @@ def test_an_index_that_is_not_even():
     index = pd.date_range("2001-01-01", periods=60)
     with pytest.raises(ValueError, match=r"the index of y must have equal steps: 2001-02-28 .*sort the rows"):
         fitted(pd.Series(VALUES, index=index[::-1]))
-    with pytest.raises(ValueError, match=r"1 steps \(of day\) are absent from the index of y, the first 2001-01-11"):
+    with pytest.raises(ValueError, match=r"1 step \(of day\) is absent from the index of y, the first 2001-01-11"):
         fitted(pd.Series(VALUES, index=index).drop(index[10]))
 
 
@@ -145,7 +145,7 @@ def test_hours_that_are_absent_where_the_clock_is_changed():
     y = pd.Series(VALUES, index=pd.date_range("2003-10-24 12:00", periods=60, freq="h", **BERLIN)).drop(
         pd.Timestamp("2003-10-25 12:00", **BERLIN)
     )
-    with pytest.raises(ValueError, match=r"1 steps \(of hour\) are absent from the index of y, the first 2003-10-25"):
+    with pytest.raises(ValueError, match=r"1 step \(of hour\) is absent from the index of y, the first 2003-10-25"):
         fitted(y)
 
 

@@ -221,7 +221,7 @@ def _read_file(path: str, options: dict[str, Any], before: Before) -> Read:
         table.position(name)
     columns = options.get("column") or ()
     columns = [columns] if isinstance(columns, str) else list(columns)
-    time = time_column_of(table, options, (*columns, *known, *([owner] if owner else ())))
+    time = _time_column(table, options, before, (*columns, *known, *([owner] if owner else ())))
     columns = columns or [_only_column(table, (time, owner, *known))]
     note_times(table, time, (*columns, *known, owner))
     _check_twice(path, columns, (*known, time, owner))
@@ -250,6 +250,20 @@ def _read_file(path: str, options: dict[str, Any], before: Before) -> Read:
         raise ValueError(f"{path}: --sort needs --time-column: no column of dates was found")
     options |= {"column": columns, "time_column": time}
     return _as_read(path, columns, panel, text.get(time), time, owner, form)
+
+
+def _time_column(table: Table, options: dict[str, Any], before: Before, others: tuple[str, ...]) -> str | None:
+    """The column of times; none where that of the training is not there and the rows are equal steps."""
+    named = options.get("time_column")
+    if named is None or before.steps is None or named in table.names:
+        return time_column_of(table, options, others)
+    if options.get("fill") == "none":
+        return None
+    known = ", ".join(map(repr, table.names))
+    raise ValueError(
+        f"{table.path}: unknown column {named!r} (known: {known}), which has the times of the training: --time-column "
+        "names another, --fill none takes the rows as equal steps"
+    )
 
 
 def _check_twice(path: str, columns: list[str], others: tuple[str | None, ...]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NoReturn
 
 from pylstm.checks import quoted
@@ -13,7 +13,7 @@ from pylstm.data.calendar import Steps
 from pylstm.data.continued import other_steps
 from pylstm.data.panel import FILLS
 from pylstm.data.timestamps import DateForm
-from pylstm.estimators.series.frames import Frame, is_indexed, likes, with_steps
+from pylstm.estimators.series.frames import Frame, called, is_indexed, likes, with_steps
 from pylstm.estimators.series.index import is_storable
 from pylstm.estimators.series.pairing import matched
 from pylstm.estimators.series.tables import Columns, Table
@@ -49,7 +49,8 @@ class Asked:
             return cls({"history": numbers(history), "exogenous": numbers(X)}, own)
         joint, table = forecaster.joint, frame
         if history is not None:
-            table = Table.read(history, frame.columns, frame, bool(rescale))
+            columns = replace(frame.columns, fill=forecaster.fill)
+            table = Table.read(history, columns, frame, bool(rescale))
             if not rescale and table.ids != frame.ids:
                 _refuse_names("ids", frame.ids, table.ids)
             if not rescale:
@@ -120,7 +121,9 @@ def in_order(frame: Any, history: Any, rescale: Any = False) -> Any:
     return history if rescale else _refuse_names("columns", columns, names)
 
 
-def continued(forecaster: Any, frame: Any, history: Any, rescale: Any = False) -> tuple[Any, Any]:
+def continued(
+    forecaster: Any, frame: Any, history: Any, rescale: Any = False, name: str = "history"
+) -> tuple[Any, Any]:
     """Series that continue those of a fit, or are to be judged by it, and what they are besides their numbers.
 
     Raises
@@ -129,7 +132,8 @@ def continued(forecaster: Any, frame: Any, history: Any, rescale: Any = False) -
         Other columns or other times than the fit; as `Frame.of`.
     """
     history = without_gaps(forecaster, in_order(frame, history, rescale))
-    own = Frame.of(history, forecaster.freq, frame, bool(rescale))
+    with called(name):
+        own = Frame.of(history, forecaster.freq, frame, bool(rescale))
     if not rescale:
         refuse_steps(frame, own)
     return history, own

@@ -23,7 +23,7 @@ def as_arrays(forecaster: Any, frame: Any, values: Any, X: Any, names: Any) -> t
     columns, bare = Columns.of(forecaster), copy.copy(forecaster)
     bare.fill = bare.freq = bare._frame = bare._inputs = None
     if columns is None:
-        values, X = continued(forecaster, frame, values)[0], without_gaps(forecaster, X)
+        values, X = continued(forecaster, frame, values, name="values")[0], without_gaps(forecaster, X)
         check_fit(values, X)
         return bare, numbers(values), numbers(named(names, X))
     if X is not None:

@@ -60,7 +60,7 @@ class Frame:
             frames = [None] * len(y)
             for number, own in enumerate(likes(like, len(y))):
                 if hasattr(y[number], "to_numpy"):
-                    with _numbered(number):
+                    with called(f"y[{number}]"):
                         frames[number] = cls.of(y[number], freq, own, other)
             return frames if any(frames) else None
         if not hasattr(y, "to_numpy") or not (hasattr(y, "columns") or hasattr(y, "name")):
@@ -69,10 +69,7 @@ class Frame:
         columns = list(y.columns) if hasattr(y, "columns") else None
         if columns == []:
             raise ValueError("y must have at least one column, got none")
-        for name in columns or ():
-            _check_numbers(f"the column {name!r} of y", name, y[name])
-        if columns is None:
-            _check_numbers("y" if y.name is None else f"y, {y.name!r},", "...", y)
+        check_numbers("y", y)
         own = likes(like, 1)[0]
         index = Index.of(y.index, freq, None if own is None else own.index, other) if pandas else None
         return cls("pandas" if pandas else "polars", columns, None if columns else y.name, index)
@@ -138,21 +135,37 @@ def likes(like: Any, count: int) -> list[Frame | None]:
 
 
 @contextmanager
-def _numbered(number: int) -> Iterator[None]:
-    """Block in which errors about y say which element of the list it is."""
+def called(name: str, usual: str = "y") -> Iterator[None]:
+    """Block in which errors about y say another name of it: that it is an element of a list, or a history."""
     try:
         yield
     except (TypeError, ValueError) as error:
-        text = re.sub(r"\by\b(?![.\[(~])", f"y[{number}]", str(error), count=1)
+        text = re.sub(rf"(?<!['\w]){usual}(?!['\w])", name, str(error))
         raise (TypeError if isinstance(error, TypeError) else ValueError)(text) from None
 
 
-def _check_numbers(where: str, name: Any, column: Any) -> None:
-    """Refuse a column of dates or texts, which a frame would turn into numbers beside others."""
+def check_numbers(name: str, values: Any) -> None:
+    """Refuse a Series, or a column of a DataFrame, of dates or texts, which it would turn into numbers beside others.
+
+    Raises
+    ------
+    TypeError
+    """
+    if hasattr(values, "columns"):
+        for column in values.columns:
+            cure = f"Forecaster(time={column!r}) reads such a table" if name == "y" else "leave it out"
+            _check_column(f"the column {column!r} of {name}", values[column], cure)
+    elif hasattr(values, "to_numpy"):
+        own = getattr(values, "name", None)
+        cure = "the values are needed, and their dates as the index"
+        _check_column(name if own is None else f"{name}, {own!r},", values, cure)
+
+
+def _check_column(where: str, column: Any, of_dates: str) -> None:
     values = np.asarray(column)
     each = values.reshape(-1).tolist() if values.dtype.kind in "OUT" else []
     if values.dtype.kind in "mM" or any(hasattr(one, "isoformat") for one in each):
-        raise TypeError(f"{where} holds dates: Forecaster(time={name!r}) reads such a table")
+        raise TypeError(f"{where} holds dates: {of_dates}")
     text = next((one for one in each if isinstance(one, str)), None)
     if text is not None:
         raise TypeError(

@@ -13,6 +13,7 @@ from pylstm.data.calendar import Steps, UnevenTimes, steps_of
 from pylstm.data.continued import steps_like
 from pylstm.data.digits import dated_digits
 from pylstm.data.frequency import steps_every
+from pylstm.data.panel import count_of
 from pylstm.data.timestamps import looks_like_date
 from pylstm.estimators.series.clocks import Clock, in_zone_of, is_counted
 from pylstm.estimators.series.refusing import SAME, SORTED, check_periods, refuse_missing_index, refuse_other_index
@@ -93,7 +94,7 @@ class Index:
             return cls("periods", name, last=str(index[-1]), frequency=index.freqstr)
         if dtype.kind == "M":
             return cls._dated(index, freq, like)
-        if dtype.kind == "m" or _is_dated(index):
+        if dtype.kind == "m" or has_dates(index):
             return cls._timed(index, _finder(None, freq), like)
         if dtype.kind in "iuf":
             counted = hasattr(index, "step") or is_counted(freq, None if like is None else like.steps)
@@ -101,6 +102,8 @@ class Index:
             if clock.family == "dates":
                 return cls._timed(index, _finder(None, freq), like)
             numbers = index.to_numpy()
+            if freq is not None and (like is None or not np.array_equal(numbers, np.arange(len(numbers)))):
+                return cls("numbers", name, _even_steps(numbers, _finder(None, freq), clock, index))
             steps = _numbered(numbers, like.steps if like is not None and like.kind == "numbers" else None)
             _warn_of_numbers(numbers)
             return cls("none" if steps is None else "numbers", name, steps)
@@ -211,11 +214,11 @@ def all_steps(index: Any, freq: Any = None) -> tuple[Steps, Any] | None:
             return None
         every = pd.period_range(index[0], periods=int(positions[-1]) + 1, freq=index.freqstr, name=index.name)
         return Steps("number", 1.0, 0.0, len(index), positions), every
-    if dtype.kind not in "mM" and not _is_dated(index) and (freq is not None or not has_months(index)):
+    if dtype.kind not in "mMiuf" and not has_dates(index):
         return None
     find = _finder(None, freq)
     with suppress(ValueError):
-        clock, times = Clock.read(WHERE, index, find=find)
+        clock, times = Clock.read(WHERE, index, find=find, counted=hasattr(index, "step") or is_counted(freq, None))
         steps = find(times)
         if steps.absent and steps.positions is not None:
             every = clock.written(steps.at(np.arange(steps.positions[-1] + 1)), "pandas")
@@ -227,7 +230,7 @@ def _what(index: Any) -> str:
     """What an index holds of which no steps were found, for messages."""
     if index.dtype.kind in "iuf":
         return "months such as 202401" if has_months(index) else "numbers"
-    return "dates" if index.dtype.kind in "mM" or _is_dated(index) else "texts"
+    return "dates" if index.dtype.kind in "mM" or has_dates(index) else "texts"
 
 
 def has_months(index: Any) -> bool:
@@ -304,7 +307,7 @@ def _inferred(index: Any, freq: Any) -> str | None:
     return pd.infer_freq(index) if len(index) > 3 and index.is_monotonic_increasing and index.is_unique else None
 
 
-def _is_dated(index: Any) -> bool:
+def has_dates(index: Any) -> bool:
     """Whether it holds dates that are not those of pandas: Python's, or texts."""
     values = np.asarray(index, object)
     if all(hasattr(each, "year") or (isinstance(each, str) and looks_like_date(each)) for each in values.tolist()):
@@ -325,6 +328,8 @@ def _even_steps(times: np.ndarray, find: Callable[[np.ndarray], Steps], clock: C
         steps = find(times)
     except UnevenTimes as error:
         row, cure = error.row, "freq=... says which steps they have, or pass y.to_numpy()"
+        if "not at a step" in str(error):
+            cure = "leave freq out, name another, or pass y.to_numpy()"
         if row and times[row] <= times[row - 1]:
             cure = SAME if times[row] == times[row - 1] else SORTED
         raise ValueError(f"the index of y must have equal steps: {shown[row]} {error}; {cure}") from None
@@ -333,7 +338,7 @@ def _even_steps(times: np.ndarray, find: Callable[[np.ndarray], Steps], clock: C
         freq = ", as does y.asfreq(...).interpolate()" if hasattr(shown, "freq") else ""
         freq += ", take them for holidays, freq='C'" if steps.kind == "business day" else ""
         raise ValueError(
-            f"{steps.absent} steps (of {steps}) are absent from the index of y, the first {first}: "
+            f"{count_of(steps.absent, str(steps))} absent from the index of y, the first {first}: "
             f"Forecaster(fill='linear') puts them in{freq}; or pass y.to_numpy()"
         )
     return steps

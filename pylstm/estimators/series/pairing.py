@@ -6,10 +6,8 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from pylstm.data.timestamps import looks_like_date
-from pylstm.estimators.series.frames import Frame, is_indexed
-
-CURE = "X.to_numpy() pairs them by position"
+from pylstm.estimators.series.frames import Frame, check_numbers, is_indexed, likes
+from pylstm.estimators.series.index import has_dates, has_months
 
 
 def check_fit(y: Any, X: Any) -> list[Any] | None:
@@ -20,6 +18,7 @@ def check_fit(y: Any, X: Any) -> list[Any] | None:
     ValueError
         Both have dates or numbers, which differ; the inputs of several series have different names.
     """
+    _check_inputs(X)
     if not isinstance(X, list | tuple):
         beside = y[0] if isinstance(y, list | tuple) and y else y
         _check_dates(X, beside.index if is_indexed(beside) else None, "those of y")
@@ -50,6 +49,12 @@ def matched(names: list[Any] | None, frame: Any, n: int, X: Any, history: Any) -
             for own, each, past in zip(frame if several else [frame] * len(X), X, pasts)
         ]
     X = named(names, X)
+    _check_inputs(X)
+    if hasattr(X, "shape") and hasattr(history, "shape") and len(X) == n != len(history) + n:
+        raise ValueError(
+            f"X must have the inputs of history and of the {n} steps to come, {len(history) + n} rows, got {len(X)}: "
+            "put those of history before them"
+        )
     own = frame if isinstance(frame, Frame) else None
     if own is not None and own.index is not None and own.index.kind != "none":
         ahead = own.index.future(n)
@@ -59,6 +64,27 @@ def matched(names: list[Any] | None, frame: Any, n: int, X: Any, history: Any) -
         elif is_indexed(history):
             _check_dates(X, history.index.append(ahead), "those of history and of the steps to come")
     return X
+
+
+def check_after(frame: Any, y: Any) -> None:
+    """Refuse dates or numbers of steps that are not those after the series of a fit.
+
+    Raises
+    ------
+    ValueError
+    """
+    several = isinstance(y, list | tuple)
+    given = list(y) if several else [y]
+    for own, each in zip(likes(frame, len(given)), given):
+        if own is not None and own.index is not None and own.index.kind != "none" and is_indexed(each):
+            _check_dates(each, own.index.future(len(each)), "those after the series of the fit", "y")
+
+
+def _check_inputs(X: Any) -> None:
+    """Refuse columns of dates or texts."""
+    for number, each in enumerate(X if isinstance(X, list | tuple) else [X]):
+        if hasattr(each, "to_numpy"):
+            check_numbers(f"X[{number}]" if isinstance(X, list | tuple) else "X", each)
 
 
 def _taken(X: Any, ahead: Any) -> Any:
@@ -97,7 +123,7 @@ def _refuse_names(expected: list[Any], got: list[Any]) -> NoReturn:
     raise ValueError(f"X must have the columns of the fit, {wanted}; got {found}: X.to_numpy() takes them in order")
 
 
-def _check_dates(X: Any, expected: Any, whose: str) -> None:
+def _check_dates(X: Any, expected: Any, whose: str, name: str = "X") -> None:
     """Refuse dates or numbers of X that are not the expected ones; what has none is paired by position.
 
     So are rows that are numbered from 0, as every frame has them.
@@ -117,14 +143,14 @@ def _check_dates(X: Any, expected: Any, whose: str) -> None:
     row = int(np.argmin(same)) if same.shape == (len(X),) else 0
     what = "dates" if dates else "numbers"
     raise ValueError(
-        f"the {what} of X must be {whose}: row {row} must be that of {expected[row]}, got {X.index[row]}; {CURE}"
+        f"the {what} of {name} must be {whose}: row {row} must be that of {expected[row]}, got {X.index[row]}; "
+        f"{name}.to_numpy() pairs them by position"
     )
 
 
 def _dated(index: Any) -> bool:
     """Whether it is an index of dates, periods, or texts that are dates."""
     kind = getattr(index.dtype, "kind", "O")
-    if kind == "M" or hasattr(index, "freqstr"):
+    if kind == "M" or hasattr(index, "freqstr") or has_months(index):
         return True
-    first = index[0] if len(index) else None
-    return hasattr(first, "isoformat") or (isinstance(first, str) and looks_like_date(first))
+    return len(index) > 0 and kind == "O" and has_dates(index)

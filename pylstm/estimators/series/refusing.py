@@ -59,6 +59,8 @@ def refuse_missing(name: Any, column: Any, library: str) -> None:
         return
     if missing.all():
         raise ValueError(f"the column {name!r} has no time in any row: name another, time=..., or leave time out")
+    if library == "X":
+        raise ValueError(f"the column {name!r} of X has no time in row {_which(missing)}: write it there")
     cure = {"pandas": f": frame.dropna(subset=[{name!r}])", "polars": f": frame.drop_nulls({name!r})"}
     raise ValueError(
         f"the column {name!r} has no time in row {_which(missing)}: write it there, or leave the row out"

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from pylstm.checks import quoted
+from pylstm.wording import with_article
 
 
 def names_of(frame: Any) -> list[Any]:
@@ -16,20 +17,31 @@ def names_of(frame: Any) -> list[Any]:
     if hasattr(frame, "column_names") and hasattr(frame, "to_pandas"):
         raise TypeError("a Table of pyarrow is not read: pass table.to_pandas(), or polars.from_arrow(table)")
     if not isinstance(frame, dict) and not hasattr(frame, "columns"):
-        rows = isinstance(frame, list) and bool(frame) and isinstance(frame[0], dict)
-        cure = ": pandas.DataFrame(rows) makes one" if rows else ""
-        raise TypeError(f"with id= or time= a DataFrame or a dict of columns is needed, got {quoted(frame)}{cure}")
+        first = frame[0] if isinstance(frame, list | tuple) and len(frame) else None
+        cure = ": pandas.DataFrame(rows) makes one" if isinstance(first, dict) else ""
+        if hasattr(frame, "reset_index"):
+            cure = ": y.reset_index() makes one"
+        if hasattr(first, "columns"):
+            cure = ": put them below each other, with a column of their ids, id=..."
+        what = f"a list of {type(first).__name__}s" if hasattr(first, "shape") else quoted(frame)
+        what = f"{with_article(type(frame).__name__)} {frame.shape}" if hasattr(frame, "shape") else what
+        raise TypeError(f"with id= or time= a DataFrame or a dict of columns is needed, got {what}{cure}")
     return list(getattr(frame, "columns", frame))
 
 
-def check_columns(columns: Any, names: list[Any], index: Any = ()) -> None:
-    """Refuse columns that are not there, are named twice, or leave none to forecast."""
+def check_columns(columns: Any, names: list[Any], index: Any = (), fitted: bool = False) -> None:
+    """Refuse columns that are not there, are named twice, or leave none to forecast; `fitted`: those that a fit had."""
     given = [each for each in (columns.id, columns.time) if each is not None]
     given += [*columns.target, *columns.known, *columns.static]
     for k, name in enumerate(given):
         if name not in names:
             cure = f": frame.reset_index() makes a column of the index {name!r}" if name in index else ""
-            raise ValueError(f"unknown column {name!r} (known: {', '.join(map(str, names))}){cure}")
+            known = ", ".join(map(str, names))
+            if fitted:
+                raise ValueError(
+                    f"the table must have the columns of the fit, {name!r} is missing (it has {known}){cure}"
+                )
+            raise ValueError(f"unknown column {name!r} (known: {known}){cure}")
         if name in given[:k]:
             raise ValueError(f"the column {name!r} is named twice")
     if not columns.target:
@@ -86,3 +98,48 @@ def ahead_of(frame: Any, columns: Any, ids: list[Any]) -> tuple[np.ndarray, np.n
     if other is not None:
         raise ValueError(f"X has rows of the series {other!r}, which the fit did not have: leave them out")
     return values, owner
+
+
+def static_of(frame: Any, columns: Any, panel: Any, ids: list[Any], fitted: Any) -> tuple[np.ndarray, dict[Any, Any]]:
+    """Numbers (S, F) of the static columns, of others one for each of their values; and these values.
+
+    Parameters
+    ----------
+    frame : DataFrame or dict
+    columns : Columns
+    panel : Panel
+    ids : list
+    fitted : Table, optional
+        Of the fit, which has such values.
+
+    Raises
+    ------
+    ValueError
+        A missing value, or one that changes in a series, or that the fit did not have.
+    """
+    parts = [np.zeros((len(panel.values), 0))]
+    levels: dict[Any, Any] = {}
+    for name in columns.static:
+        column = np.asarray(frame[name])
+        each = []
+        for k, rows in enumerate(panel.rows):
+            own = column[rows]
+            if empty := [k for k, value in enumerate(own.tolist()) if value is None or value != value]:
+                raise ValueError(f"row {rows[empty[0]]}, column {name!r}: a missing value: a static column needs all")
+            if any(value != own[0] for value in own.tolist()):
+                of = f" of {ids[k]!r}" if ids else ""
+                raise ValueError(f"the static column {name!r} must have one value in a series, it changes in that{of}")
+            each.append(own[0])
+        if column.dtype.kind in "iufb":
+            levels[name] = None
+            parts.append(np.array(each, "float64")[:, None])
+            continue
+        texts = [str(value) for value in each]
+        levels[name] = sorted(set(texts)) if fitted is None else fitted.levels[name]
+        if unknown := set(texts) - set(levels[name]):
+            raise ValueError(
+                f"the static column {name!r} must have values that the fit had, got {sorted(unknown)[0]!r}: leave such "
+                "series out"
+            )
+        parts.append(np.array([[text == value for value in levels[name]] for text in texts], "float64"))
+    return np.hstack(parts), levels

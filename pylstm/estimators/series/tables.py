@@ -17,7 +17,7 @@ from pylstm.estimators.series.clocks import Clock, in_zone_of, is_counted
 from pylstm.estimators.series.frames import LIBRARIES, imported
 from pylstm.estimators.series.index import read_steps, steps_metadata
 from pylstm.estimators.series.refusing import refuse_missing, refuse_other_times
-from pylstm.estimators.series.table_columns import ahead_of, check_columns, names_of, numbers_of, owner_of
+from pylstm.estimators.series.table_columns import ahead_of, check_columns, names_of, numbers_of, owner_of, static_of
 from pylstm.schema import Entries, as_array
 
 FILLS = ("linear", "previous", "zero")
@@ -133,7 +133,7 @@ class Table:
             others = {columns.id, columns.time, *columns.known, *columns.static}
             target = tuple(name for name in names if name not in others)
         columns = Columns(**(vars(columns) | {"target": target}))
-        check_columns(columns, names, getattr(getattr(frame, "index", None), "names", ()))
+        check_columns(columns, names, getattr(getattr(frame, "index", None), "names", ()), fitted is not None)
         if not len(frame[target[0]]):
             raise ValueError("the table has no rows: each series needs at least one step")
         library = "dict" if isinstance(frame, dict) else "pandas" if hasattr(frame, "index") else "polars"
@@ -147,7 +147,7 @@ class Table:
         known = numbers_of(frame, columns.known) if columns.known else None
         panel = _panel(columns, values, known, owner, times, clock, fitted)
         ids = [each.item() if isinstance(each, np.generic) else each for each in panel.ids]
-        static, levels = _static(frame, columns, panel, ids, fitted)
+        static, levels = static_of(frame, columns, panel, ids, fitted)
         steps = [_ended(each, len(own)) for each, own in zip(panel.steps, panel.values)]
         found = cls(columns, library, clock, ids, steps, levels, static, panel.values, panel.known)
         return found if fitted is None else found.in_order(fitted.ids)
@@ -220,12 +220,32 @@ class Table:
                 )
         return [each[:n] for each in found]
 
+    def check_after(self, following: Table) -> None:
+        """Refuse a table of the same series that does not begin one step after these.
+
+        Raises
+        ------
+        ValueError
+        """
+        for k, (own, other) in enumerate(zip(self.steps, following.steps)):
+            expected, got = own.at([own.count])[0], other.at([0])[0]
+            off = expected != got
+            if own.kind in ("time", "number") and own.known:  # of a clock that jitters
+                off = abs(float((got - expected).astype("float64"))) > 0.5 * own.step
+            if off and self.clock is not None:
+                of = f" of {self.ids[k]!r}" if self.ids else ""
+                raise ValueError(
+                    f"y must begin one step after the series{of}, with {self.clock.shown(expected)}, got "
+                    f"{self.clock.shown(got)}"
+                )
+
     def _read_ahead(self, X: Any) -> list[np.ndarray]:
         """Known inputs of a table of steps to come, by id and in the order of their times."""
         columns = self.columns
         values, owner = ahead_of(X, columns, self.ids)
         times = None
         if columns.time is not None and columns.time in names_of(X):
+            refuse_missing(f"{columns.time}", X[columns.time], "X")
             times = _read_clock(columns, X[columns.time], None, self, False)[1]
         found = []
         for k, own in enumerate(self.ids or [0]):
@@ -343,38 +363,6 @@ def _panel(
         text = text.replace(", 'none' takes the rows as equal steps", holidays)
         text = text.replace("fill='none' takes the rows as equal steps", "say which, freq=..., or leave the times out")
         raise ValueError(f"row {error.row}, {where}: {text}") from None
-
-
-def _static(
-    frame: Any, columns: Columns, panel: Panel, ids: list[Any], fitted: Table | None
-) -> tuple[np.ndarray, dict[Any, Any]]:
-    """Numbers (S, F) of the static columns, of others one for each of their values; and these values."""
-    parts = [np.zeros((len(panel.values), 0))]
-    levels: dict[Any, Any] = {}
-    for name in columns.static:
-        column = np.asarray(frame[name])
-        each = []
-        for k, rows in enumerate(panel.rows):
-            own = column[rows]
-            if empty := [k for k, value in enumerate(own.tolist()) if value is None or value != value]:
-                raise ValueError(f"row {rows[empty[0]]}, column {name!r}: a missing value: a static column needs all")
-            if any(value != own[0] for value in own.tolist()):
-                of = f" of {ids[k]!r}" if ids else ""
-                raise ValueError(f"the static column {name!r} must have one value in a series, it changes in that{of}")
-            each.append(own[0])
-        if column.dtype.kind in "iufb":
-            levels[name] = None
-            parts.append(np.array(each, "float64")[:, None])
-            continue
-        texts = [str(value) for value in each]
-        levels[name] = sorted(set(texts)) if fitted is None else fitted.levels[name]
-        if unknown := set(texts) - set(levels[name]):
-            raise ValueError(
-                f"the static column {name!r} must have values that the fit had, got {sorted(unknown)[0]!r}: leave such "
-                "series out"
-            )
-        parts.append(np.array([[text == value for value in levels[name]] for text in texts], "float64"))
-    return np.hstack(parts), levels
 
 
 def _ended(steps: Steps, count: int) -> Steps:
