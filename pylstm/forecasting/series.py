@@ -148,12 +148,13 @@ def warn_of_codes(series: Sequence[np.ndarray]) -> None:
                     return
 
 
-MANY, SUDDEN = 20, 20.0
-"""Values before the last one, and how many times the largest step between them its own step is, for a warning."""
+MANY, SUDDEN, ROUNDING = 20, 20.0, 1e-9
+"""Values before the last one, how many times the largest step between them its own step is, for a warning, and what
+share of the largest value is no step."""
 
 
 def warn_of_end(series: Sequence[np.ndarray]) -> None:
-    """Warn of a last value that lies far from the one before.
+    """Warn of a last value that lies far from the one before, or from a constant.
 
     Warns
     -----
@@ -165,11 +166,17 @@ def warn_of_end(series: Sequence[np.ndarray]) -> None:
             continue
         steps = abs(np.diff(each, axis=0))
         before = steps[:-1].max(axis=0)
-        for k in np.flatnonzero((before > 0) & (steps[-1] > SUDDEN * before)):
+        least = np.maximum(SUDDEN * before, ROUNDING * abs(each).max(axis=0))
+        for k in np.flatnonzero(steps[-1] > least):
             of = "" if len(series) == 1 and each.shape[1] == 1 else f" of series {number}, column {k}"
+            says = (
+                f"is {steps[-1, k]:.6g} from the one before, and no step before that is larger than {before[k]:.6g}"
+                if np.ptp(each[:-1, k]) > ROUNDING * abs(each[-2, k])
+                else f"differs from all {len(each) - 1} before it, which are {each[-2, k]:.6g}"
+            )
             warn(
-                f"the last value{of}, {each[-1, k]:.6g}, is {steps[-1, k]:.6g} from the one before, and no step before "
-                f"that is larger than {before[k]:.6g}: if it is an error, leave it out, as forecasts go on from it"
+                f"the last value{of}, {each[-1, k]:.6g}, {says}: if it is an error, leave it out, as forecasts go on "
+                "from it"
             )
             return
 

@@ -53,7 +53,7 @@ def test_a_fit_says_so():
 
 def test_a_last_value_far_from_all_others_is_told_of():
     y = 82 + np.random.default_rng(0).normal(size=60)
-    assert ended(y) == [] and ended(np.r_[y, 90]) == [] and ended(np.r_[np.zeros(40), 7]) == []
+    assert ended(y) == [] and ended(np.r_[y, 90]) == []
     assert ended(np.r_[y[:5], 500]) == []  # five values say little
     (text,) = ended(np.r_[y, 500])
     assert text.startswith("the last value, 500, is 41") and "if it is an error, leave it out" in text
@@ -69,3 +69,21 @@ def test_values_whose_squares_are_0_are_refused():
         ForecastModel("gru", 2).fit(1e-300 * y, epochs=1)
     ForecastModel("gru", 2).fit(1e-130 * y, epochs=1)
     ForecastModel("gru", 2).fit(np.zeros(60), epochs=1)
+
+
+@pytest.mark.parametrize("constant", [0, 5, -1e9, 5 + 1e-12 * np.random.default_rng(0).normal(size=40)])
+def test_a_last_value_after_a_constant_is_told_of(constant):
+    y = np.full(40, constant)
+    (text,) = ended(np.r_[y, 50])
+    assert text.startswith(f"the last value, 50, differs from all 40 before it, which are {y[0]:g}: if it is an error")
+    (text,) = ended(y, np.column_stack([np.r_[y, y[0]], np.r_[y, -7]]))
+    assert "of series 1, column 1, -7, differs" in text
+
+
+@pytest.mark.parametrize("y", [
+    np.full(40, 5.0), np.zeros(40), np.r_[np.full(39, 1e9), 1e9 + 1e-3], np.r_[np.full(15, 5), 50], np.arange(40),
+    np.where(np.arange(40) == 20, 50, 5), np.where(np.isin(np.arange(40), (20, 39)), 50, 5),
+    np.r_[5 + 1e-15 * np.arange(39), 5.0000000001],
+])  # fmt: skip
+def test_constants_and_values_that_came_before_are_not_told_of(y):
+    assert ended(y) == []
