@@ -171,7 +171,7 @@ def print_tables(found: list[dict[str, Any]]) -> None:
         rows = [value for each, value in zip(found, inside) if each["group"] == group]
         print_shares(group, np.mean(rows, axis=0))
     print_shares("all", np.mean(inside, axis=0))
-    for h in (1, 2, 3, 4, 6, 8, 12):
+    for h in (1, 2, 3, 4, 5, 6, 8, 12):
         rows = [np.mean(each["inside"], axis=0)[:, h - 1] for each in found if len(each["inside"][0][0]) >= h]
         print_shares(f"step {h}, {len(rows)} series", np.mean(rows, axis=0))
     if found[0]["ratios"]:

@@ -7,7 +7,8 @@ errors grow with the horizon, so that few of them can be pooled; older scores we
 Tibshirani 2023, Conformal prediction beyond exchangeability). The pooled scores of n origins say the shape, in the
 finite-sample quantile ``level (n + 1) / n``. Forecasts of h steps overlap those from the h - 1 origins before, so that
 ``n / h`` count for the size h steps ahead: where they are too few for a level, Student's t with as many degrees of
-freedom is taken if it is wider.
+freedom is taken if it is wider. Below that, ``n / sqrt(h)`` count, as the other horizons lend theirs: twice the
+variance ``level (1 - level) sqrt(h) / n`` of what such a quantile contains, less that of n, is added to the level.
 
 EnbPI (Xu & Xie 2021) needs an ensemble of refitted models and errors fed back after every step; adaptive conformal
 inference (Gibbs & Candes 2021) corrects the level after every step that has been seen. A forecast of n steps at once
@@ -24,10 +25,10 @@ import numpy as np
 
 AGE = 0.99
 """Factor of the weight of a score with every step of age."""
-PRIOR = 2.0
+PRIOR = 0.5
 """Weight of the prior growth, the root of the horizon, beside the errors."""
-SPENT = 2.0
-"""Errors that the choice of a forecast has spent: a level and a slope."""
+SPENT = 1.5
+"""Errors that the choice of a forecast has spent: a level, and a slope that is damped."""
 
 
 @dataclass(frozen=True)
@@ -74,8 +75,9 @@ class Calibration:
         """
         counts, pooled = self.counts(n), float(self.origins)
         levels = np.broadcast_to(levels, (*np.shape(levels)[:-1], n))
-        edge = 1 - 1 / pooled
-        inside = np.minimum(levels, edge) * (pooled + 1) / pooled
+        edge, lent = 1 - 1 / pooled, 1 / np.sqrt(pooled * counts) - 1 / pooled
+        inside = np.minimum(levels, edge)
+        inside = inside * (pooled + 1) / pooled + 2 * inside * (1 - inside) * lent
         at = np.minimum(np.searchsorted(np.cumsum(self.weights), inside - 1e-12), len(self.scores) - 1)
         found = np.where((levels > 0) & (edge > 0), self.scores[at], 0.0)
         beyond = levels > 1 - 1 / counts

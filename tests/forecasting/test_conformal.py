@@ -23,8 +23,9 @@ def test_the_quantile_is_that_of_one_score_more():
     scores = np.arange(1.0, 20.0)  # 19 of them: 0.95 is the last one, 0.5 the tenth
     found = calibration(scores, 20).radius(np.array([[0.5], [0.94]]), 1)
     np.testing.assert_array_equal(found, [[10.0], [19.0]])
-    found = calibration(scores, 15).radius(np.array([0.5]), 5)  # the shape is that of all, up to 5 independent ones
-    np.testing.assert_array_equal(found, np.full(5, np.ceil(19 * 0.5 * 16 / 15)))
+    found = calibration(np.arange(1.0, 1001), 16, horizon=4).radius(np.array([0.5]), 5)
+    lent = 0.5 * (np.sqrt([1, 2, 3, 4, 4]) - 1) / 16  # of 16 / h independent ones and those that other steps lend
+    np.testing.assert_array_equal(found, np.ceil(1000 * (0.5 * 17 / 16 + lent)))
 
 
 def test_beyond_the_scores_student_takes_over():
@@ -55,7 +56,7 @@ def test_errors_that_grow_and_late_ones_count_more():
 
 def test_steps_far_ahead_are_wider_where_few_errors_chose_the_forecast():
     few, many = calibration([1.0, 2.0, 3.0], 12, growth=0.0), calibration([1.0, 2.0, 3.0], 12000, growth=0.0)
-    expected = np.sqrt(np.array([14, 16, 18, 18]) / 14)  # (c + 2) / c of 12, 6 and 4 independent errors, and no fewer
+    expected = np.sqrt(np.array([27, 30, 33, 33]) / 27)  # (c + 1.5) / c of 12, 6, 4 independent errors, and no fewer
     np.testing.assert_allclose(few.widths(4, 1.0), expected)
     np.testing.assert_allclose(many.widths(4, 1.0), 1, atol=1e-3)
 
