@@ -12,6 +12,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
+import drawings
 import jupytext
 import make_gallery
 import matplotlib.font_manager  # noqa: F401, finds the fonts now: else a page would show that it takes its time
@@ -62,6 +63,11 @@ def write_gallery(app):
     for page in folder.glob("*.md"):
         if page not in written and page.name != "README.md":
             page.unlink()
+
+
+def draw(app):
+    """What is drawn from figures that are kept."""
+    drawings.write(Path(app.srcdir) / "drawn")
 
 
 def copy_mathjax(app, _):
@@ -126,3 +132,4 @@ def setup(app):
     app.connect("build-finished", write_notebooks)
     app.connect("build-finished", copy_mathjax)
     app.connect("builder-inited", write_gallery)
+    app.connect("builder-inited", draw)

@@ -24,6 +24,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from flow import Box, flow_of
 from flow_picture import alternative, picture
+from folds import narrow
 
 from pylstm import plugins
 from pylstm.cells import Derivation, FormulaError, derivation_page, derive
@@ -139,7 +140,7 @@ def page(cell: Any) -> str:
     head, mark, rest = body.partition("\n\n- states: ")
     declaration, line, equations = (mark + rest).partition("\n\n## ")
     head += f"\n\n{told}{declaration}\n\n{shown(cell)}"
-    return f"{head}\n\n{parameter_table(cell.contract)}{line}{equations}"
+    return f"{head}\n\n{parameter_table(cell.contract)}{line}{narrow(equations)}"
 
 
 def family(cell: Any) -> str:

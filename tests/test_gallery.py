@@ -229,3 +229,21 @@ def test_text_stays_in_its_box():
     assert len(lines) > 4 and " ".join(lines).replace("\u2003", "") == long
     assert max(flow_picture.width(line) for line in lines) <= (flow_picture.LONGEST + 2) * flow_picture.LETTER
     assert flow_picture.width("h_{t−1}") < 4 * flow_picture.LETTER
+
+
+def test_long_formulas_are_folded(gallery):
+    """Nothing is lost or changed, cases stay whole, and what has a sign or a product outside of brackets fits."""
+    folds = sys.modules["folds"]
+    line = (
+        r"  \mathit{dh}_{t} &= a_{t} \, b_{t} + \mathit{keep1}_{t} \, \mathit{keep2}_{t} - (c_{t} - d_{t} \, e_{t}) \\"
+    )
+    made = folds.folded(line, 20)
+    assert len(made.splitlines()) == 3 and made.endswith(r" \\")
+    assert re.sub(r" \\\\\n  &\\quad ", " ", made) == line
+    assert folds.folded(r"  h_{t} &= o_{t} \, c_{t} \\") == r"  h_{t} &= o_{t} \, c_{t} \\"
+    cases = r"  \mathit{longer}_{t} &= \begin{cases} a + b & \mathit{cond}_{t} > 0 \\ c - d & \text{else} \end{cases}"
+    assert folds.folded(cases, 10) == cases
+    product = folds.folded(r"  d &= -(a_{t} \, b_{t} \, c_{t})", 5)
+    assert product.splitlines()[0] == r"  d &= -(a_{t} \\" and product.splitlines()[-1] == r"  &\quad \cdot c_{t})"
+    wide = [each for page in gallery.values() for each in page.splitlines() if "&=" in each or r"&\quad" in each]
+    assert len(wide) > 3000 and sum(folds.letters(each) > 45 for each in wide) < 0.03 * len(wide)

@@ -28,8 +28,13 @@ class Ink:
 LIGHT, DARK = Ink("#1f2328", "#6e7781", "#cf222e18"), Ink("#e6edf3", "#9198a1", "#ff7b7230")
 
 
-def draw(works: Sequence[dict[str, Any]], machine: dict[str, Any], path: str, dark: bool = False) -> None:
-    """Write the picture to `path`, without a background, in ink for a light page or for a dark one."""
+def draw(
+    works: Sequence[dict[str, Any]], machine: dict[str, Any], path: str, dark: bool = False, narrow: bool = False
+) -> None:
+    """Write the picture to `path`, without a background, in ink for a light page or for a dark one.
+
+    A narrow one has its panels one below the other.
+    """
     from textwrap import fill
 
     import matplotlib
@@ -42,17 +47,23 @@ def draw(works: Sequence[dict[str, Any]], machine: dict[str, Any], path: str, da
     if not kinds:
         return
     found = {(_kind(work), _cell(work)): work for work in works}
-    heights = [_height([work for work in works if _kind(work) == kind]) for kind in kinds]
-    ink = DARK if dark else LIGHT
+    ink, lines = DARK if dark else LIGHT, [[(kind, cell) for cell in cells] for kind in kinds]
+    if narrow:
+        lines = [[each] for line in lines for each in line]
+    heights = [_height([work for work in works if _kind(work) == line[0][0]]) for line in lines]
+    columns = len(lines[0])
+    size = (3.0 * columns + 0.8, sum(heights) + 0.6 * len(lines) + 0.5)
     with matplotlib.rc_context({"svg.hashsalt": "jobs", "svg.fonttype": "none", "text.color": ink.text}):
-        figure = Figure(figsize=(3.0 * len(cells) + 0.8, sum(heights) + 0.6 * len(kinds) + 0.5), layout="constrained")
-        panels = figure.subplots(len(kinds), len(cells), squeeze=False, height_ratios=heights)
-        for kind, line in zip(kinds, panels):
-            for cell, panel in zip(cells, line):
-                _panel(panel, found.get((kind, cell)), _limits(works), ink)
-            _names(line[0], found.get((kind, cells[0])), KINDS[kind], ink)
-        _legend(figure, works, ink)
-        figure.supxlabel(fill(sentence(machine), 50 * len(cells)), fontsize=7.5, color=ink.quiet, x=0.01, ha="left")
+        figure = Figure(figsize=size, layout="constrained")
+        panels = figure.subplots(len(lines), columns, squeeze=False, height_ratios=heights)
+        for line, row in zip(lines, panels):
+            for each, panel in zip(line, row):
+                _panel(panel, found.get(each), _limits(works), ink)
+            _names(row[0], found.get(line[0]), KINDS[line[0][0]], ink)
+        _legend(figure, works, ink, 2 if narrow else None)
+        figure.supxlabel(
+            fill(sentence(machine), 64 if narrow else 50 * columns), fontsize=7.5, color=ink.quiet, x=0.01, ha="left"
+        )
         dated = {"metadata": {"Date": None}} if path.lower().endswith(".svg") else {}
         figure.savefig(path, dpi=150, transparent=True, **dated)
 
@@ -158,8 +169,8 @@ def _axes(panel: Any, ink: Ink) -> None:
         spine.set_visible(False)
 
 
-def _legend(figure: Any, works: Sequence[dict[str, Any]], ink: Ink) -> None:
-    """What the colours and the line are."""
+def _legend(figure: Any, works: Sequence[dict[str, Any]], ink: Ink, columns: int | None) -> None:
+    """What the colours and the line are; in one line if nothing is said."""
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
@@ -170,7 +181,7 @@ def _legend(figure: Any, works: Sequence[dict[str, Any]], ink: Ink) -> None:
     figure.legend(
         handles=handles,
         loc="outside upper left",
-        ncols=len(handles),
+        ncols=columns or len(handles),
         frameon=False,
         title="time divided by that of pylstm: longer is slower",
         title_fontsize=10,
