@@ -76,7 +76,7 @@ def test_a_score_of_other_steps_is_refused(form):
     net.fit(several(y.iloc[:split]))
     assert np.isfinite(net.score(several(y.iloc[split:])))
     with pytest.raises(
-        ValueError, match=r"(y must begin one step after the series|dates of y must be those after the ser)"
+        ValueError, match=r"(y must begin one step after the series|dates of y must be those after the series)"
     ):
         net.score(several(y.iloc[split - 5 : split + 5]))
     if form != "table":
