@@ -82,7 +82,7 @@ class Bidirectional(Composite[BidirectionalRun], kind="bidirectional"):
 
     if not TYPE_CHECKING:  # a checker reports what uses it
 
-        def stream(self, batch_size: int = 1) -> Never:
+        def stream(self, batch_size: int = 1, *, online: Any = None, saturation: Any = False) -> Never:
             """TypeError: the reverse direction begins at the end of the sequence."""
             raise TypeError(
                 "a Bidirectional cannot be streamed: its reverse direction needs the whole sequence: call "

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 import numpy as np
 
 from pylstm.cells.influence import UnitInfluence, unit_influence
-from pylstm.checks import Array, as_array, check_array, check_reset, check_size, quoted, which_rows
-from pylstm.engine.stream_arguments import check_out, check_rows, pack_states, unpack_states
+from pylstm.checks import Array, as_array, check_array, check_reset, check_size, which_rows
+from pylstm.engine.stream_arguments import check_out, check_rows, not_callable, pack_states, unpack_states
 from pylstm.layers.inputs.by_layer import by_layer, check_form
+from pylstm.layers.streams.online_chunk import take_chunk
+from pylstm.layers.streams.online_kept import Kept
 from pylstm.layers.streams.online_parts import NO_PRODUCT, OWN, WHOLE, OnlinePart, alone, engine
 from pylstm.layers.streams.online_rules import FullRule, UnitRule, check_crossings
 from pylstm.parameters import Parameters
@@ -22,7 +24,7 @@ Rule = Literal["rtrl", "snap1", "eprop"]
 RULES = ("rtrl", "snap1", "eprop")
 
 
-class OnlineStream:
+class OnlineStream(Kept):
     """A layer or a stack, fed step by step, that has the gradient of every step at that step.
 
     What ``layer.stream(online="rtrl")`` returns. It keeps the influence of the parameters on the states, and never
@@ -197,19 +199,68 @@ class OnlineStream:
         if reset is not None:
             flags = as_array("reset", reset)
             anew = check_reset(flags, () if B == 1 and flags.ndim == 0 else (B,))
-        if aux is not None or self._takes_aux:
-            check_form(self._layer, "aux", aux)
-            given = by_layer("aux", aux, len(self._parts)) if self._parts[1:] else [aux]
-            for part, each in zip(self._parts, given):
-                part.take_aux(each)
+        for part, each in zip(self._parts, self._by_part(aux)):
+            part.take_aux(each)
+        self._move(x_t, [part.layer.loop_weights() for part in self._parts], y, anew)
+        return y if out is None else out
+
+    def _by_part(self, aux: Any) -> list[Any]:
+        """What comes with a step, or with several, by layer; empty where there is nothing."""
+        if aux is None and not self._takes_aux:
+            return []
+        check_form(self._layer, "aux", aux)
+        return by_layer("aux", aux, len(self._parts)) if self._parts[1:] else [aux]
+
+    def _move(self, x_t: Array, flats: list[Array], y: Array, anew: Array | None) -> None:
+        """One step whose arguments are checked; rows start anew before it where `anew` is True."""
         self._chain.begin()
         if anew is not None:
             self._start(anew)
         self._rule.flush()
-        self._chain.step(x_t, [part.layer.loop_weights() for part in self._parts], y)
+        self._chain.step(x_t, flats, y)
         self._rule.after_step()
         self._chain.end()
-        return y if out is None else out
+
+    @alone
+    def feed(
+        self, chunk: ArrayLike, out: Array | None = None, *, aux: Any = None, reset: ArrayLike | None = None
+    ) -> Array:
+        """Many steps in one call, with the parameters of now: such as those before the first loss.
+
+        States and influence are then as after as many calls of `step`, to the last bit; `learn` is for the last step.
+
+        Parameters
+        ----------
+        chunk : array_like, shape (T, batch_size, input_size), or (T, input_size) for one row
+            (batch_size, T, input_size) if the layer is `batch_first`. Of the layer's dtype; T = 0 is legal.
+        out : ndarray, optional
+            For the result: C-contiguous, of the layer's dtype.
+        aux : dict of str to array_like, or of a stack a list by layer
+            As of `step`, with an axis of steps as `chunk` has it.
+        reset : array_like of bool, shape (T, batch_size), or (T,) for one row
+            Where True, the row starts anew before the step; (batch_size, T) if the layer is `batch_first`.
+
+        Returns
+        -------
+        ndarray, shape (T, batch_size, output_size), or as `chunk` has its axes
+
+        Raises
+        ------
+        TypeError, ValueError, RuntimeError
+            As `step`. The states are then those before the call.
+        """
+        given = take_chunk(self, chunk, aux, reset)
+        y = given.room(out)
+        flats = [part.layer.loop_weights() for part in self._parts]
+        for t in range(given.T):
+            for part, each in zip(self._parts, given.aux):
+                part.take_aux({name: array[t] for name, array in each.items()})
+            self._move(given.x[t], flats, y[t], None if given.reset is None else given.reset[t])
+        return given.result(y, out)
+
+    def __call__(self, *_: Any, **__: Any) -> NoReturn:
+        """A stream is not callable: TypeError."""
+        not_callable(self)
 
     def learn(self, dy: ArrayLike) -> Parameters:
         """The gradient of the loss of the last step.
@@ -314,51 +365,6 @@ class OnlineStream:
             self._rule.start(b)
             for part in self._parts:
                 part.start(b)
-
-    @alone
-    def state_dict(self) -> dict[str, Any]:
-        """All that the stream knows of the past, with its rule, dtype and cells, by name, for `load_state_dict`."""
-        self._chain.check()
-        found: dict[str, Any] = {f"tape{k}": part.online.tape.copy() for k, part in enumerate(self._parts)}
-        found |= {name: array.copy() for name, array in self._rule.arrays().items()}
-        found["pending"] = np.array(self._rule.pending)
-        found["stepped"] = np.array(self._chain.stepped)
-        return found | {name: np.array(value) for name, value in self._kind.items()}
-
-    @alone
-    def load_state_dict(self, values: Mapping[str, Any]) -> None:
-        """Take up what `state_dict` of a stream of the same layer, rule and number of rows returned.
-
-        Raises
-        ------
-        ValueError
-            Names, shapes, rule, dtype or cells of another stream. Nothing has changed then.
-        """
-        values = dict(values)
-        for name, kind in self._kind.items():
-            if (given := np.array(values.get(name, kind)).tolist()) != kind:
-                raise ValueError(
-                    f"this state is of another stream: {name} was {quoted(given)} there and is {quoted(kind)} here. "
-                    "Load it into a stream of the same cells, dtype and rule: layer.stream(batch_size, online=...)"
-                )
-        own = {f"tape{k}": part.online.tape for k, part in enumerate(self._parts)} | self._rule.arrays()
-        wanted = {name: array.shape for name, array in own.items()}
-        wanted |= {"pending": (), "stepped": ()} | {name: np.shape(value) for name, value in self._kind.items()}
-        got = {name: np.shape(value) for name, value in values.items()}
-        if got != wanted:
-            raise ValueError(f"this state is of another stream: it has {got}, needed are {wanted}")
-        self._chain.halfway = True
-        for name, array in own.items():
-            array[...] = values[name]
-        self._rule.pending, self._chain.stepped = bool(values["pending"]), bool(values["stepped"])
-        self._chain.halfway = False
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {"layer": self._layer, "rows": self._batch_size, "online": self._online, "past": self.state_dict()}
-
-    def __setstate__(self, saved: dict[str, Any]) -> None:
-        self.__init__(saved["layer"], saved["rows"], saved["online"])  # type: ignore[misc]
-        self.load_state_dict(saved["past"])
 
     def __repr__(self) -> str:
         return f"OnlineStream({self._layer!r}, batch_size={self._batch_size}, online={self._online!r})"
