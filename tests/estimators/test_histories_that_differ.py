@@ -7,7 +7,7 @@ pd, pl = pytest.importorskip("pandas"), pytest.importorskip("polars")
 pytest.importorskip("sklearn")
 pytestmark = pytest.mark.filterwarnings("ignore:in the back-test nothing was better", "ignore:.*known inputs")
 
-from pylstm import Forecaster  # noqa: E402
+from pylstm import Forecaster, SequenceRegressor  # noqa: E402
 from pylstm.forecasting import backtest  # noqa: E402
 
 SMALL = {"hidden_size": 2, "epochs": 1, "random_state": 0}
@@ -140,3 +140,35 @@ def test_messages_name_what_is_wrong():
         backtest(net, Y[::-1], hold_out=4, horizon=2)
     with pytest.raises(TypeError, match=r"history\[1\], 'y', holds texts"):
         net.predict(1, history=[Y, Y.astype(str)], rescale=True)
+
+
+def test_periods_longer_than_the_steps_of_the_fit():
+    net = Forecaster(time="t", **SMALL).fit(TABLE[["t", "y"]])
+    with pytest.raises(
+        ValueError, match="history must have steps of a day, as the fit, got periods of M: rescale=True"
+    ):
+        net.predict(1, history=pd.DataFrame({"t": pd.PeriodIndex(["2024-03"], freq="M"), "y": [1.0]}))
+    days = pd.DataFrame({"t": pd.PeriodIndex(["2024-03-01"], freq="D"), "y": [1.0]})
+    assert str(net.predict(1, history=days)["t"][0]) == "2024-03-02"
+
+
+@pytest.mark.parametrize("library", [pd.DataFrame, pl.DataFrame])
+def test_lists_of_frames_as_sequences(library):
+    frames = [library({"a": np.arange(5.0) + k, "b": np.arange(5.0) % 3}) for k in range(30)]
+    target = np.arange(30.0)
+    texts = library({"a": ["u"] * 5, "b": np.arange(5.0)})
+    dates = library({"a": DAYS[:5], "b": np.arange(5.0)})
+    net = SequenceRegressor(hidden_size=2, epochs=1, random_state=0)
+    with pytest.raises(
+        ValueError, match=r"X\[7\]: the column 'a' holds text, such as 'u': leave it out, or make numbers"
+    ):
+        net.fit([*frames[:7], texts, *frames[8:]], target)
+    with pytest.raises(TypeError, match=r"X\[7\]\['a'\] must be numbers, got .*atetime.*: pass numbers that say it"):
+        net.fit([*frames[:7], dates, *frames[8:]], target)
+    turned = frames[7][["b", "a"]]
+    with pytest.raises(ValueError, match=r"got \['b', 'a'\] in X\[7\]: X\[7\]\[\['a', 'b'\]\] has them in this order"):
+        net.fit([*frames[:7], turned, *frames[8:]], target)
+    net.fit(frames, target)
+    with pytest.raises(ValueError, match=r"got \['b', 'a'\]: each\[\['a', 'b'\]\] has them in this order"):
+        net.predict([turned])
+    assert net.predict([turned[["a", "b"]]]) == net.predict(frames[7:8])

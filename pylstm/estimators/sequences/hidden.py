@@ -61,7 +61,9 @@ def refuse_times(name: str, values: Any) -> None:
 def _parts(name: str, values: Any) -> Iterator[tuple[str, Any]]:
     yield name, values
     if isinstance(values, list | tuple):
-        yield from ((f"{name}[{k}]", each) for k, each in enumerate(values) if hasattr(each, "dtype"))
+        yield from (
+            (f"{name}[{k}]", each) for k, each in enumerate(values) if hasattr(each, "dtype") or hasattr(each, "dtypes")
+        )
 
 
 def _dtypes(values: Any) -> Iterator[tuple[str, Any]]:

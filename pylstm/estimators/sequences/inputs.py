@@ -85,14 +85,17 @@ def explained_values(name: str, values: Any) -> Iterator[None]:
 
 def _text_in(X: Any) -> str:
     """What to say of an X that holds text."""
-    for name in getattr(X, "columns", ()):
-        column = np.asarray(X[name])
-        if column.dtype.kind in "OUST":
-            text = next((each for each in column.tolist() if isinstance(each, str)), "")
-            cure = ", pandas.get_dummies(X) one column for each of its values" if hasattr(X, "iloc") else ""
-            return (
-                f"X: the column {name!r} holds text, such as {quoted(text)}: leave it out, or make numbers of it{cure}"
-            )
+    frames = [(f"X[{k}]", each) for k, each in enumerate(X)] if isinstance(X, list | tuple) else [("X", X)]
+    for which, frame in frames:
+        for name in getattr(frame, "columns", ()):
+            column = np.asarray(frame[name])
+            text = next((each for each in column.tolist() if isinstance(each, str)), None)
+            if column.dtype.kind in "OUST" and text is not None:
+                cure = ", pandas.get_dummies(X) one column for each of its values" if hasattr(X, "iloc") else ""
+                return (
+                    f"{which}: the column {name!r} holds text, such as {quoted(text)}: leave it out, or make numbers "
+                    f"of it{cure}"
+                )
     text = next((each for each in np.asarray(X, object).ravel().tolist() if isinstance(each, str)), "")
     return f"X must be numbers, but holds text, such as {quoted(text)}: leave it out, or make numbers of it"
 
@@ -196,6 +199,7 @@ def _compare_names(estimator: Any, names: list[str] | None) -> None:
     if names is not None and fitted is not None and list(fitted) != names:
         raise ValueError(
             f"The feature names should match those that were passed during fit: {list(fitted)}, got {names}"
+            f"{in_this_order('each', list(fitted), names)}"
         )
 
 
@@ -304,9 +308,17 @@ def _common_names(several: list[Any]) -> list[str] | None:
         return None
     lists = [list(each) for each in columns]
     if any(each != lists[0] for each in lists):
-        other = next(each for each in lists if each != lists[0])
-        raise ValueError(f"all data frames must have the same columns: {lists[0]}, got {other}")
+        number = next(k for k, each in enumerate(lists) if each != lists[0])
+        cure = in_this_order(f"X[{number}]", lists[0], lists[number])
+        raise ValueError(
+            f"all data frames must have the same columns: {lists[0]}, got {lists[number]} in X[{number}]{cure}"
+        )
     return lists[0] if all(isinstance(name, str) for name in lists[0]) else None
+
+
+def in_this_order(name: str, wanted: list[Any], got: list[Any]) -> str:
+    """The cure of a frame that has the columns in another order; nothing where it has others."""
+    return f": {name}[{wanted}] has them in this order" if sorted(map(str, wanted)) == sorted(map(str, got)) else ""
 
 
 def seed_of(random_state: Any) -> int:

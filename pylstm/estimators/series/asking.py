@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 from pylstm.checks import quoted
 from pylstm.data.calendar import Steps
-from pylstm.data.continued import other_steps
+from pylstm.data.continued import described, other_steps
 from pylstm.data.panel import FILLS
 from pylstm.data.timestamps import DateForm
 from pylstm.estimators.series.frames import Frame, called, is_indexed, likes, with_steps
@@ -148,6 +148,9 @@ def refuse_steps(fitted: Any, given: Any) -> None:
     """
     cure = "rescale=True forecasts other series"
     pairs: list[Any]
+    if isinstance(given, Table) and given.clock is not None and given.clock.repeats(given.steps[0]):
+        words = described(given.steps[0]), given.clock.frequency
+        raise ValueError(f"history must have {words[0]}, as the fit, got periods of {words[1]}: {cure}")
     if isinstance(given, Table):
         own = dict(zip(fitted.ids or [None], fitted.steps))
         form = None if given.clock is None else given.clock.form

@@ -189,6 +189,13 @@ class Clock:
             return _on_clocks(found, self.zone) if self.zone else found
         return values
 
+    def repeats(self, steps: Steps) -> bool:
+        """Whether two times at such steps are one period."""
+        if self.kind != "periods" or not steps.known:
+            return False
+        first, second = self.written(steps.at([0, 1]), "pandas")
+        return bool(first == second)
+
     def shown(self, time: Any) -> str:
         """One time as text."""
         if self.kind == "timedeltas":
