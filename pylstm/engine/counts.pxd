@@ -7,7 +7,7 @@ from pylstm.engine.table cimport arrays_t, span_t
 from pylstm.kernel cimport row_void as aside
 
 cdef enum:
-    FULL = 1 << 30             # rows that an int32 can count, and a span more
+    FULL = 30                  # bits of the number of rows that an int32 can count, and a span more
 
 
 cdef inline aside count_span(const plan_t *plan, const arrays_t *a, const span_t *span) noexcept nogil:
@@ -21,7 +21,7 @@ cdef inline aside count_span(const plan_t *plan, const arrays_t *a, const span_t
     if plan.taped:
         z += row_of(plan, span.first) * step
     rows = 0 if plan.units and span.number else span_rows(plan, span)    # those of the others are the same
-    if (counts[2 * core.z_columns] + rows) // FULL > counts[2 * core.z_columns] // FULL:
+    if (counts[2 * core.z_columns] + rows) >> FULL != counts[2 * core.z_columns] >> FULL:
         empty(core, held, counts)
     counts[2 * core.z_columns] += rows
     if plan.units:
@@ -48,6 +48,8 @@ cdef inline void empty(const core_t *core, char *held, int64_t *counts) noexcept
 cdef inline Py_ssize_t span_rows(const plan_t *plan, const span_t *span) noexcept nogil:
     """Rows of all steps of a span."""
     cdef Py_ssize_t t, rows = 0
+    if plan.offsets == NULL:
+        return span.rows * span.steps
     for t in range(span.first, span.first + span.steps):
         rows += rows_at(plan, t, span.b0, span.rows)
     return rows

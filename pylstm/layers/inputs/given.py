@@ -56,7 +56,7 @@ class Given:
 
     def counting(self, counts: Any) -> Given:
         """The same, counted in `counts`."""
-        found = self.cut(slice(None))
+        found = Given() if self is NOTHING else self.cut(slice(None))
         found.counts = counts
         return found
 

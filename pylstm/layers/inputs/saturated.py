@@ -13,6 +13,7 @@ from pylstm.checks import Array, check_number, quoted
 
 Columns = dict[str, tuple[Ends, slice]]
 """Gate -> its ends, and its columns among those of all gates."""
+LONG, SHORT = np.dtype(np.int64), np.dtype(np.int32)
 NEAR = 0.05
 """How near an end counts, as a share of the range, where the caller does not say."""
 
@@ -83,17 +84,18 @@ class Counts:
 
     def __init__(self, ends: Array, columns: Columns, threshold: float, threads: int) -> None:
         self.ends, self.threshold, self._columns = ends, threshold, columns
-        self.found = np.zeros((threads, ends.size + 1), np.int64)
-        self.held = np.zeros((threads, ends.size), f"i{ends.itemsize}")
+        n = ends.size
+        self.found = np.zeros((threads, n + 1), LONG)
+        self.held = np.zeros((threads, n), SHORT if ends.itemsize == 4 else LONG)
 
     @classmethod
     def of(cls, layer: Any, saturation: Any, threads: int = 1) -> Counts | None:
         """What counts for a layer in so many threads, at the threshold `saturation`; None where that is false."""
-        if not isinstance(saturation, bool | np.bool_ | float | np.floating):
+        if saturation is not True and not isinstance(saturation, (bool, np.bool_, float, np.floating)):
             raise TypeError(
                 f"saturation must be True, False or a threshold between 0 and 0.5, got {quoted(saturation)}"
             )
-        flag = isinstance(saturation, bool | np.bool_)
+        flag = saturation is True or isinstance(saturation, (bool, np.bool_))
         if flag and not saturation:
             return None
         threshold = NEAR if flag else check_threshold("saturation", saturation)
