@@ -68,14 +68,11 @@ def test_the_bits_do_not_depend_on_threads(cell, B, H, same_number_of_threads):
 
 
 def test_where_the_tape_does_not_do():
-    layer, x, call, direction, dy = problem("lstm")
+    layer, x, call, direction, _ = problem("lstm")
     run = layer(x, **call)
     assert from_tape(Direction(run, **direction)) is not None
     ragged = layer(x, lengths=[5, 2, 0])
     assert from_tape(Direction(ragged, direction["dx"], None, None)) is None
-    layer.params["weight_h"][0, 0] *= 1 + 1e-15  # as after a step there and back
-    assert from_tape(Direction(run, **direction)) is None
-    assert tangents.close(run.jvp(**direction).y, tangents.differences(layer, x, call, direction, dy)[0], 1e-7)
     for name in SURROGATES:
         layer, x, call, direction, _ = problem(name)
         assert from_tape(Direction(layer(x, **call), direction["dx"], None, None)) is None

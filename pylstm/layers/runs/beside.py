@@ -13,9 +13,6 @@ import numpy as np
 
 from pylstm.checks import Array, check_array, check_names
 
-EARLY = 33
-"""States, the initial one too, by which changed parameters are seen."""
-
 
 class Direction:
     """Along which a run of one layer is to move, checked.
@@ -153,23 +150,6 @@ class Beside:
             if array is not None:
                 found[name] = found[self.tangents.of[name]] = self.run._layout.steps_out(array)
         return found
-
-    def check_same(self) -> None:
-        """`RuntimeError` where the parameters of the layer have changed since the run."""
-        # of the first steps: a chaotic net makes of other last bits other states in the end
-        layout = self.run._layout
-        early = (slice(None),) * int(layout.batch_first and not layout.single) + (slice(EARLY),)
-        for name, value in self.run.states.items():
-            check_unchanged(value[early], self.second.states[name][early])
-
-
-def check_unchanged(values: Array, again: Array) -> None:
-    """`RuntimeError` where the layer makes other states than it made in a run."""
-    finite = np.isfinite(values)
-    scale = 1e-6 + np.abs(values).max(initial=0, where=finite)
-    near = np.abs(np.subtract(again, values, where=finite, out=np.zeros_like(values)))
-    if not (near <= (1e-3 if values.dtype == np.float32 else 1e-7) * scale).all():
-        raise RuntimeError("the parameters have changed since this run: run the layer again, run = layer(x)")
 
 
 @contextmanager

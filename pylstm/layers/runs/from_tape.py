@@ -21,12 +21,11 @@ from pylstm.layers.runs.beside import Direction, borrowed
 def from_tape(direction: Direction) -> tuple[TapeTangents, Any] | None:
     """The names of the tangents and a run of them; None where they have to be computed beside the run.
 
-    That is so where rows end early, where the formula needs what the tape does not have, and where the weights are no
-    longer those of the run, in their last bits at least.
+    That is so where rows end early, and where the formula needs what the tape does not have.
     """
     run, layer = direction.run, direction.run.layer
     ragged = run._layout.order is not None
-    if ragged or not run._T or not run._B or not _core.holds(run._plan, run._buffer, layer.loop_weights()):
+    if ragged or not run._T or not run._B:
         return None
     moves = bool(direction.dparams)
     with borrowed(layer, moves, dx=direction.dx is not None or not moves) as (tangents, twin):

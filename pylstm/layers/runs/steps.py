@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from pylstm.checks import Array, check_array
-from pylstm.layers.runs.beside import check_unchanged
 from pylstm.layers.runs.gradients import Gradients
+from pylstm.layers.runs.unchanged import check_unchanged
 
 
 def by_step(run: Any, array: Array, more: int = 0) -> Array:
@@ -54,6 +54,7 @@ class Steps:
     """
 
     def __init__(self, run: Any, first: int = 0, count: int | None = None) -> None:
+        check_unchanged(run)
         self._of, self.T, self.B = run, run._T - first if count is None else min(count, run._T - first), run._B
         self._first = first
         lengths = getattr(run, "lengths", None)
@@ -74,8 +75,6 @@ class Steps:
         initial = {name: self._taken(self._cut(by_step(run, run.states[name], 1))) for name in contract.states}
         x = self._one_step(run._steps(run._plan.offset("x"), run.layer.input_size))
         self.run = run.layer(x, initial, **options)
-        for name, value in self.run.final.items():
-            check_unchanged(self._taken(self._cut(by_step(run, run.states[name], 1)[1:])), value)
 
     def _taken(self, array: Array) -> Array:
         """The rows of a (T, B, width) array that are there."""

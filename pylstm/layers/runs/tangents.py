@@ -11,6 +11,7 @@ from pylstm.checks import Array, ByName, check_array, check_names
 from pylstm.layers.runs.beside import Beside, Direction
 from pylstm.layers.runs.from_tape import from_tape
 from pylstm.layers.runs.gradients import Gradients
+from pylstm.layers.runs.unchanged import check_unchanged
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -184,10 +185,10 @@ class Along:
 
     def __init__(self, what: str, run: Any, dx: Any, dinitial: Any, dparams: Any) -> None:
         direction = Direction(run, dx, dinitial, dparams)
+        check_unchanged(run)
         found = from_tape(direction) if what == "jvp" else None
         if found is None:  # the run once more, beside its tangent
             self._beside = beside = Beside(direction)
-            beside.check_same()
             found = beside.tangents, beside.second
         of, second, contract = found[0].of, found[1], direction.contract
 
