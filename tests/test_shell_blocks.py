@@ -135,7 +135,7 @@ def of_asv(words, inline):
     commands = pytest.importorskip("asv.commands")
     parsed = commands.make_argparser()[0].parse_args(words[1:])
     for pattern in getattr(parsed, "bench", None) or []:
-        name = re.split(r"\\\(|\.'", pattern)[0]
+        name = re.split(r"\\\(|\.\*?'", pattern)[0]
         assert any(re.search(name, each) for each in names_of_benchmarks()), words
 
 
