@@ -88,6 +88,8 @@ def of_python(words, inline, folder, monkeypatch):
         return
     script, *arguments = words
     assert (ROOT / script).is_file(), f"no {script}"
+    if "--plot" in arguments:
+        pytest.importorskip("matplotlib")  # which the option asks for
     if "ArgumentParser(" not in (ROOT / script).read_text(encoding="utf-8"):
         assert not any(each.startswith("-") for each in arguments), f"{script} has no options"
         return
