@@ -10,7 +10,10 @@ import numpy as np
 from pylstm.checks import as_array, quoted
 from pylstm.hints import explained
 from pylstm.plots.fits import draw_confusion
-from pylstm.plots.panels import COLOURS, line_of, one_axes
+from pylstm.plots.panels import COLOURS, line_of, marker_of, one_axes
+
+FEW = 3
+"""Fits whose legend stands within the axes; that of more is beside them."""
 
 
 @explained()
@@ -47,10 +50,10 @@ def plot_losses(histories: Any, *, unit: str = "loss", ax: Any = None) -> Any:
     for name, each in several.items():
         if not hasattr(each, "loss") or not hasattr(each, "validation_loss"):
             raise TypeError(f"histories must be a History, or a dict by name of them, got {quoted(each)} for {name!r}")
-    ax = one_axes(ax)
+    ax = one_axes(ax, 9.0 if len(several) > FEW else 7.0, max(4.0, 1 + 0.5 * len(several)))
     for number, (name, each) in enumerate(several.items()):
         colour = line_of(number)["color"]
-        ax.plot(np.arange(1, len(each.loss) + 1), each.loss, color=colour, label=name)
+        ax.plot(np.arange(1, len(each.loss) + 1), each.loss, color=colour, marker=marker_of(each.loss), label=name)
         if len(each.validation_loss):
             judged, label = each.validation_loss, f"{name}, validation" if len(several) > 1 else "validation"
             ax.plot(np.arange(1, len(judged) + 1), judged, color=colour, linestyle="--", label=label)
@@ -59,9 +62,10 @@ def plot_losses(histories: Any, *, unit: str = "loss", ax: Any = None) -> Any:
     values = [value for each in several.values() for value in (*each.loss, *each.validation_loss)]
     if values and min(values) > 0:
         ax.set_yscale("log")
-    ax.xaxis.get_major_locator().set_params(integer=True)
+    ax.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
     ax.set(title="losses", xlabel="epoch", ylabel=unit)
-    ax.legend()
+    beside = {"loc": "center left", "bbox_to_anchor": (1.0, 0.5), "frameon": False}
+    ax.legend(**(beside if len(several) > FEW else {}))
     return ax
 
 
@@ -115,17 +119,17 @@ def plot_fan(
     if wrong := [level for level in levels if not 0 < level < 1]:
         raise ValueError(f"a level of intervals must be between 0 and 1, got {wrong[0]!r}")
     ax = one_axes(ax)
-    ax.plot(np.arange(shown, T), values[shown:], color="0.2", label="measured")
+    ax.plot(np.arange(shown, T), values[shown:], color="0.2", marker=marker_of(values[shown:]), label="measured")
     for level in levels:
         low, high = (np.asarray(as_array(f"intervals[{level}]", each)) for each in (intervals or {})[level])
         if low.shape != (n,) or high.shape != (n,):
             raise ValueError(f"intervals[{level}] must be two arrays of shape ({n},), got {low.shape}, {high.shape}")
         style = {"color": COLOURS[0], "alpha": 0.22, "linewidth": 0}
         ax.fill_between(at, low, high, label=f"{100 * level:g} % interval", **style)
-    ax.plot(at, forecast, color=COLOURS[0], linewidth=2, label="forecast")
+    ax.plot(at, forecast, color=COLOURS[0], linewidth=2, marker=marker_of(forecast), label="forecast")
     ax.set_title("forecast", pad=24)
     ax.set(xlabel="step", ylabel=unit)
-    ax.xaxis.get_major_locator().set_params(integer=True)
+    ax.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
     ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=4, fontsize="small", frameon=False)
     return ax
 

@@ -49,7 +49,7 @@ def plot_lags(found: LagGradients, *, ax: Any = None) -> Any:
     for number, (label, sizes) in enumerate(lines.items()):
         draw_sizes(ax, found.lags, sizes, label, number)
     ax.set_yscale("log")
-    ax.xaxis.get_major_locator().set_params(integer=True)
+    ax.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
     ax.set(title="gradient by lag", xlabel="lag, steps from the loss back", ylabel="norm; root mean square of states")
     ax.legend()
     return ax
@@ -132,7 +132,7 @@ def plot_exponents(exponents: Any, *, ax: Any = None) -> Any:
         shown = np.where(np.isfinite(values), values, np.nan)
         ax.plot(np.arange(1, len(values) + 1), shown, color=COLOURS[0], marker=".", linewidth=0.8, alpha=0.7)
     ax.axhline(0, color="0.5", linestyle="--", linewidth=1)
-    ax.xaxis.get_major_locator().set_params(integer=True)
+    ax.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
     ax.set(title="Lyapunov spectrum", xlabel="number", ylabel="Lyapunov exponent, 1/step")
     return ax
 

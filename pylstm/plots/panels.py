@@ -27,6 +27,19 @@ def line_of(number: int) -> dict[str, Any]:
     return {"color": COLOURS[colour], "linestyle": STYLES[turn % len(STYLES)]}
 
 
+def marker_of(values: Any) -> str:
+    """A dot where a line would not show a value: it stands alone.
+
+    Examples
+    --------
+    >>> marker_of([1.0]), marker_of([1.0, 2.0]), marker_of([1.0, float("nan"), 2.0])
+    ('.', '', '.')
+    """
+    shown = [False, *(value == value for value in values), False]
+    alone = any(shown[k] and not shown[k - 1] and not shown[k + 1] for k in range(1, len(shown) - 1))
+    return "." if alone else ""
+
+
 def new_canvas(width: float, height: float) -> Any:
     """An empty figure of so many inches, which nothing shows.
 

@@ -11,7 +11,7 @@ from pylstm.checks import check_names, check_size
 from pylstm.diagnostics.checks import by_step, check_run, input_of
 from pylstm.diagnostics.saturated import ranges
 from pylstm.hints import explained
-from pylstm.plots.panels import POSITIVE, SIGNED, line_of, one_axes, several_axes
+from pylstm.plots.panels import POSITIVE, SIGNED, line_of, marker_of, one_axes, several_axes
 
 LINE = 0.25
 """Inches of a line of a legend."""
@@ -68,7 +68,7 @@ def plot_run(run: Any, *, row: int = 0, names: Iterable[str] | None = None, ax: 
         kind, values = found[name]
         draw_units(axes, values[:T, row], f"{kind} {name}", ends.get(name) if kind == "gate" else None)
     panels[-1].set_xlabel("step")
-    panels[-1].xaxis.get_major_locator().set_params(integer=True)
+    panels[-1].xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
     return panels
 
 
@@ -90,7 +90,7 @@ def draw_input(axes: Any, x: np.ndarray) -> None:
         axes.set_ylabel("input")
         return
     for number, values in enumerate(x.T):
-        axes.plot(values, label=f"{number}", linewidth=1, **line_of(number))
+        axes.plot(values, label=f"{number}", linewidth=1, marker=marker_of(values), **line_of(number))
     axes.set_xlim(-0.5, len(x) - 0.5)
     axes.set_title("input", fontsize="medium")
     axes.set_ylabel("value")
@@ -110,7 +110,7 @@ def draw_units(axes: Any, values: np.ndarray, title: str, ends: tuple[float, flo
     axes.figure.colorbar(image, ax=axes, pad=0.01)
     axes.set_title(title, fontsize="medium")
     axes.set_ylabel("unit")
-    axes.yaxis.get_major_locator().set_params(integer=True, nbins=4)
+    axes.yaxis.get_major_locator().set_params(integer=True, nbins=4, min_n_ticks=1)
 
 
 @explained()
@@ -156,7 +156,7 @@ def plot_deltas(run: Any, grads: Any, *, row: int | None = None, ax: Any = None)
         sizes = np.sqrt((values[:T] ** 2).mean(axis=(1, 2)) if row is None else (values[:T, row] ** 2).mean(axis=1))
         draw_sizes(ax, np.arange(T), sizes, label, number)
     ax.set_yscale("log")
-    ax.xaxis.get_major_locator().set_params(integer=True)
+    ax.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
     ax.set(title="gradient by step", xlabel="step", ylabel="root mean square")
     ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
     return ax
@@ -164,4 +164,5 @@ def plot_deltas(run: Any, grads: Any, *, row: int | None = None, ax: Any = None)
 
 def draw_sizes(axes: Any, at: np.ndarray, sizes: np.ndarray, label: str, number: int) -> None:
     """A line of sizes; those that are 0, which a logarithm has not, are left out."""
-    axes.plot(at, np.where(sizes > 0, sizes, np.nan), label=label, **line_of(number))
+    shown = np.where(sizes > 0, sizes, np.nan)
+    axes.plot(at, shown, label=label, marker=marker_of(shown), **line_of(number))

@@ -238,3 +238,30 @@ def test_a_figure_is_shown_where_pyplot_is_in_use(monkeypatch):
         assert plt.get_fignums() == [shown.number] and not hasattr(hidden, "number")
     finally:
         plt.close(shown)
+
+
+def test_a_value_that_stands_alone_is_a_dot():
+    run = pylstm.LSTM(2, 3, seed=0)(np.ones((1, 1, 2), "float32"))
+    grads = run.backward(np.ones_like(run.y), steps=True)
+    gap = History(loss=[1.0, np.nan, 0.5])
+    alone = [
+        plots.plot_run(run)[0],
+        plots.plot_deltas(run, grads),
+        plots.plot_losses(gap),
+        plots.plot_fan([1.0], [2.0]),
+    ]
+    for ax in alone:
+        lines = [line for line in ax.lines if np.isfinite(line.get_ydata()).any()]  # a gradient of 0 has no logarithm
+        assert lines and all(line.get_marker() == "." for line in lines), ax.get_title()
+    assert plots.plot_losses(History(loss=[1.0, 0.5])).lines[0].get_marker() in ("", "None")
+    assert all(float(tick).is_integer() for tick in plots.plot_exponents([[-0.3]]).get_xticks())
+
+
+def test_many_fits_have_their_legend_beside_the_axes():
+    several = {
+        f"a fit with a long name, number {k}": History(loss=[2.0, 1.0], validation_loss=[3.0, 2.0]) for k in range(9)
+    }
+    ax = plots.plot_losses(several)
+    ax.figure.draw_without_rendering()
+    legend, axes = ax.get_legend().get_window_extent(), ax.get_window_extent()
+    assert legend.x0 >= axes.x1 and legend.y0 >= 0 and legend.x1 <= ax.figure.bbox.x1 and legend.y1 <= ax.figure.bbox.y1
