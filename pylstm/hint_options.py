@@ -238,7 +238,7 @@ OPTIONS: dict[str, dict[str, str]] = {
     "estimator fit": {
         **dict.fromkeys(
             ("epochs", "batch_size", "verbose", "learning_rate"),
-            "parameters are set when the estimator is made: SequenceClassifier(epochs=10)",
+            "parameters are set when the estimator is made: SequenceClassifier(epochs=10), Forecaster(epochs=10)",
         ),
         "weights": "sample_weight= are the weights of the sequences",
         "class_weight": "it is set when the estimator is made: SequenceClassifier(class_weight='balanced')",

@@ -209,7 +209,7 @@ KINDS = {
     "loss must take two arguments": lambda: list(pylstm.truncated_bptt(LSTM, X, lambda y: 3, 2)),
     "quantiles must be numbers between 0 and 1": lambda: pylstm.quantile_loss(Y, Y, quantiles=["a"]),
     "characters must be a list of characters, got 3": lambda: datasets.Vocabulary(3),
-    "model must be a fitted ForecastModel, got int": lambda: forecasting.backtest(3, [1.0], hold_out=1, horizon=1),
+    "model must be a fitted ForecastModel or Fore": lambda: forecasting.backtest(3, [1.0], hold_out=1, horizon=1),
     "hold_out must be an integer": lambda: forecasting.backtest(pylstm.ForecastModel(), [1.0], hold_out="a", horizon=1),
     "rates must be a dict by state, such as {'h': 0.2}": lambda: regularisers.state_dropout(LSTM, X, 3),
     "rate of 'h' must be a number, got 'a'": lambda: regularisers.state_dropout(LSTM, X, {"h": "a"}),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import collections.abc
 import copy
+import inspect
 import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -140,8 +142,11 @@ def backtest(
 
     Raises
     ------
+    TypeError
+        A model that does not forecast; `fit_options` that are no mapping.
     ValueError
-        A number out of range; too few values before the hold-out; NaN.
+        A number out of range; too few values before the hold-out; NaN; inputs, or a number of series, that are not
+        those of the fit.
 
     Examples
     --------
@@ -152,19 +157,19 @@ def backtest(
     >>> sorted(backtest(model, values, hold_out=12, horizon=6, season=12).forecasts)
     ['model', 'naive', 'seasonal naive']
     """
+    _check_model(model, fit_options, refit)
     if hasattr(model, "_for_backtest"):
         model, values, exogenous = model._for_backtest(values, exogenous)
     several = isinstance(values, list | tuple) and len(values) > 0 and np.ndim(values[0]) > 0
     parts = _finite("values", values if several else [values])
-    inputs = _inputs(exogenous, parts, several)
+    inputs = _inputs(exogenous, parts, several, model, refit)
     season = _season(season, model, parts, check_size("hold_out", hold_out), sliding)
-    _check(model, min(map(len, parts)), hold_out, horizon, season, sliding, bool(fit_options) and not refit)
+    _check(min(map(len, parts)), hold_out, horizon, season, sliding)
     ends: list[np.ndarray] = []
     pieces: dict[str, list[np.ndarray]] = {name: [] for name in (MODEL, NAIVE, *([SEASONAL] if season else []))}
     for held in range(hold_out, 0, -horizon):
         n = min(horizon, held)
-        if progress:
-            _show((hold_out - held) // horizon + 1, -(-hold_out // horizon))
+        _show(progress, (hold_out - held) // horizon + 1, -(-hold_out // horizon))
         before, known = _window(parts, inputs, held, n, sliding)
         if refit:
             model = copy.deepcopy(model)
@@ -180,8 +185,9 @@ def backtest(
     return Backtest(measured, forecasts, horizon, np.concatenate(ends, axis=1) if ends else None)
 
 
-def _show(number: int, count: int) -> None:
-    print(f"\rforecast {number} of {count}", end="\n" if number == count else "", file=sys.stderr)
+def _show(progress: bool, number: int, count: int) -> None:
+    if progress:
+        print(f"\rforecast {number} of {count}", end="\n" if number == count else "", file=sys.stderr)
 
 
 def _window(
@@ -225,8 +231,9 @@ def _beside(values: Any, n: int) -> np.ndarray:
     return np.hstack(columns) if len(columns) > 1 or np.ndim(values[0]) > 1 else columns[0][:, 0]
 
 
-def _inputs(exogenous: Any, parts: list[np.ndarray], several: bool) -> list[np.ndarray] | None:
-    """Inputs of every step of each series; None where there are none."""
+def _inputs(exogenous: Any, parts: list[np.ndarray], several: bool, model: Any, refit: bool) -> list[np.ndarray] | None:
+    """Inputs of every step of each series, as the fit of the model had them; None where there are none."""
+    _check_fit(model, parts, exogenous is not None, refit)
     if exogenous is None:
         return None
     found = _finite("exogenous", exogenous if several else [exogenous])
@@ -239,6 +246,8 @@ def _inputs(exogenous: Any, parts: list[np.ndarray], several: bool) -> list[np.n
 def _season(season: Any, model: Any, parts: list[np.ndarray], hold_out: int, sliding: int | None) -> int:
     """Steps of the season as given, or of a fitted model, or of the values before the hold-out; 0 of fewer."""
     if not (isinstance(season, str) and season == "auto"):
+        if season is None or isinstance(season, str):
+            raise TypeError(f"season must be 'auto' or an integer, 0 for none, got {season!r}")
         return check_size("season", season, 0)
     inner = getattr(model, "task_model", model)
     cycle = getattr(inner, "cycle", 0) or getattr(getattr(inner, "preparation", None), "season", 0)
@@ -250,14 +259,42 @@ def _season(season: Any, model: Any, parts: list[np.ndarray], hold_out: int, sli
     return int(cycle) if 1 < cycle <= min([*map(len, before), sliding or len(before[0])]) else 0
 
 
-def _check(
-    model: Any, steps: int, hold_out: int, horizon: int, season: int, sliding: int | None, without_refit: bool
-) -> None:
-    """Refuse arguments of `backtest`; `without_refit`: there are options of a fit, and no fit."""
-    if not callable(getattr(model, "predict", None)):
-        raise TypeError(f"model must be a fitted ForecastModel, got {type(model).__name__}")
-    if without_refit:
+def _check_model(model: Any, fit_options: Any, refit: bool) -> None:
+    """Refuse what does not forecast, and options that are none of a fit."""
+    says = f"the class {model.__name__}" if isinstance(model, type) else type(model).__name__
+    own = isinstance(model, type) or not callable(getattr(model, "predict", None))
+    if own or next(iter(inspect.signature(model.predict).parameters), "n") != "n":
+        raise TypeError(f"model must be a fitted ForecastModel or Forecaster, got {says}")
+    if fit_options is not None and not isinstance(fit_options, collections.abc.Mapping):
+        raise TypeError(f"fit_options must be a dict such as {{'epochs': 5}}, got {fit_options!r}")
+    if fit_options and not refit:
         raise ValueError("fit_options needs refit=True")
+
+
+def _check_fit(model: Any, parts: list[np.ndarray], inputs: bool, refit: bool) -> None:
+    """Refuse another number of series than that of the fit, and inputs that a fit does not have or does not get."""
+    inner = getattr(model, "model_", model)
+    if not hasattr(inner, "scales") or not hasattr(inner, "M"):
+        return
+    if inner.M and not inputs:
+        raise ValueError(
+            f"exogenous is missing: the model was fitted with {inner.M} known inputs at a step"
+            + ("; without them pass a model that is not fitted" if refit else "")
+        )
+    if refit:
+        return
+    if inputs and not inner.M:
+        raise ValueError("exogenous: the model was fitted without known inputs: leave it out, or pass refit=True")
+    count = len(parts) if inner.joint else sum(each[:1].size for each in parts)
+    if count != len(inner.scales):
+        raise ValueError(
+            f"the model was fitted on {len(inner.scales)} series, and values have {count}: pass those of the fit, or "
+            "refit=True"
+        )
+
+
+def _check(steps: int, hold_out: int, horizon: int, season: int, sliding: int | None) -> None:
+    """Refuse numbers out of range."""
     check_size("horizon", horizon), check_size("hold_out", hold_out), check_size("season", season, 0)
     if sliding is not None and check_size("sliding", sliding) < season:
         raise ValueError(f"sliding must be at least the season, {season}, got {sliding}")

@@ -168,3 +168,33 @@ def test_a_history_that_is_too_short():
         naive(3.0, 2)
     with pytest.raises(ValueError, match=r"^history must have at least 3 steps, a season, got 1$"):
         seasonal_naive([1.0], 2, 3)
+
+
+def test_what_does_not_forecast_is_refused():
+    given = {"hold_out": 4, "horizon": 2}
+    for model, says in (("naive", "str"), (Model, "the class Model"), (3, "int")):
+        with pytest.raises(TypeError, match=f"^model must be a fitted ForecastModel or Forecaster, got {says}$"):
+            backtest(model, VALUES, **given)
+    with pytest.raises(TypeError, match=r"^fit_options must be a dict such as"):
+        backtest(fitted(), VALUES, **given, refit=True, fit_options=["bias"])
+    for season in ("year", None):
+        with pytest.raises(TypeError, match=f"^season must be 'auto' or an integer, 0 for none, got {season!r}$"):
+            backtest(fitted(), VALUES, **given, season=season)
+
+
+def test_series_and_inputs_of_another_number_than_in_the_fit_are_refused():
+    y, x = VALUES + 10, np.arange(40.0)[:, None]
+    plain, reads = (ForecastModel("gru", 2, window=6, combine=False) for _ in range(2))
+    plain.fit(y[:30], epochs=1), reads.fit(y[:30], x[:30], epochs=1)
+    given = {"hold_out": 8, "horizon": 4, "season": 0}
+    two, listed = np.stack([y, y], axis=1), [y, y]
+    for values in (two, listed):
+        with pytest.raises(ValueError, match=r"the model was fitted on 1 series, and values have 2: .*refit=True"):
+            backtest(plain, values, **given)
+    with pytest.raises(ValueError, match="the model was fitted without known inputs: leave it out, or pass refit=True"):
+        backtest(plain, y, x, **given)
+    for refit in (False, True):
+        with pytest.raises(ValueError, match="exogenous is missing: the model was fitted with 1 known inputs"):
+            backtest(reads, y, **given, refit=refit)
+    assert backtest(plain, two, **given, refit=True, fit_options={"epochs": 1}).measured.shape == (8, 2)
+    assert backtest(reads, y, x, **given).measured.shape == (8,)
