@@ -88,7 +88,7 @@ def matching(delay: int) -> Problem:
         x = (rng.random(rate.shape) < rate * BIN).astype("float32")
         return x, np.broadcast_to(match, (shown, rows))
 
-    return Problem("matching", "alif", neurons, 2, steps, shown, draw, voted=True)
+    return Problem("matching", "alif", neurons, 2, steps, shown, draw, lr=5e-3, voted=True)
 
 
 def evidence(delay: int) -> Problem:
@@ -107,7 +107,7 @@ def evidence(delay: int) -> Problem:
         x = (rng.random(rate.shape) < rate * BIN).astype("float32").reshape(steps, rows, 4 * each)
         return x, np.broadcast_to((sides.sum(axis=0) > cues / 2).astype(int), (recall, rows))
 
-    return Problem("evidence", "alif", 4 * each, 2, steps, recall, draw, voted=True)
+    return Problem("evidence", "alif", 4 * each, 2, steps, recall, draw, lr=5e-3, voted=True)
 
 
 def judged(problem: Problem, y: np.ndarray, target: np.ndarray) -> tuple[float, float, np.ndarray]:
@@ -129,7 +129,7 @@ def judged(problem: Problem, y: np.ndarray, target: np.ndarray) -> tuple[float, 
 PROBLEMS: dict[str, tuple[Callable[[int], Problem], int]] = {
     "copying": (copying, 20),
     "integrator": (integrator, 25),
-    "matching": (matching, 100),
-    "evidence": (evidence, 100),
+    "matching": (matching, 20),
+    "evidence": (evidence, 20),
 }
-"""Name -> what makes it, and its length by default: theirs of copying is 200, the others are as published."""
+"""Name -> what makes it, and its length by default; theirs are 200, 25, 100 and 100."""

@@ -197,6 +197,28 @@ def test_the_spectrum_of_a_chaotic_net():
     assert np.allclose(J, exact, atol=1e-13)
 
 
+@pytest.mark.once
+@pytest.mark.parametrize(
+    ("strength", "largest", "dimension"), [(2, (0.0125, 0.006), (2.55, 0.15)), (4, (0.163, 0.04), (6.35, 0.5))]
+)
+def test_the_spectrum_of_the_published_program(strength, largest, dimension):
+    """What rate_Lyapunov_spectra(100, g, 0.1, 1e3, 100, 1, 1, 1, 1) of the authors of that paper returns (2023).
+
+    Of its net and first state, drawn with its seeds: the largest exponent, per time constant, and the Kaplan-Yorke
+    dimension. It has run for 1000 time constants, this for 500; each with the wander of a chaotic run of that length.
+    """
+    units, dt = 100, 0.1
+    J = strength / np.sqrt(units) * np.random.RandomState(1).randn(units, units)
+    layer = pylstm.Recurrent(Rates.with_options(dt=dt), 1, units, dtype="float64", seed=0)
+    layer.params["weight_phi"][...] = J - np.diag(np.diag(J))
+    first = (strength - 1) * np.random.RandomState(1).randn(1, units)
+    rates = lyapunov_spectrum(layer(np.zeros((7000, 1, 1)), {"h": first}), exponents=12, skip=2000)[0] / dt
+    sums = rates.cumsum()
+    whole = np.flatnonzero(sums > 0)[-1] + 1
+    assert rates[0] == pytest.approx(largest[0], abs=largest[1])
+    assert whole + sums[whole - 1] / -rates[whole] == pytest.approx(dimension[0], abs=dimension[1])
+
+
 @pytest.mark.parametrize("first", [True, False])
 def test_the_direct_path_of_a_step(first):
     layer = pylstm.LSTM(I, 3, dtype="float64", seed=0, batch_first=first)
