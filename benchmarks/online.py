@@ -1,8 +1,8 @@
 """Time of a step that learns, by rule and cell: ``python benchmarks/online.py``.
 
 A step is `OnlineStream.step` and `OnlineStream.learn`, of one row, in float32, called from Python as a user does; the
-last column has a step of `pylstm.SGD` besides. ``--long``: ten million steps with Adam, and the memory of the
-process on the way.
+last column has a step of `pylstm.SGD` besides. ``--whole``: nets without a shorter way. ``--long``: ten million steps
+with Adam, and the memory of the process on the way.
 """
 
 import argparse
@@ -20,6 +20,9 @@ NETS = [
 
 
 STACKS = [("mingru", 2), ("mingru", 3), ("sru", 2)]
+
+WHOLE = [("lru", 16, 2), ("gru", 16, 1), ("mamba", 16, 1), ("s4d", 16, 1), ("s4d", 64, 1)]
+"""Cells, units and layers that keep the influence of all parameters on all states."""
 
 
 def microseconds(stream, x, dy, *, learns=False, optimiser=None, repeat=5, steps=2000):
@@ -59,6 +62,14 @@ def table(inputs, hidden):
         row(f"{cell} x{count}", "rtrl", pylstm.Stack(layers), steps=50)
 
 
+def whole():
+    """What has no shorter way."""
+    print("I = 8, float32, microseconds: plain stream; step; step, learn; step, learn, SGD")
+    for cell, hidden, count in WHOLE:
+        layers = [pylstm.Recurrent(cell, hidden if k else 8, hidden, seed=k) for k in range(count)]
+        row(f"{cell} {hidden} x{count}", "rtrl", pylstm.Stack(layers), steps=20)
+
+
 def long(steps, hidden=16):
     """Steps of one minGRU that learns the sum of its last inputs, and what the process holds."""
     layer = pylstm.Recurrent("mingru", 1, hidden, seed=0)
@@ -84,7 +95,11 @@ def main():
     parser.add_argument("--hidden", type=int, default=64)
     parser.add_argument("--inputs", type=int, nargs="+", default=[8, 64])
     parser.add_argument("--long", type=int, nargs="?", const=10**7, metavar="STEPS")
+    parser.add_argument("--whole", action="store_true", help="nets that keep all parameters on all states")
     given = parser.parse_args()
+    if given.whole:
+        whole()
+        return
     if given.long:
         long(given.long)
         return

@@ -28,9 +28,10 @@ from pylstm.engine.buffers cimport address
 from pylstm.engine.hold cimport let_go, raise_pending, was_held
 from pylstm.engine.influence cimport (
     AUX, DAUX, DGATES, DEMISSIONS, DPARAMS, DPREV, DSTATES, EMISSIONS, GATES, INITIAL, KEEP, KINDS, MOST_STATES, PARAMS,
-    PREV, STATES, WHOLE, add, add_sum, back_row, factors_of, influence_of, learn_row, move_row,
-    move_rows, online_t, segment_t, step_row, take_factors, tape_of)
+    PREV, STATES, WHOLE, add, add_sum, factors_of, influence_of, learn_row, move_row, move_rows, online_t, segment_t,
+    step_row, take_factors, tape_of)
 from pylstm.engine.plan cimport FROM_STATE, FROM_X, MAX_BLOCKS, Core, kind_t, product_t
+from pylstm.engine.whole_influence cimport MOST_LAYERS, follow, learn_whole, pile_t, take_step
 from pylstm.kernel cimport block_t, floating, rows_t
 
 import numpy as np
@@ -39,9 +40,6 @@ cdef extern from "Python.h":
     int look_at "PyObject_GetBuffer"(object array, Py_buffer *view, int flags) noexcept
     void PyErr_Clear() noexcept
     void *PyErr_Occurred() noexcept
-
-cdef enum:
-    MOST_LAYERS = 64
 
 cdef object ndarray = np.ndarray, empty = np.empty
 
@@ -198,18 +196,6 @@ cdef class Online:
         """The cotangent of the input of the last step, (rows, input_size): a view of the tape."""
         return self.tape[:, self.o.back_x:self.o.back_x + self.o.core.input_size]
 
-    def back(self, Py_ssize_t b, flat, grads):
-        """Back through the last step of row `b`, for the cotangents in ``block("dstates", k)``: ``dprev``, `dx`, and `grads`,
-        to which is added."""
-        cdef char *weights = address(flat, self.o.P * self.o.core.itemsize, False)
-        cdef char *g = address(grads, self.o.P * self.o.core.itemsize, True)
-        if self.o.core.itemsize == 4:
-            back_row(&self.o, b, <const float *> weights, <float *> g)
-        else:
-            back_row(&self.o, b, <const double *> weights, <double *> g)
-        if PyErr_Occurred() != NULL:
-            raise_pending()
-
     def start(self, Py_ssize_t b):
         """Row `b` starts anew: nothing has an influence yet, but a learned initial value on its state."""
         cdef const segment_t *segment
@@ -258,7 +244,7 @@ cdef class Chain:
     cdef Py_ssize_t rows, x_width, y_width, itemsize
     cdef int L, held
     cdef bint exact
-    cdef bint residual[MOST_LAYERS]
+    cdef pile_t pile
 
     def __init__(self, list parts, list params, residual, bint exact, whole, grads):
         cdef Online top = parts[len(parts) - 1], bottom = parts[0]
@@ -270,11 +256,14 @@ cdef class Chain:
         self.x_width, self.y_width = bottom.o.core.input_size, top.o.core.states.width[top.o.core.output]
         self.y_shape, self.y_shape_of_one = (self.rows, self.y_width), (self.y_width,)
         self.flats, self.weights = [None] * self.L, bytearray(self.L * sizeof(char *))
+        self.pile.weights, self.pile.L = <const char **> PyByteArray_AS_STRING(self.weights), self.L
         self.dx = np.zeros((self.rows, self.x_width), self.dtype)
         self.between, self.sent, self.across = [], [], {}
         self.crossings = bytearray(2 * self.L * self.L * sizeof(char *))
         for k in range(self.L):
-            self.residual[k] = len(residual) > k and residual[k]
+            self.pile.layers[k], self.pile.residual[k] = self.layer(k), len(residual) > k and residual[k]
+            self.pile.N += self.layer(k).at[DEMISSIONS] - self.layer(k).at[DPREV]
+            self.pile.P += self.layer(k).P
             self.between.append(np.empty((self.rows, self.width_of(k)), self.dtype))
             for j in range(k if exact else 0):
                 self.add_crossing(k, j)
@@ -285,7 +274,7 @@ cdef class Chain:
         cdef char **at = <char **> PyByteArray_AS_STRING(self.crossings) + 2 * (k * self.L + j)
         found = self.across[k, j] = np.zeros((self.rows, o.S, o.N, self.layer(j).P), self.dtype)
         at[0] = address(found, -1, True)
-        if self.residual[k] and k < self.L - 1:
+        if self.pile.residual[k] and k < self.L - 1:
             sent = np.zeros((o.N, self.layer(j).P), self.dtype)
             self.sent.append(sent)
             at[1] = address(sent, -1, True)
@@ -408,13 +397,27 @@ cdef class Chain:
 
     def learn(self, dy, list flats, grads):
         """The gradients of all layers, one after the other, for the cotangent `dy` (rows, output_size) of the last output."""
-        cdef Py_ssize_t P = 0
-        cdef int k
-        for k in range(self.L):
-            P += self.layer(k).P
         self.find_weights(flats, False)
         self.run_back(address(dy, self.rows * self.y_width * self.itemsize, False),
-                      address(grads, P * self.itemsize, True))
+                      address(grads, self.pile.P * self.itemsize, True))
+
+    # --- the influence of every parameter on every state, which another keeps: one row ---------------------------------
+
+    def take(self, Py_ssize_t b, list flats, floating[:, ::1] A, floating[:, ::1] M):
+        """A (N, N) and M (N, P) of the last step of row `b`, with the parameters `flats` by layer."""
+        self.find_weights(flats, False)
+        take_step(&self.pile, b, &A[0, 0], &M[0, 0])
+        if PyErr_Occurred() != NULL:
+            raise_pending()
+
+    def meet_whole(self, Py_ssize_t b, const floating[::1] dy, list flats, const floating[:, ::1] E, floating[::1] grads):
+        """grads += the gradient of row `b` for the cotangent `dy` of its last output; `dx` of the row."""
+        cdef floating[::1] before = np.empty(self.pile.N, self.dtype)
+        self.find_weights(flats, False)
+        learn_whole(&self.pile, b, &dy[0], &E[0, 0], &before[0], &grads[0])
+        self.dx[b] = (<Online> self.parts[0]).dx[b]
+        if PyErr_Occurred() != NULL:
+            raise_pending()
 
     # --- a step ----------------------------------------------------------------------------------------------------
 
@@ -442,7 +445,7 @@ cdef class Chain:
                 step_row(o, b, x + b * inputs, weights[k], to + b * outputs)
                 if o.S:
                     take_factors(o, b, weights[k], y)
-            if self.residual[k]:
+            if self.pile.residual[k]:
                 add(to, <floating> 1, x, self.rows * outputs)
             x = to
 
@@ -476,7 +479,7 @@ cdef class Chain:
                     self.meet(b, k, j, grads + at)
                     at += self.layer(j).P
                 below = tape_of(self.layer(k), b, dx) + self.layer(k).back_x
-                if self.residual[k]:
+                if self.pile.residual[k]:
                     add(below, <floating> 1, d, self.layer(k).core.input_size)
                 d = below
             memcpy(dx + b * self.x_width, d, self.x_width * sizeof(floating))
@@ -587,3 +590,8 @@ cdef class Chain:
             part.start(b)
         for influence in self.across.values():
             influence[b] = 0
+
+
+def follow_step(const floating[:, ::1] A, const floating[:, ::1] E, floating[:, ::1] M):
+    """M += A E, (N, N) and (N, P) each: zeros of A cost nothing."""
+    follow(&A[0, 0], &E[0, 0], &M[0, 0], E.shape[0], E.shape[1])

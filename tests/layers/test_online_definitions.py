@@ -81,3 +81,21 @@ def test_every_step_of_a_stream_with_resets(cell, online, dtype, tmp_path):
                 np.savez(tmp_path / "stream.npz", **stream.state_dict())
                 stream = pylstm.load(tmp_path / "layer").stream(B, online=online)
                 stream.load_state_dict(dict(np.load(tmp_path / "stream.npz")))
+
+
+@pytest.mark.parametrize("residual", [False, True])
+@pytest.mark.parametrize("cells", [("gru", "lru", "lstm"), ("s4d", "gru"), ("mamba", "mingru")])
+def test_a_stack_without_a_shorter_way(cells, residual):
+    """All parameters on all states, of several rows that start anew, with learned initial states: through time."""
+    rng = np.random.default_rng(0)
+    layers = [pylstm.Recurrent(c, H, H, dtype="float64", seed=0, learn_initial=c == "gru") for c in cells]
+    stack = pylstm.Stack(layers, residual=residual)
+    x, dy = rng.normal(size=(2, T, B, H))
+    reset = np.zeros((T, B), bool)
+    reset[3, 1] = reset[5] = True
+    stream, total = stack.stream(B, online="rtrl"), stack.params.zeros_like()
+    for t in range(T):
+        stream.step(x[t], reset=reset[t])
+        total += stream.learn(dy[t])
+    truth = stack(x, reset=reset).backward(dy).params.flat
+    assert np.abs(total.flat - truth).max() <= 1e-13 * np.abs(truth).max()

@@ -117,9 +117,7 @@ class OnlineStream(Kept):
             self._layer.params,
             self.grads.flat,
         )
-        self._rule: Any = (
-            FullRule(self._parts, self._chain, residual, B) if full else UnitRule(self._parts, self._chain)
-        )
+        self._rule: Any = FullRule(self._parts, self._chain, B) if full else UnitRule(self._parts, self._chain)
         names = [each.cell.name for each in self._layers]
         self._kind = {"online": self._online, "dtype": self._layer.dtype.name, "cells": names}
         self._start(np.ones(B, bool))

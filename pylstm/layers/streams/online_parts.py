@@ -65,9 +65,6 @@ class OnlinePart:
             units = [k for gate in self.contract.gates for k in range(layer.widths[gate])]
             self.online = engine.Online(layer._core, rows, how, states, list(self._segments(influence)), units, above)
         self.states = {name: self.online.block("states", k) for k, name in enumerate(self.contract.states)}
-        self.back_states = [self.online.block("dstates", k) for k in range(len(self.contract.states))]
-        self.before = [self.online.block("dprev", k) for k in range(len(self.contract.states))]
-        self.out = self.contract.states.index(self.contract.output)
 
     def start(self, b: int) -> None:
         """The states of row `b` start anew."""

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from pylstm.checks import Array
-from pylstm.layers.streams.online_parts import OnlinePart
+from pylstm.layers.streams.online_parts import OnlinePart, engine
 
 MOST = 1 << 27
 """Numbers that the influence of every parameter on every state may have."""
@@ -59,8 +59,8 @@ class UnitRule:
 class FullRule:
     """Influence of every parameter on every state of all layers: exact for any net, N x P numbers for each row."""
 
-    def __init__(self, parts: Sequence[OnlinePart], chain: Any, residual: Sequence[bool], rows: int) -> None:
-        self._parts, self._chain, self._residual = parts, chain, residual
+    def __init__(self, parts: Sequence[OnlinePart], chain: Any, rows: int) -> None:
+        self._parts, self._chain = parts, chain
         widths = [state.shape[1] for part in parts for state in part.states.values()]
         N, P = sum(widths), sum(part.size for part in parts)
         if rows * N * P > MOST:
@@ -70,7 +70,6 @@ class FullRule:
             )
         dtype = parts[0].layer.dtype
         self.E, self.A, self.M = (np.zeros((rows, *shape), dtype) for shape in ((N, P), (N, N), (N, P)))
-        self._ends = np.cumsum([part.size for part in parts])
         self.pending = False
 
     def start(self, b: int) -> None:
@@ -94,57 +93,24 @@ class FullRule:
     def after_step(self) -> None:
         """A and M of the step: back through it from every unit of every state."""
         flats = [part.layer.loop_weights() for part in self._parts]
-        self.A[...] = self.M[...] = 0
         for b in range(len(self.E)):
-            n = 0
-            for top, part in enumerate(self._parts):
-                for state in part.back_states:
-                    for unit in range(state.shape[1]):
-                        self._clear(b)
-                        state[b, unit] = 1
-                        self._back(b, top, flats, self._split(self.M[b, n]), None)
-                        self.A[b, n] = self._before(b)
-                        n += 1
+            self._chain.take(b, flats, self.A[b], self.M[b])
         self.pending = True
 
     def flush(self) -> None:
         """E = A E + M."""
         if self.pending:
             self.pending = False
-            self.E = self.A @ self.E + self.M
+            for A, E, M in zip(self.A, self.E, self.M):
+                engine.follow_step(A, E, M)
+            self.E, self.M = self.M, self.E
 
-    def learn(self, dy: Array, flats: Sequence[Array], grads: Array) -> None:
+    def learn(self, dy: Array, flats: list[Array], grads: Array) -> None:
         """The gradients of all layers, one after the other, for the cotangent of the last output."""
         grads[...] = 0
         for b in range(len(self.E)):
-            self._clear(b)
-            self._chain.dx[b] = self._back(b, len(self._parts) - 1, flats, self._split(grads), dy[b])
-            grads += self._before(b) @ self.E[b]
+            self._chain.meet_whole(b, dy[b], flats, self.E[b], grads)
 
     def arrays(self) -> dict[str, Array]:
         """What it has learned of the past, besides the tapes: views."""
         return {"influence": self.E, "A": self.A, "M": self.M}
-
-    def _split(self, flat: Array) -> list[Array]:
-        return np.split(flat, self._ends[:-1])
-
-    def _clear(self, b: int) -> None:
-        for part in self._parts:
-            for state in (*part.back_states, *part.before):
-                state[b] = 0
-
-    def _before(self, b: int) -> Array:
-        """Cotangents of all states before the step."""
-        return np.concatenate([state[b] for part in self._parts for state in part.before])
-
-    def _back(self, b: int, top: int, flats: Sequence[Array], grads: Sequence[Array], dy: Any) -> Array:
-        """Back through the step from layer `top`, with `dy` at its output besides what is set; the cotangent of x."""
-        for k in reversed(range(top + 1)):
-            part = self._parts[k]
-            if dy is not None:
-                part.back_states[part.out][b] += dy
-            part.online.back(b, flats[k], grads[k])
-            below: Array = part.online.dx[b].copy()
-            dy = below + dy if self._residual[k] and dy is not None else below
-        found: Array = dy
-        return found
