@@ -168,6 +168,18 @@ def test_the_spectrum_of_a_linear_net():
     assert few.shape == (2, 2) and np.allclose(few, found[:, :2], atol=1e-12)
 
 
+def test_lags_of_a_stack_of_two_directions_layer_by_layer():
+    stack = pylstm.LSTM(I, 3, num_layers=2, bidirectional=True, dtype="float64", seed=0)
+    run = stack(draw(T, B, I))
+    dy, parts = draw(*run.y.shape, seed=1), []
+    whole = run.backward(dy).params.flat
+    for both in reversed(run.layers):
+        there, back = np.split(dy, 2, axis=-1)
+        found = gradient_by_lag(both.forward, there), gradient_by_lag(both.reverse, back[::-1])
+        parts, dy = [*(each.params.sum(axis=0) for each in found), *parts], both.backward(dy).x
+    assert np.allclose(np.concatenate(parts), whole, rtol=0, atol=1e-14 * np.abs(whole).max())
+
+
 class Rates(Cell):
     """dh/dt = -h + J tanh(h), by Euler's steps."""
 
