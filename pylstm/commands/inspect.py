@@ -85,7 +85,17 @@ def _looked(args: argparse.Namespace) -> tuple[Any, list[Any], str, list[tuple[s
     looks, rows = looks_at(model, data.sequences, data.aux)
     steps, all_steps = (sum(map(len, each)) for each in (rows, data.sequences))
     lead = f"On {data.source}: {len(rows)} of {len(data.sequences)} sequences, {steps:,} of {all_steps:,} steps."
-    return model, looks, lead, results_of(model, data, about)
+    return model, looks, lead + _made_of(model), results_of(model, data, about)
+
+
+def _made_of(model: Any) -> str:
+    """What a forecast is made of, where that is not the net alone: findings are of the net."""
+    said = list(dict.fromkeys(model.describe())) if hasattr(model, "preparation") else ["net"]
+    if all(each in ("net", "1.00 net") for each in said):
+        return ""
+    part = "" if any("net" in each.replace(",", "").split() for each in said) else ", which has no part in it"
+    shown = "; ".join([*said[:3], *(["..."] if said[3:] else [])])
+    return f" The back-test chose as the forecast: {shown}. What stands out is said of the net{part}."
 
 
 def _summary(model: Any) -> str:

@@ -86,7 +86,7 @@ def _write(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
 def _classify(
     args: argparse.Namespace, model: Any, about: dict[str, Any], reading: dict[str, Any]
 ) -> tuple[dict[str, Any], Sequence[str], Sequence[Sequence[Any]]]:
-    from pylstm.commands._shared.sequences import NAMES, read_classification, read_groups
+    from pylstm.commands._shared.sequences import NAMES, check_features, read_classification, read_groups
     from pylstm.commands._shared.trained import data_of
 
     source = data_of(args, about)
@@ -97,6 +97,7 @@ def _classify(
         raise ValueError(f"{args.model} was trained on {source}: pass DATA")
     else:
         groups = read_groups(source, reading, labelled=False)
+        check_features(model, groups, reading, source)
         x, ids = groups.x, groups.ids
     p = model.probabilities(x)
     best = p.argmax(axis=1)

@@ -68,7 +68,10 @@ def saturation(run: Any, threshold: float | None = None) -> dict[str, GateSatura
             f"{kind} with that one, {call}saturation={threshold})"
         )
     if stream:
-        raise RuntimeError(f"this stream does not count: layer.stream({run.batch_size}, saturation={threshold})")
+        raise RuntimeError(
+            "this stream does not count, nor does a fork of one that does: make one that goes on from here, other = "
+            f"layer.stream({run.batch_size}, saturation={threshold}); other.restore(stream.snapshot())"
+        )
     return _from_tape(run, threshold)
 
 
@@ -81,7 +84,10 @@ def _has_tape(run: Any) -> bool:
 
 
 def _from_tape(run: Any, threshold: float) -> dict[str, GateSaturation]:
-    check_run(run)
+    try:
+        check_run(run)
+    except RuntimeError as error:
+        raise RuntimeError(f"{error}, or with saturation={threshold}") from None
     lengths, found = getattr(run, "lengths", None), {}
     inside = np.ones((run._T, run._B), bool) if lengths is None else np.arange(run._T)[:, None] < lengths
     for name, ends in ranges(run.layer.cell).items():

@@ -85,7 +85,7 @@ def lyapunov_spectrum(run: Run, *, exponents: int | None = None, skip: int = 0) 
     Raises
     ------
     TypeError, ValueError
-        The run of a stack; rows that end early; no step left after `skip`.
+        The run of a stack; rows that end early; more exponents than units; no step left after `skip`.
     RuntimeError
         A run without a tape, or parameters that have changed since.
 
@@ -101,7 +101,9 @@ def lyapunov_spectrum(run: Run, *, exponents: int | None = None, skip: int = 0) 
         raise ValueError("lyapunov_spectrum needs rows of one length: run them without lengths")
     check_run(run)
     T, B, N = run._T, run._B, sum(run.layer.widths[name] for name in run.layer.cell.contract.states)
-    count = N if exponents is None else min(check_size("exponents", exponents), N)
+    count = N if exponents is None else check_size("exponents", exponents)
+    if count > N:
+        raise ValueError(f"exponents must be at most {N}, the units of the states, got {count}")
     if not 0 <= check_size("skip", skip, 0) < T:
         raise ValueError(f"skip must leave a step of {T}, got {skip!r}")
     Q = np.broadcast_to(np.eye(N)[:, :count], (B, N, count))

@@ -74,6 +74,8 @@ def plot_run(run: Any, *, row: int = 0, names: Iterable[str] | None = None, ax: 
 
 def steps_of(run: Any, row: Any) -> int:
     """Steps of one row, if there is such a row."""
+    if not run._B:
+        raise ValueError("the run has no rows: run at least one sequence")
     if check_size("row", row, 0) >= run._B:
         raise ValueError(f"row must be below {run._B}, the rows of the run, got {row}")
     lengths = getattr(run, "lengths", None)

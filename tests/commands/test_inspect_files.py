@@ -1,5 +1,7 @@
 """Files that ``pylstm inspect`` reads: what cells take beside x, lists of sequences, series of forecasts."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -111,3 +113,45 @@ def test_arrays_for_a_forecast(undrawn, run, tmp_path):
         assert f"{steps} of {steps} steps" in (tmp_path / f"{name}.html").read_text()
     done = run("inspect", "known.safetensors", "three.npy")
     assert "the model takes known at every step, too: pass an .npz file with x and known" in done.err
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ({"lengths": [50, 3, 0, 5, 7]}, "lengths must be from 0 to 20, the steps of x, got 50 at index 0"),
+        ({"lengths": [5, 3, 0, -5, 7]}, "lengths must be from 0 to 20, the steps of x, got -5 at index 3"),
+        ({"x": np.zeros((0, 20, 3), "float32")}, "x is empty, an array of shape (0, 20, 3)"),
+    ],
+)
+def test_lengths_that_cannot_be_and_nothing(run, arrays, message):
+    save("net.safetensors", pylstm.LSTM(3, 4, seed=0))
+    np.savez("x.npz", **{"x": normal(5, 20, 3), **arrays})
+    done = run("inspect", "net.safetensors", "x.npz")
+    assert done.status == 2 and f"x.npz: {message}" in done.err
+
+
+@pytest.mark.parametrize("command", ["inspect", "predict"])
+def test_a_table_without_ids_for_a_classifier_of_sequences(run, tmp_path, command):
+    x, y = list(normal(8, 10, 3)), np.arange(8) % 2
+    save("net.safetensors", pylstm.SequenceClassifier("gru", hidden_size=4, epochs=1, random_state=0).fit(x, y))
+    (tmp_path / "t.csv").write_text("a,b,c\n" + "".join(f"{a},{b},{c}\n" for a, b, c in normal(20, 3)))
+    for words in ([], ["--columns", "a,b,c"]):
+        done = run(command, "net.safetensors", "t.csv", *words)
+        assert done.status == 2 and "t.csv: sequences must have 3 features at a step" in done.err
+        assert "--id NAME takes the rows of an id as its steps" in done.err
+
+
+def test_a_forecast_that_is_not_the_net_s(undrawn, run, tmp_path):
+    walk = np.cumsum(np.random.default_rng(0).normal(size=120))
+    with pytest.warns(UserWarning, match="that is the forecast"):
+        fitted = pylstm.Forecaster("gru", hidden_size=2, window=12, epochs=1, random_state=0).fit(walk)
+    model = fitted.task_model
+    save("f.safetensors", fitted)
+    np.save("y.npy", walk)
+    assert run("inspect", "f.safetensors", "y.npy").status == 0
+    text = (tmp_path / "f.html").read_text()
+    assert "chose as the forecast: 1.00 naive. What stands out is said of the net, which has no part in it." in text
+    model.blend.columns = [replace(each, share=1.0, net=1.0) for each in model.blend.columns]
+    save("f.safetensors", fitted)
+    assert run("inspect", "f.safetensors", "y.npy").status == 0
+    assert "chose as the forecast" not in (tmp_path / "f.html").read_text()

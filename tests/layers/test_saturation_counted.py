@@ -151,7 +151,7 @@ def test_what_is_refused():
         layer.stream(online="snap1", saturation=True)
     with pytest.raises(ValueError, match="a stream that learns does not count"):
         pylstm.LSTM(2, 4, num_layers=2).stream(online="snap1", saturation=True)
-    with pytest.raises(RuntimeError, match=r"this stream does not count: layer.stream\(1, saturation=0\.05\)"):
+    with pytest.raises(RuntimeError, match=r"this stream does not count.*layer.stream\(1, saturation=0\.05\)"):
         saturation(layer.stream())
     with pytest.raises(RuntimeError, match="tape=False"):
         saturation(layer(x, tape=False), threshold=0.2)

@@ -67,7 +67,7 @@ def _text(source: str, reading: Any, about: Any, model: Any) -> Data:
 
 
 def _classify(source: str, reading: Any, about: Any, model: Any) -> Data:
-    from pylstm.commands._shared.sequences import NAMES, numbers_of, read_classification, read_groups
+    from pylstm.commands._shared.sequences import NAMES, check_features, numbers_of, read_classification, read_groups
     from pylstm.models.classify_model import confusion
 
     y: Any = None
@@ -79,6 +79,7 @@ def _classify(source: str, reading: Any, about: Any, model: Any) -> Data:
     else:
         labelled = reading["label"] is not None and _has(source, reading, reading["label"])
         groups = read_groups(source, reading, labelled=labelled)
+        check_features(model, groups, reading, source)
         x, y = list(groups.x), numbers_of(groups, model.classes, source) if labelled else None
     inputs = model.inputs(x)
     counts = None if y is None else confusion(y, model.predict(x), len(model.classes))
@@ -199,7 +200,9 @@ def read_arrays(path: str, name: str = "x", count: int = 0) -> list[np.ndarray]:
 
 def _rows(path: str, name: str, x: np.ndarray, lengths: np.ndarray | None, count: int) -> list[np.ndarray]:
     """The sequences in an array."""
-    if x.dtype.kind not in "biuf" or x.ndim not in (1, 2, 3) or not x.size:
+    if 0 in x.shape:
+        raise ValueError(f"{path}: {name} is empty, an array of shape {x.shape}: there is nothing to look at")
+    if x.dtype.kind not in "biuf" or x.ndim not in (1, 2, 3):
         raise ValueError(f"{path}: {name} must be numbers of shape (T,), (T, I) or (N, T, I), got {x.dtype}, {x.shape}")
     if x.ndim == 2 and count > 1:
         x = x[:, :, None]
@@ -209,6 +212,9 @@ def _rows(path: str, name: str, x: np.ndarray, lengths: np.ndarray | None, count
         return list(x)
     if lengths.shape != x.shape[:1] or lengths.dtype.kind not in "iu":
         raise ValueError(f"{path}: lengths must be integers of shape ({len(x)},), got {lengths.dtype}, {lengths.shape}")
+    if wrong := [(k, n) for k, n in enumerate(lengths.tolist()) if not 0 <= n <= x.shape[1]]:
+        k, n = wrong[0]
+        raise ValueError(f"{path}: lengths must be from 0 to {x.shape[1]}, the steps of {name}, got {n} at index {k}")
     return [each[:n] for each, n in zip(x, lengths)]
 
 

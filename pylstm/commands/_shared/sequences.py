@@ -99,6 +99,20 @@ def read_groups(path: str, reading: dict[str, Any], *, labelled: bool = True) ->
     )
 
 
+def check_features(model: ClassifyModel, groups: Groups, reading: dict[str, Any], path: str) -> None:
+    """`ValueError` where the sequences of a file do not have the features of a model."""
+    from pylstm.data.views import VIEWS
+
+    wanted = model.scale.shape[1] // VIEWS[model.view]
+    found = next((np.shape(each)[-1] for each in groups.x if np.ndim(each) == 2), wanted)
+    if found == wanted:
+        return
+    what = f"{path}: sequences must have {wanted} features at a step, as those of the training, got {found}"
+    if reading["id"] is None:
+        raise ValueError(f"{what}: every row is a sequence of its own; --id NAME takes the rows of an id as its steps")
+    raise ValueError(f"{what}: name the columns of numbers, --columns A,B")
+
+
 def _note_ids(table: Table, label: str, used: tuple[str, ...]) -> None:
     """Say so where rows of one value of a column follow one another and have one label: they may be a sequence."""
     head, own = table.head(LOOKED_AT), table.position(label)

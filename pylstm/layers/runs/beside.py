@@ -42,7 +42,6 @@ class Direction:
         self.dinitial = {
             name: check_array(f"dinitial[{name!r}]", value, layout.rows_shape(B, layer.widths[name]), dtype)
             for name, value in dinitial.items()
-            if value is not None
         }
         self.dparams = _checked(layer, dparams)
         self.matrices = contract.matrices(layer.widths)
@@ -165,19 +164,18 @@ def borrowed(layer: Any, params: bool, **tape: bool) -> Iterator[Any]:
 
 
 def _by_name(layer: Any, dinitial: Any, dparams: Any) -> tuple[Any, Any]:
-    """The directions of initial states and parameters, under names that are known."""
+    """The directions of initial states and parameters that are given, under names that are known."""
     found = {} if dinitial is None else dinitial, {} if dparams is None else dparams
     check_names("dinitial", found[0], layer.cell.contract.states)
     check_names("dparams", found[1], tuple(layer.params))
-    return found
+    one, other = ({name: value for name, value in each.items() if value is not None} for each in found)
+    return one, other
 
 
 def _checked(layer: Any, dparams: Any) -> dict[str, Array]:
     """The direction of the parameters, those that are not zero."""
     found = {}
     for name, value in dparams.items():
-        if value is None:
-            continue
         if name in layer.params.constants:
             if np.any(value):
                 raise ValueError(f"dparams: {name!r} is a constant of the cell: leave it out")

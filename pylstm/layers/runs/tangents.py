@@ -241,8 +241,14 @@ def _back(beside: Beside, cotangents: Any, moved: Any) -> Gradients:
     (dy, dfinal, dstates), (ddy, ddfinal, ddstates) = cotangents, moved
     of, output, shape, dtype = beside.tangents.of, beside.contract.output, beside.run.y.shape, beside.run.layer.dtype
     given = {"dfinal": dfinal, "dstates": dstates, "moved['dfinal']": ddfinal, "moved['dstates']": ddstates}
+    layout, T, B = beside.run._layout, beside.run._T, beside.run._B
     for what, values in given.items():
         check_names(what, {} if values is None else values, beside.contract.states)
+        for name, value in (values or {}).items():
+            width = beside.run.layer.widths[name]
+            wanted = layout.rows_shape(B, width) if "dfinal" in what else layout.steps_shape(T, B, width)
+            if value is not None:
+                check_array(f"{what}[{name!r}]", value, wanted, dtype)
     dy = None if dy is None else check_array("dy", dy, shape, dtype)
     ends = {of[name]: value for name, value in (dfinal or {}).items()} | dict(ddfinal or {})
     steps = {of[name]: value for name, value in (dstates or {}).items()} | dict(ddstates or {})
