@@ -212,4 +212,4 @@ def test_estimators_are_models_of_their_task(run, tmp_path):
     expected = load("f").predict(5, history=series).tolist()
     assert run("predict", "f", "y.csv", "--steps", 5, "--json").json["forecast"] == expected
     rows = run("predict", "f", "y.csv", "--steps", 5).out.splitlines()
-    assert [row.split(",")[0] for row in rows] == ["step", "1", "2", "3", "4", "5"]
+    assert [row.split(",")[0] for row in rows] == ["step", "81", "82", "83", "84", "85"]

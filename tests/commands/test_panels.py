@@ -165,7 +165,7 @@ def test_json_of_times(run, tmp_path):
     (tmp_path / "a.csv").write_text("".join(["y\n", *(f"{math.sin(k)}\n" for k in range(40))]))
     assert run("train", "forecast", "a.csv", *SMALL).status == 0
     done = run("predict", SAVED, "--steps", 2, "--json")
-    assert json.loads(done.out)["times"] == ["1", "2"] and json.loads(done.out)["time"] is None
+    assert json.loads(done.out)["times"] == ["41", "42"] and json.loads(done.out)["time"] is None
 
 
 def test_as_many_steps_as_inputs_are_known_of(run, shops):

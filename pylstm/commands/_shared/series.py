@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pylstm.commands._shared.reading import TABLE, TIMES, note_times, open_table, time_column_of
+from pylstm.commands._shared.undated import counted_column, refuse_parts
 from pylstm.wording import some_of
 
 if TYPE_CHECKING:
@@ -91,10 +92,11 @@ class Read:
         return self.time if self.time and self.steps[0].known else "step"
 
     def after(self, which: int, n: int) -> list[str]:
-        """Times of the n steps after the end of a series; their numbers, from 1, where it has none."""
+        """Times of the n steps after the end of a series; their numbers, which go on, where it has none."""
         steps = self.steps[which // len(self.columns)] if self.steps else None
         if steps is None or not steps.known:
-            return [str(k + 1) for k in range(n)]
+            T = len(self.series[which].values)
+            return [str(k + 1) for k in range(T, T + n)]
         return _times_after(steps, self.form, len(self.series[which].values), n)
 
 
@@ -223,6 +225,8 @@ def _read_file(path: str, options: dict[str, Any], before: Before) -> Read:
     columns = [columns] if isinstance(columns, str) else list(columns)
     time = _time_column(table, options, before, (*columns, *known, *([owner] if owner else ())))
     columns = columns or [_only_column(table, (time, owner, *known))]
+    if time is None and owner is None and options.get("fill") != "none":
+        refuse_parts(table, (*columns, *known))
     note_times(table, time, (*columns, *known, owner))
     _check_twice(path, columns, (*known, time, owner))
     _note_ids(table, (*columns, *known), time, owner)
@@ -256,7 +260,7 @@ def _time_column(table: Table, options: dict[str, Any], before: Before, others: 
     """The column of times; none where that of the training is not there and the rows are equal steps."""
     named = options.get("time_column")
     if named is None or before.steps is None or named in table.names:
-        return time_column_of(table, options, others)
+        return time_column_of(table, options, others) or counted_column(table, options, others)
     if options.get("fill") == "none":
         return None
     known = ", ".join(map(repr, table.names))
