@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,6 +19,15 @@ class DateError(ValueError):
     def __init__(self, row: int, text: str) -> None:
         super().__init__(text)
         self.row = row
+
+
+def unlike_dates(text: str, months: str) -> DateError:
+    """The error for a column of which no field is a date, and this the first; `months` are their names, a pattern."""
+    if re.fullmatch(r"\d{1,2}:\d\d(:\d\d)?", text):
+        return DateError(0, f"{text!r} is a time of day: write the day before it, as in 2001-01-31 09:00")
+    if re.fullmatch(months, text):
+        return DateError(0, f"{text!r} is a month without its year: write both, as in Jan 2001")
+    return DateError(0, f"{text!r} is not a date of a known form")
 
 
 class Digits(NamedTuple):

@@ -9,7 +9,7 @@ from itertools import product
 
 import numpy as np
 
-from pylstm.data.digits import DateError, dated_digits
+from pylstm.data.digits import DateError, dated_digits, unlike_dates
 
 MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _LONG = ("uary", "ruary", "ch", "il", "", "e", "y", "ust", "tember", "ober", "ember", "ember")
@@ -153,7 +153,11 @@ def _read_lower(texts: np.ndarray, lower: list[str], pattern: str | None, utc: b
         except DateError as error:
             errors.append(error)
     if not read:
-        raise max(errors, key=lambda error: error.row)
+        raise (
+            max(errors, key=lambda error: error.row)
+            if pattern or any(map(looks_like_date, bare))
+            else unlike_dates(lower[0], _NAME)
+        )
     if len(read) > 1:
         read = _even(read)
     form, dates = read[0]

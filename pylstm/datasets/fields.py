@@ -137,7 +137,9 @@ class NumberStyle:
     def _cure(self, field: str) -> str:
         """The styles in which `field` is a number."""
         if "_" in field and _is_number(field):
-            return f": write {field.replace('_', '')}, or thousands='_' (--thousands _)"
+            plain = f": write {field.replace('_', '')}"
+            parted = NumberStyle(self.decimal, "_")._read(field) is not None
+            return f"{plain}, or thousands='_' (--thousands _)" if parted and not self.thousands else plain
         if self.decimal == "," and (value := PLAIN._read(field)) is not None:
             python, shell = (", thousands=','", " --thousands ,") if self.thousands == "." else ("", "")
             return f": decimal='.'{python} (--decimal .{shell}) reads {value:.15g}"

@@ -181,7 +181,8 @@ def times_of(
     try:
         return read_times(texts, form, utc, counted)
     except DateError as error:
-        cure = "" if form or "offset" in str(error) else "; --date-format says how dates are written"
+        told = any(word in str(error) for word in ("offset", ": write "))
+        cure = "" if form or told else "; --date-format says how dates are written"
         cure = COUNTED if str(error).endswith("correct it") else cure
         cure = ": correct it" if "of the calendar" in str(error) and not form else cure
         field = str(texts[error.row : error.row + 1].astype(str)[0])

@@ -122,7 +122,7 @@ class Records:
                 return
             ended, done = len(rows) < BLOCK, done + len(rows)
             self._show()
-            yield from _without_blank(range(before + 1, before + 1 + len(rows)), rows)
+            yield from _without_blank(range(before + 1, before + 1 + len(rows)), rows, ended)
 
     def _show(self) -> None:
         if self._progress is not None and self._data:
@@ -145,7 +145,7 @@ class Records:
                 raise ValueError(f"{self._path}, line {line}: {_wrong_quote(str(error))}") from None
             ended = len(rows) < BLOCK
             self._show()
-            yield from _without_blank([before + 1, *(line + 1 for line in starts[:-1])], rows)
+            yield from _without_blank([before + 1, *(line + 1 for line in starts[:-1])], rows, ended)
 
     def _too_long(self, line: int) -> str:
         """What is wrong with the record in `line`, of which a field is longer than the module csv reads."""
@@ -181,8 +181,12 @@ def _width(row: list[str]) -> int:
     return max((at + 1 for at, field in enumerate(row) if field.strip()), default=1)
 
 
-def _without_blank(lines: Sequence[int], rows: list[list[str]]) -> Iterator[tuple[Sequence[int], list[list[str]]]]:
-    """The block without its blank records; nothing if no other is left."""
+def _without_blank(
+    lines: Sequence[int], rows: list[list[str]], last: bool
+) -> Iterator[tuple[Sequence[int], list[list[str]]]]:
+    """The block without its blank records, of the last also those of commas alone at its end; nothing if all are."""
+    while last and rows and len(rows[-1]) != 1 and not any(field.strip() for field in rows[-1]):
+        lines, rows = lines[:-1], rows[:-1]
     if min(map(len, rows), default=2) < 2:
         kept = [k for k, row in enumerate(rows) if len(row) > 1 or (row and row[0].strip())]
         lines, rows = [lines[k] for k in kept], [rows[k] for k in kept]

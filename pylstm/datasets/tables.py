@@ -187,9 +187,9 @@ class Table:
     def _texts(self, lines: Sequence[int], at: int, rows: list[list[str]]) -> list[str]:
         fields = [row[at].strip() for row in rows]
         if not all(fields):
-            raise ValueError(
-                f"{self.place(lines[fields.index('')], at)}: the field is empty: fill it, or delete the line"
-            )
+            k = fields.index("")
+            total = " with its total" if lines[k] == self.line(len(self) - 1) and any(rows[k]) else ""
+            raise ValueError(f"{self.place(lines[k], at)}: the field is empty: fill it, or delete the line{total}")
         return fields
 
     def _column(self, lines: Sequence[int], at: int, rows: list[list[str]], gaps: bool) -> np.ndarray | list[float]:

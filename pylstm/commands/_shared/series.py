@@ -221,12 +221,10 @@ def _read_file(path: str, options: dict[str, Any], before: Before) -> Read:
     known, owner = list(options.get("known") or ()), options.get("id")
     for name in (*([owner] if owner else ()), *known):
         table.position(name)
-    columns = options.get("column") or ()
-    columns = [columns] if isinstance(columns, str) else list(columns)
+    columns = [given] if isinstance(given := options.get("column") or (), str) else list(given)
     time = _time_column(table, options, before, (*columns, *known, *([owner] if owner else ())))
     columns = columns or [_only_column(table, (time, owner, *known))]
-    if time is None and owner is None and options.get("fill") != "none":
-        refuse_parts(table, (*columns, *known))
+    refuse_parts(table, options, time, (*columns, *known))
     note_times(table, time, (*columns, *known, owner))
     _check_twice(path, columns, (*known, time, owner))
     _note_ids(table, (*columns, *known), time, owner)

@@ -62,21 +62,24 @@ def _are_times(numbers: np.ndarray, named: bool) -> bool:
     return bool(2 * max(most, *spans) >= len(apart))
 
 
-def refuse_parts(table: Table, used: tuple[str | None, ...]) -> None:
+def refuse_parts(table: Table, reading: Mapping[str, Any], time: str | None, used: tuple[str, ...]) -> None:
     """Refuse rows that are not in the order of times of day, or of a date in several columns, that nobody reads.
+
+    Rows of several series, those with a column of times, and those that are taken as they are, are not looked at.
 
     Raises
     ------
     ValueError
         A row that is not the step after the row before: with its place.
     """
-    names = [name for name in table.names if name not in used]
-    head = table.head(FIRST)
+    if time is not None or reading.get("id") or reading.get("fill") == "none":
+        return
+    names, head = [name for name in table.names if name not in used], table.head(FIRST)
     for name in names:
         at = table.position(name)
         if head and all(CLOCK.fullmatch(row[at]) for row in head) and len({row[at] for row in head}) > 1:
-            texts = [str(each) for each in table.packed(name).astype(str)]
-            _refuse(table, [name], [texts], _clock_step(texts), "write the day before it, as in 2001-01-31 09:00")
+            clocks = [str(each) for each in table.packed(name).astype(str)]
+            _refuse(table, [name], [clocks], _clock_step(clocks), "write the day before it, as in 2001-01-31 09:00")
             return
     found = [next((name for name in names if name.lower() in part), None) for part in PARTS]
     parts = [name for name in found if name]
