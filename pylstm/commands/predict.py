@@ -158,11 +158,13 @@ def _steps(args: argparse.Namespace, about: dict[str, Any], read: Any) -> int:
     if steps > MOST_STEPS:
         raise ValueError(f"--steps must be at most {MOST_STEPS:,}, got {steps:,}: for more, model.predict in Python")
     if read.known[0].shape[1]:
-        ahead = min(len(known) - len(each.values) for known, each in zip(read.known, read.series))
+        rest = [len(known) - len(each.values) for known, each in zip(read.known, read.series)]
+        ahead = min(rest)
         if ahead < (args.steps or 1):
+            of = f" of {read.names()[rest.index(ahead)]!r}" if read.ids else ""
             raise ValueError(
-                f"{read.source}: has the inputs of {ahead} steps to come, {args.steps or 1} are needed: add rows with "
-                f"them at the end, the column {read.columns[0]!r} empty"
+                f"{read.source}: has the inputs of {ahead} steps to come{of}, {args.steps or 1} are needed: add rows "
+                f"with them at the end, the column {read.columns[0]!r} empty"
             )
         return int(min(steps, ahead))
     return int(steps)

@@ -18,7 +18,15 @@ from pylstm.data.views import VIEWS, seen
 from pylstm.estimators.base import counted
 from pylstm.estimators.estimator import simple
 from pylstm.estimators.incremental import Incremental
-from pylstm.estimators.methods.asked import CHOSEN, asked, check_asked, check_class_weight, read_chosen, said
+from pylstm.estimators.methods.asked import (
+    CHOSEN,
+    asked,
+    check_asked,
+    check_class_weight,
+    check_labels,
+    read_chosen,
+    said,
+)
 from pylstm.estimators.methods.calibration import cool, temperature_of
 from pylstm.estimators.methods.choosing import compared, fit_random, merged
 from pylstm.estimators.scikit import ClassifierMixin
@@ -259,6 +267,7 @@ class SequenceClassifier(ClassifierMixin, Incremental, kind="sequence_classifier
 
     def _numbers(self, labels: np.ndarray, *, known: bool) -> np.ndarray:
         """Labels as numbers of the classes."""
+        check_labels(labels)
         check_classification_targets(labels)
         found, targets = np.unique(labels, return_inverse=True)
         if not known:

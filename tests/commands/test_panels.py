@@ -58,7 +58,7 @@ def test_shops(run, shops):
     ]
     ahead = model.predict(3, history=[values[s] for s in "BA"], exogenous=[known[s] for s in "BA"])
     assert [float(row[2]) for row in rows[1:]] == pytest.approx(np.concatenate(ahead).tolist(), rel=1e-8)
-    assert "has the inputs of 3 steps to come, 4 are needed" in run("predict", SAVED, "--steps", 4).err
+    assert "has the inputs of 3 steps to come of 'B', 4 are needed" in run("predict", SAVED, "--steps", 4).err
     evaluated = run("evaluate", SAVED, "--json").json
     assert evaluated["series"] == found["series"]
 

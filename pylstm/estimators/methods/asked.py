@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date, timedelta
 from numbers import Real
 from typing import TYPE_CHECKING, Any
 
@@ -115,3 +116,24 @@ def read_chosen(says: Entries) -> dict[str, Any]:
         },
         "temperature": own.number("temperature", 0),
     }
+
+
+def check_labels(labels: np.ndarray) -> None:
+    """Reject labels that no file can hold, or that have no order.
+
+    Raises
+    ------
+    ValueError
+        Dates, durations; texts beside numbers. Says what to do.
+    """
+    each = labels.ravel().tolist() if labels.dtype == object else []
+    if labels.dtype.kind in "mM" or any(isinstance(label, date | timedelta | np.datetime64) for label in each):
+        raise ValueError(
+            "y holds dates or durations, labels must be texts or numbers: y.astype(str) makes texts of them"
+        )
+    texts = [label for label in each if isinstance(label, str)]
+    if texts and len(texts) < len(each):
+        other = next(label for label in each if not isinstance(label, str))
+        raise ValueError(
+            f"y holds texts and others, such as {texts[0]!r} and {other!r}: [str(label) for label in y] makes all texts"
+        )
