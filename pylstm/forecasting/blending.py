@@ -18,6 +18,8 @@ LEAST_GAIN, FULL_GAIN = 0.1, 0.4
 SMALLEST = float(np.exp(-700))
 ENOUGH = 4.0
 """Independent errors of the net, those of overlapping forecasts counted as in `conformal`, that can speak for it."""
+SETTLED = 8
+"""Steps from which smoothing without a season has settled."""
 NET_SHARES = (0.25, 0.5, 0.75, 1.0)
 
 
@@ -68,6 +70,12 @@ class Column:
     def _other(self) -> str:
         log, inputs = " of logarithms" if self.log else "", " with inputs" if self.weights else ""
         return "median" if self.median else f"smoothing{log}{inputs}"
+
+    def needed(self, cycle: int) -> int:
+        """Steps that a series must have for the forecast to be that of the back-test."""
+        if cycle > 1 and (self.seasonal or self.share):
+            return 2 * cycle
+        return SETTLED if self.share else 2
 
     @property
     def reads_inputs(self) -> bool:

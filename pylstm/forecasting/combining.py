@@ -160,3 +160,27 @@ def warn_of_level(blend: Blend, level: float, n: int) -> None:
         f"there are {min(each.origins for each in short)}: its ends are extrapolated by Student's t; take a longer "
         "series, a lower level or fewer steps"
     )
+
+
+def warn_of_short(blend: Blend, series: Sequence[np.ndarray], fitted: Sequence[int]) -> None:
+    """Warn where a series to continue is too short for what the back-test chose.
+
+    Parameters
+    ----------
+    blend : Blend
+    series : sequence of ndarray (T_i, K)
+    fitted : sequence of int
+        Lengths of the series of the fit, which may have been shorter themselves.
+    """
+    K = series[0].shape[1]
+    for number, (each, length) in enumerate(zip(series, fitted)):
+        columns = blend.columns[number * K : number * K + K]
+        if len(each) >= (needed := min(length, max(column.needed(blend.cycle) for column in columns))):
+            continue
+        of = f" of series {number}" if len(series) > 1 else ""
+        warn(
+            f"the history{of} has {len(each)} step{'s'[: len(each) > 1]}, and the forecast, "
+            f"{columns[0].describe(blend.cycle)}, needs "
+            f"{needed} to be as good as in the back-test: pass the whole series, the new steps at its end"
+        )
+        return

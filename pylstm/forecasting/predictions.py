@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from pylstm.checks import Integer, check_share, check_size, generator
-from pylstm.forecasting.combining import continue_series, forecast_blend, warn_of_level
+from pylstm.forecasting.combining import continue_series, forecast_blend, warn_of_level, warn_of_short
 from pylstm.forecasting.series import as_extras, as_series
 from pylstm.hints import explained
 from pylstm.models.heads import check_counts
@@ -41,7 +41,7 @@ class Predictions:
         ----------
         n : int
         history : as `y` of `fit`, optional
-            Other series to continue: later values of the series of the fit, or with `rescale` any series.
+            Other series to continue: the series of the fit with later values at its end, or with `rescale` any series.
         exogenous : array_like, shape (n, M), or list of such
             Of the steps to come; with `history`, (T + n, M): of its steps, too.
         rescale : bool
@@ -332,6 +332,8 @@ class Predictions:
             raise ValueError(
                 f"fitted on {len(self.scales)} series, got {len(series)}: pass rescale=True for other series"
             )
+        if history is not None and self.blend is not None and not rescale:
+            warn_of_short(self.blend, series, [len(each) for each in self.tails])
         own = 0 if history is None else 1
         extras = as_extras("exogenous", exogenous, len(series), self.M, [own * len(each) + n for each in series])
         if not own:

@@ -196,6 +196,7 @@ def test_an_offset_as_frequency_is_saved_by_its_name(tmp_path):
         pylstm.save(tmp_path / "f", net)
 
 
+@pytest.mark.filterwarnings("ignore:the history")
 @pytest.mark.parametrize("ids", [[], ["a", "b"]])
 def test_a_history_of_one_row_goes_on_with_the_steps_of_the_fit(ids):
     months = pd.DataFrame({"t": pd.date_range("2001-01-01", periods=60, freq="MS"), "y": VALUES})

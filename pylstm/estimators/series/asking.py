@@ -16,6 +16,7 @@ from pylstm.data.timestamps import DateForm
 from pylstm.estimators.series.frames import Frame, called, is_indexed, likes, with_steps
 from pylstm.estimators.series.index import is_storable
 from pylstm.estimators.series.pairing import matched
+from pylstm.estimators.series.preceding import preceded
 from pylstm.estimators.series.tables import Columns, Table
 from pylstm.schema import Entries
 
@@ -46,7 +47,10 @@ class Asked:
                 history, own = continued(forecaster, frame, history, rescale)
                 X = without_gaps(forecaster, X)
             X = matched(names, own, n, X, history)
-            return cls({"history": numbers(history), "exogenous": numbers(X)}, own)
+            given = {"history": numbers(history), "exogenous": numbers(X)}
+            if history is not None and not rescale:
+                given = preceded(forecaster.model_, frame, own, **given)
+            return cls(given, own)
         joint, table = forecaster.joint, frame
         if history is not None:
             columns = replace(frame.columns, fill=forecaster.fill)
@@ -56,7 +60,10 @@ class Asked:
             if not rescale:
                 refuse_steps(frame, table)
         inputs = table.inputs(joint, table.ahead(n, X), history is not None)
-        return cls({"history": None if history is None else table.arrays(joint), "exogenous": inputs}, table)
+        given = {"history": None if history is None else table.arrays(joint), "exogenous": inputs}
+        if history is not None and not rescale:
+            given = preceded(forecaster.model_, frame, table, **given)
+        return cls(given, table)
 
     def back(self, values: Any) -> Any:
         """An answer of the model in the form of the series."""
