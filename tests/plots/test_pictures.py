@@ -113,7 +113,7 @@ def test_what_cannot_be_drawn_is_refused():
         plots.plot_lags(gradient_by_lag(run, run.y), ax="x")
     with pytest.raises(ValueError, match="names"):
         plots.plot_run(run, names=["forget"])
-    with pytest.raises(TypeError, match=r"run\.layers\[0\] of a stack"):
+    with pytest.raises(TypeError, match=r"such as run\.layers\[0\] \(its dy: "):
         plots.plot_run(pylstm.LSTM(2, 4, num_layers=2, dtype="float64")(x))
     with pytest.raises(RuntimeError, match="tape=False"):
         plots.plot_run(layer(x, tape=False))
