@@ -122,10 +122,12 @@ def refuse_utf_16(path: object, data: bytes) -> None:
 
 
 def refuse_others(path: object, data: bytes) -> None:
-    """`ValueError` for a file that is not text, or is JSON; it says how to make a table of it."""
+    """`ValueError` for a file that is not text, or is JSON or HTML; it says how to make a table of it."""
     for begin, what in _OTHERS.items():
         if data.startswith(begin):
             raise ValueError(f"{path}: the file is {what}")
+    if data[:64].lstrip(b"\xef\xbb\xbf \t\r\n").lower().startswith((b"<!doctype", b"<html")):
+        raise ValueError(f"{path}: the file is a page of HTML: download the CSV file itself")
     if data[:64].lstrip()[:2] in (b"[{", b'{"', b"[["):
         raise ValueError(f"{path}: the file is JSON: pandas.read_json(FILE).to_csv(NEW, index=False) writes CSV")
 
