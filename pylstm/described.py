@@ -70,14 +70,14 @@ class Described(Kinded, Hinted, Outlined):
         >>> for line in model.summary((64, 50, 3)).splitlines():
         ...     if line[0] != " ":
         ...         print(line)
-        layer                                    output shape  parameters
-        SequenceModel                            (64, 2)              762
-        layer: Stack                             (64, 50, 8)          744
-        layer.0: GRU(3, 8, dtype='float32')      (64, 50, 8)          296
-        layer.1: GRU(8, 8, dtype='float32')      (64, 50, 8)          416
-        read: last                               (64, 8)
-        head: Linear(8, 2, dtype='float32')      (64, 2)               18
-        762 parameters, 3,048 bytes
+        layer                                output shape  parameters
+        SequenceModel                        (64, 2)              730
+        layer: Stack                         (64, 50, 8)          712
+        layer.0: GRU(3, 8, dtype='float32')  (64, 50, 8)          296
+        layer.1: GRU(8, 8, dtype='float32')  (64, 50, 8)          416
+        read: last                           (64, 8)
+        head: Linear(8, 2, dtype='float32')  (64, 2)               18
+        730 parameters, 2,920 bytes
         """
         return Summary(rows_of(self, input_shape))
 

@@ -9,13 +9,16 @@ import numpy as np
 from pylstm.checks import Array
 from pylstm.diagnostics.checks import check_run
 from pylstm.layers import Run
-from pylstm.layers.runs.steps import by_step, input_of, resets_of
+from pylstm.layers.runs.steps import Steps, by_step, input_of, resets_of
 
 
 def row_gradients(run: Run, dy: Any) -> dict[str, Array]:
-    """Per-sample gradients of the parameters of one layer, from one backward pass.
+    """Per-sample gradients of the parameters of one layer.
 
-    A row's gradient of a matrix is the sum over its steps of delta times source, as the whole one is over all rows.
+    From one backward pass: a row's gradient of a matrix is the sum over its steps of delta times source, as the whole
+    one is over all rows. Of parameters whose gradients the loop sums over rows, which are vectors per unit, structured
+    matrices and learned initial states, by going back once more through all steps of each row, side by side, from the
+    cotangents that the states after them have.
 
     Parameters
     ----------
@@ -32,10 +35,9 @@ def row_gradients(run: Run, dy: Any) -> dict[str, Array]:
     Raises
     ------
     TypeError, ValueError
-        The run of a stack or two directions; a wrong shape or dtype; parameters that are vectors per unit, a structured
-        matrix, learned initial states: their gradients are summed over rows in the loop.
+        The run of a stack or two directions; a wrong shape or dtype.
     RuntimeError
-        A run without a tape.
+        A run without a tape; parameters of the second kind that have changed since the run.
 
     Examples
     --------
@@ -47,14 +49,9 @@ def row_gradients(run: Run, dy: Any) -> dict[str, Array]:
     """
     check_run(run)
     layer, contract = run.layer, run.layer.cell.contract
-    trained = [name for name in contract.params if name not in contract.constants]
-    if trained or layer.learn_initial or contract.structure:
-        what = trained[0] if trained else "learn_initial" if layer.learn_initial else "structure"
-        raise ValueError(
-            f"row_gradients: cell {contract.name!r} has {what}, whose gradient the loop sums over rows: go back row by "
-            "row, layer(x[:, b : b + 1]).backward(dy[:, b : b + 1])"
-        )
     grads = run.backward(dy, steps=True)
+    if layer.learn_initial or contract.structure or {*contract.params} - {*contract.constants}:
+        return _by_row(run, {name: by_step(run, array, 1)[1:] for name, array in grads.states.items()})
     deltas = {name: by_step(run, array) for name, array in grads.gates.items()}
     values = {"x": input_of(run)} | {name: _previous(run, k, name) for k, name in enumerate(contract.states)}
     values |= {name: by_step(run, array) for name, array in run.emissions.items()}
@@ -67,7 +64,22 @@ def row_gradients(run: Run, dy: Any) -> dict[str, Array]:
     free = layer.params.zeros_like()
     free.flat[...] = 1
     layer.params.fill_held(free.flat, 0)
+    missing = [name for name in free if name not in found]
+    found |= {name: np.zeros((run._B, *free[name].shape), layer.dtype) for name in missing}
     return {name: rows * free[name] for name, rows in found.items()}
+
+
+def _by_row(run: Run, cotangents: dict[str, Array]) -> dict[str, Array]:
+    """Of every parameter, from the cotangents (T, B, width) of the states after every step."""
+    found = {name: np.zeros((run._B, *shape), run.layer.dtype) for name, shape in run.layer.params.shapes.items()}
+    for row in range(run._B):
+        steps = Steps(run, row=row)
+        grads = steps.back(cotangents)
+        for name in run._given.learned:  # which the row had before its first step
+            grads.params[f"initial_{name}"] += steps.whole(grads.initial[name])[0, row]
+        for name, each in found.items():
+            each[row] = grads.params[name]
+    return found
 
 
 def _previous(run: Run, k: int, name: str) -> Array:

@@ -79,7 +79,7 @@ cdef inline void learn_whole(const pile_t *pile, Py_ssize_t b, const floating *d
     down(pile, b, pile.L - 1, dy, pile.P, g)
     take_before(pile, b, before)
     for n in range(pile.N):
-        if before[n] != 0:
+        if before[n] != <floating> 0:
             add(g, before[n], E + n * pile.P, pile.P)
 
 
@@ -90,6 +90,6 @@ cdef inline void follow(const floating *A, const floating *E, floating *M, Py_ss
         width = P - first if P - first < most else most
         for i in range(N):
             for j in range(N):
-                if A[i * N + j] != 0:
+                if A[i * N + j] != <floating> 0:
                     add(M + i * P + first, A[i * N + j], E + j * P + first, width)
         first += width

@@ -5,9 +5,10 @@ import warnings
 import numpy as np
 import pytest
 
-from pylstm import Forecaster
-
 pd = pytest.importorskip("pandas")
+pytest.importorskip("sklearn")
+
+from pylstm import Forecaster  # noqa: E402
 
 N, CUT, END = 120, 96, 108
 STEPS = np.arange(N)

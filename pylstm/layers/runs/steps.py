@@ -44,6 +44,8 @@ class Steps:
     first : int
     count : int, optional
         How many steps from `first` on; default all.
+    row : int, optional
+        Of the batch: its steps alone.
 
     Attributes
     ----------
@@ -53,7 +55,7 @@ class Steps:
         T: of the steps that are taken.
     """
 
-    def __init__(self, run: Any, first: int = 0, count: int | None = None) -> None:
+    def __init__(self, run: Any, first: int = 0, count: int | None = None, row: int | None = None) -> None:
         check_unchanged(run)
         self._of, self.T, self.B = run, run._T - first if count is None else min(count, run._T - first), run._B
         self._first = first
@@ -61,6 +63,8 @@ class Steps:
         inside = np.ones((self.T, self.B), bool)
         if lengths is not None:
             inside = np.arange(first, first + self.T)[:, None] < lengths
+        if row is not None:
+            inside &= np.arange(self.B) == row
         self._rows = np.flatnonzero(inside)
         contract, given = run.layer.cell.contract, run._given
         options: dict[str, Any] = {}
