@@ -70,7 +70,7 @@ def row_gradients(run: Run, dy: Any) -> dict[str, Array]:
 
 
 def _by_row(run: Run, cotangents: dict[str, Array]) -> dict[str, Array]:
-    """Of every parameter, from the cotangents (T, B, width) of the states after every step."""
+    """The gradients of every row, from the cotangents (T, B, width) of the states after every step."""
     found = {name: np.zeros((run._B, *shape), run.layer.dtype) for name, shape in run.layer.params.shapes.items()}
     for row in range(run._B):
         steps = Steps(run, row=row)
