@@ -156,7 +156,7 @@ def warn_of_level(blend: Blend, level: float, n: int) -> None:
         return
     needed = needed_origins(level, min(n, blend.horizon))
     warn(
-        f"an interval of level {level:g} so many steps ahead needs forecasts from {needed} origins of the back-test, "
+        f"an interval of level {level:.6g} so many steps ahead needs forecasts from {needed} origins of the back-test, "
         f"there are {min(each.origins for each in short)}: its ends are extrapolated by Student's t; take a longer "
         "series, a lower level or fewer steps"
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -153,11 +154,12 @@ class Predictions:
         RuntimeError, ValueError
             As `predict`; `level` out of range.
         """
+        if not isinstance(level, Real):
+            raise TypeError(
+                f"level must be a number between 0 and 1, got {type(level).__name__}: it comes before inputs"
+            )
         if not 0 < level < 1:
             raise ValueError(f"level must be between 0 and 1, got {level}")
-        n = check_size("n", n)
-        if self.blend is not None:
-            warn_of_level(self.blend, level, n)
         given = {"history": history, "exogenous": exogenous, "rescale": rescale, "paths": paths, "seed": seed}
         low, high = self.predict_quantiles(n, [(1 - level) / 2, (1 + level) / 2], **given)
         return low, high
@@ -188,6 +190,11 @@ class Predictions:
         list of ndarray or list
             Of each quantile, as `predict`.
 
+        Warns
+        -----
+        UserWarning
+            As `predict_interval`, of the level between the outermost of them and its mirror.
+
         Raises
         ------
         RuntimeError, ValueError
@@ -197,6 +204,9 @@ class Predictions:
         if not all(0 < each < 1 for each in shares):
             raise ValueError(f"quantiles must be between 0 and 1, got {shares}")
         if self.blend is not None:
+            warn_of_level(
+                self.blend, max((round(abs(2 * each - 1), 12) for each in shares), default=0.0), check_size("n", n)
+            )
             found, form = self._blended(n, history, exogenous, rescale, shares)
             return [self._as_given(each, form) for each in found]
         self._need_net()

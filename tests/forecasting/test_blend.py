@@ -105,6 +105,7 @@ def test_counts_do_not_fall_below_0():
     assert (blend.quantiles(0, point, size, np.array([[0.01], [0.05]])) >= 0).all() and (point >= 0).all()
 
 
+@pytest.mark.filterwarnings("ignore:an interval of level 0.9 so")
 def test_forecast_quantiles_intervals_and_paths_agree():
     y = np.stack([trend(90, 1), np.exp(trend(90, 2) / 20)], axis=1)
     model = fitted(y)
@@ -175,13 +176,21 @@ def test_a_level_that_needs_more_says_how_much():
     origins = model.blend.columns[0].calibration.origins
     for level, n in ((0.9, 6), (0.99, 1)):
         needed = round(n / (1 - level))
-        with pytest.warns(
-            UserWarning, match=rf"needs forecasts from {needed} origins of the back-test, there are {origins}"
+        for ask in (
+            lambda: model.predict_interval(n, level),  # noqa: B023
+            lambda: model.predict_quantiles(n, [0.5, (1 - level) / 2]),  # noqa: B023
         ):
-            model.predict_interval(n, level)
+            with pytest.warns(
+                UserWarning, match=rf"level {level} .* from {needed} origins of the back-test, there are {origins}"
+            ) as found:
+                ask()
+            assert len(found) == 1
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         model.predict_interval(6, 0.5)
+        model.predict_quantiles(6, [0.5, 0.75])
+    with pytest.raises(TypeError, match=r"level must be a number between 0 and 1, got ndarray: it comes before inputs"):
+        model.predict_interval(6, trend(70))
 
 
 def test_a_back_test_needs_steps():
