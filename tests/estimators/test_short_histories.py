@@ -132,9 +132,10 @@ def test_a_history_in_another_time_zone_has_the_same_days():
         assert list(net.predict(3, history=elsewhere.iloc[-rows:]).index) == list(index[T:])
     table = pd.DataFrame({"t": index[:T], "y": VALUES})
     net = Forecaster(time="t", **SMALL).fit(table)
-    for library in (pd.DataFrame, pl.DataFrame):
-        later = library(table.assign(t=table["t"].dt.tz_convert("UTC")).tail(2))
-        assert [pd.Timestamp(each) for each in net.predict(3, history=later)["t"].to_list()] == list(index[T:])
+    later = table.assign(t=table["t"].dt.tz_convert("UTC")).tail(2)
+    bare = pl.DataFrame({"t": later["t"].dt.tz_localize(None).to_numpy(), "y": later["y"].to_numpy()})
+    for each in (later, bare.with_columns(pl.col("t").dt.replace_time_zone("UTC"))):
+        assert [pd.Timestamp(day) for day in net.predict(3, history=each)["t"].to_list()] == list(index[T:])
 
 
 def test_a_backtest_reads_times_as_a_forecast_does():

@@ -7,7 +7,7 @@ import pytest
 
 pd, pl = pytest.importorskip("pandas"), pytest.importorskip("polars")
 pytest.importorskip("sklearn")
-pytestmark = pytest.mark.filterwarnings("ignore:in the back-test nothing was better")
+pytestmark = pytest.mark.filterwarnings("ignore:in the back-test nothing was better", "ignore:the history has")
 
 from pylstm import Forecaster  # noqa: E402
 
@@ -59,7 +59,7 @@ def test_a_month_that_is_none_is_named(form, kind, row, wrong):
 
 
 def test_a_day_that_is_none_is_named():
-    times = DAYS.strftime("%Y%m%d").astype(int).to_numpy()
+    times = DAYS.strftime("%Y%m%d").astype(int).to_numpy().copy()
     times[59] = 20200230
     with pytest.raises(ValueError, match="row 59: '20200230' is not a day, as '20200101' is"):
         fit(times, "column")
