@@ -76,7 +76,7 @@ def _by_row(run: Run, cotangents: dict[str, Array]) -> dict[str, Array]:
         steps = Steps(run, row=row)
         grads = steps.back(cotangents)
         for name in run._given.learned:  # which the row had before its first step
-            grads.params[f"initial_{name}"] += steps.whole(grads.initial[name])[0, row]
+            grads.params[f"initial_{name}"] += steps.whole(grads.initial[name])[:1, row].sum(axis=0)
         for name, each in found.items():
             each[row] = grads.params[name]
     return found

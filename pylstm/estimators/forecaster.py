@@ -229,7 +229,8 @@ class Forecaster(Estimator, kind="forecaster"):
         ----------
         n : int
         X : array_like, shape (n, M), or list of such, or a table
-            Exogenous values of the steps to come; with `history`, (T + n, M), but a table has the steps to come alone.
+            Exogenous values of the steps to come; with `history`, (T + n, M); with `id` or `time` a table of
+            the steps to come alone.
         history, rescale
             Other series to continue, see `ForecastModel.predict`.
 

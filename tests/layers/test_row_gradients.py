@@ -74,3 +74,10 @@ def test_row_gradients_of_structured_matrices(kind, form):
     layer.params["bias"][0] += 1
     with pytest.raises(RuntimeError, match="the parameters have changed since this run"):
         row_gradients(run, dy)
+
+
+def test_row_gradients_of_no_steps():
+    layer = pylstm.LSTM(I, H, learn_initial=True, seed=0)
+    run = layer(np.zeros((0, B, I), "float32"))
+    found = row_gradients(run, run.y)
+    assert found["initial_h"].shape == (B, H) and not any(each.any() for each in found.values())
